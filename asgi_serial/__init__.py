@@ -1,0 +1,1 @@
+"""Negotiation, compression, caching and timing of HTTP APIs in one ASGI pass."""

@@ -1,0 +1,1 @@
+"""Stored responses: their keys, entries, and the levels that keep them."""

@@ -1,0 +1,48 @@
+"""What a content coding promises."""
+
+from typing import Protocol
+
+
+class Encoder(Protocol):
+    """One body on its way out, encoded piece by piece."""
+
+    def feed(self, data: bytes, *, flush: bool) -> bytes:
+        """Take `data` in; with `flush`, all that was fed can be decoded from what was returned."""
+
+    def finish(self) -> bytes:
+        """Return the last bytes; the encoder is spent."""
+
+
+class Decoder(Protocol):
+    """One body on its way in, decoded in steps whose output is bounded."""
+
+    def feed(self, data: bytes, *, limit: int) -> bytes:
+        """Decode `data`, to at most `limit` bytes that are allocated for it.
+
+        Raises: CodecError where the data is corrupt, or goes on after its end;
+        OutputLimitExceeded where it decodes to more than `limit` bytes.
+        """
+
+    def finish(self) -> None:
+        """Declare the end of the input. Raises: CodecError where the data is truncated."""
+
+
+class Codec(Protocol):
+    """A content coding (RFC 9110, 8.4.1) at the levels it was made with; safe to share."""
+
+    @property
+    def name(self) -> str:
+        """The content-coding token as it goes into Content-Encoding, such as `gzip`."""
+
+    @property
+    def offload_bytes(self) -> int:
+        """The size from which encoding a whole body takes too long for the event loop."""
+
+    def compress(self, data: bytes) -> bytes:
+        """Encode one whole body, at the level measured best for its size."""
+
+    def encoder(self, *, event_stream: bool = False) -> Encoder:
+        """A new encoder; for an event stream at the level measured best for small flushes."""
+
+    def decoder(self) -> Decoder:
+        """A new decoder."""

@@ -1,0 +1,1 @@
+"""One pass over a request and its response; decides everything, awaits nothing."""

@@ -1,0 +1,1 @@
+"""Formats: what a representation of data is written in."""

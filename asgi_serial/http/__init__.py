@@ -1,0 +1,1 @@
+"""Pure HTTP semantics: values in, values out; no I/O and no clock."""

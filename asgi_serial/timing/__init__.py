@@ -1,0 +1,1 @@
+"""Timing of routes: histograms, the recorder, and its reports."""

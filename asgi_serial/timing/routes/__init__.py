@@ -1,0 +1,1 @@
+"""How each framework names the route that served a request."""
