@@ -1,0 +1,75 @@
+"""What the cache keeps of one response of the app."""
+
+from typing import NamedTuple, TypeAlias
+
+from asgi_serial.types import Fields
+
+Variant: TypeAlias = tuple[str, str]
+"""What a client negotiated: (media type or "" for the app's own, coding or "" for identity)."""
+
+Key: TypeAlias = tuple[object, ...]
+"""The parts of a request that select a resource: str, bytes, None, or tuples of those."""
+
+
+class Representation:
+    """One form of a stored response, with the fields and the body as they were sent."""
+
+    __slots__ = ("body", "coding", "etag", "fields")
+
+    def __init__(self, fields: Fields, body: bytes, coding: str, etag: bytes | None) -> None:
+        self.fields = fields
+        self.body = body
+        self.coding = coding  # "" where the body is not encoded by us
+        self.etag = etag  # the value of the ETag field in `fields`, if there is one
+
+
+class Entry:
+    """One stored response: when it was made, how long it is fresh, and its representations.
+
+    Times are epoch seconds. `born` is when the response was generated, so that its current age
+    is `now - born` (RFC 9111, 4.2.3: the corrected initial age is taken off the time it came);
+    `expires` is `born` plus the freshness lifetime.
+    """
+
+    __slots__ = (
+        "born",
+        "credentialed",
+        "expires",
+        "key",
+        "representations",
+        "route",
+        "selecting",
+        "status",
+    )
+
+    def __init__(
+        self,
+        key: Key,
+        status: int,
+        *,
+        born: float,
+        expires: float,
+        credentialed: bool,
+        route: str,
+        selecting: tuple[tuple[bytes, bytes | None], ...],
+        representations: dict[Variant, Representation],
+    ) -> None:
+        self.key = key
+        self.status = status
+        self.born = born
+        self.expires = expires
+        self.credentialed = credentialed  # may answer requests that carry credentials
+        self.route = route  # the route template, for the timing of hits
+        self.selecting = selecting  # the varying fields of the request, and their values
+        self.representations = representations
+
+
+class VaryIndex(NamedTuple):
+    """Kept under a resource's key where its responses vary: the names that select among them.
+
+    The nonce takes part in the keys of the selected entries, so that dropping the index
+    drops them all.
+    """
+
+    names: tuple[bytes, ...]
+    nonce: bytes
