@@ -24,18 +24,22 @@ class Representation:
 
 
 class Entry:
-    """One stored response: when it was made, how long it is fresh, and its representations.
+    """One stored response: what the app sent, how long it is fresh, and its representations.
 
     Times are epoch seconds. `born` is when the response was generated, so that its current age
     is `now - born` (RFC 9111, 4.2.3: the corrected initial age is taken off the time it came);
-    `expires` is `born` plus the freshness lifetime.
+    `expires` is `born` plus the freshness lifetime. `fields` are the app's, less those that are
+    never stored; `negotiates` says which axes the response was negotiated on: any variant of
+    an axis that it was not negotiated on is served by the same representation.
     """
 
     __slots__ = (
         "born",
         "credentialed",
         "expires",
+        "fields",
         "key",
+        "negotiates",
         "representations",
         "route",
         "selecting",
@@ -46,21 +50,25 @@ class Entry:
         self,
         key: Key,
         status: int,
+        fields: Fields,
         *,
         born: float,
         expires: float,
         credentialed: bool,
         route: str,
         selecting: tuple[tuple[bytes, bytes | None], ...],
+        negotiates: tuple[bool, bool],
         representations: dict[Variant, Representation],
     ) -> None:
         self.key = key
         self.status = status
+        self.fields = fields
         self.born = born
         self.expires = expires
         self.credentialed = credentialed  # may answer requests that carry credentials
         self.route = route  # the route template, for the timing of hits
         self.selecting = selecting  # the varying fields of the request, and their values
+        self.negotiates = negotiates  # (format, coding)
         self.representations = representations
 
 
