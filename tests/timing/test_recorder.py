@@ -1,0 +1,101 @@
+import pytest
+
+from asgi_serial.reasons import Reason
+from asgi_serial.timing.recorder import OTHER_METHOD, OTHER_ROUTE, OTHER_STATUS, Recorder
+
+OTHER = (OTHER_ROUTE, OTHER_METHOD, OTHER_STATUS)
+
+
+def record(recorder: Recorder, route="/", method="GET", status=200, **values) -> None:
+    sample = {
+        "first_byte_ns": 2_000_000,
+        "total_ns": 3_000_000,
+        "app_bytes": 100,
+        "encoded_bytes": 80,
+        "sent_bytes": 50,
+        "outcome": "miss",
+        "reasons": (),
+    }
+    recorder.record(route, method, status, *(sample | values).values())
+
+
+def test_one_series_holds_the_totals_of_its_requests():
+    recorder = Recorder()
+    record(recorder, reasons=(Reason.MISS, Reason.TOO_SMALL), encoding_outcome="miss")
+    record(recorder, reasons=[Reason.TOO_SMALL], outcome="hit", encoding_outcome="hit")
+    series = recorder.snapshot()["/", "GET", 200]
+    assert series.total.count == series.first_byte.count == 2
+    assert (series.first_byte.sum_ns, series.total.sum_ns) == (4_000_000, 6_000_000)
+    assert (series.app_bytes, series.encoded_bytes, series.sent_bytes) == (200, 160, 100)
+    assert series.outcomes["hit"] == series.outcomes["miss"] == 1
+    assert series.encodings == {"hit": 1, "miss": 1, "": 0}
+    assert series.reasons == {"MISS": 1, "TOO_SMALL": 2}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param(("/", "PURGE", 200), ("/", "OTHER", 200), id="an unknown method"),
+        pytest.param(("/", "get", 200), ("/", "OTHER", 200), id="a method in lower case"),
+        pytest.param(("/", "QUERY", 200), ("/", "QUERY", 200), id="a newer method"),
+        pytest.param(("/", "GET", 99), ("/", "GET", 0), id="a status below all"),
+        pytest.param(("/", "GET", 600), ("/", "GET", 0), id="a status above all"),
+        pytest.param(("/", "GET", 418), ("/", "GET", 418), id="a rare status"),
+        pytest.param(("/" + "x" * 999, "GET", 200), ("/" + "x" * 199, "GET", 200), id="a long one"),
+    ],
+)
+def test_labels_are_bounded(given, expected):
+    recorder = Recorder()
+    record(recorder, *given)
+    record(recorder, *given)
+    assert list(recorder.snapshot()) == [expected]
+    assert recorder.snapshot()[expected].total.count == 2
+
+
+def test_a_hundred_thousand_labels_share_the_series_of_the_rest():
+    recorder = Recorder(max_series=100)
+    for number in range(100_000):
+        record(recorder, f"/{number}")
+    series = recorder.snapshot()
+    assert len(series) == 101
+    assert series[OTHER].total.count == recorder.overflowed == 99_900
+    record(recorder, "/7")
+    assert recorder.snapshot()["/7", "GET", 200].total.count == 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param({"route": None}, id="no route"),
+        pytest.param({"route": []}, id="a route that can not be a key"),
+        pytest.param({"status": "200"}, id="a status in words"),
+        pytest.param({"outcome": "hti"}, id="an outcome that is none"),
+        pytest.param({"encoding_outcome": "stale"}, id="an encoding outcome that is none"),
+        pytest.param({"total_ns": 2.5e6}, id="a duration in seconds"),
+        pytest.param({"reasons": None}, id="no reasons"),
+        pytest.param({"reasons": ["HIT"]}, id="a reason in words"),
+    ],
+)
+def test_a_faulty_sample_is_counted_and_never_raises(fault):
+    recorder = Recorder()
+    record(recorder, **fault)
+    assert recorder.failures == 1
+
+
+def test_merging_adds_all_totals():
+    one, other = Recorder(), Recorder()
+    record(one, reasons=(Reason.HIT,), outcome="hit")
+    record(other, reasons=(Reason.HIT, Reason.NOT_SMALLER), outcome="hit")
+    merged = one.snapshot()["/", "GET", 200]
+    merged.merge(other.snapshot()["/", "GET", 200])
+    assert merged.total.count == merged.first_byte.count == merged.outcomes["hit"] == 2
+    assert merged.reasons == {"HIT": 2, "NOT_SMALLER": 1}
+    assert (merged.app_bytes, merged.encoded_bytes, merged.sent_bytes) == (200, 160, 100)
+
+
+def test_clearing_forgets_all():
+    recorder = Recorder(max_series=0)
+    record(recorder)
+    record(recorder, outcome="none")
+    recorder.clear()
+    assert (recorder.snapshot(), recorder.failures, recorder.overflowed) == ({}, 0, 0)
