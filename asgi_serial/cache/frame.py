@@ -1,0 +1,249 @@
+"""The bytes of what is kept in a store, and the bytes that stand for a key.
+
+A record is `magic, revision, checksum, key, kind, content`. The checksum covers all that follows
+it, and the key is held in full, so that a damaged value, one under another's key and one that
+something else wrote are all no record: a miss. Every integer is big-endian, every string has its
+length before it.
+"""
+
+import struct
+from hashlib import blake2b
+from math import isfinite
+
+from asgi_serial.cache.entry import Entry, Key, Representation, Variant, VaryIndex
+from asgi_serial.types import Fields
+
+REVISION = 1
+"""The layout of a record; a record of another revision is no record."""
+
+_CHECKSUM_BYTES = 16
+_PREFIX = b"\xa9asgi\xff" + bytes([REVISION])
+_HEAD_BYTES = len(_PREFIX) + _CHECKSUM_BYTES
+_ENTRY, _VARY_INDEX = 1, 2
+_CREDENTIALED, _BY_FORMAT, _BY_CODING = 1, 2, 4
+_ALL_FLAGS = _CREDENTIALED | _BY_FORMAT | _BY_CODING
+# A length that no string of ours has; it stands for None.
+_NONE = 0xFFFFFFFF
+# More than any server lets through; a record that claims more is not one of ours.
+_MAX_FIELDS = 4096
+_MAX_REPRESENTATIONS = 256
+
+_LENGTH = struct.Struct("!I")
+_ENTRY_HEAD = struct.Struct("!HddB")
+
+
+def encode_key(key: Key) -> bytes:
+    """Give the bytes of a key: two keys that differ in a value, a type or a border never agree.
+
+    Raises: TypeError for a part that is neither str, bytes, None, nor a tuple of these.
+    """
+    out: list[bytes] = []
+    _append_part(out, key)
+    return b"".join(out)
+
+
+def digest_key(key: Key) -> str:
+    """Give the name of a key in a store: 32 hexadecimal digits of BLAKE2b."""
+    return blake2b(encode_key(key), digest_size=16).hexdigest()
+
+
+def _append_part(out: list[bytes], part: object) -> None:
+    if isinstance(part, str):
+        # A path or a query that is not UTF-8 may reach us as lone surrogates.
+        data = part.encode("utf-8", "surrogatepass")
+        out += (b"s", _LENGTH.pack(len(data)), data)
+    elif isinstance(part, bytes):
+        out += (b"b", _LENGTH.pack(len(part)), part)
+    elif part is None:
+        out.append(b"n")
+    elif isinstance(part, tuple):
+        out += (b"t", _LENGTH.pack(len(part)))
+        for inner in part:
+            _append_part(out, inner)
+    else:
+        raise TypeError(f"a part of a key is {part!r}; expected str, bytes, None or a tuple.")
+
+
+def pack_entry(entry: Entry) -> bytes:
+    """Give the record of an entry.
+
+    One with more than 4096 fields in a representation, or more than 256 representations, is
+    packed, and is a miss when it is read.
+    """
+    out: list[bytes] = []
+    by_format, by_coding = entry.negotiates
+    flags = _CREDENTIALED * entry.credentialed + _BY_FORMAT * by_format + _BY_CODING * by_coding
+    out.append(_ENTRY_HEAD.pack(entry.status, entry.born, entry.expires, flags))
+    _append_string(out, entry.route.encode("utf-8", "surrogatepass"))
+    out.append(_LENGTH.pack(len(entry.selecting)))
+    for name, value in entry.selecting:
+        _append_string(out, name)
+        _append_string(out, value)
+    _append_fields(out, entry.fields)
+    out.append(_LENGTH.pack(len(entry.representations)))
+    for variant, representation in entry.representations.items():
+        _append_representation(out, variant, representation)
+    return _seal(entry.key, _ENTRY, out)
+
+
+def pack_vary_index(index: VaryIndex, key: Key) -> bytes:
+    """Give the record of a vary index that is kept under `key`."""
+    out: list[bytes] = []
+    _append_string(out, index.nonce)
+    out.append(_LENGTH.pack(len(index.names)))
+    for name in index.names:
+        _append_string(out, name)
+    return _seal(key, _VARY_INDEX, out)
+
+
+def _append_string(out: list[bytes], data: bytes | None) -> None:
+    if data is None:
+        out.append(_LENGTH.pack(_NONE))
+    else:
+        out += (_LENGTH.pack(len(data)), data)
+
+
+def _append_fields(out: list[bytes], fields: Fields) -> None:
+    out.append(_LENGTH.pack(len(fields)))
+    for name, value in fields:
+        _append_string(out, name)
+        _append_string(out, value)
+
+
+def _append_representation(
+    out: list[bytes], variant: Variant, representation: Representation
+) -> None:
+    for text in (*variant, representation.coding):
+        _append_string(out, text.encode("utf-8", "surrogatepass"))
+    _append_string(out, representation.etag)
+    _append_fields(out, representation.fields)
+    _append_string(out, representation.body)
+
+
+def _seal(key: Key, kind: int, content: list[bytes]) -> bytes:
+    encoded = encode_key(key)
+    covered = b"".join((_LENGTH.pack(len(encoded)), encoded, bytes((kind,)), *content))
+    return b"".join((_PREFIX, _checksum(covered), covered))
+
+
+def _checksum(covered: bytes | memoryview) -> bytes:
+    return blake2b(covered, digest_size=_CHECKSUM_BYTES).digest()
+
+
+def unpack_record(data: bytes, key: Key) -> Entry | VaryIndex | None:
+    """Give the entry or the vary index that was packed for `key`; None for any other bytes."""
+    if not data.startswith(_PREFIX) or len(data) < _HEAD_BYTES:
+        return None
+    if _checksum(memoryview(data)[_HEAD_BYTES:]) != data[len(_PREFIX) : _HEAD_BYTES]:
+        return None
+    reader = _Reader(data, _HEAD_BYTES)
+    try:
+        if reader.string() != encode_key(key):
+            return None
+        kind = reader.take(1)[0]
+        record: Entry | VaryIndex | None = None
+        if kind == _ENTRY:
+            record = _read_entry(reader, key)
+        elif kind == _VARY_INDEX:
+            record = _read_vary_index(reader)
+        return record if reader.position == len(data) else None
+    except (_Malformed, UnicodeDecodeError):
+        return None
+
+
+def unpack_entry(data: bytes, key: Key) -> Entry | None:
+    """Give the entry that was packed for `key`; None for any other bytes."""
+    record = unpack_record(data, key)
+    return record if isinstance(record, Entry) else None
+
+
+def unpack_vary_index(data: bytes, key: Key) -> VaryIndex | None:
+    """Give the vary index that was packed for `key`; None for any other bytes."""
+    record = unpack_record(data, key)
+    return record if isinstance(record, VaryIndex) else None
+
+
+class _Malformed(Exception):
+    """The content of a record is not what its revision says."""
+
+
+class _Reader:
+    """A place in a record; nothing is taken that the record does not hold."""
+
+    __slots__ = ("data", "position")
+
+    def __init__(self, data: bytes, position: int) -> None:
+        self.data = data
+        self.position = position
+
+    def take(self, length: int) -> bytes:
+        start, self.position = self.position, self.position + length
+        if self.position > len(self.data):
+            raise _Malformed
+        return self.data[start : self.position]
+
+    def integer(self) -> int:
+        return int.from_bytes(self.take(4), "big")
+
+    def count(self, limit: int) -> int:
+        number = self.integer()
+        if number > limit:
+            raise _Malformed
+        return number
+
+    def optional_string(self) -> bytes | None:
+        length = self.integer()
+        return None if length == _NONE else self.take(length)
+
+    def string(self) -> bytes:
+        data = self.optional_string()
+        if data is None:
+            raise _Malformed
+        return data
+
+    def text(self) -> str:
+        return self.string().decode("utf-8", "surrogatepass")
+
+
+def _read_entry(reader: _Reader, key: Key) -> Entry:
+    status, born, expires, flags = _ENTRY_HEAD.unpack(reader.take(_ENTRY_HEAD.size))
+    if not (isfinite(born) and isfinite(expires)) or flags > _ALL_FLAGS:
+        raise _Malformed
+    route = reader.text()
+    selecting = tuple(
+        (reader.string(), reader.optional_string()) for _ in range(reader.count(_MAX_FIELDS))
+    )
+    fields = _read_fields(reader)
+    representations = dict(
+        _read_representation(reader) for _ in range(reader.count(_MAX_REPRESENTATIONS))
+    )
+    return Entry(
+        key,
+        status,
+        fields,
+        born=born,
+        expires=expires,
+        credentialed=bool(flags & _CREDENTIALED),
+        route=route,
+        selecting=selecting,
+        negotiates=(bool(flags & _BY_FORMAT), bool(flags & _BY_CODING)),
+        representations=representations,
+    )
+
+
+def _read_fields(reader: _Reader) -> Fields:
+    return [(reader.string(), reader.string()) for _ in range(reader.count(_MAX_FIELDS))]
+
+
+def _read_representation(reader: _Reader) -> tuple[Variant, Representation]:
+    variant = (reader.text(), reader.text())
+    coding = reader.text()
+    etag = reader.optional_string()
+    fields = _read_fields(reader)
+    return variant, Representation(fields, reader.string(), coding, etag)
+
+
+def _read_vary_index(reader: _Reader) -> VaryIndex:
+    nonce = reader.string()
+    names = tuple(reader.string() for _ in range(reader.count(_MAX_FIELDS)))
+    return VaryIndex(names, nonce)
