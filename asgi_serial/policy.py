@@ -1,0 +1,256 @@
+"""What one route says about itself, and how it comes to say it.
+
+A policy reaches a response from the decorator `serial` (or `set_policy`) on its handler, and from
+path patterns in the settings. The handler's word goes first, then the pattern's, then the settings.
+"""
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import aclosing
+from contextvars import ContextVar
+from datetime import timedelta
+from typing import Any, NamedTuple, TypedDict, TypeVar, Unpack, cast
+
+from .errors import ConfigurationError
+from .options import explain_unknown, explain_value, optional, parse_duration, parse_switch
+
+_Handler = TypeVar("_Handler", bound=Callable[..., Any])
+
+
+class RoutePolicy(NamedTuple):
+    """The options of one route; None leaves an option to whoever speaks next."""
+
+    compression: bool | None = None
+    """Whether responses are compressed."""
+    formats: bool | None = None
+    """Whether the format of responses is negotiated and of requests translated."""
+    decoding: bool | None = None
+    """Whether the Content-Encoding of requests is decoded."""
+    cache: bool | None = None
+    """Whether responses are looked up in the cache and stored."""
+    cache_ttl: float | None = None
+    """The lifetime, in seconds, of responses that state none of their own."""
+    cache_shared: bool | None = None
+    """Whether a response is for everybody, though its request carries credentials."""
+    cache_body: bool | None = None
+    """Whether requests with a body are cached, their bodies being a part of the key."""
+
+
+class PolicyOptions(TypedDict, total=False):
+    """The options of a policy as a user may write them."""
+
+    compression: bool | None
+    formats: bool | None
+    decoding: bool | None
+    cache: bool | None
+    cache_ttl: float | str | timedelta | None
+    cache_shared: bool | None
+    cache_body: bool | None
+
+
+_PARSERS: Mapping[str, Callable[[object], object]] = {
+    name: optional(parse_duration if name == "cache_ttl" else parse_switch)
+    for name in RoutePolicy._fields
+}
+
+
+def build_policy(options: Mapping[str, object]) -> RoutePolicy:
+    """The policy that `options` describe. Raises: ConfigurationError, with a line for each fault.
+
+    >>> build_policy({"cache_ttl": "5m"}).cache_ttl
+    300.0
+    """
+    values: dict[str, Any] = {}
+    faults = []
+    for name, value in options.items():
+        parse = _PARSERS.get(name)
+        if parse is None:
+            faults.append(explain_unknown(name, _PARSERS, kind="policy option"))
+            continue
+        try:
+            values[name] = parse(value)
+        except ValueError as expected:
+            faults.append(explain_value(name, value, expected))
+    if faults:
+        raise ConfigurationError("\n".join(faults))
+    return RoutePolicy(**values)
+
+
+def merge(higher: RoutePolicy | None, lower: RoutePolicy | None) -> RoutePolicy | None:
+    """One policy in which `lower` says what `higher` leaves open."""
+    if higher is None or lower is None:
+        return lower if higher is None else higher
+    return RoutePolicy._make(
+        below if above is None else above for above, below in zip(higher, lower, strict=True)
+    )
+
+
+class RouteRule(NamedTuple):
+    """A policy for the requests whose method and path match; made by `build_rule`."""
+
+    pattern: str
+    """As the user wrote it, such as `POST /search` or `/items/*`."""
+    method: str | None
+    path: re.Pattern[str]
+    policy: RoutePolicy
+
+    def matches(self, method: str, path: str) -> bool:
+        """Whether the rule speaks for this request; a rule for GET does so for HEAD."""
+        # HEAD must be answered as GET would be (RFC 9110, 9.3.2).
+        if self.method is not None and self.method != ("GET" if method == "HEAD" else method):
+            return False
+        return self.path.fullmatch(path) is not None
+
+
+_RULE = re.compile(r"(?:([A-Za-z][A-Za-z-]*) +)?(/.*|\*\*)")
+_WILDCARD = re.compile(r"(\*\*|\*|\{\w+\})")
+
+
+def build_rule(pattern: str, policy: RoutePolicy) -> RouteRule:
+    """A rule from `[METHOD ]path`; in the path, `*` stands for a segment or a part of one,
+    `{name}` for the same but never for nothing, and `**` for anything. Raises: ConfigurationError.
+
+    >>> build_rule("GET /items/*", RoutePolicy()).matches("GET", "/items/7")
+    True
+    """
+    written = _RULE.fullmatch(pattern.strip())
+    path = _compile_path(written[2]) if written else None
+    if written is None or path is None:
+        raise ConfigurationError(
+            f"[{pattern!r}] is not a route pattern; expected [METHOD ]/path, with * or {{name}} "
+            "for a segment or a part of it, at most one in each, and ** for anything, at most once."
+        )
+    return RouteRule(pattern, written[1].upper() if written[1] else None, path, policy)
+
+
+def _compile_path(path: str) -> re.Pattern[str] | None:
+    """The expression for `path`; None where it is no pattern, or wildcards would compete.
+
+    Of two wildcards in one segment, or two `**`, each tries its every length for every length of
+    the other: a client's long path would take time by its square.
+    """
+    pieces = _WILDCARD.split(path)
+    literals, wildcards = pieces[::2], pieces[1::2]
+    crowded = any(len(_WILDCARD.findall(segment)) > 1 for segment in path.split("/"))
+    if crowded or wildcards.count("**") > 1 or any("{" in text or "}" in text for text in literals):
+        return None
+    expression = {"**": ".*", "*": "[^/]*"}
+    for index, text in enumerate(pieces):
+        pieces[index] = expression.get(text, "[^/]+") if index % 2 else re.escape(text)
+    return re.compile("".join(pieces), re.DOTALL)
+
+
+class PolicyTable:
+    """Finds the policy of a request by its rules: the first that matches speaks.
+
+    Finds are remembered for as many as `capacity` requests of usual length, so that nobody can
+    fill the memory with paths of his own.
+    """
+
+    def __init__(self, rules: Iterable[RouteRule], *, capacity: int = 1024) -> None:
+        self._rules = tuple(rules)
+        self._capacity = capacity
+        self._found: dict[tuple[str, str], RoutePolicy | None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._rules)
+
+    def find(self, method: str, path: str) -> RoutePolicy | None:
+        """The policy for `method` (upper case) and `path` (decoded), or None."""
+        key = (method, path)
+        try:
+            return self._found[key]
+        except KeyError:
+            return self._search(key)
+
+    def _search(self, key: tuple[str, str]) -> RoutePolicy | None:
+        policy = next((rule.policy for rule in self._rules if rule.matches(*key)), None)
+        if len(key[0]) + len(key[1]) <= 256:
+            if len(self._found) >= self._capacity:
+                self._found.clear()
+            self._found[key] = policy
+        return policy
+
+
+class RequestPolicy:
+    """What the handler of one request has said so far; threads that serve it share the object."""
+
+    __slots__ = ("policy",)
+
+    def __init__(self) -> None:
+        self.policy: RoutePolicy | None = None
+
+
+CURRENT: ContextVar[RequestPolicy | None] = ContextVar("asgi_serial_policy", default=None)
+"""Set by the middleware for each request, read by it when the response starts."""
+
+
+def serial(**options: Unpack[PolicyOptions]) -> Callable[[_Handler], _Handler]:
+    """A decorator that gives a handler its own policy, in every framework.
+
+    It belongs directly above the function, below the decorator that routes to it. Where several
+    functions of a request carry one, the last that is called is heard first.
+    Raises: ConfigurationError, when decorating.
+
+    >>> @serial(cache_ttl="5m", compression=False)
+    ... async def handler(request): ...
+    """
+    policy = build_policy(options)
+
+    def decorate(handler: _Handler) -> _Handler:
+        return cast(_Handler, _wrap(handler, policy))
+
+    return decorate
+
+
+def set_policy(**options: Unpack[PolicyOptions]) -> None:
+    """Give the request in hand its policy from inside the handler, before the response starts.
+
+    Outside of a request it does nothing. Raises: ConfigurationError.
+    """
+    _apply(build_policy(options))
+
+
+def _apply(policy: RoutePolicy) -> None:
+    current = CURRENT.get()
+    if current is not None:
+        current.policy = merge(policy, current.policy)
+
+
+def _wrap(handler: Any, policy: RoutePolicy) -> Any:
+    """A function of the same kind as `handler`: frameworks ask which it is before they call it."""
+    wrapper: Any
+    if not inspect.isroutine(handler) and not isinstance(handler, functools.partial):
+        raise ConfigurationError(
+            f"serial() decorates {handler!r}; expected a function. "
+            "Put it below the framework's own decorator, or on the methods of a class."
+        )
+    if inspect.iscoroutinefunction(handler):
+
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            _apply(policy)
+            return await handler(*args, **kwargs)
+
+    elif inspect.isasyncgenfunction(handler):
+
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            _apply(policy)
+            async with aclosing(handler(*args, **kwargs)) as items:
+                async for item in items:
+                    yield item
+
+    elif inspect.isgeneratorfunction(handler):
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            _apply(policy)
+            return (yield from handler(*args, **kwargs))
+
+    else:
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            _apply(policy)
+            return handler(*args, **kwargs)
+
+    return functools.wraps(handler)(wrapper)

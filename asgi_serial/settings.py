@@ -1,0 +1,267 @@
+"""The settings: one model, and the one reader of the environment."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, NamedTuple, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, PlainValidator, SecretStr, ValidationError
+
+from .errors import ConfigurationError
+from .options import (
+    choices,
+    explain_unknown,
+    explain_value,
+    integer,
+    matching,
+    optional,
+    parse_duration,
+    parse_field_names,
+    parse_media_types,
+    parse_size,
+    parse_switch,
+    parse_time_limit,
+)
+from .policy import RoutePolicy, RouteRule, build_policy, build_rule
+
+PREFIX = "ASGI_SERIAL_"
+"""What the names of the environment's variables begin with."""
+
+CODINGS = ("zstd", "br", "gzip", "deflate")
+"""The content codings that can be offered."""
+
+# A structured field's token (RFC 9651, 3.3.4), as Cache-Status names a cache (RFC 9211, 2).
+_CACHE_NAME = r"[A-Za-z*][A-Za-z0-9:/!#$%&'*+.^_`|~-]*"
+# A Bearer token (RFC 6750, 2.1).
+_BEARER = r"[A-Za-z0-9._~+/-]+=*"
+
+
+def _secret(pattern: str, expected: str) -> PlainValidator:
+    parse = matching(pattern, expected)
+
+    def parse_secret(value: object) -> SecretStr | None:
+        if value is None:
+            return None
+        return SecretStr(parse(value.get_secret_value() if isinstance(value, SecretStr) else value))
+
+    return PlainValidator(parse_secret)
+
+
+def parse_routes(value: object) -> tuple[RouteRule, ...]:
+    """Read rules, or a mapping from patterns to policies, which may be JSON text.
+
+    Raises: ConfigurationError, whose lines lack the name of the setting.
+    """
+    if isinstance(value, str):
+        value = _read_json(value)
+    if not isinstance(value, Mapping):
+        return _read_rules(value)
+    rules, faults = [], []
+    for pattern, options in value.items():
+        try:
+            rules.append(build_rule(pattern, _read_policy(options)))
+        except ConfigurationError as error:
+            lines = str(error).splitlines()
+            faults += [line if line[0] == "[" else f"[{pattern!r}] {line}" for line in lines]
+    if faults:
+        raise ConfigurationError("\n".join(faults))
+    return tuple(rules)
+
+
+Switch = Annotated[bool, PlainValidator(parse_switch)]
+Size = Annotated[int, PlainValidator(parse_size)]
+TimeLimit = Annotated[float, PlainValidator(parse_time_limit)]
+
+
+class Settings(BaseModel):
+    """Everything that can be set; made by `Settings.load`, compared by value, never changed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    enabled: Switch = True
+    """Off: requests and responses pass untouched."""
+
+    formats: Switch = True
+    """Negotiate JSON or MessagePack for responses, and translate MessagePack requests."""
+    format_strict: Switch = False
+    """Answer 406 where no acceptable format can be given, rather than send what the app made."""
+    format_max_depth: Annotated[int, PlainValidator(integer(1, 500))] = 200
+    """The nesting up to which a document is translated."""
+
+    compression: Switch = True
+    """Compress responses."""
+    codings: Annotated[tuple[str, ...], PlainValidator(choices(CODINGS))] = ("zstd", "br", "gzip")
+    """The codings on offer, the server's favourite first: zstd, br, gzip, deflate."""
+    min_size: Size = 500
+    """The size of a body from which it is compressed."""
+    gzip_level: Annotated[int, PlainValidator(integer(0, 9))] = 6
+    """The level of gzip and deflate, 0 to 9."""
+    brotli_level: Annotated[int | None, PlainValidator(optional(integer(0, 11)))] = None
+    """The level of br, 0 to 11; unset: 5 for bodies up to 32 kB, 4 above."""
+    # The levels above 19 use windows over the 8 MB that RFC 9659, 3 allows.
+    zstd_level: Annotated[int, PlainValidator(integer(-7, 19))] = 3
+    """The level of zstd, -7 to 19."""
+    compressible_types: Annotated[tuple[str, ...], PlainValidator(parse_media_types)] = ()
+    """Media types to compress beyond those that are known to shrink."""
+    whole_limit: Size = 1_000_000
+    """The known length up to which a body in pieces is gathered and encoded in one go."""
+
+    decoding: Switch = True
+    """Decode requests that have a Content-Encoding."""
+    max_encoded: Size = 10_000_000
+    """The largest body of a request as it arrives."""
+    max_decoded: Size = 50_000_000
+    """The largest body of a request when decoded."""
+    max_ratio: Annotated[int, PlainValidator(integer(1, 1_000_000))] = 200
+    """How many times larger than it arrived a request's body may become."""
+    max_codings: Annotated[int, PlainValidator(integer(1, 10))] = 3
+    """How many codings may lie over one another in a request."""
+
+    cache: Switch = True
+    """Keep responses and answer from them."""
+    cache_url: Annotated[
+        SecretStr | None,
+        _secret(
+            r"[A-Za-z][A-Za-z0-9+.-]*://\S*",
+            "a URL such as memory://, redis://host:6379/0 or memcached://host:11211",
+        ),
+    ] = None
+    """The second level, shared by processes: redis://, rediss://, valkey:// or memcached://."""
+    cache_ttl: Annotated[float | None, PlainValidator(optional(parse_duration))] = None
+    """The lifetime of responses that state none of their own; unset: those are not kept."""
+    cache_memory: Size = 64_000_000
+    """The size of the first level, in each process."""
+    cache_max_object: Size = 5_000_000
+    """The largest response that is kept."""
+    cache_max_key_body: Size = 64_000
+    """The largest body of a request that may take part in the key."""
+    cache_status: Switch = True
+    """Say in Cache-Status how the cache took part (RFC 9211)."""
+    cache_name: Annotated[
+        str, PlainValidator(matching(_CACHE_NAME, "a token such as asgi_serial (RFC 9651, 3.3.4)"))
+    ] = "asgi_serial"
+    """The name of this cache in Cache-Status."""
+    cache_store_timeout: TimeLimit = 0.25
+    """The longest that a request waits for the second level."""
+    cache_wait: Annotated[float, PlainValidator(parse_duration)] = 5.0
+    """The longest that a request waits for another's call of the app before it makes its own."""
+    cache_namespace: Annotated[
+        str, PlainValidator(matching(r"[!-~]{0,100}", "at most 100 visible ASCII characters"))
+    ] = ""
+    """A part of every key, for apps that share a second level."""
+    cache_sort_query: Switch = False
+    """Take query parameters in any order as one resource."""
+    cache_key_fields: Annotated[tuple[str, ...], PlainValidator(parse_field_names)] = ()
+    """Fields of the request that take part in the key."""
+
+    encodings_cache: Switch = True
+    """Remember what bodies the app repeats were encoded to."""
+
+    timing: Switch = True
+    """Measure every route."""
+    server_timing: Switch = False
+    """Send the durations of a request in Server-Timing."""
+    max_series: Annotated[int, PlainValidator(integer(1, 1_000_000))] = 1000
+    """How many combinations of route, method and status are measured apart."""
+    report_path: Annotated[
+        str | None,
+        PlainValidator(
+            optional(matching(r"/[!-~]*(?<![?#])", "a path that begins with / such as /-/timing"))
+        ),
+    ] = None
+    """The path under which the timing report is served; unset: nowhere."""
+    report_token: Annotated[
+        SecretStr | None, _secret(_BEARER, "a Bearer token of letters, digits and -._~+/")
+    ] = None
+    """The Bearer token that the report demands; unset: none."""
+
+    routes: Annotated[tuple[RouteRule, ...], PlainValidator(parse_routes)] = ()
+    """Policies by path pattern; in the environment as JSON."""
+
+    @classmethod
+    def load(cls, options: Mapping[str, object], environ: Mapping[str, str]) -> Self:
+        """The settings in which an argument beats the environment, and that beats the default.
+
+        Variables may be written in any case; an empty one counts as not set.
+        Raises: ConfigurationError, with a line for each fault of both sources.
+        """
+        sources, faults = _read_environment(environ)
+        for name, value in options.items():
+            if name in cls.model_fields:
+                sources[name] = _Source(name, value)
+            else:
+                faults.append(explain_unknown(name, cls.model_fields, kind="setting"))
+        try:
+            settings = cls.model_validate({name: given.value for name, given in sources.items()})
+        except ValidationError as error:
+            for fault in error.errors():
+                name = str(fault["loc"][0])
+                faults += _explain(sources[name], fault["ctx"]["error"], secret=_is_secret(name))
+        if faults:
+            raise ConfigurationError("\n".join(faults))
+        return settings
+
+
+class _Source(NamedTuple):
+    label: str
+    value: object
+
+
+def _read_environment(environ: Mapping[str, str]) -> tuple[dict[str, _Source], list[str]]:
+    """What the environment sets, by name of the field, and what is wrong with its names."""
+    variables = {PREFIX + name.upper(): name for name in Settings.model_fields}
+    sources: dict[str, _Source] = {}
+    faults = []
+    for label, value in environ.items():
+        if not label.upper().startswith(PREFIX) or not value.strip():
+            continue
+        name = variables.get(label.upper())
+        if name is None:
+            faults.append(
+                explain_unknown(label, variables, kind="setting", prefix_length=len(PREFIX))
+            )
+        elif name in sources:
+            faults.append(f"{label} is also set as {sources[name].label}; expected only one.")
+        else:
+            sources[name] = _Source(label, value)
+    return sources, faults
+
+
+def _explain(source: _Source, error: ValueError, *, secret: bool) -> list[str]:
+    if secret:
+        return [f"{source.label} is not accepted (the value is secret); expected {error}."]
+    if isinstance(error, ConfigurationError):
+        return [source.label + line for line in str(error).splitlines()]
+    return [explain_value(source.label, source.value, error)]
+
+
+def _is_secret(name: str) -> bool:
+    return SecretStr in get_args(Settings.model_fields[name].annotation)
+
+
+def _read_json(text: str) -> object:
+    try:
+        return json.loads(text, object_pairs_hook=_read_object)
+    except ValueError as error:
+        raise ValueError(f"a JSON object from patterns to policies ({error})") from None
+
+
+def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name stands in it twice")
+    return members
+
+
+def _read_rules(value: object) -> tuple[RouteRule, ...]:
+    rules = tuple(value) if isinstance(value, Iterable) else (None,)
+    if not all(isinstance(rule, RouteRule) for rule in rules):
+        raise ValueError("a mapping from patterns to policies such as {'/items/*': {...}}")
+    return rules
+
+
+def _read_policy(options: object) -> RoutePolicy:
+    if isinstance(options, RoutePolicy):
+        return options
+    if isinstance(options, Mapping):
+        return build_policy(options)
+    raise ConfigurationError(f"is {options!r}; expected a mapping of policy options.")

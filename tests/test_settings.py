@@ -1,0 +1,264 @@
+"""Settings: where values come from, how they are read, and what is said of wrong ones."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from asgi_serial.errors import ConfigurationError
+from asgi_serial.policy import RoutePolicy, build_rule
+from asgi_serial.settings import Settings
+
+
+def read(name, text):
+    """The value of `name` when its variable holds `text`."""
+    return getattr(Settings.load({}, {f"ASGI_SERIAL_{name.upper()}": text}), name)
+
+
+def faults(options=(), environ=()):
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load(dict(options), dict(environ))
+    return str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("options", "environ", "level"),
+    [
+        pytest.param({}, {}, 6, id="the default holds when nothing is said"),
+        pytest.param({}, {"ASGI_SERIAL_GZIP_LEVEL": "4"}, 4, id="environment beats default"),
+        pytest.param(
+            {"gzip_level": 2}, {"ASGI_SERIAL_GZIP_LEVEL": "4"}, 2, id="argument beats environment"
+        ),
+        pytest.param(
+            {"gzip_level": 6}, {"ASGI_SERIAL_GZIP_LEVEL": "4"}, 6, id="so does a default restated"
+        ),
+        pytest.param(
+            {"gzip_level": 2},
+            {"ASGI_SERIAL_GZIP_LEVEL": "x"},
+            2,
+            id="a beaten variable is not read",
+        ),
+        pytest.param({}, {"asgi_serial_Gzip_Level": "4"}, 4, id="names are read in any case"),
+        pytest.param({}, {"ASGI_SERIAL_GZIP_LEVEL": " "}, 6, id="an empty variable is not set"),
+        pytest.param({}, {"GZIP_LEVEL": "4", "ASGI": "1"}, 6, id="other variables are not ours"),
+    ],
+)
+def test_sources(options, environ, level):
+    assert Settings.load(options, environ).gzip_level == level
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("min_size", "512", 512),
+        ("min_size", "1kB", 1000),
+        ("min_size", "64 MB", 64_000_000),
+        ("min_size", "1MiB", 2**20),
+        ("min_size", "1.5kib", 1536),
+        ("min_size", "1024GiB", 2**40),
+        ("min_size", "0", 0),
+        ("cache_ttl", "60", 60.0),
+        ("cache_ttl", "60s", 60.0),
+        ("cache_ttl", "250ms", 0.25),
+        ("cache_ttl", "5m", 300.0),
+        ("cache_ttl", "1H", 3600.0),
+        ("cache_ttl", "1.5 d", 129_600.0),
+        ("cache_ttl", "0", 0.0),
+        ("enabled", "0", False),
+        ("enabled", "FALSE", False),
+        ("enabled", "No", False),
+        ("enabled", "off", False),
+        ("server_timing", "1", True),
+        ("server_timing", "True", True),
+        ("server_timing", "YES", True),
+        ("server_timing", " on ", True),
+        ("codings", "GZIP, br", ("gzip", "br")),
+        ("codings", "deflate", ("deflate",)),
+        ("zstd_level", "-7", -7),
+        ("brotli_level", "11", 11),
+        ("cache_key_fields", "X-Tenant,,Accept-Language ,", ("x-tenant", "accept-language")),
+        ("compressible_types", "Application/X-Thing", ("application/x-thing",)),
+        ("report_path", "/-/timing", "/-/timing"),
+        ("cache_name", "edge/1", "edge/1"),
+    ],
+)
+def test_text_is_read(name, text, value):
+    assert read(name, text) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "value"),
+    [
+        ("cache_ttl", timedelta(minutes=2), 120.0),
+        ("cache_ttl", 0.5, 0.5),
+        ("cache_ttl", None, None),
+        ("min_size", "2kB", 2000),
+        ("codings", ["br"], ("br",)),
+        ("report_token", None, None),
+        ("brotli_level", None, None),
+    ],
+)
+def test_arguments_are_read(name, given, value):
+    assert getattr(Settings.load({name: given}, {}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("gzip_level", "12", "an integer from 0 to 9"),
+        ("gzip_level", "-1", "an integer from 0 to 9"),
+        ("gzip_level", "6.0", "an integer from 0 to 9"),
+        ("gzip_level", "٦", "an integer from 0 to 9"),
+        ("zstd_level", "20", "an integer from -7 to 19"),
+        ("enabled", "maybe", "true or false"),
+        ("min_size", "-1", "a size such as"),
+        ("min_size", "1kW", "a size such as"),
+        ("min_size", "0.5", "a size such as"),
+        ("min_size", "9" * 400, "a size such as"),
+        ("min_size", "1025GiB", "a size such as"),
+        ("cache_ttl", "soon", "a duration such as"),
+        ("cache_ttl", "1e3", "a duration such as"),
+        ("cache_ttl", "inf", "a duration such as"),
+        ("cache_ttl", "100000d", "a duration such as"),
+        ("cache_store_timeout", "0", "a duration above zero"),
+        ("cache_store_timeout", "x", "a duration above zero"),
+        ("codings", "gzip,gzip", "a list of zstd, br, gzip, deflate, each at most once"),
+        ("codings", "lzma", "a list of zstd, br, gzip, deflate, each at most once"),
+        ("codings", ",", "a list of zstd, br, gzip, deflate, each at most once"),
+        ("compressible_types", "text", "a list of media types"),
+        ("cache_key_fields", "x y", "a list of field names"),
+        ("cache_name", "1st", "a token such as"),
+        ("cache_namespace", "a b", "at most 100 visible ASCII characters"),
+        ("report_path", "timing", "a path that begins with /"),
+        ("report_path", "/timing?", "a path that begins with /"),
+        ("routes", "[", "a JSON object"),
+        ("routes", '{"/a": {}, "/a": {}}', "a JSON object"),
+        ("routes", "[1]", "a mapping from patterns"),
+        ("routes", "1", "a mapping from patterns"),
+    ],
+)
+def test_wrong_text_names_the_variable_the_value_and_what_is_expected(name, text, expected):
+    variable = f"ASGI_SERIAL_{name.upper()}"
+    (line,) = faults(environ={variable: text})
+    assert line.startswith(f"{variable} is {text!r}"[:100])
+    assert f"; expected {expected}" in line
+    assert len(line) < 300
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("gzip_level", True),
+        ("gzip_level", 6.0),
+        ("enabled", 1),
+        ("enabled", None),
+        ("min_size", True),
+        ("min_size", float("nan")),
+        ("cache_ttl", float("inf")),
+        ("cache_ttl", -1),
+        ("cache_ttl", timedelta(seconds=-1)),
+        ("cache_ttl", True),
+        ("cache_name", b"edge"),
+        ("codings", b"br"),
+        ("codings", [1]),
+        ("codings", 1),
+        ("routes", None),
+    ],
+)
+def test_wrong_arguments_are_named(name, value):
+    (line,) = faults(options={name: value})
+    assert line.startswith(f"{name} is {value!r}; expected ")
+
+
+def test_all_faults_are_told_at_once():
+    assert faults(
+        options={"gzip_levl": 3, "cache_ttl": "soon"},
+        environ={"ASGI_SERIAL_GZIP_LEVEL": "12", "asgi_serial_min_siz": "1", "ASGI_SERIAL_Q": "1"},
+    ) == [
+        "asgi_serial_min_siz is not a setting; did you mean ASGI_SERIAL_MIN_SIZE?",
+        "ASGI_SERIAL_Q is not a setting; there are "
+        + ", ".join(sorted(f"ASGI_SERIAL_{name.upper()}" for name in Settings.model_fields))
+        + ".",
+        "gzip_levl is not a setting; did you mean gzip_level?",
+        "ASGI_SERIAL_GZIP_LEVEL is '12'; expected an integer from 0 to 9.",
+        "cache_ttl is 'soon'; expected a duration such as 60s, 250ms, 5m, 1h, 7d or 60 (seconds).",
+    ]
+
+
+def test_a_variable_set_twice_is_a_fault():
+    assert faults(environ={"ASGI_SERIAL_CACHE": "1", "asgi_serial_cache": "0"}) == [
+        "asgi_serial_cache is also set as ASGI_SERIAL_CACHE; expected only one."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("cache_url", "hunter2"), ("cache_url", b"hunter2"), ("report_token", "hunter2 ")],
+)
+def test_a_secret_is_never_printed(name, value):
+    (line,) = faults(options={name: value})
+    assert line.startswith(f"{name} is not accepted (the value is secret); expected a")
+    assert "hunter2" not in line
+
+
+def test_an_accepted_secret_is_hidden_in_the_settings():
+    settings = Settings.load(
+        {"report_token": "hunter2"}, {"ASGI_SERIAL_CACHE_URL": "redis://:pw@h"}
+    )
+    assert settings.cache_url.get_secret_value() == "redis://:pw@h"
+    assert Settings.load({"cache_url": settings.cache_url}, {}).cache_url == settings.cache_url
+    assert "hunter2" not in repr(settings)
+    assert ":pw@" not in repr(settings)
+
+
+def test_settings_are_values():
+    options = {"routes": {"/a": {"cache_ttl": 1}}, "cache_url": "redis://h"}
+    one, other = Settings.load(options, {}), Settings.load(options, {})
+    assert one == other
+    assert hash(one) == hash(other)
+    with pytest.raises(ValidationError, match="frozen"):
+        one.gzip_level = 1
+
+
+def test_routes_mean_the_same_from_code_and_from_the_environment():
+    text = '{"/items/*": {"cache_ttl": "60s"}, "POST /search": {"cache_body": true}}'
+    mapping = {"/items/*": RoutePolicy(cache_ttl=60.0), "POST /search": {"cache_body": True}}
+    rules = [
+        build_rule("/items/*", RoutePolicy(cache_ttl=60.0)),
+        build_rule("POST /search", RoutePolicy(cache_body=True)),
+    ]
+    assert read("routes", text) == tuple(rules)
+    assert Settings.load({"routes": mapping}, {}).routes == tuple(rules)
+    assert Settings.load({"routes": rules}, {}).routes == tuple(rules)
+
+
+def test_each_fault_in_routes_says_where_it_is():
+    lines = faults(
+        environ={
+            "ASGI_SERIAL_ROUTES": '{"items": {}, "/x": {"cache_tl": 1, "cache": "x"}, "/y": 3}'
+        }
+    )
+    assert [line.partition(";")[0] for line in lines] == [
+        "ASGI_SERIAL_ROUTES['items'] is not a route pattern",
+        "ASGI_SERIAL_ROUTES['/x'] cache_tl is not a policy option",
+        "ASGI_SERIAL_ROUTES['/x'] cache is 'x'",
+        "ASGI_SERIAL_ROUTES['/y'] is 3",
+    ]
+
+
+@given(st.sampled_from(sorted(Settings.model_fields)), st.text())
+def test_any_text_is_a_value_or_a_configuration_error(name, text):
+    variable = f"ASGI_SERIAL_{name.upper()}"
+    try:
+        settings = Settings.load({}, {variable: text})
+    except ConfigurationError as error:
+        message = str(error)
+    else:
+        message = variable + repr(settings)
+    assert message.startswith(variable)
+
+
+def test_every_setting_is_described():
+    assert not [name for name, field in Settings.model_fields.items() if not field.description]
