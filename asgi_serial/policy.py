@@ -222,7 +222,8 @@ def _apply(policy: RoutePolicy) -> None:
 def _wrap(handler: Any, policy: RoutePolicy) -> Any:
     """A function of the same kind as `handler`: frameworks ask which it is before they call it."""
     wrapper: Any
-    if not inspect.isroutine(handler) and not isinstance(handler, functools.partial):
+    is_function = inspect.isroutine(handler) or isinstance(handler, functools.partial)
+    if not is_function or isinstance(handler, staticmethod | classmethod):
         raise ConfigurationError(
             f"serial() decorates {handler!r}; expected a function. "
             "Put it below the framework's own decorator, or on the methods of a class."

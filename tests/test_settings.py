@@ -66,6 +66,7 @@ def test_sources(options, environ, level):
         ("cache_ttl", "1H", 3600.0),
         ("cache_ttl", "1.5 d", 129_600.0),
         ("cache_ttl", "0", 0.0),
+        ("cache_store_timeout", "100ms", 0.1),
         ("enabled", "0", False),
         ("enabled", "FALSE", False),
         ("enabled", "No", False),

@@ -1,0 +1,147 @@
+"""Route policies: which options are accepted, and which rule speaks for a request."""
+
+import time
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asgi_serial.errors import ConfigurationError
+from asgi_serial.policy import (
+    PolicyTable,
+    RoutePolicy,
+    build_policy,
+    build_rule,
+    merge,
+    serial,
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "policy"),
+    [
+        ({}, RoutePolicy()),
+        ({"cache_ttl": 60}, RoutePolicy(cache_ttl=60.0)),
+        ({"cache_ttl": "5m", "cache_body": "on"}, RoutePolicy(cache_ttl=300.0, cache_body=True)),
+        ({"cache_ttl": timedelta(hours=1)}, RoutePolicy(cache_ttl=3600.0)),
+        ({"compression": False, "cache": None}, RoutePolicy(compression=False)),
+    ],
+)
+def test_options_are_read(options, policy):
+    assert build_policy(options) == policy
+
+
+@pytest.mark.parametrize("use", [build_policy, lambda options: serial(**options)])
+def test_all_wrong_options_are_told_at_once(use):
+    with pytest.raises(ConfigurationError) as caught:
+        use({"cache_tl": 1, "cache_ttl": "soon", "cache": "x"})
+    assert str(caught.value).splitlines() == [
+        "cache_tl is not a policy option; did you mean cache_ttl?",
+        "cache_ttl is 'soon'; expected a duration such as 60s, 250ms, 5m, 1h, 7d or 60 (seconds).",
+        "cache is 'x'; expected true or false (also 1, 0, yes, no, on, off).",
+    ]
+
+
+policies = st.builds(
+    RoutePolicy, **{name: st.none() | st.booleans() for name in RoutePolicy._fields}
+)
+
+
+@given(policies, policies)
+def test_merging_lets_the_lower_say_only_what_the_higher_leaves_open(higher, lower):
+    for high, low, merged in zip(higher, lower, merge(higher, lower), strict=True):
+        assert merged == (low if high is None else high)
+    assert merge(higher, None) is merge(None, higher) is higher
+    assert merge(None, None) is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "method", "path", "matches"),
+    [
+        ("/items", "GET", "/items", True),
+        ("/items", "GET", "/items/", False),
+        ("/items", "GET", "/items\n", False),
+        ("/items", "DELETE", "/items", True),
+        ("/items/*", "GET", "/items/7", True),
+        ("/items/*", "GET", "/items/", True),
+        ("/items/*", "GET", "/items/7/8", False),
+        ("/items/*.json", "GET", "/items/a.b.json", True),
+        ("/items/*.json", "GET", "/items/a-json", False),
+        ("/items/{id}", "GET", "/items/7", True),
+        ("/items/{id}", "GET", "/items/", False),
+        ("/items/{id}/parts/{part}", "GET", "/items/7/parts/x", True),
+        ("/items/{id}/parts/*", "GET", "/items/7/8/parts/x", False),
+        ("/items/**", "GET", "/items/7/8", True),
+        ("/items/**", "GET", "/items/", True),
+        ("/items/**", "GET", "/items", False),
+        ("/**/*.csv", "GET", "/a/b/c.csv", True),
+        ("/a/**/z", "GET", "/a/b\nc/z", True),
+        ("**", "GET", "", True),
+        ("/a.c", "GET", "/abc", False),
+        ("/café/*", "GET", "/café/x", True),
+        ("/two words", "GET", "/two words", True),
+        ("POST /search", "POST", "/search", True),
+        ("post   /search", "POST", "/search", True),
+        ("POST /search", "GET", "/search", False),
+        ("GET /search", "HEAD", "/search", True),
+        ("HEAD /search", "HEAD", "/search", False),
+    ],
+)
+def test_patterns(pattern, method, path, matches):
+    assert build_rule(pattern, RoutePolicy()).matches(method, path) is matches
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "",
+        "items",
+        "GET",
+        "GET items",
+        "G=T /",
+        "/{",
+        "/}",
+        "/{}",
+        "/{a-b}",
+        "/{id:int}",
+        "/***",
+        "/**x*",
+        "/a*b*",
+        "/{a}*",
+        "/{a}.{b}",
+        "/**/x/**",
+    ],
+)
+def test_what_is_no_pattern_is_refused(pattern):
+    with pytest.raises(ConfigurationError, match="is not a route pattern; expected"):
+        build_rule(pattern, RoutePolicy())
+
+
+@pytest.mark.parametrize("pattern", ["/*/{a}/**/x*y/z", "/**/*x", "/*a/**b"])
+@pytest.mark.parametrize("unit", ["/", "a", "/a", "/x/", "xy"])
+def test_matching_takes_linear_time(pattern, unit):
+    rule = build_rule(pattern, RoutePolicy())
+    start = time.process_time()
+    rule.matches("GET", unit * 32_768)
+    # By the square of the length this would take a minute.
+    assert time.process_time() - start < 1
+
+
+def test_the_first_rule_that_matches_speaks():
+    first, second = RoutePolicy(cache=True), RoutePolicy(cache=False)
+    table = PolicyTable([build_rule("GET /a", first), build_rule("/*", second)])
+    for _ in range(2):
+        assert table.find("GET", "/a") is first
+        assert table.find("POST", "/a") is second
+        assert table.find("GET", "/a/b") is None
+    assert table
+    assert not PolicyTable([])
+
+
+def test_finds_are_right_beyond_what_is_remembered():
+    table = PolicyTable([build_rule("/*1", RoutePolicy(cache=True))], capacity=2)
+    for number in (1, 2, 3, 11, 12, 1):
+        assert (table.find("GET", f"/{number}") is not None) is (number % 10 == 1)
+    assert table.find("GET", f"/{'0' * 300}1") == RoutePolicy(cache=True)
+    assert len(table._found) <= 2
