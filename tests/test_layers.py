@@ -1,0 +1,153 @@
+"""The direction of imports, and where a coroutine may stand, are as docs/architecture.md says."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "asgi_serial"
+
+# From the bottom up. A module imports from the rows above its own in this table, or from its own
+# folder; rows that share a line are peers and import nothing from one another.
+ROWS = (
+    ("types", "errors", "reasons"),
+    ("http",),
+    ("formats", "codecs", "cache", "timing"),
+    ("options",),
+    ("policy",),
+    ("settings",),
+    ("engine",),
+    ("middleware", "serialization"),
+    ("admin", "demo", "cli"),
+    ("__init__", "__main__"),
+)
+RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
+
+COROUTINES_MAY_STAND_IN = (
+    "middleware",
+    "serialization",
+    "admin",
+    "demo",
+    "cache/store",
+    "cache/aiocache_store",
+    "cache/memory",
+    "cache/collapse",
+    "cache/breaker",
+    # Its wrappers are of the kind of the functions that they wrap.
+    "policy",
+)
+
+FRAMEWORKS = {"fastapi", "litestar", "starlette"}
+
+MODULES = {
+    path.relative_to(PACKAGE).with_suffix("").as_posix(): ast.parse(path.read_text())
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+each_module = pytest.mark.parametrize("module", MODULES)
+
+
+def unit(module):
+    """The name by which the table knows a module: its folder's, or its own."""
+    return module.split("/")[0]
+
+
+def imports(module, tree):
+    """Every module that `tree` imports, by its full dotted name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            folder = ["asgi_serial", *module.split("/")][: -node.level] if node.level else []
+            base = ".".join([*folder, *([node.module] if node.module else [])])
+            # `from . import x` may name a module as well as a value.
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def units_imported(module, tree):
+    names = (name.split(".") for name in imports(module, tree))
+    inside = [parts for parts in names if parts[0] == "asgi_serial"]
+    return {parts[1] if len(parts) > 1 and parts[1] in RANK else "__init__" for parts in inside}
+
+
+def breaches(module, tree):
+    """What `module` imports that does not stand above it in the table."""
+    own = unit(module)
+    return {name for name in units_imported(module, tree) - {own} if RANK[name] >= RANK[own]}
+
+
+def roots(module):
+    return {name.split(".")[0] for name in imports(module, MODULES[module])}
+
+
+@each_module
+def test_every_module_has_its_row(module):
+    assert unit(module) in RANK
+
+
+@each_module
+def test_imports_go_down_the_layers(module):
+    assert breaches(module, MODULES[module]) == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "wrong"),
+    [
+        ("http/fields", "from ..types import Field", set()),
+        ("http/fields", "from . import mediatypes", set()),
+        ("http/fields", "from ..settings import Settings", {"settings"}),
+        ("http/fields", "from asgi_serial.settings import Settings", {"settings"}),
+        ("http/fields", "import asgi_serial.settings", {"settings"}),
+        ("http/fields", "import asgi_serial", {"__init__"}),
+        ("http/fields", "from .. import settings", {"settings"}),
+        ("http/fields", "from .. import serial", {"__init__"}),
+        ("timing/routes/starlette", "from ...cache.entry import Entry", {"cache"}),
+        ("timing/routes/starlette", "from ..recorder import Recorder", set()),
+        ("policy", "def f():\n    from .settings import Settings", {"settings"}),
+        ("engine/plan", "import os, json\nfrom os import path", set()),
+    ],
+)
+def test_the_reader_of_imports_sees_each_form(module, line, wrong):
+    assert breaches(module, ast.parse(line)) == wrong
+
+
+@each_module
+def test_coroutines_stand_in_the_shells_only(module):
+    if not module.startswith(COROUTINES_MAY_STAND_IN):
+        found = [
+            node
+            for node in ast.walk(MODULES[module])
+            if isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith)
+            and not is_declaration(node)
+        ]
+        assert found == []
+
+
+def is_declaration(node):
+    """Whether `node` only declares a coroutine, as a protocol does: a docstring or `...`."""
+    return isinstance(node, ast.AsyncFunctionDef) and all(
+        isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) for line in node.body
+    )
+
+
+def test_aiocache_is_imported_in_one_module():
+    assert [name for name in MODULES if "aiocache" in roots(name)] == ["cache/aiocache_store"]
+
+
+@each_module
+def test_pure_semantics_need_the_standard_library_only(module):
+    if unit(module) in {"types", "errors", "reasons", "http", "options", "policy"}:
+        assert roots(module) <= sys.stdlib_module_names | {"asgi_serial"}
+
+
+@each_module
+def test_frameworks_are_imported_at_the_top_only(module):
+    if unit(module) not in {"middleware", "serialization", "admin", "demo", "cli"}:
+        assert not roots(module) & FRAMEWORKS
+
+
+@each_module
+def test_only_the_settings_and_constructors_of_the_shell_read_the_environment(module):
+    if unit(module) not in {"settings", "middleware", "serialization", "cli", "__main__"}:
+        named = {node.attr for node in ast.walk(MODULES[module]) if isinstance(node, ast.Attribute)}
+        assert not named & {"environ", "getenv"}
