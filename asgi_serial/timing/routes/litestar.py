@@ -1,0 +1,56 @@
+"""Routes of Litestar, by what its router leaves in the scope."""
+
+from typing import Any
+
+from asgi_serial.timing.routes.base import MOUNTED
+from asgi_serial.types import Scope
+
+
+class LitestarRoutes:
+    """The template of the route that Litestar chose.
+
+    Where the scope holds none since the app was not called, Litestar's own (cached) routing is
+    asked.
+    """
+
+    __slots__ = ("_app",)
+
+    def __init__(self, app: object = None) -> None:
+        self._app = app
+
+    def __call__(self, scope: Scope) -> str | None:
+        """The route's template; see RouteResolver."""
+        template: str | None = scope.get("path_template")
+        if template is None:
+            return None if "litestar_app" in scope else self._route(scope)
+        handler = scope.get("route_handler")
+        if getattr(handler, "is_mount", False):
+            return _mount_path(scope.get("litestar_app"), scope, handler) + MOUNTED
+        return template
+
+    def _route(self, scope: Scope) -> str | None:
+        router: Any = getattr(self._app, "asgi_router", None)
+        if router is None:
+            return None
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        try:
+            found = router.handle_routing(path="/" + path.strip("/"), method=scope["method"])
+        except Exception:
+            # It answers with its own 404 or 405, which are exceptions.
+            return None
+        handler, template = found[1], found[4]
+        if getattr(handler, "is_mount", False):
+            return _mount_path(self._app, scope, handler) + MOUNTED
+        return str(template)
+
+
+def _mount_path(app: object, scope: Scope, handler: object) -> str:
+    """The path that a mounted app is under; the scope's own path has lost it."""
+    path = scope.get("raw_path", b"").decode("latin-1")
+    mounts = [
+        route.path.rstrip("/")
+        for route in getattr(app, "routes", ())
+        if getattr(route, "route_handler", None) is handler
+    ]
+    fitting = [mount for mount in mounts if path.startswith(mount)]
+    return max(fitting or mounts, key=len, default="")

@@ -1,0 +1,65 @@
+"""The label of a request's route, whatever framework served it."""
+
+from asgi_serial.timing.routes.base import MOUNTED, UNMATCHED, RouteResolver
+from asgi_serial.timing.routes.litestar import LitestarRoutes
+from asgi_serial.timing.routes.starlette import StarletteRoutes
+from asgi_serial.types import Scope
+
+
+class LabelResolver:
+    """The label of the route that served a request; never raises, and is never empty.
+
+    `failures` counts the callbacks and frameworks that failed to name one.
+    """
+
+    __slots__ = ("_callback", "_litestar", "_starlette", "failures")
+
+    def __init__(self, callback: RouteResolver | None, app: object) -> None:
+        self._callback = callback
+        self._starlette = StarletteRoutes(app)
+        self._litestar = LitestarRoutes(app)
+        self.failures = 0
+
+    def __call__(self, scope: Scope) -> str:
+        """The label of the route; `(unmatched)` where no route took the request."""
+        try:
+            if self._callback is not None:
+                label = self._ask(self._callback, scope)
+                if label:
+                    return label
+            if "path_template" in scope:
+                return self._nested(scope)
+            return self._starlette(scope) or self._litestar(scope) or UNMATCHED
+        except Exception:
+            self.failures += 1
+            return UNMATCHED
+
+    def _ask(self, callback: RouteResolver, scope: Scope) -> str | None:
+        try:
+            label = callback(scope)
+            if label is None or isinstance(label, str):
+                return label
+        except Exception:
+            pass
+        self.failures += 1
+        return None
+
+    def _nested(self, scope: Scope) -> str:
+        """The label where Litestar took part: alone, around a Starlette app, or mounted in one."""
+        litestar = self._litestar(scope) or UNMATCHED
+        starlette = self._starlette(scope) if "router" in scope else None
+        if starlette is None:
+            return litestar
+        if litestar.endswith(MOUNTED) and not starlette.endswith(MOUNTED):
+            return litestar.removesuffix(MOUNTED) + starlette
+        return starlette.removesuffix(MOUNTED) + litestar
+
+
+def build_resolver(callback: RouteResolver | None = None, *, app: object = None) -> LabelResolver:
+    """What labels the requests of `app`: the callback first, then what the framework chose.
+
+    A callback may return None, or fail, for what it does not know. `app` is what the middleware
+    wraps; its routes are matched where the scope holds no choice, as for an answer that came from
+    the cache.
+    """
+    return LabelResolver(callback, app)

@@ -1,0 +1,110 @@
+"""Routes of Starlette and FastAPI, by what their routers leave in the scope."""
+
+from asgi_serial.timing.routes.base import MOUNTED
+from asgi_serial.timing.routes.tree import RouteNode, RouteTree, routes_of
+from asgi_serial.types import Scope
+
+# One process seldom holds more than a few routers; an app that makes one a request gets no more.
+_MAX_TREES = 16
+# Routes may be added while the app runs, endpoints made for each request must not cost a walk each.
+_MAX_REBUILDS = 100
+
+
+class StarletteRoutes:
+    """The full template of the route that Starlette or FastAPI chose.
+
+    Both put `endpoint` into the scope at every step, so that it names the innermost route, and
+    `router` at the first, whose tree knows the prefixes of all mounts. Where the scope holds
+    neither (the app was not called, or was handed a copy of the scope) the path is matched against
+    the routes of `app`, and the answer remembered.
+    """
+
+    __slots__ = ("_app", "_rebuilds", "_trees")
+
+    def __init__(self, app: object = None) -> None:
+        self._app = app
+        self._rebuilds = 0
+        self._trees: dict[int, RouteTree] = {}
+
+    def __call__(self, scope: Scope) -> str | None:
+        """The route's template; see RouteResolver."""
+        endpoint = scope.get("endpoint")
+        if endpoint is not None:
+            tree = self._trees.get(id(scope.get("router")))
+            if tree is not None:
+                node = tree.unique.get(id(endpoint))
+                if node is not None and node.route is scope.get("route"):
+                    return node.template
+        return self._search(scope, endpoint)
+
+    def _search(self, scope: Scope, endpoint: object) -> str | None:
+        root = scope.get("router")
+        if endpoint is None and root is not None:
+            return _frontend_template(scope)
+        tree = self._tree_of(root or scope.get("app"), endpoint) or self._tree_of(
+            self._app, endpoint
+        )
+        if tree is None:
+            return None
+        node = _choose(tree, scope, endpoint) if endpoint is not None else _match(tree, scope)
+        return node.template if node is not None else None
+
+    def _tree_of(self, root: object, endpoint: object) -> RouteTree | None:
+        """The tree below `root`, read again where routes were added; None without any routes."""
+        tree = self._trees.get(id(root))
+        if tree is not None:
+            unknown = endpoint is not None and not tree.nodes_of(endpoint)
+            if not (unknown or tree.is_outdated()) or self._rebuilds >= _MAX_REBUILDS:
+                return tree
+            self._rebuilds += 1
+        elif not routes_of(root):
+            return None
+        if len(self._trees) >= _MAX_TREES:
+            self._trees.clear()
+        tree = self._trees[id(root)] = RouteTree(root)
+        return tree
+
+
+def _choose(tree: RouteTree, scope: Scope, endpoint: object) -> RouteNode | None:
+    """The route, of those that share an endpoint, or below a mount that stands in the scope."""
+    nodes = tree.nodes_of(endpoint)
+    if len(nodes) == 1 and not nodes[0].inside:
+        return nodes[0]
+    context = scope.get("fastapi", {}).get("effective_route_context")
+    route = scope.get("route")
+    chosen = [node for node in nodes if context is not None and node.context is context] or [
+        node for node in nodes if node.route is route
+    ]
+    if len(chosen) == 1 and not chosen[0].inside:
+        return chosen[0]
+    if not nodes or nodes[0].inside:
+        return _match(tree, scope) or (nodes[0] if nodes else None)
+    return _match(tree, scope, endpoint) or nodes[0]
+
+
+def _match(tree: RouteTree, scope: Scope, endpoint: object = None) -> RouteNode | None:
+    path = scope["path"]
+    # A mount appends itself to root_path, and keeps what the server gave as app_root_path.
+    root_path = scope.get("app_root_path", scope.get("root_path", ""))
+    if root_path and path.startswith(root_path):
+        path = path[len(root_path) :] or "/"
+    host = _host_of(scope) if tree.has_hosts else ""
+    return tree.match(path, scope["method"], host, endpoint=endpoint)
+
+
+def _host_of(scope: Scope) -> str:
+    """The Host field without its port, lower case."""
+    for name, value in scope["headers"]:
+        if name == b"host":
+            host: str = value.decode("latin-1").lower()
+            return host if host.endswith("]") else host.rsplit(":", 1)[0]
+    return ""
+
+
+def _frontend_template(scope: Scope) -> str | None:
+    """The prefix under which FastAPI served a file of a frontend, which has no route."""
+    below = scope.get("fastapi", {}).get("frontend_path")
+    if below is None:
+        return None
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    return path.removesuffix(below).rstrip("/") + MOUNTED

@@ -1,0 +1,218 @@
+"""The routes of a Starlette or FastAPI app, laid flat with the prefixes of their mounts.
+
+Read by the shape of the objects, so that neither framework is imported.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from asgi_serial.timing.routes.base import MOUNTED
+
+# Middleware around a mounted app is passed through by its `app` attribute, mounts inside mounts are
+# followed, each to a depth that few apps reach; an app mounted in itself ends here.
+_MAX_DEPTH = 8
+_MAX_NODES = 20_000
+
+_NAMED_GROUP = re.compile(r"\(\?P<[^>]*>")
+_REST_OF_MOUNT = "/(?:.*)$"
+
+
+class Prefix(NamedTuple):
+    """What the mounts around a route add to it."""
+
+    template: str = ""
+    pattern: str = ""
+    host: re.Pattern[str] | None = None
+    depth: int = 0
+
+
+class RouteNode(NamedTuple):
+    """One route that can take a request, or a mount, which takes what its own routes do not.
+
+    `inside` counts the nodes right before a mount that are its own.
+    """
+
+    template: str
+    pattern: re.Pattern[str]
+    host: re.Pattern[str] | None
+    methods: frozenset[str] | None
+    endpoint: object
+    route: object
+    context: object
+    inside: int
+
+
+def walk_routes(routes: Iterable[Any], prefix: Prefix) -> Iterator[RouteNode]:
+    """All routes in the order in which the frameworks try them, each mount after its own."""
+    for listed in routes:
+        for route, original, context in _unfold(listed):
+            if hasattr(route, "host_regex"):
+                inner = _inside_host(route, prefix)
+                yield from _walk_mounted(route, prefix, inner)
+            elif hasattr(route, "path_regex") and hasattr(route, "endpoint"):
+                # A WebSocketRoute has no methods, and is nothing that is timed.
+                if hasattr(route, "methods"):
+                    yield _leaf(route, prefix, original, context)
+            elif hasattr(route, "path_regex") and hasattr(route, "app"):
+                yield from _walk_mounted(route, prefix, _inside_mount(route, prefix))
+
+
+def routes_of(app: object) -> list[Any]:
+    """The routes of an app, or of what the middleware around it wraps; empty where it has none."""
+    for _ in range(_MAX_DEPTH):
+        routes = getattr(app, "routes", None)
+        if isinstance(routes, list) and any(hasattr(route, "matches") for route in routes):
+            return routes
+        app = getattr(app, "app", None)
+        if app is None:
+            break
+    return []
+
+
+def _unfold(listed: Any) -> Iterator[tuple[Any, object, object]]:
+    """A route, the object that goes into the scope for it, and FastAPI's context of it.
+
+    A router that FastAPI included is one entry of the list. It gives a context for each of its
+    routes, which holds the route's full path, or a copy of the route that does.
+    """
+    if not hasattr(listed, "effective_route_contexts"):
+        yield listed, listed, None
+        return
+    for context in listed.effective_route_contexts():
+        copied = context.starlette_route
+        yield copied or context, copied or context.original_route, context
+
+
+def _leaf(route: Any, prefix: Prefix, original: object, context: object) -> RouteNode:
+    return RouteNode(
+        template=prefix.template + route.path_format,
+        pattern=re.compile("^" + prefix.pattern + _pattern_of(route.path_regex)),
+        host=prefix.host,
+        methods=frozenset(route.methods) if route.methods else None,
+        endpoint=route.endpoint,
+        route=original,
+        context=context,
+        inside=0,
+    )
+
+
+def _walk_mounted(route: Any, prefix: Prefix, inner: Prefix) -> Iterator[RouteNode]:
+    listed = routes_of(route) if prefix.depth < _MAX_DEPTH else []
+    children = list(walk_routes(listed, inner))
+    yield from children
+    yield RouteNode(
+        template=inner.template + MOUNTED,
+        pattern=re.compile("^" + inner.pattern + _REST_OF_MOUNT),
+        host=inner.host,
+        methods=None,
+        endpoint=route.app,
+        route=route,
+        context=None,
+        inside=len(children),
+    )
+
+
+def _inside_mount(route: Any, prefix: Prefix) -> Prefix:
+    pattern = _pattern_of(route.path_regex).removesuffix(_REST_OF_MOUNT)
+    return prefix._replace(
+        template=prefix.template + route.path,
+        pattern=prefix.pattern + pattern,
+        depth=prefix.depth + 1,
+    )
+
+
+def _inside_host(route: Any, prefix: Prefix) -> Prefix:
+    return prefix._replace(
+        template=route.host_format + prefix.template,
+        host=route.host_regex,
+        depth=prefix.depth + 1,
+    )
+
+
+def _pattern_of(regex: re.Pattern[str]) -> str:
+    """A pattern's text to be put behind a prefix; two mounts may name a group alike."""
+    return _NAMED_GROUP.sub("(?:", regex.pattern.removeprefix("^"))
+
+
+class RouteTree:
+    """The routes below one router, found again by what a request's scope holds of them.
+
+    It keeps the routes alive, so that an `id` stays theirs.
+    """
+
+    __slots__ = (
+        "_by_endpoint",
+        "_listed",
+        "_matched",
+        "_nodes",
+        "_size",
+        "has_hosts",
+        "root",
+        "unique",
+    )
+
+    # A path that is matched again and again is a handful; those of an attack are many and long.
+    _MATCHED_PATHS = 4096
+    _LONGEST_PATH = 1024
+
+    def __init__(self, root: object) -> None:
+        self.root = root
+        self._listed = routes_of(root)
+        self._size = len(self._listed)
+        self._nodes: list[RouteNode] = []
+        self._by_endpoint: dict[int, list[RouteNode]] = {}
+        self._matched: dict[tuple[object, ...], RouteNode | None] = {}
+        for node in walk_routes(self._listed, Prefix()):
+            if len(self._nodes) == _MAX_NODES:
+                break
+            self._nodes.append(node)
+            self._by_endpoint.setdefault(id(node.endpoint), []).append(node)
+        self.unique = {
+            key: nodes[0]
+            for key, nodes in self._by_endpoint.items()
+            if len(nodes) == 1 and not nodes[0].inside
+        }
+        """The endpoints, by their id, that name a route alone."""
+        self.has_hosts = any(node.host is not None for node in self._nodes)
+
+    def is_outdated(self) -> bool:
+        """Whether routes were added or taken away since."""
+        return len(self._listed) != self._size
+
+    def nodes_of(self, endpoint: object) -> list[RouteNode]:
+        """The routes that lead to an endpoint; empty where it is unknown."""
+        return self._by_endpoint.get(id(endpoint), [])
+
+    def match(
+        self, path: str, method: str, host: str, *, endpoint: object = None
+    ) -> RouteNode | None:
+        """The route that takes such a request, remembered; of those to `endpoint`, where given."""
+        key = (path, method, host, id(endpoint))
+        try:
+            return self._matched[key]
+        except KeyError:
+            pass
+        nodes = self._nodes if endpoint is None else self.nodes_of(endpoint)
+        node = _first_match(nodes, path, method, host)
+        if len(path) <= self._LONGEST_PATH:
+            if len(self._matched) >= self._MATCHED_PATHS:
+                self._matched.clear()
+            self._matched[key] = node
+        return node
+
+
+def _first_match(nodes: Iterable[RouteNode], path: str, method: str, host: str) -> RouteNode | None:
+    """The first route for the path and the method, else the first for the path (a 405)."""
+    partial: list[tuple[int, RouteNode]] = []
+    for index, node in enumerate(nodes):
+        if node.host is not None and not node.host.match(host):
+            continue
+        if not node.pattern.match(path):
+            continue
+        if node.methods is None or method in node.methods:
+            # A mount takes every method of its paths, so its own 405 comes from inside it.
+            inside = (found for place, found in partial if place >= index - node.inside)
+            return next(inside, node)
+        partial.append((index, node))
+    return partial[0][1] if partial else None
