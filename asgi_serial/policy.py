@@ -197,7 +197,7 @@ def serial(**options: Unpack[PolicyOptions]) -> Callable[[_Handler], _Handler]:
     >>> @serial(cache_ttl="5m", compression=False)
     ... async def handler(request): ...
     """
-    policy = build_policy(options)
+    policy = _build_handler_policy(options)
 
     def decorate(handler: _Handler) -> _Handler:
         return cast(_Handler, _wrap(handler, policy))
@@ -210,7 +210,16 @@ def set_policy(**options: Unpack[PolicyOptions]) -> None:
 
     Outside of a request it does nothing. Raises: ConfigurationError.
     """
-    _apply(build_policy(options))
+    _apply(_build_handler_policy(options))
+
+
+def _build_handler_policy(options: PolicyOptions) -> RoutePolicy:
+    if "decoding" in options:
+        raise ConfigurationError(
+            "decoding is not a handler's to set, since its request is decoded before it is called; "
+            "expected it in the setting `routes`."
+        )
+    return build_policy(options)
 
 
 def _apply(policy: RoutePolicy) -> None:

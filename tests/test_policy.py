@@ -15,6 +15,7 @@ from asgi_serial.policy import (
     build_rule,
     merge,
     serial,
+    set_policy,
 )
 
 
@@ -41,6 +42,12 @@ def test_all_wrong_options_are_told_at_once(use):
         "cache_ttl is 'soon'; expected a duration such as 60s, 250ms, 5m, 1h, 7d or 60 (seconds).",
         "cache is 'x'; expected true or false (also 1, 0, yes, no, on, off).",
     ]
+
+
+@pytest.mark.parametrize("use", [serial, set_policy])
+def test_a_handler_can_not_set_what_is_decided_before_it_runs(use):
+    with pytest.raises(ConfigurationError, match=r"decoding is not a handler's.*in the setting"):
+        use(decoding=False)
 
 
 policies = st.builds(
