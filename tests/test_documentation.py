@@ -1,0 +1,50 @@
+"""The documents say what is so: the table of settings, the errors they quote, their links."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from asgi_serial.errors import ConfigurationError
+from asgi_serial.policy import RoutePolicy
+from asgi_serial.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+
+ROWS = re.findall(r"^\| `(\w+)` \| (unset|`.+?`) \| (.+) \|$", README, re.MULTILINE)
+
+
+def test_the_readme_lists_every_setting_in_order():
+    assert [name for name, _, _ in ROWS] == list(Settings.model_fields)
+
+
+@pytest.mark.parametrize(("name", "default", "description"), ROWS)
+def test_the_readme_describes_a_setting_as_it_is(name, default, description):
+    field = Settings.model_fields[name]
+    assert description == field.description
+    if default == "unset":
+        assert not field.default
+    else:
+        written = Settings.load({}, {f"ASGI_SERIAL_{name.upper()}": default.strip("`")})
+        assert getattr(written, name) == field.default
+
+
+@pytest.mark.parametrize("name", RoutePolicy._fields)
+def test_the_configuration_guide_lists_every_policy_option(name):
+    assert f"| `{name}` |" in CONFIGURATION
+
+
+def test_the_errors_that_are_quoted_are_those_that_are_raised():
+    quoted = re.search(r"```text\n(.*?)\n```", README, re.DOTALL)[1].splitlines()
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load({}, {"ASGI_SERIAL_GZIP_LEVEL": "12", "ASGI_SERIAL_GZIP_LEVL": "1"})
+    assert sorted(quoted) == sorted(str(caught.value).splitlines())
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_between_documents_lead_somewhere(document):
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
+    assert [target for target in targets if not (document.parent / target).exists()] == []
