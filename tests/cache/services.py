@@ -1,0 +1,193 @@
+"""Real servers on loopback, and a proxy that breaks connections at will."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_PACKAGES = {"redis-server": "redis-server", "memcached": "memcached"}
+_START_SECONDS = 5.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Service:
+    """A server process that can be stopped, continued, killed and started again."""
+
+    def __init__(self, arguments: list[str], port: int) -> None:
+        self.arguments = arguments
+        self.port = port
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            self.arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + _START_SECONDS
+        while self.process.poll() is None and time.monotonic() < deadline:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return
+            time.sleep(0.01)
+        self.kill()
+        raise RuntimeError(f"{self.arguments[0]} does not listen on port {self.port}")
+
+    def hang(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+
+def _binary(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        raise RuntimeError(
+            f"{name} is not installed, and the tests of the stores run a real one; "
+            f"install the system's package {_PACKAGES[name]!r} "
+            f"(Debian, Ubuntu: apt-get install {_PACKAGES[name]})"
+        )
+    return path
+
+
+@contextmanager
+def redis_server(*options: str) -> Iterator[Service]:
+    port = free_port()
+    fixed = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    service = Service([_binary("redis-server"), *fixed, *options], port)
+    try:
+        yield service
+    finally:
+        service.kill()
+
+
+@contextmanager
+def memcached_server(*options: str) -> Iterator[Service]:
+    port = free_port()
+    user = ["-u", "nobody"] if os.geteuid() == 0 else []
+    service = Service(
+        [_binary("memcached"), *user, "-l", "127.0.0.1", "-p", str(port), "-U", "0", *options],
+        port,
+    )
+    try:
+        yield service
+    finally:
+        service.kill()
+
+
+class Cut(Exception):
+    """The proxy is to send these last bytes, and to cut the connection."""
+
+    def __init__(self, last: bytes = b"") -> None:
+        super().__init__(last)
+        self.last = last
+
+
+Script = Callable[[bytes], Awaitable[bytes]]
+
+
+class Proxy:
+    """A TCP proxy on loopback: `answer` edits what the server says, delays it, or raises Cut."""
+
+    def __init__(self, port: int) -> None:
+        self.target = port
+        self.port = 0
+        self.connections = 0
+        self.answer: Script | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> "Proxy":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.target)
+        asked = asyncio.create_task(self._pump(reader, up_writer, None))
+        try:
+            await self._pump(up_reader, writer, lambda: self.answer)
+        finally:
+            asked.cancel()
+            for each in (writer, up_writer):
+                each.close()
+            await asyncio.gather(asked, return_exceptions=True)
+
+    async def _pump(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        script: Callable[[], Script | None] | None,
+    ) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                edit = script() if script else None
+                try:
+                    writer.write(data if edit is None else await edit(data))
+                except Cut as cut:
+                    writer.write(cut.last)
+                    return
+                await writer.drain()
+
+
+def run(main: Coroutine[object, object, T], *, seconds: int = 20) -> T:
+    """Run `main`; an event loop that stands still is broken up by a signal, and fails."""
+
+    def stop(*_: object) -> None:
+        raise AssertionError(f"the event loop stood still for {seconds} seconds")
+
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        return asyncio.run(main)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+@asynccontextmanager
+async def longest_stall() -> AsyncIterator[list[float]]:
+    """Measure, into the list's one element, how long the event loop did not turn."""
+    longest = [0.0]
+
+    async def watch() -> None:
+        last = time.monotonic()
+        while True:
+            await asyncio.sleep(0.002)
+            last, before = time.monotonic(), last
+            longest[0] = max(longest[0], last - before)
+
+    task = asyncio.create_task(watch())
+    try:
+        yield longest
+    finally:
+        task.cancel()
