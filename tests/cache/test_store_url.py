@@ -1,0 +1,76 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asgi_serial.cache.store_url import StoreAddress, parse_store_url, shown_store_url
+from asgi_serial.errors import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("memory://", StoreAddress("memory")),
+        ("redis://h", StoreAddress("redis", "h", 6379)),
+        ("redis://h:1/", StoreAddress("redis", "h", 1)),
+        ("REDIS://H/15", StoreAddress("redis", "h", 6379, 15)),
+        ("redis://[::1]:7/2", StoreAddress("redis", "::1", 7, 2)),
+        ("redis://:p%40ss@h", StoreAddress("redis", "h", 6379, 0, None, "p@ss")),
+        ("redis://u:p@h", StoreAddress("redis", "h", 6379, 0, "u", "p")),
+        ("rediss://h", StoreAddress("redis", "h", 6379, is_encrypted=True)),
+        ("valkey://h", StoreAddress("redis", "h", 6379)),
+        ("valkeys://h", StoreAddress("redis", "h", 6379, is_encrypted=True)),
+        ("memcached://h", StoreAddress("memcached", "h", 11211)),
+        ("memcached://h:5/", StoreAddress("memcached", "h", 5)),
+    ],
+)
+def test_a_url_names_a_store(url: str, address: StoreAddress) -> None:
+    assert parse_store_url(url) == address
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("", "'' has no known scheme"),
+        ("localhost:6379", "'localhost:6379' has no known scheme"),
+        ("redis:h", "has no known scheme"),
+        ("http://h", "'http://h' has no known scheme; expected memory://, redis://"),
+        ("redis://", "'redis://' has no host"),
+        ("redis:///0", "has no host"),
+        ("redis://h:0", "the port 0"),
+        ("redis://h:65536", "a port that can not be read"),
+        ("redis://[::1", "a host or a port that can not be read"),
+        ("redis://h/a", "'redis://h/a' has a path that is not the number of a database"),
+        ("redis://h/1/2", "not the number of a database"),
+        ("redis://h/²", "not the number of a database"),
+        ("redis://h/1?password=secret", "'redis://h/1?***' has a query"),
+        ("redis://h/1#secret", "has a query or a fragment"),
+        ("memory://h", "has more than its scheme"),
+        ("memory:///a", "has more than its scheme"),
+        ("memcached://secret:secret@h", "'memcached://***@h' has a user or a path"),
+        ("memcached://h/1", "has a user or a path"),
+        ("redis://:secret@", "'redis://***@' has no host"),
+        ("redis://:secret", "'redis://:***' has a host or a port"),
+        ("redis://user:secret", "'redis://user:***' has a host or a port"),
+        ("redis://:sec/secret@h:1", "'redis://***@h:1' has"),
+        ("secret:secret@redis://h", "has no known scheme"),
+        ("secret:secret@h", "'***@h' has no known scheme"),
+    ],
+)
+def test_a_wrong_url_is_refused_without_showing_a_secret(url: str, message: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        parse_store_url(url)
+    assert message in str(error.value)
+    assert "secret" not in str(error.value)
+
+
+@given(st.text())
+def test_any_text_is_an_address_or_our_error(text: str) -> None:
+    try:
+        assert parse_store_url(text).kind in ("memory", "redis", "memcached")
+    except ConfigurationError:
+        pass
+
+
+@given(st.text(min_size=1).map(lambda text: f"<{text}>"))
+def test_no_password_is_shown_however_it_is_written(password: str) -> None:
+    assert password not in shown_store_url(f"redis://user:{password}@host:6379/0")
