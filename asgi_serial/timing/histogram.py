@@ -1,6 +1,10 @@
 """Durations counted in a fixed number of buckets: a percentile in bounded memory."""
 
 from array import array
+from bisect import bisect_left
+from collections.abc import Iterable
+from itertools import accumulate
+from operator import add
 
 # Each power of two is cut in 16 linear buckets: a bucket's bounds differ by at most 1/16, and its
 # harmonic mean is within 1/33 (3.1 %) of everything in it. From 2**10 ns (1 us) to 2**42 ns
@@ -56,16 +60,20 @@ class Histogram:
         >>> abs(histogram.percentile(95) - 95_000_000) <= 95_000_000 / 33
         True
         """
+        return self.percentiles((percent,))[0]
+
+    def percentiles(self, percents: Iterable[float]) -> list[int]:
+        """Several percentiles out of one pass over the buckets."""
         if not self.count:
-            return 0
+            return [0 for _ in percents]
+        cumulated = list(accumulate(self._counts))
+        return [self._duration_at(cumulated, percent) for percent in percents]
+
+    def _duration_at(self, cumulated: list[int], percent: float) -> int:
         # The nearest rank: of n values in order the one at ceil(n * p), and never before the first.
-        rank = max(1, -int(-self.count * percent // 100))
-        seen = 0
-        for index, count in enumerate(self._counts):
-            seen += count
-            if seen >= rank:
-                return min(max(_middle_of(index), self.min_ns), self.max_ns)
-        return self.max_ns
+        rank = max(1, -int(-cumulated[-1] * percent // 100))
+        middle_ns = _middle_of(bisect_left(cumulated, rank))
+        return min(max(middle_ns, self.min_ns), self.max_ns)
 
     def merge(self, other: "Histogram") -> None:
         """Add all that `other` counted, as if it had been recorded here."""
@@ -75,10 +83,7 @@ class Histogram:
         self.max_ns = max(self.max_ns, other.max_ns)
         self.count += other.count
         self.sum_ns += other.sum_ns
-        counts = self._counts
-        for index, count in enumerate(other._counts):
-            if count:
-                counts[index] += count
+        self._counts = array("Q", map(add, self._counts, other._counts))
 
 
 def _middle_of(index: int) -> int:

@@ -63,7 +63,7 @@ class Series:
             (self.encodings, other.encodings),
             (self.reasons, other.reasons),
         ):
-            for name, count in others.items():
+            for name, count in others.copy().items():
                 mine[name] = mine.get(name, 0) + count
 
 
@@ -124,7 +124,11 @@ class Recorder:
 
     def snapshot(self) -> dict[SeriesKey, Series]:
         """The series as they are, keyed by what they are about; the series are not copied."""
-        return {SeriesKey(*key): series for key, series in self._series.copy().items()}
+        return {
+            SeriesKey(*key): series
+            for key, series in self._series.copy().items()
+            if series.total.count
+        }
 
     def clear(self) -> None:
         """Forget all that was recorded."""

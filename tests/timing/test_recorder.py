@@ -82,6 +82,12 @@ def test_a_faulty_sample_is_counted_and_never_raises(fault):
     assert recorder.failures == 1
 
 
+def test_a_series_that_took_no_sample_is_not_shown():
+    recorder = Recorder()
+    record(recorder, outcome="none")
+    assert recorder.snapshot() == {}
+
+
 def test_merging_adds_all_totals():
     one, other = Recorder(), Recorder()
     record(one, reasons=(Reason.HIT,), outcome="hit")

@@ -1,0 +1,52 @@
+"""Text for a terminal."""
+
+from collections.abc import Sequence
+
+_WIDEST = 60
+
+
+def printable(text: str) -> str:
+    """`text` in one line that can not steer a terminal, and of a width that a table bears.
+
+    >>> printable("/a\\x1b[31m")
+    '/a?[31m'
+    """
+    shown = "".join(char if char.isprintable() else "?" for char in text)
+    return shown if len(shown) <= _WIDEST else shown[: _WIDEST - 3] + "..."
+
+
+def format_bytes(size: int) -> str:
+    """A size in the unit that gives it three digits.
+
+    >>> [format_bytes(size) for size in (0, 999, 1500, 99_950, 2_500_000)]
+    ['0 B', '999 B', '1.50 kB', '100 kB', '2.50 MB']
+    """
+    if size < 1000:
+        return f"{size} B"
+    scaled, unit = size / 1000, "kB"
+    for larger in ("MB", "GB", "TB"):
+        if scaled < 999.5:
+            break
+        scaled, unit = scaled / 1000, larger
+    decimals = 2 if scaled < 9.995 else 1 if scaled < 99.95 else 0
+    return f"{scaled:.{decimals}f} {unit}"
+
+
+def format_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Aligned columns under their headings: the first two and the last to the left.
+
+    >>> print(format_table(["a", "b", "n", "z"], [["/x", "GET", "10", "hit 1"]]))
+    a   b     n  z
+    /x  GET  10  hit 1
+    """
+    lines = [list(headings), *([printable(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    last = len(widths) - 1
+    aligned = (
+        "  ".join(
+            cell.ljust(width) if index < 2 or index == last else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )
+    return "\n".join(line.rstrip() for line in aligned)

@@ -1,0 +1,158 @@
+import json
+from textwrap import dedent
+
+import pytest
+
+from asgi_serial.reasons import Reason
+from asgi_serial.timing.recorder import Recorder
+from asgi_serial.timing.report import build_report
+
+DURATIONS = {"p50", "p95", "p99", "mean", "max"}
+TOTALS = {
+    "count",
+    "time_ms",
+    "first_byte_ms",
+    "last_byte_ms",
+    "app_bytes",
+    "encoded_bytes",
+    "sent_bytes",
+    "saved_percent",
+    "cache",
+    "encodings",
+    "reasons",
+}
+
+
+def filled() -> Recorder:
+    recorder = Recorder()
+    reasons = (Reason.NO_FRESHNESS, Reason.NOT_ACCEPTED)
+    for number in range(100):
+        recorder.record(
+            *("/items/{id}", "GET", 200, 6_000_000, 8_000_000, 10_000, 8_000, 2_500),
+            *("miss", reasons[: 1 + (number < 3)], "hit" if number else "miss"),
+        )
+    recorder.record("(unmatched)", "GET", 404, 50_000, 50_000, 9, 9, 9, "bypass", ())
+    recorder.record("/odd\x1b[2J", "PURGE", 999, 1_000, 1_000, 0, 0, 0, "", ())
+    recorder.record("/", "GET", 200, 1, 1, 1, 1, 1, "unknown", ())
+    return recorder
+
+
+def test_the_text_is_a_table_by_time_spent_with_its_reasons():
+    expected = """\
+        102 requests took 0.8 s together; bodies of 1.00 MB, 800 kB in their format, 250 kB sent: 75 % saved
+
+        route        method  status  count  first p50   p95   p99  last p50   p95   p99      app  encoded    sent  saved  encodings  cache
+        /items/{id}  GET        200    100       6.00  6.00  6.00      8.00  8.00  8.00  1.00 MB   800 kB  250 kB   75 %  99 of 100  miss 100
+        (unmatched)  GET        404      1       0.05  0.05  0.05      0.05  0.05  0.05      9 B      9 B     9 B    0 %          -  bypass 1
+        /odd?[2J     OTHER    other      1       0.00  0.00  0.00      0.00  0.00  0.00      0 B      0 B     0 B    0 %          -
+
+        Reasons
+          /items/{id} GET 200: 100 x neither the response nor a policy gives a freshness lifetime
+          /items/{id} GET 200: 3 x the client does not accept any coding that is offered
+
+        Recommendations
+          GET /items/{id} 200: 100 of 100 times neither the response nor a policy gives a freshness lifetime (p50 8.0 ms); a ttl for the route, or max-age from the app, would let repeats skip the app.
+
+        Recorder
+          failures: 1
+
+        Engine
+          store: closed
+    """  # noqa: E501
+    assert build_report(filled(), engine={"store": "closed"}).to_text() == dedent(expected)
+
+
+def test_before_the_first_request_all_is_zero():
+    report = build_report(Recorder())
+    assert report.totals["count"] == report.totals["saved_percent"] == 0
+    assert report.to_text().startswith("0 requests took 0.0 s together")
+    assert json.loads(report.to_json())["routes"] == []
+
+
+def test_the_json_has_the_keys_that_its_readers_know():
+    document = json.loads(build_report(filled(), engine={"hits": 3, "by": object}).to_json())
+    assert document["schema"] == 1
+    assert set(document) == {
+        *("schema", "routes", "totals", "recommendations", "recorder", "engine")
+    }
+    assert set(document["totals"]) == TOTALS
+    assert document["recorder"] == {"failures": 1, "overflowed": 0}
+    assert document["engine"]["hits"] == 3
+    row = document["routes"][0]
+    assert set(row) == TOTALS | {"route", "method", "status"}
+    assert set(row["first_byte_ms"]) == set(row["last_byte_ms"]) == DURATIONS
+    assert row["cache"] == {
+        **{"hit": 0, "stale": 0, "collapsed": 0, "miss": 100, "bypass": 0, "off": 0}
+    }
+    assert row["encodings"] == {"hit": 99, "miss": 1}
+    assert row["reasons"][1] == {
+        "name": "NOT_ACCEPTED",
+        "count": 3,
+        "sentence": Reason.NOT_ACCEPTED.value,
+    }
+
+
+def test_the_totals_are_those_of_all_routes():
+    totals = build_report(filled()).totals
+    assert totals["count"] == 102
+    assert totals["sent_bytes"] == 250_009
+    assert totals["time_ms"] == pytest.approx(800.051)
+    assert totals["cache"]["miss"] == 100
+
+
+def test_a_long_table_ends_at_its_limit():
+    recorder = Recorder()
+    for number in range(60):
+        recorder.record(f"/{number}", "GET", 200, 1, number, 0, 0, 0, "", ())
+    text = build_report(recorder).to_text(limit=10)
+    assert "and 50 rows more" in text
+    assert "/59 " in text
+    assert "/49 " not in text
+
+
+def test_a_label_that_is_no_unicode_is_still_json():
+    recorder = Recorder()
+    recorder.record("/\udcff", "GET", 200, 1, 1, 0, 0, 0, "", ())
+    assert json.loads(build_report(recorder).to_json())["routes"][0]["route"] == "/?"
+
+
+def advice_for(count=60, last_ns=20_000_000, method="GET", outcome="miss", hits=0, reasons=()):
+    recorder = Recorder()
+    for number in range(count):
+        now = "hit" if number < hits else outcome
+        recorder.record("/r", method, 200, 1, last_ns, 10, 10, 10, now, reasons)
+    return build_report(recorder).recommendations
+
+
+@pytest.mark.parametrize(
+    ("case", "part"),
+    [
+        pytest.param({"reasons": (Reason.NO_FRESHNESS,)}, "a ttl for the route", id="slow, no ttl"),
+        pytest.param({"reasons": (Reason.SETS_COOKIE,)}, "the cookie", id="slow, with a cookie"),
+        pytest.param({"reasons": (Reason.NOT_SMALLER,)}, "compression off", id="not compressible"),
+        pytest.param({"reasons": (Reason.ALREADY_ENCODED,)}, "own compression", id="encoded twice"),
+        pytest.param({"reasons": (Reason.VALUE_NOT_CARRIED,)}, "as text", id="large integers"),
+        pytest.param({"count": 100, "hits": 4}, "only 4 of 100 look-ups hit", id="few hits"),
+    ],
+)
+def test_numbers_that_speak_for_a_setting_give_one_sentence(case, part):
+    matching = [sentence for sentence in advice_for(**case) if part in sentence]
+    assert len(matching) == 1
+    assert matching[0].startswith("GET /r 200: ")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param({"outcome": ""}, id="nothing to say"),
+        pytest.param({"count": 49, "reasons": (Reason.NO_FRESHNESS,)}, id="too few requests"),
+        pytest.param(
+            {"outcome": "bypass", "last_ns": 4_000_000, "reasons": (Reason.NO_FRESHNESS,)},
+            id="a fast route",
+        ),
+        pytest.param({"method": "POST", "reasons": (Reason.NO_FRESHNESS,)}, id="not a read"),
+        pytest.param({"count": 100, "hits": 6}, id="enough hits"),
+    ],
+)
+def test_numbers_that_speak_for_nothing_give_no_advice(case):
+    assert advice_for(**case) == []
