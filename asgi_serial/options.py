@@ -187,8 +187,11 @@ def explain_unknown(
 def _read_quantity(value: object, units: dict[str, int] | dict[str, Decimal]) -> Decimal | None:
     if isinstance(value, bool):
         return None
-    if isinstance(value, int | float):
-        return Decimal(str(value)) if math.isfinite(value) and value >= 0 else None
+    if isinstance(value, float) and math.isfinite(value):
+        # Its shortest spelling, so that 0.1 is a tenth.
+        value = Decimal(str(value))
+    if isinstance(value, int | Decimal):
+        return Decimal(value) if value >= 0 else None
     match = _QUANTITY.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None or match[2].lower() not in units:
         return None

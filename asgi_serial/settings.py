@@ -75,7 +75,9 @@ TimeLimit = Annotated[float, PlainValidator(parse_time_limit)]
 class Settings(BaseModel):
     """Everything that can be set; made by `Settings.load`, compared by value, never changed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
+    )
 
     enabled: Switch = True
     """Off: requests and responses pass untouched."""

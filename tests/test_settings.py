@@ -159,6 +159,8 @@ def test_wrong_text_names_the_variable_the_value_and_what_is_expected(name, text
         ("min_size", float("nan")),
         ("cache_ttl", float("inf")),
         ("cache_ttl", -1),
+        ("cache_ttl", -0.5),
+        ("min_size", 0.1),
         ("cache_ttl", timedelta(seconds=-1)),
         ("cache_ttl", True),
         ("cache_name", b"edge"),
@@ -202,6 +204,19 @@ def test_a_secret_is_never_printed(name, value):
     (line,) = faults(options={name: value})
     assert line.startswith(f"{name} is not accepted (the value is secret); expected a")
     assert "hunter2" not in line
+
+
+def test_a_number_beyond_any_float_is_a_fault_and_shown_in_part():
+    (line,) = faults(options={"cache_ttl": 10**400})
+    assert line.startswith("cache_ttl is 1000")
+    assert "0...; expected a duration" in line
+    assert len(line) < 250
+
+
+def test_a_secret_is_not_printed_by_the_model_itself():
+    with pytest.raises(ValidationError) as caught:
+        Settings(report_token="hunter2 ")
+    assert "hunter2" not in str(caught.value)
 
 
 def test_an_accepted_secret_is_hidden_in_the_settings():
