@@ -1,10 +1,11 @@
 """What a content coding promises."""
 
+from collections.abc import Iterator
 from typing import Protocol
 
 
 class Encoder(Protocol):
-    """One body on its way out, encoded piece by piece."""
+    """One body on its way out, encoded piece by piece; the same feeds give the same bytes."""
 
     def feed(self, data: bytes, *, flush: bool) -> bytes:
         """Take `data` in; with `flush`, all that was fed can be decoded from what was returned."""
@@ -14,10 +15,17 @@ class Encoder(Protocol):
 
 
 class Decoder(Protocol):
-    """One body on its way in, decoded in steps whose output is bounded."""
+    """One body on its way in, decoded in steps whose output is bounded; an error spends it."""
+
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """Decode `data` into pieces of some 100 KB, each made when it is asked for.
+
+        A body decodes to the same bytes however it is cut. All pieces are taken before the
+        next call. Raises: CodecError where the data is corrupt, or goes on after its end.
+        """
 
     def feed(self, data: bytes, *, limit: int) -> bytes:
-        """Decode `data`, to at most `limit` bytes that are allocated for it.
+        """Decode `data` to at most `limit` bytes; no more than one piece is made beyond them.
 
         Raises: CodecError where the data is corrupt, or goes on after its end;
         OutputLimitExceeded where it decodes to more than `limit` bytes.
@@ -39,7 +47,10 @@ class Codec(Protocol):
         """The size from which encoding a whole body takes too long for the event loop."""
 
     def compress(self, data: bytes) -> bytes:
-        """Encode one whole body, at the level measured best for its size."""
+        """Encode one whole body, at the level measured best for its size.
+
+        Equal bodies give equal bytes within one process: entity tags may rest on it.
+        """
 
     def encoder(self, *, event_stream: bool = False) -> Encoder:
         """A new encoder; for an event stream at the level measured best for small flushes."""

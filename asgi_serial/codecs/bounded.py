@@ -1,0 +1,114 @@
+"""The one decoder behind every coding: bounded output, and linear in the number of members."""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from asgi_serial.errors import CodecError, OutputLimitExceeded
+
+PIECE_BYTES = 128 << 10
+"""What one step decodes to: a whole zstd block; larger pieces measured no faster."""
+
+# A library gives the input after a member's end back as a copy. A window that starts small in
+# each member and doubles keeps those copies within twice what the member itself takes.
+FIRST_WINDOW_BYTES = 512
+LAST_WINDOW_BYTES = 64 << 10
+
+
+class Member(Protocol):
+    """One gzip member, zlib, deflate or brotli stream, or zstd frame, decoded in steps."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the member is complete, its checksum right, and its output all returned."""
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether a step without input would give nothing more."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What the last step was given beyond the member's end."""
+
+    def decompress(self, data: bytes | memoryview, max_length: int) -> bytes:
+        """Take `data` in and return about `max_length` bytes at most."""
+
+
+class BoundedDecoder:
+    """A Decoder over the members that a library decodes.
+
+    `begin` opens the member that starts with the given byte; `many` says whether one may follow
+    another; `errors` are what the library raises for corrupt data.
+    """
+
+    __slots__ = ("_begin", "_errors", "_many", "_member", "_name", "_window_bytes")
+
+    def __init__(
+        self,
+        name: str,
+        begin: Callable[[int], Member],
+        *,
+        many: bool,
+        errors: type[Exception],
+    ) -> None:
+        self._name = name
+        self._begin = begin
+        self._many = many
+        self._errors = errors
+        self._member: Member | None = None
+        self._window_bytes = FIRST_WINDOW_BYTES
+
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """Decode `data` into pieces of some 100 KB, each made when it is asked for."""
+        view = memoryview(data)
+        position = 0
+        while position < len(view):
+            member = self._member_from(view[position])
+            window = view[position : position + self._window_bytes]
+            yield from self._decode(member, window)
+            position += len(window)
+            if member.eof:
+                position -= len(member.unused_data)
+            else:
+                self._window_bytes = min(2 * self._window_bytes, LAST_WINDOW_BYTES)
+
+    def feed(self, data: bytes, *, limit: int) -> bytes:
+        """Decode `data` to at most `limit` bytes; no more than one piece is made beyond them."""
+        return b"".join(within(limit, self.pieces(data)))
+
+    def finish(self) -> None:
+        """Declare the end of the input. Raises: CodecError where the data is truncated."""
+        if self._member is None or not self._member.eof:
+            raise CodecError(f"the {self._name} data ends before it is complete")
+
+    def _member_from(self, first_byte: int) -> Member:
+        member = self._member
+        if member is not None and not member.eof:
+            return member
+        if member is not None and not self._many:
+            raise CodecError(f"bytes follow the end of the {self._name} data")
+        self._window_bytes = FIRST_WINDOW_BYTES
+        self._member = self._begin(first_byte)
+        return self._member
+
+    def _decode(self, member: Member, window: memoryview) -> Iterator[bytes]:
+        data: bytes | memoryview = window
+        while True:
+            try:
+                piece = member.decompress(data, PIECE_BYTES)
+            except self._errors as error:
+                raise CodecError(f"the {self._name} data is corrupt: {error}") from error
+            if piece:
+                yield piece
+            if member.eof or member.needs_input:
+                return
+            data = b""
+
+
+def within(limit: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same pieces. Raises: OutputLimitExceeded instead of the one that passes `limit`."""
+    total = 0
+    for piece in pieces:
+        total += len(piece)
+        if total > limit:
+            raise OutputLimitExceeded(f"the body decodes to more than {limit} bytes")
+        yield piece

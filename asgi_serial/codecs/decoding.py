@@ -1,0 +1,134 @@
+"""Decoding the body of a request by its Content-Encoding, within limits."""
+
+from collections.abc import Iterable, Iterator
+from io import BytesIO
+from typing import NamedTuple
+
+from asgi_serial.codecs.base import Codec, Decoder
+from asgi_serial.codecs.bounded import within
+from asgi_serial.errors import CodecError, OutputLimitExceeded
+from asgi_serial.http.fields import split_list
+
+RATIO_FREE_BYTES = 1 << 20
+"""What a body may decode to at any ratio: small bodies may well compress a thousandfold."""
+
+DECODE_OFFLOAD_BYTES = 32 << 10
+"""The encoded size from which decoding takes too long for the event loop; some 300 us at a
+usual ratio, and a few ms in the worst case, a body that decodes to RATIO_FREE_BYTES."""
+
+
+class UnsupportedCoding(CodecError):
+    """A body has a coding that is not decoded here; `coding` is its name in lower case."""
+
+    def __init__(self, coding: str) -> None:
+        super().__init__(f"the content coding {coding!r} is not decoded here")
+        self.coding = coding
+
+
+class DecodeLimits(NamedTuple):
+    """How large a body may be before and after decoding.
+
+    `decoded_bytes` holds after each of several codings. `ratio` is decoded to encoded bytes, and
+    holds only above RATIO_FREE_BYTES. `codings` is how many may lie over one another.
+    """
+
+    encoded_bytes: int
+    decoded_bytes: int
+    ratio: float
+    codings: int
+
+
+class BodyDecoder:
+    """One body, gathered as it is encoded and decoded at its end.
+
+    The whole encoded body must be known to judge its ratio: were it judged as it arrives, a body
+    could pass in one message and fail in hundreds. The most it holds is the encoded body, the
+    decoded one and an eighth, and what the libraries need (for zstd 8 MB).
+    """
+
+    def __init__(
+        self, codings: tuple[str, ...], codecs: Iterable[Codec], limits: DecodeLimits
+    ) -> None:
+        """Take the codings in the order they were applied, as parse_content_encoding gives them.
+
+        Raises: UnsupportedCoding for one that is not among `codecs`; CodecError for too many.
+        """
+        if len(codings) > limits.codings:
+            raise CodecError(
+                f"the body has {len(codings)} content codings; expected at most {limits.codings}"
+            )
+        self._decoders = _open_decoders(codings, codecs)
+        self._limits = limits
+        self._chunks: list[bytes] = []
+        self.encoded_bytes = 0
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the encoded body.
+
+        Raises: OutputLimitExceeded where they pass the limit on it.
+        """
+        self.encoded_bytes += len(chunk)
+        if self.encoded_bytes > self._limits.encoded_bytes:
+            raise OutputLimitExceeded(
+                f"the encoded body has more than {self._limits.encoded_bytes} bytes"
+            )
+        self._chunks.append(chunk)
+
+    def finish(self) -> bytes:
+        """Decode the whole body; it may be run in a thread, and once only.
+
+        Without codings it is the body as it came. Raises: CodecError where it is corrupt,
+        truncated, empty, or followed by other bytes; OutputLimitExceeded where it passes a limit.
+        """
+        limit = self._decoded_limit()
+        pieces = _drain(self._chunks)
+        for decoder in self._decoders:
+            pieces = within(limit, _through(decoder, pieces))
+        decoded = BytesIO()
+        for piece in pieces:
+            decoded.write(piece)
+        return decoded.getvalue()
+
+    def _decoded_limit(self) -> int:
+        by_ratio = int(self._limits.ratio * self.encoded_bytes)
+        return min(self._limits.decoded_bytes, max(by_ratio, RATIO_FREE_BYTES))
+
+
+def parse_content_encoding(value: bytes) -> tuple[str, ...]:
+    """The codings of a Content-Encoding value in lower case, in the order they were applied.
+
+    `identity` is left out: it says that there is none (RFC 9110, 8.4.1).
+    Source: RFC 9110, 8.4 and 8.4.1.
+
+    >>> parse_content_encoding(b"X-GZip, br, identity")
+    ('gzip', 'br')
+    """
+    codings = (element.decode("latin-1").lower() for element in split_list(value))
+    # "A recipient SHOULD consider "x-gzip" to be equivalent to "gzip"" (RFC 9110, 8.4.1.3).
+    named = ("gzip" if coding == "x-gzip" else coding for coding in codings)
+    return tuple(coding for coding in named if coding != "identity")
+
+
+def _open_decoders(codings: tuple[str, ...], codecs: Iterable[Codec]) -> list[Decoder]:
+    by_name = {codec.name: codec for codec in codecs}
+    decoders = []
+    # "the content codings in the order in which they were applied" (RFC 9110, 8.4): the last one
+    # comes off first.
+    for coding in reversed(codings):
+        if coding not in by_name:
+            raise UnsupportedCoding(coding)
+        decoders.append(by_name[coding].decoder())
+    return decoders
+
+
+def _through(decoder: Decoder, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        yield from decoder.pieces(piece)
+    decoder.finish()
+
+
+def _drain(chunks: list[bytes]) -> Iterator[bytes]:
+    """Hand the chunks out from the first to the last, and let go of each."""
+    chunks.reverse()
+    while chunks:
+        yield chunks.pop()

@@ -1,0 +1,174 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asgi_serial.codecs.decoding import (
+    RATIO_FREE_BYTES,
+    BodyDecoder,
+    DecodeLimits,
+    UnsupportedCoding,
+    parse_content_encoding,
+)
+from asgi_serial.codecs.registry import build_codecs
+from asgi_serial.errors import CodecError, OutputLimitExceeded
+
+CODECS = build_codecs(["zstd", "br", "gzip", "deflate"])
+LIMITS = DecodeLimits(encoded_bytes=1_000_000, decoded_bytes=4_000_000, ratio=200, codings=3)
+BODY = b'{"id": 1, "name": "a body"}' * 200
+
+
+def encode(body: bytes, *codings: str) -> bytes:
+    by_name = {codec.name: codec for codec in CODECS}
+    for coding in codings:
+        body = by_name[coding].compress(body)
+    return body
+
+
+def decode(data: bytes, codings: tuple[str, ...], limits: DecodeLimits, size: int) -> bytes:
+    decoder = BodyDecoder(codings, CODECS, limits)
+    for start in range(0, len(data), size):
+        decoder.feed(data[start : start + size])
+    return decoder.finish()
+
+
+@pytest.mark.parametrize(
+    ("value", "codings"),
+    [
+        pytest.param(b"gzip", ("gzip",), id="one coding"),
+        pytest.param(b"gzip, br", ("gzip", "br"), id="two in the order they were applied"),
+        pytest.param(b"GZip", ("gzip",), id="any case"),
+        pytest.param(b"x-gzip,X-GZIP", ("gzip", "gzip"), id="x-gzip is gzip"),
+        pytest.param(b"identity", (), id="identity is none"),
+        pytest.param(b"br, identity , zstd", ("br", "zstd"), id="identity between others"),
+        pytest.param(b" , ,gzip,", ("gzip",), id="empty elements"),
+        pytest.param(b"", (), id="an empty value"),
+        pytest.param(b"lzma;q=1", ("lzma;q=1",), id="what is no token stays, to be refused"),
+        pytest.param(b"\xff\xfe", ("\xff\xfe",), id="bytes that are no text"),
+    ],
+)
+def test_parse_content_encoding(value: bytes, codings: tuple[str, ...]) -> None:
+    assert parse_content_encoding(value) == codings
+
+
+@given(st.binary(max_size=200))
+def test_any_value_is_parsed(value: bytes) -> None:
+    assert "identity" not in parse_content_encoding(value)
+
+
+@pytest.mark.parametrize("size", [1, 100, 1 << 20], ids="chunks of {} bytes".format)
+@pytest.mark.parametrize(
+    "codings",
+    [
+        ("gzip",),
+        ("deflate",),
+        ("br",),
+        ("zstd",),
+        ("gzip", "br"),
+        ("zstd", "zstd"),
+        ("deflate", "gzip", "zstd"),
+    ],
+    ids=" then ".join,
+)
+def test_codings_come_off_from_the_last(codings: tuple[str, ...], size: int) -> None:
+    assert decode(encode(BODY, *codings), codings, LIMITS, size) == BODY
+
+
+def test_a_body_without_codings_stays_as_it_is() -> None:
+    assert decode(BODY, (), LIMITS, 10) == BODY
+    assert decode(b"", (), LIMITS, 10) == b""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="an empty body"),
+        pytest.param(encode(BODY, "gzip", "br")[:-1], id="the outer coding cut short"),
+        pytest.param(encode(encode(BODY, "gzip")[:-1], "br"), id="the inner coding cut short"),
+        pytest.param(encode(encode(BODY, "gzip") + b"x", "br"), id="bytes after the inner one"),
+        pytest.param(encode(BODY, "br", "gzip"), id="the codings in the wrong order"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 1 << 20], ids="chunks of {} bytes".format)
+def test_a_broken_body_is_refused(data: bytes, size: int) -> None:
+    with pytest.raises(CodecError) as caught:
+        decode(data, ("gzip", "br"), LIMITS, size)
+    assert not isinstance(caught.value, OutputLimitExceeded)
+
+
+@pytest.mark.parametrize("coding", ["lzma", "compress", "gzip;q=1", ""])
+def test_an_unknown_coding_is_named(coding: str) -> None:
+    with pytest.raises(UnsupportedCoding) as caught:
+        BodyDecoder(("gzip", coding), CODECS, LIMITS)
+    assert caught.value.coding == coding
+
+
+def test_a_coding_that_is_not_offered_is_unknown() -> None:
+    with pytest.raises(UnsupportedCoding, match="'br'"):
+        BodyDecoder(("br",), build_codecs(["gzip"]), LIMITS)
+
+
+def test_too_many_codings_are_refused_before_any_is_looked_at() -> None:
+    with pytest.raises(CodecError, match="has 4 content codings; expected at most 3"):
+        BodyDecoder(("unknown",) * 4, CODECS, LIMITS)
+
+
+@pytest.mark.parametrize("size", [7, 1 << 20], ids="chunks of {} bytes".format)
+def test_the_encoded_size_is_limited_to_the_byte(size: int) -> None:
+    data = encode(BODY, "gzip")
+    exact = LIMITS._replace(encoded_bytes=len(data))
+    assert decode(data, ("gzip",), exact, size) == BODY
+    with pytest.raises(OutputLimitExceeded, match=f"more than {len(data) - 1} bytes"):
+        decode(data, ("gzip",), exact._replace(encoded_bytes=len(data) - 1), size)
+
+
+@pytest.mark.parametrize("codings", [("gzip",), ("br",), ("zstd",), ("gzip", "zstd")], ids=repr)
+def test_the_decoded_size_is_limited_to_the_byte(codings: tuple[str, ...]) -> None:
+    data = encode(BODY, *codings)
+    exact = LIMITS._replace(decoded_bytes=len(BODY))
+    assert decode(data, codings, exact, 100) == BODY
+    with pytest.raises(OutputLimitExceeded, match=f"more than {len(BODY) - 1} bytes"):
+        decode(data, codings, exact._replace(decoded_bytes=len(BODY) - 1), 100)
+
+
+def test_the_limit_holds_between_two_codings() -> None:
+    """The inner one ends at once, and what the outer one decodes to is too large for it."""
+    inner = b"".join(b"\x50\x2a\x4d\x18\xff\xff\x00\x00" + bytes(0xFFFF) for _ in range(100))
+    data = encode(inner + encode(BODY, "zstd"), "br")
+    with pytest.raises(OutputLimitExceeded):
+        decode(data, ("zstd", "br"), LIMITS._replace(ratio=1e9), 1000)
+
+
+def test_small_bodies_may_have_any_ratio() -> None:
+    data = encode(bytes(RATIO_FREE_BYTES), "br")
+    assert decode(data, ("br",), LIMITS._replace(ratio=1), 10) == bytes(RATIO_FREE_BYTES)
+
+
+@pytest.mark.parametrize("size", [1, 100, 1 << 20], ids="chunks of {} bytes".format)
+@pytest.mark.parametrize("zeros_first", [True, False], ids=["dense start", "dense end"])
+def test_the_ratio_is_that_of_the_whole_body(zeros_first: bool, size: int) -> None:
+    """A dense start would be refused in small chunks, were the ratio judged as they arrive."""
+    noise = bytes((number * number * 2654435761 >> 13) & 0xFF for number in range(20_000))
+    body = bytes(3_000_000) + noise if zeros_first else noise + bytes(3_000_000)
+    data = encode(body, "zstd")
+    ratio = len(body) / len(data)
+    assert decode(data, ("zstd",), LIMITS._replace(ratio=ratio + 1), size) == body
+    with pytest.raises(OutputLimitExceeded):
+        decode(data, ("zstd",), LIMITS._replace(ratio=ratio - 1), size)
+
+
+@given(data=st.binary(max_size=100), size=st.integers(1, 20))
+def test_any_body_decodes_or_is_refused_alike_however_it_is_cut(data: bytes, size: int) -> None:
+    def outcome(chunk_bytes: int) -> bytes | type[CodecError]:
+        try:
+            return decode(data, ("deflate",), LIMITS, chunk_bytes)
+        except CodecError as error:
+            return type(error)
+
+    assert outcome(size) == outcome(1000)
+
+
+def test_the_encoded_size_is_known_before_decoding() -> None:
+    decoder = BodyDecoder(("gzip",), CODECS, LIMITS)
+    decoder.feed(b"abc")
+    decoder.feed(b"de")
+    assert decoder.encoded_bytes == 5
