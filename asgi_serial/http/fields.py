@@ -1,0 +1,192 @@
+"""The syntax that HTTP fields share: lists, parameters, quoted strings, numbers and dates."""
+
+import re
+import time
+from collections.abc import Iterable
+from datetime import date
+
+# What stands between two quotes hides its delimiters. The group is set where the quote never
+# closes; every repetition is possessive, so that a hostile field is read once.
+_QUOTED = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|(\\?\Z))', re.DOTALL)
+_QUOTED_STRING = re.compile(
+    rb'"((?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]++|\\[\t \x21-\x7e\x80-\xff])*+)"'
+)
+_QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++")
+
+MAX_DELTA_SECONDS = 2**31
+"""The greatest number of seconds told apart (RFC 9111, 1.2.2: what overflows becomes 2**31)."""
+
+
+def split_list(value: bytes) -> list[bytes]:
+    """The elements of a comma-separated field, without the white space around them.
+
+    Empty elements are dropped. Commas in quoted strings do not separate; a quote that never
+    closes hides nothing, so that no restriction after it is overlooked.
+
+    >>> split_list(b'gzip,, private="set-cookie, etag" ,br')
+    [b'gzip', b'private="set-cookie, etag"', b'br']
+
+    Source: RFC 9110, 5.6.1 and 5.6.4.
+    """
+    return _split(value, b",")
+
+
+def split_parameters(value: bytes) -> list[bytes]:
+    """The parts of a value that semicolons separate, read as `split_list` reads its elements.
+
+    Source: RFC 9110, 5.6.6.
+    """
+    return _split(value, b";")
+
+
+def _split(value: bytes, delimiter: bytes) -> list[bytes]:
+    parts = _split_quoted(value, delimiter) if b'"' in value else value.split(delimiter)
+    return [part for raw in parts if (part := raw.strip(b" \t"))]
+
+
+def _split_quoted(value: bytes, delimiter: bytes) -> list[bytes]:
+    parts = []
+    start = 0
+    for masked in _QUOTED.sub(_mask, value).split(delimiter):
+        end = start + len(masked)
+        parts.append(value[start:end])
+        start = end + 1
+    return parts
+
+
+def _mask(quoted: re.Match[bytes]) -> bytes:
+    return quoted[0] if quoted[1] is not None else b'"' * len(quoted[0])
+
+
+def is_token(value: bytes) -> bool:
+    """Whether the value is a token (RFC 9110, 5.6.2)."""
+    return _TOKEN.fullmatch(value) is not None
+
+
+def unquote(value: bytes) -> bytes | None:
+    """The content of a token or of a quoted string; None if the value is neither.
+
+    Source: RFC 9110, 5.6.2 and 5.6.4.
+    """
+    if is_token(value):
+        return value
+    quoted = _QUOTED_STRING.fullmatch(value)
+    if quoted is None:
+        return None
+    content: bytes = quoted[1]
+    return _QUOTED_PAIR.sub(rb"\1", content) if b"\\" in content else content
+
+
+def merge_vary(current: Iterable[bytes], *names: bytes) -> bytes:
+    """One Vary value that holds the members of the current lines and then the names.
+
+    A member stands once, where and as it was first spelt; `*` says all and stands alone.
+
+    Source: RFC 9110, 12.5.5.
+    """
+    members: dict[bytes, bytes] = {}
+    for line in current:
+        for member in split_list(line):
+            members.setdefault(member.lower(), member)
+    for name in names:
+        members.setdefault(name.lower(), name)
+    return b"*" if b"*" in members else b", ".join(members.values())
+
+
+def parse_delta_seconds(value: bytes) -> int | None:
+    """A number of seconds, at most `MAX_DELTA_SECONDS`; None if it is not made of digits only.
+
+    Source: RFC 9111, 1.2.2.
+    """
+    if not value.isdigit():
+        return None
+    digits = value.lstrip(b"0")
+    # Ten digits hold the limit; longer numbers are never converted, which would cost their square.
+    if len(digits) > 10:
+        return MAX_DELTA_SECONDS
+    return min(int(digits or b"0"), MAX_DELTA_SECONDS)
+
+
+_DAYS = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
+_MONTHS = (
+    *(b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun"),
+    *(b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"),
+)
+_MONTH_NUMBERS = {name.lower(): number for number, name in enumerate(_MONTHS, 1)}
+_MONTH = rb"(?P<month>" + b"|".join(_MONTHS) + rb")"
+_DAY = rb"(?:" + b"|".join(_DAYS) + rb")"
+_LONG_DAY = rb"(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)"
+_CLOCK = rb"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
+
+# RFC 9111, 4.2: a cache should match the formats, though they are case-sensitive, in any case.
+_DATE_FORMATS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        _DAY + rb", (?P<day>\d\d) " + _MONTH + rb" (?P<year>\d{4}) " + _CLOCK + rb" GMT",
+        _LONG_DAY + rb", (?P<day>\d\d)-" + _MONTH + rb"-(?P<year>\d\d) " + _CLOCK + rb" GMT",
+        _DAY + rb" " + _MONTH + rb" (?P<day>\d\d| \d) " + _CLOCK + rb" (?P<year>\d{4})",
+    )
+)
+_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+_FIFTY_YEARS = 50 * 31_556_952  # the mean Gregorian year, in seconds
+
+
+def parse_http_date(value: bytes, now: float) -> int | None:
+    """The epoch seconds of an HTTP date in one of its three formats; None for all else.
+
+    Letters may have any case, and the name of the day is not held against the date. The year of
+    an RFC 850 date is completed by `now`, in epoch seconds.
+
+    Source: RFC 9110, 5.6.7; RFC 9111, 4.2.
+    """
+    for pattern in _DATE_FORMATS:
+        match = pattern.fullmatch(value)
+        if match is not None:
+            return _epoch_seconds(match, now)
+    return None
+
+
+def _epoch_seconds(match: re.Match[bytes], now: float) -> int | None:
+    hour, minute, second = int(match["hour"]), int(match["minute"]), int(match["second"])
+    if hour > 23 or minute > 59 or second > 60:
+        return None
+    # RFC 9111, 4.2: what is finer than the clock (a leap second) becomes the time before it.
+    clock = hour * 3600 + minute * 60 + min(second, 59)
+    year, month, day = match["year"], _MONTH_NUMBERS[match["month"].lower()], int(match["day"])
+    try:
+        if len(year) == 4:
+            return _midnight(int(year), month, day) + clock
+        return _recent_midnight(int(year), month, day, clock, now) + clock
+    except ValueError:
+        return None
+
+
+def _midnight(year: int, month: int, day: int) -> int:
+    return (date(year, month, day).toordinal() - _EPOCH_ORDINAL) * 86_400
+
+
+def _recent_midnight(two_digits: int, month: int, day: int, clock: int, now: float) -> int:
+    # RFC 9110, 5.6.7: a date that appears to be more than 50 years in the future is of the most
+    # recent year in the past that had the same last two digits.
+    latest = time.gmtime(now).tm_year + 50
+    year = latest - (latest - two_digits) % 100
+    midnight = _midnight(year, month, day)
+    if midnight + clock > now + _FIFTY_YEARS:
+        return _midnight(year - 100, month, day)
+    return midnight
+
+
+def format_http_date(seconds: int) -> bytes:
+    """The IMF-fixdate of epoch seconds.
+
+    >>> format_http_date(784111777)
+    b'Sun, 06 Nov 1994 08:49:37 GMT'
+
+    Source: RFC 9110, 5.6.7.
+    """
+    at = time.gmtime(seconds)
+    return b"%s, %02d %s %04d %02d:%02d:%02d GMT" % (
+        *(_DAYS[at.tm_wday], at.tm_mday, _MONTHS[at.tm_mon - 1], at.tm_year),
+        *(at.tm_hour, at.tm_min, at.tm_sec),
+    )
