@@ -1,0 +1,244 @@
+"""Proactive negotiation of the format and the coding of a response."""
+
+import re
+from typing import NamedTuple
+
+from asgi_serial.http.fields import is_token, split_list, split_parameters
+from asgi_serial.http.mediatypes import (
+    MAX_PARAMETERS,
+    MediaType,
+    parse_media_type,
+    parse_parameter,
+    split_essence,
+)
+
+_WEIGHT = re.compile(rb"0(?:\.\d{0,3})?|1(?:\.0{0,3})?")
+
+_WEIGHT_NAMES = (b"q=", b"Q=")
+
+# Browsers send ten elements at most; what follows these is not read, so that the cost of a
+# hostile field stays small.
+MAX_ELEMENTS = 128
+
+# RFC 9110, 8.4.1.1 and 8.4.1.3: a recipient should consider these names equivalent.
+_CODING_ALIASES = {b"x-gzip": b"gzip", b"x-compress": b"compress"}
+
+# How closely the type of a range names a media type; its parameters count on top.
+_NAMES_ANY = 0
+_NAMES_TYPE = 1
+_NAMES_SUBTYPE = 2
+
+
+class MediaRange(NamedTuple):
+    """One element of Accept; `type` and `subtype` may be `*`, `weight` is 0 to 1000."""
+
+    type: bytes
+    subtype: bytes
+    parameters: tuple[tuple[bytes, bytes], ...]
+    weight: int
+
+
+class FormatChoice(NamedTuple):
+    """The media type to answer with, and whether the client accepts it at all."""
+
+    media_type: str
+    acceptable: bool
+
+
+class _Match(NamedTuple):
+    """The range that decides about one media type; the greatest match is the closest."""
+
+    closeness: tuple[int, int]
+    position: int
+    weight: int
+
+
+def parse_weight(value: bytes) -> int | None:
+    """A quality value in thousandths, 0 to 1000; None if malformed.
+
+    Source: RFC 9110, 12.4.2.
+    """
+    if _WEIGHT.fullmatch(value) is None:
+        return None
+    whole, _, fraction = value.partition(b".")
+    return int(whole) * 1000 + int(fraction.ljust(3, b"0"))
+
+
+def parse_accept(value: bytes) -> tuple[MediaRange, ...]:
+    """The media ranges of an Accept value in their order; what can not be parsed is skipped.
+
+    Source: RFC 9110, 12.5.1.
+    """
+    ranges = (_parse_range(element) for element in split_list(value)[:MAX_ELEMENTS])
+    return tuple(one for one in ranges if one is not None)
+
+
+def _parse_range(element: bytes) -> MediaRange | None:
+    names = split_essence(element)
+    if names is None or (names[0] == b"*" and names[1] != b"*"):
+        return None
+    parts = split_parameters(element)[1:] if b";" in element else []
+    if len(parts) > MAX_PARAMETERS:
+        return None
+    parameters = []
+    weight: int | None = 1000
+    for part in parts:
+        # RFC 9110, 12.5.1: any parameter named "q" is the weight. What follows it was an
+        # extension once (RFC 7231, 5.3.2), and is nothing now.
+        if part[:2] in _WEIGHT_NAMES:
+            weight = parse_weight(part[2:])
+            break
+        parameter = parse_parameter(part)
+        if parameter is None:
+            return None
+        parameters.append(parameter)
+    return MediaRange(*names, tuple(parameters), weight) if weight is not None else None
+
+
+def media_weight(ranges: tuple[MediaRange, ...], media_type: MediaType) -> int:
+    """The weight that the most specific matching range gives the media type; 0 if none matches.
+
+    A range that stands twice holds at its lower weight: no refusal is overheard.
+    `charset=utf-8` in a range matches JSON without a charset, since UTF-8 is what JSON is.
+
+    Source: RFC 9110, 12.5.1.
+    """
+    match = _closest(ranges, media_type)
+    return match.weight if match is not None else 0
+
+
+def _closest(ranges: tuple[MediaRange, ...], media_type: MediaType) -> _Match | None:
+    best: _Match | None = None
+    for position, one in enumerate(ranges):
+        closeness = _closeness(one, media_type)
+        if closeness is None or (best is not None and closeness < best.closeness):
+            continue
+        if best is None or closeness > best.closeness or one.weight < best.weight:
+            best = _Match(closeness, position, one.weight)
+    return best
+
+
+def _closeness(one: MediaRange, media_type: MediaType) -> tuple[int, int] | None:
+    if one.type == b"*":
+        kind = _NAMES_ANY
+    elif one.type != media_type.type:
+        return None
+    elif one.subtype == b"*":
+        kind = _NAMES_TYPE
+    elif one.subtype != media_type.subtype:
+        return None
+    else:
+        kind = _NAMES_SUBTYPE
+    for parameter in one.parameters:
+        if parameter not in media_type.parameters and not _is_implied(parameter, media_type):
+            return None
+    return kind, len(one.parameters)
+
+
+def _is_implied(parameter: tuple[bytes, bytes], media_type: MediaType) -> bool:
+    if parameter not in ((b"charset", b"utf-8"), (b"charset", b"utf8")):
+        return False
+    if media_type.subtype != b"json" and not media_type.subtype.endswith(b"+json"):
+        return False
+    return all(
+        text in (b"utf-8", b"utf8") for name, text in media_type.parameters if name == b"charset"
+    )
+
+
+def choose_format(
+    accept: bytes | None, sent: str, offers: tuple[tuple[str, ...], ...]
+) -> FormatChoice:
+    """The media type to answer with: `sent`, or a name of another format that is preferred to it.
+
+    `sent` is the media type that the app produces; each of `offers` holds the names of one other
+    format, the canonical one first. Ties go to `sent`, then to the earlier offer. Of a format's
+    names the one is used that the client named, by weight and then by its place in the field;
+    the canonical one where only a wildcard matched. A client that names a format means it by all
+    its names: no wildcard lets in under one name what was refused, or ranked, under another.
+
+    A missing, empty or wholly unparsable field accepts everything. Where nothing is acceptable,
+    the choice is `sent` with `acceptable` false.
+
+    Source: RFC 9110, 12.5.1.
+    """
+    ranges = parse_accept(accept) if accept else ()
+    sent_type = parse_media_type(sent.encode("latin-1", "replace"))
+    if not ranges or sent_type is None:
+        return FormatChoice(sent, acceptable=True)
+    choice, weight = sent, media_weight(ranges, sent_type)
+    for names in offers:
+        name, offered = _choose_name(ranges, names)
+        if offered > weight:
+            choice, weight = name, offered
+    return FormatChoice(choice, acceptable=weight > 0)
+
+
+def _choose_name(ranges: tuple[MediaRange, ...], names: tuple[str, ...]) -> tuple[str, int]:
+    named: list[tuple[int, int, str]] = []
+    by_wildcard: list[tuple[str, int]] = []
+    for name in names:
+        media_type = parse_media_type(name.encode("latin-1", "replace"))
+        match = _closest(ranges, media_type) if media_type is not None else None
+        if match is None:
+            continue
+        if match.closeness[0] == _NAMES_SUBTYPE:
+            named.append((-match.weight, match.position, name))
+        else:
+            by_wildcard.append((name, match.weight))
+    if named:
+        weight, _, name = min(named)
+        return name, -weight
+    return by_wildcard[0] if by_wildcard else ("", 0)
+
+
+def parse_accept_encoding(value: bytes) -> dict[bytes, int]:
+    """The weight of each coding that an Accept-Encoding value names, `*` and `identity` among them.
+
+    Names are lower case, and aliases replaced. What can not be parsed is skipped; a coding that
+    stands twice holds at its lower weight: no refusal is overheard.
+
+    >>> parse_accept_encoding(b"GZip;q=0.8, br, *;q=0")
+    {b'gzip': 800, b'br': 1000, b'*': 0}
+
+    Source: RFC 9110, 12.5.3.
+    """
+    weights: dict[bytes, int] = {}
+    for element in split_list(value)[:MAX_ELEMENTS]:
+        coding, *parameters = split_parameters(element) or (b"",)
+        weight = _coding_weight(parameters)
+        if weight is None or not is_token(coding):
+            continue
+        coding = coding.lower()
+        coding = _CODING_ALIASES.get(coding, coding)
+        weights[coding] = min(weight, weights.get(coding, 1000))
+    return weights
+
+
+def _coding_weight(parameters: list[bytes]) -> int | None:
+    if not parameters:
+        return 1000
+    if len(parameters) > 1 or parameters[0][:2] not in _WEIGHT_NAMES:
+        return None
+    return parse_weight(parameters[0][2:])
+
+
+def choose_coding(value: bytes | None, available: tuple[str, ...]) -> str:
+    """The coding to use, of those `available` in the server's order; "" for none.
+
+    The highest weight wins, and the server's order among equals. `*` speaks for the codings that
+    are not named. Identity is used where no coding is accepted, or where it is named with a
+    weight above theirs. A client that sends no such field has not asked for a coding: it gets
+    none, though RFC 9110 would allow any.
+
+    Source: RFC 9110, 12.5.3.
+    """
+    if not value:
+        return ""
+    weights = parse_accept_encoding(value)
+    others = weights.get(b"*", 0)
+    best, best_weight = "", 0
+    for coding in available:
+        weight = weights.get(coding.encode(), others)
+        if weight > best_weight:
+            best, best_weight = coding, weight
+    return best if best_weight >= weights.get(b"identity", 0) else ""
