@@ -47,6 +47,7 @@ class Service:
     def hang(self) -> None:
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)  # until each of its threads stands still
 
     def go_on(self) -> None:
         assert self.process is not None
@@ -122,6 +123,10 @@ class Proxy:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
+        await self.cut()
+
+    async def cut(self) -> None:
+        """Cut the connections that are open now."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -135,7 +140,8 @@ class Proxy:
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.target)
         asked = asyncio.create_task(self._pump(reader, up_writer, None))
         try:
-            await self._pump(up_reader, writer, lambda: self.answer)
+            with suppress(asyncio.CancelledError):
+                await self._pump(up_reader, writer, lambda: self.answer)
         finally:
             asked.cancel()
             for each in (writer, up_writer):

@@ -1,0 +1,66 @@
+"""One client for each event loop that asks, closed when its loop ends."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+Opened: TypeAlias = tuple[T, Callable[[], Awaitable[object]] | None]
+"""A client, and what closes it; None where nothing is to be closed."""
+
+
+class _Held(NamedTuple, Generic[T]):
+    client: T
+    until_loop_ends: AsyncGenerator[None, None]
+
+
+class PerLoop(Generic[T]):
+    """Clients made by `open_client`, each used in the event loop that it was made in only."""
+
+    def __init__(self, open_client: Callable[[], Opened[T]]) -> None:
+        self._open_client = open_client
+        self._held: dict[asyncio.AbstractEventLoop, _Held[T]] = {}
+
+    async def get(self) -> T:
+        """Give the client of the running loop, a new one at the first call."""
+        loop = asyncio.get_running_loop()
+        held = self._held.get(loop)
+        return (await self._open(loop)).client if held is None else held.client
+
+    async def _open(self, loop: asyncio.AbstractEventLoop) -> _Held[T]:
+        for other in list(self._held):
+            if other.is_closed():
+                self._held.pop(other, None)
+        client, close = self._open_client()
+        # asyncio.run and its like close each asynchronous generator that is still open, while
+        # the loop still turns: there is no other hook for the end of a loop.
+        until_loop_ends = self._until_loop_ends(loop, close)
+        held = self._held[loop] = _Held(client, until_loop_ends)
+        await anext(until_loop_ends)
+        return held
+
+    async def _until_loop_ends(
+        self, loop: asyncio.AbstractEventLoop, close: Callable[[], Awaitable[object]] | None
+    ) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            self._held.pop(loop, None)
+            if close is not None:
+                with suppress(Exception):
+                    await close()
+
+    async def close(self) -> None:
+        """Close the running loop's client, and have other loops that still run close theirs."""
+        here = asyncio.get_running_loop()
+        for loop, held in list(self._held.items()):
+            if loop is here:
+                await held.until_loop_ends.aclose()
+            elif loop.is_running():
+                asyncio.run_coroutine_threadsafe(_finish(held.until_loop_ends), loop)
+
+
+async def _finish(generator: AsyncGenerator[None, None]) -> None:
+    await generator.aclose()

@@ -1,0 +1,118 @@
+"""What only a Redis can do wrong."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+import redis.asyncio as redis_client
+
+from asgi_serial.cache.aiocache_store import AiocacheStore, open_store
+
+from .services import Service, redis_server, run
+
+KEY = "k" * 32
+
+
+def open_at(service: Service, password: str = "") -> AiocacheStore:
+    return open_store(f"redis://{password}127.0.0.1:{service.port}", timeout=2.0)
+
+
+def failures(store: AiocacheStore) -> dict[str, int]:
+    calls = ("gets", "hits", "sets", "deletes")
+    return {name: n for name, n in store.statistics().items() if n and name not in calls}
+
+
+async def ask(service: Service, *command: object) -> object:
+    async with redis_client.Redis(port=service.port, protocol=2) as client:
+        return await client.execute_command(*command)
+
+
+def test_a_list_under_the_key_is_a_miss_and_is_replaced(redis: Service) -> None:
+    async def main() -> None:
+        store = open_at(redis)
+        await ask(redis, "RPUSH", f"asgi_serial:{KEY}", "a", "b")
+        for _ in range(5):
+            assert await store.get(KEY) is None
+        assert failures(store) == {"refusals": 5}
+        await store.set(KEY, b"value", ttl=60)
+        assert await store.get(KEY) == b"value"
+        await store.delete(KEY)
+
+    run(main())
+
+
+async def make_read_only(service: Service) -> None:
+    await ask(service, "REPLICAOF", "127.0.0.1", "1")
+
+
+async def make_full(service: Service) -> None:
+    await ask(service, "CONFIG", "SET", "maxmemory", "1")
+
+
+@pytest.mark.parametrize("spoil", [make_read_only, make_full], ids=["read-only", "full"])
+def test_a_server_that_takes_nothing_still_answers(
+    spoil: Callable[[Service], Awaitable[None]],
+) -> None:
+    async def main() -> None:
+        store = open_at(service)
+        await store.set(KEY, b"value", ttl=60)
+        await spoil(service)
+        for _ in range(5):
+            await store.set(KEY, b"other", ttl=60)
+            assert await store.get(KEY) == b"value"
+        assert failures(store) == {"refusals": 5}
+
+    with redis_server() as service:
+        run(main())
+
+
+@pytest.mark.parametrize(
+    ("credentials", "failed"),
+    [(":right@", {}), ("", {"errors": 2}), (":wrong@", {"errors": 2}), ("u:wrong@", {"errors": 2})],
+    ids=["right", "none", "wrong", "a user there is not"],
+)
+def test_a_password_opens_the_store(credentials: str, failed: dict[str, int]) -> None:
+    async def main() -> None:
+        store = open_at(service, credentials)
+        await store.set(KEY, b"value", ttl=60)
+        assert await store.get(KEY) == (None if failed else b"value")
+        assert failures(store) == failed
+
+    with redis_server("--requirepass", "right") as service:
+        run(main())
+
+
+def test_a_database_there_is_not_is_a_failure(redis: Service) -> None:
+    async def main() -> None:
+        store = open_store(f"redis://127.0.0.1:{redis.port}/9999", timeout=2.0)
+        await store.set(KEY, b"value", ttl=60)
+        assert await store.get(KEY) is None
+        assert sum(failures(store).values()) == 2
+
+    run(main())
+
+
+def test_databases_are_kept_apart(redis: Service) -> None:
+    async def main() -> None:
+        one, two = (
+            open_store(f"valkey://127.0.0.1:{redis.port}/{number}", timeout=2.0)
+            for number in (1, 2)
+        )
+        await one.set(KEY, b"one", ttl=60)
+        assert await two.get(KEY) is None
+        assert await one.get(KEY) == b"one"
+        assert await ask(redis, "EXISTS", f"asgi_serial:{KEY}") == 0
+
+    run(main())
+
+
+def test_more_calls_than_connections_wait_for_one(redis: Service) -> None:
+    async def main() -> None:
+        store = open_at(redis)
+        await store.set(KEY, b"value", ttl=60)
+        assert await asyncio.gather(*(store.get(KEY) for _ in range(500))) == [b"value"] * 500
+        info = await ask(redis, "INFO", "clients")
+        assert isinstance(info, dict)
+        assert info["connected_clients"] <= 32 + 1
+
+    run(main())
