@@ -28,7 +28,7 @@ class Decoder(Protocol):
         """Decode `data` to at most `limit` bytes; no more than one piece is made beyond them.
 
         Raises: CodecError where the data is corrupt, or goes on after its end;
-        OutputLimitExceeded where it decodes to more than `limit` bytes.
+        OutputLimitExceeded where it decodes to more than `limit` bytes, or has too many members.
         """
 
     def finish(self) -> None:

@@ -6,11 +6,11 @@ from asgi_serial.codecs.zlib_codec import ZlibCodec
 from asgi_serial.codecs.zstd_codec import ZstdCodec
 
 CODECS = {
-    "gzip by ISA-L": ZlibCodec("gzip"),
+    "gzip": ZlibCodec("gzip"),
     "gzip by zlib": ZlibCodec("gzip", accelerate=False),
     "gzip stored": ZlibCodec("gzip", 0),
     "gzip densest": ZlibCodec("gzip", 9),
-    "deflate by ISA-L": ZlibCodec("deflate"),
+    "deflate": ZlibCodec("deflate"),
     "deflate by zlib": ZlibCodec("deflate", accelerate=False),
     "br": BrotliCodec(),
     "br fastest": BrotliCodec(0),

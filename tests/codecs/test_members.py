@@ -5,15 +5,17 @@ import sys
 import time
 import zlib
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import brotli
 import pytest
 
 from asgi_serial.codecs.base import Codec
+from asgi_serial.codecs.bounded import MAX_MEMBERS
 from asgi_serial.codecs.brotli_codec import BrotliCodec
 from asgi_serial.codecs.zlib_codec import ZlibCodec, find_isal
 from asgi_serial.codecs.zstd_codec import ZstdCodec, zstd
-from asgi_serial.errors import CodecError, ConfigurationError
+from asgi_serial.errors import CodecError, ConfigurationError, OutputLimitExceeded
 
 GZIP, DEFLATE, BROTLI, ZSTD = ZlibCodec("gzip"), ZlibCodec("deflate"), BrotliCodec(), ZstdCodec()
 BODY = b"a body, and a body, and a body"
@@ -113,6 +115,13 @@ def test_many_members_cost_no_more_each(codec: Codec) -> None:
     assert seconds_to_decode(codec, member * 100_000) < 30 * few
 
 
+def test_the_number_of_members_is_limited() -> None:
+    member = GZIP.compress(b"")
+    assert decode(GZIP, member * MAX_MEMBERS) == b""
+    with pytest.raises(OutputLimitExceeded, match=f"more than {MAX_MEMBERS} members"):
+        decode(GZIP, member * (MAX_MEMBERS + 1))
+
+
 @pytest.mark.parametrize("level", [-7, 1, 3, 17, 19])
 def test_zstd_never_asks_for_a_window_over_8_mb(level: int) -> None:
     """The decoder refuses such a frame (RFC 9659, 3)."""
@@ -144,9 +153,28 @@ def test_gzip_does_without_isal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert decode(GZIP, plain) == BODY * 1000
 
 
-def test_isal_takes_gzip_where_it_is_installed() -> None:
-    isal = pytest.importorskip("isal.isal_zlib")
-    assert ZlibCodec("gzip", 6).compress(BODY * 1000) == isal.compress(BODY * 1000, 3, 31)
+@pytest.mark.parametrize(("level", "isal_level"), [(1, 1), (3, 2), (6, 3)])
+def test_isal_takes_the_levels_that_it_has(
+    monkeypatch: pytest.MonkeyPatch, level: int, isal_level: int
+) -> None:
+    calls = []
+
+    def compress(data: bytes, level: int, wbits: int) -> bytes:
+        calls.append((level, wbits))
+        return b"encoded"
+
+    monkeypatch.setitem(sys.modules, "isal.isal_zlib", SimpleNamespace(compress=compress))
+    assert ZlibCodec("gzip", level).compress(BODY) == b"encoded"
+    assert ZlibCodec("deflate", level).compress(BODY) == b"encoded"
+    assert calls == [(isal_level, 31), (isal_level, 15)]
+
+
+@pytest.mark.parametrize("level", [0, 7, 9])
+def test_zlib_keeps_the_levels_that_isal_does_not_have(
+    monkeypatch: pytest.MonkeyPatch, level: int
+) -> None:
+    monkeypatch.setitem(sys.modules, "isal.isal_zlib", SimpleNamespace())
+    assert decode(GZIP, ZlibCodec("gzip", level).compress(BODY * 1000)) == BODY * 1000
 
 
 @pytest.mark.parametrize(
