@@ -1,0 +1,162 @@
+"""JSON (RFC 8259), read and written by orjson, and guarded where orjson would change a value."""
+
+import json
+import re
+from bisect import bisect_left
+from enum import Enum
+from functools import cache
+from typing import Any
+
+import orjson
+
+from asgi_serial.errors import ConfigurationError, FormatError
+from asgi_serial.formats.faults import unique_object
+from asgi_serial.formats.json_faults import find_json_fault, json_syntax_fault
+
+MAX_DEPTH = 200
+
+_STRICT = (
+    orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
+_DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
+# -9223372036854775809, the shortest integer beyond 64 bits, has nineteen digits.
+_LONG_RUN = b"0" * 19
+_RUN = re.compile(rb"0+")
+_AHEAD = frozenset([b"", *(bytes([byte]) for byte in b"-[,: \t\n\r")])
+_BEHIND = frozenset([b"", *(bytes([byte]) for byte in b"]}, \t\n\r")])
+
+
+class JsonFormat:
+    """JSON, whose every value is either kept or refused.
+
+    Refused: NaN and infinities, integers beyond 64 bits, repeated names, lone surrogates, a byte
+    order mark, names that are not strings, bytes, dates and dataclasses, and nesting beyond
+    `max_depth`. Changed on the way back: a tuple is a list, an enum member its value, a UUID its
+    text. A number with a fraction or an exponent is the nearest double, which is what its readers
+    make of it (RFC 8259, 6), and the integer `-0` is 0.
+    """
+
+    name = "json"
+    media_types = ("application/json",)
+    wire = True
+
+    def __init__(self, *, max_depth: int = MAX_DEPTH) -> None:
+        limit = _orjson_depth()
+        if not 1 <= max_depth <= limit:
+            raise ConfigurationError(
+                f"max_depth is {max_depth!r}; expected an integer from 1 to {limit}."
+            )
+        self.max_depth = max_depth
+        # orjson's limit on depth is fixed; lists around the value bring it down to ours.
+        self._padding = limit - max_depth
+        self._hole = object()
+        self._nest = _nested(self._hole, self._padding)
+
+    def dumps(self, value: object) -> bytes:
+        """Write `value` as compact UTF-8. Raises: FormatError."""
+        try:
+            text = self.write(value)
+            # orjson writes null for what JSON has no number for (RFC 8259, 6).
+            if b"null" in text:
+                json.dumps(value, allow_nan=False, check_circular=False, default=_enum_value)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise FormatError(f"the value can not be written as JSON: {error}") from error
+        return text
+
+    def loads(self, data: bytes) -> Any:
+        """Read one document. Raises: FormatError with the position in bytes and, where the
+        fault is a value's, its path.
+        """
+        try:
+            value = orjson.loads(data)
+        except orjson.JSONDecodeError as error:
+            raise json_syntax_fault(data, error, self.max_depth) from None
+        try:
+            canonical = self._write_padded(value)
+        except (TypeError, ValueError, RecursionError):
+            raise self._fault(data, "the document is nested too deeply") from None
+        padding = self._padding
+        # What writes back to the same text has lost nothing; most apps write as orjson does.
+        if canonical.startswith(data, padding) and len(canonical) == len(data) + 2 * padding:
+            return value
+        if _may_repeat_name(data, canonical) or _may_hold_wide_integer(data):
+            self._check_exactly(data)
+        return value
+
+    def write(self, value: object) -> bytes:
+        """Write `value` where it is known to hold no NaN and no infinity.
+
+        Raises: TypeError, also for what is nested beyond `max_depth`.
+        """
+        padding = self._padding
+        text = self._write_padded(value)
+        return text[padding:-padding] if padding else text
+
+    def _write_padded(self, value: object) -> bytes:
+        hole = self._hole
+
+        def fill(missing: object) -> object:
+            if missing is hole:
+                return value
+            raise TypeError(f"{type(missing).__name__} has no JSON")
+
+        return orjson.dumps(self._nest, fill, _STRICT)
+
+    def _check_exactly(self, data: bytes) -> None:
+        try:
+            json.loads(data, object_pairs_hook=unique_object, parse_int=_narrow_integer)
+        except (ValueError, RecursionError) as error:
+            raise self._fault(data, f"not JSON that is carried over: {error}") from None
+
+    def _fault(self, data: bytes, summary: str) -> FormatError:
+        return find_json_fault(data, self.max_depth) or FormatError(summary)
+
+
+def _narrow_integer(text: str) -> int:
+    integer = int(text)
+    if not -(2**63) <= integer < 2**64:
+        raise FormatError("an integer is beyond 64 bits")
+    return integer
+
+
+def _enum_value(value: object) -> object:
+    return value.value if isinstance(value, Enum) else None
+
+
+def _may_repeat_name(data: bytes, canonical: bytes) -> bool:
+    # A member that was dropped took at least the two quotes of its name along, and no quote came
+    # in from elsewhere unless one was written as this escape.
+    return data.count(b'"') != canonical.count(b'"') or (b"\\" in data and b"\\u0022" in data)
+
+
+def _may_hold_wide_integer(data: bytes) -> bool:
+    zeros = data.translate(_DIGITS_TO_ZERO)
+    end = 0
+    while (start := zeros.find(_LONG_RUN, end)) >= 0 and (run := _RUN.match(zeros, start)):
+        end = run.end()
+        # Most long runs are parts of digests in strings, or of fractions.
+        if zeros[max(start - 1, 0) : start] in _AHEAD and zeros[end : end + 1] in _BEHIND:
+            return True
+    return False
+
+
+def _nested(value: object, levels: int) -> object:
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@cache
+def _orjson_depth() -> int:
+    """The depth up to which orjson writes; documented as 254."""
+
+    def is_refused(depth: int) -> bool:
+        try:
+            orjson.dumps(_nested(0, depth))
+        except TypeError:
+            return True
+        return False
+
+    return bisect_left(range(2_000), True, key=is_refused) - 1

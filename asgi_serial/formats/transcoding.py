@@ -1,0 +1,112 @@
+"""From JSON to MessagePack and back, with every value kept or the document refused."""
+
+from functools import cache
+
+import orjson
+
+from asgi_serial.errors import FormatError
+from asgi_serial.formats.json_format import MAX_DEPTH, JsonFormat
+from asgi_serial.formats.msgpack_faults import find_msgpack_fault
+from asgi_serial.formats.msgpack_format import (
+    MALFORMED,
+    Engine,
+    check_keys,
+    check_whole,
+    choose_engine,
+)
+
+
+class Transcoder:
+    """Carries documents over between JSON and MessagePack; safe to share between threads.
+
+    Both engines give the same bytes, and refuse the same documents with the same message.
+    """
+
+    def __init__(self, *, engine: Engine = "auto", max_depth: int = MAX_DEPTH) -> None:
+        self._json = JsonFormat(max_depth=max_depth)
+        self._pack, self._unpack = choose_engine(engine)
+
+    def json_to_msgpack(self, data: bytes) -> bytes:
+        """Write a JSON document as MessagePack.
+
+        Refused is what `JsonFormat` refuses to read. A number without fraction and exponent
+        becomes an integer, any other one a float of 64 bits. Raises: FormatError.
+        """
+        value = self._json.loads(data)
+        try:
+            return self._pack(value)
+        except MALFORMED as error:
+            raise FormatError(f"the document does not fit MessagePack: {error}") from None
+
+    def msgpack_to_json(self, data: bytes) -> bytes:
+        """Write a MessagePack document as compact JSON in UTF-8.
+
+        Refused is what JSON has no form for (binaries, timestamps and other extension types, keys
+        that are not strings, NaN and infinities; RFC 8259, 3 and 6), what its readers disagree on
+        (repeated keys; RFC 8259, 4), and nesting beyond `max_depth`. A float of 32 bits is
+        written as the double it equals. Raises: FormatError.
+        """
+        try:
+            check_whole(data)
+            value = self._unpack(data)
+            text = self._json.write(value)
+            # What writes back to the same bytes has lost nothing; most clients write the shortest.
+            if self._pack(value) != data:
+                check_keys(data)
+        except MALFORMED as error:
+            summary = f"not a MessagePack document that JSON can carry: {error}"
+            raise self._fault(data, summary) from None
+        # orjson writes null for what JSON has no number for (RFC 8259, 6).
+        if b"null" in text and _may_hold_nonfinite(data) and orjson.loads(text) != value:
+            raise self._fault(data, "the document holds NaN or an infinity")
+        return text
+
+    def _fault(self, data: bytes, summary: str) -> FormatError:
+        fault = find_msgpack_fault(data, max_depth=self._json.max_depth, for_json=True)
+        return fault or FormatError(summary)
+
+
+@cache
+def build_transcoder(engine: Engine = "auto", *, max_depth: int = MAX_DEPTH) -> Transcoder:
+    """The transcoder on `engine`: msgspec is the faster one, `auto` takes it where installed.
+
+    Raises: ConfigurationError where the engine is unknown or not installed, or `max_depth` beyond
+    what orjson writes (254).
+    """
+    return Transcoder(engine=engine, max_depth=max_depth)
+
+
+def json_to_msgpack(data: bytes, *, max_depth: int = MAX_DEPTH) -> bytes:
+    r"""Write a JSON document as MessagePack; see `Transcoder.json_to_msgpack`.
+
+    >>> json_to_msgpack(b'{"id": 7}')
+    b'\x81\xa2id\x07'
+    """
+    return build_transcoder(max_depth=max_depth).json_to_msgpack(data)
+
+
+def msgpack_to_json(data: bytes, *, max_depth: int = MAX_DEPTH) -> bytes:
+    r"""Write a MessagePack document as JSON; see `Transcoder.msgpack_to_json`.
+
+    >>> msgpack_to_json(b"\x81\xa2id\x07")
+    b'{"id":7}'
+    """
+    return build_transcoder(max_depth=max_depth).msgpack_to_json(data)
+
+
+def _may_hold_nonfinite(data: bytes) -> bool:
+    # NaN and the infinities are the floats whose bits of the exponent are all set (IEEE 754):
+    # eleven bits after the sign for a double (0xcb), eight for a single (0xca).
+    return _has_float(data, b"\xcb", least=b"\xf0") or _has_float(data, b"\xca", least=b"\x80")
+
+
+def _has_float(data: bytes, head: bytes, *, least: bytes) -> bool:
+    if head not in data:
+        return False
+    for high in (b"\x7f", b"\xff"):
+        start = data.find(head + high)
+        while start >= 0:
+            if data[start + 2 : start + 3] >= least:
+                return True
+            start = data.find(head + high, start + 2)
+    return False

@@ -1,0 +1,78 @@
+"""What every format on the wire promises, whichever it is."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asgi_serial.errors import FormatError
+from asgi_serial.formats.lookup import wire_formats
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+every_format = pytest.mark.parametrize("fmt", wire_formats(), ids=lambda fmt: fmt.name)
+
+
+@every_format
+def test_its_media_types_are_lower_case_and_cross_the_wire(fmt):
+    assert fmt.wire
+    assert fmt.media_types
+    assert all(name == name.lower() for name in fmt.media_types)
+
+
+@every_format
+@settings(deadline=None)
+@given(value=VALUES)
+def test_plain_data_comes_back_as_it_was(fmt, value):
+    assert repr(fmt.loads(fmt.dumps(value))) == repr(value)
+
+
+@every_format
+@settings(deadline=None)
+@given(data=st.binary(max_size=60))
+def test_any_bytes_are_a_value_or_a_format_error(fmt, data):
+    with suppress(FormatError):
+        value = fmt.loads(data)
+        assert repr(fmt.loads(fmt.dumps(value))) == repr(value)
+
+
+@every_format
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(2**64, id="an integer beyond 64 bits"),
+        pytest.param(-(2**63) - 1, id="a negative integer beyond 64 bits"),
+        pytest.param("\ud800", id="a lone surrogate"),
+        pytest.param({1: "one"}, id="a name that is an integer"),
+        pytest.param({(1, 2): "pair"}, id="a name that is a tuple"),
+        pytest.param({1, 2}, id="a set"),
+        pytest.param(object(), id="any object"),
+        pytest.param(1j, id="a complex number"),
+    ],
+)
+def test_a_value_it_can_not_keep_is_refused(fmt, value):
+    with pytest.raises(FormatError):
+        fmt.dumps(value)
+
+
+@every_format
+def test_a_circle_is_refused(fmt):
+    circle: list[object] = []
+    circle.append(circle)
+    with pytest.raises(FormatError):
+        fmt.dumps(circle)
+
+
+@every_format
+@pytest.mark.parametrize("opener", [b"[", b'{"a":', b"\x91", b"\x81\xa1a"], ids=repr)
+def test_a_depth_bomb_is_refused(fmt, opener):
+    with pytest.raises(FormatError):
+        fmt.loads(opener * 100_000)

@@ -1,0 +1,109 @@
+import math
+
+import msgpack
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asgi_serial.errors import ConfigurationError, FormatError
+from asgi_serial.formats.msgpack_format import MsgPackFormat, choose_engine
+
+MSGPACK = MsgPackFormat()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(b"\x00\xff", id="a binary"),
+        pytest.param({b"key": 1, "key": 2}, id="a binary and a string as keys"),
+        pytest.param([math.nan, math.inf, -math.inf], id="NaN and the infinities"),
+        pytest.param(msgpack.Timestamp(1, 999_999_999), id="a timestamp"),
+        pytest.param(msgpack.ExtType(5, b"data"), id="an extension type"),
+        pytest.param([2**64 - 1, -(2**63)], id="the integers at the ends"),
+    ],
+)
+def test_what_only_messagepack_has_a_form_for_comes_back(value):
+    assert repr(MSGPACK.loads(MSGPACK.dumps(value))) == repr(value)
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        pytest.param(b"\xd3" + b"\0" * 8, 0, id="an integer wider than it needs"),
+        pytest.param(b"\xdd\0\0\0\x01\xc0", [None], id="an array with a wide length"),
+        pytest.param(b"\xca\x3f\x80\0\0", 1.0, id="a float of 32 bits"),
+        pytest.param(b"\xdb\0\0\0\x01a", "a", id="a string with a wide length"),
+    ],
+)
+def test_forms_longer_than_needed_are_read(data, value):
+    assert MSGPACK.loads(data) == value
+
+
+@pytest.mark.parametrize(
+    ("data", "message", "position"),
+    [
+        pytest.param(b"", "the document ends", 0, id="an empty body"),
+        pytest.param(b"\x92\x01", "the document ends", 0, id="an array cut off"),
+        pytest.param(b"\x82\xa1a\x01\xa1b", "the document ends", 6, id="a map cut off"),
+        pytest.param(b"\x92\xa1a\xa2b", "the document ends", 3, id="a string cut off"),
+        pytest.param(b"\x91\xcb\0", "the document ends", 1, id="a float cut off"),
+        pytest.param(b"\x91\xda\0", "the document ends", 1, id="a length cut off"),
+        pytest.param(b"\xdd\xff\xff\xff\xff\x01", "the document ends", 0, id="a hostile array"),
+        pytest.param(b"\xdf\xff\xff\xff\xff\xa1a", "the document ends", 0, id="a hostile map"),
+        pytest.param(b"\xdb\xff\xff\xff\xff", "the document ends", 0, id="a hostile string"),
+        pytest.param(b"\xc9\xff\xff\xff\xff\x01", "the document ends", 0, id="a hostile extension"),
+        pytest.param(b"\x01\x02", "bytes follow", 1, id="two documents"),
+        pytest.param(b"\x80\xc1", "bytes follow", 1, id="a byte behind an empty map"),
+        pytest.param(b"\x92\x01\xc1", "0xc1", 2, id="the byte that starts nothing"),
+        pytest.param(b"\x92\x01\xa2a\xff", "not UTF-8", 2, id="a string that is not UTF-8"),
+        pytest.param(b"\x81\x01\x02", "not a string", 1, id="an integer as a key"),
+        pytest.param(b"\x81\x90\x02", "not a string", 1, id="an array as a key"),
+        pytest.param(b"\x81\xc4\x01a\xa1\xff", "not UTF-8", 4, id="a fault behind a binary key"),
+        pytest.param(b"\x82\xa1a\x01\xa1a\x02", "name 'a' repeated", 4, id="a key twice"),
+        pytest.param(b"\x82\xc4\x01a\x01\xc4\x01a\x02", "repeated", 5, id="a binary key twice"),
+        pytest.param(b"\x91" * 1025 + b"\xc0", "beyond 1024 levels", 1024, id="too many levels"),
+        pytest.param(b"\xc7\x05\xff12345", "not MessagePack", None, id="a timestamp of 5 bytes"),
+    ],
+)
+def test_what_can_not_be_read_is_refused_with_its_place(data, message, position):
+    with pytest.raises(FormatError, match=message) as caught:
+        MSGPACK.loads(data)
+    assert caught.value.position == position
+
+
+@settings(deadline=None)
+@given(
+    pieces=st.lists(
+        st.sampled_from(
+            [b"\x91", b"\x81\xa1a", b"\x82\xa1a\x01", b"\xc4\x01a", b"\xd4\x05x", b"\xc0", b"\xca"]
+        )
+        | st.binary(max_size=3)
+    )
+)
+def test_any_pieces_are_a_value_or_a_format_error(pieces):
+    data = b"".join(pieces)
+    try:
+        value = MSGPACK.loads(data)
+    except FormatError:
+        return
+    assert repr(MSGPACK.loads(MSGPACK.dumps(value))) == repr(value)
+
+
+@pytest.mark.parametrize("engine", ["auto", "msgspec", "msgpack"])
+def test_every_engine_writes_the_shortest_forms(engine):
+    pack, unpack = choose_engine(engine)
+    value = {"a": [1, 200, 70_000, 2**40, -1, -200, 1.5, None, True, "x" * 300]}
+    assert pack(value) == msgpack.packb(value)
+    assert unpack(pack(value)) == value
+
+
+def test_an_unknown_engine_is_refused():
+    with pytest.raises(ConfigurationError, match="'msgpak'; expected 'auto'"):
+        choose_engine("msgpak")
+
+
+def test_without_msgspec_auto_takes_msgpack_and_msgspec_is_refused(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "msgspec.msgpack", None)
+    assert choose_engine("auto") == (msgpack.packb, msgpack.unpackb)
+    with pytest.raises(ConfigurationError, match=r"asgi-serial\[speed\]"):
+        choose_engine("msgspec")
