@@ -5,9 +5,14 @@ import time
 from collections.abc import Iterable
 from datetime import date
 
-# What stands between two quotes hides its delimiters. The group is set where the quote never
-# closes; every repetition is possessive, so that a hostile field is read once.
-_QUOTED = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|(\\?\Z))', re.DOTALL)
+# What stands between two quotes hides its delimiters. Every repetition is possessive, so that a
+# hostile field is read once.
+_QUOTED = rb'"(?:[^"\\]++|\\.)*+"'
+_CLOSED = re.compile(rb'(?:[^"]++|' + _QUOTED + rb")*+", re.DOTALL)
+_PARTS = {
+    delimiter: re.compile(rb'(?:[^"' + delimiter + rb"]++|" + _QUOTED + rb")++", re.DOTALL)
+    for delimiter in (b",", b";")
+}
 _QUOTED_STRING = re.compile(
     rb'"((?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]++|\\[\t \x21-\x7e\x80-\xff])*+)"'
 )
@@ -46,17 +51,15 @@ def _split(value: bytes, delimiter: bytes) -> list[bytes]:
 
 
 def _split_quoted(value: bytes, delimiter: bytes) -> list[bytes]:
-    parts = []
-    start = 0
-    for masked in _QUOTED.sub(_mask, value).split(delimiter):
-        end = start + len(masked)
-        parts.append(value[start:end])
-        start = end + 1
+    closed = _CLOSED.match(value)
+    end = closed.end() if closed is not None else 0
+    parts: list[bytes] = _PARTS[delimiter].findall(value, 0, end)
+    if end < len(value):
+        # From here a quote never closes, and the part it stands in began before it.
+        begun = parts.pop() if parts and value[end - 1 : end] != delimiter else b""
+        first, *others = value[end:].split(delimiter)
+        parts += (begun + first, *others)
     return parts
-
-
-def _mask(quoted: re.Match[bytes]) -> bytes:
-    return quoted[0] if quoted[1] is not None else b'"' * len(quoted[0])
 
 
 def is_token(value: bytes) -> bool:

@@ -33,8 +33,10 @@ def parse_media_type(value: bytes) -> MediaType | None:
     Source: RFC 9110, 8.3.1 and 5.6.6.
     """
     names = split_essence(value)
+    if names is None:
+        return None
     parts = split_parameters(value)[1:]
-    if names is None or len(parts) > MAX_PARAMETERS:
+    if len(parts) > MAX_PARAMETERS:
         return None
     parameters = []
     for part in parts:
