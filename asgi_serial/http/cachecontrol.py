@@ -1,0 +1,126 @@
+"""The directives of Cache-Control, read so that no restriction is lost."""
+
+from asgi_serial.http.fields import (
+    MAX_DELTA_SECONDS,
+    is_token,
+    parse_delta_seconds,
+    split_list,
+    unquote,
+)
+
+_FLAGS = {
+    name: name.decode().replace("-", "_")
+    for name in (
+        *(b"no-store", b"no-transform", b"public", b"must-revalidate", b"proxy-revalidate"),
+        *(b"must-understand", b"immutable", b"only-if-cached"),
+    )
+}
+_SECONDS = {
+    name: name.decode().replace("-", "_")
+    for name in (
+        *(b"max-age", b"s-maxage", b"max-stale", b"min-fresh"),
+        *(b"stale-while-revalidate", b"stale-if-error"),
+    )
+}
+
+
+class CacheControl:
+    """The directives of one request or response; an absent one is False or None.
+
+    Times are whole seconds; `max_stale` is `MAX_DELTA_SECONDS` where any staleness will do.
+    `no_cache_fields` and `private_fields` hold the lower-case names that the directive is
+    restricted to; they are empty where it is about the whole response.
+    """
+
+    __slots__ = (
+        "immutable",
+        "max_age",
+        "max_stale",
+        "min_fresh",
+        "must_revalidate",
+        "must_understand",
+        "no_cache",
+        "no_cache_fields",
+        "no_store",
+        "no_transform",
+        "only_if_cached",
+        "private",
+        "private_fields",
+        "proxy_revalidate",
+        "public",
+        "s_maxage",
+        "stale_if_error",
+        "stale_while_revalidate",
+    )
+
+    def __init__(self) -> None:
+        self.immutable = False
+        self.max_age: int | None = None
+        self.max_stale: int | None = None
+        self.min_fresh: int | None = None
+        self.must_revalidate = False
+        self.must_understand = False
+        self.no_cache = False
+        self.no_cache_fields: tuple[bytes, ...] = ()
+        self.no_store = False
+        self.no_transform = False
+        self.only_if_cached = False
+        self.private = False
+        self.private_fields: tuple[bytes, ...] = ()
+        self.proxy_revalidate = False
+        self.public = False
+        self.s_maxage: int | None = None
+        self.stale_if_error: int | None = None
+        self.stale_while_revalidate: int | None = None
+
+
+def parse_cache_control(value: bytes) -> CacheControl:
+    """The directives of a Cache-Control value; several lines come joined by commas.
+
+    A time that is no number of seconds is 0, and so is one that is given twice with different
+    values: such a response is stale (RFC 9111, 4.2.1), such a request wants validation. A
+    restriction holds whatever its argument; unknown directives are ignored.
+
+    Source: RFC 9111, 5.2; RFC 5861; RFC 8246.
+    """
+    cc = CacheControl()
+    private: list[bytes] = []
+    no_cache: list[bytes] = []
+    for element in split_list(value):
+        name, equals, argument = element.partition(b"=")
+        name = name.lower()
+        if name[-1:] in (b" ", b"\t"):
+            # No white space may stand before "=": the name still counts, its argument does not.
+            name, argument = name.rstrip(b" \t"), b""
+        if name in _FLAGS:
+            setattr(cc, _FLAGS[name], True)
+        elif name in _SECONDS:
+            _add_seconds(cc, name, argument if equals else None)
+        elif name == b"private":
+            private.append(argument)
+        elif name == b"no-cache":
+            no_cache.append(argument)
+    cc.private, cc.private_fields = bool(private), _restricted_to(private)
+    cc.no_cache, cc.no_cache_fields = bool(no_cache), _restricted_to(no_cache)
+    return cc
+
+
+def _add_seconds(cc: CacheControl, name: bytes, argument: bytes | None) -> None:
+    if argument is None and name == b"max-stale":
+        seconds = MAX_DELTA_SECONDS
+    else:
+        seconds = parse_delta_seconds(unquote(argument or b"") or b"") or 0
+    present = getattr(cc, _SECONDS[name])
+    setattr(cc, _SECONDS[name], seconds if present in (None, seconds) else 0)
+
+
+def _restricted_to(arguments: list[bytes]) -> tuple[bytes, ...]:
+    names: dict[bytes, None] = {}
+    for argument in arguments:
+        members = split_list((unquote(argument) or b"").lower())
+        # What is said once about the whole response holds; a list that can not be read in full
+        # says no less.
+        if not members or not all(map(is_token, members)):
+            return ()
+        names.update(dict.fromkeys(members))
+    return tuple(names)

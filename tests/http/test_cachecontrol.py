@@ -1,0 +1,136 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asgi_serial.http.cachecontrol import CacheControl, parse_cache_control
+from asgi_serial.http.fields import MAX_DELTA_SECONDS
+
+
+def present(value: bytes) -> dict[str, object]:
+    """The attributes that differ from those of no Cache-Control at all."""
+    cc, none = parse_cache_control(value), CacheControl()
+    return {
+        name: getattr(cc, name)
+        for name in CacheControl.__slots__
+        if getattr(cc, name) != getattr(none, name)
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "directives"),
+    [
+        pytest.param(b"", {}, id="nothing"),
+        pytest.param(b", ,", {}, id="empty elements"),
+        pytest.param(b"no-store", {"no_store": True}, id="a flag"),
+        pytest.param(b"No-STORE", {"no_store": True}, id="any case"),
+        pytest.param(
+            b"no-transform,public, must-revalidate ,proxy-revalidate",
+            {
+                "no_transform": True,
+                "public": True,
+                "must_revalidate": True,
+                "proxy_revalidate": True,
+            },
+            id="several flags",
+        ),
+        pytest.param(
+            b"must-understand, immutable, only-if-cached",
+            {"must_understand": True, "immutable": True, "only_if_cached": True},
+            id="more flags",
+        ),
+        pytest.param(b"no-store=foo", {"no_store": True}, id="a restriction with an argument"),
+        pytest.param(b"no-store =1", {"no_store": True}, id="a restriction with white space"),
+        pytest.param(b'x="a, b", no-store', {"no_store": True}, id="after a quoted string"),
+        pytest.param(b'x="a, no-store', {"no_store": True}, id="after a quote that never closes"),
+        pytest.param(b'x="no-store, max-age=1"', {}, id="a directive inside quotes is none"),
+        pytest.param(b"foo, bar=baz, no-storex", {}, id="unknown directives"),
+        pytest.param(
+            b"max-age=1, s-maxage=2, min-fresh=3, max-stale=4,"
+            b" stale-while-revalidate=5, stale-if-error=6",
+            {
+                "max_age": 1,
+                "s_maxage": 2,
+                "min_fresh": 3,
+                "max_stale": 4,
+                "stale_while_revalidate": 5,
+                "stale_if_error": 6,
+            },
+            id="times",
+        ),
+        pytest.param(b'max-age="60"', {"max_age": 60}, id="a quoted time"),
+        pytest.param(b"max-age=0060", {"max_age": 60}, id="leading zeros"),
+        pytest.param(b"max-age=99999999999", {"max_age": MAX_DELTA_SECONDS}, id="too great a time"),
+        pytest.param(
+            b"max-age=" + b"9" * 60_000, {"max_age": MAX_DELTA_SECONDS}, id="far too great"
+        ),
+        pytest.param(b"max-age", {"max_age": 0}, id="a time without its argument"),
+        pytest.param(b"max-age=", {"max_age": 0}, id="an empty time"),
+        pytest.param(b"max-age=-1", {"max_age": 0}, id="a negative time"),
+        pytest.param(b"max-age=1.5", {"max_age": 0}, id="a fraction"),
+        pytest.param(b"max-age=60s", {"max_age": 0}, id="a unit"),
+        pytest.param(b"max-age='60'", {"max_age": 0}, id="single quotes"),
+        pytest.param(b'max-age="60', {"max_age": 0}, id="a quote that never closes"),
+        pytest.param(b"max-age= 60", {"max_age": 0}, id="white space after the equals sign"),
+        pytest.param(b"max-age =60", {"max_age": 0}, id="white space before the equals sign"),
+        pytest.param(b"max-age=60, max-age=60", {"max_age": 60}, id="the same time twice"),
+        pytest.param(b"max-age=60, max-age=90", {"max_age": 0}, id="two different times"),
+        pytest.param(b"max-age=60, max-age=x", {"max_age": 0}, id="a valid and an invalid time"),
+        pytest.param(b"max-age=0, max-age=60", {"max_age": 0}, id="zero, then a time"),
+        pytest.param(b"max-age=6, max-age=9, max-age=6", {"max_age": 0}, id="three times"),
+        pytest.param(b"max-stale", {"max_stale": MAX_DELTA_SECONDS}, id="any staleness"),
+        pytest.param(b"max-stale=x", {"max_stale": 0}, id="an invalid staleness is none"),
+        pytest.param(b"private", {"private": True}, id="private"),
+        pytest.param(
+            b'private="Set-Cookie, x-a"',
+            {"private": True, "private_fields": (b"set-cookie", b"x-a")},
+            id="private fields",
+        ),
+        pytest.param(
+            b"private=x-a", {"private": True, "private_fields": (b"x-a",)}, id="a field as a token"
+        ),
+        pytest.param(
+            b'private="a,b", private="b,c"',
+            {"private": True, "private_fields": (b"a", b"b", b"c")},
+            id="private fields add up",
+        ),
+        pytest.param(b'private, private="a"', {"private": True}, id="all, then a field"),
+        pytest.param(b'private="a", private', {"private": True}, id="a field, then all"),
+        pytest.param(b'private="a", private, private="b"', {"private": True}, id="all in between"),
+        pytest.param(b'private=""', {"private": True}, id="no field"),
+        pytest.param(b"private=", {"private": True}, id="no argument"),
+        pytest.param(b'private="a', {"private": True}, id="private, never closed"),
+        pytest.param(b'private="a, b c"', {"private": True}, id="not all of them field names"),
+        pytest.param(b'private ="a"', {"private": True}, id="private, with white space"),
+        pytest.param(b"no-cache", {"no_cache": True}, id="no-cache"),
+        pytest.param(
+            b'no-cache="A"', {"no_cache": True, "no_cache_fields": (b"a",)}, id="no-cache fields"
+        ),
+        pytest.param(b'no-cache="a", no-cache', {"no_cache": True}, id="a field, then no-cache"),
+    ],
+)
+def test_directives(value: bytes, directives: dict[str, object]) -> None:
+    assert present(value) == directives
+
+
+DIRECTIVES = [
+    *(b"no-store", b"private", b'private="a"', b"no-cache", b'no-cache="b"', b"public"),
+    *(b"max-age=60", b"max-age=0", b"s-maxage=5", b"must-revalidate", b'x="a,b"', b"max-age=x"),
+]
+
+
+orders = st.lists(st.sampled_from(DIRECTIVES)).flatmap(
+    lambda directives: st.tuples(st.just(directives), st.permutations(directives))
+)
+
+
+@given(orders)
+def test_their_order_does_not_matter(order: tuple[list[bytes], list[bytes]]) -> None:
+    written, shuffled = order
+    assert present(b",".join(written)) == present(b" , ".join(shuffled))
+
+
+@given(st.binary(), st.sampled_from([b"no-store", b"private", b"no-cache"]))
+def test_no_restriction_is_lost_beside_anything(other: bytes, restriction: bytes) -> None:
+    name = restriction.decode().replace("-", "_")
+    assert getattr(parse_cache_control(restriction + b"," + other), name)
+    assert getattr(parse_cache_control(other + b"," + restriction), name)
