@@ -1,0 +1,89 @@
+"""How old a response is, and how long it is fresh."""
+
+from collections.abc import Mapping
+
+from asgi_serial.http.cachecontrol import CacheControl
+from asgi_serial.http.fields import parse_delta_seconds, parse_http_date
+
+# RFC 9111, 4.2.2: a typical part of the time since the last modification is 10 %.
+_HEURISTIC_PART = 0.1
+
+
+def parse_age(value: bytes) -> int:
+    """The seconds of an Age value; 0 where it is invalid.
+
+    Source: RFC 9111, 5.1: of a list the first member is used, an invalid one is ignored.
+    """
+    return parse_delta_seconds(value.partition(b",")[0].strip(b" \t")) or 0
+
+
+def initial_age(
+    age_value: bytes | None,
+    date_value: bytes | None,
+    *,
+    request_time: float,
+    response_time: float,
+) -> float:
+    """The corrected initial age, in seconds, of a response with these Age and Date fields.
+
+    The times at which the request was passed on and the response came are epoch seconds.
+    A missing or invalid Date says nothing of the age.
+
+    Source: RFC 9111, 4.2.3.
+    """
+    response_delay = max(0.0, response_time - request_time)
+    corrected_age = (parse_age(age_value) if age_value is not None else 0) + response_delay
+    if date_value is None:
+        return corrected_age
+    date_seconds = parse_http_date(date_value, response_time)
+    if date_seconds is None:
+        return corrected_age
+    # Date counts whole seconds: the part of one that has passed since it is no age.
+    return max(corrected_age, float(int(response_time) - date_seconds))
+
+
+def freshness_lifetime(
+    cc: CacheControl, fields: Mapping[bytes, bytes], *, now: float
+) -> float | None:
+    """The seconds for which a shared cache may take the response as fresh, by its own fields.
+
+    None where the response says nothing; 0 where what it says is invalid or given twice. `now`
+    stands for a missing Date.
+
+    Source: RFC 9111, 4.2.1 and 5.3.
+    """
+    if cc.s_maxage is not None:
+        return float(cc.s_maxage)
+    if cc.max_age is not None:
+        return float(cc.max_age)
+    expires = fields.get(b"expires")
+    if expires is None:
+        return None
+    expires_seconds = parse_http_date(expires, now)
+    if expires_seconds is None:
+        return 0.0
+    return max(0.0, expires_seconds - _generated(fields, now))
+
+
+def heuristic_lifetime(
+    fields: Mapping[bytes, bytes], *, now: float, limit_seconds: float = 86_400.0
+) -> float | None:
+    """A guess of the freshness lifetime: a tenth of the time since Last-Modified.
+
+    At most `limit_seconds`; None where there is nothing to guess from. May be used only where
+    `freshness_lifetime` is None and the status is heuristically cacheable.
+
+    Source: RFC 9111, 4.2.2.
+    """
+    modified = fields.get(b"last-modified")
+    modified_seconds = parse_http_date(modified, now) if modified is not None else None
+    if modified_seconds is None:
+        return None
+    unmodified = _generated(fields, now) - modified_seconds
+    return min(unmodified * _HEURISTIC_PART, limit_seconds) if unmodified > 0 else None
+
+
+def _generated(fields: Mapping[bytes, bytes], now: float) -> float:
+    value = fields.get(b"date")
+    seconds = parse_http_date(value, now) if value is not None else None
+    return now if seconds is None else seconds
