@@ -1,0 +1,323 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asgi_serial.http.cachecontrol import parse_cache_control
+from asgi_serial.http.storing import (
+    CREDENTIAL_FIELDS,
+    UNKEYED_FIELDS,
+    UNSTORED_FIELDS,
+    allows_credentials,
+    forces_revalidation,
+    invalidates,
+    selecting_names,
+    selecting_values,
+    unstored_names,
+    why_not_looked_up,
+    why_not_stored,
+)
+from asgi_serial.reasons import Reason
+
+
+def fields(pairs: dict[str, str]) -> dict[bytes, bytes]:
+    return {name.encode(): value.encode() for name, value in pairs.items()}
+
+
+@pytest.mark.parametrize(
+    ("method", "request_fields", "reason"),
+    [
+        pytest.param("GET", {}, None, id="a plain GET"),
+        pytest.param("HEAD", {"accept": "*/*"}, None, id="a plain HEAD"),
+        pytest.param("POST", {}, Reason.METHOD_NOT_CACHED, id="POST"),
+        pytest.param("get", {}, Reason.METHOD_NOT_CACHED, id="methods are case-sensitive"),
+        pytest.param("OPTIONS", {}, Reason.METHOD_NOT_CACHED, id="safe, but not cacheable"),
+        pytest.param("GET", {"range": "bytes=0-1"}, Reason.REQUEST_HAS_RANGE, id="a range"),
+        pytest.param("GET", {"content-length": "0"}, None, id="an empty body"),
+        pytest.param("GET", {"content-length": " 000"}, None, id="an empty body, oddly written"),
+        pytest.param("GET", {"content-length": "10"}, Reason.REQUEST_HAS_BODY, id="a body"),
+        pytest.param("HEAD", {"content-length": "x"}, Reason.REQUEST_HAS_BODY, id="perhaps a body"),
+        pytest.param("GET", {"transfer-encoding": "chunked"}, Reason.REQUEST_HAS_BODY, id="chunks"),
+        pytest.param("GET", {"cache-control": "no-store"}, Reason.REQUEST_NO_STORE, id="no-store"),
+        pytest.param("GET", {"cache-control": "no-cache"}, None, id="no-cache is another question"),
+        pytest.param("GET", {"authorization": "x", "cookie": "y"}, None, id="credentials are, too"),
+        pytest.param(
+            "GET", {"x-forwarded-proto": "https", "x-forwarded-for": "::1"}, None, id="proxied"
+        ),
+    ],
+)
+def test_why_not_looked_up(
+    method: str, request_fields: dict[str, str], reason: Reason | None
+) -> None:
+    request = fields(request_fields)
+    cache_control = request.get(b"cache-control")
+    cc = None if cache_control is None else parse_cache_control(cache_control)
+    assert why_not_looked_up(method, request, cc) is reason
+
+
+@pytest.mark.parametrize("name", sorted(UNKEYED_FIELDS))
+def test_a_field_that_may_route_elsewhere_bypasses_unless_it_is_keyed(name: bytes) -> None:
+    request = {b"host": b"a", name: b"evil.example"}
+    assert why_not_looked_up("GET", request, None) is Reason.REQUEST_HAS_UNKEYED_FIELD
+    assert why_not_looked_up("GET", request, None, keyed=frozenset({name})) is None
+    other = b"forwarded" if name != b"forwarded" else b"x-host"
+    keyed = frozenset({other})
+    assert why_not_looked_up("GET", request, None, keyed=keyed) is Reason.REQUEST_HAS_UNKEYED_FIELD
+
+
+def test_an_opted_in_method_may_have_a_body() -> None:
+    methods = frozenset({"GET", "POST"})
+    body = {b"content-length": b"10"}
+    assert why_not_looked_up("POST", body, None, methods=methods) is None
+    assert why_not_looked_up("GET", body, None, methods=methods) is Reason.REQUEST_HAS_BODY
+
+
+@pytest.mark.parametrize(
+    ("request_fields", "forced"),
+    [
+        pytest.param({}, False, id="no directives"),
+        pytest.param({"cache-control": "no-cache"}, True, id="no-cache"),
+        pytest.param({"cache-control": "max-age=0"}, True, id="max-age=0"),
+        pytest.param({"cache-control": "max-age=x"}, True, id="an invalid max-age"),
+        pytest.param({"cache-control": "max-age=10"}, False, id="a positive max-age"),
+        pytest.param({"pragma": "no-cache"}, True, id="Pragma"),
+        pytest.param({"pragma": "x, No-Cache"}, True, id="Pragma in a list and any case"),
+        pytest.param({"pragma": "no-cached"}, False, id="another Pragma"),
+        pytest.param(
+            {"cache-control": "max-age=10", "pragma": "no-cache"},
+            False,
+            id="Cache-Control before it",
+        ),
+    ],
+)
+def test_forces_revalidation(request_fields: dict[str, str], forced: bool) -> None:
+    request = fields(request_fields)
+    cache_control = request.get(b"cache-control")
+    cc = None if cache_control is None else parse_cache_control(cache_control)
+    assert forces_revalidation(request, cc) is forced
+
+
+def reason_for(
+    *,
+    method: str = "GET",
+    status: int = 200,
+    request: dict[str, str] | None = None,
+    lifetime: float | None = 60.0,
+    shared: bool = False,
+    age: float = 0.0,
+    **response: str,
+) -> Reason | None:
+    named = fields({name.replace("_", "-"): value for name, value in response.items()})
+    return why_not_stored(
+        method,
+        status,
+        fields(request or {}),
+        named,
+        parse_cache_control(named.get(b"cache-control", b"")),
+        lifetime=lifetime,
+        explicitly_shared=shared,
+        age=age,
+        methods=frozenset({"GET", "HEAD", "POST"}),
+    )
+
+
+@pytest.mark.parametrize("status", [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501])
+def test_a_status_that_a_policy_may_store(status: int) -> None:
+    assert reason_for(status=status) is None
+    assert reason_for(status=status, lifetime=None) is Reason.NO_FRESHNESS
+
+
+@pytest.mark.parametrize(
+    "status", [201, 202, 302, 303, 307, 400, 401, 403, 429, 451, 500, 503, 599]
+)
+def test_a_status_that_takes_the_word_of_the_app(status: int) -> None:
+    assert reason_for(status=status) is Reason.STATUS_NOT_CACHED
+    assert reason_for(status=status, cache_control="max-age=60") is None
+    assert reason_for(status=status, cache_control="s-maxage=60") is None
+    assert reason_for(status=status, cache_control="public") is None
+    assert reason_for(status=status, expires="Sun, 06 Nov 1994 08:49:37 GMT") is None
+
+
+@pytest.mark.parametrize("status", [100, 101, 103, 199, 206, 304, 412, 416, 417])
+def test_a_status_that_is_never_stored(status: int) -> None:
+    assert reason_for(status=status, cache_control="public, max-age=60") is Reason.STATUS_NOT_CACHED
+
+
+@pytest.mark.parametrize(
+    ("status", "cache_control", "reason"),
+    [
+        pytest.param(200, "must-understand, max-age=9", None, id="understood"),
+        pytest.param(200, "must-understand, no-store, max-age=9", None, id="no-store gives way"),
+        pytest.param(
+            599, "must-understand, max-age=9", Reason.STATUS_NOT_CACHED, id="not understood"
+        ),
+        pytest.param(
+            599,
+            "must-understand, no-store, max-age=9",
+            Reason.STATUS_NOT_CACHED,
+            id="nor beside no-store",
+        ),
+        pytest.param(
+            200,
+            "must-understand, no-store, private",
+            Reason.PRIVATE,
+            id="private does not give way",
+        ),
+    ],
+)
+def test_must_understand(status: int, cache_control: str, reason: Reason | None) -> None:
+    assert reason_for(status=status, cache_control=cache_control) is reason
+
+
+@pytest.mark.parametrize(
+    ("response", "reason"),
+    [
+        pytest.param({}, None, id="nothing forbids it"),
+        pytest.param({"cache_control": "no-store"}, Reason.NO_STORE, id="no-store"),
+        pytest.param({"cache_control": "no-store, public"}, Reason.NO_STORE, id="though public"),
+        pytest.param({"cache_control": "private"}, Reason.PRIVATE, id="private"),
+        pytest.param({"cache_control": 'private="x"'}, Reason.PRIVATE, id="a private field"),
+        pytest.param({"cache_control": "no-cache"}, Reason.NO_CACHE, id="no-cache"),
+        pytest.param({"cache_control": 'no-cache="x"'}, Reason.NO_CACHE, id="a no-cache field"),
+        pytest.param({"set_cookie": "a=b"}, Reason.SETS_COOKIE, id="a cookie"),
+        pytest.param(
+            {"set_cookie": "a=b", "cache_control": "public"}, Reason.SETS_COOKIE, id="though public"
+        ),
+        pytest.param({"vary": "accept, *"}, Reason.VARIES_ON_EVERYTHING, id="Vary: *"),
+        pytest.param({"vary": "accept, origin"}, None, id="an ordinary Vary"),
+        pytest.param(
+            {"vary": ",".join(f"x{n}" for n in range(17))},
+            Reason.VARIES_TOO_WIDELY,
+            id="a wide Vary",
+        ),
+    ],
+)
+def test_why_not_stored(response: dict[str, str], reason: Reason | None) -> None:
+    assert reason_for(**response) is reason
+    assert reason_for(**response, shared=True) is reason
+
+
+def test_responses_to_other_methods_are_not_stored() -> None:
+    assert reason_for(method="HEAD") is Reason.METHOD_NOT_CACHED
+    assert reason_for(method="PUT", cache_control="max-age=9") is Reason.METHOD_NOT_CACHED
+    assert reason_for(method="POST") is None
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "age", "reason"),
+    [
+        (None, 0.0, Reason.NO_FRESHNESS),
+        (0.0, 0.0, Reason.ALREADY_STALE),
+        (60.0, 60.0, Reason.ALREADY_STALE),
+        (60.0, 61.0, Reason.ALREADY_STALE),
+        (60.0, 59.5, None),
+    ],
+)
+def test_what_is_not_fresh_is_not_stored(
+    lifetime: float | None, age: float, reason: Reason | None
+) -> None:
+    assert reason_for(lifetime=lifetime, age=age) is reason
+
+
+@pytest.mark.parametrize(
+    ("names", "cache_control", "allowed"),
+    [
+        pytest.param([], "max-age=9", True, id="no credentials"),
+        pytest.param(["authorization"], "max-age=9", False, id="Authorization"),
+        pytest.param(["authorization"], "public", True, id="Authorization, public"),
+        pytest.param(["authorization"], "s-maxage=9", True, id="Authorization, s-maxage"),
+        pytest.param(
+            ["authorization"], "must-revalidate", True, id="Authorization, must-revalidate"
+        ),
+        pytest.param(
+            ["authorization"], "proxy-revalidate", False, id="Authorization, proxy-revalidate"
+        ),
+        pytest.param(["cookie"], "max-age=9", False, id="Cookie"),
+        pytest.param(["cookie"], "public", True, id="Cookie, public"),
+        pytest.param(["cookie"], "s-maxage=9, must-revalidate", False, id="Cookie, s-maxage"),
+        pytest.param(["authorization", "cookie"], "s-maxage=9", False, id="both, s-maxage"),
+        pytest.param(["authorization", "cookie"], "public", True, id="both, public"),
+    ],
+)
+def test_credentials(names: list[str], cache_control: str, allowed: bool) -> None:
+    request = fields(dict.fromkeys(names, "x"))
+    cc = parse_cache_control(cache_control.encode())
+    assert allows_credentials(request, cc, explicitly_shared=False) is allowed
+    assert allows_credentials(request, cc, explicitly_shared=True)
+    reason = reason_for(request=dict.fromkeys(names, "x"), cache_control=cache_control)
+    assert reason is (None if allowed else Reason.REQUEST_HAS_CREDENTIALS)
+
+
+def test_what_all_users_may_share_is_known_without_a_request() -> None:
+    public, shared = parse_cache_control(b"public"), parse_cache_control(b"s-maxage=9")
+    assert allows_credentials(CREDENTIAL_FIELDS, public, explicitly_shared=False)
+    assert not allows_credentials(CREDENTIAL_FIELDS, shared, explicitly_shared=False)
+
+
+@pytest.mark.parametrize(
+    ("vary", "names"),
+    [
+        (b"", ()),
+        (b"Accept", (b"accept",)),
+        (b"Origin, accept,,ORIGIN", (b"accept", b"origin")),
+        (b"*", None),
+        (b"Accept, *", None),
+        (b"a b", (b"a b",)),
+    ],
+)
+def test_selecting_names(vary: bytes, names: tuple[bytes, ...] | None) -> None:
+    assert selecting_names(vary) == names
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "normalised"),
+    [
+        pytest.param("accept", "a/b , c/d;q=0.5", "a/b,c/d;q=0.5", id="white space at commas"),
+        pytest.param(
+            "accept", 'a/b ; x="1, 2"; q=1', 'a/b;x="1, 2";q=1', id="white space at semicolons"
+        ),
+        pytest.param("accept", "A/b;x=Y", "A/b;x=Y", id="the case of parameters means something"),
+        pytest.param(
+            "accept-encoding", "GZip, br;Q=1", "gzip,br;q=1", id="the case of codings does not"
+        ),
+        pytest.param("accept-language", "en-US,", "en-us", id="nor that of languages"),
+        pytest.param("accept", "", "", id="an empty value is a value"),
+        pytest.param("x-tenant", "A ,  b", "A ,  b", id="a field of unknown syntax"),
+    ],
+)
+def test_selecting_values(name: str, value: str, normalised: str) -> None:
+    assert selecting_values((name.encode(),), fields({name: value})) == (normalised.encode(),)
+
+
+def test_an_absent_field_is_not_an_empty_one() -> None:
+    assert selecting_values((b"a", b"b", b"c"), {b"a": b"", b"c": b"x"}) == (b"", None, b"x")
+
+
+@given(st.lists(st.binary(), min_size=2, max_size=2), st.lists(st.binary(), min_size=2, max_size=2))
+def test_values_are_not_run_together(one: list[bytes], other: list[bytes]) -> None:
+    names = (b"x-a", b"x-b")
+    first = selecting_values(names, dict(zip(names, one, strict=True)))
+    second = selecting_values(names, dict(zip(names, other, strict=True)))
+    assert (first == second) == (one == other)
+
+
+def test_fields_of_one_connection_are_not_stored() -> None:
+    assert unstored_names(None) is UNSTORED_FIELDS
+    names = unstored_names(b"close, X-Hop , keep-alive")
+    assert names == UNSTORED_FIELDS | {b"close", b"x-hop"}
+    assert b"x-hop" not in UNSTORED_FIELDS
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "FROBNICATE", "get"])
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(200, True), (204, True), (303, True), (399, True), (199, False), (400, False), (500, False)],
+)
+def test_unsafe_methods_invalidate_where_they_succeed(
+    method: str, status: int, expected: bool
+) -> None:
+    assert invalidates(method, status) is expected
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "TRACE", "QUERY", "PROPFIND"])
+def test_safe_methods_invalidate_nothing(method: str) -> None:
+    assert not invalidates(method, 200)
