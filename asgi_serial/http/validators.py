@@ -107,20 +107,24 @@ def _looks_suffixed(opaque: bytes, suffixes: frozenset[bytes]) -> bool:
     return bool(hyphen) and (last in suffixes or last == _IDENTITY)
 
 
-def unmap_condition(value: bytes, suffix: bytes, suffixes: frozenset[bytes]) -> bytes:
+def unmap_condition(
+    value: bytes, suffix: bytes | tuple[bytes, ...], suffixes: frozenset[bytes]
+) -> bytes:
     """An If-None-Match or If-Match value as the app may compare it with tags of its own.
 
-    The tags of the variant with `suffix`, which this request would be given (empty for the app's
-    own form), become the app's tags; all else, `*` and the tags of other variants included, is
-    kept. The same object is returned where nothing changed.
+    The tags of the variant with `suffix`, or of those with one of several, become the app's
+    tags, and so do the tags that `app_tag` has protected. All else is kept, `*` and the tags of
+    other variants included. The same object is returned where nothing changed. Several suffixes
+    go into one call: what one call has mapped must not be mapped again.
 
     >>> unmap_condition(b'"v1-zstd", "v1-br"', b"zstd", frozenset({b"zstd", b"br"}))
     b'"v1", "v1-br"'
 
     Source: RFC 9110, 13.1.2: the condition is about the selected representation only.
     """
-    if _PROTECTION not in value and (not suffix or b"-" + suffix not in value):
+    if b"-" not in value:
         return value
+    mapped = (suffix,) if isinstance(suffix, bytes) else suffix
 
     def restore(element: re.Match[bytes]) -> bytes:
         whole: bytes = element[0]
@@ -128,20 +132,25 @@ def unmap_condition(value: bytes, suffix: bytes, suffixes: frozenset[bytes]) -> 
         if opaque is None:
             return whole
         start = element.start("opaque") - element.start()
-        own = _own_opaque(opaque, suffix, suffixes)
+        own = _own_opaque(opaque, mapped, suffixes)
         return whole[:start] + own + whole[start + len(opaque) :]
 
     restored = _ELEMENT.sub(restore, value)
     return value if restored == value else restored
 
 
-def _own_opaque(opaque: bytes, suffix: bytes, suffixes: frozenset[bytes]) -> bytes:
-    protected = opaque.removesuffix(b"-" + suffix) if suffix else opaque
-    own = protected.removesuffix(_PROTECTION)
-    # `app_tag` protects what looks suffixed and nothing else: a tag that breaks this rule was
-    # made with another suffix, or not here.
-    is_protected = own != protected
-    return own if _looks_suffixed(own, suffixes) == is_protected else opaque
+def _own_opaque(opaque: bytes, mapped: tuple[bytes, ...], suffixes: frozenset[bytes]) -> bytes:
+    for ending in (*[b"-" + suffix for suffix in mapped if suffix], b""):
+        if not opaque.endswith(ending):
+            continue
+        protected = opaque.removesuffix(ending)
+        own = protected.removesuffix(_PROTECTION)
+        # `app_tag` protects what looks suffixed and nothing else: a tag that breaks this rule
+        # was made with another suffix, or not here.
+        is_protected = own != protected
+        if _looks_suffixed(own, suffixes) == is_protected:
+            return own
+    return opaque
 
 
 def is_not_modified(

@@ -173,6 +173,14 @@ def test_what_was_served_is_mapped_back(tags: list[tuple[bool, bytes]], suffix: 
     assert unmap_condition(b", ".join(served), suffix, SUFFIXES) == b", ".join(own)
 
 
+@given(opaques, suffixes, st.permutations([b"", *sorted(SUFFIXES)]))
+def test_any_variant_is_mapped_back_once(opaque: bytes, suffix: bytes, every: list[bytes]) -> None:
+    """A writing method may name any variant; the order of the suffixes makes no difference."""
+    own = b'"' + opaque + b'"'
+    served = variant_tag(app_tag(own, SUFFIXES), suffix)
+    assert unmap_condition(served, tuple(every), SUFFIXES) == own
+
+
 @pytest.mark.parametrize(
     ("value", "suffix", "mapped"),
     [
