@@ -327,6 +327,11 @@ def test_parse_accept_encoding(value: bytes, weights: dict[bytes, int]) -> None:
         pytest.param(b"gzip;q=abc, br;q=0.1", "br", id="an unparsable element is skipped"),
         pytest.param(b"gzip;q=0.001", "gzip", id="the least weight"),
         pytest.param(b"\xff\xfe", "", id="garbage"),
+        pytest.param(b"compress, gzip", "gzip", id="RFC 9110, 12.5.3, first example"),
+        pytest.param(b"compress;q=0.5, gzip;q=1.0", "gzip", id="RFC 9110, 12.5.3, fourth example"),
+        pytest.param(
+            b"gzip;q=1.0, identity; q=0.5, *;q=0", "gzip", id="RFC 9110, 12.5.3, fifth example"
+        ),
     ],
 )
 def test_choose_coding(value: bytes | None, coding: str) -> None:
