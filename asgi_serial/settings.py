@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, NamedTuple, Self, get_args
+from datetime import timedelta
+from typing import Annotated, Any, NamedTuple, Self, TypedDict, get_args
 
 from pydantic import BaseModel, ConfigDict, PlainValidator, SecretStr, ValidationError
 
@@ -267,3 +268,45 @@ def _read_policy(options: object) -> RoutePolicy:
     if isinstance(options, Mapping):
         return build_policy(options)
     raise ConfigurationError(f"is {options!r}; expected a mapping of policy options.")
+
+
+class SettingOptions(TypedDict, total=False):
+    """The settings as a user may write them; `Settings` says what each one means."""
+
+    enabled: bool | str
+    formats: bool | str
+    format_strict: bool | str
+    format_max_depth: int | str
+    compression: bool | str
+    codings: Iterable[str] | str
+    min_size: int | str
+    gzip_level: int | str
+    brotli_level: int | str | None
+    zstd_level: int | str
+    compressible_types: Iterable[str] | str
+    whole_limit: int | str
+    decoding: bool | str
+    max_encoded: int | str
+    max_decoded: int | str
+    max_ratio: int | str
+    max_codings: int | str
+    cache: bool | str
+    cache_url: SecretStr | str | None
+    cache_ttl: float | timedelta | str | None
+    cache_memory: int | str
+    cache_max_object: int | str
+    cache_max_key_body: int | str
+    cache_status: bool | str
+    cache_name: str
+    cache_store_timeout: float | timedelta | str
+    cache_wait: float | timedelta | str
+    cache_namespace: str
+    cache_sort_query: bool | str
+    cache_key_fields: Iterable[str] | str
+    encodings_cache: bool | str
+    timing: bool | str
+    server_timing: bool | str
+    max_series: int | str
+    report_path: str | None
+    report_token: SecretStr | str | None
+    routes: Mapping[str, Mapping[str, Any] | RoutePolicy] | Iterable[RouteRule] | str

@@ -1,0 +1,81 @@
+"""One call of the app for many requests that miss at once, in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from asgi_serial.cache.entry import Key
+
+# How long a resource whose response was not stored is remembered, in seconds: its requests do
+# not wait for one another, since nothing would come of it.
+REMEMBERED_SECONDS = 10.0
+MAX_REMEMBERED = 4096
+
+
+class Ending(Enum):
+    """How a call of the app came out for those who wait for it."""
+
+    STORED = "its response is stored"
+    FRUITLESS = "its response is not one that is stored"
+    FAILED = "it broke off; the next call may fare better"
+
+
+class Flight:
+    """A call of the app, and those who wait for what it stores."""
+
+    __slots__ = ("_landed", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._landed: asyncio.Future[Ending] = loop.create_future()
+
+    async def wait(self, seconds: float) -> Ending | None:
+        """Wait for its end; None where it does not come in time."""
+        await asyncio.wait((self._landed,), timeout=seconds)
+        return self._landed.result() if self._landed.done() else None
+
+    def land(self, ending: Ending) -> None:
+        """Let those who wait go on."""
+        if not self._landed.done():
+            self._landed.set_result(ending)
+
+
+class Flights:
+    """The calls of the app that are under way, by the key of what they may store."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._flights: dict[Key, Flight] = {}
+        self._fruitless: dict[Key, float] = {}
+
+    def find(self, key: Key) -> Flight | None:
+        """The call of the app to wait for, if there is one in this event loop."""
+        flight = self._flights.get(key)
+        return flight if flight is not None and flight.loop is asyncio.get_running_loop() else None
+
+    def lead(self, key: Key) -> Flight | None:
+        """Begin a call of the app that others may wait for; None where it would be in vain."""
+        until = self._fruitless.get(key)
+        if until is not None:
+            if self._clock() < until:
+                return None
+            del self._fruitless[key]
+        if key in self._flights:
+            return None  # of another event loop, or its waiters have given up
+        flight = self._flights[key] = Flight(asyncio.get_running_loop())
+        return flight
+
+    def land(self, key: Key, flight: Flight, ending: Ending) -> None:
+        """End a call of the app."""
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+        if ending is Ending.FRUITLESS:
+            if len(self._fruitless) >= MAX_REMEMBERED:
+                self._fruitless.clear()
+            self._fruitless[key] = self._clock() + REMEMBERED_SECONDS
+        flight.land(ending)

@@ -1,0 +1,213 @@
+"""The cache of responses: a first level in the process, and a second one that processes share."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from asgi_serial.cache.entry import Entry, VaryIndex
+from asgi_serial.cache.frame import digest_key, pack_entry, pack_vary_index, unpack_record
+from asgi_serial.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from asgi_serial.cache.entry import Key
+    from asgi_serial.cache.memory import Memory
+    from asgi_serial.cache.store import Store
+
+    Select = Callable[[tuple[bytes, ...]], tuple[tuple[bytes, bytes | None], ...]]
+    """The varying fields of a request with their values, by the fields' names."""
+
+MISS, VARY_MISS = Reason.MISS, Reason.VARY_MISS
+
+# Writes that wait for the second level; what comes on top is dropped, and counted.
+MAX_WAITING_WRITES = 256
+MAX_REMEMBERED_DROPS = 1024
+
+
+class ResponseCache:
+    """Finds, keeps and drops stored responses; knows nothing of whether they may be used."""
+
+    def __init__(self, memory: Memory[object], store: Store | None, clock: Callable[[], float]):
+        self._memory = memory
+        self.store = store
+        self._clock = clock
+        self._dropped: dict[Key, float] = {}
+        self._writers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Writer] = WeakKeyDictionary()
+        self.stored = 0
+        self.writes_dropped = 0
+
+    def find(self, key: Key, select: Select) -> Entry | Reason:
+        """The entry in the first level that this request selects, or why there is none."""
+        found = self._memory.get(key)
+        if isinstance(found, VaryIndex):
+            found = self._memory.get(_selected_key(key, found, select(found.names)))
+            return found if isinstance(found, Entry) else VARY_MISS
+        return found if isinstance(found, Entry) else MISS
+
+    async def load(self, key: Key, select: Select) -> Entry | Reason:
+        """The same out of the second level, taken over into the first."""
+        store = self.store
+        if store is None or self._is_being_dropped(key):
+            return MISS
+        data = await store.get(digest_key(key))
+        if data is None:
+            return MISS
+        found = unpack_record(data, key)
+        if isinstance(found, VaryIndex):
+            self._memory.put(key, found, _index_size(key, found))
+            selected = _selected_key(key, found, select(found.names))
+            data = await store.get(digest_key(selected))
+            found = unpack_record(data, selected) if data is not None else None
+            if not isinstance(found, Entry):
+                return VARY_MISS
+        if found is None or self._clock() >= found.expires or self._is_being_dropped(key):
+            return MISS
+        self._memory.put(found.key, found, entry_size(found))
+        return found
+
+    def keep(self, entry: Entry, asked: float) -> None:
+        """Keep an entry whose key is its resource's; `asked`: when the app was asked for it."""
+        key = entry.key
+        # What a write has made invalid since the app was asked may be in this very response.
+        if self._dropped.get(key, 0.0) >= asked:
+            return
+        if entry.selecting:
+            index = self._index(key, tuple([name for name, _ in entry.selecting]))
+            entry.key = _selected_key(key, index, entry.selecting)
+        self.stored += 1
+        self.update(entry)
+
+    def update(self, entry: Entry) -> None:
+        """Write an entry anew, which has another representation, to both levels."""
+        self._memory.put(entry.key, entry, entry_size(entry))
+        ttl = entry.expires - self._clock()
+        if self.store is not None and ttl > 0:
+            self._write_entry(self.store, entry, ttl)
+
+    def drop(self, key: Key) -> None:
+        """Forget all that is stored of a resource."""
+        if len(self._dropped) >= MAX_REMEMBERED_DROPS:
+            del self._dropped[next(iter(self._dropped))]
+        self._dropped.pop(key, None)
+        self._dropped[key] = self._clock()
+        self._memory.delete(key)
+        store = self.store
+        if store is not None:
+            self._writer().put(key, lambda: store.delete(digest_key(key)))
+
+    async def flush(self) -> None:
+        """Wait until the second level has been sent what is there to be written."""
+        await self._writer().flush()
+
+    def _index(self, key: Key, names: tuple[bytes, ...]) -> VaryIndex:
+        found = self._memory.get(key)
+        if isinstance(found, VaryIndex) and found.names == names:
+            return found
+        index = VaryIndex(names, os.urandom(16))
+        self._memory.put(key, index, _index_size(key, index))
+        store = self.store
+        if store is not None:
+            self._writer().put(
+                None,
+                lambda: store.set(digest_key(key), pack_vary_index(index, key), ttl=_INDEX_TTL),
+            )
+        return index
+
+    def _write_entry(self, store: Store, entry: Entry, ttl: float) -> None:
+        def write() -> Awaitable[None]:
+            return store.set(digest_key(entry.key), pack_entry(entry), ttl=ttl)
+
+        if not self._writer().put(None, write):
+            self.writes_dropped += 1
+
+    def _is_being_dropped(self, key: Key) -> bool:
+        writer = self._writers.get(asyncio.get_running_loop())
+        return writer is not None and key in writer.drops
+
+    def _writer(self) -> _Writer:
+        loop = asyncio.get_running_loop()
+        writer = self._writers.get(loop)
+        if writer is None:
+            writer = self._writers[loop] = _Writer()
+        return writer
+
+
+# The index outlives its entries; one without entries costs a look-up that misses.
+_INDEX_TTL = 86_400.0
+
+
+class _Writer:
+    """Writes to the second level behind the responses, in order, in one task of its loop."""
+
+    def __init__(self) -> None:
+        self.drops: dict[Key, int] = {}
+        self._waiting: deque[tuple[Key | None, Callable[[], Awaitable[None]]]] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    def put(self, dropped: Key | None, write: Callable[[], Awaitable[None]]) -> bool:
+        """Queue a write; False where too many wait. What drops a key is never refused."""
+        if dropped is None and len(self._waiting) >= MAX_WAITING_WRITES:
+            return False
+        if dropped is not None:
+            self.drops[dropped] = self.drops.get(dropped, 0) + 1
+        self._waiting.append((dropped, write))
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._write())
+        return True
+
+    async def flush(self) -> None:
+        while self._task is not None and not self._task.done():
+            await asyncio.wait((self._task,))
+
+    async def _write(self) -> None:
+        while self._waiting:
+            dropped, write = self._waiting.popleft()
+            try:
+                await write()
+            finally:
+                if dropped is not None:
+                    left = self.drops.pop(dropped) - 1
+                    if left:
+                        self.drops[dropped] = left
+
+
+def _selected_key(
+    key: Key, index: VaryIndex, selecting: tuple[tuple[bytes, bytes | None], ...]
+) -> Key:
+    return (key, index.nonce, *[value for _, value in selecting])
+
+
+# What an entry takes beyond its bytes: the objects of the entry, its key, its pairs.
+_ENTRY_BYTES = 600
+_PAIR_BYTES = 120
+
+
+def entry_size(entry: Entry) -> int:
+    """The memory that an entry takes, in bytes, as far as it can be told."""
+    size = _ENTRY_BYTES + _key_size(entry.key) + _pairs_size(entry)
+    for kept in entry.representations.values():
+        size += len(kept.body) + len(kept.fields) * _PAIR_BYTES
+    return size
+
+
+def _pairs_size(entry: Entry) -> int:
+    return sum(len(name) + len(value) + _PAIR_BYTES for name, value in entry.fields)
+
+
+def _index_size(key: Key, index: VaryIndex) -> int:
+    return _ENTRY_BYTES + _key_size(key) + sum(map(len, index.names))
+
+
+def _key_size(key: Key) -> int:
+    size = 0
+    for part in key:
+        if isinstance(part, tuple):
+            size += _key_size(part)
+        elif isinstance(part, str | bytes):
+            size += len(part) + 50
+    return size

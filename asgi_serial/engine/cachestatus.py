@@ -1,0 +1,53 @@
+"""What the Cache-Status field says of a request (RFC 9211)."""
+
+from __future__ import annotations
+
+from asgi_serial.reasons import Reason
+
+# RFC 9211, 2.2: why a request went forward; all other reasons are a bypass.
+FORWARD = {
+    Reason.METHOD_NOT_CACHED: "method",
+    Reason.REQUEST_NO_CACHE: "request",
+    Reason.MISS: "uri-miss",
+    Reason.VARY_MISS: "vary-miss",
+    Reason.STALE: "stale",
+}
+
+
+def hit_status(name: str, ttl: int, *, collapsed: bool = False) -> bytes:
+    """The member for an answer out of the cache; `ttl`: seconds that it stays fresh.
+
+    >>> hit_status("asgi_serial", 60)
+    b'asgi_serial; hit; ttl=60'
+    """
+    return f"{name}; hit; ttl={ttl}{'; collapsed' if collapsed else ''}".encode()
+
+
+def forward_status(
+    name: str, why: Reason, *, stored: bool, detail: Reason | None, collapsed: bool = False
+) -> bytes:
+    """The member for an answer of the app; `detail`: why it was not stored.
+
+    >>> forward_status("asgi_serial", Reason.MISS, stored=False, detail=Reason.NO_FRESHNESS)
+    b'asgi_serial; fwd=uri-miss; detail=no-freshness'
+    """
+    forward = FORWARD.get(why, "bypass")
+    parts = [name, f"fwd={forward}"]
+    if collapsed:
+        parts.append("collapsed")
+    if stored:
+        parts.append("stored")
+    if detail is None and forward == "bypass":
+        detail = why
+    if detail is not None:
+        parts.append(f"detail={reason_token(detail)}")
+    return "; ".join(parts).encode()
+
+
+def reason_token(reason: Reason) -> str:
+    """A reason's name as it goes over the wire.
+
+    >>> reason_token(Reason.NO_FRESHNESS)
+    'no-freshness'
+    """
+    return reason.name.lower().replace("_", "-")

@@ -1,0 +1,204 @@
+"""What the requests of one app share: settings, choices that were made, caches and counts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from asgi_serial.cache.collapse import Flights
+from asgi_serial.cache.encodings import Encodings
+from asgi_serial.cache.memory import Memory
+from asgi_serial.cache.responses import ResponseCache
+from asgi_serial.codecs.decoding import parse_content_encoding
+from asgi_serial.codecs.registry import build_codecs
+from asgi_serial.engine.cachestatus import forward_status, hit_status
+from asgi_serial.engine.heads import REQUEST_FIELDS
+from asgi_serial.engine.memo import Memo
+from asgi_serial.engine.plan import SPECIAL_FIELDS
+from asgi_serial.engine.representation import tag_suffixes
+from asgi_serial.formats.json_format import JsonFormat
+from asgi_serial.formats.msgpack_format import MsgPackFormat
+from asgi_serial.formats.transcoding import build_transcoder
+from asgi_serial.http.cachecontrol import parse_cache_control
+from asgi_serial.http.fields import merge_vary, split_list
+from asgi_serial.http.mediatypes import essence, has_utf8_charset, is_compressible
+from asgi_serial.http.negotiation import choose_coding, choose_format
+from asgi_serial.http.storing import UNKEYED_FIELDS
+from asgi_serial.policy import PolicyTable
+from asgi_serial.timing.recorder import Recorder
+from asgi_serial.timing.routes.resolver import build_resolver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from asgi_serial.cache.store import Store
+    from asgi_serial.http.negotiation import FormatChoice
+    from asgi_serial.policy import RoutePolicy
+    from asgi_serial.reasons import Reason
+    from asgi_serial.settings import Settings
+    from asgi_serial.types import Field, Scope
+
+JSON_TYPE = JsonFormat.media_types[0]
+MSGPACK_TYPES = MsgPackFormat.media_types
+DECODABLE = ("zstd", "br", "gzip", "deflate")
+
+V = TypeVar("V")
+
+WORKERS = 4  # threads that encode; codecs release the GIL, so they use as many cores
+MAX_LEARNED = 1024
+MAX_PAIRS = 4096
+
+
+class TypeFacts(NamedTuple):
+    """What is to be known of a Content-Type."""
+
+    essence: bytes
+    is_json: bool  # exactly application/json in UTF-8; what is named +json keeps its meaning
+    is_msgpack: bool
+    is_compressible: bool
+    is_event_stream: bool
+
+
+class Engine:
+    """The state behind the middleware of one app; safe to share between its instances.
+
+    Everything in it is bounded: the memories of choices, the caches, the counts.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: Store | None = None,
+        store_target: object = None,
+        label: Callable[[Scope], str] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings = settings
+        self.store_target = store_target  # what the user gave for it; tells engines apart
+        self.active = settings.enabled and (
+            settings.formats
+            or settings.compression
+            or settings.decoding
+            or settings.cache
+            or settings.timing
+        )
+        self.clock = clock
+        self.label = label or build_resolver()
+        self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="asgi_serial")
+        self._build_negotiation(settings)
+        self.request_fields = REQUEST_FIELDS | UNKEYED_FIELDS
+        self.key_fields = tuple(name.encode() for name in settings.cache_key_fields)
+        self.keyed_fields = frozenset(self.key_fields)
+        self.request_fields |= self.keyed_fields
+        # A GET with no other fields than these is looked up without a second thought.
+        self.plain_request_fields = (
+            self.request_fields - SPECIAL_FIELDS - (UNKEYED_FIELDS - self.keyed_fields)
+        )
+        self.policies = PolicyTable(settings.routes)
+        self.learned_policies: dict[tuple[str, str], RoutePolicy] = {}
+        memory: Memory[object] = Memory(settings.cache_memory)
+        self.memory = memory
+        self.responses = ResponseCache(memory, store, clock)
+        self.flights = Flights(clock)
+        self.encodings = (
+            Encodings(memory, settings.cache_max_object) if settings.encodings_cache else None
+        )
+        self.recorder = Recorder(settings.max_series) if settings.timing else None
+        self._age_pairs: dict[int, Field] = {}
+        self._hit_pairs: dict[tuple[int, bool], Field] = {}
+        self._forward_pairs: dict[tuple[Reason, bool, Reason | None, bool], Field] = {}
+
+    def _build_negotiation(self, settings: Settings) -> None:
+        self.all_codecs = build_codecs(
+            dict.fromkeys((*settings.codings, *DECODABLE)),
+            gzip_level=settings.gzip_level,
+            brotli_level=settings.brotli_level,
+            zstd_level=settings.zstd_level,
+        )
+        self.codecs = {codec.name: codec for codec in self.all_codecs}
+        self.decodable = DECODABLE
+        self.tag_suffixes = tag_suffixes(settings.codings)
+        self.media_types = (JSON_TYPE, *MSGPACK_TYPES)
+        self.transcoder = build_transcoder(max_depth=settings.format_max_depth)
+        self.codings = Memo(partial(choose_coding, available=settings.codings))
+        self.choices = Memo(_choose_media_type)
+        self.content_codings = Memo(parse_content_encoding)
+        self.cache_controls = Memo(parse_cache_control)
+        extra = frozenset(name.encode() for name in settings.compressible_types)
+        self.types = Memo(partial(read_content_type, extra=extra))
+        self.varies = {
+            (by_format, by_coding): Memo(partial(_vary, by_format=by_format, by_coding=by_coding))
+            for by_format in (False, True)
+            for by_coding in (False, True)
+        }
+
+    def run_in_thread(self, work: Callable[[], V]) -> asyncio.Future[V]:
+        """Do `work` in a thread of the engine's own: the app's may all be waiting for something."""
+        return asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def learn(self, method: str, path: str, policy: RoutePolicy) -> None:
+        """Remember what the handler of a path has said, for requests to be planned by it."""
+        if len(self.learned_policies) >= MAX_LEARNED:
+            self.learned_policies.clear()
+        self.learned_policies[method, path] = policy
+
+    def age_pair(self, seconds: int) -> Field:
+        """The Age field (RFC 9111, 5.1)."""
+        pair = self._age_pairs.get(seconds)
+        if pair is None:
+            _make_room(self._age_pairs)
+            pair = self._age_pairs[seconds] = (b"age", b"%d" % seconds)
+        return pair
+
+    def hit_pair(self, ttl: int, *, collapsed: bool) -> Field:
+        """The Cache-Status field of an answer out of the cache."""
+        pair = self._hit_pairs.get((ttl, collapsed))
+        if pair is None:
+            _make_room(self._hit_pairs)
+            value = hit_status(self.settings.cache_name, ttl, collapsed=collapsed)
+            pair = self._hit_pairs[ttl, collapsed] = (b"cache-status", value)
+        return pair
+
+    def forward_pair(
+        self, why: Reason, *, stored: bool, detail: Reason | None, collapsed: bool
+    ) -> Field:
+        """The Cache-Status field of an answer of the app."""
+        key = (why, stored, detail, collapsed)
+        pair = self._forward_pairs.get(key)
+        if pair is None:
+            value = forward_status(
+                self.settings.cache_name, why, stored=stored, detail=detail, collapsed=collapsed
+            )
+            pair = self._forward_pairs[key] = (b"cache-status", value)
+        return pair
+
+
+def read_content_type(value: bytes, *, extra: frozenset[bytes]) -> TypeFacts:
+    """What is to be known of a Content-Type value; `extra`: further types that shrink."""
+    name = essence(value)
+    return TypeFacts(
+        name,
+        is_json=name == JSON_TYPE.encode() and has_utf8_charset(value),
+        is_msgpack=name.decode("latin-1") in MSGPACK_TYPES,
+        is_compressible=is_compressible(name, extra),
+        is_event_stream=name == b"text/event-stream",
+    )
+
+
+def _choose_media_type(accept: bytes) -> FormatChoice:
+    choice = choose_format(accept, JSON_TYPE, (MSGPACK_TYPES,))
+    return choice._replace(media_type="") if choice.media_type == JSON_TYPE else choice
+
+
+def _vary(current: bytes, *, by_format: bool, by_coding: bool) -> bytes:
+    names = [b"accept"] * by_format + [b"accept-encoding"] * by_coding
+    return merge_vary(split_list(current), *names)
+
+
+def _make_room(pairs: dict[int, Field] | dict[tuple[int, bool], Field]) -> None:
+    if len(pairs) >= MAX_PAIRS:
+        pairs.clear()

@@ -1,0 +1,93 @@
+"""What the engine reads of a message's head, in one loop over its field lines."""
+
+from collections.abc import Iterable, Mapping
+
+from asgi_serial.types import Fields
+
+REQUEST_FIELDS = frozenset(
+    {
+        b"accept",
+        b"accept-encoding",
+        b"authorization",
+        b"cache-control",
+        b"content-encoding",
+        b"content-length",
+        b"content-type",
+        b"cookie",
+        b"host",
+        b"if-match",
+        b"if-modified-since",
+        b"if-none-match",
+        b"pragma",
+        b"range",
+        b"transfer-encoding",
+    }
+)
+
+RESPONSE_FIELDS = frozenset(
+    {
+        b"accept-ranges",
+        b"age",
+        b"cache-control",
+        b"connection",
+        b"content-digest",
+        b"content-encoding",
+        b"content-length",
+        b"content-location",
+        b"content-md5",
+        b"content-range",
+        b"content-type",
+        b"date",
+        b"digest",
+        b"etag",
+        b"expires",
+        b"last-modified",
+        b"location",
+        b"pragma",
+        b"repr-digest",
+        b"set-cookie",
+        b"transfer-encoding",
+        b"vary",
+    }
+)
+
+
+def read_fields(
+    pairs: Iterable[tuple[bytes, bytes]], wanted: frozenset[bytes]
+) -> dict[bytes, bytes]:
+    """The combined values of the wanted fields, by name; servers send names in lower case.
+
+    Source: RFC 9110, 5.3: several lines of one name combine, in order, with a comma.
+    """
+    found: dict[bytes, bytes] = {}
+    for name, value in pairs:
+        if name in wanted:
+            found[name] = value if name not in found else found[name] + b", " + value
+    return found
+
+
+def read_response_fields(pairs: Fields) -> tuple[Fields, dict[bytes, bytes]]:
+    """The pairs with lower-case names (the same list where they have them), and the wanted fields.
+
+    Source: RFC 9110, 5.1: field names are case-insensitive; apps do not all write them small.
+    """
+    found: dict[bytes, bytes] = {}
+    for name, value in pairs:
+        if name in RESPONSE_FIELDS:
+            found[name] = value if name not in found else found[name] + b", " + value
+        elif not name.islower() and name != name.lower():
+            lowered = [(bytes(name).lower(), value) for name, value in pairs]
+            return lowered, read_fields(lowered, RESPONSE_FIELDS)
+    return pairs, found
+
+
+def without(pairs: Iterable[tuple[bytes, bytes]], names: frozenset[bytes] | set[bytes]) -> Fields:
+    """A new list of the pairs whose names are not among `names`."""
+    return [pair for pair in pairs if pair[0] not in names]
+
+
+def content_length(fields: Mapping[bytes, bytes]) -> int | None:
+    """The declared length of the body in bytes; None where it is missing or no number."""
+    value = fields.get(b"content-length")
+    # 19 digits hold any length there is; int() of a longer run costs more than its bytes.
+    return int(value) if value is not None and value.isdigit() and len(value) < 20 else None

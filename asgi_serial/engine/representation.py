@@ -1,0 +1,184 @@
+"""The fields and the entity tag of one representation, written in this one place."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from typing import TYPE_CHECKING, NamedTuple
+
+from asgi_serial.engine.heads import without
+from asgi_serial.http.validators import (
+    app_tag,
+    format_entity_tag,
+    parse_entity_tag,
+    parse_entity_tags,
+    variant_tag,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from asgi_serial.types import Fields
+
+# What describes the bytes as the app made them, and is not true of others.
+BODY_FIELDS = frozenset(
+    {
+        b"accept-ranges",
+        b"content-digest",
+        b"content-encoding",
+        b"content-length",
+        b"content-md5",
+        b"digest",
+        b"etag",
+        b"repr-digest",
+    }
+)
+# RFC 9110, 15.4.5: a 304 should not have representation metadata beyond what selects the stored
+# response and updates it.
+NOT_IN_304 = BODY_FIELDS - {b"etag"} | {
+    b"content-language",
+    b"content-range",
+    b"content-type",
+    b"last-modified",
+    b"transfer-encoding",
+}
+
+FORMAT_SUFFIX = "msgpack"
+
+
+class Base(NamedTuple):
+    """A response as the app made it, of which representations are made."""
+
+    pairs: Fields
+    fields: Mapping[bytes, bytes]
+    vary: bytes | None  # the whole value that Vary is to have; None leaves it as it is
+    etag: bytes | None  # the app's, or one made from its bytes
+    weak: bool  # the bytes of an encoded variant depend on how the app cuts its body
+    suffixes: frozenset[bytes]
+
+    def tagged(self, etag: bytes) -> Base:
+        """The same with an entity tag that the app has not given."""
+        pairs = [*self.pairs, (b"etag", etag)]
+        return self._replace(pairs=pairs, fields={**self.fields, b"etag": etag}, etag=etag)
+
+
+def tag_suffix(media_type: str, coding: str) -> bytes:
+    """What the entity tag of this variant ends in; empty for the app's own bytes.
+
+    >>> tag_suffix("application/msgpack", "zstd")
+    b'msgpack-zstd'
+    """
+    return "-".join(filter(None, (media_type and FORMAT_SUFFIX, coding))).encode()
+
+
+def tag_suffixes(codings: tuple[str, ...]) -> frozenset[bytes]:
+    """Every suffix that a tag made here can end in, beside `identity`."""
+    return frozenset(
+        tag_suffix(media_type, coding)
+        for media_type in ("", FORMAT_SUFFIX)
+        for coding in ("", *codings)
+        if media_type or coding
+    )
+
+
+def content_tag(content: bytes) -> bytes:
+    """A strong entity tag for `content`: equal tags mean equal bytes (RFC 9110, 8.8.3)."""
+    return b'"' + hashlib.blake2b(content, digest_size=16).hexdigest().encode() + b'"'
+
+
+def represent(
+    base: Base, media_type: str, coding: str, content: bytes | None
+) -> tuple[Fields, bytes | None]:
+    """A new list of the fields of one variant, and its entity tag.
+
+    `content` is all of the bytes that were made from the app's; None where they are streamed, or
+    belong to a HEAD.
+    """
+    if media_type or coding:
+        return _variant_fields(base, media_type, coding, content)
+    return _own_fields(base)
+
+
+def _own_fields(base: Base) -> tuple[Fields, bytes | None]:
+    made, etag = base.pairs, base.etag
+    if etag is not None:
+        etag = app_tag(etag, base.suffixes)
+        if etag != base.fields.get(b"etag"):
+            made = [*without(made, {b"etag"}), (b"etag", etag)]
+    if base.vary is None:
+        return list(made), etag
+    if b"vary" in base.fields:
+        made = without(made, {b"vary"})
+    return [*made, (b"vary", base.vary)], etag
+
+
+def _variant_fields(
+    base: Base, media_type: str, coding: str, content: bytes | None
+) -> tuple[Fields, bytes | None]:
+    dropped = set(BODY_FIELDS)
+    if media_type:
+        dropped.add(b"content-type")
+    if base.vary is not None:
+        dropped.add(b"vary")
+    made = without(base.pairs, dropped)
+    if media_type:
+        made.append((b"content-type", media_type.encode()))
+    if coding:
+        made.append((b"content-encoding", coding.encode()))
+    if content is not None:
+        made.append((b"content-length", b"%d" % len(content)))
+        made += _digest_fields(base.fields, content)
+    etag = base.etag
+    if etag is not None:
+        # RFC 9110, 8.8.3.3: representations that differ in coding differ in their strong tags.
+        etag = app_tag(etag, base.suffixes)
+        etag = variant_tag(etag, tag_suffix(media_type, coding), weak=base.weak)
+        made.append((b"etag", etag))
+    if base.vary is not None:
+        made.append((b"vary", base.vary))
+    return made, etag
+
+
+def not_modified_fields(made: Fields) -> Fields:
+    """The fields of a 304 in place of a 200 that has the fields `made`."""
+    return without(made, NOT_IN_304)
+
+
+def shown_tag(base: Base, media_type: str, coding: str, if_none_match: bytes) -> bytes | None:
+    """The entity tag of a 304 that the app has answered to a condition with tags of ours.
+
+    The app knows its own tag only. The client is to be told the one that it has, of those that
+    this request could have been answered with.
+    """
+    if base.etag is None:
+        return None
+    own = app_tag(base.etag, base.suffixes)
+    held = parse_entity_tags(if_none_match) or ()
+    for coded in dict.fromkeys((coding, "")):
+        tag = parse_entity_tag(variant_tag(own, tag_suffix(media_type, coded)))
+        for one in held:
+            if tag is not None and one.opaque == tag.opaque:
+                return format_entity_tag(one)
+    return own
+
+
+_ALGORITHMS = {b"sha-256": hashlib.sha256, b"sha-512": hashlib.sha512}
+
+
+def _digest_fields(fields: Mapping[bytes, bytes], content: bytes) -> Fields:
+    """The digests that the app gave, over the new bytes.
+
+    RFC 9530, 2 and 3: both fields cover the bytes with their content coding applied. The two
+    algorithms are those that its registry calls active.
+    """
+    made = []
+    for name in (b"content-digest", b"repr-digest"):
+        given = fields.get(name, b"")
+        members = [
+            algorithm + b"=:" + b64encode(compute(content).digest()) + b":"
+            for algorithm, compute in _ALGORITHMS.items()
+            if algorithm + b"=" in given
+        ]
+        if members:
+            made.append((name, b", ".join(members)))
+    return made

@@ -1,0 +1,203 @@
+"""What the app is given in place of the request that came: its scope, and its decoded body."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from asgi_serial.codecs.decoding import BodyDecoder, DecodeLimits, UnsupportedCoding
+from asgi_serial.engine.heads import content_length, without
+from asgi_serial.engine.problem import Problem
+from asgi_serial.engine.representation import tag_suffix
+from asgi_serial.errors import CodecError, FormatError, OutputLimitExceeded
+from asgi_serial.http.validators import unmap_condition
+from asgi_serial.reasons import Reason
+
+if TYPE_CHECKING:
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.engine.plan import RequestPlan
+    from asgi_serial.types import Fields, Message, Scope
+
+MARK = "asgi_serial"
+"""The key in the scope by which an engine knows that another has this request in hand."""
+
+# What describes the body as it was sent, and is not true of the decoded one.
+_ENCODED_FIELDS = frozenset(
+    {
+        b"content-digest",
+        b"content-encoding",
+        b"content-length",
+        b"content-md5",
+        b"digest",
+        b"repr-digest",
+        b"transfer-encoding",
+    }
+)
+_CONDITIONS = (b"if-none-match", b"if-match")
+
+
+def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scope:
+    """A shallow copy of the scope, in which the request is as the app is to see it.
+
+    `body` is the decoded body where it is not the one that came. The scope that the server gave,
+    and its list of fields, stay as they are.
+    """
+    fields = plan.fields
+    scope = dict(plan.scope)
+    scope[MARK] = engine
+    pairs: Fields = scope["headers"]
+    if body is not None:
+        pairs = _decoded_fields(plan, pairs, body)
+    if plan.compression and b"accept-encoding" in fields:
+        # The engine encodes; an app that did too would leave it nothing to do but pass.
+        pairs = without(pairs, {b"accept-encoding"})
+    if b"if-none-match" in fields or b"if-match" in fields:
+        pairs = _app_conditions(engine, plan, pairs)
+    if plan.media_type:
+        pairs = _with_json_accepted(pairs)
+    scope["headers"] = pairs
+    return scope
+
+
+def _decoded_fields(plan: RequestPlan, pairs: Fields, body: bytes) -> Fields:
+    dropped = set(_ENCODED_FIELDS)
+    added: Fields = [(b"content-length", b"%d" % len(body))]
+    if plan.msgpack_body:
+        dropped.add(b"content-type")
+        added.append((b"content-type", b"application/json"))
+    return [*without(pairs, dropped), *added]
+
+
+def _app_conditions(engine: Engine, plan: RequestPlan, pairs: Fields) -> Fields:
+    """The conditions with the tags of our variants as the app's own.
+
+    RFC 9110, 13.1.2: a condition is about the representation that this request would select:
+    encoded, or as the app made it. A method that writes selects none; there a tag of any variant
+    names the state of the resource that the client saw.
+    """
+    if plan.method in ("GET", "HEAD"):
+        suffixes = dict.fromkeys(
+            (tag_suffix(plan.media_type, plan.coding), tag_suffix(plan.media_type, ""))
+        )
+    else:
+        suffixes = dict.fromkeys((*sorted(engine.tag_suffixes), b""))
+    mapped = []
+    for name, value in pairs:
+        if name in _CONDITIONS:
+            for suffix in suffixes:
+                value = unmap_condition(value, suffix, engine.tag_suffixes)
+        mapped.append((name, value))
+    return mapped
+
+
+def _with_json_accepted(pairs: Fields) -> Fields:
+    # An app that takes Accept at its word would refuse a client of MessagePack, which it can not
+    # make but we can. One that can make it still sees that the client prefers it.
+    pairs = list(pairs)
+    for place in range(len(pairs) - 1, -1, -1):
+        name, value = pairs[place]
+        if name == b"accept":
+            pairs[place] = (name, value + b", application/json;q=0.001")
+            break
+    return pairs
+
+
+class RequestBody:
+    """A request's body on its way to the app: within the limits, and decoded."""
+
+    def __init__(self, engine: Engine, plan: RequestPlan) -> None:
+        settings = engine.settings
+        self.plan = plan
+        self._engine = engine
+        limits = DecodeLimits(
+            settings.max_encoded, settings.max_decoded, settings.max_ratio, settings.max_codings
+        )
+        self._decoder = BodyDecoder(plan.content_codings, engine.all_codecs, limits)
+
+    @property
+    def encoded_bytes(self) -> int:
+        """How many bytes have come so far."""
+        return self._decoder.encoded_bytes
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the body. Raises: OutputLimitExceeded."""
+        self._decoder.feed(chunk)
+
+    def finish(self) -> bytes:
+        """The body as the app is to have it; may run in a thread.
+
+        Raises: CodecError, FormatError.
+        """
+        if not self.encoded_bytes:
+            return b""  # no body, whatever the head says of its coding
+        body = self._decoder.finish()
+        if self.plan.msgpack_body:
+            body = self._engine.transcoder.msgpack_to_json(body)
+        return body
+
+
+def why_refused(engine: Engine, plan: RequestPlan) -> Problem | None:
+    """What the head alone says against the body; None where it is to be read."""
+    codings, settings = plan.content_codings, engine.settings
+    unknown = [coding for coding in codings if coding not in engine.decodable]
+    length = content_length(plan.fields)
+    if unknown:
+        return explain_refusal(engine, UnsupportedCoding(unknown[0]))
+    if len(codings) > settings.max_codings:
+        return Problem(
+            400,
+            Reason.BAD_ENCODED_BODY,
+            f"The body has {len(codings)} codings; at most {settings.max_codings} are decoded.",
+        )
+    if length is not None and length > settings.max_encoded:
+        return Problem(
+            413,
+            Reason.BODY_TOO_LARGE,
+            f"The body has {length} bytes; at most {settings.max_encoded} are accepted.",
+        )
+    return None
+
+
+def explain_refusal(engine: Engine, error: CodecError | FormatError) -> Problem:
+    """The response to a request whose body can not be had."""
+    detail = str(error)[:1].upper() + str(error)[1:] + "."
+    if isinstance(error, UnsupportedCoding):
+        # RFC 7694, 3: a 415 for a content coding carries an Accept-Encoding with what is supported.
+        accepted = (b"accept-encoding", ", ".join(engine.decodable).encode())
+        return Problem(415, Reason.UNSUPPORTED_CODING, detail, (accepted,))
+    if isinstance(error, OutputLimitExceeded):
+        return Problem(413, Reason.BODY_TOO_LARGE, detail)
+    if isinstance(error, CodecError):
+        return Problem(400, Reason.BAD_ENCODED_BODY, detail)
+    return Problem(400, Reason.BAD_FORMAT_BODY, detail)
+
+
+class RequestCopy:
+    """A copy of the request's body while the app reads it, up to what may take part in a key."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._left = max_bytes
+        self._parts: list[bytes] = []
+        self._is_whole = False
+
+    def take(self, message: Message) -> None:
+        """See one message that the app receives."""
+        if message["type"] != "http.request" or self._left < 0:
+            return
+        part = message.get("body", b"")
+        self._left -= len(part)
+        if self._left < 0:
+            self._parts.clear()
+            return
+        self._parts.append(part)
+        self._is_whole = not message.get("more_body", False)
+
+    def whole(self) -> bytes | None:
+        """The body; None where the app has not read it all, or it is too large."""
+        return b"".join(self._parts) if self._is_whole and self._left >= 0 else None
+
+
+def body_part(plan: RequestPlan, body: bytes) -> tuple[bytes, bytes]:
+    """The part of a key that stands for a request's body, with the type that gives it meaning."""
+    content_type = plan.fields.get(b"content-type", b"")
+    return content_type, blake2b(body, digest_size=32).digest()
