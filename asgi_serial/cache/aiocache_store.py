@@ -20,6 +20,7 @@ from aiocache.serializers import NullSerializer  # type: ignore[import-untyped]
 from asgi_serial.cache.guard import Guard
 from asgi_serial.cache.loops import Opened, PerLoop
 from asgi_serial.cache.memcached_pool import MemcachedPool
+from asgi_serial.cache.store import Store
 from asgi_serial.cache.store_url import StoreAddress, parse_store_url, shown_store_url
 from asgi_serial.errors import ConfigurationError
 
@@ -37,7 +38,7 @@ def open_store(
     max_value_bytes: int = 1 << 20,
     namespace: str = "asgi_serial",
     clock: Callable[[], float] = time.monotonic,
-) -> "AiocacheStore":
+) -> Store:
     """Give the store at a URL, or the one that an aiocache cache or a redis client stands for.
 
     Nothing is connected yet. Of a cache or a client only the settings are taken, and connections
@@ -289,6 +290,6 @@ def _renew(template: Any, max_value_bytes: int) -> Opened[Any]:
                 max_connections=old.max_connections,
                 **settings,
             )
-            cache.client = Redis(connection_pool=pool)
-            return cache, pool.aclose
+            client = cache.client = Redis(connection_pool=pool)
+            return cache, lambda: client.aclose(close_connection_pool=True)
     return template, None

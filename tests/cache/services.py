@@ -165,11 +165,15 @@ class Proxy:
                 await writer.drain()
 
 
+class StoodStill(BaseException):
+    """The event loop did not turn; nothing in the loop may take this for a failed call."""
+
+
 def run(main: Coroutine[object, object, T], *, seconds: int = 20) -> T:
     """Run `main`; an event loop that stands still is broken up by a signal, and fails."""
 
     def stop(*_: object) -> None:
-        raise AssertionError(f"the event loop stood still for {seconds} seconds")
+        raise StoodStill(f"the event loop stood still for {seconds} seconds")
 
     previous = signal.signal(signal.SIGALRM, stop)
     signal.alarm(seconds)
@@ -183,17 +187,21 @@ def run(main: Coroutine[object, object, T], *, seconds: int = 20) -> T:
 @asynccontextmanager
 async def longest_stall() -> AsyncIterator[list[float]]:
     """Measure, into the list's one element, how long the event loop did not turn."""
-    longest = [0.0]
+    longest, last = [0.0], time.monotonic()
+
+    def look() -> None:
+        nonlocal last
+        last, before = time.monotonic(), last
+        longest[0] = max(longest[0], last - before)
 
     async def watch() -> None:
-        last = time.monotonic()
         while True:
             await asyncio.sleep(0.002)
-            last, before = time.monotonic(), last
-            longest[0] = max(longest[0], last - before)
+            look()
 
     task = asyncio.create_task(watch())
     try:
         yield longest
     finally:
+        look()
         task.cancel()

@@ -245,6 +245,16 @@ class TestLoops:
         run(store.get(KEY))
         assert loop not in store._clients._held
 
+    def test_a_loop_that_pauses_keeps_its_connections(self, server: Server) -> None:
+        store = open_store(f"{server[0]}://127.0.0.1:{server[1].port}", timeout=2.0)
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(store.set(KEY, b"value", ttl=60))
+        run(store.close())
+        assert loop.run_until_complete(store.get(KEY)) == b"value"
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+        assert loop not in store._clients._held
+
     @pytest.mark.parametrize("ends", ["", "await store.close()"], ids=["left open", "closed"])
     def test_a_process_ends_without_a_warning(self, server: Server, ends: str) -> None:
         program = f"""

@@ -8,7 +8,7 @@ import redis.asyncio as redis_client
 
 from asgi_serial.cache.aiocache_store import AiocacheStore, open_store
 
-from .services import Service, redis_server, run
+from .services import Proxy, Service, redis_server, run
 
 KEY = "k" * 32
 
@@ -114,5 +114,37 @@ def test_more_calls_than_connections_wait_for_one(redis: Service) -> None:
         info = await ask(redis, "INFO", "clients")
         assert isinstance(info, dict)
         assert info["connected_clients"] <= 32 + 1
+
+    run(main())
+
+
+def test_an_encrypted_store_says_nothing_in_clear_to_a_server_without_tls(redis: Service) -> None:
+    async def main() -> None:
+        store = open_store(f"rediss://127.0.0.1:{redis.port}", timeout=0.3)
+        await store.set(KEY, b"value", ttl=60)
+        assert sum(failures(store).values()) == 1
+        assert await ask(redis, "EXISTS", f"asgi_serial:{KEY}") == 0
+
+    run(main())
+
+
+def test_a_pool_of_the_user_s_keeps_its_bounds(redis: Service) -> None:
+    async def main() -> None:
+        async with Proxy(redis.port) as proxy:
+            pool = redis_client.BlockingConnectionPool(
+                1, timeout=0.05, host="127.0.0.1", port=proxy.port, protocol=2
+            )
+            store = open_store(redis_client.Redis(connection_pool=pool), timeout=5.0)
+            await store.set(KEY, b"value", ttl=60)
+
+            async def delay(data: bytes) -> bytes:
+                await asyncio.sleep(0.3)
+                return data
+
+            proxy.answer = delay
+            found = await asyncio.gather(store.get(KEY), store.get(KEY))
+            assert found == [b"value", None]
+            assert failures(store) == {"errors": 1}
+            await store.delete(KEY)
 
     run(main())
