@@ -32,6 +32,9 @@ def make_key(
         namespace,
         "GET" if method == "HEAD" else method,
         scope.get("scheme", "http"),
+        # Nearly every proxy sends these, and not every server takes the scheme from them.
+        fields.get(b"x-forwarded-proto"),
+        fields.get(b"x-forwarded-port"),
         fields.get(b"host", b"").lower(),
         scope.get("root_path", ""),
         scope["path"],

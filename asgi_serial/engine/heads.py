@@ -21,6 +21,8 @@ REQUEST_FIELDS = frozenset(
         b"pragma",
         b"range",
         b"transfer-encoding",
+        b"x-forwarded-port",
+        b"x-forwarded-proto",
     }
 )
 

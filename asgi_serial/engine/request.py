@@ -76,16 +76,13 @@ def _app_conditions(engine: Engine, plan: RequestPlan, pairs: Fields) -> Fields:
     names the state of the resource that the client saw.
     """
     if plan.method in ("GET", "HEAD"):
-        suffixes = dict.fromkeys(
-            (tag_suffix(plan.media_type, plan.coding), tag_suffix(plan.media_type, ""))
-        )
+        suffixes = (tag_suffix(plan.media_type, plan.coding), tag_suffix(plan.media_type, ""))
     else:
-        suffixes = dict.fromkeys((*sorted(engine.tag_suffixes), b""))
+        suffixes = tuple(engine.tag_suffixes)
     mapped = []
     for name, value in pairs:
         if name in _CONDITIONS:
-            for suffix in suffixes:
-                value = unmap_condition(value, suffix, engine.tag_suffixes)
+            value = unmap_condition(value, suffixes, engine.tag_suffixes)
         mapped.append((name, value))
     return mapped
 
