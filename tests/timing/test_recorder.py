@@ -1,3 +1,5 @@
+from threading import Thread
+
 import pytest
 
 from asgi_serial.reasons import Reason
@@ -71,15 +73,49 @@ def test_a_hundred_thousand_labels_share_the_series_of_the_rest():
         pytest.param({"status": "200"}, id="a status in words"),
         pytest.param({"outcome": "hti"}, id="an outcome that is none"),
         pytest.param({"encoding_outcome": "stale"}, id="an encoding outcome that is none"),
-        pytest.param({"total_ns": 2.5e6}, id="a duration in seconds"),
+        pytest.param({"total_ns": float("nan")}, id="a duration that is no number"),
+        pytest.param({"first_byte_ns": "1"}, id="a duration in words"),
+        pytest.param({"sent_bytes": None}, id="no size"),
         pytest.param({"reasons": None}, id="no reasons"),
         pytest.param({"reasons": ["HIT"]}, id="a reason in words"),
     ],
 )
-def test_a_faulty_sample_is_counted_and_never_raises(fault):
+def test_a_faulty_sample_is_counted_and_never_raises_nor_harms_others(fault):
     recorder = Recorder()
+    record(recorder)
     record(recorder, **fault)
+    record(recorder)
+    (series,) = recorder.snapshot().values()
     assert recorder.failures == 1
+    assert series.total.count == series.first_byte.count == series.outcomes["miss"] == 2
+    assert (series.app_bytes, series.encoded_bytes, series.sent_bytes) == (200, 160, 100)
+
+
+def test_samples_are_counted_in_batches_and_none_is_lost():
+    recorder = Recorder()
+    for _ in range(1000):
+        record(recorder)
+        assert all(len(series.waiting) < 64 * 8 for series in recorder._series.values())
+    assert recorder.snapshot()["/", "GET", 200].total.count == 1000
+    assert recorder.snapshot()["/", "GET", 200].total.count == 1000
+
+
+def test_snapshots_in_a_thread_lose_and_double_nothing():
+    recorder = Recorder()
+    counts = []
+
+    def read() -> None:
+        while not counts or counts[-1] < 20_000:
+            counts.append(sum(series.total.count for series in recorder.snapshot().values()))
+
+    reader = Thread(target=read)
+    reader.start()
+    for number in range(20_000):
+        record(recorder, f"/{number % 7}", total_ns=number, reasons=tuple(Reason)[: number % 9])
+    reader.join(timeout=30)
+    assert counts[-1] == 20_000
+    assert counts == sorted(counts)
+    assert recorder.failures == 0
 
 
 def test_a_series_that_took_no_sample_is_not_shown():

@@ -13,30 +13,29 @@ class LitestarRoutes:
     asked.
     """
 
-    __slots__ = ("_app",)
+    __slots__ = ("_app", "_router")
 
     def __init__(self, app: object = None) -> None:
         self._app = app
+        self._router: Any = getattr(app, "asgi_router", None)
 
     def __call__(self, scope: Scope) -> str | None:
         """The route's template; see RouteResolver."""
         template: str | None = scope.get("path_template")
         if template is None:
-            return None if "litestar_app" in scope else self._route(scope)
+            # Litestar leaves no template where it answered with a 404 or a 405.
+            return None if self._router is None or "litestar_app" in scope else self._route(scope)
         handler = scope.get("route_handler")
         if getattr(handler, "is_mount", False):
             return _mount_path(scope.get("litestar_app"), scope, handler) + MOUNTED
         return template
 
     def _route(self, scope: Scope) -> str | None:
-        router: Any = getattr(self._app, "asgi_router", None)
-        if router is None:
-            return None
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         try:
-            found = router.handle_routing(path="/" + path.strip("/"), method=scope["method"])
+            found = self._router.handle_routing(path="/" + path.strip("/"), method=scope["method"])
         except Exception:
-            # It answers with its own 404 or 405, which are exceptions.
+            # A 404 or a 405, which are exceptions of Litestar's.
             return None
         handler, template = found[1], found[4]
         if getattr(handler, "is_mount", False):

@@ -3,6 +3,7 @@
 from asgi_serial.timing.routes.base import MOUNTED, UNMATCHED, RouteResolver
 from asgi_serial.timing.routes.litestar import LitestarRoutes
 from asgi_serial.timing.routes.starlette import StarletteRoutes
+from asgi_serial.timing.routes.tree import may_have_routes
 from asgi_serial.types import Scope
 
 
@@ -12,27 +13,44 @@ class LabelResolver:
     `failures` counts the callbacks and frameworks that failed to name one.
     """
 
-    __slots__ = ("_callback", "_litestar", "_starlette", "failures")
+    __slots__ = ("_callback", "_is_plain", "_known", "_litestar", "_starlette", "failures")
 
     def __init__(self, callback: RouteResolver | None, app: object) -> None:
         self._callback = callback
         self._starlette = StarletteRoutes(app)
+        self._known = self._starlette.known
+        # An app that no framework made names no route, and there is nothing to match against.
+        self._is_plain = not may_have_routes(app)
         self._litestar = LitestarRoutes(app)
         self.failures = 0
 
     def __call__(self, scope: Scope) -> str:
         """The label of the route; `(unmatched)` where no route took the request."""
         try:
-            if self._callback is not None:
-                label = self._ask(self._callback, scope)
-                if label:
-                    return label
-            if "path_template" in scope:
-                return self._nested(scope)
-            return self._starlette(scope) or self._litestar(scope) or UNMATCHED
+            if self._callback is None and "path_template" not in scope:
+                if "endpoint" in scope:
+                    route, router, template = self._known[scope["endpoint"]]
+                    if route is scope["route"] and router is scope["router"]:
+                        return template
+                elif self._is_plain and "app" not in scope and "router" not in scope:
+                    return UNMATCHED
+        except Exception:
+            # Not seen before, no object that can be looked up, or a route that left no `route`.
+            pass
+        try:
+            return self._search(scope)
         except Exception:
             self.failures += 1
             return UNMATCHED
+
+    def _search(self, scope: Scope) -> str:
+        if self._callback is not None:
+            label = self._ask(self._callback, scope)
+            if label:
+                return label
+        if "path_template" in scope:
+            return self._nested(scope)
+        return self._starlette(scope) or self._litestar(scope) or UNMATCHED
 
     def _ask(self, callback: RouteResolver, scope: Scope) -> str | None:
         try:

@@ -1,13 +1,14 @@
 """Routes of Starlette and FastAPI, by what their routers leave in the scope."""
 
 from asgi_serial.timing.routes.base import MOUNTED
-from asgi_serial.timing.routes.tree import RouteNode, RouteTree, routes_of
+from asgi_serial.timing.routes.tree import RouteNode, RouteTree, may_have_routes, routes_of
 from asgi_serial.types import Scope
 
 # One process seldom holds more than a few routers; an app that makes one a request gets no more.
 _MAX_TREES = 16
 # Routes may be added while the app runs, endpoints made for each request must not cost a walk each.
 _MAX_REBUILDS = 100
+_MAX_KNOWN = 10_000
 
 
 class StarletteRoutes:
@@ -19,35 +20,43 @@ class StarletteRoutes:
     the routes of `app`, and the answer remembered.
     """
 
-    __slots__ = ("_app", "_rebuilds", "_trees")
+    __slots__ = ("_app", "_rebuilds", "_trees", "known")
 
     def __init__(self, app: object = None) -> None:
-        self._app = app
+        self._app = app if may_have_routes(app) else None
         self._rebuilds = 0
         self._trees: dict[int, RouteTree] = {}
+        self.known: dict[object, tuple[object, object, str]] = {}
+        """For an endpoint that names a route alone: the route and the router that are in the scope
+        with it, and the template."""
 
     def __call__(self, scope: Scope) -> str | None:
         """The route's template; see RouteResolver."""
         endpoint = scope.get("endpoint")
-        if endpoint is not None:
-            tree = self._trees.get(id(scope.get("router")))
-            if tree is not None:
-                node = tree.unique.get(id(endpoint))
-                if node is not None and node.route is scope.get("route"):
-                    return node.template
-        return self._search(scope, endpoint)
-
-    def _search(self, scope: Scope, endpoint: object) -> str | None:
         root = scope.get("router")
         if endpoint is None and root is not None:
             return _frontend_template(scope)
-        tree = self._tree_of(root or scope.get("app"), endpoint) or self._tree_of(
-            self._app, endpoint
-        )
+        tree = None
+        for app in (root or scope.get("app"), self._app):
+            if tree is None and app is not None:
+                tree = self._tree_of(app, endpoint)
         if tree is None:
             return None
-        node = _choose(tree, scope, endpoint) if endpoint is not None else _match(tree, scope)
+        if endpoint is None:
+            node = _match(tree, scope)
+        else:
+            node = _choose(tree, scope, endpoint)
+            self._learn(tree, scope, endpoint)
         return node.template if node is not None else None
+
+    def _learn(self, tree: RouteTree, scope: Scope, endpoint: object) -> None:
+        """Let the next request to such an endpoint be answered by one look-up."""
+        node = tree.find_unique(endpoint)
+        if node is None or node.route is not scope.get("route"):
+            return
+        if len(self.known) >= _MAX_KNOWN:
+            self.known.clear()
+        self.known[endpoint] = (node.route, tree.root, node.template)
 
     def _tree_of(self, root: object, endpoint: object) -> RouteTree | None:
         """The tree below `root`, read again where routes were added; None without any routes."""
@@ -57,6 +66,7 @@ class StarletteRoutes:
             if not (unknown or tree.is_outdated()) or self._rebuilds >= _MAX_REBUILDS:
                 return tree
             self._rebuilds += 1
+            self.known.clear()
         elif not routes_of(root):
             return None
         if len(self._trees) >= _MAX_TREES:

@@ -41,6 +41,7 @@ class RouteNode(NamedTuple):
     route: object
     context: object
     inside: int
+    is_leaf: bool
 
 
 def walk_routes(routes: Iterable[Any], prefix: Prefix) -> Iterator[RouteNode]:
@@ -56,6 +57,17 @@ def walk_routes(routes: Iterable[Any], prefix: Prefix) -> Iterator[RouteNode]:
                     yield _leaf(route, prefix, original, context)
             elif hasattr(route, "path_regex") and hasattr(route, "app"):
                 yield from _walk_mounted(route, prefix, _inside_mount(route, prefix))
+
+
+def may_have_routes(app: object) -> bool:
+    """Whether an app, or what the middleware around it wraps, keeps routes, be it none yet."""
+    for _ in range(_MAX_DEPTH):
+        if hasattr(app, "routes"):
+            return True
+        app = getattr(app, "app", None)
+        if app is None:
+            break
+    return False
 
 
 def routes_of(app: object) -> list[Any]:
@@ -94,6 +106,7 @@ def _leaf(route: Any, prefix: Prefix, original: object, context: object) -> Rout
         route=original,
         context=context,
         inside=0,
+        is_leaf=True,
     )
 
 
@@ -110,6 +123,7 @@ def _walk_mounted(route: Any, prefix: Prefix, inner: Prefix) -> Iterator[RouteNo
         route=route,
         context=None,
         inside=len(children),
+        is_leaf=False,
     )
 
 
@@ -149,7 +163,6 @@ class RouteTree:
         "_size",
         "has_hosts",
         "root",
-        "unique",
     )
 
     # A path that is matched again and again is a handful; those of an attack are many and long.
@@ -168,12 +181,6 @@ class RouteTree:
                 break
             self._nodes.append(node)
             self._by_endpoint.setdefault(id(node.endpoint), []).append(node)
-        self.unique = {
-            key: nodes[0]
-            for key, nodes in self._by_endpoint.items()
-            if len(nodes) == 1 and not nodes[0].inside
-        }
-        """The endpoints, by their id, that name a route alone."""
         self.has_hosts = any(node.host is not None for node in self._nodes)
 
     def is_outdated(self) -> bool:
@@ -183,6 +190,11 @@ class RouteTree:
     def nodes_of(self, endpoint: object) -> list[RouteNode]:
         """The routes that lead to an endpoint; empty where it is unknown."""
         return self._by_endpoint.get(id(endpoint), [])
+
+    def find_unique(self, endpoint: object) -> RouteNode | None:
+        """The route of an endpoint that leads to no other, and is not a mount."""
+        nodes = self.nodes_of(endpoint)
+        return nodes[0] if len(nodes) == 1 and nodes[0].is_leaf else None
 
     def match(
         self, path: str, method: str, host: str, *, endpoint: object = None
