@@ -4,7 +4,7 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
+from starlette.routing import BaseRoute, Host, Match, Mount, Route, Router, WebSocketRoute
 
 from asgi_serial.timing.routes.resolver import build_resolver
 
@@ -224,3 +224,34 @@ def test_an_app_mounted_in_itself_ends():
     app = Starlette(routes=[Route("/page", ok)])
     app.mount("/again", app)
     assert build_resolver()(run(app, http_scope("/again/again/page"))[1]) == "/again/again/page"
+
+
+class Unusual(BaseRoute):
+    """A route of the user's own, which has neither a path nor an endpoint."""
+
+    def matches(self, scope):
+        return (Match.FULL if scope["path"] == "/unusual" else Match.NONE), {}
+
+    async def handle(self, scope, receive, send) -> None:
+        await PlainTextResponse("unusual")(scope, receive, send)
+
+
+def test_routes_of_another_shape_are_passed_over():
+    app = Starlette(routes=[Unusual(), Mount("/m", Router([Unusual()])), Route("/page", ok)])
+    resolve = build_resolver(app=app)
+    assert resolve(run(app, http_scope("/page"))[1]) == "/page"
+    assert resolve(run(app, http_scope("/unusual"))[1]) == "(unmatched)"
+    assert resolve.failures == 0
+
+
+def test_an_app_of_very_many_routes_is_read_up_to_a_bound(monkeypatch):
+    monkeypatch.setattr("asgi_serial.timing.routes.tree._MAX_NODES", 10)
+    app = Starlette(routes=[Route(f"/{number}", ok) for number in range(20)])
+    resolve = build_resolver(app=app)
+    assert [resolve(http_scope(path)) for path in ("/9", "/10")] == ["/9", "(unmatched)"]
+
+
+def test_a_route_called_without_a_router_has_no_tree():
+    route = Route("/page", ok)
+    status, scope = run(route, http_scope("/page"))
+    assert (status, build_resolver(app=route)(scope)) == (200, "(unmatched)")

@@ -14,7 +14,7 @@ MOUNTED = "/{path}"
 class RouteResolver(Protocol):
     """The name of the route that served a request, read from its scope."""
 
-    def __call__(self, scope: Scope) -> str | None:
+    def __call__(self, scope: Scope, /) -> str | None:
         """The route's template, with the prefix of every mount: `/api/items/{id}`; None where
         no route took the request.
 

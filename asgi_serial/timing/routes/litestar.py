@@ -19,7 +19,7 @@ class LitestarRoutes:
         self._app = app
         self._router: Any = getattr(app, "asgi_router", None)
 
-    def __call__(self, scope: Scope) -> str | None:
+    def __call__(self, scope: Scope, /) -> str | None:
         """The route's template; see RouteResolver."""
         template: str | None = scope.get("path_template")
         if template is None:

@@ -30,7 +30,7 @@ class StarletteRoutes:
         """For an endpoint that names a route alone: the route and the router that are in the scope
         with it, and the template."""
 
-    def __call__(self, scope: Scope) -> str | None:
+    def __call__(self, scope: Scope, /) -> str | None:
         """The route's template; see RouteResolver."""
         endpoint = scope.get("endpoint")
         root = scope.get("router")
