@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from asgi_serial.cache.breaker import Breaker
 
@@ -53,9 +53,10 @@ class Guard:
         self._clock = clock
         self._breaker = Breaker()
         self._quiet_until = float("-inf")
+        self._abandoned: set[asyncio.Task[Any]] = set()
         self.counters = dict.fromkeys(COUNTERS, 0)
 
-    async def attempt(self, call: Callable[[], Awaitable[T]]) -> T | None:
+    async def attempt(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
         """Await `call()`; None where it failed, took too long, or was not made.
 
         Raises: CancelledError, where the caller's own task is cancelled.
@@ -64,33 +65,44 @@ class Guard:
         if ticket is None:
             self.counters["skipped_by_breaker"] += 1
             return None
+        task = asyncio.get_running_loop().create_task(call())
         try:
-            async with asyncio.timeout(self._timeout):
-                result = await call()
-        except self._refusals as error:
-            self._breaker.succeeded(ticket)
-            self._note("oversized" if isinstance(error, Oversized) else "refusals", error)
-        except TimeoutError as error:
-            self._failed(ticket, "timeouts", error)
-        except Exception as error:
-            self._failed(ticket, "errors", error)
-        except asyncio.CancelledError as error:
-            # A client may cancel its own futures when a connection breaks; that is a failure
-            # of the store, and must not look like a cancellation of the request.
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            self._failed(ticket, "errors", error)
+            await asyncio.wait((task,), timeout=self._timeout)
+        except asyncio.CancelledError:
+            self._abandon(task)
+            raise
+        error: BaseException | None
+        if task.done():
+            error = asyncio.CancelledError() if task.cancelled() else task.exception()
         else:
+            self._abandon(task)
+            error = TimeoutError()
+        if error is None:
             self._breaker.succeeded(ticket)
-            return result
+            return task.result()
+        self._note(error, self._judge(error, ticket))
         return None
 
-    def _failed(self, ticket: int, kind: str, error: BaseException) -> None:
-        self._breaker.failed(ticket, self._clock())
-        self._note(kind, error)
+    def _abandon(self, task: asyncio.Task[T]) -> None:
+        # A call has a task of its own since a client may swallow its cancellation and wait on
+        # (redis-py 5.0 does, for a lock that it holds itself): its caller goes on without it.
+        self._abandoned.add(task)
+        task.add_done_callback(self._forget)
+        task.cancel()
 
-    def _note(self, kind: str, error: BaseException) -> None:
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._abandoned.discard(task)
+        if not task.cancelled():
+            task.exception()  # asyncio reports an exception that nobody read
+
+    def _judge(self, error: BaseException, ticket: int) -> str:
+        if isinstance(error, self._refusals):
+            self._breaker.succeeded(ticket)
+            return "oversized" if isinstance(error, Oversized) else "refusals"
+        self._breaker.failed(ticket, self._clock())
+        return "timeouts" if isinstance(error, TimeoutError) else "errors"
+
+    def _note(self, error: BaseException, kind: str) -> None:
         self.counters[kind] += 1
         now = self._clock()
         if now >= self._quiet_until:

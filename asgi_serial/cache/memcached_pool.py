@@ -98,8 +98,8 @@ class MemcachedPool:
         """Take a connection back; it is closed unless its command ran to the end."""
         self._places.release()
         # aiomcache calls this in a `finally`: an exception in flight, a cancellation above all,
-        # means that the answer was not read. One that the caller is handling itself is seen as
-        # well; that costs a connection, never an answer.
+        # means that the answer was not read. (One that the caller is handling itself would be
+        # seen as well; that costs a connection, never an answer.)
         if sys.exc_info()[0] is None and connection.is_usable:
             self._idle.append(connection)
         else:

@@ -93,6 +93,30 @@ def test_refusals_do_not_end_the_calls() -> None:
     assert counted(guard) == {"refusals": 10}
 
 
+@pytest.mark.parametrize("end", [asyncio.CancelledError, OSError], ids=["cancelled", "broken"])
+def test_a_client_that_swallows_its_cancellation_is_left_behind(end: type[BaseException]) -> None:
+    guard = make_guard()
+    let_go = asyncio.Event()
+
+    async def stubborn() -> str:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await let_go.wait()
+            raise end from None
+        return "never"
+
+    async def main() -> None:
+        assert await guard.attempt(stubborn) is None
+        assert counted(guard) == {"timeouts": 1}
+        assert len(guard._abandoned) == 1
+        let_go.set()
+        await asyncio.wait(guard._abandoned)
+        assert not guard._abandoned
+
+    run(main())
+
+
 def test_the_caller_s_own_cancellation_goes_through_and_is_no_failure() -> None:
     guard = make_guard(timeout=10)
 

@@ -120,10 +120,11 @@ def test_more_calls_than_connections_wait_for_one(redis: Service) -> None:
 
 def test_an_encrypted_store_says_nothing_in_clear_to_a_server_without_tls(redis: Service) -> None:
     async def main() -> None:
+        key = "e" * 32
         store = open_store(f"rediss://127.0.0.1:{redis.port}", timeout=0.3)
-        await store.set(KEY, b"value", ttl=60)
+        await store.set(key, b"value", ttl=60)
         assert sum(failures(store).values()) == 1
-        assert await ask(redis, "EXISTS", f"asgi_serial:{KEY}") == 0
+        assert await ask(redis, "EXISTS", f"asgi_serial:{key}") == 0
 
     run(main())
 
@@ -145,6 +146,27 @@ def test_a_pool_of_the_user_s_keeps_its_bounds(redis: Service) -> None:
             found = await asyncio.gather(store.get(KEY), store.get(KEY))
             assert found == [b"value", None]
             assert failures(store) == {"errors": 1}
+            await store.delete(KEY)
+
+    run(main())
+
+
+def test_a_value_over_the_limit_is_not_even_sent(redis: Service) -> None:
+    async def main() -> None:
+        async with Proxy(redis.port) as proxy:
+            sent = 0
+
+            async def count(data: bytes) -> bytes:
+                nonlocal sent
+                sent += len(data)
+                return data
+
+            store = open_store(f"redis://127.0.0.1:{proxy.port}", timeout=5.0, max_value_bytes=1000)
+            await ask(redis, "SET", f"asgi_serial:{KEY}", b"a" * 500_000)
+            proxy.answer = count
+            assert await store.get(KEY) is None
+            assert failures(store) == {"oversized": 1}
+            assert 1000 < sent < 1200
             await store.delete(KEY)
 
     run(main())
