@@ -1,6 +1,7 @@
 """Where a JSON document can not be read or carried over, for the message."""
 
 import re
+from itertools import islice
 
 import orjson
 
@@ -28,9 +29,7 @@ def json_syntax_fault(data: bytes, error: orjson.JSONDecodeError, max_depth: int
 def find_json_fault(data: bytes, max_depth: int) -> FormatError | None:
     """The first value of a well-formed document that is too deep, too wide or named twice."""
     containers: list[Container] = []
-    for count, match in enumerate(_TOKEN.finditer(data)):
-        if count == MAX_TOKENS:
-            return None
+    for match in islice(_TOKEN.finditer(data), MAX_TOKENS):
         what = _take(match[0], containers, max_depth)
         if what:
             return fault_at(what, match.start(), containers)

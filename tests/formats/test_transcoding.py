@@ -75,6 +75,13 @@ def test_forms_of_messagepack_that_are_not_the_shortest(engine, packed, text):
         pytest.param(b"\x91\xcb\x7f\xf0" + b"\0" * 6, "number inf", 1, "$[0]", id="infinity"),
         pytest.param(b"\xca\xff\x80\0\0", "number -inf", 0, "$", id="minus infinity of 32 bits"),
         pytest.param(b"\xca\x7f\xc0\0\0", "number nan", 0, "$", id="NaN of 32 bits"),
+        pytest.param(
+            b"\x92\xcd\xcb\x7f\xcb\x7f\xf8" + b"\0" * 6,
+            "number nan",
+            4,
+            "$[1]",
+            id="NaN behind bytes that look like it",
+        ),
         pytest.param(b"\x81\x01\x02", "not a string", 1, "$", id="an integer as a key"),
         pytest.param(b"\x81\xc4\x01a\x02", "not a string", 1, "$", id="a binary as a key"),
         pytest.param(b"\x81\x90\x02", "not a string", 1, "$", id="an array as a key"),
