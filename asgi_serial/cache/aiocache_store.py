@@ -4,7 +4,6 @@ aiocache carries bytes here and nothing else: no serializer, no plugins, no defa
 none of its time-outs (`Guard` has its own).
 """
 
-import asyncio
 import copy
 import re
 import time
@@ -84,11 +83,10 @@ class AiocacheStore:
         namespace: str,
         clock: Callable[[], float],
     ) -> None:
-        self._timeout = timeout
         self._max_value_bytes = max_value_bytes
         self._prefix = f"{namespace}:"
         self._guard = Guard(name, timeout=timeout, refusals=_refusals_of(cache), clock=clock)
-        self._clients = PerLoop(lambda: _renew(cache, max_value_bytes))
+        self._clients = PerLoop(lambda: _renew(cache, max_value_bytes), close_seconds=timeout)
         self._is_redis = _is_named(cache, "RedisBackend")
 
     async def get(self, key: str) -> bytes | None:
@@ -154,9 +152,8 @@ class AiocacheStore:
 
     async def close(self) -> None:
         """Close the connections of this event loop, and have other loops close theirs."""
-        with suppress(Exception):
-            async with asyncio.timeout(self._timeout):
-                await self._clients.close()
+        with suppress(RuntimeError):  # another task is closing them just now
+            await self._clients.close()
 
 
 def _cache_at(address: StoreAddress) -> Any:

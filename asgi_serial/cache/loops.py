@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import suppress
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -17,10 +16,14 @@ class _Held(NamedTuple, Generic[T]):
 
 
 class PerLoop(Generic[T]):
-    """Clients made by `open_client`, each used in the event loop that it was made in only."""
+    """Clients made by `open_client`, each used in the event loop that it was made in only.
 
-    def __init__(self, open_client: Callable[[], Opened[T]]) -> None:
+    What closes a client may take `close_seconds`, and is left behind after that.
+    """
+
+    def __init__(self, open_client: Callable[[], Opened[T]], *, close_seconds: float) -> None:
         self._open_client = open_client
+        self._close_seconds = close_seconds
         self._held: dict[asyncio.AbstractEventLoop, _Held[T]] = {}
 
     async def get(self) -> T:
@@ -49,8 +52,10 @@ class PerLoop(Generic[T]):
         finally:
             self._held.pop(loop, None)
             if close is not None:
-                with suppress(Exception):
-                    await close()
+                closing = asyncio.ensure_future(close())
+                await asyncio.wait((closing,), timeout=self._close_seconds)
+                if not closing.cancel() and not closing.cancelled():
+                    closing.exception()  # asyncio reports an exception that nobody read
 
     async def close(self) -> None:
         """Close the running loop's client, and have other loops that still run close theirs."""

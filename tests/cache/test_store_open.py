@@ -70,7 +70,7 @@ class TestTargets:
 
         run(main())
         run(main())
-        assert client.connection_pool.get_connection_count()[0][0] == 0
+        assert not client.connection_pool._available_connections
 
     def test_a_redis_client_with_a_pool_of_its_own_is_used_as_it_is(self, redis: Service) -> None:
         class Pool(redis_client.ConnectionPool):
