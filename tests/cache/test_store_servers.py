@@ -13,7 +13,7 @@ from .services import Cut, Proxy, Service, longest_stall, memcached_server, redi
 
 # What a busy machine may add to a time-out.
 SLACK_SECONDS = 0.5
-STALL_SECONDS = 0.25
+STALL_SECONDS = 0.5
 
 Server = tuple[str, Service]
 _keys = itertools.count()
