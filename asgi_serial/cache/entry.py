@@ -14,13 +14,15 @@ Key: TypeAlias = tuple[object, ...]
 class Representation:
     """One form of a stored response, with the fields and the body as they were sent."""
 
-    __slots__ = ("body", "coding", "etag", "fields")
+    __slots__ = ("body", "coding", "etag", "fields", "hit_fields", "second")
 
     def __init__(self, fields: Fields, body: bytes, coding: str, etag: bytes | None) -> None:
         self.fields = fields
         self.body = body
         self.coding = coding  # "" where the body is not encoded by us
         self.etag = etag  # the value of the ETag field in `fields`, if there is one
+        self.second = -1  # of the clock, for which `hit_fields` hold
+        self.hit_fields = fields
 
 
 class Entry:
@@ -39,6 +41,8 @@ class Entry:
         "expires",
         "fields",
         "key",
+        "last_kept",
+        "last_wants",
         "negotiates",
         "representations",
         "route",
@@ -70,6 +74,8 @@ class Entry:
         self.selecting = selecting  # the varying fields of the request, and their values
         self.negotiates = negotiates  # (format, coding)
         self.representations = representations
+        self.last_wants: object = None  # of the client that was served last, with what it got
+        self.last_kept: Representation | None = None
 
 
 class VaryIndex(NamedTuple):

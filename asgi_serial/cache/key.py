@@ -8,39 +8,43 @@ from asgi_serial.types import Scope
 SCHEMA = "1"  # goes up when the meaning of a part changes, so that no old entry is found
 
 
+def make_realm(namespace: str) -> str:
+    """The first part of every key: what keeps apart those of other revisions and namespaces."""
+    return f"{SCHEMA} {namespace}"
+
+
 def make_key(
+    realm: str,
     scope: Scope,
     method: str,
     fields: Mapping[bytes, bytes],
-    *,
-    namespace: str = "",
-    sort_query: bool = False,
-    key_fields: tuple[bytes, ...] = (),
-    body: tuple[bytes, bytes] | None = None,
+    query: bytes,
+    extra: tuple[bytes | None, ...] | None,
+    body: tuple[bytes, bytes] | None,
 ) -> Key:
     """The parts that select a resource, kept apart so that no two requests run together.
 
-    HEAD is answered from what GET stored. `body` is the Content-Type and the digest of the
-    request's body where they take part. The path stands in it twice, decoded and as it was
-    sent: an app may route by either.
+    HEAD is answered from what GET stored. The path stands in it twice, decoded and as it was
+    sent: an app may route by either. `extra` are the values of configured fields, `body` the
+    Content-Type and the digest of the request's body, where they take part.
 
     Source: RFC 9111, 2 (the primary cache key) and 4.
     """
-    query: bytes = scope["query_string"]
+    host = fields.get(b"host")
     return (
-        SCHEMA,
-        namespace,
+        realm,
         "GET" if method == "HEAD" else method,
-        scope.get("scheme", "http"),
+        scope.get("scheme"),
+        # RFC 9110, 4.2.3: the host is case-insensitive.
+        host if host is None or host.islower() else host.lower(),
         # Nearly every proxy sends these, and not every server takes the scheme from them.
         fields.get(b"x-forwarded-proto"),
         fields.get(b"x-forwarded-port"),
-        fields.get(b"host", b"").lower(),
-        scope.get("root_path", ""),
+        scope.get("root_path"),
         scope["path"],
         scope.get("raw_path"),
-        sorted_query(query) if sort_query else query,
-        tuple([fields.get(name) for name in key_fields]) if key_fields else None,
+        query,
+        extra,
         body,
     )
 

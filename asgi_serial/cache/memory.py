@@ -1,4 +1,4 @@
-"""The first level: a least-recently-used mapping that is bounded in bytes."""
+"""The first level: a mapping that is bounded in bytes and forgets what is not asked for."""
 
 from collections.abc import Hashable
 from threading import Lock
@@ -7,18 +7,27 @@ from typing import Generic, TypeVar
 V = TypeVar("V")
 
 
-class Memory(Generic[V]):
-    """Values by key, of which the least recently used leave when the bytes run out.
+class _Slot(Generic[V]):
+    __slots__ = ("is_used", "size_bytes", "value")
 
-    Threads may share it: moving a key to the young end takes two steps, and a lock between
-    them is what keeps a deleted value from coming back.
+    def __init__(self, value: V, size_bytes: int) -> None:
+        self.value = value
+        self.size_bytes = size_bytes
+        self.is_used = False
+
+
+class Memory(Generic[V]):
+    """Values by key; the oldest that was not asked for since it last was the oldest leaves first.
+
+    This order (CLOCK, or second chance) keeps about what a least-recently-used order keeps, but a
+    look-up moves nothing: it sets a flag, and takes no lock. Threads may share it.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.size_bytes = 0
         self.evictions = 0
-        self._slots: dict[Hashable, tuple[V, int]] = {}
+        self._slots: dict[Hashable, _Slot[V]] = {}
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -26,12 +35,11 @@ class Memory(Generic[V]):
 
     def get(self, key: Hashable) -> V | None:
         """The value under `key`, which counts as used; or None."""
-        with self._lock:
-            slot = self._slots.pop(key, None)
-            if slot is None:
-                return None
-            self._slots[key] = slot
-            return slot[0]
+        slot = self._slots.get(key)
+        if slot is None:
+            return None
+        slot.is_used = True
+        return slot.value
 
     def put(self, key: Hashable, value: V, size_bytes: int) -> bool:
         """Keep `value`, said to take `size_bytes`; False where it is larger than the whole."""
@@ -39,11 +47,10 @@ class Memory(Generic[V]):
             self._drop(key)
             if size_bytes > self.max_bytes:
                 return False
-            self._slots[key] = (value, size_bytes)
+            self._slots[key] = _Slot(value, size_bytes)
             self.size_bytes += size_bytes
             while self.size_bytes > self.max_bytes:
-                self._drop(next(iter(self._slots)))
-                self.evictions += 1
+                self._evict()
             return True
 
     def delete(self, key: Hashable) -> None:
@@ -60,4 +67,14 @@ class Memory(Generic[V]):
     def _drop(self, key: Hashable) -> None:
         slot = self._slots.pop(key, None)
         if slot is not None:
-            self.size_bytes -= slot[1]
+            self.size_bytes -= slot.size_bytes
+
+    def _evict(self) -> None:
+        oldest = next(iter(self._slots))
+        slot = self._slots[oldest]
+        if slot.is_used:
+            slot.is_used = False
+            self._slots[oldest] = self._slots.pop(oldest)
+        else:
+            self._drop(oldest)
+            self.evictions += 1

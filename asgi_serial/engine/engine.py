@@ -6,10 +6,12 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from asgi_serial.cache.collapse import Flights
 from asgi_serial.cache.encodings import Encodings
+from asgi_serial.cache.key import make_realm
 from asgi_serial.cache.memory import Memory
 from asgi_serial.cache.responses import ResponseCache
 from asgi_serial.codecs.decoding import parse_content_encoding
@@ -17,7 +19,7 @@ from asgi_serial.codecs.registry import build_codecs
 from asgi_serial.engine.cachestatus import forward_status, hit_status
 from asgi_serial.engine.heads import REQUEST_FIELDS
 from asgi_serial.engine.memo import Memo
-from asgi_serial.engine.plan import SPECIAL_FIELDS
+from asgi_serial.engine.plan import SPECIAL_FIELDS, Wants
 from asgi_serial.engine.representation import tag_suffixes
 from asgi_serial.formats.json_format import JsonFormat
 from asgi_serial.formats.msgpack_format import MsgPackFormat
@@ -34,6 +36,7 @@ from asgi_serial.timing.routes.resolver import build_resolver
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from asgi_serial.cache.entry import Entry
     from asgi_serial.cache.store import Store
     from asgi_serial.http.negotiation import FormatChoice
     from asgi_serial.policy import RoutePolicy
@@ -46,6 +49,9 @@ MSGPACK_TYPES = MsgPackFormat.media_types
 DECODABLE = ("zstd", "br", "gzip", "deflate")
 
 V = TypeVar("V")
+
+WantsKey: TypeAlias = tuple[bool, bool, bytes | None, bytes | None]
+"""Whether responses are compressed, and translated; Accept and Accept-Encoding."""
 
 WORKERS = 4  # threads that encode; codecs release the GIL, so they use as many cores
 MAX_LEARNED = 1024
@@ -99,6 +105,16 @@ class Engine:
             self.request_fields - SPECIAL_FIELDS - (UNKEYED_FIELDS - self.keyed_fields)
         )
         self.policies = PolicyTable(settings.routes)
+        self.realm = make_realm(settings.cache_namespace)
+        # Where nothing but the usual fields has a say, a hit needs no plan (see `find_hit`).
+        self.finds_hits = settings.cache and not (
+            settings.routes or settings.cache_key_fields or settings.cache_sort_query
+        )
+        self.sole_wants = (
+            None
+            if settings.compression or settings.formats
+            else self.wants[False, False, None, None]
+        )
         self.learned_policies: dict[tuple[str, str], RoutePolicy] = {}
         memory: Memory[object] = Memory(settings.cache_memory)
         self.memory = memory
@@ -110,7 +126,7 @@ class Engine:
         self.recorder = Recorder(settings.max_series) if settings.timing else None
         self._age_pairs: dict[int, Field] = {}
         self._hit_pairs: dict[tuple[int, bool], Field] = {}
-        self._forward_pairs: dict[tuple[Reason, bool, Reason | None, bool], Field] = {}
+        self._forward_pairs: dict[tuple[str, bool, str | None, bool], Field] = {}
 
     def _build_negotiation(self, settings: Settings) -> None:
         self.all_codecs = build_codecs(
@@ -126,6 +142,8 @@ class Engine:
         self.transcoder = build_transcoder(max_depth=settings.format_max_depth)
         self.codings = Memo(partial(choose_coding, available=settings.codings))
         self.choices = Memo(_choose_media_type)
+        self.wants: Memo[WantsKey, Wants] = Memo(self._read_wants)
+        self._known_wants: dict[tuple[bool, bool, str, str, bool], Wants] = {}
         self.content_codings = Memo(parse_content_encoding)
         self.cache_controls = Memo(parse_cache_control)
         extra = frozenset(name.encode() for name in settings.compressible_types)
@@ -136,9 +154,36 @@ class Engine:
             for by_coding in (False, True)
         }
 
+    def _read_wants(self, key: WantsKey) -> Wants:
+        compression, formats, accept, accept_encoding = key
+        coding = media_type = ""
+        acceptable = True
+        if compression and accept_encoding is not None:
+            coding = self.codings[accept_encoding]
+        if formats and accept is not None:
+            media_type, acceptable = self.choices[accept]
+        known = (compression, formats, coding, media_type, acceptable)
+        wants = self._known_wants.get(known)
+        if wants is None:
+            wants = self._known_wants[known] = Wants(
+                compression=compression,
+                formats=formats,
+                coding=coding,
+                media_type=media_type,
+                acceptable=acceptable,
+            )
+        return wants
+
     def run_in_thread(self, work: Callable[[], V]) -> asyncio.Future[V]:
         """Do `work` in a thread of the engine's own: the app's may all be waiting for something."""
         return asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def record_hit(self, entry: Entry, status: int, size: int, began_ns: int) -> None:
+        """Count an answer out of the cache."""
+        recorder = self.recorder
+        if recorder is not None:
+            took = perf_counter_ns() - began_ns
+            recorder.record(entry.route, "GET", status, took, took, size, size, size, "hit", ())
 
     def learn(self, method: str, path: str, policy: RoutePolicy) -> None:
         """Remember what the handler of a path has said, for requests to be planned by it."""
@@ -167,7 +212,8 @@ class Engine:
         self, why: Reason, *, stored: bool, detail: Reason | None, collapsed: bool
     ) -> Field:
         """The Cache-Status field of an answer of the app."""
-        key = (why, stored, detail, collapsed)
+        # The name of a member hashes as a string does; the member itself hashes in Python.
+        key = (why._name_, stored, detail and detail._name_, collapsed)
         pair = self._forward_pairs.get(key)
         if pair is None:
             value = forward_status(

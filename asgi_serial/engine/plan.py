@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from asgi_serial.cache.key import make_key
-from asgi_serial.engine.heads import content_length, read_fields
+from asgi_serial.cache.key import make_key, sorted_query
+from asgi_serial.engine.heads import content_length
 from asgi_serial.http.storing import CACHED_METHODS, forces_revalidation, why_not_looked_up
-from asgi_serial.policy import merge
+from asgi_serial.policy import RequestPolicy, merge
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
     from asgi_serial.cache.entry import Key
     from asgi_serial.engine.engine import Engine
+    from asgi_serial.engine.response_plan import ResponsePlan
     from asgi_serial.http.cachecontrol import CacheControl
     from asgi_serial.policy import RoutePolicy
-    from asgi_serial.types import Scope
+    from asgi_serial.types import Message, Scope
 
 # A GET without any of these is looked up without a second thought.
 SPECIAL_FIELDS = frozenset(
@@ -29,93 +31,142 @@ SPECIAL_FIELDS = frozenset(
     }
 )
 
-
 BODY_METHODS = frozenset({"POST", "QUERY"})
 """The methods whose requests may be told apart by their bodies (opted in by route)."""
 
 METHOD_NOT_CACHED = Reason.METHOD_NOT_CACHED
 
 
-class RequestPlan:
-    """What is to be done about one request and, as far as it can tell, about its response."""
+class Wants:
+    """What a client wants of a response, and what is offered to it; shared by its equals.
 
-    __slots__ = (
-        "acceptable",
-        "asked",
-        "bypass",
-        "caching",
-        "coding",
-        "compression",
-        "content_codings",
-        "directives",
-        "fields",
-        "formats",
-        "has_credentials",
-        "is_head",
-        "key",
-        "keys_on_body",
-        "may_key_on_body",
-        "media_type",
-        "method",
-        "msgpack_body",
-        "policy",
-        "refresh",
-        "scope",
-    )
+    `plans` holds what was decided for the kinds of responses that have come, so that a route
+    that answers alike is planned once.
+    """
 
-    scope: Scope
+    __slots__ = ("acceptable", "coding", "compression", "formats", "media_type", "plans")
+
+    def __init__(
+        self, *, compression: bool, formats: bool, coding: str, media_type: str, acceptable: bool
+    ) -> None:
+        self.compression = compression  # whether responses are encoded here at all
+        self.formats = formats  # whether documents are translated here at all
+        self.coding = coding  # what the client prefers of what is offered; "" for identity
+        self.media_type = media_type  # what it prefers to the app's JSON; "" for the app's own
+        self.acceptable = acceptable  # whether it accepts one of the formats
+        self.plans: dict[object, ResponsePlan] = {}
+
+
+class RequestCopy:
+    """A copy of the request's body while the app reads it, up to what may take part in a key."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._left = max_bytes
+        self._parts: list[bytes] = []
+        self._is_whole = False
+
+    def take(self, message: Message) -> None:
+        """See one message that the app receives."""
+        if message["type"] != "http.request" or self._left < 0:
+            return
+        part = message.get("body", b"")
+        self._left -= len(part)
+        if self._left < 0:
+            self._parts.clear()
+            return
+        self._parts.append(part)
+        self._is_whole = not message.get("more_body", False)
+
+    def whole(self) -> bytes | None:
+        """The body; None where the app has not read it all, or it is too large."""
+        return b"".join(self._parts) if self._is_whole and self._left >= 0 else None
+
+
+class RequestPlan(RequestPolicy):
+    """What is to be done about one request and, as far as it can tell, about its response.
+
+    `policy` is the path's at first; the handler adds its word while it runs.
+    """
+
+    scope: Scope  # as the server gave it
     fields: dict[bytes, bytes]
     method: str
-    is_head: bool
-    asked: float  # when the request came, in epoch seconds
-    policy: RoutePolicy | None  # of the path; the handler's own comes with its response
-    directives: CacheControl | None  # of the request's Cache-Control
-    compression: bool  # whether responses of this route are encoded here at all
-    coding: str  # what the client prefers of what is offered; "" for identity
-    formats: bool  # whether documents of this route are translated at all
-    media_type: str  # what the client prefers to the app's JSON; "" for the app's own
-    acceptable: bool  # whether the client accepts one of the formats
-    content_codings: tuple[str, ...]  # of the request's body, to be decoded
-    msgpack_body: bool  # whether the request's body is to be translated to JSON
-    has_credentials: bool
-    caching: bool  # whether the cache takes part on this route
-    bypass: Reason | None  # why it takes no part in this request
-    key: Key | None
-    keys_on_body: bool  # whether the key waits for the request's body
-    may_key_on_body: bool  # whether it would, should the handler ask for it
-    refresh: bool  # whether the client refuses a stored response
+    wants: Wants
+    directives: CacheControl | None = None  # of the request's Cache-Control
+    content_codings: tuple[str, ...] = ()  # of the request's body, to be decoded
+    msgpack_body = False  # the request's body is to be translated to JSON
+    caching = False  # the cache takes part on this route
+    asked = 0.0  # when the request came, in epoch seconds
+    bypass: Reason | None = None  # why the cache takes no part in this request
+    key: Key | None = None
+    keys_on_body = False  # the key waits for the request's body
+    may_key_on_body = False  # it would, should the handler ask for it
+    refresh = False  # the client refuses a stored response
+    path_policy: RoutePolicy | None = None
+    copy: RequestCopy | None = None  # what the app has read of the body, until it may be a key
+    forward = Reason.MISS  # why the request goes to the app
+    collapsed = False  # it has waited for another's call of the app
+    client_left = False
+
+    def __init__(self, scope: Scope, fields: dict[bytes, bytes]) -> None:
+        self.policy = None
+        self.scope = scope
+        self.fields = fields
+        self.method = scope["method"]
+
+    @property
+    def may_end_early(self) -> bool:
+        """Whether the request may be refused, or answered, without the app."""
+        return self.key is not None or self.reads_body
+
+    @property
+    def reads_body(self) -> bool:
+        """Whether its body is read before the app is called."""
+        return bool(self.content_codings) or self.msgpack_body or self.keys_on_body
+
+    @property
+    def outcome(self) -> str:
+        """How the cache has taken part where the app answers, in the recorder's words."""
+        if not self.caching:
+            return ""
+        return "bypass" if self.bypass is not None else "miss"
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether the request is one of a known user."""
+        return b"authorization" in self.fields or b"cookie" in self.fields
 
 
-def plan_request(engine: Engine, scope: Scope) -> RequestPlan:
-    """Read the head once and decide; awaits nothing, and raises nothing whatever the head says."""
-    plan = RequestPlan()
-    settings = engine.settings
-    plan.scope = scope
-    plan.fields = fields = read_fields(scope["headers"], engine.request_fields)
-    plan.method = method = scope["method"]
-    plan.is_head = method == "HEAD"
-    plan.policy = policy = engine.policies.find(method, scope["path"]) if engine.policies else None
-    plan.directives = (
-        engine.cache_controls[fields[b"cache-control"]] if b"cache-control" in fields else None
-    )
-    plan.compression, plan.formats, plan.caching = (
-        settings.compression,
-        settings.formats,
-        settings.cache,
-    )
-    if policy is not None:
-        plan.compression = choose(policy.compression, settings.compression)
-        plan.formats = choose(policy.formats, settings.formats)
-        plan.caching = choose(policy.cache, settings.cache)
-    _plan_response(engine, plan)
-    _plan_request_body(engine, plan)
-    plan.key = plan.bypass = None
-    plan.keys_on_body = plan.may_key_on_body = plan.refresh = False
-    if plan.caching:
+def plan_request(engine: Engine, scope: Scope, fields: dict[bytes, bytes]) -> RequestPlan:
+    """Decide by the head, of which `fields` were read; raises nothing whatever the head says."""
+    plan = RequestPlan(scope, fields)
+    if engine.policies:
+        plan.policy = plan.path_policy = engine.policies.find(plan.method, scope["path"])
+    if b"cache-control" in fields:
+        plan.directives = engine.cache_controls[fields[b"cache-control"]]
+    plan.wants = find_wants(engine, plan)
+    if b"content-type" in fields or b"content-encoding" in fields:
+        _plan_body(engine, plan)
+    policy = plan.policy
+    if engine.settings.cache if policy is None or policy.cache is None else policy.cache:
+        plan.caching = True
         plan.asked = engine.clock()
-        plan.has_credentials = b"authorization" in fields or b"cookie" in fields
         _plan_lookup(engine, plan)
     return plan
+
+
+def find_wants(engine: Engine, plan: RequestPlan) -> Wants:
+    """What the client wants, under what is said of the route up to now."""
+    fields, policy = plan.fields, plan.policy
+    accept, accept_encoding = fields.get(b"accept"), fields.get(b"accept-encoding")
+    compression, formats = engine.settings.compression, engine.settings.formats
+    # RFC 9111, 5.2.1.6: the client asks intermediaries not to transform the content.
+    if plan.directives is not None and plan.directives.no_transform:
+        accept = accept_encoding = None
+    if policy is not None:
+        compression = choose(policy.compression, compression)
+        formats = choose(policy.formats, formats)
+    return engine.wants[compression, formats, accept, accept_encoding]
 
 
 def choose(*said: bool | None) -> bool:
@@ -123,23 +174,8 @@ def choose(*said: bool | None) -> bool:
     return next((word for word in said if word is not None), False)
 
 
-def _plan_response(engine: Engine, plan: RequestPlan) -> None:
-    fields = plan.fields
-    plan.coding = plan.media_type = ""
-    plan.acceptable = True
-    # RFC 9111, 5.2.1.6: the client asks intermediaries not to transform the content.
-    if plan.directives is not None and plan.directives.no_transform:
-        return
-    if plan.compression and b"accept-encoding" in fields:
-        plan.coding = engine.codings[fields[b"accept-encoding"]]
-    if plan.formats and b"accept" in fields:
-        plan.media_type, plan.acceptable = engine.choices[fields[b"accept"]]
-
-
-def _plan_request_body(engine: Engine, plan: RequestPlan) -> None:
+def _plan_body(engine: Engine, plan: RequestPlan) -> None:
     fields, policy = plan.fields, plan.policy
-    plan.content_codings = ()
-    plan.msgpack_body = False
     encoded = b"content-encoding" in fields
     decoding = engine.settings.decoding
     if policy is not None:
@@ -147,29 +183,24 @@ def _plan_request_body(engine: Engine, plan: RequestPlan) -> None:
     if encoded and decoding:
         plan.content_codings = engine.content_codings[fields[b"content-encoding"]]
     # What stays encoded can not be read as a document.
-    if plan.formats and b"content-type" in fields and (decoding or not encoded):
+    if plan.wants.formats and b"content-type" in fields and (decoding or not encoded):
         plan.msgpack_body = engine.types[fields[b"content-type"]].is_msgpack
 
 
 def _plan_lookup(engine: Engine, plan: RequestPlan) -> None:
     fields, method = plan.fields, plan.method
-    if method in CACHED_METHODS:
-        if engine.plain_request_fields.issuperset(fields):
-            plan.key = request_key(engine, plan, None)
+    methods = CACHED_METHODS if method in CACHED_METHODS else BODY_METHODS
+    if methods is not CACHED_METHODS or not engine.plain_request_fields.issuperset(fields):
+        plan.bypass = why_not_looked_up(
+            method, fields, plan.directives, methods=methods, keyed=engine.keyed_fields
+        )
+        if plan.bypass is not None:
             return
-        methods = CACHED_METHODS
-    else:
-        methods = BODY_METHODS
-    plan.bypass = why_not_looked_up(
-        method, fields, plan.directives, methods=methods, keyed=engine.keyed_fields
-    )
-    if plan.bypass is not None:
-        return
-    plan.refresh = forces_revalidation(fields, plan.directives)
-    if methods is CACHED_METHODS:
-        plan.key = request_key(engine, plan, None)
-    else:
-        _plan_body_key(engine, plan)
+        plan.refresh = forces_revalidation(fields, plan.directives)
+        if methods is BODY_METHODS:
+            _plan_body_key(engine, plan)
+            return
+    plan.key = request_key(engine, plan, None)
 
 
 def _plan_body_key(engine: Engine, plan: RequestPlan) -> None:
@@ -190,13 +221,16 @@ def request_key(
     engine: Engine, plan: RequestPlan, body: tuple[bytes, bytes] | None, method: str = ""
 ) -> Key:
     """The key of the resource that a request is for; `body`: its Content-Type and digest."""
-    settings = engine.settings
-    return make_key(
-        plan.scope,
-        method or plan.method,
-        plan.fields,
-        namespace=settings.cache_namespace,
-        sort_query=settings.cache_sort_query,
-        key_fields=engine.key_fields,
-        body=body,
-    )
+    fields = plan.fields
+    query: bytes = plan.scope["query_string"]
+    if engine.settings.cache_sort_query:
+        query = sorted_query(query)
+    names = engine.key_fields
+    extra = tuple([fields.get(name) for name in names]) if names else None
+    return make_key(engine.realm, plan.scope, method or plan.method, fields, query, extra, body)
+
+
+def body_part(plan: RequestPlan, body: bytes) -> tuple[bytes, bytes]:
+    """The part of a key that stands for a request's body, with the type that gives it meaning."""
+    content_type = plan.fields.get(b"content-type", b"")
+    return content_type, blake2b(body, digest_size=32).digest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from asgi_serial.codecs.decoding import BodyDecoder, DecodeLimits, UnsupportedCoding
@@ -16,7 +15,7 @@ from asgi_serial.reasons import Reason
 if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
-    from asgi_serial.types import Fields, Message, Scope
+    from asgi_serial.types import Fields, Scope
 
 MARK = "asgi_serial"
 """The key in the scope by which an engine knows that another has this request in hand."""
@@ -48,12 +47,12 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
     pairs: Fields = scope["headers"]
     if body is not None:
         pairs = _decoded_fields(plan, pairs, body)
-    if plan.compression and b"accept-encoding" in fields:
+    if plan.wants.compression and b"accept-encoding" in fields:
         # The engine encodes; an app that did too would leave it nothing to do but pass.
         pairs = without(pairs, {b"accept-encoding"})
     if b"if-none-match" in fields or b"if-match" in fields:
         pairs = _app_conditions(engine, plan, pairs)
-    if plan.media_type:
+    if plan.wants.media_type:
         pairs = _with_json_accepted(pairs)
     scope["headers"] = pairs
     return scope
@@ -76,7 +75,10 @@ def _app_conditions(engine: Engine, plan: RequestPlan, pairs: Fields) -> Fields:
     names the state of the resource that the client saw.
     """
     if plan.method in ("GET", "HEAD"):
-        suffixes = (tag_suffix(plan.media_type, plan.coding), tag_suffix(plan.media_type, ""))
+        suffixes: tuple[bytes, ...] = (
+            tag_suffix(plan.wants.media_type, plan.wants.coding),
+            tag_suffix(plan.wants.media_type, ""),
+        )
     else:
         suffixes = tuple(engine.tag_suffixes)
     mapped = []
@@ -167,34 +169,3 @@ def explain_refusal(engine: Engine, error: CodecError | FormatError) -> Problem:
     if isinstance(error, CodecError):
         return Problem(400, Reason.BAD_ENCODED_BODY, detail)
     return Problem(400, Reason.BAD_FORMAT_BODY, detail)
-
-
-class RequestCopy:
-    """A copy of the request's body while the app reads it, up to what may take part in a key."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._left = max_bytes
-        self._parts: list[bytes] = []
-        self._is_whole = False
-
-    def take(self, message: Message) -> None:
-        """See one message that the app receives."""
-        if message["type"] != "http.request" or self._left < 0:
-            return
-        part = message.get("body", b"")
-        self._left -= len(part)
-        if self._left < 0:
-            self._parts.clear()
-            return
-        self._parts.append(part)
-        self._is_whole = not message.get("more_body", False)
-
-    def whole(self) -> bytes | None:
-        """The body; None where the app has not read it all, or it is too large."""
-        return b"".join(self._parts) if self._is_whole and self._left >= 0 else None
-
-
-def body_part(plan: RequestPlan, body: bytes) -> tuple[bytes, bytes]:
-    """The part of a key that stands for a request's body, with the type that gives it meaning."""
-    content_type = plan.fields.get(b"content-type", b"")
-    return content_type, blake2b(body, digest_size=32).digest()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from asgi_serial.cache.collapse import Ending
 from asgi_serial.cache.encodings import Encoded
 from asgi_serial.cache.entry import Representation
-from asgi_serial.engine.heads import read_response_fields
-from asgi_serial.engine.plan import request_key
+from asgi_serial.engine.heads import content_length, read_response_fields, without
+from asgi_serial.engine.plan import body_part, find_wants, request_key
 from asgi_serial.engine.problem import Problem
 from asgi_serial.engine.representation import (
     Base,
@@ -20,15 +20,14 @@ from asgi_serial.engine.representation import (
     shown_tag,
 )
 from asgi_serial.engine.response_plan import plan_response
-from asgi_serial.engine.storing import build_entry, stored_fields
+from asgi_serial.engine.storing import build_entry, plan_storing, stored_fields
 from asgi_serial.errors import FormatError
 from asgi_serial.http.storing import invalidates
 from asgi_serial.http.validators import is_not_modified
-from asgi_serial.policy import merge
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from asgi_serial.cache.entry import Entry, Key, Variant
     from asgi_serial.codecs.base import Codec, Encoder
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from asgi_serial.engine.plan import RequestPlan
     from asgi_serial.engine.response_plan import ResponsePlan
     from asgi_serial.engine.storing import Storing
-    from asgi_serial.policy import RequestPolicy, RoutePolicy
+    from asgi_serial.policy import RoutePolicy
     from asgi_serial.types import Field, Fields, Message, Scope
 
 
@@ -58,70 +57,128 @@ PASS, DONE, REFUSED = State.PASS, State.DONE, State.REFUSED
 
 
 _READS = frozenset({"GET", "HEAD"})
+_NO_FIELDS: Fields = []
+_VARY = frozenset({b"vary"})
 
 
 class ResponseFlow:
     """The response to one request, by the plan that is made when it starts.
 
-    `feed` gives the messages to send in place of one of the app's: that message itself where
-    nothing was changed, or a list. Where `job` is set afterwards, work waits that is too long for
-    the event loop: the caller runs it in any thread, gives its result to `resume`, and sends what
-    that gives. Once `state` is DONE, `entry` is what is to be stored, if anything, and has to be
-    there before the messages are sent.
+    `begin` takes the start of the response and `feed` what follows; both give what is to be sent
+    in its place: one message, or a list of them. Where `job` is set afterwards, work waits that
+    is too long for the event loop: the caller runs it in any thread, gives its result to
+    `resume`, and sends what that gives. Once `is_over`, `entry` is what is to be stored, if
+    anything, and has to be there before the last messages are sent.
     """
+
+    LAST_MESSAGES = ("http.response.pathsend", "http.response.zerocopysend")
+    """The messages of extensions that carry a whole body, or its end, in a file."""
 
     # What most responses never set has its default on the class.
     state = START
-    status = 0
-    forward = Reason.MISS  # why the request went to the app
-    collapsed = False  # it waited for another's call first
+    is_plain = False  # nothing is left to do but to pass messages and to count their bytes
     invalid: Key | None = None  # what this response has made invalid in the cache
+    storing: Storing | None = None
+    unstored: Reason | None = None  # why it is not stored
+    entry: Entry | None = None
+    job: Callable[[], bytes] | None = None
+    app_bytes = encoded_bytes = sent_bytes = 0
+    encoding_outcome = ""
+    status: int
     plan: ResponsePlan
     start: Message
     base: Base
+    etag: bytes | None = None
+    media_type = coding = ""
     encoder: Encoder | None = None
     gathered: list[bytes]
-    app_bytes = encoded_bytes = sent_bytes = 0
     collected: list[bytes] | None = None
     collected_size = 0
     made: Fields
-    etag: bytes | None = None
-    media_type = coding = ""
-    encoding_outcome = ""
-    entry: Entry | None = None
-    job: Callable[[], bytes] | None = None
+    more_reasons: tuple[Reason, ...] = ()
     _then: Callable[[bytes], list[Message]]
     _digest = b""
     _is_not_modified = False
     _route: str | None = None
 
-    def __init__(
-        self,
-        engine: Engine,
-        request: RequestPlan,
-        policy: RequestPolicy,
-        scope: Scope,
-        body_part: Callable[[], tuple[bytes, bytes] | None],
-    ) -> None:
+    def __init__(self, engine: Engine, request: RequestPlan, scope: Scope) -> None:
         self.engine = engine
         self.request = request
-        self.policy = policy
         self.scope = scope  # as the app has it
-        self._body_part = body_part  # of the request, for a key, once the app has read it
+
+    def begin(self, message: Message) -> Message | list[Message]:
+        """Decide what is to be done to the response, by its start."""
+        engine, request = self.engine, self.request
+        pairs = message.get("headers", _NO_FIELDS)
+        if type(pairs) is not list:
+            # Any iterable is allowed, and a generator gives its pairs only once.
+            pairs = [tuple(pair) for pair in pairs]
+        pairs, fields = read_response_fields(pairs)
+        self.start = message
+        self.status = status = message["status"]
+        has_trailers = "trailers" in message and bool(message["trailers"])
+        wants = request.wants
+        if request.policy is not request.path_policy:
+            wants = find_wants(engine, request)
+        plan = self.plan = plan_response(engine, wants, status, fields, has_trailers=has_trailers)
+        if request.caching:
+            self._plan_storing(fields, has_trailers=has_trailers)
+        if plan.passes and self.storing is None and b"etag" not in fields:
+            return self._begin_plain(pairs, fields)
+        self.base = Base(
+            pairs, fields, plan.vary, fields.get(b"etag"), plan.weak, engine.tag_suffixes
+        )
+        if plan.refused:
+            return self._refuse()
+        if plan.passes:
+            if self.storing is None or not self._wants_tag():
+                return self._begin_passing()
+        elif request.method == "HEAD":
+            return self._begin_head()
+        elif plan.event_stream and plan.codec is not None:
+            return self._begin_stream(plan.codec)
+        self.state = HELD
+        return []
+
+    def _plan_storing(self, fields: Mapping[bytes, bytes], *, has_trailers: bool) -> None:
+        engine, request = self.engine, self.request
+        if request.method not in _READS:
+            self._plan_write()
+        storing = plan_storing(engine, request, self.status, fields)
+        if isinstance(storing, Reason):
+            self.unstored = storing
+        elif has_trailers or request.client_left:
+            self.unstored = Reason.HAS_TRAILERS if has_trailers else Reason.CLIENT_LEFT
+        else:
+            self.storing = storing
+
+    def _begin_plain(self, pairs: Fields, fields: Mapping[bytes, bytes]) -> Message:
+        """Pass a response to whose fields there is nothing to do but to add to them."""
+        self.state = PASS
+        self.is_plain = True
+        vary = self.plan.vary
+        if vary is not None:
+            if b"vary" in fields:
+                pairs = without(pairs, _VARY)
+            pairs = [*pairs, (b"vary", vary)]
+        if self.request.caching and self.engine.settings.cache_status:
+            pairs = [*pairs, self._cache_status()]
+        if pairs is self.start.get("headers"):
+            return self.start
+        return {**self.start, "headers": pairs}
 
     def feed(self, message: Message) -> Message | list[Message]:
-        """Take one message of the app; give what is to be sent for it."""
+        """Take another message of the app; give what is to be sent for it."""
         kind = message["type"]
         if kind == "http.response.body":
             return self._feed_body(message)
-        if kind == "http.response.start" and self.state is START:
-            return self._feed_start(message)
         if self.state is REFUSED:
             return []
-        if self.state is HELD or self.state is WHOLE:
+        if self.is_holding:
             return [*self.release(Reason.NOT_A_BODY), message]
-        if kind in ("http.response.pathsend", "http.response.zerocopysend"):
+        if kind in self.LAST_MESSAGES:
             self._forget(Reason.NOT_A_BODY)
+            self.state = DONE
         return message
 
     def resume(self, result: bytes) -> list[Message]:
@@ -131,10 +188,10 @@ class ResponseFlow:
 
     def release(self, why: Reason) -> list[Message]:
         """Give what is held back, as the app made it; nothing where nothing is held."""
-        if self.state is not HELD and self.state is not WHOLE:
+        if not self.is_holding:
             return []
         gathered = self.gathered if self.state is WHOLE else []
-        self.plan.reasons.append(why)
+        self.note(why)
         messages = self._begin_passing()
         if gathered:
             body = b"".join(gathered)
@@ -154,45 +211,8 @@ class ResponseFlow:
 
     def lose_client(self) -> list[Message]:
         """Keep nothing for a client that has left."""
-        if self.state is START:
-            self.request.bypass = Reason.CLIENT_LEFT
-            return []
         self._forget(Reason.CLIENT_LEFT)
         return self.release(Reason.CLIENT_LEFT)
-
-    def _feed_start(self, message: Message) -> Message | list[Message]:
-        pairs = message.get("headers", ())
-        own = type(pairs) is list
-        # Any iterable is allowed, and a generator gives its pairs only once.
-        pairs, fields = read_response_fields(pairs if own else [tuple(pair) for pair in pairs])
-        self.start = message
-        self.status = status = message["status"]
-        engine, request = self.engine, self.request
-        policy = merge(self.policy.policy, request.policy)
-        if request.caching and request.method not in _READS:
-            self._plan_write(policy)
-        plan = self.plan = plan_response(
-            engine,
-            request,
-            status,
-            fields,
-            has_trailers=bool(message.get("trailers", False)),
-            policy=policy,
-        )
-        self.base = Base(
-            pairs, fields, plan.vary, fields.get(b"etag"), plan.weak, engine.tag_suffixes
-        )
-        if plan.refused:
-            return self._refuse()
-        if plan.codec is None and not plan.media_type:
-            if plan.storing is None or not self._wants_tag():
-                return self._begin_passing()
-        elif request.is_head:
-            return self._begin_head()
-        elif plan.event_stream and plan.codec is not None:
-            return self._begin_stream(plan.codec)
-        self.state = HELD
-        return []
 
     def _feed_body(self, message: Message) -> Message | list[Message]:
         state = self.state
@@ -206,7 +226,8 @@ class ResponseFlow:
             if not more:
                 return self._complete(bytes(body))
             plan = self.plan
-            if plan.media_type or (plan.length is not None and not plan.weak):
+            # What is not weak has a known length, up to the limit for what is gathered.
+            if plan.media_type or not plan.weak:
                 self.state = WHOLE
                 self.gathered = []
                 return self._gather(bytes(body))
@@ -223,8 +244,9 @@ class ResponseFlow:
             return self._complete(b"".join(gathered))
         return [] if state is REFUSED else message
 
-    def _plan_write(self, policy: RoutePolicy | None) -> None:
+    def _plan_write(self) -> None:
         request = self.request
+        policy = request.policy
         if policy is not None and policy.cache_body:
             if request.may_key_on_body:
                 self._adopt_body(policy)
@@ -235,31 +257,33 @@ class ResponseFlow:
         """Key on the request's body after all: the handler has asked for it."""
         request = self.request
         self.engine.learn(request.method, request.scope["path"], policy)
-        part = self._body_part()
-        if part is None:
+        body = request.copy.whole() if request.copy is not None else None
+        if body is None:
             request.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
         else:
             request.bypass = None
-            request.key = request_key(self.engine, request, part)
+            request.key = request_key(self.engine, request, body_part(request, body))
 
     def _wants_tag(self) -> bool:
-        return self.base.etag is None and not self.request.is_head
+        return self.base.etag is None and self.request.method != "HEAD"
 
     def _refuse(self) -> list[Message]:
         self.state = REFUSED
         self.status = 406
-        self.plan.storing = None
+        self.storing = None
         # RFC 9110, 12.4.1: a list of what there is lets the client choose.
         detail = f"This resource is available as {', '.join(self.engine.media_types)}."
         vary = () if self.plan.vary is None else ((b"vary", self.plan.vary),)
         problem = Problem(406, Reason.NOT_ACCEPTABLE, detail, vary)
-        self.plan.reasons.append(Reason.NOT_ACCEPTABLE)
-        return problem.messages(is_head=self.request.is_head)
+        self.note(Reason.NOT_ACCEPTABLE)
+        messages = problem.messages(is_head=self.request.method == "HEAD")
+        self.sent_bytes = len(messages[1]["body"])
+        return messages
 
     def _begin_passing(self) -> list[Message]:
         self.state = PASS
-        plan, base = self.plan, self.base
-        if plan.status == 304 and base.etag is not None:
+        base = self.base
+        if self.status == 304 and base.etag is not None:
             self._restore_tag()
             base = self.base
         made, self.etag = represent(base, "", "", None)
@@ -276,7 +300,7 @@ class ResponseFlow:
         """
         request = self.request
         return (
-            self.plan.status == 200
+            self.status == 200
             and self.etag is not None
             and b"if-none-match" in request.fields
             and request.method in _READS
@@ -288,7 +312,7 @@ class ResponseFlow:
         condition = request.fields.get(b"if-none-match")
         if condition is None:
             return
-        tag = shown_tag(base, request.media_type, request.coding, condition)
+        tag = shown_tag(base, request.wants.media_type, request.wants.coding, condition)
         if tag is not None and tag != base.etag:
             # What is shown is a tag of ours already, and must not be taken for one of the app's.
             pairs = [(name, tag if name == b"etag" else value) for name, value in base.pairs]
@@ -299,7 +323,7 @@ class ResponseFlow:
         plan = self.plan
         self.media_type, codec = plan.media_type, plan.codec
         self.coding = codec.name if codec is not None else ""
-        self.plan.storing = None
+        self.storing = None
         made, self.etag = represent(self.base, self.media_type, self.coding, None)
         return [self._head(made)]
 
@@ -318,10 +342,12 @@ class ResponseFlow:
         self.encoded_bytes = self.app_bytes
         if self.collected is not None and size:
             self._collect(bytes(body))
-        if self._is_not_modified or (self.request.is_head and (self.media_type or self.coding)):
+        if self._is_not_modified or (
+            self.request.method == "HEAD" and (self.media_type or self.coding)
+        ):
             # There is no content to send, and what the app made is not what the fields describe.
             message = {**message, "body": b""}
-        elif not self.request.is_head:
+        elif self.request.method != "HEAD":
             self.sent_bytes += size
         if not more:
             self._finish()
@@ -366,25 +392,25 @@ class ResponseFlow:
         codec, gathered = self.plan.codec, b"".join(self.gathered)
         if codec is None:
             return self.release(Reason.BODY_NOT_WHOLE)
-        self.plan.reasons.append(Reason.BODY_NOT_WHOLE)
+        self.note(Reason.BODY_NOT_WHOLE)
         return [*self._begin_stream(codec), *self._encode_piece(gathered, more=True)]
 
     def _complete(self, body: bytes) -> list[Message]:
-        plan, request, encodings = self.plan, self.request, self.engine.encodings
+        plan, encodings = self.plan, self.engine.encodings
         self.app_bytes = len(body)
-        if plan.length is not None and plan.length != len(body):
+        if self._contradicts(len(body)):
             return self._complete_contradiction(body)
+        coding = plan.codec.name if plan.codec is not None else ""
         remembers = (
             encodings is not None
-            and (plan.codec is not None or bool(plan.media_type))
-            and encodings.wants(self.route(), request.coding, len(body))
+            and not plan.passes
+            and encodings.wants(self.route(), coding, len(body))
         )
-        if remembers or (plan.storing is not None and self._wants_tag()):
+        if remembers or (self.storing is not None and self._wants_tag()):
             self._digest = content_tag(body)
-            if self.base.etag is None and plan.status == 200:
+            if self.base.etag is None and self.status == 200:
                 self.base = self.base.tagged(self._digest)
         if remembers and encodings is not None:
-            coding = plan.codec.name if plan.codec is not None else ""
             found = encodings.find(self.route(), self._digest, plan.media_type, coding)
             self.encoding_outcome = "hit" if found is not None else "miss"
             if found is not None:
@@ -407,7 +433,7 @@ class ResponseFlow:
             try:
                 content = self.engine.transcoder.json_to_msgpack(body)
             except FormatError:
-                plan.reasons.append(Reason.VALUE_NOT_CARRIED)
+                self.note(Reason.VALUE_NOT_CARRIED)
                 media_type = ""
         codec = plan.codec
         if codec is None or len(content) < self.engine.settings.min_size:
@@ -416,7 +442,7 @@ class ResponseFlow:
         def compressed(encoded: bytes) -> list[Message]:
             if len(encoded) < len(content):
                 return self._made(body, Encoded(media_type, codec.name, encoded))
-            plan.reasons.append(Reason.NOT_SMALLER)
+            self.note(Reason.NOT_SMALLER)
             return self._made(body, Encoded(media_type, "", content))
 
         self.encoded_bytes = len(content)
@@ -429,12 +455,11 @@ class ResponseFlow:
         return self._emit(body, encoded)
 
     def _emit(self, body: bytes, encoded: Encoded) -> list[Message]:
-        plan, request = self.plan, self.request
         media_type, coding, content = encoded
         self.media_type, self.coding = media_type, coding
         made, self.etag = represent(self.base, media_type, coding, content)
-        if plan.storing is not None:
-            self._store_whole(plan.storing, made, body, content)
+        if self.storing is not None:
+            self._store_whole(self.storing, made, body, content)
         self.encoded_bytes = self.encoded_bytes or len(content)
         self.state = DONE
         if self._is_held_by_client():
@@ -442,7 +467,7 @@ class ResponseFlow:
                 self._head(not_modified_fields(made), status=304),
                 {"type": "http.response.body", "body": b"", "more_body": False},
             ]
-        if not request.is_head:
+        if self.request.method != "HEAD":
             self.sent_bytes = len(content)
         return [
             self._head(made),
@@ -450,7 +475,7 @@ class ResponseFlow:
         ]
 
     def _store_whole(self, storing: Storing, made: Fields, body: bytes, content: bytes) -> None:
-        plan, settings = self.plan, self.engine.settings
+        settings = self.engine.settings
         size = len(content) + (len(body) if self.media_type else 0)
         if size > settings.cache_max_object:
             self._forget(Reason.OBJECT_TOO_LARGE)
@@ -461,13 +486,13 @@ class ResponseFlow:
             own, etag = represent(self.base, "", "", None)
             kept["", ""] = Representation(self._stored(own), body, "", etag)
         self.entry = build_entry(
-            storing, plan.status, self.base, plan.negotiates, self.route(), kept
+            storing, self.status, self.base, self.plan.negotiates, self.route(), kept
         )
 
     def _variant(self) -> Variant:
         by_format, by_coding = self.plan.negotiates
-        request = self.request
-        return request.media_type if by_format else "", request.coding if by_coding else ""
+        wants = self.request.wants
+        return wants.media_type if by_format else "", wants.coding if by_coding else ""
 
     def _representation(self, made: Fields, content: bytes) -> Representation:
         return Representation(self._stored(made), content, self.coding, self.etag)
@@ -476,7 +501,7 @@ class ResponseFlow:
         return stored_fields(made, self.base.fields.get(b"connection"))
 
     def _collect_from(self, made: Fields) -> None:
-        if self.plan.storing is not None:
+        if self.storing is not None:
             self.made = made
             self.collected = []
 
@@ -489,48 +514,62 @@ class ResponseFlow:
 
     def _forget(self, why: Reason) -> None:
         self.collected = None
-        if self.plan.storing is not None:
-            self.plan.storing = None
-            self.plan.unstored = why
+        if self.storing is not None:
+            self.storing = None
+            self.unstored = why
+
+    def note(self, why: Reason) -> None:
+        """Add a reason why something was not done."""
+        self.more_reasons = (*self.more_reasons, why)
+
+    def _contradicts(self, size: int) -> bool:
+        """Whether the app has declared another length than its body has."""
+        length = content_length(self.base.fields)
+        return length is not None and length != size and self.request.method != "HEAD"
 
     def _finish(self) -> None:
         self.state = DONE
-        plan = self.plan
-        if self.collected is None or plan.storing is None:
+        storing = self.storing
+        if self.collected is None or storing is None:
             return
-        if plan.length is not None and plan.length != self.app_bytes:
+        if self._contradicts(self.app_bytes):
             # RFC 9111, 3.3: an incomplete response must not be stored as a complete one.
             self._forget(Reason.INCOMPLETE)
             return
         kept = {self._variant(): self._representation(self.made, b"".join(self.collected))}
         self.entry = build_entry(
-            plan.storing, plan.status, self.base, plan.negotiates, self.route(), kept
+            storing, self.status, self.base, self.plan.negotiates, self.route(), kept
         )
 
     @property
-    def is_fruitless(self) -> bool:
-        """Whether it is known that nothing of this response is stored."""
-        return self.state is not START and self.plan.storing is None
+    def is_holding(self) -> bool:
+        """Whether messages of the app are held back."""
+        return self.state is HELD or self.state is WHOLE
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last message of the body has been given."""
+        return self.state is DONE or self.state is REFUSED
 
     @property
     def ending(self) -> Ending:
         """How a call of the app ends that has stored nothing, for those who wait for it."""
-        left = self.plan.unstored in (Reason.CLIENT_LEFT, Reason.INCOMPLETE)
+        left = self.unstored in (Reason.CLIENT_LEFT, Reason.INCOMPLETE)
         return Ending.FAILED if left else Ending.FRUITLESS
 
-    @property
-    def outcome(self) -> str:
-        """How the cache took part, in the recorder's words."""
-        if not self.request.caching:
-            return ""
-        return "bypass" if self.request.bypass is not None else "miss"
+    def sizes(self) -> tuple[int, int, int]:
+        """The bytes of the body: as the app made it, in its format, and as it was sent."""
+        if self.is_plain:
+            size = self.app_bytes
+            return size, size, 0 if self.request.method == "HEAD" else size
+        return self.app_bytes, self.encoded_bytes, self.sent_bytes
 
-    def reasons(self) -> list[Reason]:
+    def reasons(self) -> tuple[Reason, ...]:
         """Why things were not done to this response."""
         reasons = self.plan.reasons
-        if self.plan.unstored is not None:
-            reasons.append(self.plan.unstored)
-        return reasons
+        if self.more_reasons:
+            reasons += self.more_reasons
+        return reasons if self.unstored is None else (*reasons, self.unstored)
 
     def route(self) -> str:
         """The label of the route, as the framework has left it in the scope."""
@@ -548,10 +587,10 @@ class ResponseFlow:
         return {**self.start, "status": self.status, "headers": made}
 
     def _cache_status(self) -> Field:
-        request, plan = self.request, self.plan
+        request = self.request
         return self.engine.forward_pair(
-            request.bypass or self.forward,
+            request.bypass or request.forward,
             stored=self.entry is not None,
-            detail=None if plan.storing is not None else plan.unstored,
-            collapsed=self.collapsed,
+            detail=self.unstored,
+            collapsed=request.collapsed,
         )

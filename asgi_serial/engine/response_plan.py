@@ -1,11 +1,10 @@
-"""Decisions about a response, made once, when the app starts it."""
+"""Decisions about a response, made when the app starts it, and kept for its equals."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from asgi_serial.engine.heads import content_length
-from asgi_serial.engine.storing import plan_storing
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
@@ -13,103 +12,105 @@ if TYPE_CHECKING:
 
     from asgi_serial.codecs.base import Codec
     from asgi_serial.engine.engine import Engine, TypeFacts
-    from asgi_serial.engine.plan import RequestPlan
-    from asgi_serial.engine.storing import Storing
-    from asgi_serial.policy import RoutePolicy
+    from asgi_serial.engine.plan import Wants
 
 # RFC 9110, 6.4.1 and 15.3.6: these have no content; 15.3.7: a part's bytes are not to be changed.
 UNTRANSFORMED = frozenset((*range(100, 200), 204, 205, 206, 304))
 
+MAX_PLANS = 256  # for each way of wanting; an app has few kinds of responses
 
-class ResponsePlan:
-    """What is to be done to one response."""
 
-    __slots__ = (
-        "codec",
-        "event_stream",
-        "length",
-        "media_type",
-        "negotiates",
-        "reasons",
-        "refused",
-        "status",
-        "storing",
-        "unstored",
-        "vary",
-        "weak",
-    )
+class ResponsePlan(NamedTuple):
+    """What is to be done to a kind of response; nothing in it belongs to one of them."""
 
-    status: int
-    length: int | None  # of the body, as the app declares it, in bytes
     negotiates: tuple[bool, bool]  # whether another client could have got another format, coding
     media_type: str  # to transcode to; "" for the app's own
     codec: Codec | None
     event_stream: bool
     weak: bool  # the bytes of an encoded variant depend on how the app cuts its body
     vary: bytes | None  # the whole value that Vary is to have; None leaves it as it is
-    storing: Storing | None
-    unstored: Reason | None  # why it is not stored
     refused: bool  # 406 in its place
-    reasons: list[Reason]
+    reasons: tuple[Reason, ...]
+
+    @property
+    def passes(self) -> bool:
+        """Whether the bytes stay as the app makes them."""
+        return self.codec is None and not self.media_type and not self.refused
 
 
 def plan_response(
     engine: Engine,
-    request: RequestPlan,
+    wants: Wants,
     status: int,
     fields: Mapping[bytes, bytes],
     *,
     has_trailers: bool,
-    policy: RoutePolicy | None,
 ) -> ResponsePlan:
-    """Decide by the response's head, the request's plan and the route's policy."""
-    plan = ResponsePlan()
-    plan.status = status
-    plan.length = length = content_length(fields)
-    plan.media_type = ""
-    plan.codec = plan.vary = plan.storing = plan.unstored = None
-    plan.refused = False
-    plan.reasons = reasons = []
+    """Decide by the response's head and by what the client wants."""
+    length = content_length(fields)
     settings = engine.settings
-    plan.weak = length is None or length > settings.whole_limit
-    types = engine.types[fields.get(b"content-type", b"")]
-    plan.event_stream = types.is_event_stream
+    # All that the plan depends on, with the length as what it is compared to.
+    kind = (
+        status,
+        fields.get(b"content-type"),
+        fields.get(b"content-encoding"),
+        fields.get(b"cache-control"),
+        fields.get(b"vary"),
+        None if length is None else (length >= settings.min_size) + (length > settings.whole_limit),
+        has_trailers,
+        b"content-range" in fields,
+    )
+    plan = wants.plans.get(kind)
+    if plan is None:
+        if len(wants.plans) >= MAX_PLANS:
+            wants.plans.clear()
+        plan = wants.plans[kind] = _make_plan(engine, wants, status, fields, length, has_trailers)
+    return plan
 
+
+def _make_plan(
+    engine: Engine,
+    wants: Wants,
+    status: int,
+    fields: Mapping[bytes, bytes],
+    length: int | None,
+    has_trailers: bool,  # noqa: FBT001
+) -> ResponsePlan:
+    settings = engine.settings
+    types = engine.types[fields.get(b"content-type", b"")]
     obstacle = find_obstacle(engine, status, fields, has_trailers=has_trailers)
-    formats, coding = request.formats, request.compression
-    if policy is not None:
-        formats = formats and policy.formats is not False
-        coding = coding and policy.compression is not False
+    formats, coding = wants.formats, wants.compression
+    media_type, codec, refused = "", None, False
+    reasons = []
     if obstacle is None:
         formats = formats and types.is_json
-        coding = (
-            coding and types.is_compressible and (length is None or length >= settings.min_size)
-        )
+        large = length is None or length >= settings.min_size
+        coding = coding and types.is_compressible and large
         if formats:
-            plan.media_type = request.media_type
-            plan.refused = settings.format_strict and not request.acceptable
-        if coding and request.coding:
-            plan.codec = engine.codecs[request.coding]
-        elif request.coding:
-            reasons.append(why_not_compressed(types, length, settings.min_size))
+            media_type = wants.media_type
+            refused = settings.format_strict and not wants.acceptable
+        if coding and wants.coding:
+            codec = engine.codecs[wants.coding]
+        elif wants.compression:
+            reasons.append(why_not_compressed(types, wants, is_large=large))
     else:
         reasons.append(obstacle)
         # RFC 9110, 15.4.5: a 304 has the Vary that the 200 would have had; 15.3.7 likewise for 206.
         partial = status in (206, 304)
         formats = partial and formats and (types.is_json or not types.essence)
         coding = partial and coding and (types.is_compressible or not types.essence)
-    plan.negotiates = (formats, coding)
-    if formats or coding:
-        plan.vary = engine.varies[formats, coding][fields.get(b"vary", b"")]
-    if request.caching:
-        storing = plan_storing(engine, request, status, fields, policy)
-        if isinstance(storing, Reason):
-            plan.unstored = storing
-        elif has_trailers:
-            plan.unstored = Reason.HAS_TRAILERS
-        else:
-            plan.storing = storing
-    return plan
+    return ResponsePlan(
+        negotiates=(formats, coding),
+        media_type=media_type,
+        codec=codec,
+        event_stream=types.is_event_stream,
+        weak=length is None or length > settings.whole_limit,
+        vary=engine.varies[formats, coding][fields.get(b"vary", b"")]
+        if formats or coding
+        else None,
+        refused=refused,
+        reasons=tuple(reasons),
+    )
 
 
 def find_obstacle(
@@ -126,10 +127,10 @@ def find_obstacle(
     return Reason.HAS_TRAILERS if has_trailers else None
 
 
-def why_not_compressed(types: TypeFacts, length: int | None, min_size: int) -> Reason:
-    """Why a client that accepts a coding gets none."""
+def why_not_compressed(types: TypeFacts, wants: Wants, *, is_large: bool) -> Reason:
+    """Why a response that may be encoded is not."""
     if not types.is_compressible:
         return Reason.TYPE_NOT_COMPRESSIBLE
-    if length is not None and length < min_size:
+    if not is_large:
         return Reason.TOO_SMALL
-    return Reason.TURNED_OFF
+    return Reason.NOT_ACCEPTED if not wants.coding else Reason.TURNED_OFF

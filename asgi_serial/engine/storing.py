@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
     from asgi_serial.engine.representation import Base
-    from asgi_serial.policy import RoutePolicy
     from asgi_serial.types import Fields
 
 # A field of the answer that carries a stored response, never of the stored response itself.
@@ -49,11 +48,11 @@ def plan_storing(
     request: RequestPlan,
     status: int,
     fields: Mapping[bytes, bytes],
-    policy: RoutePolicy | None,
 ) -> Storing | Reason:
     """Whether this response is kept and for how long, or why it is not."""
     if request.bypass is not None:
         return request.bypass
+    policy = request.policy
     ttl, shared = engine.settings.cache_ttl, False
     if policy is not None:
         if policy.cache is False:
@@ -87,7 +86,7 @@ def plan_storing(
     names = selecting_names(fields.get(b"vary", b""))
     if reason is not None or lifetime is None or names is None:
         return reason or NO_FRESHNESS
-    if request.compression:
+    if request.wants.compression:
         # The app was not shown this field, so its answer can not have depended on it.
         names = tuple([name for name in names if name != b"accept-encoding"])
     return Storing(

@@ -1,0 +1,384 @@
+"""One request and its response: the shell that awaits what the engine has decided."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from functools import partial
+from time import monotonic, perf_counter_ns
+from typing import TYPE_CHECKING
+
+from asgi_serial.cache.collapse import Ending
+from asgi_serial.cache.entry import Entry
+from asgi_serial.codecs.decoding import DECODE_OFFLOAD_BYTES
+from asgi_serial.engine.derive import DERIVE_OFFLOAD_BYTES, derive, encoded_size
+from asgi_serial.engine.hit import answer, find_representation, judge, variant_of
+from asgi_serial.engine.plan import RequestCopy, body_part, request_key
+from asgi_serial.engine.problem import Problem
+from asgi_serial.engine.request import RequestBody, explain_refusal, scope_for_app, why_refused
+from asgi_serial.engine.response import ResponseFlow
+from asgi_serial.engine.storing import read_selecting
+from asgi_serial.errors import CodecError, FormatError
+from asgi_serial.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from asgi_serial.cache.collapse import Flight
+    from asgi_serial.cache.entry import Key
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.engine.plan import RequestPlan
+    from asgi_serial.types import Message, Receive, Scope, Send
+
+logger = logging.getLogger("asgi_serial")
+
+HIT, MISS, VARY_MISS, STALE = Reason.HIT, Reason.MISS, Reason.VARY_MISS, Reason.STALE
+COLLAPSIBLE = (MISS, VARY_MISS, STALE)
+
+REFUSED_ROUTE = "(refused)"
+BODY = "http.response.body"
+
+
+class Exchange:
+    """The way of one request to the app and of its response back.
+
+    `receive` and `send` are what the app is given. They, and `settle` at its end, perform what
+    the flow of the response says; everything is counted, stored and told to those who wait
+    before the last message is sent.
+    """
+
+    is_over = False  # the last message has been handed to the server
+    first_byte_ns = 0
+    _flow: ResponseFlow | None = None
+    _is_plain = False
+    _scope: Scope
+    _body: bytes | None = None  # as the app is to have it, where it is not what came
+    _replayed: deque[Message] | None = None
+    _flight: Flight | None = None
+    _underived: Entry | None = None  # may answer, in a form that is to be made yet
+
+    def __init__(
+        self, engine: Engine, plan: RequestPlan, receive: Receive, send: Send, began_ns: int
+    ) -> None:
+        self.engine = engine
+        self.plan = plan
+        self.began_ns = began_ns
+        self._receive = receive
+        self._send = send
+
+    async def answer_without_app(self) -> bool:
+        """Refuse the request, or answer it out of the cache; False where the app is to answer."""
+        plan = self.plan
+        messages: Iterable[Message] | None
+        if plan.content_codings or plan.msgpack_body:
+            problem = await self._read_decoded()
+            messages = None if problem is None else self._refuse(problem)
+        else:
+            if plan.keys_on_body:
+                await self._read_for_key()
+            messages = None
+        if messages is None and plan.key is not None:
+            messages = self._find_hit(plan.key) or await self._seek_hit(plan.key)
+        if messages is None:
+            return False
+        for message in messages:
+            await self._send(message)
+        return True
+
+    def open(self) -> Scope:
+        """The scope for the app, which is called next."""
+        plan = self.plan
+        if plan.caching and plan.may_key_on_body:
+            plan.copy = RequestCopy(self.engine.settings.cache_max_key_body)
+        self._scope = scope_for_app(self.engine, plan, self._body)
+        return self._scope
+
+    async def _read_decoded(self) -> Problem | None:
+        """Read and decode the body before the app is called; or say what is wrong with it.
+
+        An exception inside the app's own `receive` would be a 500 of the app's.
+        """
+        engine, plan = self.engine, self.plan
+        problem = why_refused(engine, plan)
+        if problem is not None:
+            return problem
+        reader = RequestBody(engine, plan)
+        try:
+            more = True
+            while more:
+                message = await self._receive()
+                if message["type"] != "http.request":
+                    self._replayed = deque((message,))
+                    return None  # the client has left, and the app is to see it
+                reader.feed(message.get("body", b""))
+                more = message.get("more_body", False)
+            if reader.encoded_bytes < DECODE_OFFLOAD_BYTES:
+                body = reader.finish()
+            else:
+                body = await engine.run_in_thread(reader.finish)
+        except (CodecError, FormatError) as error:
+            return explain_refusal(engine, error)
+        self._replayed = deque(({"type": "http.request", "body": body, "more_body": False},))
+        self._body = body
+        if plan.keys_on_body:
+            self._key_on(body)
+        return None
+
+    async def _read_for_key(self) -> None:
+        """Read the body as far as it may take part in the key; the app gets it all the same."""
+        replayed: deque[Message] = deque()
+        self._replayed = replayed
+        parts: list[bytes] = []
+        left = self.engine.settings.cache_max_key_body
+        more = True
+        while more:
+            message = await self._receive()
+            replayed.append(message)
+            if message["type"] != "http.request":
+                return
+            parts.append(message.get("body", b""))
+            left -= len(parts[-1])
+            if left < 0:
+                self.plan.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
+                return
+            more = message.get("more_body", False)
+        self._key_on(b"".join(parts))
+
+    def _key_on(self, body: bytes) -> None:
+        if len(body) > self.engine.settings.cache_max_key_body:
+            self.plan.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
+        else:
+            self.plan.key = request_key(self.engine, self.plan, body_part(self.plan, body))
+
+    def _refuse(self, problem: Problem) -> list[Message]:
+        messages = problem.messages(is_head=self.plan.method == "HEAD")
+        size = len(messages[1]["body"])
+        self._record(REFUSED_ROUTE, problem.status, size, "", (problem.reason,))
+        return messages
+
+    def _find_hit(self, key: Key) -> tuple[Message, Message] | None:
+        """The answer out of the first level, with nothing awaited."""
+        return self._use(self.engine.responses.find(key, partial(read_selecting, self.plan)))
+
+    def _use(self, found: Entry | Reason) -> tuple[Message, Message] | None:
+        """The answer by what was found; None, with the reason in the plan, where it is none."""
+        engine, plan = self.engine, self.plan
+        if isinstance(found, Reason):
+            plan.forward = found
+            return None
+        now = engine.clock()
+        why = judge(plan, found, now)
+        if why is not HIT:
+            plan.forward = why
+            return None
+        kept = find_representation(plan.wants, found)
+        if kept is None:
+            self._underived = found
+            return None
+        start, last = answer(engine, plan, found, kept, now)
+        if engine.recorder is not None:
+            outcome = "collapsed" if plan.collapsed else "hit"
+            self._record(found.route, start["status"], len(last["body"]), outcome, ())
+        return start, last
+
+    async def _seek_hit(self, key: Key) -> Iterable[Message] | None:
+        """The answer out of the second level, out of another form, or of another's call."""
+        engine, plan = self.engine, self.plan
+        responses = engine.responses
+        if self._underived is None and plan.forward in (MISS, VARY_MISS) and responses.store:
+            hit = self._use(await responses.load(key, partial(read_selecting, plan)))
+            if hit is not None:
+                return hit
+        if self._underived is not None:
+            return await self._derive(self._underived)
+        if plan.directives is not None and plan.directives.only_if_cached:
+            return self._refuse_to_call()
+        if plan.forward in COLLAPSIBLE and not plan.has_credentials and plan.method != "HEAD":
+            return await self._join(key)
+        return None
+
+    async def _derive(self, entry: Entry) -> tuple[Message, Message] | None:
+        """The answer in a form that is made of a stored one."""
+        engine, plan = self.engine, self.plan
+        self._underived = None
+        variant = variant_of(plan.wants, entry)
+        if encoded_size(entry) < DERIVE_OFFLOAD_BYTES:
+            made = derive(engine, entry, variant)
+        else:
+            made = await engine.run_in_thread(partial(derive, engine, entry, variant))
+        if made is None:
+            return None
+        entry.representations[variant] = made
+        engine.responses.update(entry)
+        return self._use(entry)
+
+    def _refuse_to_call(self) -> list[Message]:
+        # RFC 9111, 5.2.1.7: only-if-cached: answer 504 where nothing stored may be used.
+        why = self.plan.forward
+        return self._refuse(Problem(504, why, why.value.capitalize() + "."))
+
+    async def _join(self, key: Key) -> tuple[Message, Message] | None:
+        """Wait for another request's call of the app, or lead the one that others wait for."""
+        flights, settings = self.engine.flights, self.engine.settings
+        deadline = monotonic() + settings.cache_wait
+        while True:
+            flight = flights.find(key)
+            if flight is None:
+                self._flight = flights.lead(key)
+                return None
+            self.plan.collapsed = True
+            ending = await flight.wait(deadline - monotonic())
+            if ending is not Ending.FAILED:
+                break
+        if ending is not Ending.STORED:
+            return None
+        hit = self._find_hit(key)
+        if hit is None and self._underived is not None:
+            hit = await self._derive(self._underived)
+        return hit
+
+    async def receive(self) -> Message:
+        """The app's `receive`."""
+        flow = self._flow
+        if self._replayed:
+            message = self._replayed.popleft()
+        else:
+            if flow is not None and flow.is_holding:
+                await self._give(flow, flow.wait_for_client())
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self.plan.client_left = True
+                if flow is not None and not self.is_over:
+                    await self._give(flow, flow.lose_client())
+        if self.plan.copy is not None:
+            self.plan.copy.take(message)
+        return message
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """The app's `send`. A plain function: a coroutine around the server's costs twice it."""
+        flow = self._flow
+        if flow is None:
+            return self._begin(message)
+        if not flow.is_plain:
+            return self._give(flow, flow.feed(message))
+        if not self.is_over:
+            kind = message["type"]
+            if kind == BODY:
+                if "body" in message:
+                    flow.app_bytes += len(message["body"])
+                if not message.get("more_body", False):
+                    self._complete(flow)
+            elif kind in flow.LAST_MESSAGES:
+                self._complete(flow)
+        return self._send(message)
+
+    def _begin(self, message: Message) -> Awaitable[None]:
+        """The first messages of the app: what is not the start passes, as an early hint does."""
+        if message["type"] != "http.response.start":
+            return self._send(message)
+        engine = self.engine
+        flow = self._flow = ResponseFlow(engine, self.plan, self._scope)
+        out = flow.begin(message)
+        if flow.invalid is not None:
+            engine.responses.drop(flow.invalid)
+        if self._flight is not None and flow.storing is None:
+            self._land(flow.ending)
+        if isinstance(out, list) or not flow.is_plain:
+            return self._give(flow, out)
+        if engine.recorder is None:
+            self.is_over = True  # nobody counts what passes
+        else:
+            self.first_byte_ns = perf_counter_ns()
+        return self._send(out)
+
+    def _give(self, flow: ResponseFlow, out: Message | list[Message]) -> Awaitable[None]:
+        """Send what the flow gives, once all that it has brought about is done."""
+        if flow.job is not None:
+            return self._work(flow, flow.job, out)
+        if not self.first_byte_ns and not flow.is_holding:
+            self.first_byte_ns = perf_counter_ns()
+        if flow.is_over and not self.is_over:
+            self._complete(flow)
+        if not isinstance(out, list):
+            return self._send(out)
+        return self._send(out[0]) if len(out) == 1 else self._send_all(out)
+
+    async def _send_all(self, messages: list[Message]) -> None:
+        for message in messages:
+            await self._send(message)
+
+    async def _work(
+        self, flow: ResponseFlow, job: Callable[[], bytes], messages: Message | list[Message]
+    ) -> None:
+        """Let a thread do what would hold up the event loop."""
+        assert isinstance(messages, list)
+        await self._send_all(messages)
+        await self._give(flow, flow.resume(await self.engine.run_in_thread(job)))
+
+    async def settle(self) -> None:
+        """Send what is held back of a response that its app has left unfinished."""
+        flow = self._flow
+        if flow is not None:
+            await self._give(flow, flow.release(Reason.INCOMPLETE))
+
+    async def settle_quietly(self) -> None:
+        """The same before an exception of the app goes on, which no other may replace."""
+        try:
+            await self.settle()
+        except Exception:
+            logger.debug("What was held of a failed response could not be sent.", exc_info=True)
+
+    def abandon(self) -> None:
+        """The app is done and its response is not: let nobody wait for it, and count it."""
+        self._land(Ending.FAILED)
+        flow = self._flow
+        if flow is None:
+            label = self.engine.label(self._scope)
+            self._record(label, 500, 0, self.plan.outcome, (Reason.INCOMPLETE,))
+        else:
+            flow.note(Reason.INCOMPLETE)
+            self._record_flow(flow)
+
+    def _complete(self, flow: ResponseFlow) -> None:
+        """The last byte is about to go: store, tell those who wait, and count."""
+        self.is_over = True
+        entry = flow.entry
+        if entry is not None:
+            self.engine.responses.keep(entry, self.plan.asked)
+        if self._flight is not None:
+            self._land(Ending.STORED if entry is not None else flow.ending)
+        if self.engine.recorder is not None:
+            self._record_flow(flow)
+
+    def _land(self, ending: Ending) -> None:
+        flight, key = self._flight, self.plan.key
+        if flight is not None and key is not None:
+            self._flight = None
+            self.engine.flights.land(key, flight, ending)
+
+    def _record_flow(self, flow: ResponseFlow) -> None:
+        recorder = self.engine.recorder
+        if recorder is not None:
+            took = perf_counter_ns() - self.began_ns
+            first = self.first_byte_ns - self.began_ns if self.first_byte_ns else took
+            recorder.record(
+                flow.route(),
+                self.plan.method,
+                flow.status,
+                first,
+                took,
+                *flow.sizes(),
+                self.plan.outcome,
+                flow.reasons(),
+                flow.encoding_outcome,
+            )
+
+    def _record(
+        self, route: str, status: int, size: int, outcome: str, reasons: tuple[Reason, ...]
+    ) -> None:
+        """Count an answer that the app has not made."""
+        recorder = self.engine.recorder
+        if recorder is not None:
+            took = perf_counter_ns() - self.began_ns
+            method = self.plan.method
+            recorder.record(route, method, status, took, took, size, size, size, outcome, reasons)
