@@ -15,6 +15,7 @@ from asgi_serial.engine.reporting import engine_report, is_for_report, report_me
 from asgi_serial.engine.request import MARK
 from asgi_serial.engine.sharing import engines_of, share
 from asgi_serial.exchange import Exchange
+from asgi_serial.passage import Passage
 from asgi_serial.policy import CURRENT
 from asgi_serial.settings import SettingOptions, Settings
 from asgi_serial.timing.routes.resolver import build_resolver
@@ -23,6 +24,25 @@ if TYPE_CHECKING:
     from asgi_serial.timing.report import Report
     from asgi_serial.timing.routes.base import RouteResolver
     from asgi_serial.types import ASGIApp, Receive, Scope, Send
+
+
+# With any other field that is read there is more to a request than to let its response pass.
+PASSING_FIELDS = frozenset(
+    {
+        b"accept",
+        b"accept-encoding",
+        b"authorization",
+        b"content-length",
+        b"cookie",
+        b"host",
+        b"if-modified-since",
+        b"pragma",
+        b"range",
+        b"transfer-encoding",
+        b"x-forwarded-port",
+        b"x-forwarded-proto",
+    }
+)
 
 
 class SerialMiddleware:
@@ -62,11 +82,18 @@ class SerialMiddleware:
         if not self._shared:
             engine = self.engine = share(engine, scope)
             self._shared = True
-        if engine.settings.report_path is not None and is_for_report(engine, scope):
+        if engine.report_path is not None and is_for_report(engine, scope):
             for message in report_messages(engine, scope):
                 await send(message)
             return
         began_ns = perf_counter_ns()
+        if engine.only_times:
+            passage = Passage(engine, engine.plain_wants, scope, send, began_ns)
+            try:
+                await self.app(scope, receive, passage.send)
+            finally:
+                passage.end()
+            return
         fields = read_fields(scope["headers"], engine.request_fields)
         if engine.finds_hits:
             hit = find_hit(engine, scope, fields)
@@ -76,6 +103,15 @@ class SerialMiddleware:
                     engine.record_hit(entry, start["status"], len(last["body"]), began_ns)
                 await send(start)
                 await send(last)
+                return
+        elif engine.lets_pass and PASSING_FIELDS.issuperset(fields):
+            wants = engine.wants[fields.get(b"accept"), fields.get(b"accept-encoding")]
+            if wants.is_plain:
+                passage = Passage(engine, wants, scope, send, began_ns)
+                try:
+                    await self.app(scope, receive, passage.send)
+                finally:
+                    passage.end()
                 return
         plan = plan_request(engine, scope, fields)
         exchange = Exchange(engine, plan, receive, send, began_ns)

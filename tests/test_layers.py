@@ -18,7 +18,7 @@ ROWS = (
     ("policy",),
     ("settings",),
     ("engine",),
-    ("exchange",),
+    ("exchange", "passage"),
     ("middleware", "serialization"),
     ("admin", "demo", "cli"),
     ("__init__", "__main__"),
@@ -27,7 +27,7 @@ RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
 
 # Beside the shells, the stores; `policy` only wraps handlers in functions of their own kind.
 COROUTINES_MAY_STAND_IN = {
-    *("exchange", "middleware", "serialization", "admin", "demo", "cache", "policy")
+    *("exchange", "passage", "middleware", "serialization", "admin", "demo", "cache", "policy")
 }
 PURE_PARTS_OF_THE_CACHE = {"cache/entry", "cache/frame", "cache/key"}
 

@@ -52,7 +52,7 @@ class ResponseCache:
     async def load(self, key: Key, select: Select) -> Entry | Reason:
         """The same out of the second level, taken over into the first."""
         store = self.store
-        if store is None or self._is_being_dropped(key):
+        if store is None:
             return MISS
         data = await store.get(digest_key(key))
         if data is None:
@@ -65,7 +65,8 @@ class ResponseCache:
             found = unpack_record(data, selected) if data is not None else None
             if not isinstance(found, Entry):
                 return VARY_MISS
-        if found is None or self._clock() >= found.expires or self._is_being_dropped(key):
+        # A deletion may be under way, or lost: what was made before it is not there any more.
+        if found is None or self._clock() >= found.expires or self._is_dropped(key, found.born):
             return MISS
         self._memory.put(found.key, found, entry_size(found))
         return found
@@ -74,7 +75,7 @@ class ResponseCache:
         """Keep an entry whose key is its resource's; `asked`: when the app was asked for it."""
         key = entry.key
         # What a write has made invalid since the app was asked may be in this very response.
-        if self._dropped.get(key, 0.0) >= asked:
+        if self._is_dropped(key, asked):
             return
         if entry.selecting:
             index = self._index(key, tuple([name for name, _ in entry.selecting]))
@@ -98,7 +99,7 @@ class ResponseCache:
         self._memory.delete(key)
         store = self.store
         if store is not None:
-            self._writer().put(key, lambda: store.delete(digest_key(key)))
+            self._writer().put(lambda: store.delete(digest_key(key)), must=True)
 
     async def flush(self) -> None:
         """Wait until the second level has been sent what is there to be written."""
@@ -113,7 +114,6 @@ class ResponseCache:
         store = self.store
         if store is not None:
             self._writer().put(
-                None,
                 lambda: store.set(digest_key(key), pack_vary_index(index, key), ttl=_INDEX_TTL),
             )
         return index
@@ -122,12 +122,12 @@ class ResponseCache:
         def write() -> Awaitable[None]:
             return store.set(digest_key(entry.key), pack_entry(entry), ttl=ttl)
 
-        if not self._writer().put(None, write):
+        if not self._writer().put(write):
             self.writes_dropped += 1
 
-    def _is_being_dropped(self, key: Key) -> bool:
-        writer = self._writers.get(asyncio.get_running_loop())
-        return writer is not None and key in writer.drops
+    def _is_dropped(self, key: Key, since: float) -> bool:
+        """Whether the resource has been made invalid since that time."""
+        return self._dropped.get(key, 0.0) >= since
 
     def _writer(self) -> _Writer:
         loop = asyncio.get_running_loop()
@@ -145,35 +145,26 @@ class _Writer:
     """Writes to the second level behind the responses, in order, in one task of its loop."""
 
     def __init__(self) -> None:
-        self.drops: dict[Key, int] = {}
-        self._waiting: deque[tuple[Key | None, Callable[[], Awaitable[None]]]] = deque()
+        self._waiting: deque[Callable[[], Awaitable[None]]] = deque()
         self._task: asyncio.Task[None] | None = None
 
-    def put(self, dropped: Key | None, write: Callable[[], Awaitable[None]]) -> bool:
-        """Queue a write; False where too many wait. What drops a key is never refused."""
-        if dropped is None and len(self._waiting) >= MAX_WAITING_WRITES:
+    def put(self, write: Callable[[], Awaitable[None]], *, must: bool = False) -> bool:
+        """Queue a write; False where too many wait and it is not one that must be made."""
+        if not must and len(self._waiting) >= MAX_WAITING_WRITES:
             return False
-        if dropped is not None:
-            self.drops[dropped] = self.drops.get(dropped, 0) + 1
-        self._waiting.append((dropped, write))
+        self._waiting.append(write)
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._write())
         return True
 
     async def flush(self) -> None:
+        """Wait until nothing waits."""
         while self._task is not None and not self._task.done():
             await asyncio.wait((self._task,))
 
     async def _write(self) -> None:
         while self._waiting:
-            dropped, write = self._waiting.popleft()
-            try:
-                await write()
-            finally:
-                if dropped is not None:
-                    left = self.drops.pop(dropped) - 1
-                    if left:
-                        self.drops[dropped] = left
+            await self._waiting.popleft()()
 
 
 def _selected_key(

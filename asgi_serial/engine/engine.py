@@ -50,8 +50,8 @@ DECODABLE = ("zstd", "br", "gzip", "deflate")
 
 V = TypeVar("V")
 
-WantsKey: TypeAlias = tuple[bool, bool, bytes | None, bytes | None]
-"""Whether responses are compressed, and translated; Accept and Accept-Encoding."""
+Accepted: TypeAlias = tuple[bytes | None, bytes | None]
+"""A request's Accept and Accept-Encoding."""
 
 WORKERS = 4  # threads that encode; codecs release the GIL, so they use as many cores
 MAX_LEARNED = 1024
@@ -104,17 +104,22 @@ class Engine:
         self.plain_request_fields = (
             self.request_fields - SPECIAL_FIELDS - (UNKEYED_FIELDS - self.keyed_fields)
         )
-        self.policies = PolicyTable(settings.routes)
+        # On the way of every request; attributes of the settings lie one look-up further.
+        self.min_size, self.whole_limit = settings.min_size, settings.whole_limit
+        self.caching, self.report_path = settings.cache, settings.report_path
+        self.policies = PolicyTable(settings.routes) if settings.routes else None
         self.realm = make_realm(settings.cache_namespace)
         # Where nothing but the usual fields has a say, a hit needs no plan (see `find_hit`).
         self.finds_hits = settings.cache and not (
             settings.routes or settings.cache_key_fields or settings.cache_sort_query
         )
-        self.sole_wants = (
-            None
-            if settings.compression or settings.formats
-            else self.wants[False, False, None, None]
+        # Where no cache and no policy has a say, a response may pass by itself (see `Passage`).
+        self.lets_pass = not settings.cache and not settings.routes
+        self.only_times = self.lets_pass and not (
+            settings.compression or settings.formats or settings.decoding
         )
+        self.plain_wants = self.wants[None, None]
+        self.sole_wants = None if self.plain_wants.offers else self.plain_wants
         self.learned_policies: dict[tuple[str, str], RoutePolicy] = {}
         memory: Memory[object] = Memory(settings.cache_memory)
         self.memory = memory
@@ -142,7 +147,7 @@ class Engine:
         self.transcoder = build_transcoder(max_depth=settings.format_max_depth)
         self.codings = Memo(partial(choose_coding, available=settings.codings))
         self.choices = Memo(_choose_media_type)
-        self.wants: Memo[WantsKey, Wants] = Memo(self._read_wants)
+        self.wants = Memo(partial(self.read_wants, settings.compression, settings.formats))
         self._known_wants: dict[tuple[bool, bool, str, str, bool], Wants] = {}
         self.content_codings = Memo(parse_content_encoding)
         self.cache_controls = Memo(parse_cache_control)
@@ -154,8 +159,9 @@ class Engine:
             for by_coding in (False, True)
         }
 
-    def _read_wants(self, key: WantsKey) -> Wants:
-        compression, formats, accept, accept_encoding = key
+    def read_wants(self, compression: bool, formats: bool, accepted: Accepted) -> Wants:  # noqa: FBT001
+        """What a client wants that sends these fields, where these switches are on."""
+        accept, accept_encoding = accepted
         coding = media_type = ""
         acceptable = True
         if compression and accept_encoding is not None:

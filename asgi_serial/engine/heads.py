@@ -91,5 +91,7 @@ def without(pairs: Iterable[tuple[bytes, bytes]], names: frozenset[bytes] | set[
 def content_length(fields: Mapping[bytes, bytes]) -> int | None:
     """The declared length of the body in bytes; None where it is missing or no number."""
     value = fields.get(b"content-length")
-    # 19 digits hold any length there is; int() of a longer run costs more than its bytes.
-    return int(value) if value is not None and value.isdigit() and len(value) < 20 else None
+    # int() takes signs, spaces and underscores as well; and 19 digits hold any length there is.
+    if value is None or not value.isdigit() or len(value) > 19:
+        return None
+    return int(value)

@@ -50,9 +50,7 @@ def find_hit(
         return None
     wants = engine.sole_wants
     if wants is None:
-        settings = engine.settings
-        accepted = fields.get(b"accept"), fields.get(b"accept-encoding")
-        wants = engine.wants[settings.compression, settings.formats, *accepted]
+        wants = engine.wants[fields.get(b"accept"), fields.get(b"accept-encoding")]
     kept = entry.last_kept if entry.last_wants is wants else find_representation(wants, entry)
     if kept is None:
         return None

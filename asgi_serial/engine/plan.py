@@ -44,7 +44,16 @@ class Wants:
     that answers alike is planned once.
     """
 
-    __slots__ = ("acceptable", "coding", "compression", "formats", "media_type", "plans")
+    __slots__ = (
+        "acceptable",
+        "coding",
+        "compression",
+        "formats",
+        "is_plain",
+        "media_type",
+        "offers",
+        "plans",
+    )
 
     def __init__(
         self, *, compression: bool, formats: bool, coding: str, media_type: str, acceptable: bool
@@ -54,6 +63,8 @@ class Wants:
         self.coding = coding  # what the client prefers of what is offered; "" for identity
         self.media_type = media_type  # what it prefers to the app's JSON; "" for the app's own
         self.acceptable = acceptable  # whether it accepts one of the formats
+        self.offers = compression or formats
+        self.is_plain = acceptable and not coding and not media_type  # the app's own will do
         self.plans: dict[object, ResponsePlan] = {}
 
 
@@ -140,15 +151,18 @@ class RequestPlan(RequestPolicy):
 def plan_request(engine: Engine, scope: Scope, fields: dict[bytes, bytes]) -> RequestPlan:
     """Decide by the head, of which `fields` were read; raises nothing whatever the head says."""
     plan = RequestPlan(scope, fields)
-    if engine.policies:
+    if engine.policies is not None:
         plan.policy = plan.path_policy = engine.policies.find(plan.method, scope["path"])
     if b"cache-control" in fields:
         plan.directives = engine.cache_controls[fields[b"cache-control"]]
-    plan.wants = find_wants(engine, plan)
+    if plan.policy is None and plan.directives is None:
+        plan.wants = engine.wants[fields.get(b"accept"), fields.get(b"accept-encoding")]
+    else:
+        plan.wants = find_wants(engine, plan)
     if b"content-type" in fields or b"content-encoding" in fields:
         _plan_body(engine, plan)
     policy = plan.policy
-    if engine.settings.cache if policy is None or policy.cache is None else policy.cache:
+    if engine.caching if policy is None or policy.cache is None else policy.cache:
         plan.caching = True
         plan.asked = engine.clock()
         _plan_lookup(engine, plan)
@@ -166,7 +180,7 @@ def find_wants(engine: Engine, plan: RequestPlan) -> Wants:
     if policy is not None:
         compression = choose(policy.compression, compression)
         formats = choose(policy.formats, formats)
-    return engine.wants[compression, formats, accept, accept_encoding]
+    return engine.read_wants(compression, formats, (accept, accept_encoding))
 
 
 def choose(*said: bool | None) -> bool:

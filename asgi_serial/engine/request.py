@@ -44,7 +44,8 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
     fields = plan.fields
     scope = dict(plan.scope)
     scope[MARK] = engine
-    pairs: Fields = scope["headers"]
+    given: Fields = scope["headers"]
+    pairs = given
     if body is not None:
         pairs = _decoded_fields(plan, pairs, body)
     if plan.wants.compression and b"accept-encoding" in fields:
@@ -54,7 +55,8 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
         pairs = _app_conditions(engine, plan, pairs)
     if plan.wants.media_type:
         pairs = _with_json_accepted(pairs)
-    scope["headers"] = pairs
+    if pairs is not given:
+        scope["headers"] = pairs
     return scope
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from asgi_serial.cache.entry import Entry, Key, Variant
     from asgi_serial.codecs.base import Codec, Encoder
     from asgi_serial.engine.engine import Engine
-    from asgi_serial.engine.plan import RequestPlan
+    from asgi_serial.engine.plan import RequestPlan, Wants
     from asgi_serial.engine.response_plan import ResponsePlan
     from asgi_serial.engine.storing import Storing
     from asgi_serial.policy import RoutePolicy
@@ -58,7 +58,42 @@ PASS, DONE, REFUSED = State.PASS, State.DONE, State.REFUSED
 
 _READS = frozenset({"GET", "HEAD"})
 _NO_FIELDS: Fields = []
+START_TYPE = "http.response.start"
 _VARY = frozenset({b"vary"})
+
+
+def begin_plainly(
+    engine: Engine, wants: Wants, message: Message
+) -> tuple[Message, tuple[Reason, ...]]:
+    """The start of a response that stays as the app makes it, for a client who wants no other.
+
+    Other clients may get others: Vary has to say so. The second value is why it was not encoded.
+    """
+    pairs, fields = read_head(message)
+    status = message["status"]
+    trailers = "trailers" in message and bool(message["trailers"])
+    plan = plan_response(engine, wants, status, fields, has_trailers=trailers)
+    added = plan.added
+    if b"etag" in fields and b"-" in fields[b"etag"]:
+        base = Base(pairs, fields, plan.vary, fields[b"etag"], plan.weak, engine.tag_suffixes)
+        pairs, _ = represent(base, "", "", None)
+    elif added:
+        pairs = (without(pairs, _VARY) if b"vary" in fields else pairs) + added
+    elif pairs is message.get("headers"):
+        return message, plan.reasons
+    if len(message) == 3:
+        # A literal is made in half the time that a copy takes.
+        return {"type": START_TYPE, "status": status, "headers": pairs}, plan.reasons
+    return {**message, "headers": pairs}, plan.reasons
+
+
+def read_head(message: Message) -> tuple[Fields, dict[bytes, bytes]]:
+    """The pairs of a start message, and by name the fields that matter here."""
+    pairs = message.get("headers", _NO_FIELDS)
+    if type(pairs) is not list:
+        # Any iterable is allowed, and a generator gives its pairs only once.
+        pairs = [tuple(pair) for pair in pairs]
+    return read_response_fields(pairs)
 
 
 class ResponseFlow:
@@ -109,18 +144,14 @@ class ResponseFlow:
     def begin(self, message: Message) -> Message | list[Message]:
         """Decide what is to be done to the response, by its start."""
         engine, request = self.engine, self.request
-        pairs = message.get("headers", _NO_FIELDS)
-        if type(pairs) is not list:
-            # Any iterable is allowed, and a generator gives its pairs only once.
-            pairs = [tuple(pair) for pair in pairs]
-        pairs, fields = read_response_fields(pairs)
+        pairs, fields = read_head(message)
         self.start = message
         self.status = status = message["status"]
         has_trailers = "trailers" in message and bool(message["trailers"])
         wants = request.wants
-        if request.policy is not request.path_policy:
-            wants = find_wants(engine, request)
-        plan = self.plan = plan_response(engine, wants, status, fields, has_trailers=has_trailers)
+        if request.policy is not None and request.policy is not request.path_policy:
+            wants = find_wants(engine, request)  # the handler has said something of its own
+        self.plan = plan = plan_response(engine, wants, status, fields, has_trailers=has_trailers)
         if request.caching:
             self._plan_storing(fields, has_trailers=has_trailers)
         if plan.passes and self.storing is None and b"etag" not in fields:
@@ -156,14 +187,14 @@ class ResponseFlow:
         """Pass a response to whose fields there is nothing to do but to add to them."""
         self.state = PASS
         self.is_plain = True
-        vary = self.plan.vary
-        if vary is not None:
-            if b"vary" in fields:
-                pairs = without(pairs, _VARY)
-            pairs = [*pairs, (b"vary", vary)]
+        added = self.plan.added
+        if added and b"vary" in fields:
+            pairs = without(pairs, _VARY)
         if self.request.caching and self.engine.settings.cache_status:
-            pairs = [*pairs, self._cache_status()]
-        if pairs is self.start.get("headers"):
+            pairs = [*pairs, *added, self._cache_status()]
+        elif added:
+            pairs = pairs + added
+        elif pairs is self.start.get("headers"):
             return self.start
         return {**self.start, "headers": pairs}
 

@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from asgi_serial.codecs.base import Codec
     from asgi_serial.engine.engine import Engine, TypeFacts
     from asgi_serial.engine.plan import Wants
+    from asgi_serial.types import Fields
 
 # RFC 9110, 6.4.1 and 15.3.6: these have no content; 15.3.7: a part's bytes are not to be changed.
 UNTRANSFORMED = frozenset((*range(100, 200), 204, 205, 206, 304))
+
+_PLAIN_FIELDS = frozenset({b"content-length", b"content-type", b"date", b"etag", b"set-cookie"})
+_PLANNED_FIELDS = (b"vary", b"content-encoding", b"cache-control", b"content-range")
 
 MAX_PLANS = 256  # for each way of wanting; an app has few kinds of responses
 
@@ -29,13 +33,10 @@ class ResponsePlan(NamedTuple):
     event_stream: bool
     weak: bool  # the bytes of an encoded variant depend on how the app cuts its body
     vary: bytes | None  # the whole value that Vary is to have; None leaves it as it is
+    added: Fields  # the same as a field to add, where the app has none
     refused: bool  # 406 in its place
+    passes: bool  # the bytes stay as the app makes them
     reasons: tuple[Reason, ...]
-
-    @property
-    def passes(self) -> bool:
-        """Whether the bytes stay as the app makes them."""
-        return self.codec is None and not self.media_type and not self.refused
 
 
 def plan_response(
@@ -48,18 +49,11 @@ def plan_response(
 ) -> ResponsePlan:
     """Decide by the response's head and by what the client wants."""
     length = content_length(fields)
-    settings = engine.settings
     # All that the plan depends on, with the length as what it is compared to.
-    kind = (
-        status,
-        fields.get(b"content-type"),
-        fields.get(b"content-encoding"),
-        fields.get(b"cache-control"),
-        fields.get(b"vary"),
-        None if length is None else (length >= settings.min_size) + (length > settings.whole_limit),
-        has_trailers,
-        b"content-range" in fields,
-    )
+    reach = -1 if length is None else (length >= engine.min_size) + (length > engine.whole_limit)
+    kind: tuple[object, ...] = (status, fields.get(b"content-type"), reach)
+    if has_trailers or not _PLAIN_FIELDS.issuperset(fields):
+        kind = (*kind, has_trailers, *[fields.get(name) for name in _PLANNED_FIELDS])
     plan = wants.plans.get(kind)
     if plan is None:
         if len(wants.plans) >= MAX_PLANS:
@@ -99,16 +93,17 @@ def _make_plan(
         partial = status in (206, 304)
         formats = partial and formats and (types.is_json or not types.essence)
         coding = partial and coding and (types.is_compressible or not types.essence)
+    vary = engine.varies[formats, coding][fields.get(b"vary", b"")] if formats or coding else None
     return ResponsePlan(
         negotiates=(formats, coding),
         media_type=media_type,
         codec=codec,
         event_stream=types.is_event_stream,
         weak=length is None or length > settings.whole_limit,
-        vary=engine.varies[formats, coding][fields.get(b"vary", b"")]
-        if formats or coding
-        else None,
+        vary=vary,
+        added=[] if vary is None else [(b"vary", vary)],
         refused=refused,
+        passes=codec is None and not media_type and not refused,
         reasons=tuple(reasons),
     )
 

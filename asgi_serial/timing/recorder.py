@@ -27,7 +27,7 @@ _ENCODING_OUTCOMES = frozenset(ENCODING_OUTCOMES)
 # Samples wait in one flat list for each series and are counted together: C code then runs down
 # the columns, at half of what it costs to count each alone. 64 samples take up to 12 KB.
 _WIDTH = 8
-_FULL = 64 * _WIDTH
+_FULL = 128 * _WIDTH
 
 
 class SeriesKey(NamedTuple):
