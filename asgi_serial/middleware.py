@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 from asgi_serial.cache.aiocache_store import open_store
 from asgi_serial.engine.engine import Engine
 from asgi_serial.engine.heads import read_fields
-from asgi_serial.engine.hit import find_hit
+from asgi_serial.engine.hit import find_hit, find_plain_key
 from asgi_serial.engine.plan import plan_request
 from asgi_serial.engine.reporting import engine_report, is_for_report, report_messages
 from asgi_serial.engine.request import MARK
@@ -21,6 +21,7 @@ from asgi_serial.settings import SettingOptions, Settings
 from asgi_serial.timing.routes.resolver import build_resolver
 
 if TYPE_CHECKING:
+    from asgi_serial.cache.entry import Key
     from asgi_serial.timing.report import Report
     from asgi_serial.timing.routes.base import RouteResolver
     from asgi_serial.types import ASGIApp, Receive, Scope, Send
@@ -95,8 +96,10 @@ class SerialMiddleware:
                 passage.end()
             return
         fields = read_fields(scope["headers"], engine.request_fields)
+        key: Key | None = None
         if engine.finds_hits:
-            hit = find_hit(engine, scope, fields)
+            key = find_plain_key(engine, scope, fields)
+            hit = None if key is None else find_hit(engine, key, fields)
             if hit is not None:
                 start, last, entry = hit
                 if engine.recorder is not None:
@@ -113,9 +116,10 @@ class SerialMiddleware:
                 finally:
                     passage.end()
                 return
-        plan = plan_request(engine, scope, fields)
+        plan = plan_request(engine, scope, fields, key)
         exchange = Exchange(engine, plan, receive, send, began_ns)
-        if plan.may_end_early and await exchange.answer_without_app():
+        misses = key is not None and engine.misses(key)
+        if plan.may_end_early and not misses and await exchange.answer_without_app():
             return
         app_scope = exchange.open()
         token = CURRENT.set(plan)

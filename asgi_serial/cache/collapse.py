@@ -58,15 +58,20 @@ class Flights:
         flight = self._flights.get(key)
         return flight if flight is not None and flight.loop is asyncio.get_running_loop() else None
 
+    def is_fruitless(self, key: Key) -> bool:
+        """Whether the last response under this key was not one to be stored."""
+        until = self._fruitless.get(key)
+        if until is None:
+            return False
+        if self._clock() < until:
+            return True
+        self._fruitless.pop(key, None)
+        return False
+
     def lead(self, key: Key) -> Flight | None:
         """Begin a call of the app that others may wait for; None where it would be in vain."""
-        until = self._fruitless.get(key)
-        if until is not None:
-            if self._clock() < until:
-                return None
-            del self._fruitless[key]
-        if key in self._flights:
-            return None  # of another event loop, or its waiters have given up
+        if self.is_fruitless(key) or key in self._flights:
+            return None  # the latter of another event loop, or its waiters have given up
         flight = self._flights[key] = Flight(asyncio.get_running_loop())
         return flight
 

@@ -36,7 +36,7 @@ from asgi_serial.timing.routes.resolver import build_resolver
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asgi_serial.cache.entry import Entry
+    from asgi_serial.cache.entry import Entry, Key
     from asgi_serial.cache.store import Store
     from asgi_serial.http.negotiation import FormatChoice
     from asgi_serial.policy import RoutePolicy
@@ -183,6 +183,10 @@ class Engine:
     def run_in_thread(self, work: Callable[[], V]) -> asyncio.Future[V]:
         """Do `work` in a thread of the engine's own: the app's may all be waiting for something."""
         return asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def misses(self, key: Key) -> bool:
+        """Whether nothing can come of looking further for what the first level does not have."""
+        return self.responses.store is None and self.flights.is_fruitless(key)
 
     def record_hit(self, entry: Entry, status: int, size: int, began_ns: int) -> None:
         """Count an answer out of the cache."""

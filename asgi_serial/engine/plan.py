@@ -148,8 +148,13 @@ class RequestPlan(RequestPolicy):
         return b"authorization" in self.fields or b"cookie" in self.fields
 
 
-def plan_request(engine: Engine, scope: Scope, fields: dict[bytes, bytes]) -> RequestPlan:
-    """Decide by the head, of which `fields` were read; raises nothing whatever the head says."""
+def plan_request(
+    engine: Engine, scope: Scope, fields: dict[bytes, bytes], key: Key | None = None
+) -> RequestPlan:
+    """Decide by the head, of which `fields` were read; raises nothing whatever the head says.
+
+    `key` is that of a plain request, where it is known already.
+    """
     plan = RequestPlan(scope, fields)
     if engine.policies is not None:
         plan.policy = plan.path_policy = engine.policies.find(plan.method, scope["path"])
@@ -162,7 +167,11 @@ def plan_request(engine: Engine, scope: Scope, fields: dict[bytes, bytes]) -> Re
     if b"content-type" in fields or b"content-encoding" in fields:
         _plan_body(engine, plan)
     policy = plan.policy
-    if engine.caching if policy is None or policy.cache is None else policy.cache:
+    if key is not None:
+        plan.caching = True
+        plan.asked = engine.clock()
+        plan.key = key
+    elif engine.caching if policy is None or policy.cache is None else policy.cache:
         plan.caching = True
         plan.asked = engine.clock()
         _plan_lookup(engine, plan)
