@@ -178,7 +178,8 @@ class Exchange:
         start, last = answer(engine, plan, found, kept, now)
         if engine.recorder is not None:
             outcome = "collapsed" if plan.collapsed else "hit"
-            self._record(found.route, start["status"], len(last["body"]), outcome, ())
+            app_bytes = found.app_bytes if last["body"] else 0
+            self._record(found.route, start["status"], len(last["body"]), outcome, (), app_bytes)
         return start, last
 
     async def _seek_hit(self, key: Key) -> Iterable[Message] | None:
@@ -374,11 +375,18 @@ class Exchange:
             )
 
     def _record(
-        self, route: str, status: int, size: int, outcome: str, reasons: tuple[Reason, ...]
+        self,
+        route: str,
+        status: int,
+        size: int,
+        outcome: str,
+        reasons: tuple[Reason, ...],
+        app_bytes: int = 0,
     ) -> None:
         """Count an answer that the app has not made."""
         recorder = self.engine.recorder
         if recorder is not None:
             took = perf_counter_ns() - self.began_ns
             method = self.plan.method
-            recorder.record(route, method, status, took, took, size, size, size, outcome, reasons)
+            made = app_bytes or size
+            recorder.record(route, method, status, took, took, made, made, size, outcome, reasons)

@@ -37,13 +37,9 @@ class Reason(Enum):
     REQUEST_NO_CACHE = "the request asks for a response that comes from the app"
     REQUEST_HAS_RANGE = "the request asks for a part of the representation"
     REQUEST_HAS_BODY = "the request has a body that does not take part in the key"
-    REQUEST_HAS_CREDENTIALS = (
-        "the request carries credentials, and nothing allows sharing"
-    )
+    REQUEST_HAS_CREDENTIALS = "the request carries credentials, and nothing allows sharing"
     REQUEST_HAS_UNKEYED_FIELD = "the request carries a field that may route it elsewhere"
-    REQUEST_TOO_LARGE_TO_KEY = (
-        "the request's body is too large to take part in the key"
-    )
+    REQUEST_TOO_LARGE_TO_KEY = "the request's body is too large to take part in the key"
     NO_STORE = "the response forbids storing it"
     PRIVATE = "the response is for one user only"
     NO_CACHE = "the response must not be reused without validation"

@@ -87,8 +87,10 @@ class Settings(BaseModel):
     """Negotiate JSON or MessagePack for responses, and translate MessagePack requests."""
     format_strict: Switch = False
     """Answer 406 where no acceptable format can be given, rather than send what the app made."""
-    format_max_depth: Annotated[int, PlainValidator(integer(1, 500))] = 200
+    format_max_depth: Annotated[int, PlainValidator(integer(1, 254))] = 200
     """The nesting up to which a document is translated."""
+    format_max_size: Size = 2_000_000
+    """The size up to which a document is translated."""
 
     compression: Switch = True
     """Compress responses."""
@@ -277,6 +279,7 @@ class SettingOptions(TypedDict, total=False):
     formats: bool | str
     format_strict: bool | str
     format_max_depth: int | str
+    format_max_size: int | str
     compression: bool | str
     codings: Iterable[str] | str
     min_size: int | str

@@ -36,6 +36,7 @@ class Entry:
     """
 
     __slots__ = (
+        "app_bytes",
         "born",
         "credentialed",
         "expires",
@@ -63,7 +64,9 @@ class Entry:
         selecting: tuple[tuple[bytes, bytes | None], ...],
         negotiates: tuple[bool, bool],
         representations: dict[Variant, Representation],
+        app_bytes: int = 0,
     ) -> None:
+        self.app_bytes = app_bytes  # of the body as the app made it, for the timing of hits
         self.key = key
         self.status = status
         self.fields = fields

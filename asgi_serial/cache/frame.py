@@ -29,7 +29,7 @@ _MAX_FIELDS = 4096
 _MAX_REPRESENTATIONS = 256
 
 _LENGTH = struct.Struct("!I")
-_ENTRY_HEAD = struct.Struct("!HddB")
+_ENTRY_HEAD = struct.Struct("!HddBQ")
 
 
 def encode_key(key: Key) -> bytes:
@@ -73,7 +73,7 @@ def pack_entry(entry: Entry) -> bytes:
     out: list[bytes] = []
     by_format, by_coding = entry.negotiates
     flags = _CREDENTIALED * entry.credentialed + _BY_FORMAT * by_format + _BY_CODING * by_coding
-    out.append(_ENTRY_HEAD.pack(entry.status, entry.born, entry.expires, flags))
+    out.append(_ENTRY_HEAD.pack(entry.status, entry.born, entry.expires, flags, entry.app_bytes))
     _append_string(out, entry.route.encode("utf-8", "surrogatepass"))
     out.append(_LENGTH.pack(len(entry.selecting)))
     for name, value in entry.selecting:
@@ -206,7 +206,7 @@ class _Reader:
 
 
 def _read_entry(reader: _Reader, key: Key) -> Entry:
-    status, born, expires, flags = _ENTRY_HEAD.unpack(reader.take(_ENTRY_HEAD.size))
+    status, born, expires, flags, app_bytes = _ENTRY_HEAD.unpack(reader.take(_ENTRY_HEAD.size))
     if not (isfinite(born) and isfinite(expires)) or flags > _ALL_FLAGS:
         raise _Malformed
     route = reader.text()
@@ -228,6 +228,7 @@ def _read_entry(reader: _Reader, key: Key) -> Entry:
         selecting=selecting,
         negotiates=(bool(flags & _BY_FORMAT), bool(flags & _BY_CODING)),
         representations=representations,
+        app_bytes=app_bytes,
     )
 
 

@@ -35,6 +35,8 @@ def derive(engine: Engine, entry: Entry, variant: Variant) -> Representation | N
         return None
     try:
         content = _decoded(engine, source)
+        if len(content) > engine.settings.format_max_size:
+            media_type = ""
         if media_type:
             content = engine.transcoder.json_to_msgpack(content)
     except FormatError:

@@ -193,7 +193,8 @@ class Engine:
         recorder = self.recorder
         if recorder is not None:
             took = perf_counter_ns() - began_ns
-            recorder.record(entry.route, "GET", status, took, took, size, size, size, "hit", ())
+            app = entry.app_bytes if status != 304 else 0
+            recorder.record(entry.route, "GET", status, took, took, app, app, size, "hit", ())
 
     def learn(self, method: str, path: str, policy: RoutePolicy) -> None:
         """Remember what the handler of a path has said, for requests to be planned by it."""

@@ -133,6 +133,10 @@ class RequestBody:
             return b""  # no body, whatever the head says of its coding
         body = self._decoder.finish()
         if self.plan.msgpack_body:
+            # A document takes many times its size in memory while it is translated.
+            limit = self._engine.settings.format_max_size
+            if len(body) > limit:
+                raise OutputLimitExceeded(f"the document has more than {limit} bytes")
             body = self._engine.transcoder.msgpack_to_json(body)
         return body
 

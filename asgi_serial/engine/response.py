@@ -460,6 +460,9 @@ class ResponseFlow:
     def _transcode(self, body: bytes) -> list[Message]:
         plan = self.plan
         content, media_type = body, plan.media_type
+        if media_type and len(body) > self.engine.settings.format_max_size:
+            self.note(Reason.BODY_NOT_WHOLE)
+            media_type = ""
         if media_type:
             try:
                 content = self.engine.transcoder.json_to_msgpack(body)
@@ -517,7 +520,13 @@ class ResponseFlow:
             own, etag = represent(self.base, "", "", None)
             kept["", ""] = Representation(self._stored(own), body, "", etag)
         self.entry = build_entry(
-            storing, self.status, self.base, self.plan.negotiates, self.route(), kept
+            storing,
+            self.status,
+            self.base,
+            self.plan.negotiates,
+            self.route(),
+            kept,
+            self.app_bytes,
         )
 
     def _variant(self) -> Variant:
@@ -569,7 +578,13 @@ class ResponseFlow:
             return
         kept = {self._variant(): self._representation(self.made, b"".join(self.collected))}
         self.entry = build_entry(
-            storing, self.status, self.base, self.plan.negotiates, self.route(), kept
+            storing,
+            self.status,
+            self.base,
+            self.plan.negotiates,
+            self.route(),
+            kept,
+            self.app_bytes,
         )
 
     @property

@@ -120,6 +120,7 @@ def build_entry(
     negotiates: tuple[bool, bool],
     route: str,
     representations: dict[Variant, Representation],
+    app_bytes: int,
 ) -> Entry:
     """The entry of a response that has passed whole."""
     return Entry(
@@ -133,4 +134,5 @@ def build_entry(
         selecting=storing.selecting,
         negotiates=negotiates,
         representations=representations,
+        app_bytes=app_bytes,
     )
