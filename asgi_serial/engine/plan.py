@@ -27,7 +27,6 @@ SPECIAL_FIELDS = frozenset(
         b"pragma",
         b"range",
         b"transfer-encoding",
-        b"upgrade",
     }
 )
 

@@ -29,7 +29,7 @@ from asgi_serial.reasons import Reason
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from asgi_serial.cache.entry import Entry, Key, Variant
+    from asgi_serial.cache.entry import Entry, Key
     from asgi_serial.codecs.base import Codec, Encoder
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan, Wants
@@ -46,6 +46,7 @@ class State(Enum):
     HELD = "the start is held until the first body message shows what the body is"
     WHOLE = "the body is gathered, to be encoded in one go"
     STREAM = "each piece of the body is encoded as it comes"
+    BUSY = "the whole body is being encoded in a thread"
     PASS = "messages pass as they are"
     DONE = "the last body message has passed"
     REFUSED = "another response was sent in its place"
@@ -53,12 +54,13 @@ class State(Enum):
 
 # A member looked up on its enum costs a descriptor call in CPython 3.11.
 START, HELD, WHOLE, STREAM = State.START, State.HELD, State.WHOLE, State.STREAM
-PASS, DONE, REFUSED = State.PASS, State.DONE, State.REFUSED
+BUSY, PASS, DONE, REFUSED = State.BUSY, State.PASS, State.DONE, State.REFUSED
 
 
 _READS = frozenset({"GET", "HEAD"})
 _NO_FIELDS: Fields = []
 START_TYPE = "http.response.start"
+BODY_TYPE = "http.response.body"
 _VARY = frozenset({b"vary"})
 
 
@@ -120,6 +122,7 @@ class ResponseFlow:
     app_bytes = encoded_bytes = sent_bytes = 0
     encoding_outcome = ""
     status: int
+    wants: Wants
     plan: ResponsePlan
     start: Message
     base: Base
@@ -148,9 +151,9 @@ class ResponseFlow:
         self.start = message
         self.status = status = message["status"]
         has_trailers = "trailers" in message and bool(message["trailers"])
-        wants = request.wants
+        wants = self.wants = request.wants
         if request.policy is not None and request.policy is not request.path_policy:
-            wants = find_wants(engine, request)  # the handler has said something of its own
+            wants = self.wants = find_wants(engine, request)  # the handler has had its say
         self.plan = plan = plan_response(engine, wants, status, fields, has_trailers=has_trailers)
         if request.caching:
             self._plan_storing(fields, has_trailers=has_trailers)
@@ -226,9 +229,8 @@ class ResponseFlow:
         messages = self._begin_passing()
         if gathered:
             body = b"".join(gathered)
-            messages.append(
-                self._passed({"type": "http.response.body", "body": body}, body, more=True)
-            )
+            rest: Message = {"type": BODY_TYPE, "body": body, "more_body": True}
+            messages.append(self._passed(rest, body, more=True))
         return messages
 
     def wait_for_client(self) -> list[Message]:
@@ -343,7 +345,7 @@ class ResponseFlow:
         condition = request.fields.get(b"if-none-match")
         if condition is None:
             return
-        tag = shown_tag(base, request.wants.media_type, request.wants.coding, condition)
+        tag = shown_tag(base, self.wants.media_type, self.wants.coding, condition)
         if tag is not None and tag != base.etag:
             # What is shown is a tag of ours already, and must not be taken for one of the app's.
             pairs = [(name, tag if name == b"etag" else value) for name, value in base.pairs]
@@ -412,6 +414,8 @@ class ResponseFlow:
         if codec is None or size < codec.offload_bytes:
             return then(job())
         self.job, self._then = job, then
+        if self.state is not STREAM:
+            self.state = BUSY
         return []
 
     def _gather(self, body: bytes) -> list[Message]:
@@ -420,9 +424,10 @@ class ResponseFlow:
         if self.app_bytes <= self.engine.settings.whole_limit:
             return []
         self.app_bytes = 0
-        codec, gathered = self.plan.codec, b"".join(self.gathered)
+        codec = self.plan.codec
         if codec is None:
             return self.release(Reason.BODY_NOT_WHOLE)
+        gathered, self.gathered = b"".join(self.gathered), []
         self.note(Reason.BODY_NOT_WHOLE)
         return [*self._begin_stream(codec), *self._encode_piece(gathered, more=True)]
 
@@ -509,33 +514,35 @@ class ResponseFlow:
         ]
 
     def _store_whole(self, storing: Storing, made: Fields, body: bytes, content: bytes) -> None:
-        settings = self.engine.settings
         size = len(content) + (len(body) if self.media_type else 0)
-        if size > settings.cache_max_object:
+        if size > self.engine.settings.cache_max_object:
             self._forget(Reason.OBJECT_TOO_LARGE)
             return
-        kept = {self._variant(): self._representation(made, content)}
-        if self.media_type:
+        self._store(storing, made, content)
+        if self.media_type and self.entry is not None:
             # Every other variant can be made from the app's own bytes, and from these only.
             own, etag = represent(self.base, "", "", None)
-            kept["", ""] = Representation(self._stored(own), body, "", etag)
+            source = Representation(self._stored(own), body, "", etag)
+            self.entry.representations["", ""] = source
+
+    def _store(self, storing: Storing, made: Fields, content: bytes) -> None:
+        by_format, by_coding = self.plan.negotiates
+        media_type = self.wants.media_type if by_format else ""
+        coding = self.wants.coding if by_coding else ""
+        kept = Representation(self._stored(made), content, self.coding, self.etag)
+        variants = {(media_type, coding): kept}
+        if media_type and not self.media_type:
+            # What could not be carried over is what the clients of the app's format get, too.
+            variants["", coding] = kept
         self.entry = build_entry(
             storing,
-            self.status,
+            self.start["status"],
             self.base,
             self.plan.negotiates,
             self.route(),
-            kept,
+            variants,
             self.app_bytes,
         )
-
-    def _variant(self) -> Variant:
-        by_format, by_coding = self.plan.negotiates
-        wants = self.request.wants
-        return wants.media_type if by_format else "", wants.coding if by_coding else ""
-
-    def _representation(self, made: Fields, content: bytes) -> Representation:
-        return Representation(self._stored(made), content, self.coding, self.etag)
 
     def _stored(self, made: Fields) -> Fields:
         return stored_fields(made, self.base.fields.get(b"connection"))
@@ -576,16 +583,7 @@ class ResponseFlow:
             # RFC 9111, 3.3: an incomplete response must not be stored as a complete one.
             self._forget(Reason.INCOMPLETE)
             return
-        kept = {self._variant(): self._representation(self.made, b"".join(self.collected))}
-        self.entry = build_entry(
-            storing,
-            self.status,
-            self.base,
-            self.plan.negotiates,
-            self.route(),
-            kept,
-            self.app_bytes,
-        )
+        self._store(storing, self.made, b"".join(self.collected))
 
     @property
     def is_holding(self) -> bool:

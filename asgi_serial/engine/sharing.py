@@ -20,10 +20,8 @@ def share(engine: Engine, scope: Scope) -> Engine:
     Only in Litestar are instances of equal settings the same middleware; elsewhere two of them
     are two, which may stand before different apps.
     """
-    app = scope.get("app")
-    try:
-        known = _ENGINES.setdefault(app, [])
-    except TypeError:  # no app in the scope, or one that can not be referred to weakly
+    known = _engines_by(scope.get("app"))
+    if known is None:
         return engine
     if "litestar_app" in scope:
         for other in known:
@@ -35,7 +33,16 @@ def share(engine: Engine, scope: Scope) -> Engine:
 
 def engines_of(app: object) -> tuple[Engine, ...]:
     """The engines that have served `app` (a Starlette, FastAPI or Litestar object) so far."""
-    try:
-        return tuple(_ENGINES.get(app, ()))
-    except TypeError:
-        return ()
+    return tuple(_engines_by(app) or ())
+
+
+def _engines_by(app: object) -> list[Engine] | None:
+    """The list that is kept for an app; None where nothing of it lasts that can be referred to."""
+    # An object of Litestar's can not be referred to weakly; its event emitter, of which each
+    # has one of its own, can.
+    for anchor in (app, getattr(app, "event_emitter", None)):
+        try:
+            return _ENGINES.setdefault(anchor, [])
+        except TypeError:
+            continue
+    return None
