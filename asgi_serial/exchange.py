@@ -20,6 +20,7 @@ from asgi_serial.engine.response import ResponseFlow
 from asgi_serial.engine.storing import read_selecting
 from asgi_serial.errors import CodecError, FormatError
 from asgi_serial.reasons import Reason
+from asgi_serial.timing.server_timing import add_server_timing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -49,6 +50,7 @@ class Exchange:
 
     is_over = False  # the last message has been handed to the server
     first_byte_ns = 0
+    _fed_ns = 0  # when the app gave the message that is in hand
     _flow: ResponseFlow | None = None
     _is_plain = False
     _scope: Scope
@@ -176,6 +178,9 @@ class Exchange:
             self._underived = found
             return None
         start, last = answer(engine, plan, found, kept, now)
+        if engine.server_timing:
+            took = {"cache": perf_counter_ns() - self.began_ns}
+            start = add_server_timing(start, took, {"cache": "hit"})
         if engine.recorder is not None:
             outcome = "collapsed" if plan.collapsed else "hit"
             app_bytes = found.app_bytes if last["body"] else 0
@@ -261,6 +266,8 @@ class Exchange:
         if flow is None:
             return self._begin(message)
         if not flow.is_plain:
+            if self.engine.server_timing:
+                self._fed_ns = perf_counter_ns()
             return self._give(flow, flow.feed(message))
         if not self.is_over:
             kind = message["type"]
@@ -278,6 +285,7 @@ class Exchange:
         if message["type"] != "http.response.start":
             return self._send(message)
         engine = self.engine
+        self._fed_ns = perf_counter_ns()
         flow = self._flow = ResponseFlow(engine, self.plan, self._scope)
         out = flow.begin(message)
         if flow.invalid is not None:
@@ -288,21 +296,30 @@ class Exchange:
             return self._give(flow, out)
         if engine.recorder is None:
             self.is_over = True  # nobody counts what passes
-        else:
-            self.first_byte_ns = perf_counter_ns()
+        self.first_byte_ns = self._fed_ns
+        if engine.server_timing:
+            out = self._timed(out)
         return self._send(out)
 
     def _give(self, flow: ResponseFlow, out: Message | list[Message]) -> Awaitable[None]:
         """Send what the flow gives, once all that it has brought about is done."""
         if flow.job is not None:
             return self._work(flow, flow.job, out)
-        if not self.first_byte_ns and not flow.is_holding:
+        if not self.first_byte_ns and out and not flow.is_holding:
             self.first_byte_ns = perf_counter_ns()
+            if self.engine.server_timing and isinstance(out, list):
+                out[0] = self._timed(out[0])
         if flow.is_over and not self.is_over:
             self._complete(flow)
         if not isinstance(out, list):
             return self._send(out)
         return self._send(out[0]) if len(out) == 1 else self._send_all(out)
+
+    def _timed(self, start: Message) -> Message:
+        """The start with what the app took, and what was then done to its response."""
+        took = {"app": self._fed_ns - self.began_ns, "encode": perf_counter_ns() - self._fed_ns}
+        outcome = self.plan.outcome
+        return add_server_timing(start, took, {"cache": outcome} if outcome else {})
 
     async def _send_all(self, messages: list[Message]) -> None:
         for message in messages:

@@ -19,6 +19,7 @@ from asgi_serial.passage import Passage
 from asgi_serial.policy import CURRENT
 from asgi_serial.settings import SettingOptions, Settings
 from asgi_serial.timing.routes.resolver import build_resolver
+from asgi_serial.timing.server_timing import add_server_timing
 
 if TYPE_CHECKING:
     from asgi_serial.cache.entry import Key
@@ -102,6 +103,9 @@ class SerialMiddleware:
             hit = None if key is None else find_hit(engine, key, fields)
             if hit is not None:
                 start, last, entry = hit
+                if engine.server_timing:
+                    took = {"cache": perf_counter_ns() - began_ns}
+                    start = add_server_timing(start, took, {"cache": "hit"})
                 if engine.recorder is not None:
                     engine.record_hit(entry, start["status"], len(last["body"]), began_ns)
                 await send(start)

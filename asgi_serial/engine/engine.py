@@ -91,6 +91,7 @@ class Engine:
             or settings.decoding
             or settings.cache
             or settings.timing
+            or settings.server_timing
         )
         self.clock = clock
         self.label = label or build_resolver()
@@ -107,6 +108,7 @@ class Engine:
         # On the way of every request; attributes of the settings lie one look-up further.
         self.min_size, self.whole_limit = settings.min_size, settings.whole_limit
         self.caching, self.report_path = settings.cache, settings.report_path
+        self.server_timing = settings.server_timing
         self.policies = PolicyTable(settings.routes) if settings.routes else None
         self.realm = make_realm(settings.cache_namespace)
         # Where nothing but the usual fields has a say, a hit needs no plan (see `find_hit`).
@@ -114,7 +116,7 @@ class Engine:
             settings.routes or settings.cache_key_fields or settings.cache_sort_query
         )
         # Where no cache and no policy has a say, a response may pass by itself (see `Passage`).
-        self.lets_pass = not settings.cache and not settings.routes
+        self.lets_pass = not (settings.cache or settings.routes or settings.server_timing)
         self.only_times = self.lets_pass and not (
             settings.compression or settings.formats or settings.decoding
         )

@@ -34,6 +34,7 @@ BODY_METHODS = frozenset({"POST", "QUERY"})
 """The methods whose requests may be told apart by their bodies (opted in by route)."""
 
 METHOD_NOT_CACHED = Reason.METHOD_NOT_CACHED
+_HAS_CREDENTIALS = Reason.REQUEST_HAS_CREDENTIALS
 
 
 class Wants:
@@ -139,7 +140,8 @@ class RequestPlan(RequestPolicy):
         """How the cache has taken part where the app answers, in the recorder's words."""
         if not self.caching:
             return ""
-        return "bypass" if self.bypass is not None else "miss"
+        missed = self.bypass is None and self.forward is not _HAS_CREDENTIALS
+        return "miss" if missed else "bypass"
 
     @property
     def has_credentials(self) -> bool:

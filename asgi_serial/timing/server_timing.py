@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping
 
+from asgi_serial.types import Message
+
 # RFC 9110, 5.6.2: the characters of a token.
 _NOT_IN_TOKEN = re.compile(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
 # RFC 9110, 5.6.4: a quoted string holds these as they are; here only what is ASCII.
@@ -37,3 +39,13 @@ def _quote(text: str) -> str:
     if text and not _NOT_IN_TOKEN.search(text):
         return text
     return '"' + _NOT_IN_QUOTED.sub("", text) + '"'
+
+
+def add_server_timing(
+    message: Message,
+    durations_ns: Mapping[str, int],
+    descriptions: Mapping[str, str] = _NO_DESCRIPTIONS,
+) -> Message:
+    """A copy of the start of a response that has a Server-Timing field more."""
+    pair = (b"server-timing", format_server_timing(durations_ns, descriptions))
+    return {**message, "headers": [*message["headers"], pair]}
