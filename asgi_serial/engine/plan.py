@@ -110,6 +110,7 @@ class RequestPlan(RequestPolicy):
     asked = 0.0  # when the request came, in epoch seconds
     bypass: Reason | None = None  # why the cache takes no part in this request
     key: Key | None = None
+    may_end_early = False  # it may be refused, or answered, without the app
     keys_on_body = False  # the key waits for the request's body
     may_key_on_body = False  # it would, should the handler ask for it
     refresh = False  # the client refuses a stored response
@@ -124,16 +125,6 @@ class RequestPlan(RequestPolicy):
         self.scope = scope
         self.fields = fields
         self.method = scope["method"]
-
-    @property
-    def may_end_early(self) -> bool:
-        """Whether the request may be refused, or answered, without the app."""
-        return self.key is not None or self.reads_body
-
-    @property
-    def reads_body(self) -> bool:
-        """Whether its body is read before the app is called."""
-        return bool(self.content_codings) or self.msgpack_body or self.keys_on_body
 
     @property
     def outcome(self) -> str:
@@ -172,6 +163,7 @@ def plan_request(
         plan.caching = True
         plan.asked = engine.clock()
         plan.key = key
+        plan.may_end_early = True
     elif engine.caching if policy is None or policy.cache is None else policy.cache:
         plan.caching = True
         plan.asked = engine.clock()
@@ -209,6 +201,7 @@ def _plan_body(engine: Engine, plan: RequestPlan) -> None:
     # What stays encoded can not be read as a document.
     if plan.wants.formats and b"content-type" in fields and (decoding or not encoded):
         plan.msgpack_body = engine.types[fields[b"content-type"]].is_msgpack
+    plan.may_end_early = bool(plan.content_codings) or plan.msgpack_body
 
 
 def _plan_lookup(engine: Engine, plan: RequestPlan) -> None:
@@ -225,6 +218,7 @@ def _plan_lookup(engine: Engine, plan: RequestPlan) -> None:
             _plan_body_key(engine, plan)
             return
     plan.key = request_key(engine, plan, None)
+    plan.may_end_early = True
 
 
 def _plan_body_key(engine: Engine, plan: RequestPlan) -> None:
@@ -234,7 +228,7 @@ def _plan_body_key(engine: Engine, plan: RequestPlan) -> None:
     if length is not None and length > engine.settings.cache_max_key_body:
         plan.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
     elif policy is not None and policy.cache_body:
-        plan.keys_on_body = True
+        plan.keys_on_body = plan.may_end_early = True
     else:
         # The handler may yet ask for it, when its response starts: its body is kept until then.
         plan.may_key_on_body = policy is None or policy.cache_body is None

@@ -15,7 +15,7 @@ from asgi_serial.reasons import Reason
 if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
-    from asgi_serial.types import Fields, Scope
+    from asgi_serial.types import Field, Fields, Scope
 
 MARK = "asgi_serial"
 """The key in the scope by which an engine knows that another has this request in hand."""
@@ -50,7 +50,7 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
         pairs = _decoded_fields(plan, pairs, body)
     if plan.wants.compression and b"accept-encoding" in fields:
         # The engine encodes; an app that did too would leave it nothing to do but pass.
-        pairs = without(pairs, {b"accept-encoding"})
+        pairs = _without_line(pairs, (b"accept-encoding", fields[b"accept-encoding"]))
     if b"if-none-match" in fields or b"if-match" in fields:
         pairs = _app_conditions(engine, plan, pairs)
     if plan.wants.media_type:
@@ -58,6 +58,16 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
     if pairs is not given:
         scope["headers"] = pairs
     return scope
+
+
+def _without_line(pairs: Fields, line: Field) -> Fields:
+    """A new list without any line of this name; `line` is most often the only one."""
+    pairs = list(pairs)
+    try:
+        del pairs[pairs.index(line)]
+    except ValueError:  # several lines, which `line` combines
+        return without(pairs, {line[0]})
+    return pairs
 
 
 def _decoded_fields(plan: RequestPlan, pairs: Fields, body: bytes) -> Fields:

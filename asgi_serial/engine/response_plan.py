@@ -48,7 +48,7 @@ def plan_response(
     has_trailers: bool,
 ) -> ResponsePlan:
     """Decide by the response's head and by what the client wants."""
-    length = content_length(fields)
+    length = content_length(fields) if b"content-length" in fields else None
     # All that the plan depends on, with the length as what it is compared to.
     reach = -1 if length is None else (length >= engine.min_size) + (length > engine.whole_limit)
     kind: tuple[object, ...] = (status, fields.get(b"content-type"), reach)
