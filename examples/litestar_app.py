@@ -1,0 +1,108 @@
+"""A shelf of books on Litestar.
+
+python examples/litestar_app.py        or        uvicorn examples.litestar_app:app
+
+curl -s localhost:8000/books -H 'Accept-Encoding: zstd' -o /dev/null -D -   # again: a hit
+curl -s localhost:8000/books/3 -H 'Accept: application/vnd.msgpack' | xxd
+curl -i localhost:8000/search -H 'Content-Type: application/json' -d '{"title": "Volume 7"}'
+curl -sN --compressed localhost:8000/events
+curl -s localhost:8000/timing
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import uvicorn
+from litestar import Litestar, MediaType, Request, Response, get, post
+from litestar.exceptions import NotFoundException
+from litestar.middleware import DefineMiddleware
+from litestar.params import FromPath, JSONBody
+from litestar.response import Stream
+
+from asgi_serial import SerialMiddleware, serial, timing_report
+
+
+@dataclass
+class NewBook:
+    title: str
+    pages: int
+
+
+@dataclass
+class Book(NewBook):
+    id: int
+
+
+@dataclass
+class Query:
+    title: str
+
+
+BOOKS = [Book(id=number, title=f"Volume {number}", pages=90) for number in range(100)]
+
+
+@get("/books")
+@serial(cache_ttl="60s")
+async def list_books() -> list[Book]:
+    """Kept for a minute, unless a book is added."""
+    return BOOKS
+
+
+@post("/books")
+async def add_book(data: JSONBody[NewBook]) -> Book:
+    """Takes JSON or MessagePack, compressed or not; the list that is kept is dropped."""
+    book = Book(id=len(BOOKS), title=data.title, pages=data.pages)
+    BOOKS.append(book)
+    return book
+
+
+@get("/books/{number:int}")
+async def get_book(number: FromPath[int]) -> Response[Book]:
+    """Says for itself how long it may be kept, and under which tag."""
+    if not 0 <= number < len(BOOKS):
+        raise NotFoundException
+    fields = {"Cache-Control": "max-age=30", "ETag": f'"book-{number}"'}
+    return Response(BOOKS[number], headers=fields)
+
+
+@post("/search", status_code=200)
+@serial(cache_ttl="60s", cache_body=True)
+async def search(data: JSONBody[Query]) -> list[Book]:
+    """A POST that is answered from the cache for a body that was seen before."""
+    return [book for book in BOOKS if data.title in book.title]
+
+
+@get("/export")
+async def export() -> list[Book]:
+    """Sent as it is, by its policy below."""
+    return BOOKS
+
+
+@get("/events")
+async def events() -> Stream:
+    """A stream, compressed, in which no event waits for the next."""
+
+    async def ticks() -> AsyncIterator[str]:
+        for number in range(3):
+            yield f"data: tick {number}\n\n"
+            await asyncio.sleep(0.2)
+
+    return Stream(ticks, media_type="text/event-stream")
+
+
+# Litestar calls middleware for routes only, so that the report needs one of its own.
+@get("/timing", media_type=MediaType.TEXT)
+async def timing(request: Request) -> str:
+    """What each route has cost."""
+    return timing_report(request.app).to_text()
+
+
+app = Litestar(
+    [list_books, add_book, get_book, search, export, events, timing],
+    middleware=[DefineMiddleware(SerialMiddleware, routes={"/export": {"compression": False}})],
+)
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(os.environ.get("PORT", "8000")))

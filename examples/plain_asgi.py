@@ -1,0 +1,125 @@
+"""A shelf of books on nothing but ASGI.
+
+python examples/plain_asgi.py        or        uvicorn examples.plain_asgi:app
+
+curl -s localhost:8000/books -H 'Accept-Encoding: zstd' -o /dev/null -D -   # again: a hit
+curl -s localhost:8000/books/3 -H 'Accept: application/vnd.msgpack' | xxd
+curl -i localhost:8000/search -H 'Content-Type: application/json' -d '{"title": "Volume 7"}'
+curl -sN --compressed localhost:8000/events
+curl -s localhost:8000/timing
+"""
+
+import asyncio
+import json
+import os
+
+import uvicorn
+
+from asgi_serial import SerialMiddleware, serial
+
+BOOKS = [{"id": number, "title": f"Volume {number}", "pages": 90} for number in range(100)]
+
+
+@serial(cache_ttl="60s")
+async def list_books(scope, receive, send):
+    """Kept for a minute, unless a book is added."""
+    await answer(send, 200, BOOKS)
+
+
+async def add_book(scope, receive, send):
+    """Takes JSON or MessagePack, compressed or not; the list that is kept is dropped."""
+    book = {**json.loads(await read_body(receive)), "id": len(BOOKS)}
+    BOOKS.append(book)
+    await answer(send, 201, book)
+
+
+async def get_book(scope, receive, send):
+    """Says for itself how long it may be kept, and under which tag."""
+    number = scope["path"].removeprefix("/books/")
+    if not number.isdecimal() or int(number) >= len(BOOKS):
+        await answer(send, 404, {"detail": "Not Found"})
+        return
+    fields = [(b"cache-control", b"max-age=30"), (b"etag", f'"book-{number}"'.encode())]
+    await answer(send, 200, BOOKS[int(number)], *fields)
+
+
+@serial(cache_ttl="60s", cache_body=True)
+async def search(scope, receive, send):
+    """A POST that is answered from the cache for a body that was seen before."""
+    wanted = json.loads(await read_body(receive))["title"]
+    await answer(send, 200, [book for book in BOOKS if wanted in book["title"]])
+
+
+async def export(scope, receive, send):
+    """Sent as it is, by its policy below."""
+    await answer(send, 200, BOOKS)
+
+
+async def events(scope, receive, send):
+    """A stream, compressed, in which no event waits for the next."""
+    fields = [(b"content-type", b"text/event-stream")]
+    await send({"type": "http.response.start", "status": 200, "headers": fields})
+    for number in range(3):
+        event = f"data: tick {number}\n\n".encode()
+        await send({"type": "http.response.body", "body": event, "more_body": True})
+        await asyncio.sleep(0.2)
+    await send({"type": "http.response.body"})
+
+
+ROUTES = {
+    ("GET", "/books"): list_books,
+    ("POST", "/books"): add_book,
+    ("GET", "/books/{number}"): get_book,
+    ("POST", "/search"): search,
+    ("GET", "/export"): export,
+    ("GET", "/events"): events,
+}
+
+
+def name_route(scope):
+    """The route of a request, by which it is counted in the timing report."""
+    path = "/books/{number}" if scope["path"].startswith("/books/") else scope["path"]
+    method = "GET" if scope["method"] == "HEAD" else scope["method"]
+    return path if (method, path) in ROUTES else None
+
+
+async def shelf(scope, receive, send):
+    """The app itself: it finds the handler of a request."""
+    if scope["type"] != "http":
+        raise NotImplementedError(scope["type"])
+    method = "GET" if scope["method"] == "HEAD" else scope["method"]
+    handler = ROUTES.get((method, name_route(scope)))
+    if handler is None:
+        await answer(send, 404, {"detail": "Not Found"})
+    else:
+        await handler(scope, receive, send)
+
+
+async def read_body(receive):
+    """The whole body of a request."""
+    parts, more = [], True
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+async def answer(send, status, value, *fields):
+    """Send a value as JSON."""
+    body = json.dumps(value).encode()
+    length = (b"content-length", b"%d" % len(body))
+    fields = [(b"content-type", b"application/json"), length, *fields]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": body})
+
+
+app = SerialMiddleware(
+    shelf,
+    report_path="/timing",
+    routes={"/export": {"compression": False}},
+    route_resolver=name_route,
+)
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(os.environ.get("PORT", "8000")))

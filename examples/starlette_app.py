@@ -1,0 +1,88 @@
+"""A shelf of books on Starlette.
+
+python examples/starlette_app.py        or        uvicorn examples.starlette_app:app
+
+curl -s localhost:8000/books -H 'Accept-Encoding: zstd' -o /dev/null -D -   # again: a hit
+curl -s localhost:8000/books/3 -H 'Accept: application/vnd.msgpack' | xxd
+curl -i localhost:8000/search -H 'Content-Type: application/json' -d '{"title": "Volume 7"}'
+curl -sN --compressed localhost:8000/events
+curl -s localhost:8000/timing
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from asgi_serial import SerialMiddleware, serial
+
+BOOKS = [{"id": number, "title": f"Volume {number}", "pages": 90} for number in range(100)]
+
+
+@serial(cache_ttl="60s")
+async def list_books(request: Request) -> Response:
+    """Kept for a minute, unless a book is added."""
+    return JSONResponse(BOOKS)
+
+
+async def add_book(request: Request) -> Response:
+    """Takes JSON or MessagePack, compressed or not; the list that is kept is dropped."""
+    book = {**await request.json(), "id": len(BOOKS)}
+    BOOKS.append(book)
+    return JSONResponse(book, status_code=201)
+
+
+async def get_book(request: Request) -> Response:
+    """Says for itself how long it may be kept, and under which tag."""
+    number = request.path_params["number"]
+    if number >= len(BOOKS):
+        raise HTTPException(404)
+    fields = {"Cache-Control": "max-age=30", "ETag": f'"book-{number}"'}
+    return JSONResponse(BOOKS[number], headers=fields)
+
+
+@serial(cache_ttl="60s", cache_body=True)
+async def search(request: Request) -> Response:
+    """A POST that is answered from the cache for a body that was seen before."""
+    wanted = (await request.json())["title"]
+    return JSONResponse([book for book in BOOKS if wanted in book["title"]])
+
+
+async def export(request: Request) -> Response:
+    """Sent as it is, by its policy below."""
+    return JSONResponse(BOOKS)
+
+
+async def events(request: Request) -> Response:
+    """A stream, compressed, in which no event waits for the next."""
+
+    async def ticks() -> AsyncIterator[str]:
+        for number in range(3):
+            yield f"data: tick {number}\n\n"
+            await asyncio.sleep(0.2)
+
+    return StreamingResponse(ticks(), media_type="text/event-stream")
+
+
+app = Starlette(
+    routes=[
+        Route("/books", list_books),
+        Route("/books", add_book, methods=["POST"]),
+        Route("/books/{number:int}", get_book),
+        Route("/search", search, methods=["POST"]),
+        Route("/export", export),
+        Route("/events", events),
+    ]
+)
+app.add_middleware(
+    SerialMiddleware, report_path="/timing", routes={"/export": {"compression": False}}
+)
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(os.environ.get("PORT", "8000")))
