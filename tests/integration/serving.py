@@ -18,7 +18,7 @@ import brotli
 import httpx
 import msgpack
 
-from ..cache.services import free_port
+from tests.cache.services import free_port
 
 if sys.version_info >= (3, 14):
     from compression import zstd
