@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from asgi_serial.cache.collapse import Flight
-    from asgi_serial.cache.entry import Key
+    from asgi_serial.cache.entry import Key, Representation
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
     from asgi_serial.types import Message, Receive, Scope, Send
@@ -162,7 +162,9 @@ class Exchange:
         """The answer out of the first level, with nothing awaited."""
         return self._use(self.engine.responses.find(key, partial(read_selecting, self.plan)))
 
-    def _use(self, found: Entry | Reason) -> tuple[Message, Message] | None:
+    def _use(
+        self, found: Entry | Reason, kept: Representation | None = None
+    ) -> tuple[Message, Message] | None:
         """The answer by what was found; None, with the reason in the plan, where it is none."""
         engine, plan = self.engine, self.plan
         if isinstance(found, Reason):
@@ -173,7 +175,7 @@ class Exchange:
         if why is not HIT:
             plan.forward = why
             return None
-        kept = find_representation(plan.wants, found)
+        kept = kept or find_representation(plan.wants, found)
         if kept is None:
             self._underived = found
             return None
@@ -214,9 +216,8 @@ class Exchange:
             made = await engine.run_in_thread(partial(derive, engine, entry, variant))
         if made is None:
             return None
-        entry.representations[variant] = made
-        engine.responses.update(entry)
-        return self._use(entry)
+        engine.responses.add(entry, variant, made)
+        return self._use(entry, made)
 
     def _refuse_to_call(self) -> list[Message]:
         # RFC 9111, 5.2.1.7: only-if-cached: answer 504 where nothing stored may be used.
@@ -236,6 +237,9 @@ class Exchange:
             ending = await flight.wait(deadline - monotonic())
             if ending is not Ending.FAILED:
                 break
+        if ending is None:
+            # The next ones are spared a wait that may be in vain: the response may take for ever.
+            flights.remember(key)
         if ending is not Ending.STORED:
             return None
         hit = self._find_hit(key)
@@ -290,8 +294,11 @@ class Exchange:
         out = flow.begin(message)
         if flow.invalid is not None:
             engine.responses.drop(flow.invalid)
-        if self._flight is not None and flow.storing is None:
-            self._land(flow.ending)
+        if flow.storing is None and self.plan.key is not None:
+            if self._flight is not None:
+                self._land(flow.ending)
+            else:
+                engine.flights.remember_longer(self.plan.key)
         if isinstance(out, list) or not flow.is_plain:
             return self._give(flow, out)
         if engine.recorder is None:

@@ -80,7 +80,16 @@ class Flights:
         if self._flights.get(key) is flight:
             del self._flights[key]
         if ending is Ending.FRUITLESS:
-            if len(self._fruitless) >= MAX_REMEMBERED:
-                self._fruitless.clear()
-            self._fruitless[key] = self._clock() + REMEMBERED_SECONDS
+            self.remember(key)
         flight.land(ending)
+
+    def remember(self, key: Key) -> None:
+        """Let nobody wait for calls under this key for a while: nothing came of it."""
+        if len(self._fruitless) >= MAX_REMEMBERED:
+            self._fruitless.clear()
+        self._fruitless[key] = self._clock() + REMEMBERED_SECONDS
+
+    def remember_longer(self, key: Key) -> None:
+        """The same where it is remembered already: nothing has come of another call."""
+        if key in self._fruitless:
+            self._fruitless[key] = self._clock() + REMEMBERED_SECONDS

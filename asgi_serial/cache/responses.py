@@ -15,7 +15,7 @@ from asgi_serial.reasons import Reason
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from asgi_serial.cache.entry import Key
+    from asgi_serial.cache.entry import Key, Representation, Variant
     from asgi_serial.cache.memory import Memory
     from asgi_serial.cache.store import Store
 
@@ -81,10 +81,15 @@ class ResponseCache:
             index = self._index(key, tuple([name for name, _ in entry.selecting]))
             entry.key = _selected_key(key, index, entry.selecting)
         self.stored += 1
-        self.update(entry)
+        self._write(entry)
 
-    def update(self, entry: Entry) -> None:
-        """Write an entry anew, which has another representation, to both levels."""
+    def add(self, entry: Entry, variant: Variant, made: Representation) -> None:
+        """Keep another representation of an entry, if that is still what is stored."""
+        if self._memory.get(entry.key) is entry:
+            entry.representations[variant] = made
+            self._write(entry)
+
+    def _write(self, entry: Entry) -> None:
         self._memory.put(entry.key, entry, entry_size(entry))
         ttl = entry.expires - self._clock()
         if self.store is not None and ttl > 0:
