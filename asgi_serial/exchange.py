@@ -372,8 +372,7 @@ class Exchange:
             self.engine.responses.keep(entry, self.plan.asked)
         if self._flight is not None:
             self._land(Ending.STORED if entry is not None else flow.ending)
-        if self.engine.recorder is not None:
-            self._record_flow(flow)
+        self._record_flow(flow)
 
     def _land(self, ending: Ending) -> None:
         flight, key = self._flight, self.plan.key
@@ -382,18 +381,24 @@ class Exchange:
             self.engine.flights.land(key, flight, ending)
 
     def _record_flow(self, flow: ResponseFlow) -> None:
-        recorder = self.engine.recorder
+        plan, recorder = self.plan, self.engine.recorder
+        if logger.isEnabledFor(logging.DEBUG):
+            why = ", ".join(reason.name for reason in flow.reasons()) or "nothing left undone"
+            path = plan.scope["path"]
+            logger.debug(
+                "%s %r: %d, cache %s, %s", plan.method, path, flow.status, plan.outcome, why
+            )
         if recorder is not None:
             took = perf_counter_ns() - self.began_ns
             first = self.first_byte_ns - self.began_ns if self.first_byte_ns else took
             recorder.record(
                 flow.route(),
-                self.plan.method,
+                plan.method,
                 flow.status,
                 first,
                 took,
                 *flow.sizes(),
-                self.plan.outcome,
+                plan.outcome,
                 flow.reasons(),
                 flow.encoding_outcome,
             )
