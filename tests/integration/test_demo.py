@@ -1,0 +1,67 @@
+"""The command `python -m asgi_serial demo`, and each line that it prints to be pasted."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cache.services import free_port
+
+from .serving import Server, serving
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Server]:
+    port = free_port()
+    with serving(["-m", "asgi_serial", "demo", "--port", str(port)], port) as server:
+        yield server
+        server.stop()
+        assert "Traceback" not in server.log()
+
+
+def read_blocks(text: str) -> dict[str, str]:
+    """The commands, by the comment that stands above them."""
+    blocks = re.findall(r"^ +# (.+)\n((?: +\S.*\n)+)", text, re.MULTILINE)
+    return dict(blocks)
+
+
+EXPECTED = {
+    "JSON, and MessagePack for who asks for it": [
+        r'\A\[\{"id":0,"name":"Lisbon","population":545796',
+        r"\n00000000: dc00 6084 a269 6400 a46e 616d 65a6 4c69",
+    ],
+    "zstd, br, gzip: one representation for each, with its own ETag": [
+        r'content-encoding: zstd\n(.+\n)*etag: "(\w+)-zstd"',
+        r'content-encoding: br\n(.+\n)*etag: "(\w+)-br"',
+        r'content-encoding: gzip\n(.+\n)*etag: "(\w+)-gzip"',
+    ],
+    'a compressed MessagePack upload: {"name": "Porto"}, as the app gets it': [
+        r'\A\{"content_type":"application/json","got":\{"name":"Porto"\}\}\Z',
+    ],
+    "a miss, then a hit (look at Cache-Status and the time)": [
+        r"fwd=uri-miss; stored[\s\S]*?\n0\.[5-9]\d* s\n[\s\S]*?; hit; ttl=\d+[\s\S]*?\n0\.0\d* s\Z",
+    ],
+    "a 304: the client has it already": [r'\AHTTP/1.1 304 [\s\S]*?etag: "city-3"'],
+    "a POST that is answered from the cache by its body's digest": [
+        r"fwd=uri-miss; stored[\s\S]*?\n0\.[5-9]\d* s\n[\s\S]*?; hit; ttl=\d+[\s\S]*?\n0\.0\d* s\Z",
+    ],
+    "an event stream, compressed and yet live": [r"\Adata: tick 0\n\ndata: tick 1\n\n"],
+    "what each route has cost, and why it was not cached": [
+        r"^/cities +GET +200 ",
+        r"^/search +POST +200 +2 .*hit 1, miss 1",
+        r"^/cities/\{number(:int)?\} +GET +",
+    ],
+}
+
+
+def test_every_line_that_is_printed_shows_what_it_says(demo):
+    blocks = read_blocks(demo.log())
+    assert list(blocks) == list(EXPECTED)
+    for title, commands in blocks.items():
+        ran = subprocess.run(
+            ["bash", "-c", commands], capture_output=True, timeout=30, check=True, text=True
+        )
+        shown = ran.stdout.strip()
+        for pattern in EXPECTED[title]:
+            assert re.search(pattern, shown, re.MULTILINE), f"{title}: {pattern}\n{shown}"
