@@ -98,7 +98,7 @@ Paste these into another terminal:
 
   # JSON, and MessagePack for who asks for it
   curl -s {base}/cities | head -c 160; echo
-  curl -s -H 'Accept: application/vnd.msgpack' {base}/cities | head -c 60 | xxd
+  curl -s -H 'Accept: application/vnd.msgpack' {base}/cities | head -c 48 | od -c
 
   # zstd, br, gzip: one representation for each, with its own ETag
   curl -s -o /dev/null -D - -H 'Accept-Encoding: zstd' {base}/cities
@@ -117,8 +117,8 @@ Paste these into another terminal:
   curl -s -D - -H 'If-None-Match: "city-3"' {base}/cities/3
 
   # a POST that is answered from the cache by its body's digest
-  curl -s -o /dev/null -D - -w '%{{time_total}} s\\n' --json '{{"name": "por"}}' {base}/search
-  curl -s -o /dev/null -D - -w '%{{time_total}} s\\n' --json '{{"name": "por"}}' {base}/search
+  curl -s -o /dev/null -D - -w '%{{time_total}} s\\n' -d '{{"name": "por"}}' {base}/search
+  curl -s -o /dev/null -D - -w '%{{time_total}} s\\n' -d '{{"name": "por"}}' {base}/search
 
   # an event stream, compressed and yet live
   curl -sN --compressed {base}/clock
