@@ -117,8 +117,10 @@ Paste these into another terminal:
   curl -s -D - -H 'If-None-Match: "city-3"' {base}/cities/3
 
   # a POST that is answered from the cache by its body's digest
-  curl -s -o /dev/null -D - -w '%{{time_total}} s\\n' -d '{{"name": "por"}}' {base}/search
-  curl -s -o /dev/null -D - -w '%{{time_total}} s\\n' -d '{{"name": "por"}}' {base}/search
+  curl -s -o /dev/null -D - -w '%{{time_total}} s\\n' -H 'Content-Type: application/json' \\
+    -d '{{"name": "por"}}' {base}/search
+  curl -s -o /dev/null -D - -w '%{{time_total}} s\\n' -H 'Content-Type: application/json' \\
+    -d '{{"name": "por"}}' {base}/search
 
   # an event stream, compressed and yet live
   curl -sN --compressed {base}/clock
