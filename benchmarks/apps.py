@@ -1,0 +1,81 @@
+"""The apps that are measured, and what they answer with."""
+
+import json
+import random
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from asgi_serial.types import ASGIApp, Field, Receive, Scope, Send
+
+JSON_FIELD = (b"content-type", b"application/json")
+
+WORDS = ("alder", "birch", "cedar", "elder", "hazel", "juniper", "maple", "oak", "rowan", "willow")
+
+
+def document(size: int) -> bytes:
+    """A JSON document of `size` bytes or little more: a list of records such as an API gives."""
+    chance = random.Random(size)
+    texts: list[str] = []
+    while sum(map(len, texts)) + len(texts) + 1 < size:
+        record = {
+            "id": chance.randrange(10**6),
+            "name": " ".join(chance.choices(WORDS, k=3)),
+            "price": round(chance.uniform(1, 500), 2),
+            "active": chance.random() < 0.5,
+            "tags": chance.choices(WORDS, k=2),
+            "updated": f"2025-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}T08:00:00Z",
+        }
+        texts.append(json.dumps(record, separators=(",", ":")))
+    return f"[{','.join(texts)}]".encode()
+
+
+def plain_app(body: bytes, *fields: Field) -> ASGIApp:
+    """The bare app: a start, and the body in one message."""
+    headers = [JSON_FIELD, (b"content-length", b"%d" % len(body)), *fields]
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": headers.copy()})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+def streaming_app(chunks: list[bytes]) -> ASGIApp:
+    """An app whose body comes in pieces of unknown number."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [JSON_FIELD]})
+        for chunk in chunks[:-1]:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": chunks[-1]})
+
+    return app
+
+
+def reading_app(expected: bytes) -> ASGIApp:
+    """An app that reads its request, and tells whether it is a document like `expected`."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        message = await receive()
+        status = 200 if message["body"][:1] == expected[:1] else 422
+        headers = [JSON_FIELD, (b"content-length", b"2")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    return app
+
+
+def routed_app(routes: int) -> Starlette:
+    """A Starlette app of many routes, /r0/{id} and so on."""
+
+    async def endpoint(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("ok")
+
+    return Starlette(
+        routes=[
+            Route(f"/r{number}/{{id}}", endpoint, name=f"r{number}") for number in range(routes)
+        ]
+    )
