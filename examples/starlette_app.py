@@ -3,7 +3,7 @@
 python examples/starlette_app.py        or        uvicorn examples.starlette_app:app
 
 curl -s localhost:8000/books -H 'Accept-Encoding: zstd' -o /dev/null -D -   # again: a hit
-curl -s localhost:8000/books/3 -H 'Accept: application/vnd.msgpack' | xxd
+curl -s localhost:8000/books/3 -H 'Accept: application/vnd.msgpack' | od -c
 curl -i localhost:8000/search -H 'Content-Type: application/json' -d '{"title": "Volume 7"}'
 curl -sN --compressed localhost:8000/events
 curl -s localhost:8000/timing
