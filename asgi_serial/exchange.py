@@ -16,7 +16,7 @@ from asgi_serial.engine.hit import answer, find_representation, judge, variant_o
 from asgi_serial.engine.plan import RequestCopy, body_part, request_key
 from asgi_serial.engine.problem import Problem
 from asgi_serial.engine.request import RequestBody, explain_refusal, scope_for_app, why_refused
-from asgi_serial.engine.response import ResponseFlow
+from asgi_serial.engine.response import DONE, ResponseFlow
 from asgi_serial.engine.storing import read_selecting
 from asgi_serial.errors import CodecError, FormatError
 from asgi_serial.reasons import Reason
@@ -52,7 +52,8 @@ class Exchange:
     first_byte_ns = 0
     _fed_ns = 0  # when the app gave the message that is in hand
     _flow: ResponseFlow | None = None
-    _is_plain = False
+    _is_passing = False  # nothing is left to do but to pass messages and to count their bytes
+    _passed_bytes = 0
     _scope: Scope
     _body: bytes | None = None  # as the app is to have it, where it is not what came
     _replayed: deque[Message] | None = None
@@ -266,23 +267,18 @@ class Exchange:
 
     def send(self, message: Message) -> Awaitable[None]:
         """The app's `send`. A plain function: a coroutine around the server's costs twice it."""
+        if self._is_passing:
+            if "body" in message:
+                self._passed_bytes += len(message["body"])
+            if "more_body" not in message or not message["more_body"]:
+                self._pass_last(message)
+            return self._send(message)
         flow = self._flow
         if flow is None:
             return self._begin(message)
-        if not flow.is_plain:
-            if self.engine.server_timing:
-                self._fed_ns = perf_counter_ns()
-            return self._give(flow, flow.feed(message))
-        if not self.is_over:
-            kind = message["type"]
-            if kind == BODY:
-                if "body" in message:
-                    flow.app_bytes += len(message["body"])
-                if not message.get("more_body", False):
-                    self._complete(flow)
-            elif kind in flow.LAST_MESSAGES:
-                self._complete(flow)
-        return self._send(message)
+        if self.engine.server_timing:
+            self._fed_ns = perf_counter_ns()
+        return self._give(flow, flow.feed(message))
 
     def _begin(self, message: Message) -> Awaitable[None]:
         """The first messages of the app: what is not the start passes, as an early hint does."""
@@ -301,12 +297,21 @@ class Exchange:
                 engine.flights.remember_longer(self.plan.key)
         if isinstance(out, list) or not flow.is_plain:
             return self._give(flow, out)
-        if engine.recorder is None:
-            self.is_over = True  # nobody counts what passes
+        self._is_passing = True
         self.first_byte_ns = self._fed_ns
         if engine.server_timing:
             out = self._timed(out)
         return self._send(out)
+
+    def _pass_last(self, message: Message) -> None:
+        """Count the response, if this really is its last message; other kinds may come between."""
+        flow = self._flow
+        assert flow is not None
+        if message["type"] == BODY or message["type"] in flow.LAST_MESSAGES:
+            self._is_passing = False
+            flow.app_bytes = self._passed_bytes
+            flow.state = DONE
+            self._complete(flow)
 
     def _give(self, flow: ResponseFlow, out: Message | list[Message]) -> Awaitable[None]:
         """Send what the flow gives, once all that it has brought about is done."""

@@ -28,22 +28,9 @@ if TYPE_CHECKING:
     from asgi_serial.types import ASGIApp, Receive, Scope, Send
 
 
-# With any other field that is read there is more to a request than to let its response pass.
-PASSING_FIELDS = frozenset(
-    {
-        b"accept",
-        b"accept-encoding",
-        b"authorization",
-        b"content-length",
-        b"cookie",
-        b"host",
-        b"if-modified-since",
-        b"pragma",
-        b"range",
-        b"transfer-encoding",
-        b"x-forwarded-port",
-        b"x-forwarded-proto",
-    }
+# With one of these there is more to a request than to let its response pass.
+DEMANDING_FIELDS = frozenset(
+    {b"cache-control", b"content-encoding", b"content-type", b"if-match", b"if-none-match"}
 )
 
 
@@ -89,40 +76,42 @@ class SerialMiddleware:
                 await send(message)
             return
         began_ns = perf_counter_ns()
+        key: Key | None = None
+        passage: Passage | None = None
         if engine.only_times:
-            passage = Passage(engine, engine.plain_wants, scope, send, began_ns)
+            passage = Passage(engine, engine.plain_wants, scope, send, began_ns, None)
+        else:
+            fields = read_fields(scope["headers"])
+            if engine.finds_hits:
+                key = find_plain_key(engine, scope, fields)
+                hit = None if key is None else find_hit(engine, key, fields)
+                if hit is not None:
+                    start, last, entry = hit
+                    if engine.server_timing:
+                        took = {"cache": perf_counter_ns() - began_ns}
+                        start = add_server_timing(start, took, {"cache": "hit"})
+                    if engine.recorder is not None:
+                        engine.record_hit(entry, start["status"], len(last["body"]), began_ns)
+                    await send(start)
+                    await send(last)
+                    return
+            wants = engine.wants[fields.get(b"accept"), fields.get(b"accept-encoding")]
+            misses = key is not None and engine.misses(key)
+            if (
+                wants.is_plain
+                and engine.lets_pass
+                and (misses or not engine.caching)
+                and DEMANDING_FIELDS.isdisjoint(fields)
+            ):
+                passage = Passage(engine, wants, scope, send, began_ns, key)
+        if passage is not None:
             try:
                 await self.app(scope, receive, passage.send)
             finally:
                 passage.end()
             return
-        fields = read_fields(scope["headers"], engine.request_fields)
-        key: Key | None = None
-        if engine.finds_hits:
-            key = find_plain_key(engine, scope, fields)
-            hit = None if key is None else find_hit(engine, key, fields)
-            if hit is not None:
-                start, last, entry = hit
-                if engine.server_timing:
-                    took = {"cache": perf_counter_ns() - began_ns}
-                    start = add_server_timing(start, took, {"cache": "hit"})
-                if engine.recorder is not None:
-                    engine.record_hit(entry, start["status"], len(last["body"]), began_ns)
-                await send(start)
-                await send(last)
-                return
-        elif engine.lets_pass and PASSING_FIELDS.issuperset(fields):
-            wants = engine.wants[fields.get(b"accept"), fields.get(b"accept-encoding")]
-            if wants.is_plain:
-                passage = Passage(engine, wants, scope, send, began_ns)
-                try:
-                    await self.app(scope, receive, passage.send)
-                finally:
-                    passage.end()
-                return
-        plan = plan_request(engine, scope, fields, key)
+        plan = plan_request(engine, scope, fields, wants, key)
         exchange = Exchange(engine, plan, receive, send, began_ns)
-        misses = key is not None and engine.misses(key)
         if plan.may_end_early and not misses and await exchange.answer_without_app():
             return
         app_scope = exchange.open()

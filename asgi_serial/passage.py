@@ -11,24 +11,29 @@ from asgi_serial.reasons import Reason
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+    from asgi_serial.cache.entry import Key
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import Wants
     from asgi_serial.types import Message, Scope, Send
 
-LAST_MESSAGES = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
+LAST_MESSAGES = frozenset(
+    {"http.response.body", "http.response.pathsend", "http.response.zerocopysend"}
+)
 
 
 class Passage:
-    """The way of a response that its client wants as the app makes it, and no cache will see.
+    """The way of a response that its client wants as the app makes it, and that is not stored.
 
-    The app is given the server's own scope and `receive`.
+    The app is given the server's own scope and `receive`. `key` is that of a request whose last
+    response was not one to be stored; should this one be, the next will be looked at again.
     """
 
     __slots__ = (
         "_began_ns",
         "_engine",
         "_first_byte_ns",
-        "_is_counted",
+        "_is_open",
+        "_key",
         "_reasons",
         "_scope",
         "_send",
@@ -38,62 +43,73 @@ class Passage:
     )
 
     def __init__(
-        self, engine: Engine, wants: Wants, scope: Scope, send: Send, began_ns: int
+        self,
+        engine: Engine,
+        wants: Wants,
+        scope: Scope,
+        send: Send,
+        began_ns: int,
+        key: Key | None,
     ) -> None:
         self._engine = engine
         self._wants = wants
         self._scope = scope
         self._send = send
         self._began_ns = began_ns
-        self._status = self._size = 0
-        self._is_counted = engine.recorder is None
+        self._key = key
+        self._status = self._size = self._first_byte_ns = 0
+        self._is_open = False  # its start has passed, its last message has not, and it is counted
+        self._reasons: tuple[Reason, ...] = ()
 
     def send(self, message: Message) -> Awaitable[None]:
         """The app's `send`."""
-        kind = message["type"]
-        if kind == "http.response.body":
-            if not self._is_counted:
-                if "body" in message:
-                    self._size += len(message["body"])
-                if "more_body" not in message or not message["more_body"]:
-                    self._count(())
-        elif kind == "http.response.start" and not self._status:
-            self._status = message["status"]
-            if self._wants.offers:
-                message, self._reasons = begin_plainly(self._engine, self._wants, message)
-            else:
-                self._reasons = ()
-            if not self._is_counted:
-                self._first_byte_ns = perf_counter_ns()
-        elif kind in LAST_MESSAGES and not self._is_counted:
-            self._count(())
+        if self._is_open:
+            if "body" in message:
+                self._size += len(message["body"])
+            if "more_body" not in message or not message["more_body"]:
+                self._pass_last(message)
+        elif not self._status and message["type"] == "http.response.start":
+            message = self._begin(message)
         return self._send(message)
 
     def end(self) -> None:
         """The app is done: count a response that it has left unfinished."""
-        if not self._is_counted:
-            self._count((Reason.INCOMPLETE,))
+        engine = self._engine
+        if engine.recorder is not None and (self._is_open or not self._status):
+            self._status = self._status or 500
+            self._reasons += (Reason.INCOMPLETE,)
+            self._count()
 
-    def _count(self, more: tuple[Reason, ...]) -> None:
-        self._is_counted = True
-        engine, scope, size = self._engine, self._scope, self._size
-        recorder = engine.recorder
+    def _begin(self, message: Message) -> Message:
+        engine, key = self._engine, self._key
+        self._status = message["status"]
+        if engine.recorder is not None:
+            self._is_open = True
+            self._first_byte_ns = perf_counter_ns()
+        if self._wants.offers or key is not None:
+            message, self._reasons = begin_plainly(engine, self._wants, message, key)
+        return message
+
+    def _pass_last(self, message: Message) -> None:
+        """Count the response, if this really is its last message; other kinds may come between."""
+        if message["type"] in LAST_MESSAGES:
+            self._count()
+
+    def _count(self) -> None:
+        self._is_open = False
+        scope, size, recorder = self._scope, self._size, self._engine.recorder
         assert recorder is not None
         took = perf_counter_ns() - self._began_ns
         method = scope["method"]
-        if self._status:
-            first, reasons = self._first_byte_ns - self._began_ns, self._reasons
-        else:
-            self._status, first, reasons = 500, took, ()
         recorder.record(
-            engine.label(scope),
+            self._engine.label(scope),
             method,
             self._status,
-            first,
+            self._first_byte_ns - self._began_ns if self._first_byte_ns else took,
             took,
             size,
             size,
             0 if method == "HEAD" else size,
-            "",
-            reasons + more if more else reasons,
+            "" if self._key is None else "miss",
+            self._reasons,
         )

@@ -89,6 +89,10 @@ class Flights:
             self._fruitless.clear()
         self._fruitless[key] = self._clock() + REMEMBERED_SECONDS
 
+    def forget(self, key: Key) -> None:
+        """Let requests under this key wait for one another again."""
+        self._fruitless.pop(key, None)
+
     def remember_longer(self, key: Key) -> None:
         """The same where it is remembered already: nothing has come of another call."""
         if key in self._fruitless:

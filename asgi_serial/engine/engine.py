@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
@@ -17,7 +17,6 @@ from asgi_serial.cache.responses import ResponseCache
 from asgi_serial.codecs.decoding import parse_content_encoding
 from asgi_serial.codecs.registry import build_codecs
 from asgi_serial.engine.cachestatus import forward_status, hit_status
-from asgi_serial.engine.heads import REQUEST_FIELDS
 from asgi_serial.engine.memo import Memo
 from asgi_serial.engine.plan import SPECIAL_FIELDS, Wants
 from asgi_serial.engine.representation import tag_suffixes
@@ -30,6 +29,7 @@ from asgi_serial.http.mediatypes import essence, has_utf8_charset, is_compressib
 from asgi_serial.http.negotiation import choose_coding, choose_format
 from asgi_serial.http.storing import UNKEYED_FIELDS
 from asgi_serial.policy import PolicyTable
+from asgi_serial.reasons import Reason
 from asgi_serial.timing.recorder import Recorder
 from asgi_serial.timing.routes.resolver import build_resolver
 
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from asgi_serial.cache.store import Store
     from asgi_serial.http.negotiation import FormatChoice
     from asgi_serial.policy import RoutePolicy
-    from asgi_serial.reasons import Reason
     from asgi_serial.settings import Settings
     from asgi_serial.types import Field, Scope
 
@@ -97,14 +96,10 @@ class Engine:
         self.label = label or build_resolver()
         self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="asgi_serial")
         self._build_negotiation(settings)
-        self.request_fields = REQUEST_FIELDS | UNKEYED_FIELDS
         self.key_fields = tuple(name.encode() for name in settings.cache_key_fields)
         self.keyed_fields = frozenset(self.key_fields)
-        self.request_fields |= self.keyed_fields
-        # A GET with no other fields than these is looked up without a second thought.
-        self.plain_request_fields = (
-            self.request_fields - SPECIAL_FIELDS - (UNKEYED_FIELDS - self.keyed_fields)
-        )
+        # A GET with none of these is looked up without a second thought.
+        self.special_fields = SPECIAL_FIELDS | (UNKEYED_FIELDS - self.keyed_fields)
         # On the way of every request; attributes of the settings lie one look-up further.
         self.min_size, self.whole_limit = settings.min_size, settings.whole_limit
         self.caching, self.report_path = settings.cache, settings.report_path
@@ -115,10 +110,10 @@ class Engine:
         self.finds_hits = settings.cache and not (
             settings.routes or settings.cache_key_fields or settings.cache_sort_query
         )
-        # Where no cache and no policy has a say, a response may pass by itself (see `Passage`).
-        self.lets_pass = not (settings.cache or settings.routes or settings.server_timing)
+        # Where no policy has a say, a response may pass by itself (see `Passage`).
+        self.lets_pass = not (settings.routes or settings.server_timing)
         self.only_times = self.lets_pass and not (
-            settings.compression or settings.formats or settings.decoding
+            settings.cache or settings.compression or settings.formats or settings.decoding
         )
         self.plain_wants = self.wants[None, None]
         self.sole_wants = None if self.plain_wants.offers else self.plain_wants
@@ -134,6 +129,12 @@ class Engine:
         self._age_pairs: dict[int, Field] = {}
         self._hit_pairs: dict[tuple[int, bool], Field] = {}
         self._forward_pairs: dict[tuple[str, bool, str | None, bool], Field] = {}
+
+    @cached_property
+    def unstored_pair(self) -> Field:
+        """The Cache-Status of a response that is not one to be stored."""
+        why = Reason.NO_FRESHNESS
+        return self.forward_pair(Reason.MISS, stored=False, detail=why, collapsed=False)
 
     def _build_negotiation(self, settings: Settings) -> None:
         self.all_codecs = build_codecs(

@@ -141,20 +141,19 @@ class RequestPlan(RequestPolicy):
 
 
 def plan_request(
-    engine: Engine, scope: Scope, fields: dict[bytes, bytes], key: Key | None = None
+    engine: Engine, scope: Scope, fields: dict[bytes, bytes], wants: Wants, key: Key | None
 ) -> RequestPlan:
-    """Decide by the head, of which `fields` were read; raises nothing whatever the head says.
+    """Decide by the head, whose `fields` were read; raises nothing whatever the head says.
 
-    `key` is that of a plain request, where it is known already.
+    `wants` are the client's where no policy speaks; `key` is a plain request's, or None.
     """
     plan = RequestPlan(scope, fields)
     if engine.policies is not None:
         plan.policy = plan.path_policy = engine.policies.find(plan.method, scope["path"])
     if b"cache-control" in fields:
         plan.directives = engine.cache_controls[fields[b"cache-control"]]
-    if plan.policy is None and plan.directives is None:
-        plan.wants = engine.wants[fields.get(b"accept"), fields.get(b"accept-encoding")]
-    else:
+    plan.wants = wants
+    if plan.policy is not None or plan.directives is not None:
         plan.wants = find_wants(engine, plan)
     if b"content-type" in fields or b"content-encoding" in fields:
         _plan_body(engine, plan)
@@ -207,7 +206,7 @@ def _plan_body(engine: Engine, plan: RequestPlan) -> None:
 def _plan_lookup(engine: Engine, plan: RequestPlan) -> None:
     fields, method = plan.fields, plan.method
     methods = CACHED_METHODS if method in CACHED_METHODS else BODY_METHODS
-    if methods is not CACHED_METHODS or not engine.plain_request_fields.issuperset(fields):
+    if methods is not CACHED_METHODS or not engine.special_fields.isdisjoint(fields):
         plan.bypass = why_not_looked_up(
             method, fields, plan.directives, methods=methods, keyed=engine.keyed_fields
         )

@@ -65,11 +65,12 @@ _VARY = frozenset({b"vary"})
 
 
 def begin_plainly(
-    engine: Engine, wants: Wants, message: Message
+    engine: Engine, wants: Wants, message: Message, key: Key | None
 ) -> tuple[Message, tuple[Reason, ...]]:
     """The start of a response that stays as the app makes it, for a client who wants no other.
 
-    Other clients may get others: Vary has to say so. The second value is why it was not encoded.
+    Other clients may get others: Vary has to say so. `key` is that of a resource that is not
+    stored. The second value is why things were not done.
     """
     pairs, fields = read_head(message)
     status = message["status"]
@@ -81,12 +82,26 @@ def begin_plainly(
         pairs, _ = represent(base, "", "", None)
     elif added:
         pairs = (without(pairs, _VARY) if b"vary" in fields else pairs) + added
-    elif pairs is message.get("headers"):
-        return message, plan.reasons
+    reasons = plan.reasons
+    if key is not None:
+        if _may_be_fresh(engine, fields):
+            engine.flights.forget(key)
+        reasons = (*reasons, Reason.NO_FRESHNESS)
+        if engine.settings.cache_status:
+            pairs = [*pairs, engine.unstored_pair]
+    if pairs is message.get("headers"):
+        return message, reasons
     if len(message) == 3:
         # A literal is made in half the time that a copy takes.
-        return {"type": START_TYPE, "status": status, "headers": pairs}, plan.reasons
-    return {**message, "headers": pairs}, plan.reasons
+        return {"type": START_TYPE, "status": status, "headers": pairs}, reasons
+    return {**message, "headers": pairs}, reasons
+
+
+def _may_be_fresh(engine: Engine, fields: Mapping[bytes, bytes]) -> bool:
+    """Whether a response may be one to be stored, at the first glance."""
+    return (
+        b"cache-control" in fields or b"expires" in fields or engine.settings.cache_ttl is not None
+    )
 
 
 def read_head(message: Message) -> tuple[Fields, dict[bytes, bytes]]:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 # RFC 9110, 6.4.1 and 15.3.6: these have no content; 15.3.7: a part's bytes are not to be changed.
 UNTRANSFORMED = frozenset((*range(100, 200), 204, 205, 206, 304))
 
-_PLAIN_FIELDS = frozenset({b"content-length", b"content-type", b"date", b"etag", b"set-cookie"})
-_PLANNED_FIELDS = (b"vary", b"content-encoding", b"cache-control", b"content-range")
+# What is looked at beside the type and the length, where it is there at all.
+_RARER_FIELDS = (b"vary", b"content-encoding", b"cache-control", b"content-range")
+_RARER = frozenset(_RARER_FIELDS)
 
 MAX_PLANS = 256  # for each way of wanting; an app has few kinds of responses
 
@@ -52,8 +53,8 @@ def plan_response(
     # All that the plan depends on, with the length as what it is compared to.
     reach = -1 if length is None else (length >= engine.min_size) + (length > engine.whole_limit)
     kind: tuple[object, ...] = (status, fields.get(b"content-type"), reach)
-    if has_trailers or not _PLAIN_FIELDS.issuperset(fields):
-        kind = (*kind, has_trailers, *[fields.get(name) for name in _PLANNED_FIELDS])
+    if has_trailers or not _RARER.isdisjoint(fields):
+        kind = (*kind, has_trailers, *[fields.get(name) for name in _RARER_FIELDS])
     plan = wants.plans.get(kind)
     if plan is None:
         if len(wants.plans) >= MAX_PLANS:
