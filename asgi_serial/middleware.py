@@ -81,7 +81,7 @@ class SerialMiddleware:
         if engine.only_times:
             passage = Passage(engine, engine.plain_wants, scope, send, began_ns, None)
         else:
-            fields = read_fields(scope["headers"])
+            fields = read_fields(scope["headers"], engine.request_fields)
             if engine.finds_hits:
                 key = find_plain_key(engine, scope, fields)
                 hit = None if key is None else find_hit(engine, key, fields)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asgi_serial.cache.entry import Representation
-from asgi_serial.engine.heads import content_length, read_fields
+from asgi_serial.engine.heads import RESPONSE_FIELDS, content_length, read_fields
 from asgi_serial.engine.representation import Base, represent
 from asgi_serial.errors import CodecError, FormatError
 
@@ -51,7 +51,7 @@ def derive(engine: Engine, entry: Entry, variant: Variant) -> Representation | N
             coding = ""
     else:
         coding = ""
-    fields = read_fields(entry.fields)
+    fields = read_fields(entry.fields, RESPONSE_FIELDS)
     length = content_length(fields)
     by_format, by_coding = entry.negotiates
     base = Base(

@@ -17,6 +17,7 @@ from asgi_serial.cache.responses import ResponseCache
 from asgi_serial.codecs.decoding import parse_content_encoding
 from asgi_serial.codecs.registry import build_codecs
 from asgi_serial.engine.cachestatus import forward_status, hit_status
+from asgi_serial.engine.heads import REQUEST_FIELDS
 from asgi_serial.engine.memo import Memo
 from asgi_serial.engine.plan import SPECIAL_FIELDS, Wants
 from asgi_serial.engine.representation import tag_suffixes
@@ -98,6 +99,7 @@ class Engine:
         self._build_negotiation(settings)
         self.key_fields = tuple(name.encode() for name in settings.cache_key_fields)
         self.keyed_fields = frozenset(self.key_fields)
+        self.request_fields = REQUEST_FIELDS | UNKEYED_FIELDS | self.keyed_fields
         # A GET with none of these is looked up without a second thought.
         self.special_fields = SPECIAL_FIELDS | (UNKEYED_FIELDS - self.keyed_fields)
         # On the way of every request; attributes of the settings lie one look-up further.

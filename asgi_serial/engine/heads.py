@@ -2,38 +2,85 @@
 
 from collections.abc import Iterable, Mapping
 
-from asgi_serial.types import Field, Fields
+from asgi_serial.types import Fields
+
+REQUEST_FIELDS = frozenset(
+    {
+        b"accept",
+        b"accept-encoding",
+        b"authorization",
+        b"cache-control",
+        b"content-encoding",
+        b"content-length",
+        b"content-type",
+        b"cookie",
+        b"host",
+        b"if-match",
+        b"if-modified-since",
+        b"if-none-match",
+        b"pragma",
+        b"range",
+        b"transfer-encoding",
+        b"x-forwarded-port",
+        b"x-forwarded-proto",
+    }
+)
+
+RESPONSE_FIELDS = frozenset(
+    {
+        b"accept-ranges",
+        b"age",
+        b"cache-control",
+        b"connection",
+        b"content-digest",
+        b"content-encoding",
+        b"content-length",
+        b"content-location",
+        b"content-md5",
+        b"content-range",
+        b"content-type",
+        b"date",
+        b"digest",
+        b"etag",
+        b"expires",
+        b"last-modified",
+        b"location",
+        b"pragma",
+        b"repr-digest",
+        b"set-cookie",
+        b"transfer-encoding",
+        b"vary",
+    }
+)
 
 
-def read_fields(pairs: Iterable[Field]) -> dict[bytes, bytes]:
-    """The combined value of every field, by its name in lower case, as servers send it.
+def read_fields(
+    pairs: Iterable[tuple[bytes, bytes]], wanted: frozenset[bytes]
+) -> dict[bytes, bytes]:
+    """The combined values of the wanted fields, by name; servers send names in lower case.
 
     Source: RFC 9110, 5.3: several lines of one name combine, in order, with a comma.
     """
-    pairs = pairs if type(pairs) is list else list(pairs)
-    # Most heads repeat no name, and then this one call has read it all.
-    fields = dict(pairs)
-    return fields if len(fields) == len(pairs) else _combine(pairs)
+    found: dict[bytes, bytes] = {}
+    for name, value in pairs:
+        if name in wanted:
+            found[name] = value if name not in found else found[name] + b", " + value
+    return found
 
 
 def read_response_fields(pairs: Fields) -> tuple[Fields, dict[bytes, bytes]]:
-    """The pairs with lower-case names (the same list where they have them), and their values.
+    """The pairs with lower-case names (the same list where they have them), and the wanted fields.
 
     Source: RFC 9110, 5.1: field names are case-insensitive; apps do not all write them small.
     """
-    fields = dict(pairs)
-    if len(fields) == len(pairs) and b"".join(fields).islower():
-        return pairs, fields
-    if not b"".join(fields).islower():
-        pairs = [(bytes(name).lower(), value) for name, value in pairs]
-    return pairs, _combine(pairs)
-
-
-def _combine(pairs: Fields) -> dict[bytes, bytes]:
-    combined: dict[bytes, bytes] = {}
+    found: dict[bytes, bytes] = {}
     for name, value in pairs:
-        combined[name] = value if name not in combined else combined[name] + b", " + value
-    return combined
+        if name in RESPONSE_FIELDS:
+            found[name] = value if name not in found else found[name] + b", " + value
+        elif not name.islower() and name != name.lower():
+            lowered = [(bytes(name).lower(), value) for name, value in pairs]
+            return lowered, read_fields(lowered, RESPONSE_FIELDS)
+    return pairs, found
 
 
 def without(pairs: Iterable[tuple[bytes, bytes]], names: frozenset[bytes] | set[bytes]) -> Fields:

@@ -8,7 +8,6 @@ from asgi_serial.cache.entry import Entry
 from asgi_serial.cache.key import make_key
 from asgi_serial.engine.heads import read_fields
 from asgi_serial.engine.representation import not_modified_fields
-from asgi_serial.http.storing import CREDENTIAL_FIELDS, UNKEYED_FIELDS
 from asgi_serial.http.validators import is_not_modified
 from asgi_serial.reasons import Reason
 
@@ -22,21 +21,17 @@ HIT, STALE = Reason.HIT, Reason.STALE
 REQUEST_NO_CACHE = Reason.REQUEST_NO_CACHE
 REQUEST_HAS_CREDENTIALS = Reason.REQUEST_HAS_CREDENTIALS
 
-# With one of these there is more to a request than a look-up.
-_DEMANDING_FIELDS = (
-    UNKEYED_FIELDS
-    | CREDENTIAL_FIELDS
-    | {
-        *(b"cache-control", b"content-encoding", b"content-length", b"content-type"),
-        *(b"if-match", b"if-modified-since", b"if-none-match", b"if-range"),
-        *(b"if-unmodified-since", b"pragma", b"range", b"transfer-encoding"),
-    }
+_DATES = frozenset({b"date", b"last-modified"})
+
+# With any other field that is read there is more to a request than a look-up.
+_SIMPLE_FIELDS = frozenset(
+    {b"accept", b"accept-encoding", b"host", b"x-forwarded-port", b"x-forwarded-proto"}
 )
 
 
 def find_plain_key(engine: Engine, scope: Scope, fields: dict[bytes, bytes]) -> Key | None:
     """The key of a GET in which only the usual fields have a say; None for any other request."""
-    if scope["method"] != "GET" or not _DEMANDING_FIELDS.isdisjoint(fields):
+    if scope["method"] != "GET" or not _SIMPLE_FIELDS.issuperset(fields):
         return None
     return make_key(engine.realm, scope, "GET", fields, scope["query_string"], None, None)
 
@@ -146,6 +141,6 @@ def is_fresh_copy(plan: RequestPlan, entry: Entry, kept: Representation, now: fl
     """
     if entry.status != 200:
         return False
-    dates = read_fields(kept.fields)
+    dates = read_fields(kept.fields, _DATES)
     modified = dates.get(b"last-modified", dates.get(b"date"))
     return is_not_modified(plan.fields, kept.etag, modified, now=now)

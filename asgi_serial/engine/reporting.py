@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from asgi_serial.timing.report import Report
     from asgi_serial.types import Fields, Message, Scope
 
+_WANTED = frozenset({b"accept", b"authorization"})
 _JSON = MediaType(b"application", b"json", ())
 _TEXT = MediaType(b"text", b"plain", ())
 
@@ -54,7 +55,7 @@ def is_for_report(engine: Engine, scope: Scope) -> bool:
 def report_messages(engine: Engine, scope: Scope) -> list[Message]:
     """The response that gives the report: as text, or as JSON to who asks for it."""
     method: str = scope["method"]
-    fields = read_fields(scope["headers"])
+    fields = read_fields(scope["headers"], _WANTED)
     token = engine.settings.report_token
     if token is not None:
         expected = b"Bearer " + token.get_secret_value().encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from asgi_serial.cache.entry import Entry, Representation
-from asgi_serial.engine.heads import without
+from asgi_serial.engine.heads import read_fields, without
 from asgi_serial.http.freshness import freshness_lifetime, initial_age
 from asgi_serial.http.storing import (
     CACHED_METHODS,
@@ -104,7 +104,8 @@ def read_selecting(
     """The varying fields with the values that this request has for them."""
     if not names:
         return ()
-    return tuple(zip(names, selecting_values(names, request.fields), strict=True))
+    fields = read_fields(request.scope["headers"], frozenset(names))
+    return tuple(zip(names, selecting_values(names, fields), strict=True))
 
 
 def stored_fields(pairs: Fields, connection: bytes | None) -> Fields:
