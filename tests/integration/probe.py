@@ -21,12 +21,23 @@ MAX_AGE = (b"cache-control", b"max-age=60")
 
 
 async def probe(scope, receive, send):
-    if scope["type"] != "http":
-        raise NotImplementedError(scope["type"])
+    if scope["type"] == "lifespan":
+        await live(scope, receive, send)
+        return
     path = scope["path"]
     CALLS[path] += 1
     options = dict(parse_qsl(scope["query_string"].decode()))
     await HANDLERS[path.split("/")[1]](Exchange(scope, receive, send, options))
+
+
+async def live(scope, receive, send):
+    while True:
+        kind = (await receive())["type"]
+        CALLS[kind] += 1
+        scope["state"]["told"] = kind
+        await send({"type": f"{kind}.complete"})
+        if kind == "lifespan.shutdown":
+            return
 
 
 class Exchange:
@@ -35,6 +46,7 @@ class Exchange:
     def __init__(self, scope, receive, send, options):
         self.path = scope["path"]
         self.headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        self.told = scope["state"]["told"]
         self.options = options
         self.receive, self.send = receive, send
 
@@ -91,6 +103,17 @@ async def varied(exchange):
     language = exchange.headers.get("accept-language", "")
     value = {"language": language, "call": CALLS[exchange.path], "text": language * 500}
     await exchange.answer(value, MAX_AGE, (b"vary", b"Accept-Language"))
+
+
+async def account(exchange):
+    """What belongs to one user, though it says that it may be kept, and perhaps by whom."""
+    user = exchange.headers.get("authorization") or exchange.headers.get("cookie")
+    await exchange.answer({"user": user, "path": exchange.path, "text": "x" * 600}, MAX_AGE)
+
+
+async def told(exchange):
+    """What the server has told the app of its life, as each request has it."""
+    await exchange.answer({"told": exchange.told})
 
 
 async def edit(exchange):
@@ -168,6 +191,8 @@ HANDLERS = {
     "calls": calls,
     "document": document,
     "varied": varied,
+    "account": account,
+    "told": told,
     "edit": edit,
     "echo": echo,
     "ignore": ignore,

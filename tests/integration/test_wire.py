@@ -26,6 +26,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     with uvicorn_of("tests.integration.probe:app", *options) as server:
         yield server
         server.stop()
+        assert "Application shutdown complete." in server.log()
         assert "Finished server process" in server.log()
         assert "Traceback" not in server.log()
 
@@ -109,6 +110,11 @@ def test_an_event_arrives_before_the_app_makes_the_next(server, coding):
         while chunk := wire.read_chunk():
             content += decoder.decompress(chunk)
         assert content == expected
+
+
+def test_the_app_is_told_of_the_start_of_its_server(server):
+    assert calls_of(server, "lifespan.startup") == 1
+    assert server.get("/told").value == {"told": "lifespan.startup"}
 
 
 def test_one_connection_carries_every_kind_of_answer(server):
