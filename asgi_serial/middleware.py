@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 from asgi_serial.cache.aiocache_store import open_store
 from asgi_serial.engine.engine import Engine
 from asgi_serial.engine.heads import read_fields
-from asgi_serial.engine.hit import find_hit, find_plain_key
+from asgi_serial.engine.hit import find_hit, record_hit
 from asgi_serial.engine.plan import plan_request
 from asgi_serial.engine.reporting import engine_report, is_for_report, report_messages
 from asgi_serial.engine.request import MARK
@@ -19,7 +19,6 @@ from asgi_serial.passage import Passage
 from asgi_serial.policy import CURRENT
 from asgi_serial.settings import SettingOptions, Settings
 from asgi_serial.timing.routes.resolver import build_resolver
-from asgi_serial.timing.server_timing import add_server_timing
 
 if TYPE_CHECKING:
     from asgi_serial.cache.entry import Key
@@ -56,10 +55,24 @@ class SerialMiddleware:
         **options: Unpack[SettingOptions],
     ) -> None:
         self.app = app
-        self._shared = engine is not None
+        self._is_shared = engine is not None
+        self._is_settled = False
         self.engine = engine or build_engine(
             app, store=store, route_resolver=route_resolver, **options
         )
+
+    async def _settle(self, scope: Scope, send: Send) -> bool:
+        """Find the engine at the first request; True where a request is for the report instead."""
+        if not self._is_shared:
+            self.engine = share(self.engine, scope)
+            self._is_shared = True
+        engine = self.engine
+        self._is_settled = engine.settings.report_path is None
+        if self._is_settled or not is_for_report(engine, scope):
+            return False
+        for message in report_messages(engine, scope):
+            await send(message)
+        return True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI 3.0)."""
@@ -68,13 +81,10 @@ class SerialMiddleware:
         if scope["type"] != "http" or not engine.active or MARK in scope:
             await self.app(scope, receive, send)
             return
-        if not self._shared:
-            engine = self.engine = share(engine, scope)
-            self._shared = True
-        if engine.report_path is not None and is_for_report(engine, scope):
-            for message in report_messages(engine, scope):
-                await send(message)
-            return
+        if not self._is_settled:
+            if await self._settle(scope, send):
+                return
+            engine = self.engine
         began_ns = perf_counter_ns()
         key: Key | None = None
         passage: Passage | None = None
@@ -83,15 +93,11 @@ class SerialMiddleware:
         else:
             fields = read_fields(scope["headers"], engine.request_fields)
             if engine.finds_hits:
-                key = find_plain_key(engine, scope, fields)
-                hit = None if key is None else find_hit(engine, key, fields)
+                key, hit = find_hit(engine, scope, fields)
                 if hit is not None:
                     start, last, entry = hit
-                    if engine.server_timing:
-                        took = {"cache": perf_counter_ns() - began_ns}
-                        start = add_server_timing(start, took, {"cache": "hit"})
                     if engine.recorder is not None:
-                        engine.record_hit(entry, start["status"], len(last["body"]), began_ns)
+                        record_hit(engine.recorder, entry, last, perf_counter_ns() - began_ns)
                     await send(start)
                     await send(last)
                     return

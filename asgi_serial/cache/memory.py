@@ -28,6 +28,8 @@ class Memory(Generic[V]):
         self.size_bytes = 0
         self.evictions = 0
         self._slots: dict[Hashable, _Slot[V]] = {}
+        self.find_slot = self._slots.get
+        """`get` without a frame of its own: the caller marks the slot as used himself."""
         self._lock = Lock()
 
     def __len__(self) -> int:

@@ -6,7 +6,6 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
-from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from asgi_serial.cache.collapse import Flights
@@ -37,7 +36,7 @@ from asgi_serial.timing.routes.resolver import build_resolver
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asgi_serial.cache.entry import Entry, Key
+    from asgi_serial.cache.entry import Key
     from asgi_serial.cache.store import Store
     from asgi_serial.http.negotiation import FormatChoice
     from asgi_serial.policy import RoutePolicy
@@ -104,13 +103,15 @@ class Engine:
         self.special_fields = SPECIAL_FIELDS | (UNKEYED_FIELDS - self.keyed_fields)
         # On the way of every request; attributes of the settings lie one look-up further.
         self.min_size, self.whole_limit = settings.min_size, settings.whole_limit
-        self.caching, self.report_path = settings.cache, settings.report_path
-        self.server_timing = settings.server_timing
+        self.caching, self.server_timing = settings.cache, settings.server_timing
         self.policies = PolicyTable(settings.routes) if settings.routes else None
         self.realm = make_realm(settings.cache_namespace)
         # Where nothing but the usual fields has a say, a hit needs no plan (see `find_hit`).
         self.finds_hits = settings.cache and not (
-            settings.routes or settings.cache_key_fields or settings.cache_sort_query
+            settings.routes
+            or settings.cache_key_fields
+            or settings.cache_sort_query
+            or settings.server_timing
         )
         # Where no policy has a say, a response may pass by itself (see `Passage`).
         self.lets_pass = not (settings.routes or settings.server_timing)
@@ -122,6 +123,7 @@ class Engine:
         self.learned_policies: dict[tuple[str, str], RoutePolicy] = {}
         memory: Memory[object] = Memory(settings.cache_memory)
         self.memory = memory
+        self.find_slot = memory.find_slot
         self.responses = ResponseCache(memory, store, clock)
         self.flights = Flights(clock)
         self.encodings = (
@@ -192,14 +194,6 @@ class Engine:
     def misses(self, key: Key) -> bool:
         """Whether nothing can come of looking further for what the first level does not have."""
         return self.responses.store is None and self.flights.is_fruitless(key)
-
-    def record_hit(self, entry: Entry, status: int, size: int, began_ns: int) -> None:
-        """Count an answer out of the cache."""
-        recorder = self.recorder
-        if recorder is not None:
-            took = perf_counter_ns() - began_ns
-            app = entry.app_bytes if status != 304 else 0
-            recorder.record(entry.route, "GET", status, took, took, app, app, size, "hit", ())
 
     def learn(self, method: str, path: str, policy: RoutePolicy) -> None:
         """Remember what the handler of a path has said, for requests to be planned by it."""

@@ -72,7 +72,11 @@ def begin_plainly(
     Other clients may get others: Vary has to say so. `key` is that of a resource that is not
     stored. The second value is why things were not done.
     """
-    pairs, fields = read_head(message)
+    pairs = message.get("headers", _NO_FIELDS)
+    if type(pairs) is not list:
+        # Any iterable is allowed, and a generator gives its pairs only once.
+        pairs = [tuple(pair) for pair in pairs]
+    pairs, fields = read_response_fields(pairs)
     status = message["status"]
     trailers = "trailers" in message and bool(message["trailers"])
     plan = plan_response(engine, wants, status, fields, has_trailers=trailers)
@@ -102,15 +106,6 @@ def _may_be_fresh(engine: Engine, fields: Mapping[bytes, bytes]) -> bool:
     return (
         b"cache-control" in fields or b"expires" in fields or engine.settings.cache_ttl is not None
     )
-
-
-def read_head(message: Message) -> tuple[Fields, dict[bytes, bytes]]:
-    """The pairs of a start message, and by name the fields that matter here."""
-    pairs = message.get("headers", _NO_FIELDS)
-    if type(pairs) is not list:
-        # Any iterable is allowed, and a generator gives its pairs only once.
-        pairs = [tuple(pair) for pair in pairs]
-    return read_response_fields(pairs)
 
 
 class ResponseFlow:
@@ -162,7 +157,11 @@ class ResponseFlow:
     def begin(self, message: Message) -> Message | list[Message]:
         """Decide what is to be done to the response, by its start."""
         engine, request = self.engine, self.request
-        pairs, fields = read_head(message)
+        pairs = message.get("headers", _NO_FIELDS)
+        if type(pairs) is not list:
+            # Any iterable is allowed, and a generator gives its pairs only once.
+            pairs = [tuple(pair) for pair in pairs]
+        pairs, fields = read_response_fields(pairs)
         self.start = message
         self.status = status = message["status"]
         has_trailers = "trailers" in message and bool(message["trailers"])
