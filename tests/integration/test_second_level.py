@@ -1,90 +1,25 @@
 """Server processes that share a real Redis or Memcached, whatever becomes of it."""
 
-import itertools
-import pickle
-import random
-import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import pytest
-import redis
 
-from tests.cache.services import Service, free_port, memcached_server, redis_server
+from tests.cache.services import free_port
 
-from .serving import Answer, Server, uvicorn_of
+from .serving import Answer, Server
+from .sites import SERVICES, TIMEOUT_SECONDS, Site, app_over, calls_of, new, site_over, wait_until
 
-TIMEOUT_SECONDS = 0.2
-# What a busy machine may add to it.
+# What a busy machine may add to a time-out.
 SLACK_SECONDS = 0.4
 # The breaker's first back-off, and a second one should a probe come too early.
 RECOVERY_SECONDS = 8.0
 
-SERVICES = {"redis": redis_server, "memcached": memcached_server}
 VARIANTS = [
     {"accept": accept, "accept_encoding": coding}
     for accept in ("application/json", "application/vnd.msgpack")
     for coding in ("identity", "zstd", "br", "gzip")
 ]
-_numbers = itertools.count()
-
-
-class Site(NamedTuple):
-    """Two processes of one app over one store."""
-
-    scheme: str
-    store: Service
-    first: Server
-    second: Server
-
-    def count(self) -> int:
-        """How many values the store holds."""
-        if self.scheme == "redis":
-            with self.redis() as client:
-                return client.dbsize()
-        with socket.create_connection(("127.0.0.1", self.store.port), timeout=5) as connection:
-            connection.sendall(b"stats\r\n")
-            answer = b""
-            while not answer.endswith(b"END\r\n"):
-                answer += connection.recv(4096)
-        return int(answer.partition(b"STAT curr_items ")[2].split()[0])
-
-    def redis(self) -> redis.Redis:
-        return redis.Redis(port=self.store.port)
-
-    def fill(self, path: str, values: int = 1, **fields: str) -> Answer:
-        """A response of the first process, which the store has by then."""
-        before = self.count()
-        answer = self.first.get(path, **fields)
-        assert "stored" in answer.fields["cache-status"]
-        wait_until(lambda: self.count() >= before + values)
-        return answer
-
-
-@contextmanager
-def site_over(scheme: str, store: Service) -> Iterator[Site]:
-    url = f"{scheme}://127.0.0.1:{store.port}"
-    with app_over(url) as first, app_over(url) as second:
-        yield Site(scheme, store, first, second)
-        for server in (first, second):
-            server.stop()
-            assert "Finished server process" in server.log()
-            assert "Traceback" not in server.log()
-
-
-@contextmanager
-def app_over(url: str) -> Iterator[Server]:
-    environ = {
-        "ASGI_SERIAL_CACHE_URL": url,
-        "ASGI_SERIAL_CACHE_STORE_TIMEOUT": f"{TIMEOUT_SECONDS}s",
-        "ASGI_SERIAL_REPORT_PATH": "/report",
-    }
-    # Both processes are one site, whose requests come for one host.
-    with uvicorn_of("tests.integration.probe:app", environ=environ) as server:
-        server.client.headers["host"] = "site.test"
-        yield server
 
 
 @pytest.fixture(scope="module", params=SERVICES)
@@ -99,29 +34,6 @@ def doomed(request: pytest.FixtureRequest) -> Iterator[Site]:
     """A site whose store is to suffer."""
     with SERVICES[request.param]() as store, site_over(request.param, store) as site:
         yield site
-
-
-@pytest.fixture(scope="module")
-def redis_site() -> Iterator[Site]:
-    """A site whose store is Redis, into which a test may write what it likes."""
-    with redis_server() as store, site_over("redis", store) as site:
-        yield site
-
-
-def new(path: str) -> str:
-    """A path below this one that no test has asked for."""
-    return f"{path}/{next(_numbers)}"
-
-
-def calls_of(server: Server, path: str) -> int:
-    return server.get("/calls").value.get(path, 0)
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def lasting(answer: Answer) -> list[tuple[str, str]]:
@@ -266,62 +178,3 @@ def test_a_server_stops_though_its_store_hangs(doomed):
     doomed.first.stop()
     assert time.monotonic() - began < 5
     doomed.store.go_on()
-
-
-def flip_bit(value: bytes) -> bytes:
-    place = random.randrange(len(value))
-    return value[:place] + bytes([value[place] ^ 1 << random.randrange(8)]) + value[place + 1 :]
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        pytest.param(lambda value: b"\0", id="a zero"),
-        pytest.param(lambda value: random.randbytes(len(value)), id="noise"),
-        pytest.param(lambda value: value[:-1], id="a byte short"),
-        pytest.param(lambda value: value + b"\0", id="a byte long"),
-        pytest.param(lambda value: value[: len(value) // 2], id="half"),
-        pytest.param(flip_bit, id="one bit wrong"),
-        pytest.param(lambda value: pickle.dumps({"status": 200}), id="a pickle"),
-        pytest.param(lambda value: b"a" * 20_000_000, id="20 MB"),
-    ],
-)
-def test_a_value_that_was_tampered_with_is_a_miss(redis_site, spoil):
-    path = new("/document")
-    with redis_site.redis() as client:
-        client.flushall()
-        redis_site.fill(path)
-        for key in client.scan_iter():
-            client.set(key, spoil(client.get(key)), keepttl=True)
-    answer = redis_site.second.get(path)
-    assert answer.cache == "fwd=uri-miss"
-    assert answer.value["process"] == redis_site.second.process.pid
-
-
-def test_a_value_of_another_type_is_a_miss(redis_site):
-    path = new("/document")
-    with redis_site.redis() as client:
-        client.flushall()
-        redis_site.fill(path)
-        (key,) = client.keys()
-        client.delete(key)
-        client.lpush(key, "element")
-    assert redis_site.second.get(path).value["process"] == redis_site.second.process.pid
-
-
-@pytest.mark.parametrize("path", ["/document", "/varied"])
-def test_values_that_changed_places_are_misses(redis_site, path):
-    paths = [new(path), new(path)]
-    with redis_site.redis() as client:
-        client.flushall()
-        for language, each in enumerate(paths):
-            values = 2 if path == "/varied" else 1
-            redis_site.fill(each, values=values, accept_language=str(language))
-        keys = client.keys()
-        values = [client.get(key) for key in keys]
-        for key, value in zip(keys, values[1:] + values[:1], strict=True):
-            client.set(key, value)
-    for language, each in enumerate(paths):
-        answer = redis_site.second.get(each, accept_language=str(language))
-        assert answer.cache.startswith("fwd")
-        assert answer.value["call"] == calls_of(redis_site.second, each) == 1

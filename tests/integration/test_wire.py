@@ -14,6 +14,7 @@ import msgpack
 import pytest
 
 from .serving import DECODERS, Server, uvicorn_of, zstd
+from .wire import Wire, head_of
 
 MSGPACK = "application/vnd.msgpack"
 DISCONNECT_SECONDS = 5
@@ -45,50 +46,6 @@ def wait_until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-
-
-def head_of(method: str, path: str, *lines: str) -> bytes:
-    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: test", *lines, "", ""]).encode()
-
-
-class Wire:
-    """One connection, on which responses are read one after the other."""
-
-    def __init__(self, server: Server) -> None:
-        self.socket = server.connect()
-        self.file = self.socket.makefile("rb")
-
-    def __enter__(self) -> "Wire":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-        self.socket.close()
-
-    def send(self, *parts: bytes) -> None:
-        self.socket.sendall(b"".join(parts))
-
-    def read_head(self) -> tuple[int, dict[str, str]]:
-        status = int(self.file.readline().split()[1])
-        fields = {}
-        while line := self.file.readline().strip():
-            name, _, value = line.decode().partition(": ")
-            fields[name.lower()] = value
-        return status, fields
-
-    def read(self, *, has_body: bool = True) -> tuple[int, dict[str, str], bytes]:
-        status, fields = self.read_head()
-        if not has_body:
-            return status, fields, b""
-        if fields.get("transfer-encoding") == "chunked":
-            return status, fields, b"".join(iter(self.read_chunk, b""))
-        return status, fields, self.file.read(int(fields["content-length"]))
-
-    def read_chunk(self) -> bytes:
-        """The next chunk of a chunked body; empty at its end."""
-        chunk = self.file.read(int(self.file.readline(), 16))
-        assert self.file.readline() == b"\r\n"
-        return chunk
 
 
 @pytest.mark.parametrize("coding", ["identity", "zstd", "br", "gzip"])

@@ -1,0 +1,91 @@
+"""Two server processes over one store."""
+
+import itertools
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import redis
+
+from tests.cache.services import Service, memcached_server, redis_server
+
+from .serving import Answer, Server, uvicorn_of
+
+TIMEOUT_SECONDS = 0.2
+
+SERVICES = {"redis": redis_server, "memcached": memcached_server}
+_numbers = itertools.count()
+
+
+class Site(NamedTuple):
+    """Two processes of one app over one store."""
+
+    scheme: str
+    store: Service
+    first: Server
+    second: Server
+
+    def count(self) -> int:
+        """How many values the store holds."""
+        if self.scheme == "redis":
+            with self.redis() as client:
+                return client.dbsize()
+        with socket.create_connection(("127.0.0.1", self.store.port), timeout=5) as connection:
+            connection.sendall(b"stats\r\n")
+            answer = b""
+            while not answer.endswith(b"END\r\n"):
+                answer += connection.recv(4096)
+        return int(answer.partition(b"STAT curr_items ")[2].split()[0])
+
+    def redis(self) -> redis.Redis:
+        return redis.Redis(port=self.store.port)
+
+    def fill(self, path: str, values: int = 1, **fields: str) -> Answer:
+        """A response of the first process, which the store has by then."""
+        before = self.count()
+        answer = self.first.get(path, **fields)
+        assert "stored" in answer.fields["cache-status"]
+        wait_until(lambda: self.count() >= before + values)
+        return answer
+
+
+@contextmanager
+def site_over(scheme: str, store: Service) -> Iterator[Site]:
+    url = f"{scheme}://127.0.0.1:{store.port}"
+    with app_over(url) as first, app_over(url) as second:
+        yield Site(scheme, store, first, second)
+        for server in (first, second):
+            server.stop()
+            assert "Finished server process" in server.log()
+            assert "Traceback" not in server.log()
+
+
+@contextmanager
+def app_over(url: str) -> Iterator[Server]:
+    environ = {
+        "ASGI_SERIAL_CACHE_URL": url,
+        "ASGI_SERIAL_CACHE_STORE_TIMEOUT": f"{TIMEOUT_SECONDS}s",
+        "ASGI_SERIAL_REPORT_PATH": "/report",
+    }
+    # Both processes are one site, whose requests come for one host.
+    with uvicorn_of("tests.integration.probe:app", environ=environ) as server:
+        server.client.headers["host"] = "site.test"
+        yield server
+
+
+def new(path: str) -> str:
+    """A path below this one that no test has asked for."""
+    return f"{path}/{next(_numbers)}"
+
+
+def calls_of(server: Server, path: str) -> int:
+    return server.get("/calls").value.get(path, 0)
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 5) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

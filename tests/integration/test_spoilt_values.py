@@ -1,0 +1,77 @@
+"""Values of a shared store that somebody has tampered with."""
+
+import pickle
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cache.services import redis_server
+
+from .sites import Site, calls_of, new, site_over
+
+
+@pytest.fixture(scope="module")
+def redis_site() -> Iterator[Site]:
+    """A site whose store is Redis, into which a test may write what it likes."""
+    with redis_server() as store, site_over("redis", store) as site:
+        yield site
+
+
+def flip_bit(value: bytes) -> bytes:
+    place = random.randrange(len(value))
+    return value[:place] + bytes([value[place] ^ 1 << random.randrange(8)]) + value[place + 1 :]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda value: b"\0", id="a zero"),
+        pytest.param(lambda value: random.randbytes(len(value)), id="noise"),
+        pytest.param(lambda value: value[:-1], id="a byte short"),
+        pytest.param(lambda value: value + b"\0", id="a byte long"),
+        pytest.param(lambda value: value[: len(value) // 2], id="half"),
+        pytest.param(flip_bit, id="one bit wrong"),
+        pytest.param(lambda value: pickle.dumps({"status": 200}), id="a pickle"),
+        pytest.param(lambda value: b"a" * 20_000_000, id="20 MB"),
+    ],
+)
+def test_a_value_that_was_tampered_with_is_a_miss(redis_site, spoil):
+    path = new("/document")
+    with redis_site.redis() as client:
+        client.flushall()
+        redis_site.fill(path)
+        for key in client.scan_iter():
+            client.set(key, spoil(client.get(key)), keepttl=True)
+    answer = redis_site.second.get(path)
+    assert answer.cache == "fwd=uri-miss"
+    assert answer.value["process"] == redis_site.second.process.pid
+
+
+def test_a_value_of_another_type_is_a_miss(redis_site):
+    path = new("/document")
+    with redis_site.redis() as client:
+        client.flushall()
+        redis_site.fill(path)
+        (key,) = client.keys()
+        client.delete(key)
+        client.lpush(key, "element")
+    assert redis_site.second.get(path).value["process"] == redis_site.second.process.pid
+
+
+@pytest.mark.parametrize("path", ["/document", "/varied"])
+def test_values_that_changed_places_are_misses(redis_site, path):
+    paths = [new(path), new(path)]
+    with redis_site.redis() as client:
+        client.flushall()
+        for language, each in enumerate(paths):
+            values = 2 if path == "/varied" else 1
+            redis_site.fill(each, values=values, accept_language=str(language))
+        keys = client.keys()
+        values = [client.get(key) for key in keys]
+        for key, value in zip(keys, values[1:] + values[:1], strict=True):
+            client.set(key, value)
+    for language, each in enumerate(paths):
+        answer = redis_site.second.get(each, accept_language=str(language))
+        assert answer.cache.startswith("fwd")
+        assert answer.value["call"] == calls_of(redis_site.second, each) == 1
