@@ -164,11 +164,14 @@ def why_refused(engine: Engine, plan: RequestPlan) -> Problem | None:
             Reason.BAD_ENCODED_BODY,
             f"The body has {len(codings)} codings; at most {settings.max_codings} are decoded.",
         )
-    if length is not None and length > settings.max_encoded:
+    limit = settings.max_encoded
+    if plan.msgpack_body and not codings:
+        limit = min(limit, settings.format_max_size)
+    if length is not None and length > limit:
         return Problem(
             413,
             Reason.BODY_TOO_LARGE,
-            f"The body has {length} bytes; at most {settings.max_encoded} are accepted.",
+            f"The body has {length} bytes; at most {limit} are accepted.",
         )
     return None
 

@@ -14,6 +14,11 @@ Engine = Literal["auto", "msgspec", "msgpack"]
 MAX_DEPTH = 1024
 """The depth up to which msgpack reads; before its release 1.2 it writes up to 511 only."""
 
+MAX_CONTAINERS = 100_000
+"""How many arrays and maps a document may have that is translated."""
+
+_CONTAINER_HEADS = bytes((*range(0x80, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF))
+
 MALFORMED = (
     ValueError,
     TypeError,
@@ -73,6 +78,28 @@ def check_whole(data: bytes) -> None:
     unpacker.skip()
     if unpacker.tell() != len(data):
         raise ValueError("bytes follow the document")
+
+
+def check_containers(data: bytes) -> None:
+    """Refuse a document of too many arrays and maps: each takes 60 bytes and more for one of input.
+
+    What is no document is left to others to refuse. Raises: FormatError.
+    """
+    # What is left out may be a part of text as well: a bound, which few documents pass.
+    if len(data) - len(data.translate(None, _CONTAINER_HEADS)) <= MAX_CONTAINERS:
+        return
+    left = iter(range(MAX_CONTAINERS))
+
+    def count(container: object) -> None:
+        if next(left, None) is None:
+            raise FormatError(f"the document has more than {MAX_CONTAINERS} arrays and maps")
+
+    try:
+        msgpack.unpackb(data, list_hook=count, object_pairs_hook=count)
+    except FormatError:
+        raise
+    except MALFORMED:
+        return
 
 
 def check_keys(data: bytes) -> None:

@@ -10,6 +10,7 @@ from asgi_serial.formats.msgpack_faults import find_msgpack_fault
 from asgi_serial.formats.msgpack_format import (
     MALFORMED,
     Engine,
+    check_containers,
     check_keys,
     check_whole,
     choose_engine,
@@ -49,6 +50,7 @@ class Transcoder:
         (repeated keys; RFC 8259, 4), and nesting beyond `max_depth`. A float of 32 bits is
         written as the double it equals. Raises: FormatError.
         """
+        check_containers(data)
         try:
             check_whole(data)
             value = self._unpack(data)

@@ -49,3 +49,28 @@ def _peak_of_refusing(read, data):
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        pytest.param(b"\x80", id="empty maps"),
+        pytest.param(b"\x90", id="empty arrays"),
+        pytest.param(b"\x91" * 159 + b"\x01", id="chains of arrays"),
+        pytest.param(b"\x81\xa0" * 79 + b"\x01", id="chains of maps"),
+    ],
+)
+@pytest.mark.parametrize("transcoder", ENGINES, ids=["msgspec", "msgpack"])
+def test_a_document_of_little_but_containers_is_refused_before_it_is_built(transcoder, unit):
+    count = 2 * BODY_BYTES // len(unit)
+    data = b"\xdd" + count.to_bytes(4, "big") + unit * count
+    with pytest.raises(FormatError, match="more than 100000 arrays and maps"):
+        transcoder.msgpack_to_json(data)
+    assert _peak_of_refusing(transcoder.msgpack_to_json, data) < 3 * len(data)
+
+
+@pytest.mark.parametrize("transcoder", ENGINES, ids=["msgspec", "msgpack"])
+def test_text_that_looks_like_containers_is_no_reason_to_refuse(transcoder):
+    text = "\u0900" * 60_000
+    data = b"\xdb" + (len(text.encode())).to_bytes(4, "big") + text.encode()
+    assert transcoder.msgpack_to_json(data) == b'"' + text.encode() + b'"'
