@@ -10,6 +10,7 @@ from asgi_serial.formats.msgpack_faults import find_msgpack_fault
 from asgi_serial.formats.msgpack_format import (
     MALFORMED,
     Engine,
+    TooManyContainers,
     check_containers,
     check_keys,
     check_whole,
@@ -50,14 +51,16 @@ class Transcoder:
         (repeated keys; RFC 8259, 4), and nesting beyond `max_depth`. A float of 32 bits is
         written as the double it equals. Raises: FormatError.
         """
-        check_containers(data)
         try:
             check_whole(data)
+            check_containers(data)
             value = self._unpack(data)
             text = self._json.write(value)
             # What writes back to the same bytes has lost nothing; most clients write the shortest.
             if self._pack(value) != data:
                 check_keys(data)
+        except TooManyContainers:
+            raise
         except MALFORMED as error:
             summary = f"not a MessagePack document that JSON can carry: {error}"
             raise self._fault(data, summary) from None
