@@ -252,8 +252,10 @@ class ResponseFlow:
 
         The client may be waiting for the start before it says anything.
         """
-        if self.state is HELD and self.plan.codec is not None and not self.plan.media_type:
-            return self._begin_stream(self.plan.codec)
+        plan = self.plan
+        # A body of a known length is not streamed: only as a whole it can be seen to be smaller.
+        if self.state is HELD and plan.codec is not None and plan.weak and not plan.media_type:
+            return self._begin_stream(plan.codec)
         return self.release(Reason.BODY_NOT_WHOLE)
 
     def lose_client(self) -> list[Message]:
