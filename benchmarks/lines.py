@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from .meters import Comparison
-from .rows import ROWS
+from .table import ROWS
 from .traffic import Subject
 
 REQUESTS = 20

@@ -3,7 +3,11 @@
 from collections.abc import Callable
 
 from aiocache import SimpleMemoryCache
+from brotli_asgi import BrotliMiddleware
+from hishel import AsyncSqliteStorage
+from hishel.asgi import ASGICacheMiddleware
 from msgpack_asgi import MessagePackMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette_caches.middleware import CacheMiddleware
 from starlette_compress import CompressMiddleware
 from timing_asgi import TimingClient, TimingMiddleware
@@ -21,9 +25,24 @@ class Metrics(TimingClient):
         self.emitted += 1
 
 
-def compressed(app: ASGIApp, **options: object) -> ASGIApp:
+def compressed(app: ASGIApp, **options: int) -> ASGIApp:
     """The app behind starlette-compress."""
     return CompressMiddleware(app, **options)
+
+
+def by_gzip_middleware(app: ASGIApp, level: int) -> ASGIApp:
+    """The app behind Starlette's own compression."""
+    return GZipMiddleware(app, compresslevel=level)
+
+
+def by_brotli_asgi(app: ASGIApp, quality: int) -> ASGIApp:
+    """The app behind brotli-asgi."""
+    return BrotliMiddleware(app, quality=quality)
+
+
+def packed(app: ASGIApp) -> ASGIApp:
+    """The app behind msgpack-asgi."""
+    return MessagePackMiddleware(app)
 
 
 def timed(app: ASGIApp, metrics: Metrics, *, by_route: bool = False) -> ASGIApp:
@@ -32,12 +51,17 @@ def timed(app: ASGIApp, metrics: Metrics, *, by_route: bool = False) -> ASGIApp:
     return TimingMiddleware(app, metrics, namer)
 
 
-def peer_stack(app: ASGIApp, metrics: Metrics) -> ASGIApp:
+def stacked(app: ASGIApp, metrics: Metrics) -> ASGIApp:
     """The app behind what does the work of asgi_serial but for the cache."""
-    return timed(compressed(MessagePackMiddleware(app)), metrics)
+    return timed(compressed(packed(app)), metrics)
 
 
-def peer_cache(app: ASGIApp) -> tuple[ASGIApp, Callable[[], bool]]:
+def in_starlette_caches(app: ASGIApp) -> tuple[ASGIApp, Callable[[], bool]]:
     """The app behind starlette-caches, and whether its cache holds anything."""
     cache = SimpleMemoryCache(ttl=3600)
     return CacheMiddleware(app, cache=cache), lambda: bool(cache._cache)
+
+
+def in_hishel(app: ASGIApp) -> ASGIApp:
+    """The app behind hishel, with its store in memory."""
+    return ASGICacheMiddleware(app, AsyncSqliteStorage(database_path=":memory:"))

@@ -25,7 +25,7 @@ BROWSER: dict[bytes, bytes] = {
 
 
 class Request:
-    """One request, made anew each time, with the fields of a browser but for `fields`.
+    """One request, made anew each time, with the fields of a browser, `fields` and not `without`.
 
     With `unique`, no two have the same query.
     """
@@ -34,13 +34,15 @@ class Request:
         self,
         fields: dict[bytes, bytes] | None = None,
         *,
+        without: tuple[bytes, ...] = (),
         method: str = "GET",
         path: str = "/items",
         body: bytes = b"",
         unique: bool = False,
     ) -> None:
         # A server cuts the fields out of what it has read: bytes that nobody has hashed yet.
-        self._fields = marshal.dumps(list((BROWSER | (fields or {})).items()))
+        pairs = (BROWSER | (fields or {})).items()
+        self._fields = marshal.dumps([pair for pair in pairs if pair[0] not in without])
         self.scope: Scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},

@@ -2,24 +2,25 @@
 
 import asyncio
 import json
-import os
 import sys
 
-from .meters import Callgrind, Comparison, measure_cpu
-from .rows import ROWS, Row
+from .callgrind import Callgrind
+from .cases.serving import Served
+from .meters import Costs, measure_cpu, measure_instructions
+from .table import ROWS, Row
 
 
-async def measure(row: Row, how: str) -> dict[str, object]:
+async def measure(row: Row, how: str) -> tuple[float, Costs]:
     """The value of a row, and the costs that it is made of."""
     built = await row.build()
-    if not isinstance(built, Comparison):
-        return {"value": built, "costs": {}}
-    if how == "cpu":
-        value, costs = await measure_cpu(built)
-    else:
-        callgrind = Callgrind(os.environ["BENCH_CALLGRIND"], os.environ["BENCH_DUMPS"])
-        value, costs = await callgrind.measure(built, row.requests)
-    return {"value": value, "costs": costs}
+    if isinstance(built, int | float):
+        return built, {}
+    if isinstance(built, Served):
+        return built.measure(counting=how == "instructions")
+    callgrind = Callgrind.find()
+    if callgrind is None:
+        return await measure_cpu(built)
+    return await measure_instructions(built, callgrind)
 
 
 if __name__ == "__main__":

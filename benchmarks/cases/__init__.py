@@ -1,0 +1,1 @@
+"""What is measured: a function for each figure, gathered in the table."""

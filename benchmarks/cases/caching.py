@@ -1,0 +1,96 @@
+"""Answers out of the cache, and on their way into it."""
+
+from benchmarks.apps import document, plain_app
+from benchmarks.cases.subjects import (
+    ALL_ON,
+    CACHE_ONLY,
+    TAKES_NOTHING,
+    added,
+    against_fastest,
+    cached,
+    is_hit,
+    is_stored,
+    ours,
+    total,
+)
+from benchmarks.meters import Comparison
+from benchmarks.peers import in_hishel, in_starlette_caches
+from benchmarks.traffic import Answer, Request, Subject
+
+FRESH = (b"cache-control", b"max-age=3600")
+
+
+async def hit_cache_only() -> Comparison:
+    app = plain_app(document(10_000))
+    return Comparison(total, bare=Subject(app, Request()), ours=await cached(app, CACHE_ONLY))
+
+
+async def hit_all_on() -> Comparison:
+    app = plain_app(document(10_000))
+    return Comparison(total, bare=Subject(app, Request()), ours=await cached(app, ALL_ON))
+
+
+async def hit_sizes() -> Comparison:
+    return Comparison(
+        lambda costs: costs["large"] / costs["small"],
+        large=await cached(plain_app(document(100_000)), ALL_ON, TAKES_NOTHING),
+        small=await cached(plain_app(document(10_000)), ALL_ON, TAKES_NOTHING),
+    )
+
+
+async def not_modified() -> Comparison:
+    served = await cached(plain_app(document(10_000)), ALL_ON)
+    # As many fields as the request that gets a 200.
+    fields = {b"if-none-match": (await served.prove()).get(b"etag")}
+    request = Request(fields, without=(b"sec-fetch-dest",))
+    return Comparison(
+        lambda costs: costs["not_modified"] / costs["ok"],
+        not_modified=Subject(served.app, request, lambda a: a.status == 304 and not a.body),
+        ok=served,
+    )
+
+
+async def hit_compressed() -> Comparison:
+    app = plain_app(document(10_000))
+    identity = await cached(app, ALL_ON, TAKES_NOTHING)
+    encoded = await cached(app, ALL_ON)
+    encoded.check = lambda answer: is_hit(answer) and answer.get(b"content-encoding") == b"zstd"
+    return Comparison(
+        lambda costs: costs["compressed"] / costs["identity"],
+        compressed=encoded,
+        identity=identity,
+    )
+
+
+async def miss_stored() -> Comparison:
+    app, request = plain_app(document(10_000)), Request(unique=True)
+    peer, holds = in_starlette_caches(app)
+    return Comparison(
+        added,
+        bare=Subject(app, request),
+        ours=Subject(ours(app, **CACHE_ONLY), request, is_stored),
+        peer=Subject(peer, request, lambda _: holds()),
+    )
+
+
+async def hit_of_peers() -> Comparison:
+    calls = 0
+    answering = plain_app(document(10_000), FRESH)
+
+    async def app(*connection: object) -> None:
+        nonlocal calls
+        calls += 1
+        await answering(*connection)  # type: ignore[arg-type]
+
+    def is_saved(answer: Answer) -> bool:
+        # One call of the app for each of the three caches, whatever the number of requests.
+        return answer.status == 200 and calls == 3
+
+    subjects = {
+        "ours": Subject(ours(app, **CACHE_ONLY), Request(), is_saved),
+        "starlette_caches": Subject(in_starlette_caches(app)[0], Request(), is_saved),
+        "hishel": Subject(in_hishel(app), Request(), is_saved),
+    }
+    for subject in subjects.values():
+        await subject.run(1)
+    return Comparison(against_fastest, **subjects)

@@ -1,0 +1,119 @@
+"""Hits over uvicorn: two servers that a client on loopback asks in turns."""
+
+import os
+import socket
+import statistics
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+
+from benchmarks import callgrind
+from benchmarks.cases.subjects import total
+from benchmarks.meters import Costs
+from benchmarks.traffic import BROWSER
+
+WARM_UP = 200
+ROUNDS = 30
+REQUESTS = 200
+
+
+class Served:
+    """Servers by the names of their apps (see server.py), and the figure that their costs give."""
+
+    def __init__(self, value: Callable[[Costs], float], **apps: str) -> None:
+        self.value = value
+        self.apps = apps
+
+    def measure(self, *, counting: bool) -> tuple[float, Costs]:
+        """The figure, and what a request costs each server: instructions or seconds of CPU."""
+        _share_one_core()
+        servers = {name: Server(app, counting=counting) for name, app in self.apps.items()}
+        try:
+            taken = [
+                {name: server.measure() for name, server in servers.items()}
+                for _ in range(1 if counting else ROUNDS)
+            ]
+        finally:
+            for server in servers.values():
+                server.stop()
+        medians = {name: statistics.median(costs[name] for costs in taken) for name in servers}
+        return statistics.median(map(self.value, taken)), medians
+
+
+def hit(app: str) -> Callable[[], Awaitable[Served]]:
+    """The case of a hit by one of the servers' apps."""
+
+    async def case() -> Served:
+        return Served(total, bare="bare", ours=app)
+
+    return case
+
+
+class Server:
+    """A uvicorn in a process of its own, and one connection to it that is kept alive."""
+
+    def __init__(self, app: str, *, counting: bool) -> None:
+        command = [sys.executable, "-m", "benchmarks.server", app]
+        environment = dict(os.environ)
+        if counting:
+            command[:0], extra = callgrind.prefix()
+            environment |= extra
+        self._process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        port = int(self._process.stdout.readline())
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        head, _ = self._ask(_request("/items"))
+        if app != "bare" and b"; hit" not in self._ask(_request("/items"))[0]:
+            raise RuntimeError(f"{app} gives no hit: {head!r}")
+        for _ in range(WARM_UP):
+            self._ask(_request("/items"))
+
+    def measure(self) -> float:
+        """What one request costs the server."""
+        request = _request("/items")
+        _, began = self._ask(_request("/-/begin"))
+        for _ in range(REQUESTS):
+            self._ask(request)
+        _, ended = self._ask(_request("/-/end"))
+        return (float(ended) - float(began)) / REQUESTS
+
+    def stop(self) -> None:
+        """End the server."""
+        self._socket.close()
+        self._process.terminate()
+        self._process.wait()
+
+    def _ask(self, request: bytes) -> tuple[bytes, bytes]:
+        self._socket.sendall(request)
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += self._receive()
+        head, _, body = data.partition(b"\r\n\r\n")
+        _, _, length = head.lower().partition(b"\r\ncontent-length: ")
+        left = int(length.partition(b"\r\n")[0]) - len(body)
+        while left > 0:
+            piece = self._receive()
+            body += piece
+            left -= len(piece)
+        return head, body
+
+    def _receive(self) -> bytes:
+        data = self._socket.recv(1 << 18)
+        if not data:
+            raise ConnectionError("The server has closed the connection.")
+        return data
+
+
+def _share_one_core() -> None:
+    # Where the system may place them, a server that wakes up on a core of its own takes 1.5 times
+    # the CPU of one that takes over from its client.
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def _request(path: str) -> bytes:
+    lines = [f"GET {path} HTTP/1.1".encode(), *[b": ".join(pair) for pair in BROWSER.items()]]
+    return b"\r\n".join(lines) + b"\r\n\r\n"

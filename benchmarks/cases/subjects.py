@@ -1,0 +1,63 @@
+"""What the cases share: the middleware's set-ups, the figures, and the proofs of work done."""
+
+from asgi_serial import SerialMiddleware
+from asgi_serial.types import ASGIApp
+from benchmarks.meters import Costs
+from benchmarks.traffic import Answer, Request, Subject
+
+TAKES_NOTHING = {b"accept-encoding": b"identity"}
+
+OFF = {"compression": False, "formats": False, "decoding": False, "cache": False, "timing": False}
+COMPRESSION_ONLY = OFF | {"compression": True}
+TIMING_ONLY = OFF | {"timing": True}
+CACHE_ONLY = OFF | {"cache": True, "cache_ttl": 3600}
+ALL_ON = {"cache_ttl": 3600}
+
+
+def ours(app: ASGIApp, **options: object) -> SerialMiddleware:
+    """The app behind asgi_serial."""
+    return SerialMiddleware(app, **options)  # type: ignore[arg-type]
+
+
+async def cached(
+    app: ASGIApp, options: dict[str, object], fields: dict[bytes, bytes] | None = None
+) -> Subject:
+    """The app behind asgi_serial, whose cache holds the answer already."""
+    subject = Subject(ours(app, **options), Request(fields), is_hit)
+    await subject.run(1)
+    return subject
+
+
+def added_to_bare(costs: Costs) -> float:
+    """What we add to the bare app, to what that takes."""
+    return (costs["ours"] - costs["bare"]) / costs["bare"]
+
+
+def added(costs: Costs) -> float:
+    """What we add to the bare app, to what the peer adds."""
+    return (costs["ours"] - costs["bare"]) / (costs["peer"] - costs["bare"])
+
+
+def total(costs: Costs) -> float:
+    """What a request takes, to what the bare app takes."""
+    return costs["ours"] / costs["bare"]
+
+
+def against_fastest(costs: Costs) -> float:
+    """What a request takes, to what it takes with the fastest of the others."""
+    return costs["ours"] / min(cost for name, cost in costs.items() if name != "ours")
+
+
+def is_plain(answer: Answer) -> bool:
+    """Whether the answer went out as the app made it."""
+    return answer.status == 200 and not answer.get(b"content-encoding")
+
+
+def is_hit(answer: Answer) -> bool:
+    """Whether the answer came out of our cache."""
+    return b"; hit" in answer.get(b"cache-status")
+
+
+def is_stored(answer: Answer) -> bool:
+    """Whether the answer is in our cache now."""
+    return b"; stored" in answer.get(b"cache-status")
