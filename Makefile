@@ -9,11 +9,12 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 CORE := asgi_serial/http/*,asgi_serial/engine/*,asgi_serial/cache/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types format services clean
+.PHONY: help demo test lint types format services bench clean
 
 help:
 	@echo 'make demo    serve the demonstration API and print commands to try on it'
 	@echo 'make test    run lint, type checks and every test, with coverage'
+	@echo 'make bench   measure against a bare app and the peers; ARGS="--only hit_all_on" for one row'
 	@echo 'make lint    run ruff          make types   run mypy'
 	@echo 'make format  format the code   make clean   remove what make has made'
 
@@ -40,12 +41,21 @@ format: $(VENV)/.test-$(VERSION)
 services:
 	@.ci/services
 
+bench: $(VENV)/.bench-$(VERSION)
+	PYTHONPATH=$(VENV)/peers $(BIN)/python -m benchmarks $(ARGS)
+
 $(VENV)/.demo-$(VERSION): $(VENV)/.python-$(VERSION) pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
 $(VENV)/.test-$(VERSION): $(VENV)/.python-$(VERSION) pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[speed,redis,memcached]' --group lint --group test
+	@touch $@
+
+# starlette-caches asks for a Starlette below 1, but runs with the one that all others use.
+$(VENV)/.bench-$(VERSION): $(VENV)/.python-$(VERSION) pyproject.toml
+	$(BIN)/python -m pip install --quiet --upgrade --editable '.[speed]' --group bench
+	$(BIN)/python -m pip install --quiet --upgrade --no-deps --target $(VENV)/peers starlette-caches
 	@touch $@
 
 # Some systems ship venv without pip; the system's pip then installs it. Dependency groups need

@@ -1,7 +1,9 @@
 """The results as Markdown."""
 
 import platform
-from importlib.metadata import version
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 
 from .run import Result
 
@@ -32,8 +34,15 @@ def as_table(results: list[tuple[Result, Result | None]]) -> str:
         other = "" if by_cpu is None else f"{by_cpu.value:.3g}"
         cells = (result.row.what, goal, _number(result.value), met, result.how, other)
         lines.append(f"| {' | '.join(cells)} |")
-    known = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
-    return "\n".join([*lines, "", f"Python {platform.python_version()}, {known}."])
+    known = ", ".join([f"Python {platform.python_version()}", *_versions()])
+    return "\n".join([*lines, "", f"{known}."])
+
+
+def _versions() -> Iterator[str]:
+    for package in PACKAGES:
+        # Which libraries are there depends on the Python and the machine.
+        with suppress(PackageNotFoundError):
+            yield f"{package} {version(package)}"
 
 
 def _number(value: float) -> str:
