@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import anysqlite
 from aiocache import SimpleMemoryCache
 from brotli_asgi import BrotliMiddleware
 from hishel import AsyncSqliteStorage
@@ -62,6 +63,7 @@ def in_starlette_caches(app: ASGIApp) -> tuple[ASGIApp, Callable[[], bool]]:
     return CacheMiddleware(app, cache=cache), lambda: bool(cache._cache)
 
 
-def in_hishel(app: ASGIApp) -> ASGIApp:
-    """The app behind hishel, with its store in memory."""
-    return ASGICacheMiddleware(app, AsyncSqliteStorage(database_path=":memory:"))
+async def in_hishel(app: ASGIApp) -> ASGIApp:
+    """The app behind hishel, with its database in memory."""
+    connection = await anysqlite.connect(":memory:", check_same_thread=False)
+    return ASGICacheMiddleware(app, AsyncSqliteStorage(connection=connection))

@@ -89,7 +89,7 @@ async def hit_of_peers() -> Comparison:
     subjects = {
         "ours": Subject(ours(app, **CACHE_ONLY), Request(), is_saved),
         "starlette_caches": Subject(in_starlette_caches(app)[0], Request(), is_saved),
-        "hishel": Subject(in_hishel(app), Request(), is_saved),
+        "hishel": Subject(await in_hishel(app), Request(), is_saved),
     }
     for subject in subjects.values():
         await subject.run(1)
