@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -78,13 +79,15 @@ def reading_app(seen: list[bytes]) -> ASGIApp:
 
 
 def routed_app(routes: int) -> Starlette:
-    """A Starlette app of many routes, /r0/{id} and so on."""
+    """A Starlette app of many routes, /r0/{id} and so on, each with an endpoint of its own."""
+    return Starlette(
+        routes=[Route(f"/r{number}/{{id}}", _endpoint(f"r{number}")) for number in range(routes)]
+    )
 
+
+def _endpoint(name: str) -> Callable[[Request], Awaitable[PlainTextResponse]]:
     async def endpoint(request: Request) -> PlainTextResponse:
         return PlainTextResponse("ok")
 
-    return Starlette(
-        routes=[
-            Route(f"/r{number}/{{id}}", endpoint, name=f"r{number}") for number in range(routes)
-        ]
-    )
+    endpoint.__name__ = name
+    return endpoint
