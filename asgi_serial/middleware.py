@@ -97,7 +97,8 @@ class SerialMiddleware:
                 if hit is not None:
                     start, last, entry = hit
                     if engine.recorder is not None:
-                        record_hit(engine.recorder, entry, last, perf_counter_ns() - began_ns)
+                        took_ns = perf_counter_ns() - began_ns
+                        record_hit(engine.recorder, entry, start["status"], last, took_ns)
                     await send(start)
                     await send(last)
                     return

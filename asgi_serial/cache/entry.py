@@ -14,7 +14,7 @@ Key: TypeAlias = tuple[object, ...]
 class Representation:
     """One form of a stored response, with the fields and the body as they were sent."""
 
-    __slots__ = ("body", "coding", "etag", "fields", "hit_fields", "second")
+    __slots__ = ("body", "coding", "etag", "fields", "fields_of_304", "hit_fields", "second")
 
     def __init__(self, fields: Fields, body: bytes, coding: str, etag: bytes | None) -> None:
         self.fields = fields
@@ -23,6 +23,7 @@ class Representation:
         self.etag = etag  # the value of the ETag field in `fields`, if there is one
         self.second = -1  # of the clock, for which `hit_fields` hold
         self.hit_fields = fields
+        self.fields_of_304: Fields | None = None  # the same for a 304, once there was one
 
 
 class Entry:
@@ -41,14 +42,15 @@ class Entry:
         "credentialed",
         "expires",
         "fields",
+        "kept",
         "key",
         "last_kept",
         "last_wants",
         "negotiates",
-        "representations",
         "route",
         "selecting",
         "status",
+        "variants",
     )
 
     def __init__(
@@ -76,9 +78,30 @@ class Entry:
         self.route = route  # the route template, for the timing of hits
         self.selecting = selecting  # the varying fields of the request, and their values
         self.negotiates = negotiates  # (format, coding)
-        self.representations = representations
+        # Two tuples take 100 bytes less than a dict of one, which most entries would be.
+        self.variants = tuple(representations)
+        self.kept = tuple(representations.values())
         self.last_wants: object = None  # of the client that was served last, with what it got
         self.last_kept: Representation | None = None
+
+    @property
+    def representations(self) -> dict[Variant, Representation]:
+        """A new mapping of what is kept, by variant."""
+        return dict(zip(self.variants, self.kept, strict=True))
+
+    def find(self, variant: Variant) -> Representation | None:
+        """The representation that is kept for a variant."""
+        for place, known in enumerate(self.variants):
+            if known == variant:
+                return self.kept[place]
+        return None
+
+    def add(self, variant: Variant, kept: Representation) -> None:
+        """Keep another representation, in place of one for the same variant."""
+        representations = self.representations
+        representations[variant] = kept
+        self.variants = tuple(representations)
+        self.kept = tuple(representations.values())
 
 
 class VaryIndex(NamedTuple):

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from asgi_serial.cache.entry import Entry, VaryIndex
 from asgi_serial.cache.frame import digest_key, pack_entry, pack_vary_index, unpack_record
+from asgi_serial.cache.sharing import SharedFields
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class ResponseCache:
         self._memory = memory
         self.store = store
         self._clock = clock
+        self._shared_fields = SharedFields()
         self._dropped: dict[Key, float] = {}
         self._writers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Writer] = WeakKeyDictionary()
         self.stored = 0
@@ -81,12 +83,13 @@ class ResponseCache:
             index = self._index(key, tuple([name for name, _ in entry.selecting]))
             entry.key = _selected_key(key, index, entry.selecting)
         self.stored += 1
+        self._shared_fields.share(entry)
         self._write(entry)
 
     def add(self, entry: Entry, variant: Variant, made: Representation) -> None:
         """Keep another representation of an entry, if that is still what is stored."""
         if self._memory.get(entry.key) is entry:
-            entry.representations[variant] = made
+            entry.add(variant, made)
             self._write(entry)
 
     def _write(self, entry: Entry) -> None:
@@ -186,7 +189,7 @@ _PAIR_BYTES = 120
 def entry_size(entry: Entry) -> int:
     """The memory that an entry takes, in bytes, as far as it can be told."""
     size = _ENTRY_BYTES + _key_size(entry.key) + _pairs_size(entry)
-    for kept in entry.representations.values():
+    for kept in entry.kept:
         size += len(kept.body) + len(kept.fields) * _PAIR_BYTES
     return size
 

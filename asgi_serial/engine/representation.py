@@ -43,6 +43,15 @@ NOT_IN_304 = BODY_FIELDS - {b"etag"} | {
     b"transfer-encoding",
 }
 
+_DIGESTS = frozenset({b"content-digest", b"repr-digest"})
+# By whether the type is another, and whether Vary is.
+_DROPPED = {
+    (False, False): BODY_FIELDS,
+    (False, True): BODY_FIELDS | {b"vary"},
+    (True, False): BODY_FIELDS | {b"content-type"},
+    (True, True): BODY_FIELDS | {b"content-type", b"vary"},
+}
+
 FORMAT_SUFFIX = "msgpack"
 
 
@@ -115,19 +124,15 @@ def _own_fields(base: Base) -> tuple[Fields, bytes | None]:
 def _variant_fields(
     base: Base, media_type: str, coding: str, content: bytes | None
 ) -> tuple[Fields, bytes | None]:
-    dropped = set(BODY_FIELDS)
-    if media_type:
-        dropped.add(b"content-type")
-    if base.vary is not None:
-        dropped.add(b"vary")
-    made = without(base.pairs, dropped)
+    made = without(base.pairs, _DROPPED[bool(media_type), base.vary is not None])
     if media_type:
         made.append((b"content-type", media_type.encode()))
     if coding:
         made.append((b"content-encoding", coding.encode()))
     if content is not None:
         made.append((b"content-length", b"%d" % len(content)))
-        made += _digest_fields(base.fields, content)
+        if not _DIGESTS.isdisjoint(base.fields):
+            made += _digest_fields(base.fields, content)
     etag = base.etag
     if etag is not None:
         # RFC 9110, 8.8.3.3: representations that differ in coding differ in their strong tags.

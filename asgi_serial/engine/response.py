@@ -539,7 +539,7 @@ class ResponseFlow:
             # Every other variant can be made from the app's own bytes, and from these only.
             own, etag = represent(self.base, "", "", None)
             source = Representation(self._stored(own), body, "", etag)
-            self.entry.representations["", ""] = source
+            self.entry.add(("", ""), source)
 
     def _store(self, storing: Storing, made: Fields, content: bytes) -> None:
         by_format, by_coding = self.plan.negotiates

@@ -71,7 +71,9 @@ def as_values(entry: Entry | None) -> object:
         variant: [getattr(form, name) for name in Representation.__slots__]
         for variant, form in entry.representations.items()
     }
-    scalars = [getattr(entry, name) for name in Entry.__slots__ if name != "representations"]
+    scalars = [
+        getattr(entry, name) for name in Entry.__slots__ if name not in {"kept", "last_kept"}
+    ]
     return scalars, held, list(held)
 
 
