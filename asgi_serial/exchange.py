@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from functools import partial
 from time import monotonic, perf_counter_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asgi_serial.cache.collapse import Ending
 from asgi_serial.cache.entry import Entry
@@ -23,7 +24,7 @@ from asgi_serial.reasons import Reason
 from asgi_serial.timing.server_timing import add_server_timing
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
     from asgi_serial.cache.collapse import Flight
     from asgi_serial.cache.entry import Key, Representation
@@ -58,6 +59,7 @@ class Exchange:
     _body: bytes | None = None  # as the app is to have it, where it is not what came
     _replayed: deque[Message] | None = None
     _flight: Flight | None = None
+    _turn: asyncio.Task[None] | None = None  # what is being done before the app's next message
     _underived: Entry | None = None  # may answer, in a form that is to be made yet
 
     def __init__(
@@ -82,6 +84,8 @@ class Exchange:
             messages = None
         if messages is None and plan.key is not None:
             messages = self._find_hit(plan.key) or await self._seek_hit(plan.key)
+        elif messages is None and plan.wants_stored_only:
+            messages = self._refuse_to_call(plan.bypass or MISS)
         if messages is None:
             return False
         for message in messages:
@@ -200,9 +204,10 @@ class Exchange:
                 return hit
         if self._underived is not None:
             return await self._derive(self._underived)
-        if plan.directives is not None and plan.directives.only_if_cached:
-            return self._refuse_to_call()
-        if plan.forward in COLLAPSIBLE and not plan.has_credentials and plan.method != "HEAD":
+        if plan.wants_stored_only:
+            return self._refuse_to_call(plan.forward)
+        is_usual = plan.method != "HEAD" and not plan.has_credentials and not plan.wants.refused
+        if is_usual and plan.forward in COLLAPSIBLE:
             return await self._join(key)
         return None
 
@@ -220,9 +225,8 @@ class Exchange:
         engine.responses.add(entry, variant, made)
         return self._use(entry, made)
 
-    def _refuse_to_call(self) -> list[Message]:
+    def _refuse_to_call(self, why: Reason) -> list[Message]:
         # RFC 9111, 5.2.1.7: only-if-cached: answer 504 where nothing stored may be used.
-        why = self.plan.forward
         return self._refuse(Problem(504, why, why.value.capitalize() + "."))
 
     async def _join(self, key: Key) -> tuple[Message, Message] | None:
@@ -255,12 +259,12 @@ class Exchange:
             message = self._replayed.popleft()
         else:
             if flow is not None and flow.is_holding:
-                await self._give(flow, flow.wait_for_client())
+                await self._release(flow, flow.wait_for_client())
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 self.plan.client_left = True
                 if flow is not None and not self.is_over:
-                    await self._give(flow, flow.lose_client())
+                    await self._release(flow, flow.lose_client())
         if self.plan.copy is not None:
             self.plan.copy.take(message)
         return message
@@ -276,9 +280,17 @@ class Exchange:
         flow = self._flow
         if flow is None:
             return self._begin(message)
+        if self._turn is not None:
+            return self._send_after(flow, message)
         if self.engine.server_timing:
             self._fed_ns = perf_counter_ns()
         return self._give(flow, flow.feed(message))
+
+    async def _send_after(self, flow: ResponseFlow, message: Message) -> None:
+        """The same once what is under way is done: messages go out in the order they came."""
+        while self._turn is not None:
+            await asyncio.wait((self._turn,))
+        await self._give(flow, flow.feed(message))
 
     def _begin(self, message: Message) -> Awaitable[None]:
         """The first messages of the app: what is not the start passes, as an early hint does."""
@@ -286,14 +298,15 @@ class Exchange:
             return self._send(message)
         engine = self.engine
         self._fed_ns = perf_counter_ns()
-        flow = self._flow = ResponseFlow(engine, self.plan, self._scope)
+        flow = ResponseFlow(engine, self.plan, self._scope)
         out = flow.begin(message)
+        self._flow = flow
         if flow.invalid is not None:
             engine.responses.drop(flow.invalid)
         if flow.storing is None and self.plan.key is not None:
             if self._flight is not None:
                 self._land(flow.ending)
-            else:
+            elif flow.ending is Ending.FRUITLESS:
                 engine.flights.remember_longer(self.plan.key)
         if isinstance(out, list) or not flow.is_plain:
             return self._give(flow, out)
@@ -316,16 +329,43 @@ class Exchange:
     def _give(self, flow: ResponseFlow, out: Message | list[Message]) -> Awaitable[None]:
         """Send what the flow gives, once all that it has brought about is done."""
         if flow.job is not None:
-            return self._work(flow, flow.job, out)
+            job, flow.job = flow.job, None
+            return self._await(self._take_turn(self._work(flow, job, out)))
+        self._heed(flow, out)
+        if not isinstance(out, list):
+            return self._send(out)
+        return self._send(out[0]) if len(out) == 1 else self._send_all(out)
+
+    def _heed(self, flow: ResponseFlow, out: Message | list[Message]) -> None:
+        """Note what has come about with the messages that are sent next."""
         if not self.first_byte_ns and out and not flow.is_holding:
             self.first_byte_ns = perf_counter_ns()
             if self.engine.server_timing and isinstance(out, list):
                 out[0] = self._timed(out[0])
         if flow.is_over and not self.is_over:
             self._complete(flow)
-        if not isinstance(out, list):
-            return self._send(out)
-        return self._send(out[0]) if len(out) == 1 else self._send_all(out)
+
+    def _take_turn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Begin what takes a while; what the app sends meanwhile waits for it."""
+        task = self._turn = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(self._end_turn)
+        return task
+
+    def _end_turn(self, task: asyncio.Task[None]) -> None:
+        if self._turn is task:
+            self._turn = None
+
+    async def _await(self, task: asyncio.Task[None]) -> None:
+        await task
+
+    async def _release(self, flow: ResponseFlow, messages: list[Message]) -> None:
+        """Send what is held, since the app listens to the client.
+
+        It may listen for a moment only: what has been begun to be sent is sent all the same.
+        """
+        if messages:
+            self._heed(flow, messages)
+            await asyncio.shield(self._take_turn(self._send_quietly(messages)))
 
     def _timed(self, start: Message) -> Message:
         """The start with what the app took, and what was then done to its response."""
@@ -338,25 +378,36 @@ class Exchange:
             await self._send(message)
 
     async def _work(
-        self, flow: ResponseFlow, job: Callable[[], bytes], messages: Message | list[Message]
+        self, flow: ResponseFlow, job: Callable[[], bytes], before: Message | list[Message]
     ) -> None:
-        """Let a thread do what would hold up the event loop."""
-        assert isinstance(messages, list)
-        await self._send_all(messages)
-        await self._give(flow, flow.resume(await self.engine.run_in_thread(job)))
+        """Let a thread do what would hold up the event loop, and send what comes of it."""
+        assert isinstance(before, list)
+        self._heed(flow, before)
+        await self._send_all(before)
+        after = flow.resume(await self.engine.run_in_thread(job))
+        self._heed(flow, after)
+        await self._send_all(after)
 
-    async def settle(self) -> None:
-        """Send what is held back of a response that its app has left unfinished."""
-        flow = self._flow
-        if flow is not None:
-            await self._give(flow, flow.release(Reason.INCOMPLETE))
-
-    async def settle_quietly(self) -> None:
-        """The same before an exception of the app goes on, which no other may replace."""
+    async def _send_quietly(self, messages: list[Message]) -> None:
+        """Send on nobody's behalf who could be told of a failure."""
         try:
-            await self.settle()
+            await self._send_all(messages)
         except Exception:
-            logger.debug("What was held of a failed response could not be sent.", exc_info=True)
+            logger.debug("What was held of a response could not be sent.", exc_info=True)
+
+    async def settle(self, *, quietly: bool = False) -> None:
+        """Send what is held back of a response that its app has left unfinished.
+
+        `quietly`: before an exception of the app goes on, which no other may replace.
+        """
+        flow = self._flow
+        while self._turn is not None:
+            await asyncio.wait((self._turn,))
+        if flow is None:
+            return
+        messages = flow.release(Reason.INCOMPLETE)
+        self._heed(flow, messages)
+        await (self._send_quietly if quietly else self._send_all)(messages)
 
     def abandon(self) -> None:
         """The app is done and its response is not: let nobody wait for it, and count it."""

@@ -85,6 +85,9 @@ class SerialMiddleware:
             if await self._settle(scope, send):
                 return
             engine = self.engine
+        if type(scope["headers"]) is not list:
+            # Any iterable is allowed; this one may be read once, and the app is to have it too.
+            scope = {**scope, "headers": list(scope["headers"])}
         began_ns = perf_counter_ns()
         key: Key | None = None
         passage: Passage | None = None
@@ -128,7 +131,7 @@ class SerialMiddleware:
             if not exchange.is_over:
                 await exchange.settle()
         except Exception:
-            await exchange.settle_quietly()
+            await exchange.settle(quietly=True)
             raise
         finally:
             CURRENT.reset(token)

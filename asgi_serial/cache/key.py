@@ -1,9 +1,13 @@
 """Which requests are answered by the same stored responses."""
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 from asgi_serial.cache.entry import Key
 from asgi_serial.types import Scope
+
+BodyPart: TypeAlias = tuple[bytes | None, bytes | None, bytes]
+"""A request's body: its Content-Type, its Content-Encoding, and its digest."""
 
 SCHEMA = "1"  # goes up when the meaning of a part changes, so that no old entry is found
 
@@ -20,13 +24,13 @@ def make_key(
     fields: Mapping[bytes, bytes],
     query: bytes,
     extra: tuple[bytes | None, ...] | None,
-    body: tuple[bytes, bytes] | None,
+    body: BodyPart | None,
 ) -> Key:
     """The parts that select a resource, kept apart so that no two requests run together.
 
     HEAD is answered from what GET stored. The path stands in it twice, decoded and as it was
-    sent: an app may route by either. `extra` are the values of configured fields, `body` the
-    Content-Type and the digest of the request's body, where they take part.
+    sent: an app may route by either. `extra` are the values of configured fields, and `body`
+    stands for the request's body, where they take part.
 
     Source: RFC 9111, 2 (the primary cache key) and 4.
     """

@@ -184,6 +184,7 @@ class Engine:
                 coding=coding,
                 media_type=media_type,
                 acceptable=acceptable,
+                strict=self.settings.format_strict,
             )
         return wants
 

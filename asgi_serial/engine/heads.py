@@ -75,6 +75,8 @@ def read_response_fields(pairs: Fields) -> tuple[Fields, dict[bytes, bytes]]:
     """
     found: dict[bytes, bytes] = {}
     for name, value in pairs:
+        if type(name) is not bytes:
+            return read_response_fields([(bytes(name), bytes(value)) for name, value in pairs])
         if name in RESPONSE_FIELDS:
             found[name] = value if name not in found else found[name] + b", " + value
         elif not name.islower() and name != name.lower():

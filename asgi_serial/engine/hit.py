@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 HIT, STALE = Reason.HIT, Reason.STALE
 REQUEST_NO_CACHE = Reason.REQUEST_NO_CACHE
+NOT_ACCEPTABLE = Reason.NOT_ACCEPTABLE
 REQUEST_HAS_CREDENTIALS = Reason.REQUEST_HAS_CREDENTIALS
 
 NO_REASONS: tuple[Reason, ...] = ()
@@ -111,6 +112,8 @@ def judge(plan: RequestPlan, entry: Entry, now: float) -> Reason:
         return STALE
     if not entry.credentialed and plan.has_credentials:
         return REQUEST_HAS_CREDENTIALS
+    if is_refused(plan.wants, entry):
+        return NOT_ACCEPTABLE
     directives = plan.directives
     if plan.refresh:
         return REQUEST_NO_CACHE
@@ -124,6 +127,11 @@ def judge(plan: RequestPlan, entry: Entry, now: float) -> Reason:
     return HIT
 
 
+def is_refused(wants: Wants, entry: Entry) -> bool:
+    """Whether the client is to be told that it accepts no form of this document."""
+    return wants.refused and entry.negotiates[0]
+
+
 def variant_of(wants: Wants, entry: Entry) -> Variant:
     """Which variant of a stored response answers to these wants."""
     by_format, by_coding = entry.negotiates
@@ -132,7 +140,7 @@ def variant_of(wants: Wants, entry: Entry) -> Variant:
 
 def find_representation(wants: Wants, entry: Entry) -> Representation | None:
     """The stored form that answers to these wants, if it is there."""
-    kept = entry.find(variant_of(wants, entry))
+    kept = None if is_refused(wants, entry) else entry.find(variant_of(wants, entry))
     if kept is not None:
         entry.last_wants, entry.last_kept = wants, kept
     return kept

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from asgi_serial.cache.key import make_key, sorted_query
+from asgi_serial.cache.key import BodyPart, make_key, sorted_query
 from asgi_serial.engine.heads import content_length
 from asgi_serial.http.storing import CACHED_METHODS, forces_revalidation, why_not_looked_up
 from asgi_serial.policy import RequestPolicy, merge
@@ -53,10 +53,18 @@ class Wants:
         "media_type",
         "offers",
         "plans",
+        "refused",
     )
 
     def __init__(
-        self, *, compression: bool, formats: bool, coding: str, media_type: str, acceptable: bool
+        self,
+        *,
+        compression: bool,
+        formats: bool,
+        coding: str,
+        media_type: str,
+        acceptable: bool,
+        strict: bool,
     ) -> None:
         self.compression = compression  # whether responses are encoded here at all
         self.formats = formats  # whether documents are translated here at all
@@ -64,6 +72,7 @@ class Wants:
         self.media_type = media_type  # what it prefers to the app's JSON; "" for the app's own
         self.acceptable = acceptable  # whether it accepts one of the formats
         self.offers = compression or formats
+        self.refused = strict and not acceptable  # a document in either format is a 406
         self.is_plain = acceptable and not coding and not media_type  # the app's own will do
         self.plans: dict[object, ResponsePlan] = {}
 
@@ -125,6 +134,17 @@ class RequestPlan(RequestPolicy):
         self.scope = scope
         self.fields = fields
         self.method = scope["method"]
+
+    @property
+    def wants_stored_only(self) -> bool:
+        """Whether only what is stored will do (RFC 9111, 5.2.1.7: only-if-cached)."""
+        directives = self.directives
+        return (
+            directives is not None
+            and directives.only_if_cached
+            and self.caching
+            and self.method in CACHED_METHODS
+        )
 
     @property
     def outcome(self) -> str:
@@ -211,6 +231,7 @@ def _plan_lookup(engine: Engine, plan: RequestPlan) -> None:
             method, fields, plan.directives, methods=methods, keyed=engine.keyed_fields
         )
         if plan.bypass is not None:
+            plan.may_end_early |= plan.wants_stored_only
             return
         plan.refresh = forces_revalidation(fields, plan.directives)
         if methods is BODY_METHODS:
@@ -234,10 +255,8 @@ def _plan_body_key(engine: Engine, plan: RequestPlan) -> None:
         plan.bypass = METHOD_NOT_CACHED
 
 
-def request_key(
-    engine: Engine, plan: RequestPlan, body: tuple[bytes, bytes] | None, method: str = ""
-) -> Key:
-    """The key of the resource that a request is for; `body`: its Content-Type and digest."""
+def request_key(engine: Engine, plan: RequestPlan, body: BodyPart | None, method: str = "") -> Key:
+    """The key of the resource that a request is for; `body` is its `body_part`."""
     fields = plan.fields
     query: bytes = plan.scope["query_string"]
     if engine.settings.cache_sort_query:
@@ -247,7 +266,11 @@ def request_key(
     return make_key(engine.realm, plan.scope, method or plan.method, fields, query, extra, body)
 
 
-def body_part(plan: RequestPlan, body: bytes) -> tuple[bytes, bytes]:
-    """The part of a key that stands for a request's body, with the type that gives it meaning."""
-    content_type = plan.fields.get(b"content-type", b"")
-    return content_type, blake2b(body, digest_size=32).digest()
+def body_part(plan: RequestPlan, body: bytes) -> BodyPart:
+    """The part of a key that stands for a request's body, with the fields that give it meaning.
+
+    `body` is the one that the app has: decoded, or as it came and then with its coding.
+    """
+    fields = plan.fields
+    coding = None if plan.content_codings else fields.get(b"content-encoding")
+    return fields.get(b"content-type"), coding, blake2b(body, digest_size=32).digest()

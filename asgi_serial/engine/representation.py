@@ -64,6 +64,7 @@ class Base(NamedTuple):
     etag: bytes | None  # the app's, or one made from its bytes
     weak: bool  # the bytes of an encoded variant depend on how the app cuts its body
     suffixes: frozenset[bytes]
+    is_read: bool = True  # the tag is that of this content, not of what a write has made
 
     def tagged(self, etag: bytes) -> Base:
         """The same with an entity tag that the app has not given."""
@@ -137,7 +138,8 @@ def _variant_fields(
     if etag is not None:
         # RFC 9110, 8.8.3.3: representations that differ in coding differ in their strong tags.
         etag = app_tag(etag, base.suffixes)
-        etag = variant_tag(etag, tag_suffix(media_type, coding), weak=base.weak)
+        if base.is_read:
+            etag = variant_tag(etag, tag_suffix(media_type, coding), weak=base.weak)
         made.append((b"etag", etag))
     if base.vary is not None:
         made.append((b"vary", base.vary))

@@ -174,7 +174,13 @@ class ResponseFlow:
         if plan.passes and self.storing is None and b"etag" not in fields:
             return self._begin_plain(pairs, fields)
         self.base = Base(
-            pairs, fields, plan.vary, fields.get(b"etag"), plan.weak, engine.tag_suffixes
+            pairs,
+            fields,
+            plan.vary,
+            fields.get(b"etag"),
+            plan.weak,
+            engine.tag_suffixes,
+            is_read=request.method in _READS or request.key is not None,
         )
         if plan.refused:
             return self._refuse()
@@ -225,8 +231,17 @@ class ResponseFlow:
         if self.is_holding:
             return [*self.release(Reason.NOT_A_BODY), message]
         if kind in self.LAST_MESSAGES:
-            self._forget(Reason.NOT_A_BODY)
-            self.state = DONE
+            return self._pass_file(message)
+        return message
+
+    def _pass_file(self, message: Message) -> Message | list[Message]:
+        """Pass the content that the server is to take out of a file itself."""
+        self._forget(Reason.NOT_A_BODY)
+        if message.get("more_body", False):
+            return [] if self._is_not_modified else message
+        self.state = DONE
+        if self._is_not_modified:
+            return {"type": BODY_TYPE, "body": b"", "more_body": False}
         return message
 
     def resume(self, result: bytes) -> list[Message]:
@@ -314,7 +329,8 @@ class ResponseFlow:
             request.key = request_key(self.engine, request, body_part(request, body))
 
     def _wants_tag(self) -> bool:
-        return self.base.etag is None and self.request.method != "HEAD"
+        # RFC 9110, 8.8.3 and 9.3.4: a tag is of what GET gives; only the app may give a PUT one.
+        return self.base.etag is None and self.request.method == "GET"
 
     def _refuse(self) -> list[Message]:
         self.state = REFUSED
@@ -460,7 +476,7 @@ class ResponseFlow:
         )
         if remembers or (self.storing is not None and self._wants_tag()):
             self._digest = content_tag(body)
-            if self.base.etag is None and self.status == 200:
+            if self._wants_tag() and self.status == 200:
                 self.base = self.base.tagged(self._digest)
         if remembers and encodings is not None:
             found = encodings.find(self.route(), self._digest, plan.media_type, coding)
@@ -614,7 +630,8 @@ class ResponseFlow:
     @property
     def ending(self) -> Ending:
         """How a call of the app ends that has stored nothing, for those who wait for it."""
-        left = self.unstored in (Reason.CLIENT_LEFT, Reason.INCOMPLETE)
+        # A 304 says nothing of what an unconditional request would be answered.
+        left = self.status == 304 or self.unstored in (Reason.CLIENT_LEFT, Reason.INCOMPLETE)
         return Ending.FAILED if left else Ending.FRUITLESS
 
     def sizes(self) -> tuple[int, int, int]:
