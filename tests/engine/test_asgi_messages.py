@@ -1,0 +1,138 @@
+"""Messages that are not of the start and the body pass, and keep their place."""
+
+import json
+from typing import Any
+
+import pytest
+
+from .client import understand
+from .driver import Recording, ask, awaited, drive, find_faults, serial_of
+from .scripts import (
+    DOCUMENT,
+    FRESH_JSON,
+    JSON,
+    body_of,
+    every_client,
+    every_setting,
+    script,
+    start_of,
+)
+
+
+@every_setting
+@pytest.mark.parametrize("kind", ["websocket", "lifespan"])
+@awaited
+async def test_websocket_and_lifespan_are_untouched(settings, kind):
+    seen: list[Any] = []
+
+    async def app(*given: Any) -> None:
+        seen.extend(given)
+
+    async def nothing(*_: Any) -> None: ...
+
+    scope = {"type": kind}
+    await serial_of(app, **settings)(scope, nothing, Recording.send)
+    assert seen[0] is scope
+    assert seen[1] is nothing
+    assert seen[2] is Recording.send
+
+
+HINT = {"type": "http.response.early_hint", "links": [b"</style.css>; rel=preload"]}
+DEBUG = {"type": "http.response.debug", "info": {"template": "page.html"}}
+UNKNOWN = {"type": "http.response.of.tomorrow", "value": 1}
+
+
+@every_setting
+@every_client
+@pytest.mark.parametrize("message", [HINT, DEBUG, UNKNOWN], ids=["hint", "debug", "unknown"])
+@awaited
+async def test_messages_before_the_start_pass_at_once(settings, client, message):
+    recording = Recording()
+    sent: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(message)
+        sent.append(len(recording.messages))
+        await send(start_of(**JSON))
+        await send(body_of(DOCUMENT))
+
+    await serial_of(app, **settings)(client.make_scope(), client.make_receive(), recording.send)
+    assert sent == [1]
+    assert recording.messages[0] == message
+    assert understand(recording).document == json.loads(DOCUMENT)
+
+
+@every_setting
+@every_client
+@pytest.mark.parametrize("place", [1, 2, 3], ids=["after start", "amid the body", "at its end"])
+@pytest.mark.parametrize("message", [UNKNOWN, DEBUG], ids=["unknown", "debug"])
+@awaited
+async def test_unknown_messages_keep_their_place(settings, client, place, message):
+    """Before them stands what stood before them, bytes included."""
+    half = len(DOCUMENT) // 2
+    messages = [start_of(**JSON), body_of(DOCUMENT[:half], more=True), body_of(DOCUMENT[half:])]
+    messages.insert(place, message)
+    recording = await drive(serial_of(script(*messages), **settings), client)
+    assert recording.error is None
+    assert recording.messages.count(message) == 1
+    assert understand(recording).document == json.loads(DOCUMENT)
+    before = recording.types[: recording.messages.index(message)]
+    assert before[:1] == ["start"]
+    assert ("body" in before) == (place > 1)
+
+
+TRAILERS = {
+    "type": "http.response.trailers",
+    "headers": [(b"x-checksum", b"1"), (b"x-checksum", b"2")],
+    "more_trailers": False,
+}
+
+
+@every_setting
+@every_client
+@pytest.mark.parametrize("pieces", [1, 2], ids=["whole", "streamed"])
+@awaited
+async def test_trailers_pass_with_the_body_they_describe(settings, client, pieces):
+    size = -(-len(DOCUMENT) // pieces)
+    bodies = [
+        body_of(DOCUMENT[place * size : (place + 1) * size], more=place + 1 < pieces)
+        for place in range(pieces)
+    ]
+    start = start_of(cache_control="max-age=60", trailer="x-checksum", **JSON)
+    serial = serial_of(script({**start, "trailers": True}, *bodies, TRAILERS), **settings)
+    for _ in range(2):
+        answer = await ask(serial, client)
+        assert answer.trailers == tuple(TRAILERS["headers"])
+        assert answer.body == DOCUMENT
+
+
+@every_setting
+@every_client
+@awaited
+async def test_a_file_that_the_server_sends_passes(settings, client):
+    """`pathsend` stands in place of the body: its start goes out before it, and describes it."""
+    pathsend = {"type": "http.response.pathsend", "path": "/tmp/document"}
+    start = start_of(content_length="4000", **FRESH_JSON)
+    serial = serial_of(script(start, pathsend), **settings)
+    for _ in range(2):
+        recording = await drive(serial, client)
+        assert recording.messages[1:] == [pathsend]
+        assert find_faults(recording, client) == []
+        assert (b"content-length", b"4000") in recording.start["headers"]
+        assert b"content-encoding" not in dict(recording.start["headers"])
+
+
+@every_setting
+@every_client
+@awaited
+async def test_zerocopysend_passes_piece_by_piece(settings, client):
+    pieces = [
+        {"type": "http.response.zerocopysend", "file": 7, "count": 10, "more_body": True},
+        {"type": "http.response.zerocopysend", "file": 7, "count": 20, "more_body": False},
+    ]
+    start = start_of(content_length="30", **FRESH_JSON)
+    serial = serial_of(script(start, *pieces), **settings)
+    for _ in range(2):
+        recording = await drive(serial, client)
+        assert recording.messages[1:] == pieces
+        assert b"content-encoding" not in dict(recording.start["headers"])
