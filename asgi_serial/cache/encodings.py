@@ -33,6 +33,7 @@ class Encoded(NamedTuple):
     media_type: str
     coding: str
     content: bytes
+    format_bytes: int  # how long it was before the coding
 
 
 class _Trial:

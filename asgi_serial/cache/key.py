@@ -34,13 +34,12 @@ def make_key(
 
     Source: RFC 9111, 2 (the primary cache key) and 4.
     """
-    host = fields.get(b"host")
     return (
         realm,
         "GET" if method == "HEAD" else method,
         scope.get("scheme"),
         # RFC 9110, 4.2.3: the host is case-insensitive.
-        host if host is None or host.islower() else host.lower(),
+        fields.get(b"host", b"").lower(),
         # Nearly every proxy sends these, and not every server takes the scheme from them.
         fields.get(b"x-forwarded-proto"),
         fields.get(b"x-forwarded-port"),

@@ -23,7 +23,7 @@ _EVENT_LEVEL = 3
 _EVENT_WINDOW_BITS = 16
 
 # The size of JSON that takes 1 ms, by level.
-_OFFLOAD_KB = (294, 224, 130, 111, 72, 46, 41, 35, 33, 33, 1, 1)
+_OFFLOAD_KB = (294, 224, 130, 111, 108, 46, 41, 35, 33, 33, 1, 1)
 
 
 class BrotliCodec:
@@ -36,11 +36,8 @@ class BrotliCodec:
             check_level(self.name, level, 0, 11)
         self._small_level = _SMALL_LEVEL if level is None else level
         self._large_level = _LARGE_LEVEL if level is None else level
-
-    @property
-    def offload_bytes(self) -> int:
-        """The size from which encoding a whole body takes over 1 ms."""
-        return _OFFLOAD_KB[self._large_level] << 10
+        # The size from which encoding a whole body takes over 1 ms.
+        self.offload_bytes = _OFFLOAD_KB[self._large_level] << 10
 
     def compress(self, data: bytes) -> bytes:
         """Encode one whole body, in a window no larger than it needs."""

@@ -68,12 +68,9 @@ class ZlibCodec:
         self._engine = _choose_engine(isal, level)
         self._event_engine = _choose_engine(isal, min(level, _EVENT_LEVEL))
         self._is_zlib = self._engine.zlib is zlib
-
-    @property
-    def offload_bytes(self) -> int:
-        """The size from which encoding a whole body takes over 1 ms."""
-        level = self._engine.level
-        return (_ZLIB_OFFLOAD_KB[level] if self._is_zlib else _ISAL_OFFLOAD_KB[level]) << 10
+        # The size from which encoding a whole body takes over 1 ms.
+        sizes = _ZLIB_OFFLOAD_KB if self._is_zlib else _ISAL_OFFLOAD_KB
+        self.offload_bytes = sizes[self._engine.level] << 10
 
     def compress(self, data: bytes) -> bytes:
         """Encode one whole body; a gzip header has no time in it."""

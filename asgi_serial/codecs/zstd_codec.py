@@ -43,11 +43,8 @@ class ZstdCodec:
     def __init__(self, level: int = 3) -> None:
         self._level = check_level(self.name, level, *_LEVELS)
         self._local = threading.local()
-
-    @property
-    def offload_bytes(self) -> int:
-        """The size from which encoding a whole body takes over 1 ms."""
-        return _OFFLOAD_KB[max(self._level, 1) - 1] << 10
+        # The size from which encoding a whole body takes over 1 ms.
+        self.offload_bytes = _OFFLOAD_KB[max(self._level, 1) - 1] << 10
 
     def compress(self, data: bytes) -> bytes:
         """Encode one whole body; the frame states its size, so a decoder needs no more memory."""

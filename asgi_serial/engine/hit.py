@@ -52,12 +52,12 @@ def find_hit(
         return None, None
     find = fields.get
     try:
-        # As `make_key` has it; a Host that is not in lower case is not found here.
+        # As `make_key` has it.
         key = (
             engine.realm,
             "GET",
             scope["scheme"],
-            find(b"host"),
+            find(b"host", b"").lower(),
             find(b"x-forwarded-proto"),
             find(b"x-forwarded-port"),
             scope["root_path"],

@@ -58,8 +58,10 @@ def report_messages(engine: Engine, scope: Scope) -> list[Message]:
     fields = read_fields(scope["headers"], _WANTED)
     token = engine.settings.report_token
     if token is not None:
-        expected = b"Bearer " + token.get_secret_value().encode()
-        if not compare_digest(fields.get(b"authorization", b""), expected):
+        # RFC 9110, 11.1: the scheme is case-insensitive.
+        scheme, _, given = fields.get(b"authorization", b"").partition(b" ")
+        is_known = compare_digest(given.strip(b" "), token.get_secret_value().encode())
+        if scheme.lower() != b"bearer" or not is_known:
             return _response(
                 401, b"text/plain", b"A Bearer token is required.\n", method, _CHALLENGE
             )

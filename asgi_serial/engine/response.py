@@ -95,7 +95,7 @@ def begin_plainly(
             pairs = [*pairs, engine.unstored_pair]
     if pairs is message.get("headers"):
         return message, reasons
-    if len(message) == 3:
+    if len(message) == 3 and "headers" in message:
         # A literal is made in half the time that a copy takes.
         return {"type": START_TYPE, "status": status, "headers": pairs}, reasons
     return {**message, "headers": pairs}, reasons
@@ -120,6 +120,7 @@ class ResponseFlow:
 
     LAST_MESSAGES = ("http.response.pathsend", "http.response.zerocopysend")
     """The messages of extensions that carry a whole body, or its end, in a file."""
+    _FILE_EXTENSIONS = frozenset(LAST_MESSAGES)
 
     # What most responses never set has its default on the class.
     state = START
@@ -182,7 +183,7 @@ class ResponseFlow:
             engine.tag_suffixes,
             is_read=request.method in _READS or request.key is not None,
         )
-        if plan.refused:
+        if plan.refused and request.method in _READS:
             return self._refuse()
         if plan.passes:
             if self.storing is None or not self._wants_tag():
@@ -203,6 +204,8 @@ class ResponseFlow:
             self.unstored = storing
         elif has_trailers or request.client_left:
             self.unstored = Reason.HAS_TRAILERS if has_trailers else Reason.CLIENT_LEFT
+        elif self.plan.event_stream:
+            self.unstored = Reason.BODY_NOT_WHOLE
         else:
             self.storing = storing
 
@@ -269,9 +272,20 @@ class ResponseFlow:
         """
         plan = self.plan
         # A body of a known length is not streamed: only as a whole it can be seen to be smaller.
-        if self.state is HELD and plan.codec is not None and plan.weak and not plan.media_type:
+        if (
+            self.state is HELD
+            and plan.codec is not None
+            and plan.weak
+            and not plan.media_type
+            and not self._may_send_file()
+        ):
             return self._begin_stream(plan.codec)
         return self.release(Reason.BODY_NOT_WHOLE)
+
+    def _may_send_file(self) -> bool:
+        """Whether the server offers to take the body out of a file, which can not be encoded."""
+        extensions = self.scope.get("extensions") or {}
+        return not self._FILE_EXTENSIONS.isdisjoint(extensions)
 
     def lose_client(self) -> list[Message]:
         """Keep nothing for a client that has left."""
@@ -508,15 +522,14 @@ class ResponseFlow:
                 media_type = ""
         codec = plan.codec
         if codec is None or len(content) < self.engine.settings.min_size:
-            return self._made(body, Encoded(media_type, "", content))
+            return self._made(body, Encoded(media_type, "", content, len(content)))
 
         def compressed(encoded: bytes) -> list[Message]:
             if len(encoded) < len(content):
-                return self._made(body, Encoded(media_type, codec.name, encoded))
+                return self._made(body, Encoded(media_type, codec.name, encoded, len(content)))
             self.note(Reason.NOT_SMALLER)
-            return self._made(body, Encoded(media_type, "", content))
+            return self._made(body, Encoded(media_type, "", content, len(content)))
 
-        self.encoded_bytes = len(content)
         return self._encode(len(content), partial(codec.compress, content), compressed)
 
     def _made(self, body: bytes, encoded: Encoded) -> list[Message]:
@@ -526,12 +539,11 @@ class ResponseFlow:
         return self._emit(body, encoded)
 
     def _emit(self, body: bytes, encoded: Encoded) -> list[Message]:
-        media_type, coding, content = encoded
+        media_type, coding, content, self.encoded_bytes = encoded
         self.media_type, self.coding = media_type, coding
         made, self.etag = represent(self.base, media_type, coding, content)
         if self.storing is not None:
             self._store_whole(self.storing, made, body, content)
-        self.encoded_bytes = self.encoded_bytes or len(content)
         self.state = DONE
         if self._is_held_by_client():
             return [
@@ -581,7 +593,7 @@ class ResponseFlow:
 
     def _collect_from(self, made: Fields) -> None:
         if self.storing is not None:
-            self.made = made
+            self.made = made.copy()  # what is sent, others may change
             self.collected = []
 
     def _collect(self, content: bytes) -> None:

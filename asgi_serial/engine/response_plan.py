@@ -83,7 +83,7 @@ def _make_plan(
         coding = coding and types.is_compressible and large
         if formats:
             media_type = wants.media_type
-            refused = wants.refused
+            refused = wants.refused and status == 200
         if coding and wants.coding:
             codec = engine.codecs[wants.coding]
         elif wants.compression:
