@@ -7,9 +7,9 @@ import logging
 from collections import deque
 from functools import partial
 from time import monotonic, perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from asgi_serial.cache.collapse import Ending
+from asgi_serial.cache.collapse import Ending, running_loop
 from asgi_serial.cache.entry import Entry
 from asgi_serial.codecs.decoding import DECODE_OFFLOAD_BYTES
 from asgi_serial.engine.derive import DERIVE_OFFLOAD_BYTES, derive, encoded_size
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
     from asgi_serial.types import Message, Receive, Scope, Send
+
+T = TypeVar("T")
 
 logger = logging.getLogger("asgi_serial")
 
@@ -122,7 +124,7 @@ class Exchange:
             if reader.encoded_bytes < DECODE_OFFLOAD_BYTES:
                 body = reader.finish()
             else:
-                body = await engine.run_in_thread(reader.finish)
+                body = await self._run(reader.finish)
         except (CodecError, FormatError) as error:
             return explain_refusal(engine, error)
         self._replayed = deque(({"type": "http.request", "body": body, "more_body": False},))
@@ -219,7 +221,7 @@ class Exchange:
         if encoded_size(entry) < DERIVE_OFFLOAD_BYTES:
             made = derive(engine, entry, variant)
         else:
-            made = await engine.run_in_thread(partial(derive, engine, entry, variant))
+            made = await self._run(partial(derive, engine, entry, variant))
         if made is None:
             return None
         engine.responses.add(entry, variant, made)
@@ -330,7 +332,8 @@ class Exchange:
         """Send what the flow gives, once all that it has brought about is done."""
         if flow.job is not None:
             job, flow.job = flow.job, None
-            return self._await(self._take_turn(self._work(flow, job, out)))
+            work = self._work(flow, job, out)
+            return work if running_loop() is None else self._await(self._take_turn(work))
         self._heed(flow, out)
         if not isinstance(out, list):
             return self._send(out)
@@ -365,7 +368,11 @@ class Exchange:
         """
         if messages:
             self._heed(flow, messages)
-            await asyncio.shield(self._take_turn(self._send_quietly(messages)))
+            sending = self._send_quietly(messages)
+            if running_loop() is None:
+                await sending
+            else:
+                await asyncio.shield(self._take_turn(sending))
 
     def _timed(self, start: Message) -> Message:
         """The start with what the app took, and what was then done to its response."""
@@ -384,9 +391,13 @@ class Exchange:
         assert isinstance(before, list)
         self._heed(flow, before)
         await self._send_all(before)
-        after = flow.resume(await self.engine.run_in_thread(job))
+        after = flow.resume(await self._run(job))
         self._heed(flow, after)
         await self._send_all(after)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        """What `work` gives, done in a thread where the loop is asyncio's."""
+        return work() if running_loop() is None else await self.engine.run_in_thread(work)
 
     async def _send_quietly(self, messages: list[Message]) -> None:
         """Send on nobody's behalf who could be told of a failure."""

@@ -17,6 +17,18 @@ REMEMBERED_SECONDS = 10.0
 MAX_REMEMBERED = 4096
 
 
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that runs this; None where there is none of asyncio's, as under trio.
+
+    There requests do not wait for one another, nothing is done in threads, and there is no second
+    level.
+    """
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
 class Ending(Enum):
     """How a call of the app came out for those who wait for it."""
 
@@ -56,7 +68,7 @@ class Flights:
     def find(self, key: Key) -> Flight | None:
         """The call of the app to wait for, if there is one in this event loop."""
         flight = self._flights.get(key)
-        return flight if flight is not None and flight.loop is asyncio.get_running_loop() else None
+        return flight if flight is not None and flight.loop is running_loop() else None
 
     def is_fruitless(self, key: Key) -> bool:
         """Whether the last response under this key was not one to be stored."""
@@ -72,7 +84,10 @@ class Flights:
         """Begin a call of the app that others may wait for; None where it would be in vain."""
         if self.is_fruitless(key) or key in self._flights:
             return None  # the latter of another event loop, or its waiters have given up
-        flight = self._flights[key] = Flight(asyncio.get_running_loop())
+        loop = running_loop()
+        if loop is None:
+            return None
+        flight = self._flights[key] = Flight(loop)
         return flight
 
     def land(self, key: Key, flight: Flight, ending: Ending) -> None:

@@ -8,6 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from asgi_serial.cache.collapse import running_loop
 from asgi_serial.cache.entry import Entry, VaryIndex
 from asgi_serial.cache.frame import digest_key, pack_entry, pack_vary_index, unpack_record
 from asgi_serial.cache.sharing import SharedFields
@@ -54,7 +55,7 @@ class ResponseCache:
     async def load(self, key: Key, select: Select) -> Entry | Reason:
         """The same out of the second level, taken over into the first."""
         store = self.store
-        if store is None:
+        if store is None or running_loop() is None:
             return MISS
         data = await store.get(digest_key(key))
         if data is None:
@@ -95,7 +96,7 @@ class ResponseCache:
     def _write(self, entry: Entry) -> None:
         self._memory.put(entry.key, entry, entry_size(entry))
         ttl = entry.expires - self._clock()
-        if self.store is not None and ttl > 0:
+        if self.store is not None and ttl > 0 and running_loop() is not None:
             self._write_entry(self.store, entry, ttl)
 
     def drop(self, key: Key) -> None:
@@ -106,7 +107,7 @@ class ResponseCache:
         self._dropped[key] = self._clock()
         self._memory.delete(key)
         store = self.store
-        if store is not None:
+        if store is not None and running_loop() is not None:
             self._writer().put(lambda: store.delete(digest_key(key)), must=True)
 
     async def flush(self) -> None:
@@ -120,7 +121,7 @@ class ResponseCache:
         index = VaryIndex(names, os.urandom(16))
         self._memory.put(key, index, _index_size(key, index))
         store = self.store
-        if store is not None:
+        if store is not None and running_loop() is not None:
             self._writer().put(
                 lambda: store.set(digest_key(key), pack_vary_index(index, key), ttl=_INDEX_TTL),
             )
