@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from .client import understand
-from .driver import Recording, ask, awaited, drive, find_faults, serial_of
+from .driver import Recording, Request, ask, awaited, drive, find_faults, serial_of
 from .scripts import (
     DOCUMENT,
     FRESH_JSON,
@@ -136,3 +136,18 @@ async def test_zerocopysend_passes_piece_by_piece(settings, client):
         recording = await drive(serial, client)
         assert recording.messages[1:] == pieces
         assert b"content-encoding" not in dict(recording.start["headers"])
+
+
+HELD_TAG = Request(fields=(("if-none-match", '"v1"'),))
+
+
+@every_setting
+@pytest.mark.parametrize("kind", ["pathsend", "zerocopysend"])
+@awaited
+async def test_no_file_follows_a_304(settings, kind):
+    """A client that holds the tag of a file gets either a 304 without, or the whole of it."""
+    message = {"type": f"http.response.{kind}", "path": "/tmp/a", "file": 7, "more_body": False}
+    serial = serial_of(script(start_of(etag='"v1"', content_type="text/css"), message), **settings)
+    recording = await drive(serial, HELD_TAG)
+    assert find_faults(recording, HELD_TAG) == []
+    assert (recording.start["status"] == 200) == (kind in recording.types)

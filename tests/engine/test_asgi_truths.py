@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .driver import Recording, Request, Whole, ask, awaited, fields_of, serial_of
+from .driver import Recording, Request, Whole, ask, awaited, drive, fields_of, serial_of
 from .scripts import (
     CLIENTS,
     COMPRESSING,
@@ -119,6 +119,58 @@ async def test_headers_of_any_iterable(settings, client, wrap):
     answer = await ask(serial_of(script(start, body_of(DOCUMENT)), **settings), client)
     assert answer.document == json.loads(DOCUMENT)
     assert answer.all("x-twice") == [b"1", b"3"]
+
+
+@every_client
+@awaited
+async def test_names_and_values_that_are_not_bytes(client):
+    pairs = [(bytearray(name), memoryview(value)) for name, value in PAIRS]
+    start = {"type": "http.response.start", "status": 200, "headers": pairs}
+    answer = await ask(serial_of(script(start, body_of(DOCUMENT))), client)
+    assert answer.document == json.loads(DOCUMENT)
+    assert answer.all("x-twice") == [b"1", b"3"]
+
+
+@awaited
+async def test_what_is_stored_is_not_the_apps_own_list():
+    """An app may keep one list of lists and write into it for every response."""
+    pairs = [
+        [b"content-type", b"application/json"],
+        [b"cache-control", b"max-age=60"],
+        [b"x-a", b""],
+    ]
+    start = {"type": "http.response.start", "status": 200, "headers": pairs}
+    serial = serial_of(script(start, body_of(DOCUMENT)))
+    await ask(serial, COMPRESSING)
+    pairs[2][1] = b"another's"
+    answer = await ask(serial, COMPRESSING)
+    assert (answer.cached, answer.one("x-a")) == ("hit", "")
+
+
+@every_setting
+@every_client
+@awaited
+async def test_a_scope_whose_headers_can_be_read_once(settings, client):
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.extend(scope["headers"])
+        await Whole(DOCUMENT, **JSON)(scope, receive, send)
+
+    scope = client.make_scope()
+    scope["headers"] = (pair for pair in [*scope["headers"], (b"x-a", b"1")])
+    await serial_of(app, **settings)(scope, client.make_receive(), Recording().send)
+    assert (b"x-a", b"1") in seen
+
+
+@every_setting
+@every_client
+@awaited
+async def test_a_start_that_nobody_can_read_fails_in_the_app(settings, client):
+    """By the error that it is, not by one of ours that follows from it."""
+    start = {"type": "http.response.start", "status": 200, "headers": [b"no pair"]}
+    recording = await drive(serial_of(script(start, body_of(DOCUMENT)), **settings), client)
+    assert isinstance(recording.error, ValueError)
 
 
 @every_client
