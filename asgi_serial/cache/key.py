@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import TypeAlias
+from urllib.parse import unquote_to_bytes
 
 from asgi_serial.cache.entry import Key
 from asgi_serial.types import Scope
@@ -55,8 +56,13 @@ def make_key(
 def sorted_query(query: bytes) -> bytes:
     """The query with its parameters in the order of their names; those of one name keep theirs.
 
+    A name is the same in every spelling that apps take for it: `%61` is `a`, and `+` a space.
+
     >>> sorted_query(b"b=1&a=2&b=0")
     b'a=2&b=1&b=0'
     """
-    pairs = [(pair.partition(b"=")[0], place, pair) for place, pair in enumerate(query.split(b"&"))]
+    pairs = [
+        (unquote_to_bytes(pair.partition(b"=")[0].replace(b"+", b" ")), place, pair)
+        for place, pair in enumerate(query.split(b"&"))
+    ]
     return b"&".join([pair for _, _, pair in sorted(pairs)])

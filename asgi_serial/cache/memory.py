@@ -49,10 +49,10 @@ class Memory(Generic[V]):
             self._drop(key)
             if size_bytes > self.max_bytes:
                 return False
+            while self.size_bytes + size_bytes > self.max_bytes:
+                self._evict()
             self._slots[key] = _Slot(value, size_bytes)
             self.size_bytes += size_bytes
-            while self.size_bytes > self.max_bytes:
-                self._evict()
             return True
 
     def delete(self, key: Hashable) -> None:
