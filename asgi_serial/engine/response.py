@@ -186,7 +186,8 @@ class ResponseFlow:
         if plan.refused and request.method in _READS:
             return self._refuse()
         if plan.passes:
-            if self.storing is None or not self._wants_tag():
+            # What is to be stored is looked at whole where it can be: for its tag, and to be told.
+            if self.storing is None:
                 return self._begin_passing()
         elif request.method == "HEAD":
             return self._begin_head()
