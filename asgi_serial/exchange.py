@@ -244,6 +244,9 @@ class Exchange:
             ending = await flight.wait(deadline - monotonic())
             if ending is not Ending.FAILED:
                 break
+            hit = self._find_hit(key)  # another may have led since, and be done
+            if hit is not None:
+                return hit
         if ending is None:
             # The next ones are spared a wait that may be in vain: the response may take for ever.
             flights.remember(key)

@@ -61,7 +61,7 @@ class Entry:
         *,
         born: float,
         expires: float,
-        credentialed: bool,
+        credentialed: frozenset[bytes],
         route: str,
         selecting: tuple[tuple[bytes, bytes | None], ...],
         negotiates: tuple[bool, bool],
@@ -74,7 +74,7 @@ class Entry:
         self.fields = fields
         self.born = born
         self.expires = expires
-        self.credentialed = credentialed  # may answer requests that carry credentials
+        self.credentialed = credentialed  # what it may answer: {authorization, cookie}
         self.route = route  # the route template, for the timing of hits
         self.selecting = selecting  # the varying fields of the request, and their values
         self.negotiates = negotiates  # (format, coding)

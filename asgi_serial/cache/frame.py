@@ -20,8 +20,9 @@ _CHECKSUM_BYTES = 16
 _PREFIX = b"\xa9asgi\xff" + bytes([REVISION])
 _HEAD_BYTES = len(_PREFIX) + _CHECKSUM_BYTES
 _ENTRY, _VARY_INDEX = 1, 2
-_CREDENTIALED, _BY_FORMAT, _BY_CODING = 1, 2, 4
-_ALL_FLAGS = _CREDENTIALED | _BY_FORMAT | _BY_CODING
+_AUTHORIZED, _BY_FORMAT, _BY_CODING, _WITH_COOKIES = 1, 2, 4, 8
+_ALL_FLAGS = _AUTHORIZED | _BY_FORMAT | _BY_CODING | _WITH_COOKIES
+_CREDENTIALS = {b"authorization": _AUTHORIZED, b"cookie": _WITH_COOKIES}
 # A length that no string of ours has; it stands for None.
 _NONE = 0xFFFFFFFF
 # More than any server lets through; a record that claims more is not one of ours.
@@ -72,7 +73,8 @@ def pack_entry(entry: Entry) -> bytes:
     """
     out: list[bytes] = []
     by_format, by_coding = entry.negotiates
-    flags = _CREDENTIALED * entry.credentialed + _BY_FORMAT * by_format + _BY_CODING * by_coding
+    flags = _BY_FORMAT * by_format + _BY_CODING * by_coding
+    flags += sum(flag for name, flag in _CREDENTIALS.items() if name in entry.credentialed)
     out.append(_ENTRY_HEAD.pack(entry.status, entry.born, entry.expires, flags, entry.app_bytes))
     _append_string(out, entry.route.encode("utf-8", "surrogatepass"))
     out.append(_LENGTH.pack(len(entry.selecting)))
@@ -223,7 +225,7 @@ def _read_entry(reader: _Reader, key: Key) -> Entry:
         fields,
         born=born,
         expires=expires,
-        credentialed=bool(flags & _CREDENTIALED),
+        credentialed=frozenset(name for name, flag in _CREDENTIALS.items() if flags & flag),
         route=route,
         selecting=selecting,
         negotiates=(bool(flags & _BY_FORMAT), bool(flags & _BY_CODING)),

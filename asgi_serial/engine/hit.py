@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from asgi_serial.cache.entry import Entry
 from asgi_serial.engine.heads import read_fields
 from asgi_serial.engine.representation import not_modified_fields
+from asgi_serial.http.storing import CREDENTIAL_FIELDS
 from asgi_serial.http.validators import is_not_modified
 from asgi_serial.reasons import Reason
 
@@ -110,7 +111,9 @@ def judge(plan: RequestPlan, entry: Entry, now: float) -> Reason:
     """
     if now >= entry.expires:
         return STALE
-    if not entry.credentialed and plan.has_credentials:
+    if plan.has_credentials and not entry.credentialed.issuperset(
+        CREDENTIAL_FIELDS.intersection(plan.fields)
+    ):
         return REQUEST_HAS_CREDENTIALS
     if is_refused(plan.wants, entry):
         return NOT_ACCEPTABLE

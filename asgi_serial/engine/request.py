@@ -9,7 +9,11 @@ from asgi_serial.engine.heads import content_length, without
 from asgi_serial.engine.problem import Problem
 from asgi_serial.engine.representation import tag_suffix
 from asgi_serial.errors import CodecError, FormatError, OutputLimitExceeded
-from asgi_serial.http.validators import unmap_condition
+from asgi_serial.http.validators import (
+    format_entity_tag,
+    parse_entity_tags,
+    unmap_condition,
+)
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
@@ -94,11 +98,29 @@ def _app_conditions(engine: Engine, plan: RequestPlan, pairs: Fields) -> Fields:
     else:
         suffixes = tuple(engine.tag_suffixes)
     mapped = []
+    is_read = plan.method in ("GET", "HEAD")
     for name, value in pairs:
+        if name == b"if-none-match" and is_read and plan.wants.media_type:
+            value = _only_of_format(value, suffixes)
+            if not value:
+                continue
         if name in _CONDITIONS:
             value = unmap_condition(value, suffixes, engine.tag_suffixes)
         mapped.append((name, value))
     return mapped
+
+
+def _only_of_format(value: bytes, suffixes: tuple[bytes, ...]) -> bytes:
+    """The condition without the tags of the app's own format, which is not the one selected.
+
+    The app would answer 304 to one, and the client's cache go on with a format that it does not
+    want.
+    """
+    tags = parse_entity_tags(value)
+    if tags is None:
+        return value
+    endings = tuple([b"-" + suffix for suffix in suffixes])
+    return b", ".join([format_entity_tag(tag) for tag in tags if tag.opaque.endswith(endings)])
 
 
 def _with_json_accepted(pairs: Fields) -> Fields:

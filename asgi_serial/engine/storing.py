@@ -39,7 +39,7 @@ class Storing(NamedTuple):
     key: Key
     born: float
     expires: float
-    credentialed: bool
+    credentialed: frozenset[bytes]  # the credentials of requests that it may answer
     selecting: tuple[tuple[bytes, bytes | None], ...]
 
 
@@ -93,7 +93,11 @@ def plan_storing(
         request.key,
         now - age,
         now - age + lifetime,
-        allows_credentials(CREDENTIAL_FIELDS, directives, explicitly_shared=shared),
+        frozenset(
+            name
+            for name in CREDENTIAL_FIELDS
+            if allows_credentials((name,), directives, explicitly_shared=shared)
+        ),
         read_selecting(request, names),
     )
 

@@ -36,7 +36,7 @@ entries = st.builds(
     fields,
     born=times,
     expires=times,
-    credentialed=st.booleans(),
+    credentialed=st.frozensets(st.sampled_from((b"authorization", b"cookie"))),
     route=texts,
     selecting=st.lists(st.tuples(strings, st.none() | strings), max_size=4).map(tuple),
     negotiates=st.tuples(st.booleans(), st.booleans()),
@@ -51,7 +51,7 @@ def make_entry(**changes: object) -> Entry:
         "negotiates": (True, False),
         "born": 1_700_000_000.25,
         "expires": 1_700_000_060.0,
-        "credentialed": False,
+        "credentialed": frozenset(),
         "route": "/items",
         "selecting": ((b"accept-language", b"de"), (b"origin", None)),
         "representations": {
