@@ -232,21 +232,19 @@ class ResponseFlow:
             return self._feed_body(message)
         if self.state is REFUSED:
             return []
-        if self.is_holding:
-            return [*self.release(Reason.NOT_A_BODY), message]
-        if kind in self.LAST_MESSAGES:
-            return self._pass_file(message)
-        return message
+        held = self.release(Reason.NOT_A_BODY)
+        passed = self._pass_file(message) if kind in self.LAST_MESSAGES else [message]
+        return [*held, *passed]
 
-    def _pass_file(self, message: Message) -> Message | list[Message]:
+    def _pass_file(self, message: Message) -> list[Message]:
         """Pass the content that the server is to take out of a file itself."""
         self._forget(Reason.NOT_A_BODY)
         if message.get("more_body", False):
-            return [] if self._is_not_modified else message
+            return [] if self._is_not_modified else [message]
         self.state = DONE
         if self._is_not_modified:
-            return {"type": BODY_TYPE, "body": b"", "more_body": False}
-        return message
+            return [{"type": BODY_TYPE, "body": b"", "more_body": False}]
+        return [message]
 
     def resume(self, result: bytes) -> list[Message]:
         """Go on with what `job` gave."""
