@@ -1,0 +1,80 @@
+"""Entries to store, and stores that do as a test tells them."""
+
+import asyncio
+from collections.abc import Mapping
+
+from asgi_serial.cache.entry import Entry, Representation
+
+KEY = ("1 ", "GET", "http", b"a.example", None, None, "", "/a", b"/a", b"", None, None)
+BORN = 1_800_000_000.0
+
+
+def make_entry(
+    key=KEY, *, body=b"body", born=BORN, lifetime=60.0, selecting=(), coding="", fields=None
+) -> Entry:
+    """An entry as the engine makes it of a response, with a field list of its own."""
+    given = fields or [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
+    kept = Representation(list(given), body, coding, None)
+    return Entry(
+        key,
+        200,
+        list(given),
+        born=born,
+        expires=born + lifetime,
+        credentialed=frozenset(),
+        route="/a",
+        selecting=selecting,
+        negotiates=(False, True),
+        representations={("", coding): kept},
+        app_bytes=len(body),
+    )
+
+
+def selecting_by(**values):
+    """What `select` is for a request that has these fields, `accept_language` for one."""
+    given = {name.replace("_", "-").encode(): value for name, value in values.items()}
+
+    def select(names):
+        return tuple((name, given.get(name)) for name in names)
+
+    return select
+
+
+NOTHING = selecting_by()
+
+
+class DictStore:
+    """A second level in a dict, which logs what it is asked and can be made to wait."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+        self.ttls: dict[str, float] = {}
+        self.log: list[tuple[str, str]] = []
+        self.may_go_on = asyncio.Event()
+        self.may_go_on.set()
+        self.loses = False  # what it is told; a server that is down
+
+    async def get(self, key: str) -> bytes | None:
+        self.log.append(("get", key))
+        found = self.values.get(key)
+        await self.may_go_on.wait()
+        return found
+
+    async def set(self, key: str, value: bytes, *, ttl: float) -> None:
+        await self.may_go_on.wait()
+        self.log.append(("set", key))
+        if not self.loses:
+            self.values[key] = value
+            self.ttls[key] = ttl
+
+    async def delete(self, key: str) -> None:
+        await self.may_go_on.wait()
+        self.log.append(("delete", key))
+        if not self.loses:
+            self.values.pop(key, None)
+
+    async def close(self) -> None:
+        self.log.append(("close", ""))
+
+    def statistics(self) -> Mapping[str, int]:
+        return {"sets": len(self.ttls)}

@@ -1,0 +1,515 @@
+"""The cache of responses: two levels, variants, what is dropped, and the writes behind it all."""
+
+import asyncio
+
+import pytest
+from aiocache.base import BaseCache
+from aiocache.serializers import NullSerializer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asgi_serial.cache.aiocache_store import open_store
+from asgi_serial.cache.entry import Entry, Representation, VaryIndex
+from asgi_serial.cache.frame import digest_key, pack_entry, pack_vary_index, unpack_record
+from asgi_serial.cache.memory import Memory
+from asgi_serial.cache.responses import MAX_REMEMBERED_DROPS, MAX_WAITING_WRITES, ResponseCache
+from asgi_serial.reasons import Reason
+from tests.engine.driver import Clock, awaited
+
+from .entries import BORN, KEY, NOTHING, DictStore, make_entry, selecting_by
+
+OTHER_KEY = (*KEY[:7], "/b", *KEY[8:])
+GERMAN = ((b"accept-language", b"de"),)
+FRENCH = ((b"accept-language", b"fr"),)
+NONE_GIVEN = ((b"accept-language", None),)
+
+
+class Caches:
+    """Processes that share a second level, each with a first level of its own."""
+
+    def __init__(self) -> None:
+        self.clock = Clock(BORN)
+        self.store = DictStore()
+
+    def process(self, max_bytes=1_000_000) -> ResponseCache:
+        return ResponseCache(Memory(max_bytes), self.store, self.clock)
+
+
+def alone(max_bytes=1_000_000):
+    """A cache without a second level, and its clock."""
+    clock = Clock(BORN)
+    return ResponseCache(Memory(max_bytes), None, clock), clock
+
+
+def test_what_is_kept_is_found_and_nothing_else():
+    cache, _ = alone()
+    entry = make_entry()
+    cache.keep(entry, BORN)
+    assert cache.find(KEY, NOTHING) is entry
+    assert cache.find(OTHER_KEY, NOTHING) is Reason.MISS
+    assert cache.stored == 1
+
+
+def test_the_next_response_takes_the_place_of_the_one_before():
+    cache, _ = alone()
+    for body in (b"old", b"new"):
+        cache.keep(make_entry(body=body), BORN)
+    assert cache.find(KEY, NOTHING).kept[0].body == b"new"
+
+
+def test_a_foreign_value_in_the_memory_is_a_miss():
+    memory: Memory[object] = Memory(1_000)
+    memory.put(KEY, "no entry", 10)
+    assert ResponseCache(memory, None, Clock()).find(KEY, NOTHING) is Reason.MISS
+
+
+@awaited
+async def test_without_a_second_level_there_is_nothing_to_load():
+    cache, _ = alone()
+    assert await cache.load(KEY, NOTHING) is Reason.MISS
+    await cache.flush()
+
+
+@pytest.mark.parametrize("level", ["first", "second"])
+@awaited
+async def test_a_request_gets_what_its_own_fields_select(level):
+    caches = Caches()
+    cache = caches.process()
+    for body, selecting in ((b"de", GERMAN), (b"fr", FRENCH), (b"none", NONE_GIVEN)):
+        cache.keep(make_entry(body=body, selecting=selecting), BORN)
+    await cache.flush()
+    reader = cache if level == "first" else caches.process()
+
+    async def look_up(select):
+        found = reader.find(KEY, select)
+        return await reader.load(KEY, select) if isinstance(found, Reason) else found
+
+    found = [
+        await look_up(selecting_by(accept_language=value)) for value in (b"de", b"fr", None, b"it")
+    ]
+    assert [entry.kept[0].body for entry in found[:3]] == [b"de", b"fr", b"none"]
+    assert found[3] is Reason.VARY_MISS
+    assert [entry.selecting for entry in found[:3]] == [GERMAN, FRENCH, NONE_GIVEN]
+
+
+def test_a_response_that_varies_by_other_fields_drops_the_variants_before():
+    cache, _ = alone()
+    german = selecting_by(accept_language=b"de")
+    cache.keep(make_entry(selecting=GERMAN), BORN)
+    cache.keep(make_entry(selecting=((b"x-tenant", b"1"),)), BORN)
+    assert cache.find(KEY, german) is Reason.VARY_MISS
+    assert isinstance(cache.find(KEY, selecting_by(x_tenant=b"1")), Entry)
+    cache.keep(make_entry(selecting=FRENCH), BORN)
+    assert cache.find(KEY, german) is Reason.VARY_MISS  # what was kept of it first is out of reach
+
+
+def test_a_response_that_varies_no_more_answers_everybody():
+    cache, _ = alone()
+    cache.keep(make_entry(selecting=GERMAN), BORN)
+    cache.keep(make_entry(body=b"all"), BORN)
+    assert cache.find(KEY, selecting_by(accept_language=b"fr")).kept[0].body == b"all"
+
+
+@awaited
+async def test_variants_that_another_process_has_kept_are_joined_by_those_of_this():
+    caches = Caches()
+    one, other = caches.process(), caches.process()
+    one.keep(make_entry(body=b"de", selecting=GERMAN), BORN)
+    await one.flush()
+    french = selecting_by(accept_language=b"fr")
+    assert await other.load(KEY, french) is Reason.VARY_MISS
+    other.keep(make_entry(body=b"fr", selecting=FRENCH), BORN)
+    await other.flush()
+    assert (await one.load(KEY, french)).kept[0].body == b"fr"
+    german = await other.load(KEY, selecting_by(accept_language=b"de"))
+    assert german.kept[0].body == b"de"
+
+
+@awaited
+async def test_what_is_loaded_is_as_it_was_kept_and_found_in_the_first_level_next():
+    caches = Caches()
+    kept = make_entry(body=b"encoded", coding="gzip")
+    caches.process().keep(kept, BORN)
+    reader = caches.process()
+    assert await reader.load(KEY, NOTHING) is Reason.MISS  # it is written behind the response
+    await asyncio.sleep(0)
+    caches.clock.now += 59
+    loaded = await reader.load(KEY, NOTHING)
+    assert pack_entry(loaded) == pack_entry(kept)
+    assert (loaded.born, loaded.expires) == (kept.born, kept.expires)  # the remaining lifetime
+    assert reader.find(KEY, NOTHING) is loaded
+
+
+@pytest.mark.parametrize(
+    ("later", "is_there"), [(0, True), (59.999, True), (60, False), (1_000, False)]
+)
+@awaited
+async def test_what_has_expired_in_the_second_level_is_not_taken_over(later, is_there):
+    caches = Caches()
+    caches.store.values[digest_key(KEY)] = pack_entry(make_entry())
+    caches.clock.now += later
+    reader = caches.process()
+    assert isinstance(await reader.load(KEY, NOTHING), Entry) is is_there
+    assert isinstance(reader.find(KEY, NOTHING), Entry) is is_there
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "ttl"), [(60.0, 60.0), (0.5, 0.5), (0.0, None), (-5.0, None)], ids=str
+)
+@awaited
+async def test_the_second_level_keeps_it_for_the_lifetime_that_is_left(lifetime, ttl):
+    caches = Caches()
+    cache = caches.process()
+    cache.keep(make_entry(lifetime=lifetime), BORN)
+    await cache.flush()
+    assert caches.store.ttls.get(digest_key(KEY)) == ttl
+
+
+SEALED = pack_entry(make_entry())
+BAD_RECORDS = {
+    "nothing": b"",
+    "something else": b"garbage" * 100,
+    "cut short": SEALED[:-1],
+    "longer": SEALED + b"\0",
+    "a flipped bit": SEALED[:-1] + bytes([SEALED[-1] ^ 1]),
+    "another resource's": pack_entry(make_entry(OTHER_KEY)),
+}
+
+
+@pytest.mark.parametrize("value", BAD_RECORDS.values(), ids=BAD_RECORDS.keys())
+@awaited
+async def test_garbage_in_the_second_level_is_a_miss(value):
+    caches = Caches()
+    caches.store.values[digest_key(KEY)] = value
+    cache = caches.process()
+    assert await cache.load(KEY, NOTHING) is Reason.MISS
+    assert cache.find(KEY, NOTHING) is Reason.MISS
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_in_the_second_level_are_a_miss(value):
+    async def look_up() -> None:
+        caches = Caches()
+        caches.store.values[digest_key(KEY)] = value
+        assert await caches.process().load(KEY, NOTHING) is Reason.MISS
+
+    asyncio.run(look_up())
+
+
+@pytest.mark.parametrize("value", [None, b"garbage", SEALED], ids=["none", "garbage", "another's"])
+@awaited
+async def test_an_index_whose_entry_is_no_entry_is_a_miss_of_the_variant(value):
+    caches = Caches()
+    writer = caches.process()
+    writer.keep(make_entry(selecting=GERMAN), BORN)
+    await writer.flush()
+    (name,) = set(caches.store.values) - {digest_key(KEY)}
+    if value is None:
+        del caches.store.values[name]
+    else:
+        caches.store.values[name] = value
+    german = selecting_by(accept_language=b"de")
+    assert await caches.process().load(KEY, german) is Reason.VARY_MISS
+
+
+@awaited
+async def test_an_index_where_an_entry_should_be_is_a_miss_of_the_variant():
+    caches = Caches()
+    index = VaryIndex((b"accept-language",), b"n" * 16)
+    selected = (KEY, index.nonce, b"de")
+    caches.store.values[digest_key(KEY)] = pack_vary_index(index, KEY)
+    caches.store.values[digest_key(selected)] = pack_vary_index(index, selected)
+    german = selecting_by(accept_language=b"de")
+    assert await caches.process().load(KEY, german) is Reason.VARY_MISS
+
+
+class Faulty(BaseCache):
+    """A cache of aiocache's that fails in one way."""
+
+    def __init__(self, fault):
+        super().__init__(serializer=NullSerializer(encoding=None))
+        self.fault = fault
+
+    async def get(self, key, **options):
+        return await self.fault()
+
+    async def set(self, key, value, **options):
+        await self.fault()
+
+    async def delete(self, key, **options):
+        await self.fault()
+
+
+async def hang():
+    await asyncio.Event().wait()
+
+
+async def break_off():
+    raise ConnectionResetError("the other side has left")
+
+
+async def say_text():
+    return "text"
+
+
+@pytest.mark.parametrize("fault", [hang, break_off, say_text])
+@awaited
+async def test_a_second_level_that_fails_leaves_the_first_one_as_it_is(fault):
+    store = open_store(Faulty(fault), timeout=0.02)
+    cache = ResponseCache(Memory(1_000_000), store, Clock(BORN))
+    assert await cache.load(KEY, NOTHING) is Reason.MISS
+    entry = make_entry()
+    cache.keep(entry, BORN)
+    assert cache.find(KEY, NOTHING) is entry
+    cache.drop(KEY)
+    assert cache.find(KEY, NOTHING) is Reason.MISS
+    await cache.flush()
+    assert await cache.load(KEY, NOTHING) is Reason.MISS
+
+
+@pytest.mark.parametrize("selecting", [(), GERMAN], ids=["the same for all", "a variant"])
+@awaited
+async def test_what_is_dropped_is_gone_from_both_levels(selecting):
+    caches = Caches()
+    cache = caches.process()
+    cache.keep(make_entry(selecting=selecting), BORN)
+    await cache.flush()
+    german = selecting_by(accept_language=b"de")
+    caches.clock.now += 1
+    cache.drop(KEY)
+    assert cache.find(KEY, german) is Reason.MISS
+    await cache.flush()
+    for process in (cache, caches.process()):
+        assert await process.load(KEY, german) is Reason.MISS
+
+
+@pytest.mark.parametrize("selecting", [()], ids=["the same for all"])
+@pytest.mark.parametrize("loses", [False, True], ids=["under way", "lost"])
+@awaited
+async def test_what_is_dropped_stays_so_while_its_deletion_is_not_done(loses, selecting):
+    caches = Caches()
+    cache = caches.process()
+    cache.keep(make_entry(selecting=selecting), BORN)
+    await cache.flush()
+    caches.clock.now += 1
+    caches.store.loses = loses
+    cache.drop(KEY)
+    german = selecting_by(accept_language=b"de")
+    if loses:
+        await cache.flush()
+    assert digest_key(KEY) in caches.store.values
+    assert isinstance(await cache.load(KEY, german), Reason)
+    assert isinstance(cache.find(KEY, german), Reason)
+
+
+@awaited
+async def test_what_is_dropped_while_it_is_loaded_is_not_taken_over():
+    caches = Caches()
+    caches.store.values[digest_key(KEY)] = SEALED
+    cache = caches.process()
+    caches.store.may_go_on.clear()
+    loading = asyncio.ensure_future(cache.load(KEY, NOTHING))
+    await asyncio.sleep(0)
+    caches.clock.now += 1
+    cache.drop(KEY)
+    caches.store.may_go_on.set()
+    assert await loading is Reason.MISS
+    assert cache.find(KEY, NOTHING) is Reason.MISS
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_kept"),
+    [
+        pytest.param(BORN - 1, False, id="asked for before"),
+        pytest.param(BORN, False, id="asked for in the same moment"),
+        pytest.param(BORN + 0.001, True, id="asked for after"),
+    ],
+)
+def test_a_response_that_was_asked_for_before_a_drop_is_not_kept_after_it(asked, is_kept):
+    cache, clock = alone()
+    cache.drop(KEY)
+    clock.now += 1
+    cache.keep(make_entry(born=clock.now), asked)
+    cache.keep(make_entry(OTHER_KEY, born=clock.now), asked)
+    assert isinstance(cache.find(KEY, NOTHING), Entry) is is_kept
+    assert isinstance(cache.find(OTHER_KEY, NOTHING), Entry)
+    assert cache.stored == 1 + is_kept
+
+
+@awaited
+async def test_what_is_made_after_a_drop_is_shared_again():
+    caches = Caches()
+    cache = caches.process()
+    cache.drop(KEY)
+    caches.clock.now += 1
+    cache.keep(make_entry(born=caches.clock.now), caches.clock.now)
+    await cache.flush()
+    for process in (cache, caches.process()):
+        assert isinstance(await process.load(KEY, NOTHING), Entry)
+
+
+def test_a_second_drop_counts_from_its_own_time():
+    cache, clock = alone()
+    cache.drop(KEY)
+    clock.now += 10
+    cache.drop(KEY)
+    cache.keep(make_entry(), BORN + 5)
+    assert cache.find(KEY, NOTHING) is Reason.MISS
+
+
+def test_the_drops_that_are_remembered_are_bounded():
+    cache, _ = alone()
+    for number in range(MAX_REMEMBERED_DROPS + 1):
+        cache.drop((str(number),))
+    for number in (0, 1, MAX_REMEMBERED_DROPS):
+        cache.keep(make_entry((str(number),)), BORN)
+    found = [cache.find((str(number),), NOTHING) for number in (0, 1, MAX_REMEMBERED_DROPS)]
+    assert [isinstance(one, Entry) for one in found] == [True, False, False]
+
+
+@awaited
+async def test_another_form_of_an_entry_is_kept_beside_the_first_in_both_levels():
+    caches = Caches()
+    cache = caches.process()
+    entry = make_entry()
+    cache.keep(entry, BORN)
+    made = Representation([(b"content-encoding", b"br")], b"br", "br", b'"x-br"')
+    caches.clock.now += 20
+    cache.add(entry, ("", "br"), made)
+    await cache.flush()
+    assert entry.find(("", "br")) is made
+    assert cache.find(KEY, NOTHING) is entry
+    assert caches.store.ttls[digest_key(KEY)] == 40
+    loaded = await caches.process().load(KEY, NOTHING)
+    assert sorted(loaded.variants) == [("", ""), ("", "br")]
+    assert loaded.find(("", "br")).body == b"br"
+
+
+def test_another_form_of_what_is_no_longer_stored_is_not_kept():
+    cache, _ = alone()
+    old, new = make_entry(), make_entry()
+    cache.keep(old, BORN)
+    cache.keep(new, BORN)
+    cache.add(old, ("", "br"), Representation([], b"br", "br", None))
+    assert cache.find(KEY, NOTHING) is new
+    assert new.find(("", "br")) is old.find(("", "br")) is None
+
+
+@awaited
+async def test_an_entry_too_large_for_the_first_level_is_in_the_second():
+    caches = Caches()
+    cache = caches.process(max_bytes=2_000)
+    cache.keep(make_entry(body=bytes(5_000)), BORN)
+    await cache.flush()
+    assert cache.find(KEY, NOTHING) is Reason.MISS
+    assert isinstance(await cache.load(KEY, NOTHING), Entry)
+
+
+@awaited
+async def test_writes_reach_the_second_level_in_their_order():
+    caches = Caches()
+    cache = caches.process()
+    name = digest_key(KEY)
+    caches.store.may_go_on.clear()
+    for turn in range(3):
+        caches.clock.now += 1
+        cache.keep(make_entry(body=b"%d" % turn, born=caches.clock.now), caches.clock.now)
+        cache.drop(KEY)
+    caches.clock.now += 1
+    cache.keep(make_entry(body=b"last", born=caches.clock.now), caches.clock.now)
+    await asyncio.sleep(0)
+    assert caches.store.log == []
+    caches.store.may_go_on.set()
+    await cache.flush()
+    assert caches.store.log == [("set", name), ("delete", name)] * 3 + [("set", name)]
+    assert unpack_record(caches.store.values[name], KEY).kept[0].body == b"last"
+
+
+@awaited
+async def test_an_index_is_written_before_the_entries_that_it_leads_to():
+    caches = Caches()
+    cache = caches.process()
+    cache.keep(make_entry(selecting=GERMAN), BORN)
+    await cache.flush()
+    index, entry = caches.store.log
+    assert index == ("set", digest_key(KEY))
+    assert entry[1] != digest_key(KEY)
+
+
+@awaited
+async def test_the_writes_that_wait_are_bounded_and_deletions_are_not_among_the_dropped():
+    caches = Caches()
+    cache = caches.process()
+    caches.store.may_go_on.clear()
+    cache.keep(make_entry(), BORN)
+    await asyncio.sleep(0)  # one write is under way, and waits no more
+    for number in range(MAX_WAITING_WRITES + 7):
+        cache.keep(make_entry((str(number),)), BORN)
+    cache.drop(KEY)
+    assert cache.writes_dropped == 7
+    caches.store.may_go_on.set()
+    await cache.flush()
+    kinds = [kind for kind, _ in caches.store.log]
+    assert kinds == ["set"] * (MAX_WAITING_WRITES + 1) + ["delete"]
+
+
+@awaited
+async def test_a_flush_waits_for_what_is_written_meanwhile():
+    caches = Caches()
+    cache = caches.process()
+    caches.store.may_go_on.clear()
+    cache.keep(make_entry(), BORN)
+    flushing = asyncio.ensure_future(cache.flush())
+    await asyncio.sleep(0)
+    cache.keep(make_entry(OTHER_KEY), BORN)
+    assert not flushing.done()
+    caches.store.may_go_on.set()
+    await flushing
+    assert len(caches.store.values) == 2
+
+
+def test_without_an_event_loop_the_first_level_works_alone():
+    """As under another library than asyncio."""
+    caches = Caches()
+    cache = caches.process()
+    entry = make_entry(selecting=GERMAN)
+    cache.keep(entry, BORN)
+    assert cache.find(KEY, selecting_by(accept_language=b"de")) is entry
+    with pytest.raises(StopIteration) as done:
+        cache.load(KEY, NOTHING).send(None)
+    assert done.value.value is Reason.MISS
+    cache.drop(KEY)
+    assert cache.find(KEY, NOTHING) is Reason.MISS
+    assert caches.store.log == []
+
+
+def test_event_loops_write_apart():
+    caches = Caches()
+    cache = caches.process()
+
+    async def use(key) -> None:
+        cache.keep(make_entry(key), BORN)
+        await cache.flush()
+
+    for key in (KEY, OTHER_KEY):
+        asyncio.run(use(key))
+    assert set(caches.store.values) == {digest_key(KEY), digest_key(OTHER_KEY)}
+
+
+def test_a_loop_that_ends_takes_its_unwritten_writes_with_it():
+    caches = Caches()
+    cache = caches.process()
+
+    async def leave() -> None:
+        caches.store.may_go_on = asyncio.Event()
+        cache.keep(make_entry(), BORN)
+        await asyncio.sleep(0)
+
+    async def write() -> None:
+        caches.store.may_go_on.set()
+        cache.keep(make_entry(OTHER_KEY), BORN)
+        await cache.flush()
+
+    asyncio.run(leave())
+    asyncio.run(write())
+    assert set(caches.store.values) == {digest_key(OTHER_KEY)}
