@@ -15,7 +15,7 @@ ZEROS = bytes(100_000_000)
 # A zstd frame that decodes to nothing.
 SKIPPABLE = b"\x50\x2a\x4d\x18" + len(ZEROS).to_bytes(4, "little") + ZEROS
 LIMIT_BYTES = 20_000_000
-# Beyond the limit: the body's own buffer may run an eighth ahead, brotli and zstd hold a window.
+# Beyond the limit: the body's own buffer may run an eighth ahead, brotli and zstd hold a window
 # (4 MB together, measured); without a limit each bomb but the skippable one takes 90 MB and more.
 SLACK_BYTES = 8_000_000
 
