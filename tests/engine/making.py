@@ -1,0 +1,130 @@
+"""Engines, requests and flows, made for the tests as the middleware makes them."""
+
+import json
+
+from asgi_serial.engine.engine import Engine
+from asgi_serial.engine.heads import read_fields
+from asgi_serial.engine.hit import find_hit
+from asgi_serial.engine.plan import plan_request
+from asgi_serial.engine.request import scope_for_app
+from asgi_serial.engine.response import ResponseFlow
+from asgi_serial.settings import Settings
+
+NOW = 1_700_000_000.0
+NOW_DATE = b"Tue, 14 Nov 2023 22:13:20 GMT"
+JSON = (b"content-type", b"application/json")
+MSGPACK = "application/vnd.msgpack"
+FRESH = (b"cache-control", b"max-age=60")
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self, now=NOW):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
+def make_engine(clock=None, **options):
+    """An engine by these settings and no environment, whose routes are the paths."""
+    return Engine(
+        Settings.load(options, {}), label=lambda scope: scope["path"], clock=clock or Clock()
+    )
+
+
+def make_scope(method="GET", path="/", headers=(), **more):
+    """The scope of a request as a server gives it."""
+    return {
+        "type": "http",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(b"host", b"a.example"), *headers],
+        **more,
+    }
+
+
+def make_plan(engine, scope):
+    """The plan of a request for which no hit was found."""
+    fields = read_fields(scope["headers"], engine.request_fields)
+    key = find_hit(engine, scope, fields)[0] if engine.finds_hits else None
+    wants = engine.wants[fields.get(b"accept"), fields.get(b"accept-encoding")]
+    return plan_request(engine, scope, fields, wants, key)
+
+
+def make_flow(engine, *headers, method="GET", policy=None, **scope):
+    """The flow of the response to a request with these fields; `policy`: the handler's."""
+    plan = make_plan(engine, make_scope(method, headers=headers, **scope))
+    app_scope = scope_for_app(engine, plan, None)
+    if policy is not None:
+        plan.policy = policy
+    return ResponseFlow(engine, plan, app_scope)
+
+
+def start(*headers, status=200, **more):
+    """The message that starts a response."""
+    return {"type": "http.response.start", "status": status, "headers": list(headers), **more}
+
+
+def body(content=b"", more=False):
+    """A message with a part of the body, or its end."""
+    return {"type": "http.response.body", "body": content, "more_body": more}
+
+
+def as_list(out):
+    """What a flow gives, as a list in either case."""
+    return out if isinstance(out, list) else [out]
+
+
+def finish_jobs(flow, out):
+    """What a flow has given, and what comes of the job that it left."""
+    messages = as_list(out)
+    while flow.job is not None:
+        messages = [*messages, *flow.resume(flow.job())]
+    return messages
+
+
+def run(flow, first, *others):
+    """All that a flow gives for these messages, with its jobs done in between."""
+    messages = finish_jobs(flow, flow.begin(first))
+    for message in others:
+        messages += finish_jobs(flow, flow.feed(message))
+    return messages
+
+
+def content_of(messages):
+    """The body that these messages carry."""
+    return b"".join(message.get("body", b"") for message in messages)
+
+
+def fields_of(messages):
+    """The fields of the start that comes first in these messages."""
+    assert messages[0]["type"] == "http.response.start"
+    return dict(messages[0]["headers"])
+
+
+def decoded(engine, messages):
+    """The body with its content coding undone."""
+    content = content_of(messages)
+    coding = fields_of(messages).get(b"content-encoding")
+    if coding is None:
+        return content
+    decoder = engine.codecs[coding.decode()].decoder()
+    content = decoder.feed(content, limit=100_000_000)
+    decoder.finish()
+    return content
+
+
+def make_document(size):
+    """JSON of about this many bytes that compresses well."""
+    return json.dumps(["the same words again"] * (size // 24 + 1)).encode()
+
+
+def length_of(content):
+    """The Content-Length field of a body."""
+    return b"content-length", b"%d" % len(content)

@@ -1,0 +1,394 @@
+"""What is decided about a request by its head."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asgi_serial.engine.plan import RequestCopy, body_part, choose, find_wants, request_key
+from asgi_serial.policy import RoutePolicy
+from asgi_serial.reasons import Reason
+
+from .making import MSGPACK, Clock, make_engine, make_plan, make_scope
+
+ENGINE = make_engine()
+KEPT_BODIES = {"POST /search": {"cache_body": True}}
+
+
+def planned(*headers, engine=ENGINE, method="GET", path="/", **scope):
+    return make_plan(engine, make_scope(method, path, headers, **scope))
+
+
+@pytest.mark.parametrize(
+    ("accept", "accept_encoding", "expected"),
+    [
+        pytest.param(None, None, ("", "", True), id="nothing said: the app's own"),
+        pytest.param(b"*/*", b"", ("", "", True), id="anything, no coding: the app's own"),
+        pytest.param(None, b"gzip, br;q=0.5", ("gzip", "", True), id="a coding by weight"),
+        pytest.param(None, b"gzip, br, zstd", ("zstd", "", True), id="the server's favourite"),
+        pytest.param(None, b"identity, gzip;q=0.5", ("", "", True), id="identity is preferred"),
+        pytest.param(MSGPACK.encode(), None, ("", MSGPACK, True), id="another format"),
+        pytest.param(b"application/x-msgpack", None, ("", "application/x-msgpack", True)),
+        pytest.param(b"application/json", None, ("", "", True), id="JSON is the app's own"),
+        pytest.param(b"text/html", None, ("", "", False), id="no format that there is"),
+        pytest.param(b"text/html", b"br", ("br", "", False), id="each axis by itself"),
+    ],
+)
+def test_what_a_client_wants(accept, accept_encoding, expected):
+    wants = ENGINE.wants[accept, accept_encoding]
+    assert (wants.coding, wants.media_type, wants.acceptable) == expected
+    assert wants.is_plain is (expected == ("", "", True))
+    assert wants.offers
+
+
+def test_clients_that_want_the_same_share_one_object():
+    assert ENGINE.wants[b"*/*", b"gzip"] is ENGINE.wants[None, b"GZip;q=0.9, br;q=0"]
+
+
+@pytest.mark.parametrize(
+    ("options", "offers"),
+    [
+        ({"formats": False}, True),
+        ({"compression": False}, True),
+        ({"formats": False, "compression": False}, False),
+    ],
+)
+def test_what_is_switched_off_is_not_wanted(options, offers):
+    wants = make_engine(**options).wants[MSGPACK.encode(), b"gzip"]
+    assert wants.offers is offers
+    assert bool(wants.coding) is ("compression" not in options)
+    assert bool(wants.media_type) is ("formats" not in options)
+
+
+def test_a_client_that_forbids_transforming_gets_the_apps_own():
+    plan = planned(
+        (b"cache-control", b"no-transform"),
+        (b"accept", MSGPACK.encode()),
+        (b"accept-encoding", b"gzip"),
+    )
+    assert plan.wants.is_plain
+    assert plan.wants.compression  # another client could have got another: Vary says so
+    assert plan.wants.formats
+
+
+NO_CACHE = (b"cache-control", b"no-cache")
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "bypass"),
+    [
+        pytest.param("GET", [], None, id="a GET is looked up"),
+        pytest.param("HEAD", [], None, id="a HEAD is looked up"),
+        pytest.param("GET", [(b"content-length", b"0")], None, id="an empty body is none"),
+        pytest.param("GET", [(b"content-length", b"7")], Reason.REQUEST_HAS_BODY),
+        pytest.param("GET", [(b"transfer-encoding", b"chunked")], Reason.REQUEST_HAS_BODY),
+        pytest.param("GET", [(b"range", b"bytes=0-9")], Reason.REQUEST_HAS_RANGE),
+        pytest.param("GET", [(b"cache-control", b"no-store")], Reason.REQUEST_NO_STORE),
+        pytest.param("GET", [NO_CACHE], None, id="no-cache is looked up, and then refused"),
+        pytest.param("GET", [(b"x-original-url", b"/admin")], Reason.REQUEST_HAS_UNKEYED_FIELD),
+        pytest.param("GET", [(b"cookie", b"a=b")], None, id="what credentials allow comes later"),
+        pytest.param("POST", [], Reason.METHOD_NOT_CACHED),
+        pytest.param("QUERY", [], Reason.METHOD_NOT_CACHED),
+        pytest.param("DELETE", [], Reason.METHOD_NOT_CACHED),
+        pytest.param("POST", [(b"content-length", b"99999")], Reason.REQUEST_TOO_LARGE_TO_KEY),
+    ],
+)
+def test_whether_the_cache_takes_part(method, headers, bypass):
+    plan = planned(*headers, method=method)
+    assert plan.caching
+    assert plan.bypass is bypass
+    assert (plan.key is not None) is (bypass is None)
+    assert plan.may_end_early is (bypass is None)
+    assert plan.outcome == ("miss" if bypass is None else "bypass")
+
+
+@pytest.mark.parametrize(
+    ("header", "refresh"),
+    [
+        (NO_CACHE, True),
+        ((b"cache-control", b"max-age=0"), True),
+        ((b"pragma", b"no-cache"), True),
+        ((b"cache-control", b"max-age=5"), False),
+        ((b"pragma", b"public"), False),
+    ],
+)
+def test_a_client_may_refuse_what_is_stored(header, refresh):
+    assert planned(header).refresh is refresh
+
+
+def test_the_cache_takes_no_part_where_it_is_off():
+    plan = planned(engine=make_engine(cache=False))
+    assert (plan.caching, plan.key, plan.outcome, plan.may_end_early) == (False, None, "", False)
+
+
+@pytest.mark.parametrize(
+    ("cache", "route", "caching"),
+    [
+        pytest.param(False, True, True, id="a route turns it on"),
+        pytest.param(True, False, False, id="a route turns it off"),
+        pytest.param(True, None, True, id="a route says nothing of it"),
+    ],
+)
+def test_a_route_speaks_before_the_settings(cache, route, caching):
+    engine = make_engine(cache=cache, routes={"/here": {"cache": route}, "/there": {}})
+    assert planned(engine=engine, path="/here").caching is caching
+    assert planned(engine=engine, path="/there").caching is cache
+    assert planned(engine=engine, path="/elsewhere").caching is cache
+
+
+def test_a_request_that_asks_for_credentials_is_counted_as_a_bypass():
+    plan = planned((b"authorization", b"Basic eDp5"))
+    assert plan.has_credentials
+    plan.forward = Reason.REQUEST_HAS_CREDENTIALS
+    assert plan.outcome == "bypass"
+
+
+def test_a_request_without_credentials_has_none():
+    assert not planned().has_credentials
+    assert planned((b"cookie", b"")).has_credentials
+
+
+def test_the_clock_is_read_once_where_the_cache_takes_part():
+    engine = make_engine(Clock(77.0), cache_sort_query=True)
+    assert planned(engine=engine).asked == 77.0
+    assert planned(engine=make_engine(Clock(78.0))).asked == 78.0
+
+
+@pytest.mark.parametrize(
+    ("headers", "codings", "is_msgpack"),
+    [
+        pytest.param([(b"content-type", b"application/json")], (), False, id="JSON as it is"),
+        pytest.param([(b"content-type", MSGPACK.encode())], (), True, id="MessagePack"),
+        pytest.param([(b"content-type", b"Application/X-MsgPack; a=b")], (), True),
+        pytest.param([(b"content-encoding", b"gzip, br")], ("gzip", "br"), False, id="stacked"),
+        pytest.param([(b"content-encoding", b"identity")], (), False, id="identity is none"),
+        pytest.param(
+            [(b"content-encoding", b"gzip"), (b"content-type", MSGPACK.encode())],
+            ("gzip",),
+            True,
+            id="compressed MessagePack",
+        ),
+    ],
+)
+def test_what_is_done_to_the_body(headers, codings, is_msgpack):
+    plan = planned(*headers, method="POST")
+    assert (plan.content_codings, plan.msgpack_body) == (codings, is_msgpack)
+    assert plan.may_end_early is bool(codings or is_msgpack)
+
+
+PACKED = ((b"content-encoding", b"gzip"), (b"content-type", MSGPACK.encode()))
+
+
+@pytest.mark.parametrize(
+    ("options", "codings", "is_msgpack"),
+    [
+        ({"decoding": False}, (), False),
+        ({"formats": False}, ("gzip",), False),
+        ({"routes": {"/": {"decoding": False}}}, (), False),
+        ({"decoding": False, "routes": {"/": {"decoding": True}}}, ("gzip",), True),
+        ({"routes": {"/": {"formats": False}}}, ("gzip",), False),
+    ],
+)
+def test_what_stays_encoded_is_not_read(options, codings, is_msgpack):
+    plan = planned(*PACKED, method="POST", engine=make_engine(**options))
+    assert (plan.content_codings, plan.msgpack_body) == (codings, is_msgpack)
+
+
+def test_an_unencoded_document_is_translated_where_nothing_is_decoded():
+    plan = planned(PACKED[1], method="POST", engine=make_engine(decoding=False))
+    assert plan.msgpack_body
+
+
+@pytest.mark.parametrize(
+    ("route", "learned", "keys", "may_key"),
+    [
+        pytest.param({}, None, False, True, id="the handler may yet ask"),
+        pytest.param({"cache_body": True}, None, True, False, id="the route asks"),
+        pytest.param({"cache_body": False}, None, False, False, id="the route forbids"),
+        pytest.param({}, True, True, False, id="the handler has asked before"),
+        pytest.param({"cache_body": True}, False, False, False, id="the handler goes first"),
+    ],
+)
+def test_who_lets_a_body_be_a_part_of_the_key(route, learned, keys, may_key):
+    engine = make_engine(routes={"/": route})
+    if learned is not None:
+        engine.learn("POST", "/", RoutePolicy(cache_body=learned))
+    plan = planned(engine=engine, method="POST")
+    assert (plan.keys_on_body, plan.may_key_on_body) == (keys, may_key)
+    assert plan.bypass is (None if keys else Reason.METHOD_NOT_CACHED)
+    assert plan.key is None  # until the body has come
+
+
+def test_what_handlers_have_said_is_bounded():
+    engine = make_engine()
+    for number in range(3000):
+        engine.learn("POST", f"/{number}", RoutePolicy(cache_body=True))
+    assert 0 < len(engine.learned_policies) <= 1024
+    assert ("POST", "/2999") in engine.learned_policies
+
+
+def test_a_handlers_word_changes_what_is_wanted():
+    plan = planned((b"accept", MSGPACK.encode()), (b"accept-encoding", b"gzip"))
+    plan.policy = RoutePolicy(compression=False)
+    wants = find_wants(ENGINE, plan)
+    assert (wants.compression, wants.coding, wants.media_type) == (False, "", MSGPACK)
+
+
+@pytest.mark.parametrize(
+    ("said", "word"),
+    [((None, True), True), ((None, False), False), ((False, True), False), ((), False)],
+)
+def test_the_first_word_that_is_said_holds(said, word):
+    assert choose(*said) is word
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param({"method": "HEAD"}, {}, id="HEAD is answered from GET"),
+        pytest.param(
+            {"headers": [(b"host", b"A.Example")]},
+            {"headers": [(b"host", b"a.example")]},
+            id="a host is the same in any case",
+        ),
+        pytest.param(
+            {"headers": [(b"host", b"a.example"), (b"cookie", b"a=b")]},
+            {},
+            id="what is not keyed does not count",
+        ),
+    ],
+)
+def test_requests_for_one_resource(one, other):
+    assert _key(one) == _key(other)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"method": "POST"},
+        {"path": "/b"},
+        {"raw_path": b"/%61"},
+        {"root_path": "/v1"},
+        {"scheme": "https"},
+        {"query_string": b"a=1"},
+        {"headers": [(b"host", b"b.example")]},
+        {"headers": [(b"x-forwarded-proto", b"https")]},
+        {"headers": [(b"x-forwarded-port", b"81")]},
+    ],
+    ids=lambda other: f"{next(iter(other))} tells apart",
+)
+def test_requests_for_two_resources(other):
+    assert _key(other) != _key({})
+
+
+def _key(scope, engine=ENGINE):
+    scope = make_scope() | scope
+    plan = make_plan(engine, scope)
+    return request_key(engine, plan, None)
+
+
+def test_parameters_may_come_in_any_order_where_it_is_set():
+    one, other = {"query_string": b"b=2&a=1"}, {"query_string": b"a=1&b=2"}
+    assert _key(one) != _key(other)
+    engine = make_engine(cache_sort_query=True)
+    assert _key(one, engine) == _key(other, engine)
+
+
+def test_configured_fields_take_part_in_the_key():
+    engine = make_engine(cache_key_fields="X-Tenant, X-Original-Url")
+    one = planned((b"x-tenant", b"one"), engine=engine)
+    other = planned((b"x-tenant", b"two"), engine=engine)
+    routed = planned((b"x-original-url", b"/admin"), engine=engine)
+    assert one.bypass is other.bypass is routed.bypass is None
+    assert len({one.key, other.key, routed.key, planned(engine=engine).key}) == 4
+
+
+def test_namespaces_are_kept_apart():
+    assert _key({}, make_engine(cache_namespace="a")) != _key({}, make_engine(cache_namespace="b"))
+
+
+def test_a_body_stands_in_the_key_with_its_type():
+    def part(content_type, content):
+        return body_part(planned((b"content-type", content_type), method="POST"), content)
+
+    assert part(b"text/plain", b"x") == part(b"text/plain", b"x")
+    assert part(b"text/plain", b"x") != part(b"text/csv", b"x")
+    assert part(b"text/plain", b"x") != part(b"text/plain", b"y")
+
+
+@pytest.mark.parametrize(
+    ("messages", "whole"),
+    [
+        pytest.param([(b"ab", True), (b"cd", False)], b"abcd", id="read to its end"),
+        pytest.param([(b"ab", True)], None, id="not read to its end"),
+        pytest.param([], None, id="not read at all"),
+        pytest.param([(b"abc", True), (b"de", False)], None, id="too large"),
+        pytest.param([(b"abcde", True), (b"", False)], None, id="too large from the first"),
+        pytest.param([(b"abcd", False)], b"abcd", id="as large as may be"),
+    ],
+)
+def test_the_copy_of_a_body(messages, whole):
+    copy = RequestCopy(4)
+    for part, more in messages:
+        copy.take({"type": "http.request", "body": part, "more_body": more})
+    copy.take({"type": "http.disconnect"})
+    assert copy.whole() == whole
+
+
+def test_a_message_without_a_body_ends_the_copy():
+    copy = RequestCopy(4)
+    copy.take({"type": "http.request"})
+    assert copy.whole() == b""
+
+
+_names = st.sampled_from(
+    [
+        b"accept",
+        b"accept-encoding",
+        b"authorization",
+        b"cache-control",
+        b"content-encoding",
+        b"content-length",
+        b"content-type",
+        b"cookie",
+        b"host",
+        b"if-match",
+        b"if-none-match",
+        b"pragma",
+        b"range",
+        b"x-original-url",
+    ]
+)
+_words = st.sampled_from(
+    [
+        b"no-cache",
+        b"max-age=1",
+        b"gzip",
+        b"*",
+        b"q=0",
+        MSGPACK.encode(),
+        b'"',
+        b",",
+        b";",
+        b"9" * 30,
+    ]
+)
+_values = st.binary(max_size=20) | st.lists(_words, max_size=6).map(b"".join)
+
+
+@given(
+    st.sampled_from(["GET", "HEAD", "POST", "QUERY", "PUT"]), st.lists(st.tuples(_names, _values))
+)
+def test_any_head_is_planned(method, headers):
+    """Whatever a head holds, there is a plan, and either a key, or a reason for none."""
+    plan = planned(*headers, method=method)
+    assert plan.keys_on_body or (plan.key is None) is (plan.bypass is not None)
+
+
+def test_a_routes_body_is_a_part_of_the_key_whatever_its_length_says():
+    engine = make_engine(routes=KEPT_BODIES)
+    lengths = [b"5", b"x", b"1_0", b"+1", b"9" * 30]
+    plans = [
+        planned((b"content-length", length), engine=engine, method="POST", path="/search")
+        for length in lengths
+    ]
+    assert all(plan.keys_on_body for plan in plans)
