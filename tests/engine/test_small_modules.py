@@ -1,0 +1,381 @@
+"""The small parts of the engine: its memories, its words to the client, its report, its sharing."""
+
+import json
+import weakref
+
+import pytest
+
+from asgi_serial.cache.entry import Representation
+from asgi_serial.cache.sharing import MAX_SHARED, SharedFields
+from asgi_serial.codecs.decoding import UnsupportedCoding
+from asgi_serial.engine import engine as engine_module
+from asgi_serial.engine.cachestatus import forward_status
+from asgi_serial.engine.derive import derive, encoded_size
+from asgi_serial.engine.heads import read_fields
+from asgi_serial.engine.hit import answer, find_hit, find_representation, judge
+from asgi_serial.engine.memo import MAX_ENTRIES, MAX_KEY_BYTES, Memo
+from asgi_serial.engine.reporting import is_for_report, report_messages
+from asgi_serial.engine.request import (
+    RequestBody,
+    explain_refusal,
+    scope_for_app,
+    why_refused,
+)
+from asgi_serial.engine.response_plan import MAX_PLANS, plan_response
+from asgi_serial.engine.sharing import engines_of, share
+from asgi_serial.errors import CodecError, FormatError, OutputLimitExceeded
+from asgi_serial.reasons import Reason
+from tests.engine.making import (
+    FRESH,
+    JSON,
+    MSGPACK,
+    NOW,
+    Clock,
+    body,
+    content_of,
+    fields_of,
+    make_engine,
+    make_flow,
+    make_plan,
+    make_scope,
+    run,
+    start,
+)
+
+GZIP = (b"accept-encoding", b"gzip")
+DOCUMENT = json.dumps([{"id": number, "name": "a name"} for number in range(100)]).encode()
+
+
+def store(engine, *headers, document=DOCUMENT, fields=(JSON, FRESH)):
+    flow = make_flow(engine, *headers)
+    run(flow, start(*fields), body(document))
+    engine.responses.keep(flow.entry, NOW)
+    return flow.entry
+
+
+class TestMemo:
+    def test_it_holds_so_many_and_begins_again(self):
+        memo = Memo(len)
+        for number in range(MAX_ENTRIES + 1):
+            assert memo[b"%d" % number] == len(b"%d" % number)
+        assert len(memo) == 1
+
+    def test_a_long_value_is_worked_out_each_time(self):
+        memo = Memo(len)
+        assert memo[b"a" * (MAX_KEY_BYTES + 1)] == MAX_KEY_BYTES + 1
+        assert not memo
+
+    def test_plans_of_responses_are_bounded(self):
+        engine = make_engine()
+        wants = engine.plain_wants
+        for number in range(MAX_PLANS + 1):
+            fields = {b"content-type": b"text/x-%d" % number}
+            plan_response(engine, wants, 200, fields, has_trailers=False)
+        assert len(wants.plans) == 1
+
+    def test_ready_fields_are_bounded(self):
+        engine = make_engine()
+        for seconds in range(engine_module.MAX_PAIRS + 1):
+            assert engine.age_pair(seconds) == (b"age", b"%d" % seconds)
+        assert engine.age_pair(5) is engine.age_pair(5)
+
+    def test_learned_policies_are_bounded(self):
+        engine = make_engine()
+        for number in range(engine_module.MAX_LEARNED + 1):
+            engine.learn("POST", f"/{number}", object())
+        assert len(engine.learned_policies) == 1
+
+    @pytest.mark.parametrize("part", ["name", "value"])
+    def test_shared_lines_are_bounded(self, part):
+        entry = store(make_engine())
+        shared = SharedFields()
+        for number in range(MAX_SHARED + 1):
+            text = b"%d" % number
+            line = (b"x-" + text, b"") if part == "name" else (b"x", text)
+            entry.fields = [line]
+            shared.share(entry)
+            assert entry.fields == [line]
+
+
+class TestCacheStatus:
+    def test_a_request_that_waited_says_so(self):
+        value = forward_status("a", Reason.MISS, stored=True, detail=None, collapsed=True)
+        assert value == b"a; fwd=uri-miss; collapsed; stored"
+
+    def test_a_collapsed_hit_says_so(self):
+        engine = make_engine()
+        entry = store(engine)
+        plan = make_plan(engine, make_scope())
+        plan.collapsed = True
+        kept = find_representation(plan.wants, entry)
+        first, _ = answer(engine, plan, entry, kept, NOW)
+        assert dict(first["headers"])[b"cache-status"] == b"asgi_serial; hit; ttl=60; collapsed"
+
+
+class TestHits:
+    @pytest.mark.parametrize("missing", ["raw_path", "root_path", "scheme"])
+    def test_a_scope_without_its_optional_parts_is_looked_up_the_longer_way(self, missing):
+        engine = make_engine()
+        scope = make_scope()
+        del scope[missing]
+        fields = read_fields(scope["headers"], engine.request_fields)
+        assert find_hit(engine, scope, fields) == (None, None)
+        assert make_plan(engine, scope).key is not None
+
+    def test_a_tag_of_another_form_is_no_304(self):
+        engine = make_engine()
+        store(engine)
+        scope = make_scope(headers=((b"if-none-match", b'"other"'),))
+        fields = read_fields(scope["headers"], engine.request_fields)
+        assert find_hit(engine, scope, fields)[1] is None
+
+    def test_the_very_tag_is_a_304_each_time(self):
+        clock = Clock()
+        engine = make_engine(clock=clock)
+        tag = store(engine).kept[0].etag
+        scope = make_scope(headers=((b"if-none-match", tag),))
+        fields = read_fields(scope["headers"], engine.request_fields)
+        ages = []
+        for second in (0, 0, 5):
+            clock.now = NOW + second
+            first, last, _ = find_hit(engine, scope, fields)[1]
+            assert (first["status"], last["body"]) == (304, b"")
+            ages.append(dict(first["headers"])[b"age"])
+        assert ages == [b"0", b"0", b"5"]
+
+    def test_without_cache_status_a_hit_has_its_age_alone(self):
+        engine = make_engine(cache_status=False)
+        store(engine)
+        scope = make_scope()
+        fields = read_fields(scope["headers"], engine.request_fields)
+        first = find_hit(engine, scope, fields)[1][0]
+        assert b"cache-status" not in dict(first["headers"])
+        assert dict(first["headers"])[b"age"] == b"0"
+
+    @pytest.mark.parametrize(
+        ("control", "why"),
+        [
+            (b"max-age=5", Reason.REQUEST_NO_CACHE),
+            (b"max-age=10", Reason.HIT),
+            (b"min-fresh=51", Reason.REQUEST_NO_CACHE),
+            (b"min-fresh=50", Reason.HIT),
+            (b"no-cache", Reason.REQUEST_NO_CACHE),
+        ],
+    )
+    def test_the_client_says_how_fresh_it_must_be(self, control, why):
+        """RFC 9111, 5.2.1."""
+        engine = make_engine()
+        entry = store(engine)
+        plan = make_plan(engine, make_scope(headers=((b"cache-control", control),)))
+        assert judge(plan, entry, NOW + 10) is why
+
+    def test_a_condition_is_for_a_stored_200_only(self):
+        engine = make_engine()
+        flow = make_flow(engine)
+        run(flow, start(JSON, FRESH, (b"etag", b'"1"'), status=404), body(DOCUMENT))
+        engine.responses.keep(flow.entry, NOW)
+        plan = make_plan(engine, make_scope(headers=((b"if-none-match", b'"1"'),)))
+        kept = find_representation(plan.wants, flow.entry)
+        assert answer(engine, plan, flow.entry, kept, NOW)[0]["status"] == 404
+
+
+class TestDerive:
+    def test_every_variant_is_made_of_the_apps_own_form(self):
+        engine = make_engine()
+        entry = store(engine, GZIP)
+        for variant in (("", ""), ("", "br"), (MSGPACK, ""), (MSGPACK, "zstd")):
+            made = derive(engine, entry, variant)
+            assert made.coding == variant[1]
+            fields = dict(made.fields)
+            assert fields[b"content-type"] == (variant[0] or "application/json").encode()
+
+    def test_what_can_not_be_carried_over_stays_as_it_is(self):
+        engine = make_engine()
+        document = b'{"wide": 123456789012345678901234567890}'
+        entry = store(engine, document=document)
+        made = derive(engine, entry, (MSGPACK, ""))
+        assert made.body == document
+        assert dict(made.fields)[b"content-type"] == b"application/json"
+
+    def test_a_document_past_the_limit_stays_as_it_is(self):
+        engine = make_engine(format_max_size=10)
+        made = derive(engine, store(engine), (MSGPACK, ""))
+        assert made.body == DOCUMENT
+
+    def test_what_is_not_smaller_is_not_encoded(self):
+        engine = make_engine(min_size=1)
+        made = derive(engine, store(engine, document=b"[1]"), ("", "gzip"))
+        assert (made.coding, made.body) == ("", b"[1]")
+
+    def test_what_does_not_decode_is_for_the_app_to_make(self):
+        engine = make_engine()
+        entry = store(engine, GZIP)
+        entry.add(("", "gzip"), Representation([], b"no gzip", "gzip", None))
+        assert derive(engine, entry, ("", "")) is None
+
+    def test_without_the_apps_own_form_there_is_nothing_to_make_it_of(self):
+        engine = make_engine()
+        entry = store(engine)
+        entry.variants = ((MSGPACK, ""),)
+        assert derive(engine, entry, ("", "gzip")) is None
+        assert encoded_size(entry) == 0
+
+
+class TestRequests:
+    def test_several_lines_of_one_name_are_all_taken_out(self):
+        engine = make_engine()
+        plan = make_plan(engine, make_scope(headers=(GZIP, (b"accept-encoding", b"br"))))
+        names = [name for name, _ in scope_for_app(engine, plan, None)["headers"]]
+        assert names == [b"host"]
+
+    def test_json_is_accepted_on_behalf_of_a_client_of_messagepack(self):
+        engine = make_engine()
+        lines = ((b"accept", b"text/csv"), (b"accept", MSGPACK.encode()), (b"x", b"y"))
+        plan = make_plan(engine, make_scope(headers=lines))
+        fields = scope_for_app(engine, plan, None)["headers"]
+        assert fields[1] == (b"accept", b"text/csv")
+        assert fields[2] == (b"accept", MSGPACK.encode() + b", application/json;q=0.001")
+
+    @pytest.mark.parametrize(
+        ("condition", "seen"),
+        [
+            (b"*", b"*"),
+            (b'"1"', None),
+            (b'"1-msgpack"', b'"1"'),
+            (b'"1", "1-msgpack"', b'"1"'),
+        ],
+    )
+    def test_a_condition_for_messagepack_is_by_its_own_tags_only(self, condition, seen):
+        engine = make_engine()
+        lines = ((b"accept", MSGPACK.encode()), (b"if-none-match", condition))
+        plan = make_plan(engine, make_scope(headers=lines))
+        assert dict(scope_for_app(engine, plan, None)["headers"]).get(b"if-none-match") == seen
+
+    @pytest.mark.parametrize(
+        ("lines", "status"),
+        [
+            pytest.param([(b"content-encoding", b"rot13")], 415, id="an unknown coding"),
+            pytest.param([(b"content-encoding", b"gzip, br, gzip, br")], 400, id="too many"),
+            pytest.param(
+                [(b"content-encoding", b"gzip"), (b"content-length", b"10000001")], 413, id="long"
+            ),
+            pytest.param(
+                [(b"content-type", MSGPACK.encode()), (b"content-length", b"2000001")],
+                413,
+                id="a long document",
+            ),
+            pytest.param([(b"content-encoding", b"gzip")], None, id="nothing wrong"),
+        ],
+    )
+    def test_a_head_may_be_enough_to_refuse_a_request(self, lines, status):
+        engine = make_engine()
+        problem = why_refused(engine, make_plan(engine, make_scope("POST", headers=lines)))
+        assert (problem and problem.status) == status
+
+    @pytest.mark.parametrize(
+        ("error", "status", "reason"),
+        [
+            (UnsupportedCoding("lzw"), 415, Reason.UNSUPPORTED_CODING),
+            (OutputLimitExceeded("long"), 413, Reason.BODY_TOO_LARGE),
+            (CodecError("bad"), 400, Reason.BAD_ENCODED_BODY),
+            (FormatError("bad"), 400, Reason.BAD_FORMAT_BODY),
+        ],
+    )
+    def test_each_fault_has_its_status(self, error, status, reason):
+        problem = explain_refusal(make_engine(), error)
+        assert (problem.status, problem.reason) == (status, reason)
+        names = [name for name, _ in problem.fields]
+        assert names == ([b"accept-encoding"] if status == 415 else [])
+
+    def test_a_document_that_is_decoded_past_the_limit_is_refused(self):
+        engine = make_engine(format_max_size=3)
+        line = (b"content-type", MSGPACK.encode())
+        reader = RequestBody(engine, make_plan(engine, make_scope("POST", headers=(line,))))
+        reader.feed(b"\x94\x01\x02\x03\x04")
+        with pytest.raises(OutputLimitExceeded, match="more than 3 bytes"):
+            reader.finish()
+
+    def test_no_body_is_no_document(self):
+        engine = make_engine()
+        line = (b"content-type", MSGPACK.encode())
+        assert (
+            RequestBody(engine, make_plan(engine, make_scope("POST", headers=(line,)))).finish()
+            == b""
+        )
+
+
+REPORTING = {"report_path": "/-/timing"}
+
+
+class TestReport:
+    def test_it_is_below_the_path_of_a_mount_too(self):
+        engine = make_engine(**REPORTING)
+        assert is_for_report(engine, make_scope(path="/-/timing"))
+        assert is_for_report(engine, make_scope(path="/app/-/timing", root_path="/app"))
+        assert not is_for_report(engine, make_scope(path="/-/timing/x"))
+
+    def test_it_is_text_or_json_for_who_asks(self):
+        engine = make_engine(**REPORTING)
+        text = report_messages(engine, make_scope())
+        assert fields_of(text)[b"content-type"].startswith(b"text/plain")
+        data = report_messages(engine, make_scope(headers=((b"accept", b"application/json"),)))
+        assert json.loads(content_of(data))["totals"]["count"] == 0
+        assert fields_of(data)[b"cache-control"] == b"no-store"
+
+    @pytest.mark.parametrize(
+        ("method", "status", "has_content"),
+        [("GET", 200, True), ("HEAD", 200, False), ("POST", 405, True)],
+    )
+    def test_it_is_read_and_never_written(self, method, status, has_content):
+        out = report_messages(make_engine(**REPORTING), make_scope(method))
+        assert out[0]["status"] == status
+        assert bool(content_of(out)) is has_content
+
+    @pytest.mark.parametrize(
+        ("given", "status"),
+        [(b"Bearer secret", 200), (b"bearer secret", 200), (b"Bearer other", 401), (b"", 401)],
+    )
+    def test_it_may_ask_for_a_token(self, given, status):
+        engine = make_engine(**REPORTING, report_token="secret")
+        out = report_messages(engine, make_scope(headers=((b"authorization", given),)))
+        assert out[0]["status"] == status
+        assert (b"www-authenticate" in fields_of(out)) is (status == 401)
+
+    def test_what_is_off_is_not_in_it(self):
+        engine = make_engine(**REPORTING, encodings_cache=False, timing=False)
+        data = report_messages(engine, make_scope(headers=((b"accept", b"application/json"),)))
+        assert "encodings_hits" not in json.loads(content_of(data))["engine"]
+
+
+class App:
+    """What a framework's app is to the sharing: something that can be referred to weakly."""
+
+
+class TestSharing:
+    def test_litestar_has_one_engine_for_equal_settings(self):
+        app = App()
+        scope = {"app": app, "litestar_app": app}
+        first = share(make_engine(), scope)
+        assert share(make_engine(), scope) is first
+        other = make_engine(min_size=1)
+        assert share(other, scope) is other
+        assert engines_of(app) == (first, other)
+
+    def test_elsewhere_two_are_two(self):
+        app = App()
+        first, second = make_engine(), make_engine()
+        assert share(first, {"app": app}) is first
+        assert share(second, {"app": app}) is second
+
+    def test_without_an_app_there_is_nothing_to_share_by(self):
+        engine = make_engine()
+        assert share(engine, {}) is engine
+        assert engines_of(None) == ()
+
+    def test_an_app_that_is_gone_is_forgotten(self):
+        app = App()
+        engine = share(make_engine(), {"app": app})
+        reference = weakref.ref(app)
+        del app
+        assert reference() is None
+        assert engine is not None
