@@ -44,13 +44,8 @@ NOT_IN_304 = BODY_FIELDS - {b"etag"} | {
 }
 
 _DIGESTS = frozenset({b"content-digest", b"repr-digest"})
-# By whether the type is another, and whether Vary is.
-_DROPPED = {
-    (False, False): BODY_FIELDS,
-    (False, True): BODY_FIELDS | {b"vary"},
-    (True, False): BODY_FIELDS | {b"content-type"},
-    (True, True): BODY_FIELDS | {b"content-type", b"vary"},
-}
+_VARIANT_DROPS = BODY_FIELDS | {b"vary"}
+_FORMAT_DROPS = _VARIANT_DROPS | {b"content-type"}
 
 FORMAT_SUFFIX = "msgpack"
 
@@ -125,7 +120,8 @@ def _own_fields(base: Base) -> tuple[Fields, bytes | None]:
 def _variant_fields(
     base: Base, media_type: str, coding: str, content: bytes | None
 ) -> tuple[Fields, bytes | None]:
-    made = without(base.pairs, _DROPPED[bool(media_type), base.vary is not None])
+    assert base.vary is not None  # what makes it a variant stands there
+    made = without(base.pairs, _FORMAT_DROPS if media_type else _VARIANT_DROPS)
     if media_type:
         made.append((b"content-type", media_type.encode()))
     if coding:
@@ -141,8 +137,7 @@ def _variant_fields(
         if base.is_read:
             etag = variant_tag(etag, tag_suffix(media_type, coding), weak=base.weak)
         made.append((b"etag", etag))
-    if base.vary is not None:
-        made.append((b"vary", base.vary))
+    made.append((b"vary", base.vary))
     return made, etag
 
 
@@ -151,15 +146,13 @@ def not_modified_fields(made: Fields) -> Fields:
     return without(made, NOT_IN_304)
 
 
-def shown_tag(base: Base, media_type: str, coding: str, if_none_match: bytes) -> bytes | None:
+def shown_tag(base: Base, etag: bytes, media_type: str, coding: str, if_none_match: bytes) -> bytes:
     """The entity tag of a 304 that the app has answered to a condition with tags of ours.
 
-    The app knows its own tag only. The client is to be told the one that it has, of those that
-    this request could have been answered with.
+    The app knows its own tag `etag` only. The client is to be told the one that it has, of those
+    that this request could have been answered with.
     """
-    if base.etag is None:
-        return None
-    own = app_tag(base.etag, base.suffixes)
+    own = app_tag(etag, base.suffixes)
     held = parse_entity_tags(if_none_match) or ()
     for coded in dict.fromkeys((coding, "")):
         tag = parse_entity_tag(variant_tag(own, tag_suffix(media_type, coded)))

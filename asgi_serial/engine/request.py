@@ -126,13 +126,9 @@ def _only_of_format(value: bytes, suffixes: tuple[bytes, ...]) -> bytes:
 def _with_json_accepted(pairs: Fields) -> Fields:
     # An app that takes Accept at its word would refuse a client of MessagePack, which it can not
     # make but we can. One that can make it still sees that the client prefers it.
-    pairs = list(pairs)
-    for place in range(len(pairs) - 1, -1, -1):
-        name, value = pairs[place]
-        if name == b"accept":
-            pairs[place] = (name, value + b", application/json;q=0.001")
-            break
-    return pairs
+    last = max(place for place, (name, _) in enumerate(pairs) if name == b"accept")
+    line = (b"accept", pairs[last][1] + b", application/json;q=0.001")
+    return [*pairs[:last], line, *pairs[last + 1 :]]
 
 
 class RequestBody:

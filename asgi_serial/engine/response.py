@@ -362,7 +362,7 @@ class ResponseFlow:
         self.state = PASS
         base = self.base
         if self.status == 304 and base.etag is not None:
-            self._restore_tag()
+            self._restore_tag(base.etag)
             base = self.base
         made, self.etag = represent(base, "", "", None)
         self._collect_from(made)
@@ -385,13 +385,13 @@ class ResponseFlow:
             and is_not_modified(request.fields, self.etag, None, now=0.0)
         )
 
-    def _restore_tag(self) -> None:
+    def _restore_tag(self, etag: bytes) -> None:
         request, base = self.request, self.base
         condition = request.fields.get(b"if-none-match")
         if condition is None:
             return
-        tag = shown_tag(base, self.wants.media_type, self.wants.coding, condition)
-        if tag is not None and tag != base.etag:
+        tag = shown_tag(base, etag, self.wants.media_type, self.wants.coding, condition)
+        if tag != etag:
             # What is shown is a tag of ours already, and must not be taken for one of the app's.
             pairs = [(name, tag if name == b"etag" else value) for name, value in base.pairs]
             self.base = base._replace(pairs=pairs, etag=None)
@@ -549,8 +549,7 @@ class ResponseFlow:
                 self._head(not_modified_fields(made), status=304),
                 {"type": "http.response.body", "body": b"", "more_body": False},
             ]
-        if self.request.method != "HEAD":
-            self.sent_bytes = len(content)
+        self.sent_bytes = len(content)
         return [
             self._head(made),
             {"type": "http.response.body", "body": content, "more_body": False},

@@ -211,3 +211,34 @@ def test_a_head_that_is_not_in_a_list_is_given_as_one():
     engine = make_engine(cache=False, compression=False, formats=False)
     given = {"type": "http.response.start", "status": 200, "headers": (JSON,)}
     assert make_flow(engine).begin(given)["headers"] == [JSON]
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_the_tag_that_a_write_gives_is_that_of_what_it_has_made(method):
+    """RFC 9110, 9.3.4: it is no tag of the content that tells of it, whose coding it has not."""
+    flow = make_flow(make_engine(), GZIP, method=method)
+    out = run(flow, start(JSON, (b"etag", b'"2"')), body(DOCUMENT))
+    fields = fields_of(out)
+    assert fields[b"content-encoding"] == b"gzip"
+    assert fields[b"etag"] == b'"2"'
+
+
+def test_a_body_that_never_came_whole_is_no_part_of_a_key():
+    """The client left while its request was read, which the app is told by `receive`."""
+    engine = make_engine(routes={"POST /": {"cache_ttl": 60, "cache_body": True}})
+    flow = make_flow(engine, method="POST")
+    assert flow.request.keys_on_body
+    run(flow, start(JSON), body(DOCUMENT))
+    assert flow.entry is None
+    assert flow.unstored is Reason.REQUEST_HAS_BODY
+
+
+def test_a_head_that_is_in_a_list_and_needs_nothing_is_the_apps_own():
+    engine = make_engine(cache=False, compression=False, formats=False)
+    first = start(JSON)
+    assert make_flow(engine).begin(first) is first
+
+
+def test_a_head_is_told_what_it_varies_on_and_no_more():
+    engine = make_engine(cache=False, formats=False)
+    assert make_flow(engine).begin(start(JSON))["headers"] == [JSON, (b"vary", b"accept-encoding")]

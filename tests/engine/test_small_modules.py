@@ -14,7 +14,7 @@ from asgi_serial.engine.derive import derive, encoded_size
 from asgi_serial.engine.heads import read_fields
 from asgi_serial.engine.hit import answer, find_hit, find_representation, judge
 from asgi_serial.engine.memo import MAX_ENTRIES, MAX_KEY_BYTES, Memo
-from asgi_serial.engine.reporting import is_for_report, report_messages
+from asgi_serial.engine.reporting import engine_statistics, is_for_report, report_messages
 from asgi_serial.engine.request import (
     RequestBody,
     explain_refusal,
@@ -101,6 +101,10 @@ class TestCacheStatus:
     def test_a_request_that_waited_says_so(self):
         value = forward_status("a", Reason.MISS, stored=True, detail=None, collapsed=True)
         assert value == b"a; fwd=uri-miss; collapsed; stored"
+
+    def test_a_bypass_says_why(self):
+        value = forward_status("a", Reason.REQUEST_HAS_RANGE, stored=False, detail=None)
+        assert value == b"a; fwd=bypass; detail=request-has-range"
 
     def test_a_collapsed_hit_says_so(self):
         engine = make_engine()
@@ -340,6 +344,17 @@ class TestReport:
         out = report_messages(engine, make_scope(headers=((b"authorization", given),)))
         assert out[0]["status"] == status
         assert (b"www-authenticate" in fields_of(out)) is (status == 401)
+
+    def test_the_second_level_is_in_it(self):
+        class Counting:
+            def statistics(self):
+                return {"gets": 3}
+
+        engine = make_engine(**REPORTING)
+        engine.responses.store = Counting()
+        statistics = engine_statistics(engine)
+        assert statistics["store_gets"] == 3
+        assert statistics["store_writes_dropped"] == 0
 
     def test_what_is_off_is_not_in_it(self):
         engine = make_engine(**REPORTING, encodings_cache=False, timing=False)
