@@ -1,0 +1,56 @@
+"""What the package exports is what its documents say, and no more."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import asgi_serial
+
+ROOT = Path(__file__).parents[1]
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
+DOCUMENTED = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "names.md").read_text(), re.MULTILINE)
+
+NAMES = [
+    "AsgiSerialError",
+    "CodecError",
+    "ConfigurationError",
+    "Engine",
+    "FormatError",
+    "OutputLimitExceeded",
+    "Reason",
+    "Report",
+    "RoutePolicy",
+    "SerialMiddleware",
+    "Settings",
+    "build_engine",
+    "serial",
+    "set_policy",
+    "timing_report",
+]
+
+
+def test_the_exported_names_are_these_in_order():
+    assert asgi_serial.__all__ == NAMES == sorted(NAMES)
+
+
+def test_nothing_else_is_there_to_be_imported():
+    """But the modules below, which are not promised, and what Python puts there."""
+    names = [name for name, value in vars(asgi_serial).items() if not inspect.ismodule(value)]
+    assert sorted(name for name in names if not name.startswith("_")) == NAMES
+
+
+def test_the_list_of_public_names_is_whole():
+    assert sorted(DOCUMENTED) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_public_name_says_what_it_is_and_when_it_came(name):
+    assert inspect.getdoc(getattr(asgi_serial, name))
+    assert re.search(rf"`@?{name}\b", CHANGELOG)
+
+
+def test_the_version_is_that_of_the_project():
+    project = (ROOT / "pyproject.toml").read_text()
+    assert f'version = "{asgi_serial.__version__}"' in project
