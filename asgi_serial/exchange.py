@@ -200,8 +200,10 @@ class Exchange:
         """The answer out of the second level, out of another form, or of another's call."""
         engine, plan = self.engine, self.plan
         responses = engine.responses
-        if self._underived is None and plan.forward in (MISS, VARY_MISS) and responses.store:
+        if self._underived is None and plan.forward in COLLAPSIBLE and responses.store:
             hit = self._use(await responses.load(key, partial(read_selecting, plan)))
+            # Another's call of the app may have ended meanwhile.
+            hit = hit or (None if self._underived is not None else self._find_hit(key))
             if hit is not None:
                 return hit
         if self._underived is not None:
@@ -242,20 +244,18 @@ class Exchange:
                 return None
             self.plan.collapsed = True
             ending = await flight.wait(deadline - monotonic())
-            if ending is not Ending.FAILED:
+            if ending is None or ending is Ending.FRUITLESS:
                 break
-            hit = self._find_hit(key)  # another may have led since, and be done
+            hit = self._find_hit(key)
             if hit is not None:
                 return hit
+            if self._underived is not None:
+                return await self._derive(self._underived)
+            # It broke off, or was for others (Vary): one of those who wait calls next.
         if ending is None:
             # The next ones are spared a wait that may be in vain: the response may take for ever.
             flights.remember(key)
-        if ending is not Ending.STORED:
-            return None
-        hit = self._find_hit(key)
-        if hit is None and self._underived is not None:
-            hit = await self._derive(self._underived)
-        return hit
+        return None
 
     async def receive(self) -> Message:
         """The app's `receive`."""
@@ -286,16 +286,20 @@ class Exchange:
         if flow is None:
             return self._begin(message)
         if self._turn is not None:
-            return self._send_after(flow, message)
+            return self._await(self._take_turn(self._send_in_turn(flow, message)))
         if self.engine.server_timing:
             self._fed_ns = perf_counter_ns()
         return self._give(flow, flow.feed(message))
 
-    async def _send_after(self, flow: ResponseFlow, message: Message) -> None:
+    async def _send_in_turn(self, flow: ResponseFlow, message: Message) -> None:
         """The same once what is under way is done: messages go out in the order they came."""
-        while self._turn is not None:
-            await asyncio.wait((self._turn,))
-        await self._give(flow, flow.feed(message))
+        out = flow.feed(message)
+        if flow.job is not None:
+            job, flow.job = flow.job, None
+            await self._work(flow, job, out)
+        else:
+            self._heed(flow, out)
+            await self._send_all(out if isinstance(out, list) else [out])
 
     def _begin(self, message: Message) -> Awaitable[None]:
         """The first messages of the app: what is not the start passes, as an early hint does."""
@@ -352,8 +356,15 @@ class Exchange:
             self._complete(flow)
 
     def _take_turn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Begin what takes a while; what the app sends meanwhile waits for it."""
-        task = self._turn = asyncio.get_running_loop().create_task(work)
+        """Begin what takes a while, after what is under way; what the app sends waits for it."""
+        before = self._turn
+
+        async def wait_and_work() -> None:
+            if before is not None:
+                await asyncio.wait((before,))
+            await work
+
+        task = self._turn = asyncio.get_running_loop().create_task(wait_and_work())
         task.add_done_callback(self._end_turn)
         return task
 

@@ -14,13 +14,23 @@ Key: TypeAlias = tuple[object, ...]
 class Representation:
     """One form of a stored response, with the fields and the body as they were sent."""
 
-    __slots__ = ("body", "coding", "etag", "fields", "fields_of_304", "hit_fields", "second")
+    __slots__ = (
+        "body",
+        "coding",
+        "etag",
+        "fields",
+        "fields_of_304",
+        "hit_fields",
+        "second",
+        "wants",
+    )
 
     def __init__(self, fields: Fields, body: bytes, coding: str, etag: bytes | None) -> None:
         self.fields = fields
         self.body = body
         self.coding = coding  # "" where the body is not encoded by us
         self.etag = etag  # the value of the ETag field in `fields`, if there is one
+        self.wants: object = None  # of a client that was served with it
         self.second = -1  # of the clock, for which `hit_fields` hold
         self.hit_fields = fields
         self.fields_of_304: Fields | None = None  # the same for a 304, once there was one
@@ -45,7 +55,6 @@ class Entry:
         "kept",
         "key",
         "last_kept",
-        "last_wants",
         "negotiates",
         "route",
         "selecting",
@@ -81,13 +90,12 @@ class Entry:
         # Two tuples take 100 bytes less than a dict of one, which most entries would be.
         self.variants = tuple(representations)
         self.kept = tuple(representations.values())
-        self.last_wants: object = None  # of the client that was served last, with what it got
-        self.last_kept: Representation | None = None
+        self.last_kept: Representation | None = None  # what was served last
 
     @property
     def representations(self) -> dict[Variant, Representation]:
         """A new mapping of what is kept, by variant."""
-        return dict(zip(self.variants, self.kept, strict=True))
+        return dict(zip(self.variants, self.kept, strict=False))
 
     def find(self, variant: Variant) -> Representation | None:
         """The representation that is kept for a variant."""
@@ -100,8 +108,9 @@ class Entry:
         """Keep another representation, in place of one for the same variant."""
         representations = self.representations
         representations[variant] = kept
-        self.variants = tuple(representations)
+        # In this order: another thread may be looking, and finds nothing rather than too much.
         self.kept = tuple(representations.values())
+        self.variants = tuple(representations)
 
 
 class VaryIndex(NamedTuple):
@@ -113,3 +122,4 @@ class VaryIndex(NamedTuple):
 
     names: tuple[bytes, ...]
     nonce: bytes
+    born: float = 0.0  # when it was made, in epoch seconds

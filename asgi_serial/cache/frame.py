@@ -30,6 +30,7 @@ _MAX_FIELDS = 4096
 _MAX_REPRESENTATIONS = 256
 
 _LENGTH = struct.Struct("!I")
+_TIME = struct.Struct("!d")
 _ENTRY_HEAD = struct.Struct("!HddBQ")
 
 
@@ -91,6 +92,7 @@ def pack_entry(entry: Entry) -> bytes:
 def pack_vary_index(index: VaryIndex, key: Key) -> bytes:
     """Give the record of a vary index that is kept under `key`."""
     out: list[bytes] = []
+    out.append(_TIME.pack(index.born))
     _append_string(out, index.nonce)
     out.append(_LENGTH.pack(len(index.names)))
     for name in index.names:
@@ -247,6 +249,9 @@ def _read_representation(reader: _Reader) -> tuple[Variant, Representation]:
 
 
 def _read_vary_index(reader: _Reader) -> VaryIndex:
+    (born,) = _TIME.unpack(reader.take(_TIME.size))
+    if not isfinite(born):
+        raise _Malformed
     nonce = reader.string()
     names = tuple(reader.string() for _ in range(reader.count(_MAX_FIELDS)))
-    return VaryIndex(names, nonce)
+    return VaryIndex(names, nonce, born)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
+from math import inf
+from threading import Lock
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -40,6 +42,7 @@ class ResponseCache:
         self._clock = clock
         self._shared_fields = SharedFields()
         self._dropped: dict[Key, float] = {}
+        self._lock = Lock()
         self._writers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Writer] = WeakKeyDictionary()
         self.stored = 0
         self.writes_dropped = 0
@@ -61,16 +64,37 @@ class ResponseCache:
         if data is None:
             return MISS
         found = unpack_record(data, key)
+        # A deletion may be under way, or lost: what was made before it is not there any more.
+        if found is None or self._is_dropped(key, found.born):
+            return MISS
         if isinstance(found, VaryIndex):
-            self._memory.put(key, found, _index_size(key, found))
-            selected = _selected_key(key, found, select(found.names))
+            index = self._newer(key, found)
+            selected = _selected_key(key, index, select(index.names))
             data = await store.get(digest_key(selected))
             found = unpack_record(data, selected) if data is not None else None
-            if not isinstance(found, Entry):
+            if not isinstance(found, Entry) or self._is_dropped(key, found.born):
                 return VARY_MISS
-        # A deletion may be under way, or lost: what was made before it is not there any more.
-        if found is None or self._clock() >= found.expires or self._is_dropped(key, found.born):
+        if self._clock() >= found.expires:
             return MISS
+        return self._take_over(found)
+
+    def _newer(self, key: Key, found: VaryIndex) -> VaryIndex:
+        """The index of the second level in the first, or one that has come there meanwhile."""
+        known = self._memory.get(key)
+        if isinstance(known, VaryIndex) and known.born >= found.born:
+            return known
+        self._memory.put(key, found, _index_size(key, found))
+        return found
+
+    def _take_over(self, found: Entry) -> Entry:
+        """The entry of the second level in the first, or one that has come there meanwhile.
+
+        RFC 9111, 4: of several stored responses the most recent is used.
+        """
+        known = self._memory.get(found.key)
+        if isinstance(known, Entry) and known.born >= found.born:
+            return known
+        self._shared_fields.share(found)
         self._memory.put(found.key, found, entry_size(found))
         return found
 
@@ -81,7 +105,8 @@ class ResponseCache:
         if self._is_dropped(key, asked):
             return
         if entry.selecting:
-            index = self._index(key, tuple([name for name, _ in entry.selecting]))
+            names = tuple([name for name, _ in entry.selecting])
+            index = self._index(key, names, entry.expires - self._clock())
             entry.key = _selected_key(key, index, entry.selecting)
         self.stored += 1
         self._shared_fields.share(entry)
@@ -91,6 +116,7 @@ class ResponseCache:
         """Keep another representation of an entry, if that is still what is stored."""
         if self._memory.get(entry.key) is entry:
             entry.add(variant, made)
+            self._shared_fields.share(entry)
             self._write(entry)
 
     def _write(self, entry: Entry) -> None:
@@ -101,10 +127,11 @@ class ResponseCache:
 
     def drop(self, key: Key) -> None:
         """Forget all that is stored of a resource."""
-        if len(self._dropped) >= MAX_REMEMBERED_DROPS:
-            del self._dropped[next(iter(self._dropped))]
-        self._dropped.pop(key, None)
-        self._dropped[key] = self._clock()
+        with self._lock:
+            self._dropped.pop(key, None)
+            if len(self._dropped) >= MAX_REMEMBERED_DROPS:
+                del self._dropped[next(iter(self._dropped))]
+            self._dropped[key] = self._clock()
         self._memory.delete(key)
         store = self.store
         if store is not None and running_loop() is not None:
@@ -114,18 +141,21 @@ class ResponseCache:
         """Wait until the second level has been sent what is there to be written."""
         await self._writer().flush()
 
-    def _index(self, key: Key, names: tuple[bytes, ...]) -> VaryIndex:
-        found = self._memory.get(key)
-        if isinstance(found, VaryIndex) and found.names == names:
-            return found
-        index = VaryIndex(names, os.urandom(16))
-        self._memory.put(key, index, _index_size(key, index))
+    def _index(self, key: Key, names: tuple[bytes, ...], ttl: float) -> VaryIndex:
+        """The index of a resource, made where there is none; it outlives the entry of `ttl`."""
+        index = self._memory.get(key)
+        if not isinstance(index, VaryIndex) or index.names != names:
+            index = VaryIndex(names, os.urandom(16), self._clock())
+            self._memory.put(key, index, _index_size(key, index))
+        found = index
         store = self.store
         if store is not None and running_loop() is not None:
             self._writer().put(
-                lambda: store.set(digest_key(key), pack_vary_index(index, key), ttl=_INDEX_TTL),
+                lambda: store.set(
+                    digest_key(key), pack_vary_index(found, key), ttl=max(_INDEX_TTL, 2 * ttl)
+                )
             )
-        return index
+        return found
 
     def _write_entry(self, store: Store, entry: Entry, ttl: float) -> None:
         def write() -> Awaitable[None]:
@@ -136,7 +166,7 @@ class ResponseCache:
 
     def _is_dropped(self, key: Key, since: float) -> bool:
         """Whether the resource has been made invalid since that time."""
-        return self._dropped.get(key, 0.0) >= since
+        return self._dropped.get(key, -inf) >= since
 
     def _writer(self) -> _Writer:
         loop = asyncio.get_running_loop()
@@ -162,18 +192,21 @@ class _Writer:
         if not must and len(self._waiting) >= MAX_WAITING_WRITES:
             return False
         self._waiting.append(write)
-        if self._task is None or self._task.done():
+        if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._write())
         return True
 
     async def flush(self) -> None:
         """Wait until nothing waits."""
-        while self._task is not None and not self._task.done():
+        while self._task is not None:
             await asyncio.wait((self._task,))
 
     async def _write(self) -> None:
-        while self._waiting:
-            await self._waiting.popleft()()
+        try:
+            while self._waiting:
+                await self._waiting.popleft()()
+        finally:
+            self._task = None  # it refers to its loop, which could never be forgotten
 
 
 def _selected_key(
@@ -182,25 +215,24 @@ def _selected_key(
     return (key, index.nonce, *[value for _, value in selecting])
 
 
-# What an entry takes beyond its bytes: the objects of the entry, its key, its pairs.
-_ENTRY_BYTES = 600
-_PAIR_BYTES = 120
+# Measured with tracemalloc: a line of its own takes a tuple and a value, most are shared.
+_PAIR_BYTES = 90
+# A representation takes itself, its two lists, its tag and its length.
+_KEPT_BYTES = 450
+_LINE_BYTES = 16
+_INDEX_BYTES = 300
 
 
 def entry_size(entry: Entry) -> int:
-    """The memory that an entry takes, in bytes, as far as it can be told."""
-    size = _ENTRY_BYTES + _key_size(entry.key) + _pairs_size(entry)
+    """The memory that an entry takes, in bytes, to about a tenth."""
+    size = _key_size(entry.key) + sum(len(value) + _PAIR_BYTES for _, value in entry.fields)
     for kept in entry.kept:
-        size += len(kept.body) + len(kept.fields) * _PAIR_BYTES
+        size += len(kept.body) + _KEPT_BYTES + _LINE_BYTES * len(kept.fields)
     return size
 
 
-def _pairs_size(entry: Entry) -> int:
-    return sum(len(name) + len(value) + _PAIR_BYTES for name, value in entry.fields)
-
-
 def _index_size(key: Key, index: VaryIndex) -> int:
-    return _ENTRY_BYTES + _key_size(key) + sum(map(len, index.names))
+    return _INDEX_BYTES + _key_size(key) + sum(map(len, index.names))
 
 
 def _key_size(key: Key) -> int:

@@ -70,7 +70,7 @@ def derive(engine: Engine, entry: Entry, variant: Variant) -> Representation | N
 
 def _find_source(entry: Entry) -> Representation | None:
     """One in the app's own format. Another may hold what could not be carried over to it."""
-    for (media_type, _), kept in zip(entry.variants, entry.kept, strict=True):
+    for (media_type, _), kept in zip(entry.variants, entry.kept, strict=False):
         if not media_type:
             return kept
     return None

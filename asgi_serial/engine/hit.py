@@ -78,9 +78,11 @@ def find_hit(
     if type(entry) is not Entry or now >= entry.expires:
         return key, None
     wants = engine.sole_wants or engine.wants[find(b"accept"), find(b"accept-encoding")]
-    kept = entry.last_kept if entry.last_wants is wants else find_representation(wants, entry)
-    if kept is None:
-        return key, None
+    kept = entry.last_kept
+    if kept is None or kept.wants is not wants:
+        kept = find_representation(wants, entry)
+        if kept is None:
+            return key, None
     slot.is_used = True
     if b"if-none-match" in fields:
         # The client has the very tag of this form; another condition takes the longer way.
@@ -145,7 +147,8 @@ def find_representation(wants: Wants, entry: Entry) -> Representation | None:
     """The stored form that answers to these wants, if it is there."""
     kept = None if is_refused(wants, entry) else entry.find(variant_of(wants, entry))
     if kept is not None:
-        entry.last_wants, entry.last_kept = wants, kept
+        kept.wants = wants
+        entry.last_kept = kept
     return kept
 
 
@@ -177,7 +180,10 @@ def hit_fields(engine: Engine, entry: Entry, kept: Representation, now: float) -
         fields.append(engine.age_pair(int(now - entry.born)))
         if engine.settings.cache_status:
             fields.append(engine.hit_pair(int(entry.expires - now), collapsed=False))
-        kept.second, kept.hit_fields, kept.fields_of_304 = second, fields, None
+        # The second comes last: another thread that sees it finds what belongs to it.
+        kept.fields_of_304 = None
+        kept.hit_fields = fields
+        kept.second = second
     return kept.hit_fields
 
 

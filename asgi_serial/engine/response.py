@@ -521,6 +521,8 @@ class ResponseFlow:
                 media_type = ""
         codec = plan.codec
         if codec is None or len(content) < self.engine.settings.min_size:
+            if codec is not None:
+                self.note(Reason.TOO_SMALL)
             return self._made(body, Encoded(media_type, "", content, len(content)))
 
         def compressed(encoded: bytes) -> list[Message]:

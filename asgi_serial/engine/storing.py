@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 from asgi_serial.cache.entry import Entry, Representation
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 
 # A field of the answer that carries a stored response, never of the stored response itself.
 _ANSWER_FIELDS = frozenset({b"age", b"cache-status", b"server-timing"})
+
+# Every entry has one of these four; each set of its own would take 200 bytes.
+_CREDENTIALS = tuple(sorted(CREDENTIAL_FIELDS))
+_SETS = {
+    names: frozenset(names) for count in range(3) for names in combinations(_CREDENTIALS, count)
+}
 
 NO_FRESHNESS = Reason.NO_FRESHNESS
 
@@ -93,11 +100,13 @@ def plan_storing(
         request.key,
         now - age,
         now - age + lifetime,
-        frozenset(
-            name
-            for name in CREDENTIAL_FIELDS
-            if allows_credentials((name,), directives, explicitly_shared=shared)
-        ),
+        _SETS[
+            tuple(
+                name
+                for name in _CREDENTIALS
+                if allows_credentials((name,), directives, explicitly_shared=shared)
+            )
+        ],
         read_selecting(request, names),
     )
 
