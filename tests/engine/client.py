@@ -99,11 +99,11 @@ def understand(recording: Recording) -> Answer:
 def _read_document(media_type: str, content: bytes) -> Any:
     if not content:
         return None
-    if media_type in MSGPACK_TYPES:
-        return msgpack.unpackb(content, strict_map_key=False)
-    if media_type == "application/json" or media_type.endswith("+json"):
-        try:
+    try:
+        if media_type in MSGPACK_TYPES:
+            return msgpack.unpackb(content, strict_map_key=False)
+        if media_type == "application/json" or media_type.endswith("+json"):
             return json.loads(content)
-        except ValueError:
-            return content
+    except ValueError:
+        return content
     return None
