@@ -57,7 +57,6 @@ class Exchange:
     _flow: ResponseFlow | None = None
     _is_passing = False  # nothing is left to do but to pass messages and to count their bytes
     _passed_bytes = 0
-    _scope: Scope
     _body: bytes | None = None  # as the app is to have it, where it is not what came
     _replayed: deque[Message] | None = None
     _flight: Flight | None = None
@@ -70,6 +69,7 @@ class Exchange:
         self.engine = engine
         self.plan = plan
         self.began_ns = began_ns
+        self._scope = plan.scope
         self._receive = receive
         self._send = send
 

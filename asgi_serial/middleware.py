@@ -124,10 +124,9 @@ class SerialMiddleware:
         exchange = Exchange(engine, plan, receive, send, began_ns)
         if plan.may_end_early and not misses and await exchange.answer_without_app():
             return
-        app_scope = exchange.open()
         token = CURRENT.set(plan)
         try:
-            await self.app(app_scope, exchange.receive, exchange.send)
+            await self.app(exchange.open(), exchange.receive, exchange.send)
             if not exchange.is_over:
                 await exchange.settle()
         except Exception:
