@@ -42,7 +42,7 @@ entries = st.builds(
     negotiates=st.tuples(st.booleans(), st.booleans()),
     representations=st.dictionaries(st.tuples(texts, texts), representations, max_size=4),
 )
-vary_indexes = st.builds(VaryIndex, st.lists(strings, max_size=5).map(tuple), strings)
+vary_indexes = st.builds(VaryIndex, st.lists(strings, max_size=5).map(tuple), strings, times)
 
 
 def make_entry(**changes: object) -> Entry:
@@ -131,6 +131,11 @@ class TestRoundTrip:
     @given(vary_indexes, keys)
     def test_a_vary_index_comes_back_as_it_was(self, index: VaryIndex, key: Key) -> None:
         assert unpack_vary_index(pack_vary_index(index, key), key) == index
+
+    @pytest.mark.parametrize("born", [float("inf"), float("nan")])
+    def test_a_vary_index_of_no_time_is_a_miss(self, born: float) -> None:
+        record = pack_vary_index(VaryIndex((b"a",), b"nonce", born), KEY)
+        assert unpack_vary_index(record, KEY) is None
 
     def test_one_call_tells_the_kinds_apart(self) -> None:
         index = VaryIndex((b"accept-language",), b"nonce")
