@@ -1,6 +1,8 @@
 """The cache of responses: two levels, variants, what is dropped, and the writes behind it all."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 from aiocache.base import BaseCache
@@ -283,7 +285,7 @@ async def test_what_is_dropped_is_gone_from_both_levels(selecting):
         assert await process.load(KEY, german) is Reason.MISS
 
 
-@pytest.mark.parametrize("selecting", [()], ids=["the same for all"])
+@pytest.mark.parametrize("selecting", [(), GERMAN], ids=["the same for all", "a variant"])
 @pytest.mark.parametrize("loses", [False, True], ids=["under way", "lost"])
 @awaited
 async def test_what_is_dropped_stays_so_while_its_deletion_is_not_done(loses, selecting):
@@ -483,17 +485,21 @@ def test_without_an_event_loop_the_first_level_works_alone():
     assert caches.store.log == []
 
 
-def test_event_loops_write_apart():
+def test_event_loops_write_apart_and_none_is_kept_alive():
     caches = Caches()
     cache = caches.process()
+    loops = []
 
     async def use(key) -> None:
+        loops.append(weakref.ref(asyncio.get_running_loop()))
         cache.keep(make_entry(key), BORN)
         await cache.flush()
 
     for key in (KEY, OTHER_KEY):
         asyncio.run(use(key))
     assert set(caches.store.values) == {digest_key(KEY), digest_key(OTHER_KEY)}
+    gc.collect()
+    assert [loop() for loop in loops] == [None, None]
 
 
 def test_a_loop_that_ends_takes_its_unwritten_writes_with_it():
@@ -513,3 +519,50 @@ def test_a_loop_that_ends_takes_its_unwritten_writes_with_it():
     asyncio.run(leave())
     asyncio.run(write())
     assert set(caches.store.values) == {digest_key(OTHER_KEY)}
+
+
+@awaited
+async def test_the_index_is_there_as_long_as_its_newest_entry():
+    caches = Caches()
+    cache = caches.process()
+    for _ in range(3):
+        caches.store.ttls.clear()
+        cache.keep(make_entry(selecting=GERMAN, born=caches.clock.now, lifetime=7e5), BORN)
+        await cache.flush()
+        caches.clock.now += 6e5
+        index, entry = caches.store.ttls.values()
+        assert index >= entry
+
+
+@awaited
+async def test_a_newer_response_is_not_replaced_by_an_older_one_that_is_being_loaded():
+    """RFC 9111, 4: the most recent response is used where there are several."""
+    caches = Caches()
+    caches.store.values[digest_key(KEY)] = SEALED
+    cache = caches.process()
+    caches.store.may_go_on.clear()
+    loading = asyncio.ensure_future(cache.load(KEY, NOTHING))
+    await asyncio.sleep(0)
+    newer = make_entry(body=b"newer", born=BORN + 1)
+    cache.keep(newer, BORN + 1)
+    caches.store.may_go_on.set()
+    assert await loading is newer
+    assert cache.find(KEY, NOTHING) is newer
+
+
+@awaited
+async def test_a_newer_index_is_not_replaced_by_an_older_one_that_is_being_loaded():
+    caches = Caches()
+    other = caches.process()
+    other.keep(make_entry(selecting=FRENCH), BORN)
+    await other.flush()
+    cache = caches.process()
+    caches.store.may_go_on.clear()
+    german = selecting_by(accept_language=b"de")
+    loading = asyncio.ensure_future(cache.load(KEY, german))
+    await asyncio.sleep(0)
+    newer = make_entry(body=b"newer", selecting=GERMAN)
+    cache.keep(newer, BORN)
+    caches.store.may_go_on.set()
+    await loading
+    assert cache.find(KEY, german) is newer
