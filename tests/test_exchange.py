@@ -14,6 +14,7 @@ from asgi_serial.middleware import SerialMiddleware
 from asgi_serial.policy import serial
 from asgi_serial.settings import Settings
 from tests.cache.entries import DictStore
+from tests.engine.client import understand
 from tests.engine.driver import (
     Clock,
     Recording,
@@ -27,6 +28,7 @@ from tests.engine.driver import (
     serial_of,
 )
 
+BODY = "http.response.body"
 PLAIN = {"content_type": "text/plain"}
 JSON = {"content_type": "application/json"}
 FRESH = {"cache_control": "max-age=60"}
@@ -50,6 +52,7 @@ class Gated(Whole):
     def __init__(self, content=b"content", **fields):
         super().__init__(content, **(fields or {**PLAIN, **FRESH}))
         self.may_answer = asyncio.Event()
+        self.gates: list[asyncio.Event] = []  # of the calls that wait
         self.fails = False
 
     async def __call__(self, scope, receive, send):
@@ -58,6 +61,7 @@ class Gated(Whole):
             return
         self.may_answer = asyncio.Event()
         gate, fails = self.may_answer, self.fails
+        self.gates.append(gate)
         await gate.wait()
         if fails:
             self.calls += 1
@@ -456,3 +460,64 @@ async def test_a_server_that_fails_while_a_failed_app_is_settled_does_not_hide_i
     scope = GET.having(accept_encoding="gzip").make_scope()
     with pytest.raises(LookupError):
         await serial_app(scope, GET.make_receive(), send)
+
+
+@awaited
+async def test_a_look_up_that_ends_after_the_leader_has_landed_finds_what_is_stored():
+    """With a second level that answers each request in its own time, too, the app runs once."""
+    store = DictStore()
+    app = Whole(b"content", **PLAIN, **FRESH)
+    serial_app = over_store(app, store)
+    store.may_go_on.clear()
+    slow = asyncio.ensure_future(ask(serial_app, GET))
+    await settle_down()
+    store.may_go_on, held = asyncio.Event(), store.may_go_on
+    store.may_go_on.set()
+    assert (await ask(serial_app, GET)).cached == "fwd=uri-miss, stored"
+    held.set()
+    assert (await slow).cached == "hit"
+    assert app.calls == 1
+
+
+@awaited
+async def test_a_small_body_of_unknown_length_is_said_to_be_small(caplog):
+    caplog.set_level(logging.DEBUG, logger="asgi_serial")
+    await ask(serial_of(Whole(b"content", **PLAIN)), GET.having(accept_encoding="gzip"))
+    assert "TOO_SMALL" in caplog.text
+
+
+@awaited
+async def test_an_app_that_leaves_while_its_last_piece_is_encoded_is_waited_for():
+    document = document_of(400_000)
+    tasks = []
+
+    async def app(scope, receive, send):
+        fields = fields_of(**JSON, **FRESH)
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        tasks.append(asyncio.ensure_future(send({"type": BODY, "body": document})))
+        await asyncio.sleep(0)
+
+    serial_app = serial_of(app)
+    answer = await ask(serial_app, GET.having(accept_encoding="gzip"))
+    assert (answer.coding, answer.content) == ("gzip", document)
+    assert tasks[0].done()
+    assert rows_of(serial_app)["GET", 200]["reasons"] == []
+
+
+def test_what_is_held_is_sent_where_no_loop_of_asyncio_runs_and_the_app_listens():
+    """As under trio: here nothing suspends, so that one step is all."""
+    document = document_of(2_000)
+
+    async def app(scope, receive, send):
+        fields = fields_of(**JSON, content_length=str(len(document)))
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        await receive()
+        await send({"type": BODY, "body": document})
+
+    recording = Recording()
+    request = GET.having(accept_encoding="gzip")
+    serving = serial_of(app)(request.make_scope(), request.make_receive(), recording.send)
+    with pytest.raises(StopIteration):
+        serving.send(None)
+    assert recording.types == ["start", "body"]
+    assert understand(recording).content == document
