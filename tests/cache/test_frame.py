@@ -88,6 +88,13 @@ def with_key(content: bytes) -> bytes:
     return reseal(struct.pack("!I", len(encoded)) + encoded + content)
 
 
+INDEX_HEAD = b"\x02" + struct.pack("!d", 0.0)
+
+
+def entry_head(flags: int) -> bytes:
+    return b"\x01" + struct.pack("!HddBQ", 200, 0.0, 0.0, flags, 0)
+
+
 class TestKeys:
     @given(keys, keys)
     def test_different_keys_have_different_bytes(self, one: Key, other: Key) -> None:
@@ -223,17 +230,22 @@ class TestNoRecord:
         "content",
         [
             pytest.param(b"\x03", id="an unknown kind"),
-            pytest.param(b"\x02\xff\xff\xff\xff\0\0\0\0", id="no nonce"),
-            pytest.param(b"\x02\xff\xff\xff\xfe\0\0\0\0", id="a nonce of 4 GB"),
-            pytest.param(b"\x02\0\0\0\0\xff\xff\xff\xff", id="4 billion names"),
-            pytest.param(
-                b"\x01" + struct.pack("!HddB", 200, 0, 0, 0) + b"\0\0\0\1\xff" + bytes(12),
-                id="a route that is not text",
-            ),
-            pytest.param(
-                b"\x01" + struct.pack("!HddB", 200, 0, 0, 8) + bytes(16), id="an unknown flag"
-            ),
+            pytest.param(INDEX_HEAD + b"\xff\xff\xff\xff\0\0\0\0", id="no nonce"),
+            pytest.param(INDEX_HEAD + b"\xff\xff\xff\xfe\0\0\0\0", id="a nonce of 4 GB"),
+            pytest.param(INDEX_HEAD + b"\0\0\0\0\xff\xff\xff\xff", id="4 billion names"),
+            pytest.param(entry_head(0) + b"\0\0\0\1\xff" + bytes(12), id="a route that is no text"),
+            pytest.param(entry_head(0x80) + bytes(16), id="an unknown flag"),
         ],
     )
     def test_malformed_content_with_a_right_checksum_is_none(self, content: bytes) -> None:
         assert unpack_record(with_key(content), KEY) is None
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            pytest.param(INDEX_HEAD + bytes(8), id="an index"),
+            pytest.param(entry_head(0) + bytes(16), id="an entry"),
+        ],
+    )
+    def test_content_of_the_same_layout_is_a_record(self, content: bytes) -> None:
+        assert unpack_record(with_key(content), KEY) is not None
