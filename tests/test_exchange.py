@@ -521,3 +521,15 @@ def test_what_is_held_is_sent_where_no_loop_of_asyncio_runs_and_the_app_listens(
         serving.send(None)
     assert recording.types == ["start", "body"]
     assert understand(recording).content == document
+
+
+@awaited
+async def test_a_hit_that_is_found_the_longer_way_is_counted_where_there_is_timing():
+    app = Whole(b"content", **PLAIN, **FRESH)
+    for timing in (True, False):
+        serial_app = serial_of(app, timing=timing)
+        await ask(serial_app, GET)
+        answer = await ask(serial_app, GET.having(cache_control="max-age=60"))
+        assert answer.cached == "hit"
+        hits = [row["cache"]["hit"] for row in engine_report(serial_app.engine).routes]
+        assert hits == [1] * timing
