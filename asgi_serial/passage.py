@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from asgi_serial.engine.response import begin_plainly
+from asgi_serial.engine.plain import begin_plainly
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:

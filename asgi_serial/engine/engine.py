@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from asgi_serial.cache.collapse import Flights
@@ -29,7 +29,6 @@ from asgi_serial.http.mediatypes import essence, has_utf8_charset, is_compressib
 from asgi_serial.http.negotiation import choose_coding, choose_format
 from asgi_serial.http.storing import UNKEYED_FIELDS
 from asgi_serial.policy import PolicyTable
-from asgi_serial.reasons import Reason
 from asgi_serial.timing.recorder import Recorder
 from asgi_serial.timing.routes.resolver import build_resolver
 
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from asgi_serial.cache.store import Store
     from asgi_serial.http.negotiation import FormatChoice
     from asgi_serial.policy import RoutePolicy
+    from asgi_serial.reasons import Reason
     from asgi_serial.settings import Settings
     from asgi_serial.types import Field, Scope
 
@@ -133,12 +133,6 @@ class Engine:
         self._age_pairs: dict[int, Field] = {}
         self._hit_pairs: dict[tuple[int, bool], Field] = {}
         self._forward_pairs: dict[tuple[str, bool, str | None, bool], Field] = {}
-
-    @cached_property
-    def unstored_pair(self) -> Field:
-        """The Cache-Status of a response that is not one to be stored."""
-        why = Reason.NO_FRESHNESS
-        return self.forward_pair(Reason.MISS, stored=False, detail=why, collapsed=False)
 
     def _build_negotiation(self, settings: Settings) -> None:
         self.all_codecs = build_codecs(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from asgi_serial.types import Fields
+from asgi_serial.types import Field, Fields
 
 REQUEST_FIELDS = frozenset(
     {
@@ -68,11 +68,14 @@ def read_fields(
     return found
 
 
-def read_response_fields(pairs: Fields) -> tuple[Fields, dict[bytes, bytes]]:
-    """The pairs with lower-case names (the same list where they have them), and the wanted fields.
+def read_response_fields(pairs: Iterable[Field]) -> tuple[Fields, dict[bytes, bytes]]:
+    """The pairs with lower-case names (the same list where it has them), and the wanted fields.
 
     Source: RFC 9110, 5.1: field names are case-insensitive; apps do not all write them small.
     """
+    if type(pairs) is not list:
+        # Any iterable is allowed, and a generator gives its pairs only once.
+        pairs = [(name, value) for name, value in pairs]
     found: dict[bytes, bytes] = {}
     for name, value in pairs:
         if type(name) is not bytes:

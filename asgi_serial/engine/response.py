@@ -58,54 +58,8 @@ BUSY, PASS, DONE, REFUSED = State.BUSY, State.PASS, State.DONE, State.REFUSED
 
 
 _READS = frozenset({"GET", "HEAD"})
-_NO_FIELDS: Fields = []
-START_TYPE = "http.response.start"
 BODY_TYPE = "http.response.body"
 _VARY = frozenset({b"vary"})
-
-
-def begin_plainly(
-    engine: Engine, wants: Wants, message: Message, key: Key | None
-) -> tuple[Message, tuple[Reason, ...]]:
-    """The start of a response that stays as the app makes it, for a client who wants no other.
-
-    Other clients may get others: Vary has to say so. `key` is that of a resource that is not
-    stored. The second value is why things were not done.
-    """
-    pairs = message.get("headers", _NO_FIELDS)
-    if type(pairs) is not list:
-        # Any iterable is allowed, and a generator gives its pairs only once.
-        pairs = [tuple(pair) for pair in pairs]
-    pairs, fields = read_response_fields(pairs)
-    status = message["status"]
-    trailers = "trailers" in message and bool(message["trailers"])
-    plan = plan_response(engine, wants, status, fields, has_trailers=trailers)
-    added = plan.added
-    if b"etag" in fields and b"-" in fields[b"etag"]:
-        base = Base(pairs, fields, plan.vary, fields[b"etag"], plan.weak, engine.tag_suffixes)
-        pairs, _ = represent(base, "", "", None)
-    elif added:
-        pairs = (without(pairs, _VARY) if b"vary" in fields else pairs) + added
-    reasons = plan.reasons
-    if key is not None:
-        if _may_be_fresh(engine, fields):
-            engine.flights.forget(key)
-        reasons = (*reasons, Reason.NO_FRESHNESS)
-        if engine.settings.cache_status:
-            pairs = [*pairs, engine.unstored_pair]
-    if pairs is message.get("headers"):
-        return message, reasons
-    if len(message) == 3 and "headers" in message:
-        # A literal is made in half the time that a copy takes.
-        return {"type": START_TYPE, "status": status, "headers": pairs}, reasons
-    return {**message, "headers": pairs}, reasons
-
-
-def _may_be_fresh(engine: Engine, fields: Mapping[bytes, bytes]) -> bool:
-    """Whether a response may be one to be stored, at the first glance."""
-    return (
-        b"cache-control" in fields or b"expires" in fields or engine.settings.cache_ttl is not None
-    )
 
 
 class ResponseFlow:
@@ -158,11 +112,7 @@ class ResponseFlow:
     def begin(self, message: Message) -> Message | list[Message]:
         """Decide what is to be done to the response, by its start."""
         engine, request = self.engine, self.request
-        pairs = message.get("headers", _NO_FIELDS)
-        if type(pairs) is not list:
-            # Any iterable is allowed, and a generator gives its pairs only once.
-            pairs = [tuple(pair) for pair in pairs]
-        pairs, fields = read_response_fields(pairs)
+        pairs, fields = read_response_fields(message.get("headers", ()))
         self.start = message
         self.status = status = message["status"]
         has_trailers = "trailers" in message and bool(message["trailers"])

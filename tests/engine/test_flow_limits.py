@@ -7,7 +7,7 @@ from hashlib import sha256, sha512
 
 import pytest
 
-from asgi_serial.engine.response import begin_plainly
+from asgi_serial.engine.plain import begin_plainly
 from asgi_serial.policy import RoutePolicy
 from asgi_serial.reasons import Reason
 from tests.engine.making import (
@@ -192,6 +192,14 @@ def test_a_response_that_is_passed_may_turn_out_to_be_one_to_keep():
     engine.flights.remember(key)
     message, reasons = begin_plainly(engine, flow.request.wants, start(JSON, FRESH), key)
     assert not engine.flights.is_fruitless(key)
+    assert Reason.NO_FRESHNESS not in reasons
+    assert dict(message["headers"])[b"cache-status"] == b"asgi_serial; fwd=uri-miss"
+
+
+def test_a_response_that_is_passed_says_why_it_is_not_kept():
+    engine = make_engine()
+    flow = make_flow(engine)
+    message, reasons = begin_plainly(engine, flow.request.wants, start(JSON), flow.request.key)
     assert reasons[-1] is Reason.NO_FRESHNESS
     assert dict(message["headers"])[b"cache-status"].endswith(b"detail=no-freshness")
 

@@ -1,0 +1,64 @@
+"""The start of a response that stays as the app makes it, for a client who wants no other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asgi_serial.engine.heads import read_response_fields, without
+from asgi_serial.engine.representation import Base, represent
+from asgi_serial.engine.response_plan import plan_response
+from asgi_serial.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from asgi_serial.cache.entry import Key
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.engine.plan import Wants
+    from asgi_serial.types import Message
+
+START_TYPE = "http.response.start"
+_VARY = frozenset({b"vary"})
+
+
+def begin_plainly(
+    engine: Engine, wants: Wants, message: Message, key: Key | None
+) -> tuple[Message, tuple[Reason, ...]]:
+    """The start to be sent for the app's, and why things were not done to the response.
+
+    Other clients may get another form: Vary has to say so. `key` is that of a resource whose last
+    response was not one to be stored; should this one be, its next is looked at again.
+    """
+    pairs, fields = read_response_fields(message.get("headers", ()))
+    status = message["status"]
+    trailers = "trailers" in message and bool(message["trailers"])
+    plan = plan_response(engine, wants, status, fields, has_trailers=trailers)
+    added = plan.added
+    if b"etag" in fields and b"-" in fields[b"etag"]:
+        base = Base(pairs, fields, plan.vary, fields[b"etag"], plan.weak, engine.tag_suffixes)
+        pairs, _ = represent(base, "", "", None)
+    elif added:
+        pairs = (without(pairs, _VARY) if b"vary" in fields else pairs) + added
+    reasons = plan.reasons
+    if key is not None:
+        why = None if _may_be_fresh(engine, fields) else Reason.NO_FRESHNESS
+        if why is None:
+            engine.flights.forget(key)
+        else:
+            reasons = (*reasons, why)
+        if engine.settings.cache_status:
+            missed = engine.forward_pair(Reason.MISS, stored=False, detail=why, collapsed=False)
+            pairs = [*pairs, missed]
+    if pairs is message.get("headers"):
+        return message, reasons
+    if len(message) == 3 and "headers" in message:
+        # A literal is made in half the time that a copy takes.
+        return {"type": START_TYPE, "status": status, "headers": pairs}, reasons
+    return {**message, "headers": pairs}, reasons
+
+
+def _may_be_fresh(engine: Engine, fields: Mapping[bytes, bytes]) -> bool:
+    """Whether a response may be one to be stored, at the first glance."""
+    return (
+        b"cache-control" in fields or b"expires" in fields or engine.settings.cache_ttl is not None
+    )
