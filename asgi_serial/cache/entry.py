@@ -29,7 +29,7 @@ class Representation:
         self.fields = fields
         self.body = body
         self.coding = coding  # "" where the body is not encoded by us
-        self.etag = etag  # the value of the ETag field in `fields`, if there is one
+        self.etag = etag  # the value of the ETag field in `fields`, if it is an entity tag
         self.wants: object = None  # of a client that was served with it
         self.second = -1  # of the clock, for which `hit_fields` hold
         self.hit_fields = fields

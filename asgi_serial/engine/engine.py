@@ -104,6 +104,8 @@ class Engine:
         # On the way of every request; attributes of the settings lie one look-up further.
         self.min_size, self.whole_limit = settings.min_size, settings.whole_limit
         self.caching, self.server_timing = settings.cache, settings.server_timing
+        # A write that has no part in the cache itself makes what is stored invalid all the same.
+        self.may_cache = settings.cache or any(rule.policy.cache for rule in settings.routes)
         self.policies = PolicyTable(settings.routes) if settings.routes else None
         self.realm = make_realm(settings.cache_namespace)
         # Where nothing but the usual fields has a say, a hit needs no plan (see `find_hit`).

@@ -110,6 +110,8 @@ def _own_fields(base: Base) -> tuple[Fields, bytes | None]:
         etag = app_tag(etag, base.suffixes)
         if etag != base.fields.get(b"etag"):
             made = [*without(made, {b"etag"}), (b"etag", etag)]
+    if etag is not None and parse_entity_tag(etag) is None:
+        etag = None  # what is no tag goes out as it is, and matches nothing (RFC 9110, 8.8.3)
     if base.vary is None:
         return list(made), etag
     if b"vary" in base.fields:
@@ -131,6 +133,8 @@ def _variant_fields(
         if not _DIGESTS.isdisjoint(base.fields):
             made += _digest_fields(base.fields, content)
     etag = base.etag
+    if etag is not None and parse_entity_tag(etag) is None:
+        etag = None  # no tag at all: there is none of it to be made for another form
     if etag is not None:
         # RFC 9110, 8.8.3.3: representations that differ in coding differ in their strong tags.
         etag = app_tag(etag, base.suffixes)

@@ -10,7 +10,7 @@ from asgi_serial.cache.collapse import Ending
 from asgi_serial.cache.encodings import Encoded
 from asgi_serial.cache.entry import Representation
 from asgi_serial.engine.heads import content_length, read_response_fields, without
-from asgi_serial.engine.plan import body_part, find_wants, request_key
+from asgi_serial.engine.plan import BODY_METHODS, body_part, find_wants, request_key
 from asgi_serial.engine.problem import Problem
 from asgi_serial.engine.representation import (
     Base,
@@ -120,6 +120,8 @@ class ResponseFlow:
         if request.policy is not None and request.policy is not request.path_policy:
             wants = self.wants = find_wants(engine, request)  # the handler has had its say
         self.plan = plan = plan_response(engine, wants, status, fields, has_trailers=has_trailers)
+        if request.method not in _READS and engine.may_cache:
+            self._plan_write()
         if request.caching:
             self._plan_storing(fields, has_trailers=has_trailers)
         if plan.passes and self.storing is None and b"etag" not in fields:
@@ -148,8 +150,6 @@ class ResponseFlow:
 
     def _plan_storing(self, fields: Mapping[bytes, bytes], *, has_trailers: bool) -> None:
         engine, request = self.engine, self.request
-        if request.method not in _READS:
-            self._plan_write()
         storing = plan_storing(engine, request, self.status, fields)
         if isinstance(storing, Reason):
             self.unstored = storing
@@ -274,7 +274,7 @@ class ResponseFlow:
     def _plan_write(self) -> None:
         request = self.request
         policy = request.policy
-        if policy is not None and policy.cache_body:
+        if policy is not None and policy.cache_body and request.method in BODY_METHODS:
             if request.may_key_on_body:
                 self._adopt_body(policy)
         elif invalidates(request.method, self.status):
