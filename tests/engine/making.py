@@ -15,6 +15,12 @@ NOW_DATE = b"Tue, 14 Nov 2023 22:13:20 GMT"
 JSON = (b"content-type", b"application/json")
 MSGPACK = "application/vnd.msgpack"
 FRESH = (b"cache-control", b"max-age=60")
+HTML = (b"content-type", b"text/html")
+EVENTS = (b"content-type", b"text/event-stream")
+PICTURE = (b"content-type", b"image/png")
+TAG = (b"etag", b'"1"')
+GZIP = (b"accept-encoding", b"gzip")
+WANTS_MSGPACK = (b"accept", MSGPACK.encode())
 
 
 class Clock:

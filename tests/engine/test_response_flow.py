@@ -1,0 +1,299 @@
+"""The response's way through its states: what is held, what is sent, what is kept."""
+
+import pytest
+
+from asgi_serial.cache.collapse import Ending
+from asgi_serial.engine.response import (
+    BUSY,
+    DONE,
+    HELD,
+    PASS,
+    REFUSED,
+    START,
+    STREAM,
+    WHOLE,
+)
+from asgi_serial.reasons import Reason
+from tests.engine.making import (
+    EVENTS,
+    FRESH,
+    GZIP,
+    HTML,
+    JSON,
+    TAG,
+    WANTS_MSGPACK,
+    as_list,
+    body,
+    content_of,
+    decoded,
+    fields_of,
+    finish_jobs,
+    make_document,
+    make_engine,
+    make_flow,
+    run,
+    start,
+)
+
+FILE = {"type": "http.response.pathsend", "path": "/a"}
+HINT = {"type": "http.response.early_hint", "links": []}
+PIECE = body(b"<p>" * 200, more=True)
+LAST = body(b"<p>" * 200)
+LONG = body(make_document(900_000))
+
+ENGINE = make_engine(encodings_cache=False)
+
+
+def held(*, headers=(GZIP,), fields=(HTML,)):
+    flow = make_flow(ENGINE, *headers)
+    assert flow.begin(start(*fields)) == []
+    return flow
+
+
+def held_to_be_kept():
+    return held(headers=(), fields=(HTML, FRESH))
+
+
+def whole():
+    flow = held(headers=(WANTS_MSGPACK,), fields=(JSON,))
+    assert flow.feed(body(b'["a"', more=True)) == []
+    return flow
+
+
+def whole_to_be_encoded():
+    flow = held(fields=(HTML, (b"content-length", b"900")))
+    assert flow.feed(body(b"<p>" * 100, more=True)) == []
+    return flow
+
+
+def stream():
+    flow = held()
+    flow.feed(PIECE)
+    return flow
+
+
+def busy():
+    flow = held(fields=(JSON,))
+    assert flow.feed(LONG) == []
+    return flow
+
+
+def passing():
+    flow = make_flow(ENGINE)
+    flow.begin(start(HTML))
+    return flow
+
+
+def passing_to_be_kept():
+    flow = held_to_be_kept()
+    flow.feed(PIECE)
+    return flow
+
+
+def done():
+    flow = passing()
+    flow.feed(LAST)
+    flow.state = DONE  # a plain response is counted by the shell, which says so
+    return flow
+
+
+def refused():
+    flow = make_flow(make_engine(format_strict=True), (b"accept", b"text/html"))
+    flow.begin(start(JSON))
+    return flow
+
+
+MAKERS = {
+    HELD: (held, held_to_be_kept),
+    WHOLE: (whole, whole_to_be_encoded),
+    STREAM: (stream,),
+    BUSY: (busy,),
+    PASS: (passing, passing_to_be_kept),
+    DONE: (done,),
+    REFUSED: (refused,),
+}
+
+
+@pytest.mark.parametrize(
+    ("state", "make"), [(state, make) for state, makers in MAKERS.items() for make in makers]
+)
+def test_the_states_are_reached(state, make):
+    flow = make()
+    assert flow.state is state
+    assert flow.is_holding is (state in (HELD, WHOLE))
+    assert flow.is_over is (state in (DONE, REFUSED))
+
+
+def test_nothing_is_over_before_the_start():
+    flow = make_flow(ENGINE)
+    assert flow.state is START
+    assert not flow.is_holding
+    assert not flow.is_over
+
+
+@pytest.mark.parametrize(
+    ("make", "message", "state", "emitted"),
+    [
+        pytest.param(held, PIECE, STREAM, "start body", id="held, a piece: streamed"),
+        pytest.param(held, LAST, DONE, "start body", id="held, the whole body: encoded"),
+        pytest.param(held, FILE, DONE, "start pathsend", id="held, a file: as it is"),
+        pytest.param(held, HINT, PASS, "start early_hint", id="held, an unknown message: passed"),
+        pytest.param(held_to_be_kept, PIECE, PASS, "start body", id="held, a piece: passed"),
+        pytest.param(held_to_be_kept, LAST, DONE, "start body", id="held, the whole body: tagged"),
+        pytest.param(held_to_be_kept, HINT, PASS, "start early_hint"),
+        pytest.param(whole, body(b',"b"', True), WHOLE, "", id="gathered, under the limit: held"),
+        pytest.param(whole, body(b"]"), DONE, "start body", id="gathered, the last: translated"),
+        pytest.param(whole, HINT, PASS, "start body early_hint", id="gathered: passed after all"),
+        pytest.param(whole_to_be_encoded, body(b"<p>" * 200), DONE, "start body"),
+        pytest.param(whole_to_be_encoded, HINT, PASS, "start body early_hint"),
+        pytest.param(stream, PIECE, STREAM, "body", id="streamed, a piece"),
+        pytest.param(stream, LAST, DONE, "body", id="streamed, the last"),
+        pytest.param(stream, HINT, STREAM, "early_hint", id="streamed, an unknown message"),
+        pytest.param(passing, PIECE, PASS, "body", id="passed, a piece"),
+        pytest.param(passing, FILE, DONE, "pathsend", id="passed, a file"),
+        pytest.param(passing, HINT, PASS, "early_hint", id="passed, an unknown message"),
+        pytest.param(passing_to_be_kept, LAST, DONE, "body", id="passed, the last"),
+        pytest.param(done, LAST, DONE, "body", id="done, a body too many: the server's to judge"),
+        pytest.param(done, HINT, DONE, "early_hint", id="done, an unknown message"),
+        pytest.param(refused, LAST, REFUSED, "", id="refused: the app's body goes nowhere"),
+        pytest.param(refused, HINT, REFUSED, "", id="refused: nor does anything else"),
+        pytest.param(refused, FILE, REFUSED, "", id="refused: nor does a file"),
+    ],
+)
+def test_a_message_moves_the_flow(make, message, state, emitted):
+    flow = make()
+    out = as_list(flow.feed(message))
+    assert flow.state is state
+    assert flow.job is None
+    assert [one["type"].removeprefix("http.response.") for one in out] == emitted.split()
+
+
+@pytest.mark.parametrize(
+    ("make", "state", "emitted"),
+    [
+        pytest.param(held, STREAM, "start", id="what can be streamed is"),
+        pytest.param(held_to_be_kept, PASS, "start", id="what is not encoded passes"),
+        pytest.param(whole, PASS, "start body", id="what is gathered goes out"),
+        pytest.param(whole_to_be_encoded, PASS, "start body"),
+        pytest.param(stream, STREAM, ""),
+        pytest.param(busy, BUSY, ""),
+        pytest.param(passing, PASS, ""),
+        pytest.param(done, DONE, ""),
+        pytest.param(refused, REFUSED, ""),
+    ],
+)
+def test_an_app_that_waits_for_the_client_has_nothing_held_back(make, state, emitted):
+    flow = make()
+    out = flow.wait_for_client()
+    assert flow.state is state
+    assert [one["type"].removeprefix("http.response.") for one in out] == emitted.split()
+
+
+@pytest.mark.parametrize("extension", ["http.response.pathsend", "http.response.zerocopysend"])
+def test_no_stream_begins_while_a_file_may_follow(extension):
+    """The server would send the bytes of the file into the encoded body."""
+    flow = make_flow(ENGINE, GZIP, extensions={extension: {}})
+    flow.begin(start(HTML))
+    out = flow.wait_for_client()
+    assert b"content-encoding" not in fields_of(out)
+    assert flow.feed({"type": extension, "path": "/a"}) == [{"type": extension, "path": "/a"}]
+
+
+def test_a_body_of_known_length_is_not_streamed_for_an_app_that_waits():
+    flow = held(fields=(HTML, (b"content-length", b"900")))
+    assert b"content-encoding" not in fields_of(flow.wait_for_client())
+    assert flow.state is PASS
+
+
+every_state = pytest.mark.parametrize(
+    "make", [make for makers in MAKERS.values() for make in makers]
+)
+
+
+@every_state
+@pytest.mark.parametrize("give", ["release", "lose"])
+def test_what_is_held_back_is_given_once_and_as_the_app_made_it(make, give):
+    flow = make()
+    was_holding = flow.is_holding
+    one, two = [
+        flow.release(Reason.INCOMPLETE) if give == "release" else flow.lose_client()
+        for _ in range(2)
+    ]
+    assert bool(one) is was_holding
+    assert two == []
+    assert not flow.is_holding
+    if was_holding:
+        assert b"content-encoding" not in fields_of(one)
+        assert flow.reasons().count(Reason.INCOMPLETE) == (give == "release")
+
+
+@pytest.mark.parametrize(
+    ("headers", "first", "messages"),
+    [
+        pytest.param((), start(HTML, FRESH), [], id="held"),
+        pytest.param((), start(HTML, FRESH), [PIECE], id="passed"),
+        pytest.param((GZIP,), start(HTML, FRESH), [PIECE], id="streamed"),
+        pytest.param((WANTS_MSGPACK,), start(JSON, FRESH), [PIECE], id="gathered"),
+    ],
+)
+def test_nothing_is_kept_of_what_a_client_has_left(headers, first, messages):
+    flow = make_flow(ENGINE, *headers)
+    run(flow, first, *messages)
+    assert flow.storing is not None
+    flow.lose_client()
+    finish_jobs(flow, flow.feed(LAST))
+    assert flow.is_over
+    assert flow.entry is None
+    assert flow.reasons()[-1] is Reason.CLIENT_LEFT
+    assert flow.ending is Ending.FAILED
+
+
+def test_nothing_is_kept_of_what_a_client_has_left_while_it_was_encoded():
+    flow = make_flow(ENGINE, GZIP)
+    flow.begin(start(JSON, FRESH))
+    assert flow.feed(LONG) == []
+    flow.lose_client()
+    out = flow.resume(flow.job())
+    assert decoded(ENGINE, out) == LONG["body"]
+    assert (flow.state, flow.entry) == (DONE, None)
+
+
+def test_a_long_body_waits_for_a_thread():
+    flow = busy()
+    job = flow.job
+    out = flow.resume(job())
+    assert flow.job is None
+    assert flow.state is DONE
+    assert decoded(ENGINE, out) == LONG["body"]
+
+
+def test_a_long_piece_waits_for_a_thread_behind_the_start():
+    flow = held()
+    out = as_list(flow.feed({**LONG, "more_body": True}))
+    assert [one["type"] for one in out] == ["http.response.start"]
+    assert flow.state is STREAM
+    out += flow.resume(flow.job())
+    out += finish_jobs(flow, flow.feed(LONG))
+    assert decoded(ENGINE, out) == LONG["body"] * 2
+
+
+def test_gathering_past_the_limit_begins_a_stream_with_all_that_has_come():
+    flow = make_flow(ENGINE, GZIP, WANTS_MSGPACK)
+    out = run(flow, start(JSON), *[{**LONG, "more_body": more} for more in (True, True, False)])
+    assert decoded(ENGINE, out) == LONG["body"] * 3
+    assert flow.sizes()[0] == 3 * len(LONG["body"])
+
+
+@pytest.mark.parametrize("first", [start(EVENTS), start(EVENTS, FRESH), start(EVENTS, TAG)])
+@pytest.mark.parametrize("headers", [(), (GZIP,)], ids=["identity", "gzip"])
+def test_an_event_stream_starts_at_once_and_flushes_each_event(first, headers):
+    flow = make_flow(ENGINE, *headers)
+    out = as_list(flow.begin(first))
+    assert out[0]["type"] == "http.response.start"
+    seen = b""
+    decoder = ENGINE.codecs["gzip"].decoder()
+    for number in range(3):
+        part = content_of(as_list(flow.feed(body(b"data: %d\n\n" % number, more=True))))
+        seen += decoder.feed(part, limit=1000) if headers else part
+        assert seen.endswith(b"data: %d\n\n" % number)
+    assert flow.entry is None
