@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from functools import partial
 from time import monotonic, perf_counter_ns
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from asgi_serial.cache.collapse import Ending, running_loop
 from asgi_serial.cache.entry import Entry
@@ -24,7 +24,7 @@ from asgi_serial.reasons import Reason
 from asgi_serial.timing.server_timing import add_server_timing
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from asgi_serial.cache.collapse import Flight
     from asgi_serial.cache.entry import Key, Representation
@@ -60,6 +60,7 @@ class Exchange:
     _body: bytes | None = None  # as the app is to have it, where it is not what came
     _replayed: deque[Message] | None = None
     _flight: Flight | None = None
+    _flight_key: Key | None = None
     _turn: asyncio.Task[None] | None = None  # what is being done before the app's next message
     _underived: Entry | None = None  # may answer, in a form that is to be made yet
 
@@ -236,11 +237,13 @@ class Exchange:
     async def _join(self, key: Key) -> tuple[Message, Message] | None:
         """Wait for another request's call of the app, or lead the one that others wait for."""
         flights, settings = self.engine.flights, self.engine.settings
+        responses, select = self.engine.responses, partial(read_selecting, self.plan)
         deadline = monotonic() + settings.cache_wait
         while True:
-            flight = flights.find(key)
+            shared = self._flight_key = responses.flight_key(key, select)
+            flight = flights.find(shared)
             if flight is None:
-                self._flight = flights.lead(key)
+                self._flight = flights.lead(shared)
                 return None
             self.plan.collapsed = True
             ending = await flight.wait(deadline - monotonic())
@@ -254,7 +257,7 @@ class Exchange:
             # It broke off, or was for others (Vary): one of those who wait calls next.
         if ending is None:
             # The next ones are spared a wait that may be in vain: the response may take for ever.
-            flights.remember(key)
+            flights.remember(shared)
         return None
 
     async def receive(self) -> Message:
@@ -286,7 +289,7 @@ class Exchange:
         if flow is None:
             return self._begin(message)
         if self._turn is not None:
-            return self._await(self._take_turn(self._send_in_turn(flow, message)))
+            return self._await(self._take_turn(partial(self._send_in_turn, flow, message)))
         if self.engine.server_timing:
             self._fed_ns = perf_counter_ns()
         return self._give(flow, flow.feed(message))
@@ -339,8 +342,8 @@ class Exchange:
         """Send what the flow gives, once all that it has brought about is done."""
         if flow.job is not None:
             job, flow.job = flow.job, None
-            work = self._work(flow, job, out)
-            return work if running_loop() is None else self._await(self._take_turn(work))
+            work = partial(self._work, flow, job, out)
+            return work() if running_loop() is None else self._await(self._take_turn(work))
         self._heed(flow, out)
         if not isinstance(out, list):
             return self._send(out)
@@ -355,14 +358,14 @@ class Exchange:
         if flow.is_over and not self.is_over:
             self._complete(flow)
 
-    def _take_turn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _take_turn(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         """Begin what takes a while, after what is under way; what the app sends waits for it."""
         before = self._turn
 
         async def wait_and_work() -> None:
             if before is not None:
                 await asyncio.wait((before,))
-            await work
+            await work()
 
         task = self._turn = asyncio.get_running_loop().create_task(wait_and_work())
         task.add_done_callback(self._end_turn)
@@ -382,9 +385,9 @@ class Exchange:
         """
         if messages:
             self._heed(flow, messages)
-            sending = self._send_quietly(messages)
+            sending = partial(self._send_quietly, messages)
             if running_loop() is None:
-                await sending
+                await sending()
             else:
                 await asyncio.shield(self._take_turn(sending))
 
@@ -456,7 +459,7 @@ class Exchange:
         self._record_flow(flow)
 
     def _land(self, ending: Ending) -> None:
-        flight, key = self._flight, self.plan.key
+        flight, key = self._flight, self._flight_key
         if flight is not None and key is not None:
             self._flight = None
             self.engine.flights.land(key, flight, ending)

@@ -55,6 +55,16 @@ class ResponseCache:
             return found if isinstance(found, Entry) else VARY_MISS
         return found if isinstance(found, Entry) else MISS
 
+    def flight_key(self, key: Key, select: Select) -> Key:
+        """What requests have in common that may wait for one another's call of the app.
+
+        It is the resource, and of one that is known to vary the variant.
+        """
+        found = self._memory.get(key)
+        if isinstance(found, VaryIndex):
+            return _selected_key(key, found, select(found.names))
+        return key
+
     async def load(self, key: Key, select: Select) -> Entry | Reason:
         """The same out of the second level, taken over into the first."""
         store = self.store
@@ -142,20 +152,29 @@ class ResponseCache:
         await self._writer().flush()
 
     def _index(self, key: Key, names: tuple[bytes, ...], ttl: float) -> VaryIndex:
-        """The index of a resource, made where there is none; it outlives the entry of `ttl`."""
-        index = self._memory.get(key)
-        if not isinstance(index, VaryIndex) or index.names != names:
-            index = VaryIndex(names, os.urandom(16), self._clock())
-            self._memory.put(key, index, _index_size(key, index))
-        found = index
+        """The index of a resource, made where there is none; it outlives the entry of `ttl`.
+
+        It is made anew, not written again, before its time in the second level is over: another
+        process may have dropped it there, and with it all that it led to.
+        """
+        now = self._clock()
+        known = self._memory.get(key)
+        if (
+            isinstance(known, VaryIndex)
+            and known.names == names
+            and now - known.born < _INDEX_TTL / 2
+        ):
+            return known
+        index = VaryIndex(names, os.urandom(16), now)
+        self._memory.put(key, index, _index_size(key, index))
         store = self.store
         if store is not None and running_loop() is not None:
             self._writer().put(
                 lambda: store.set(
-                    digest_key(key), pack_vary_index(found, key), ttl=max(_INDEX_TTL, 2 * ttl)
+                    digest_key(key), pack_vary_index(index, key), ttl=max(_INDEX_TTL, 2 * ttl)
                 )
             )
-        return found
+        return index
 
     def _write_entry(self, store: Store, entry: Entry, ttl: float) -> None:
         def write() -> Awaitable[None]:
@@ -192,14 +211,14 @@ class _Writer:
         if not must and len(self._waiting) >= MAX_WAITING_WRITES:
             return False
         self._waiting.append(write)
-        if self._task is None:
+        if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._write())
         return True
 
     async def flush(self) -> None:
         """Wait until nothing waits."""
-        while self._task is not None:
-            await asyncio.wait((self._task,))
+        while (task := self._task) is not None and not task.done():
+            await asyncio.wait((task,))
 
     async def _write(self) -> None:
         try:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from asgi_serial.engine.plan import RequestPlan
     from asgi_serial.types import Field, Fields, Scope
 
+ZEROCOPYSEND = "http.response.zerocopysend"
+
 MARK = "asgi_serial"
 """The key in the scope by which an engine knows that another has this request in hand."""
 
@@ -61,7 +63,20 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
         pairs = _with_json_accepted(pairs)
     if pairs is not given:
         scope["headers"] = pairs
+    if plan.wants.coding and "extensions" in scope:
+        _hide_zero_copy(scope)
     return scope
+
+
+def _hide_zero_copy(scope: Scope) -> None:
+    """Leave out the offer to send parts of a body out of files: they could not be encoded.
+
+    A whole body out of a file (pathsend) may stay: it comes instead of one, and passes as it is.
+    """
+    extensions = scope["extensions"] or {}
+    if ZEROCOPYSEND in extensions:
+        kept = {name: value for name, value in extensions.items() if name != ZEROCOPYSEND}
+        scope["extensions"] = kept
 
 
 def _without_line(pairs: Fields, line: Field) -> Fields:

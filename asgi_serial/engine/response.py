@@ -58,6 +58,7 @@ BUSY, PASS, DONE, REFUSED = State.BUSY, State.PASS, State.DONE, State.REFUSED
 
 
 _READS = frozenset({"GET", "HEAD"})
+PATHSEND, ZEROCOPYSEND = "http.response.pathsend", "http.response.zerocopysend"
 BODY_TYPE = "http.response.body"
 _VARY = frozenset({b"vary"})
 
@@ -72,9 +73,8 @@ class ResponseFlow:
     anything, and has to be there before the last messages are sent.
     """
 
-    LAST_MESSAGES = ("http.response.pathsend", "http.response.zerocopysend")
+    LAST_MESSAGES = (PATHSEND, ZEROCOPYSEND)
     """The messages of extensions that carry a whole body, or its end, in a file."""
-    _FILE_EXTENSIONS = frozenset(LAST_MESSAGES)
 
     # What most responses never set has its default on the class.
     state = START
@@ -210,6 +210,7 @@ class ResponseFlow:
         messages = self._begin_passing()
         if gathered:
             body = b"".join(gathered)
+            self.app_bytes = 0  # they were counted when they came, and are when they go
             rest: Message = {"type": BODY_TYPE, "body": body, "more_body": True}
             messages.append(self._passed(rest, body, more=True))
         return messages
@@ -233,8 +234,7 @@ class ResponseFlow:
 
     def _may_send_file(self) -> bool:
         """Whether the server offers to take the body out of a file, which can not be encoded."""
-        extensions = self.scope.get("extensions") or {}
-        return not self._FILE_EXTENSIONS.isdisjoint(extensions)
+        return PATHSEND in (self.scope.get("extensions") or ())
 
     def lose_client(self) -> list[Message]:
         """Keep nothing for a client that has left."""
@@ -418,10 +418,10 @@ class ResponseFlow:
         self.app_bytes += len(body)
         if self.app_bytes <= self.engine.settings.whole_limit:
             return []
-        self.app_bytes = 0
         codec = self.plan.codec
         if codec is None:
             return self.release(Reason.BODY_NOT_WHOLE)
+        self.app_bytes = 0
         gathered, self.gathered = b"".join(self.gathered), []
         self.note(Reason.BODY_NOT_WHOLE)
         return [*self._begin_stream(codec), *self._encode_piece(gathered, more=True)]
