@@ -566,3 +566,35 @@ async def test_a_newer_index_is_not_replaced_by_an_older_one_that_is_being_loade
     caches.store.may_go_on.set()
     await loading
     assert cache.find(KEY, german) is newer
+
+
+@awaited
+async def test_a_writer_that_is_cancelled_before_it_began_does_not_end_all_writing():
+    caches = Caches()
+    cache = caches.process()
+    before = asyncio.all_tasks()
+    cache.keep(make_entry(), BORN)
+    (writer,) = asyncio.all_tasks() - before
+    writer.cancel()
+    await asyncio.wait((writer,))
+    cache.keep(make_entry(OTHER_KEY), BORN)
+    await cache.flush()
+    assert set(caches.store.values) == {digest_key(KEY), digest_key(OTHER_KEY)}
+
+
+@awaited
+async def test_an_index_is_made_anew_rather_than_written_again():
+    """What another process has invalidated by deleting the index would come back with it."""
+    caches = Caches()
+    one, other, third = caches.process(), caches.process(), caches.process()
+    one.keep(make_entry(body=b"de", selecting=GERMAN, lifetime=1e5), BORN)
+    await one.flush()
+    caches.clock.now += 1
+    other.drop(KEY)
+    await other.flush()
+    caches.clock.now += 1
+    now = caches.clock.now
+    one.keep(make_entry(body=b"fr", selecting=FRENCH, born=now), now)
+    await one.flush()
+    german = selecting_by(accept_language=b"de")
+    assert isinstance(await third.load(KEY, german), Reason)
