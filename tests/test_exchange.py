@@ -533,3 +533,26 @@ async def test_a_hit_that_is_found_the_longer_way_is_counted_where_there_is_timi
         assert answer.cached == "hit"
         hits = [row["cache"]["hit"] for row in engine_report(serial_app.engine).routes]
         assert hits == [1] * timing
+
+
+@awaited
+async def test_variants_are_made_side_by_side_and_each_once():
+    """Those who ask for another variant than the first do not stand in line behind it."""
+    app = Gated(**PLAIN, **FRESH, vary="accept-language")
+    serial_app = serial_of(app)
+    languages = ("de", "fr", "it", "de", "fr", "it", "de")
+    waiting = [
+        asyncio.ensure_future(ask(serial_app, GET.having(accept_language=language)))
+        for language in languages
+    ]
+    await settle_down()
+    running = []
+    for _ in range(2):  # the first alone, and then one for each of the others
+        gates, app.gates, app.may_answer = app.gates, [], asyncio.Event()
+        running.append(len(gates))
+        for gate in gates:
+            gate.set()
+        await settle_down()
+    await asyncio.gather(*waiting)
+    assert running == [1, 2]
+    assert app.calls == 3
