@@ -36,10 +36,12 @@ class Clock:
         return self.now
 
 
-def serial_of(app: Any, *, clock: Callable[[], float] | None = None, **options: Any) -> Any:
+def serial_of(
+    app: Any, *, clock: Callable[[], float] | None = None, store: Any = None, **options: Any
+) -> Any:
     """`app` behind the middleware, by the settings alone and not the environment."""
     settings = Settings.load(options, {})
-    return SerialMiddleware(app, engine=Engine(settings, clock=clock or Clock()))
+    return SerialMiddleware(app, engine=Engine(settings, store=store, clock=clock or Clock()))
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,11 @@ class Recording:
     @property
     def start(self) -> dict[str, Any]:
         return next(one for one in self.messages if one["type"] == "http.response.start")
+
+    @property
+    def lengths(self) -> list[bytes]:
+        """The values of Content-Length, of which there should be one at most."""
+        return [value for name, value in self.start["headers"] if name == b"content-length"]
 
 
 async def drive(app: Any, request: Request) -> Recording:

@@ -174,3 +174,18 @@ async def test_a_condition_is_no_reason_to_store_nothing():
     assert (answer.status, answer.body) == (304, b"")
     answer = await ask(serial, Request())
     assert (answer.status, answer.cached, answer.body) == (200, "hit", app.content)
+
+
+@pytest.mark.parametrize("tag", ["v1", "'v1'", '"v1', 'w/"v1"', "*"])
+@variants_as("variant")
+@awaited
+async def test_what_is_no_tag_matches_nothing(tag, variant):
+    """RFC 9110, 8.8.3: an ETag without its quotes names no representation, and so not another."""
+    app = Whole(DOCUMENT, etag=tag, cache_control="max-age=60", **JSON, **KNOWN_LENGTH)
+    for settings in ({}, UNCACHED):
+        serial = serial_of(app, **settings)
+        for _ in range(3):
+            request = wanting(variant)
+            request = request if tag == "*" else request.having(if_none_match=tag)
+            answer = await ask(serial, request)
+            assert (answer.status, answer.media_type, answer.coding) == (200, *variant)

@@ -1,0 +1,87 @@
+"""What a write makes invalid, and what it leaves."""
+
+from typing import Any
+
+import pytest
+
+from .driver import Clock, Request, Whole, ask, awaited, serial_of
+from .personal import Personal, calls_of
+from .scripts import DOCUMENT, FRESH_JSON
+from .variants import variants_as, wanting
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "UNKNOWN"])
+@variants_as("variant")
+@awaited
+async def test_a_write_makes_what_is_stored_invalid(method, variant):
+    """RFC 9111, 4.4: every variant of it, and what was selected by varying fields."""
+    clock = Clock()
+    app = serial_of(Personal(cache_control="max-age=60", vary="x-a"), clock=clock)
+    request = wanting(variant)
+    assert await calls_of(app, request, request, Request(), Request(method)) == [1, 1, 1, 2]
+    clock.now += 1  # what is asked for in the very moment of the write is not kept
+    assert await calls_of(app, request, Request()) == [3, 3]
+    assert await calls_of(app, Request(method, path="/other"), Request()) == [4, 3]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize(
+    "policy", [{"cache": False}, {"cache_body": False}, {"compression": False}], ids=str
+)
+@awaited
+async def test_a_write_is_one_whatever_its_policy(method, policy):
+    clock = Clock()
+    routes = {f"{method} /": policy}
+    app = serial_of(Personal(cache_control="max-age=60"), clock=clock, routes=routes)
+    assert await calls_of(app, Request(), Request(), Request(method)) == [1, 1, 2]
+    clock.now += 1
+    assert await calls_of(app, Request()) == [3]
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+@awaited
+async def test_a_write_to_a_route_that_is_keyed_by_bodies(method):
+    clock = Clock()
+    routes = {"/": {"cache_body": True}}
+    app = serial_of(Personal(cache_control="max-age=60"), clock=clock, routes=routes)
+    assert await calls_of(app, Request(), Request(), Request(method)) == [1, 1, 2]
+    clock.now += 1
+    assert await calls_of(app, Request()) == [3]
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "HEAD", "TRACE", "QUERY"])
+@awaited
+async def test_a_safe_method_leaves_what_is_stored(method):
+    app = Personal(cache_control="max-age=60")
+    middleware = serial_of(app)
+    await ask(middleware, Request())
+    await ask(middleware, Request(method))
+    assert (await ask(middleware, Request())).document["call"] == 1
+
+
+@awaited
+async def test_a_write_that_fails_leaves_what_is_stored():
+    """Of a 4xx or 5xx nothing is known."""
+    status = 200
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await Whole(DOCUMENT, status=status, **FRESH_JSON)(scope, receive, send)
+
+    middleware = serial_of(app)
+    await ask(middleware, Request())
+    status = 409
+    await ask(middleware, Request("PUT"))
+    assert (await ask(middleware, Request())).cached == "hit"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@variants_as("variant")
+@awaited
+async def test_a_response_to_a_write_has_the_apps_validators_only(method, variant):
+    """RFC 9110, 8.8.3 and 9.3.4: its ETag is of what the resource has become, not of its body."""
+    plain = serial_of(Whole(DOCUMENT, **FRESH_JSON))
+    tagged = serial_of(Whole(DOCUMENT, etag='"v1"', **FRESH_JSON))
+    for _ in range(2):
+        answer = await ask(plain, wanting(variant, method))
+        assert (answer.media_type, answer.coding, answer.all("etag")) == (*variant, [])
+        assert (await ask(tagged, wanting(variant, method))).one("etag") == '"v1"'
