@@ -189,14 +189,24 @@ def test_an_app_that_waits_for_the_client_has_nothing_held_back(make, state, emi
     assert [one["type"].removeprefix("http.response.") for one in out] == emitted.split()
 
 
-@pytest.mark.parametrize("extension", ["http.response.pathsend", "http.response.zerocopysend"])
-def test_no_stream_begins_while_a_file_may_follow(extension):
+def test_no_stream_begins_while_a_file_may_follow():
     """The server would send the bytes of the file into the encoded body."""
-    flow = make_flow(ENGINE, GZIP, extensions={extension: {}})
+    flow = make_flow(ENGINE, GZIP, extensions={"http.response.pathsend": {}})
     flow.begin(start(HTML))
     out = flow.wait_for_client()
     assert b"content-encoding" not in fields_of(out)
-    assert flow.feed({"type": extension, "path": "/a"}) == [{"type": extension, "path": "/a"}]
+    file = {"type": "http.response.pathsend", "path": "/a"}
+    assert flow.feed(file) == [file]
+
+
+def test_parts_of_a_body_out_of_files_are_not_offered_where_it_may_be_encoded():
+    extensions = {"http.response.zerocopysend": {}, "http.response.pathsend": {}}
+    flow = make_flow(ENGINE, GZIP, extensions=extensions)
+    assert list(flow.scope["extensions"]) == ["http.response.pathsend"]
+    assert len(extensions) == 2
+    plain = make_flow(ENGINE, extensions=extensions)
+    assert plain.scope["extensions"] is extensions
+    assert make_flow(ENGINE, GZIP, extensions=None).scope["extensions"] is None
 
 
 def test_a_body_of_known_length_is_not_streamed_for_an_app_that_waits():
