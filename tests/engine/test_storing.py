@@ -1,0 +1,215 @@
+"""What of a response is kept, for how long, and for whom."""
+
+import pytest
+
+from asgi_serial.engine.heads import RESPONSE_FIELDS, read_fields
+from asgi_serial.engine.storing import plan_storing, read_selecting, stored_fields
+from asgi_serial.policy import RoutePolicy
+from asgi_serial.reasons import Reason
+from tests.engine.making import NOW, NOW_DATE, Clock, make_engine, make_plan, make_scope
+
+AUTHORIZED = (b"authorization", b"Basic eDp5")
+COOKIE = (b"cookie", b"a=b")
+LATER = b"Tue, 14 Nov 2023 22:14:20 GMT"  # 60 seconds after NOW
+EARLIER = b"Tue, 14 Nov 2023 22:12:20 GMT"
+
+
+def stored(*response, request=(), status=200, method="GET", policy=None, **options):
+    engine = make_engine(**options)
+    plan = make_plan(engine, make_scope(method, headers=request))
+    if policy is not None:
+        plan.policy = policy
+    return plan_storing(engine, plan, status, read_fields(response, RESPONSE_FIELDS))
+
+
+def control(value):
+    return b"cache-control", value
+
+
+@pytest.mark.parametrize(
+    ("response", "options", "seconds"),
+    [
+        pytest.param([control(b"max-age=60")], {}, 60, id="max-age"),
+        pytest.param([control(b"max-age=9, s-maxage=60")], {}, 60, id="s-maxage goes first"),
+        pytest.param([(b"expires", LATER)], {}, 60, id="Expires, of now"),
+        pytest.param([(b"expires", LATER), (b"date", EARLIER)], {}, 120, id="Expires, of its Date"),
+        pytest.param([(b"expires", LATER), control(b"max-age=9")], {}, 9, id="max-age goes first"),
+        pytest.param([], {"cache_ttl": 60}, 60, id="a ttl for all"),
+        pytest.param([control(b"public")], {"cache_ttl": 60}, 60, id="a ttl where none is stated"),
+        pytest.param([control(b"max-age=9")], {"cache_ttl": 60}, 9, id="the response's own first"),
+        pytest.param([], {"cache_ttl": 9, "routes": {"/": {"cache_ttl": 60}}}, 60, id="a route's"),
+        pytest.param([], {"cache_ttl": 60, "routes": {"/": {"cache": True}}}, 60),
+    ],
+)
+def test_how_long_a_response_is_fresh(response, options, seconds):
+    """RFC 9111, 4.2.1."""
+    kept = stored(*response, **options)
+    assert kept.expires - kept.born == seconds
+
+
+@pytest.mark.parametrize(
+    ("response", "age"),
+    [
+        pytest.param([], 0, id="nothing said"),
+        pytest.param([(b"age", b"7")], 7, id="Age"),
+        pytest.param([(b"date", b"Tue, 14 Nov 2023 22:13:10 GMT")], 10, id="Date"),
+        pytest.param([(b"date", NOW_DATE), (b"age", b"7")], 7, id="the greater of both"),
+        pytest.param([(b"date", LATER)], 0, id="a Date to come"),
+    ],
+)
+def test_a_response_may_have_an_age_when_it_comes(response, age):
+    """RFC 9111, 4.2.3."""
+    kept = stored(control(b"max-age=60"), *response)
+    assert (kept.born, kept.expires) == (NOW - age, NOW - age + 60)
+
+
+def test_the_time_that_the_app_took_is_a_part_of_the_age():
+    """RFC 9111, 4.2.3: corrected_age_value = age_value + response_delay."""
+    clock = Clock()
+    engine = make_engine(clock)
+    plan = make_plan(engine, make_scope())
+    clock.now += 5
+    kept = plan_storing(engine, plan, 200, {b"cache-control": b"max-age=60", b"age": b"7"})
+    assert kept.born == clock.now - 12
+
+
+@pytest.mark.parametrize(
+    ("response", "more", "why"),
+    [
+        pytest.param([], {}, Reason.NO_FRESHNESS, id="nothing by default"),
+        pytest.param([control(b"public")], {}, Reason.NO_FRESHNESS),
+        pytest.param([control(b"no-store, max-age=60")], {}, Reason.NO_STORE),
+        pytest.param([control(b"private, max-age=60")], {}, Reason.PRIVATE),
+        pytest.param([control(b"no-cache, max-age=60")], {}, Reason.NO_CACHE),
+        pytest.param([control(b"max-age=0")], {}, Reason.ALREADY_STALE),
+        pytest.param([control(b"max-age=5"), (b"age", b"5")], {}, Reason.ALREADY_STALE),
+        pytest.param([(b"expires", b"0")], {"cache_ttl": 60}, Reason.ALREADY_STALE),
+        pytest.param([control(b"max-age=60"), (b"set-cookie", b"a=b")], {}, Reason.SETS_COOKIE),
+        pytest.param([control(b"max-age=60"), (b"vary", b"*")], {}, Reason.VARIES_ON_EVERYTHING),
+        pytest.param(
+            [control(b"max-age=60"), (b"vary", b",".join(b"x%d" % n for n in range(17)))],
+            {},
+            Reason.VARIES_TOO_WIDELY,
+            id="too many names",
+        ),
+        pytest.param([control(b"max-age=60")], {"status": 206}, Reason.STATUS_NOT_CACHED),
+        pytest.param([control(b"max-age=60")], {"status": 304}, Reason.STATUS_NOT_CACHED),
+        pytest.param([], {"status": 500, "cache_ttl": 60}, Reason.STATUS_NOT_CACHED),
+        pytest.param([], {"status": 302, "cache_ttl": 60}, Reason.STATUS_NOT_CACHED),
+        pytest.param([control(b"max-age=60")], {"method": "HEAD"}, Reason.METHOD_NOT_CACHED),
+        pytest.param([control(b"max-age=60")], {"method": "POST"}, Reason.METHOD_NOT_CACHED),
+        pytest.param(
+            [control(b"max-age=60")],
+            {"request": [(b"range", b"bytes=0-1")]},
+            Reason.REQUEST_HAS_RANGE,
+        ),
+        pytest.param(
+            [control(b"max-age=60")],
+            {"request": [(b"cache-control", b"no-store")]},
+            Reason.REQUEST_NO_STORE,
+        ),
+        pytest.param(
+            [control(b"max-age=60")],
+            {"policy": RoutePolicy(cache=False)},
+            Reason.TURNED_OFF,
+            id="the handler says no",
+        ),
+    ],
+)
+def test_what_is_not_kept(response, more, why):
+    assert stored(*response, **more) is why
+
+
+@pytest.mark.parametrize("status", [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501])
+def test_a_ttl_holds_for_what_may_be_kept_without_the_apps_word(status):
+    """RFC 9110, 15.1."""
+    assert stored(status=status, cache_ttl=60).expires == NOW + 60
+
+
+@pytest.mark.parametrize("status", [302, 403, 500, 503])
+def test_another_status_is_kept_by_the_apps_own_word(status):
+    assert stored(control(b"max-age=60"), status=status).expires == NOW + 60
+
+
+BOTH = {b"authorization", b"cookie"}
+
+
+@pytest.mark.parametrize(
+    ("response", "options", "credentialed"),
+    [
+        pytest.param([control(b"max-age=60")], {}, set(), id="for nobody who is known"),
+        pytest.param([control(b"max-age=60, public")], {}, BOTH, id="public"),
+        pytest.param([control(b"s-maxage=60")], {}, {b"authorization"}, id="s-maxage"),
+        pytest.param([control(b"max-age=60, must-revalidate")], {}, {b"authorization"}),
+        pytest.param([], {"cache_ttl": 60}, set(), id="a ttl is no leave to share"),
+        pytest.param([], {"routes": {"/": {"cache_ttl": 60, "cache_shared": True}}}, BOTH),
+    ],
+)
+def test_with_whom_a_response_is_shared(response, options, credentialed):
+    """RFC 9111, 3.5."""
+    assert stored(*response, **options).credentialed == credentialed
+    for field in (AUTHORIZED, COOKIE):
+        kept = stored(*response, request=[field], **options)
+        if field[0] in credentialed:
+            assert kept.credentialed == credentialed
+        else:
+            assert kept is Reason.REQUEST_HAS_CREDENTIALS
+
+
+def test_a_route_that_is_shared_keeps_no_response_that_is_private():
+    routes = {"/": {"cache_ttl": 60, "cache_shared": True}}
+    assert stored(control(b"private"), routes=routes) is Reason.PRIVATE
+    assert stored((b"set-cookie", b"a=b"), routes=routes) is Reason.SETS_COOKIE
+
+
+@pytest.mark.parametrize(
+    ("vary", "selecting"),
+    [
+        (b"Origin", ((b"origin", b"here"),)),
+        (b"X-None", ((b"x-none", None),)),
+        (b"Origin, Accept-Language", ((b"accept-language", b"de,en"), (b"origin", b"here"))),
+        (b"Accept-Encoding", ()),
+        (b"Accept", ((b"accept", b"text/html"),)),
+    ],
+)
+def test_what_selects_a_response_that_varies(vary, selecting):
+    """RFC 9111, 4.1."""
+    request = [
+        (b"origin", b"here"),
+        (b"accept-language", b"DE"),
+        (b"accept-language", b"en"),
+        (b"accept-encoding", b"gzip"),
+        (b"accept", b"text/html"),
+    ]
+    kept = stored(control(b"max-age=60"), (b"vary", vary), request=request)
+    assert kept.selecting == selecting
+
+
+def test_an_app_that_was_shown_accept_encoding_varies_on_it():
+    kept = stored(
+        control(b"max-age=60"),
+        (b"vary", b"Accept-Encoding"),
+        request=[(b"accept-encoding", b"gzip")],
+        compression=False,
+    )
+    assert kept.selecting == ((b"accept-encoding", b"gzip"),)
+
+
+def test_nothing_is_read_where_nothing_selects():
+    assert read_selecting(object(), ()) == ()
+
+
+@pytest.mark.parametrize(
+    ("connection", "names"),
+    [
+        (None, [b"etag", b"x-hop"]),
+        (b"close", [b"etag", b"x-hop"]),
+        (b"X-Hop, Close", [b"etag"]),
+    ],
+)
+def test_the_fields_of_one_connection_or_answer_are_not_kept(connection, names):
+    """RFC 9111, 3.1; RFC 9110, 7.6.1."""
+    given = [b"connection", b"keep-alive", b"etag", b"age", b"transfer-encoding", b"x-hop"]
+    given += [b"cache-status", b"server-timing", b"trailer", b"upgrade"]
+    kept = stored_fields([(name, b"v") for name in given], connection)
+    assert [name for name, _ in kept] == names
