@@ -33,6 +33,7 @@ class SharedFields:
         entry.fields = self._shared(entry.fields, own)
         for kept in entry.kept:
             fields = self._shared(kept.fields, own)
+            kept.second = -1  # what is ready for hits was made of the other lines
             kept.fields = kept.hit_fields = entry.fields if fields == entry.fields else fields
         # There are few variants: every format by every coding.
         entry.variants = tuple([self._variants.setdefault(one, one) for one in entry.variants])

@@ -147,6 +147,15 @@ class TestHits:
             ages.append(dict(first["headers"])[b"age"])
         assert ages == [b"0", b"0", b"5"]
 
+    def test_a_hit_says_so_after_another_form_was_made(self):
+        engine = make_engine()
+        entry = store(engine)
+        scope = make_scope()
+        fields = read_fields(scope["headers"], engine.request_fields)
+        before = find_hit(engine, scope, fields)[1][0]
+        engine.responses.add(entry, ("", "gzip"), derive(engine, entry, ("", "gzip")))
+        assert find_hit(engine, scope, fields)[1][0] == before
+
     def test_without_cache_status_a_hit_has_its_age_alone(self):
         engine = make_engine(cache_status=False)
         store(engine)
