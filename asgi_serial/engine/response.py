@@ -566,7 +566,7 @@ class ResponseFlow:
     def _contradicts(self, size: int) -> bool:
         """Whether the app has declared another length than its body has."""
         length = content_length(self.base.fields)
-        return length is not None and length != size and self.request.method != "HEAD"
+        return length is not None and length != size
 
     def _finish(self) -> None:
         self.state = DONE

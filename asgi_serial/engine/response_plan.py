@@ -87,7 +87,7 @@ def _make_plan(
         if coding and wants.coding:
             codec = engine.codecs[wants.coding]
         elif wants.compression:
-            reasons.append(why_not_compressed(types, wants, is_large=large))
+            reasons.append(why_not_compressed(types, is_large=large))
     else:
         reasons.append(obstacle)
         # RFC 9110, 15.4.5: a 304 has the Vary that the 200 would have had; 15.3.7 likewise for 206.
@@ -123,10 +123,10 @@ def find_obstacle(
     return Reason.HAS_TRAILERS if has_trailers else None
 
 
-def why_not_compressed(types: TypeFacts, wants: Wants, *, is_large: bool) -> Reason:
+def why_not_compressed(types: TypeFacts, *, is_large: bool) -> Reason:
     """Why a response that may be encoded is not."""
     if not types.is_compressible:
         return Reason.TYPE_NOT_COMPRESSIBLE
     if not is_large:
         return Reason.TOO_SMALL
-    return Reason.NOT_ACCEPTED if not wants.coding else Reason.TURNED_OFF
+    return Reason.NOT_ACCEPTED

@@ -70,6 +70,15 @@ ENTRIES = {
 @pytest.mark.parametrize(("size", "fields", "clients"), ENTRIES.values(), ids=ENTRIES.keys())
 @awaited
 async def test_an_entry_counts_for_about_what_it_takes(size, fields, clients):
+    ratios = []
+    # What else the process does meanwhile can only add to what is taken.
+    while len(ratios) < 3 and not any(0.75 < ratio < 1.25 for ratio in ratios):
+        ratios.append(await counted_to_taken(size, fields, clients))
+    assert 0.75 < max(ratios) < 1.25
+
+
+async def counted_to_taken(size, fields, clients):
+    """How what entries count for compares to the memory that they take."""
     settings = Settings.load(SIZES, {})
     engine = Engine(settings, clock=Clock(), label=lambda scope: "/items/{number}")
     serial = SerialMiddleware(answering(document_of(size), *fields), engine=engine)
@@ -83,8 +92,7 @@ async def test_an_entry_counts_for_about_what_it_takes(size, fields, clients):
         taken, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    counted = engine.memory.size_bytes - counted_before
-    assert 0.75 < counted / taken < 1.25
+    return (engine.memory.size_bytes - counted_before) / taken
 
 
 def test_an_encoded_body_counts_for_about_what_it_takes():
