@@ -12,7 +12,7 @@ from asgi_serial.engine.heads import read_fields
 from asgi_serial.engine.hit import find_hit, record_hit
 from asgi_serial.engine.plan import plan_request
 from asgi_serial.engine.reporting import engine_report, is_for_report, report_messages
-from asgi_serial.engine.request import MARK
+from asgi_serial.engine.request import MARK, mark
 from asgi_serial.engine.sharing import engines_of, share
 from asgi_serial.exchange import Exchange
 from asgi_serial.passage import Passage
@@ -92,7 +92,7 @@ class SerialMiddleware:
         key: Key | None = None
         passage: Passage | None = None
         if engine.only_times:
-            passage = Passage(engine, engine.plain_wants, scope, send, began_ns, None)
+            passage = Passage(engine, engine.plain_wants, mark(scope, engine), send, began_ns, None)
         else:
             fields = read_fields(scope["headers"], engine.request_fields)
             if engine.finds_hits:
@@ -113,10 +113,10 @@ class SerialMiddleware:
                 and (misses or not engine.caching)
                 and DEMANDING_FIELDS.isdisjoint(fields)
             ):
-                passage = Passage(engine, wants, scope, send, began_ns, key)
+                passage = Passage(engine, wants, mark(scope, engine), send, began_ns, key)
         if passage is not None:
             try:
-                await self.app(scope, receive, passage.send)
+                await self.app(passage.scope, receive, passage.send)
             finally:
                 passage.end()
             return

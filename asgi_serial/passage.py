@@ -24,7 +24,7 @@ LAST_MESSAGES = frozenset(
 class Passage:
     """The way of a response that its client wants as the app makes it, and that is not stored.
 
-    The app is given the server's own scope and `receive`. `key` is that of a request whose last
+    The app is given the server's own `receive`. `key` is that of a request whose last
     response was not one to be stored; should this one be, the next will be looked at again.
     """
 
@@ -35,11 +35,11 @@ class Passage:
         "_is_open",
         "_key",
         "_reasons",
-        "_scope",
         "_send",
         "_size",
         "_status",
         "_wants",
+        "scope",
     )
 
     def __init__(
@@ -53,7 +53,7 @@ class Passage:
     ) -> None:
         self._engine = engine
         self._wants = wants
-        self._scope = scope
+        self.scope = scope  # the app's
         self._send = send
         self._began_ns = began_ns
         self._key = key
@@ -97,7 +97,7 @@ class Passage:
 
     def _count(self) -> None:
         self._is_open = False
-        scope, size, recorder = self._scope, self._size, self._engine.recorder
+        scope, size, recorder = self.scope, self._size, self._engine.recorder
         assert recorder is not None
         took = perf_counter_ns() - self._began_ns
         method = scope["method"]

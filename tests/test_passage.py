@@ -2,6 +2,7 @@
 
 import pytest
 
+from asgi_serial import SerialMiddleware
 from asgi_serial.engine.reporting import engine_report
 from tests.engine.driver import Recording, Request, Whole, awaited, drive, fields_of, serial_of
 
@@ -30,7 +31,7 @@ def rows_of(serial_app):
 
 
 @awaited
-async def test_an_app_that_is_timed_only_has_the_servers_own_scope_and_receive():
+async def test_an_app_that_is_timed_only_has_the_servers_receive_and_a_marked_scope():
     seen = []
 
     async def app(scope, receive, send):
@@ -43,7 +44,8 @@ async def test_an_app_that_is_timed_only_has_the_servers_own_scope_and_receive()
     before = {**scope, "headers": list(scope["headers"])}
     recording = Recording()
     await serial_of(app, **TIMING_ONLY)(scope, receive, recording.send)
-    assert seen[0][0] is scope
+    assert {name: seen[0][0][name] for name in scope} == scope
+    assert seen[0][0].keys() - scope.keys() == {"asgi_serial"}
     assert seen[0][1] is receive
     assert scope == before
     assert recording.messages == [START, body(b"content")]
@@ -194,3 +196,20 @@ async def test_without_cache_status_nothing_is_said_of_the_cache():
     for _ in range(2):
         recording = await drive(serial_app, Request())
         assert b"cache-status" not in dict(recording.start["headers"])
+
+
+@pytest.mark.parametrize("coding", [None, "gzip"])
+@awaited
+async def test_an_engine_further_in_is_refused_whatever_the_client_takes(coding):
+    async def app(scope, receive, send):
+        await send(START)
+        await send(body(b"content"))
+
+    accepted = {} if coding is None else {"accept-encoding": coding}
+    fields = {"accept": "application/vnd.msgpack", **accepted}
+    request = Request(fields=tuple(fields.items()))
+    inner = SerialMiddleware(app)
+    recording = Recording()
+    outer = SerialMiddleware(inner, formats=False, cache=False)
+    await outer(request.make_scope(), request.make_receive(), recording.send)
+    assert inner.engine.recorder.snapshot() == {}

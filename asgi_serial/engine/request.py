@@ -41,6 +41,11 @@ _ENCODED_FIELDS = frozenset(
 _CONDITIONS = (b"if-none-match", b"if-match")
 
 
+def mark(scope: Scope, engine: Engine) -> Scope:
+    """A shallow copy of the scope by which an engine further in knows that it has nothing to do."""
+    return {**scope, MARK: engine}
+
+
 def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scope:
     """A shallow copy of the scope, in which the request is as the app is to see it.
 
@@ -48,8 +53,7 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
     and its list of fields, stay as they are.
     """
     fields = plan.fields
-    scope = dict(plan.scope)
-    scope[MARK] = engine
+    scope = mark(plan.scope, engine)
     given: Fields = scope["headers"]
     pairs = given
     if body is not None:
@@ -63,7 +67,8 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
         pairs = _with_json_accepted(pairs)
     if pairs is not given:
         scope["headers"] = pairs
-    if plan.wants.coding and "extensions" in scope:
+    # The client takes a coding, and the handler may yet turn compression on.
+    if b"accept-encoding" in fields and "extensions" in scope:
         _hide_zero_copy(scope)
     return scope
 
