@@ -235,9 +235,9 @@ def _selected_key(
 
 
 # Measured with tracemalloc: a line of its own takes a tuple and a value, most are shared.
-_PAIR_BYTES = 90
+_PAIR_BYTES = 75
 # A representation takes itself, its two lists, its tag and its length.
-_KEPT_BYTES = 450
+_KEPT_BYTES = 500
 _LINE_BYTES = 16
 _INDEX_BYTES = 300
 
