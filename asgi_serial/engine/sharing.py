@@ -38,9 +38,9 @@ def engines_of(app: object) -> tuple[Engine, ...]:
 
 def _engines_by(app: object) -> list[Engine] | None:
     """The list that is kept for an app; None where nothing of it lasts that can be referred to."""
-    # An object of Litestar's can not be referred to weakly; its event emitter, of which each
+    # An object of Litestar's can not be referred to weakly; its outermost handler, of which each
     # has one of its own, can.
-    for anchor in (app, getattr(app, "event_emitter", None)):
+    for anchor in (app, getattr(app, "asgi_handler", None)):
         try:
             return _ENGINES.setdefault(anchor, [])
         except TypeError:
