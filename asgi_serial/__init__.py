@@ -1,4 +1,7 @@
-"""Negotiation, compression, caching and timing of HTTP APIs in one ASGI pass."""
+"""Negotiation, compression, caching and timing of HTTP APIs in one ASGI pass.
+
+And the same for Pydantic models without HTTP: `create_serialization_manager`.
+"""
 
 from asgi_serial.engine.engine import Engine
 from asgi_serial.errors import (
@@ -11,25 +14,65 @@ from asgi_serial.errors import (
 from asgi_serial.middleware import SerialMiddleware, build_engine, timing_report
 from asgi_serial.policy import RoutePolicy, serial, set_policy
 from asgi_serial.reasons import Reason
+from asgi_serial.serialization import (
+    CachedSerializationManager,
+    CompressionLevel,
+    JSONSerializer,
+    MsgPackSerializer,
+    OptimizedSerializationManager,
+    OrJSONSerializer,
+    PickleSerializer,
+    PydanticModelSerializer,
+    SerializationConfig,
+    SerializationFormat,
+    SerializationProfiler,
+    SerializationUtils,
+    create_serialization_manager,
+    deserialized,
+    encode_model,
+    get_default_manager,
+    serialized,
+    set_default_manager,
+    validation_problem,
+)
 from asgi_serial.settings import Settings
 from asgi_serial.timing.report import Report
 
 __all__ = [
     "AsgiSerialError",
+    "CachedSerializationManager",
     "CodecError",
+    "CompressionLevel",
     "ConfigurationError",
     "Engine",
     "FormatError",
+    "JSONSerializer",
+    "MsgPackSerializer",
+    "OptimizedSerializationManager",
+    "OrJSONSerializer",
     "OutputLimitExceeded",
+    "PickleSerializer",
+    "PydanticModelSerializer",
     "Reason",
     "Report",
     "RoutePolicy",
     "SerialMiddleware",
+    "SerializationConfig",
+    "SerializationFormat",
+    "SerializationProfiler",
+    "SerializationUtils",
     "Settings",
     "build_engine",
+    "create_serialization_manager",
+    "deserialized",
+    "encode_model",
+    "get_default_manager",
     "serial",
+    "serialized",
+    "set_default_manager",
     "set_policy",
     "timing_report",
+    "validation_problem",
 ]
 
 __version__ = "0.1.0"

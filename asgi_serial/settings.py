@@ -27,6 +27,9 @@ from .policy import RoutePolicy, RouteRule, build_policy, build_rule
 PREFIX = "ASGI_SERIAL_"
 """What the names of the environment's variables begin with."""
 
+LIBRARY_PREFIX = "ASGI_SERIAL_MODEL_"
+"""What the names begin with that are the library's, and read by it."""
+
 CODINGS = ("zstd", "br", "gzip", "deflate")
 """The content codings that can be offered."""
 
@@ -218,6 +221,8 @@ def _read_environment(environ: Mapping[str, str]) -> tuple[dict[str, _Source], l
     faults = []
     for label, value in environ.items():
         if not label.upper().startswith(PREFIX) or not value.strip():
+            continue
+        if label.upper().startswith(LIBRARY_PREFIX):
             continue
         name = variables.get(label.upper())
         if name is None:

@@ -16,7 +16,7 @@ from aiocache.backends.memory import SimpleMemoryBackend, SimpleMemoryCache  # t
 from aiocache.base import BaseCache  # type: ignore[import-untyped]
 from aiocache.serializers import NullSerializer  # type: ignore[import-untyped]
 
-from asgi_serial.cache.guard import Guard
+from asgi_serial.cache.guard import Guard, Retry, never_again
 from asgi_serial.cache.loops import Opened, PerLoop
 from asgi_serial.cache.memcached_pool import MemcachedPool
 from asgi_serial.cache.store import Store
@@ -37,13 +37,15 @@ def open_store(
     max_value_bytes: int = 1 << 20,
     namespace: str = "asgi_serial",
     clock: Callable[[], float] = time.monotonic,
+    retry: Callable[[], Retry] = never_again,
 ) -> Store:
     """Give the store at a URL, or the one that an aiocache cache or a redis client stands for.
 
     Nothing is connected yet. Of a cache or a client only the settings are taken, and connections
     of the store's own are made from them for each event loop; one of a class that can not be
     made anew (a Redis Cluster, a cache of the user's own) is used as it is, in whichever loop
-    calls, and is never closed here. `memory://` keeps what it is given without a bound.
+    calls, and is never closed here. `memory://` keeps what it is given without a bound. `retry`
+    is asked after each call that failed.
 
     Raises: ConfigurationError.
     """
@@ -67,6 +69,7 @@ def open_store(
         max_value_bytes=max_value_bytes,
         namespace=namespace,
         clock=clock,
+        retry=retry,
     )
 
 
@@ -82,10 +85,13 @@ class AiocacheStore:
         max_value_bytes: int,
         namespace: str,
         clock: Callable[[], float],
+        retry: Callable[[], Retry] = never_again,
     ) -> None:
         self._max_value_bytes = max_value_bytes
         self._prefix = f"{namespace}:"
-        self._guard = Guard(name, timeout=timeout, refusals=_refusals_of(cache), clock=clock)
+        self._guard = Guard(
+            name, timeout=timeout, refusals=_refusals_of(cache), clock=clock, retry=retry
+        )
         self._clients = PerLoop(lambda: _renew(cache, max_value_bytes), close_seconds=timeout)
         self._is_redis = _is_named(cache, "RedisBackend")
 

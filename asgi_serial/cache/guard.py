@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from asgi_serial.cache.breaker import Breaker
 
@@ -23,9 +23,19 @@ COUNTERS = (
     "oversized",
     "not_bytes",
     "skipped_by_breaker",
+    "retries",
 )
 """What is counted: calls; values found; calls that took too long, broke, or that the server
-answered with an error; values over the limit, or of another type; calls not made at all."""
+answered with an error; values over the limit, or of another type; calls not made at all; calls
+made again since one had failed."""
+
+Retry: TypeAlias = tuple[int, float]
+"""How often to make a failed call again, and how many seconds to wait before each time."""
+
+
+def never_again() -> Retry:
+    """Make no call again."""
+    return 0, 0.0
 
 
 class Refusal(Exception):
@@ -46,8 +56,10 @@ class Guard:
         timeout: float,
         refusals: tuple[type[Exception], ...],
         clock: Callable[[], float],
+        retry: Callable[[], Retry] = never_again,
     ) -> None:
         self._name = name
+        self._retry = retry
         self._timeout = timeout
         self._refusals: tuple[type[Exception], ...] = (Refusal, *refusals)
         self._clock = clock
@@ -59,12 +71,31 @@ class Guard:
     async def attempt(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
         """Await `call()`; None where it failed, took too long, or was not made.
 
+        A call that the server refused is not made again, and none is that the breaker holds back.
         Raises: CancelledError, where the caller's own task is cancelled.
         """
+        value, has_failed = await self._attempt_once(call)
+        if not has_failed:
+            return value
+        retries, delay_seconds = self._retry()
+        for _ in range(retries):
+            await asyncio.sleep(delay_seconds)
+            if self._breaker.is_open:
+                break
+            self.counters["retries"] += 1
+            value, has_failed = await self._attempt_once(call)
+            if not has_failed:
+                return value
+        return None
+
+    async def _attempt_once(
+        self, call: Callable[[], Coroutine[Any, Any, T]]
+    ) -> tuple[T | None, bool]:
+        """What came of one call, and whether making it again may give more."""
         ticket = self._breaker.enter(self._clock())
         if ticket is None:
             self.counters["skipped_by_breaker"] += 1
-            return None
+            return None, False
         task = asyncio.get_running_loop().create_task(call())
         try:
             await asyncio.wait((task,), timeout=self._timeout)
@@ -79,9 +110,10 @@ class Guard:
             error = TimeoutError()
         if error is None:
             self._breaker.succeeded(ticket)
-            return task.result()
-        self._note(error, self._judge(error, ticket))
-        return None
+            return task.result(), False
+        kind = self._judge(error, ticket)
+        self._note(error, kind)
+        return None, kind in ("timeouts", "errors")
 
     def _abandon(self, task: asyncio.Task[T]) -> None:
         # A call has a task of its own since a client may swallow its cancellation and wait on

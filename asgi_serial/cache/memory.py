@@ -1,5 +1,6 @@
 """The first level: a mapping that is bounded in bytes and forgets what is not asked for."""
 
+import sys
 from collections.abc import Hashable
 from threading import Lock
 from typing import Generic, TypeVar
@@ -23,8 +24,9 @@ class Memory(Generic[V]):
     look-up moves nothing: it sets a flag, and takes no lock. Threads may share it.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, *, max_items: int = sys.maxsize) -> None:
         self.max_bytes = max_bytes
+        self.max_items = max_items
         self.size_bytes = 0
         self.evictions = 0
         self._slots: dict[Hashable, _Slot[V]] = {}
@@ -49,7 +51,10 @@ class Memory(Generic[V]):
             self._drop(key)
             if size_bytes > self.max_bytes:
                 return False
-            while self.size_bytes + size_bytes > self.max_bytes:
+            # Either limit may have been lowered since the last call.
+            while self._slots and (
+                self.size_bytes + size_bytes > self.max_bytes or len(self._slots) >= self.max_items
+            ):
                 self._evict()
             self._slots[key] = _Slot(value, size_bytes)
             self.size_bytes += size_bytes

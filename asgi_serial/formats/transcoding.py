@@ -65,7 +65,7 @@ class Transcoder:
             summary = f"not a MessagePack document that JSON can carry: {error}"
             raise self._fault(data, summary) from None
         # orjson writes null for what JSON has no number for (RFC 8259, 6).
-        if b"null" in text and _may_hold_nonfinite(data) and orjson.loads(text) != value:
+        if b"null" in text and may_hold_nonfinite(data) and orjson.loads(text) != value:
             raise self._fault(data, "the document holds NaN or an infinity")
         return text
 
@@ -102,7 +102,8 @@ def msgpack_to_json(data: bytes, *, max_depth: int = MAX_DEPTH) -> bytes:
     return build_transcoder(max_depth=max_depth).msgpack_to_json(data)
 
 
-def _may_hold_nonfinite(data: bytes) -> bool:
+def may_hold_nonfinite(data: bytes) -> bool:
+    """Whether a MessagePack document has bytes that look like NaN or an infinity."""
     # NaN and the infinities are the floats whose bits of the exponent are all set (IEEE 754):
     # eleven bits after the sign for a double (0xcb), eight for a single (0xca).
     return _has_float(data, b"\xcb", least=b"\xf0") or _has_float(data, b"\xca", least=b"\x80")

@@ -1,0 +1,210 @@
+"""The caches around the pipeline, and its asynchronous face."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from hashlib import blake2b
+from secrets import token_bytes
+from time import perf_counter_ns
+from typing import Any, TypeVar
+
+from asgi_serial.cache.encodings import Encodings
+from asgi_serial.cache.entry import Key
+from asgi_serial.cache.memory import Memory
+from asgi_serial.cache.store import Store
+from asgi_serial.serialization.config import SerializationConfig, SerializationFormat
+from asgi_serial.serialization.keyvalue import KeyValueCache
+from asgi_serial.serialization.model_serializer import PydanticModelSerializer
+from asgi_serial.serialization.models import is_model_class
+from asgi_serial.serialization.pipeline import Pipeline, Shared, WriteRoute, as_bytes
+from asgi_serial.serialization.profiler import SerializationProfiler, Series
+from asgi_serial.serialization.validation_cache import ValidationCache
+
+M = TypeVar("M")
+V = TypeVar("V")
+
+# Finding a payload under a key takes 2 us: what is written in less is written again.
+_WORTH_KEEPING_NS = 4_000
+# One entry may take an eighth of the memory.
+_LARGEST_SHARE = 8
+# A store that was slow once is measured again after so many payloads.
+_MEASURE_AGAIN = 500
+_MAX_ROUTES = 4_000
+
+
+class CachedSerializationManager:
+    """A pipeline for the config as it is now, and what is kept beside it."""
+
+    def __init__(
+        self,
+        config: SerializationConfig,
+        pickle_key: bytes,
+        profiler: SerializationProfiler,
+        store: Store | None,
+    ) -> None:
+        self._config = config
+        self._memory: Memory[object] = Memory(config.cache_max_bytes)
+        self.cache_manager = KeyValueCache(
+            self._memory,
+            ttl_seconds=lambda: self._config.cache_ttl,
+            is_enabled=lambda: self._config.enable_caching,
+        )
+        """Bytes under text, for the application's own use: `await get(key)`, `set`, `delete`."""
+        self.cache_manager.store = store
+        self._shared = Shared(
+            Encodings(self._memory, config.cache_max_bytes // _LARGEST_SHARE),
+            ValidationCache(self._memory),
+            Counter(),
+            profiler,
+        )
+        self._work_ns: dict[Series, int] = {}
+        self._store_ns = 0
+        self._until_measured = 0
+        self.configure(config, pickle_key)
+
+    def configure(self, config: SerializationConfig, pickle_key: bytes) -> None:
+        """Go by another config, or by the same one as it has become."""
+        self._config = config
+        self._signer = blake2b(pickle_key, digest_size=8).digest()
+        self._memory.max_bytes = config.cache_max_bytes
+        self._memory.max_items = config.cache_max_size
+        self.pipeline = Pipeline(config, pickle_key, self._shared)
+        # Of functions nothing tells whether another process has the same ones.
+        nonce = token_bytes(8) if config.pydantic_config else b""
+        self._realm = (
+            str(config.enable_compression and self.pipeline.packer.codec.name),
+            str(self.pipeline.packer.level),
+            str(config.compression_threshold),
+            str(config.max_decoded_size),
+            str(config.check_round_trip),
+            nonce,
+        )
+
+    @property
+    def model_serializer(self) -> PydanticModelSerializer:
+        """What writes and reads documents, as the config is now."""
+        return self.pipeline.models
+
+    async def serialize(
+        self,
+        value: Any,
+        format: SerializationFormat | str | None,
+        *,
+        cache_key: str | None,
+        compress: bool,
+    ) -> bytes:
+        """The payload of a model, or the one that was made under `cache_key` before."""
+        pipeline = self.pipeline
+        route = pipeline.write_route(format, type(value))
+        if cache_key is None or not pipeline.is_caching:
+            return await self._make(value, route, compress=compress)
+        work_ns = self._work_ns.get(route.series, 0)
+        if work_ns >= _WORTH_KEEPING_NS:
+            key = self._key(cache_key, value, format, compress=compress)
+            found = self.cache_manager.find(key)
+            if found is None and self._store_pays(work_ns):
+                found = await self._fetch(key)
+            if found is not None:
+                return found
+        began_ns = perf_counter_ns()
+        payload = await self._make(value, route, compress=compress)
+        took_ns = perf_counter_ns() - began_ns
+        work_ns = min(work_ns or took_ns, took_ns)
+        if len(self._work_ns) >= _MAX_ROUTES:
+            self._work_ns.clear()
+        self._work_ns[route.series] = work_ns
+        if work_ns >= _WORTH_KEEPING_NS:
+            key = self._key(cache_key, value, format, compress=compress)
+            await self._keep(key, payload, work_ns)
+        return payload
+
+    def _key(
+        self,
+        cache_key: str,
+        value: Any,
+        format: SerializationFormat | str | None,
+        *,
+        compress: bool,
+    ) -> Key:
+        chosen = self.pipeline.choose(format)
+        shape: object = type(value).__qualname__
+        if is_model_class(type(value)):
+            shape = self.pipeline.models.types.of(type(value)).writing.fingerprint
+        signer = self._signer if chosen is SerializationFormat.PICKLE else b""
+        return ("ser", cache_key, chosen.value, str(compress), shape, signer, self._realm)
+
+    def _store_pays(self, work_ns: int) -> bool:
+        """Whether the store, as it was measured, takes less time than making the payload."""
+        if self.cache_manager.store is None:
+            return False
+        self._until_measured -= 1
+        if self._until_measured < 0:
+            self._until_measured = _MEASURE_AGAIN
+            return True
+        return self._store_ns < work_ns
+
+    async def _fetch(self, key: Key) -> bytes | None:
+        store = self.cache_manager.store
+        assert store is not None
+        began_ns = perf_counter_ns()
+        found = await self.cache_manager.fetch(key, store)
+        self._store_ns = perf_counter_ns() - began_ns
+        return found
+
+    async def _keep(self, key: Key, payload: bytes, work_ns: int) -> None:
+        ttl_seconds = self._config.cache_ttl
+        if self.cache_manager.store is not None and self._store_ns < work_ns:
+            await self.cache_manager.write(key, payload, ttl_seconds)
+        else:
+            self.cache_manager.keep(key, payload, ttl_seconds)
+
+    async def _make(self, value: Any, route: WriteRoute, *, compress: bool) -> bytes:
+        pipeline = self.pipeline
+        began_ns = perf_counter_ns()
+        payload = document = pipeline.write(route, value)
+        if compress and len(document) >= pipeline.packer.codec.offload_bytes:
+            payload = await in_thread(lambda: pipeline.pack(route, document, compress=True))
+        elif len(document) >= pipeline.look_bytes:
+            payload = pipeline.pack(route, document, compress=compress)
+        pipeline.note(route, began_ns, document, payload)
+        return payload
+
+    async def deserialize(
+        self, data: Any, model: type[M], format: SerializationFormat | str | None
+    ) -> M:
+        """The instance in a payload."""
+        pipeline = self.pipeline
+        began_ns = perf_counter_ns()
+        payload = as_bytes(data)
+        if pipeline.opens_slowly(payload):
+            document = await in_thread(lambda: pipeline.open(payload, model))
+        else:
+            document = pipeline.open(payload, model)
+        return pipeline.read(document, model, format, began_ns)
+
+    @property
+    def events(self) -> dict[str, int]:
+        """How often something was refused, or fell back, by reason."""
+        return dict(self._shared.events)
+
+    @property
+    def validation_cache(self) -> ValidationCache:
+        """The models that are kept."""
+        return self._shared.validation
+
+    def statistics(self) -> dict[str, Any]:
+        """What the caches hold and found."""
+        encodings = self._shared.encodings
+        return {
+            **self.cache_manager.statistics(),
+            "encodings": {"hits": encodings.hits, "misses": encodings.misses},
+        }
+
+
+async def in_thread(work: Callable[[], V]) -> V:
+    """Do work that lets go of the interpreter's lock in a thread, where asyncio runs one."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:  # another library's loop
+        return work()
+    return await asyncio.to_thread(work)

@@ -1,0 +1,145 @@
+"""Functions whose result is serialized, or whose argument arrives serialized."""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from asgi_serial.serialization.config import SerializationFormat
+from asgi_serial.serialization.manager import OptimizedSerializationManager
+from asgi_serial.serialization.models import is_model_class
+
+F = Callable[..., Any]
+M = TypeVar("M")
+
+_SERIALIZED = (bytes, bytearray, memoryview, str)
+
+
+class _Default:
+    """The manager of the process: made by the environment at its first use, unless one was set."""
+
+    manager: OptimizedSerializationManager | None = None
+
+
+def set_default_manager(manager: OptimizedSerializationManager | None) -> None:
+    """Let decorators without a manager use this one; None: a new one, made when it is needed."""
+    _Default.manager = manager
+
+
+def get_default_manager() -> OptimizedSerializationManager:
+    """The manager that decorators use that were given none. Raises: ConfigurationError."""
+    if _Default.manager is None:
+        _Default.manager = OptimizedSerializationManager()
+    return _Default.manager
+
+
+def serialized(
+    format: SerializationFormat | str | None = None,
+    *,
+    manager: OptimizedSerializationManager | None = None,
+    compress: bool = True,
+) -> Callable[[F], F]:
+    """Make a function return the payload of the model that it returns; plain or a coroutine.
+
+    What is bytes already is returned as it is. A function that stands under a route of a framework
+    had better return its model, which the middleware encodes as the client asks.
+    """
+
+    def decorate(function: F) -> F:
+        def choose() -> OptimizedSerializationManager:
+            return manager or get_default_manager()
+
+        if inspect.iscoroutinefunction(function):
+
+            @wraps(function)
+            async def call(*args: Any, **kwargs: Any) -> Any:
+                result = await function(*args, **kwargs)
+                if isinstance(result, bytes):
+                    return result
+                return await choose().serialize_model(result, format, compress=compress)
+        else:
+
+            @wraps(function)
+            def call(*args: Any, **kwargs: Any) -> Any:
+                result = function(*args, **kwargs)
+                if isinstance(result, bytes):
+                    return result
+                return choose().serialize_sync(result, format, compress=compress)
+
+        signature = inspect.signature(function)
+        return _annotate(call, signature.replace(return_annotation=bytes))
+
+    return decorate
+
+
+def deserialized(
+    model: type[M],
+    format: SerializationFormat | str | None = None,
+    *,
+    manager: OptimizedSerializationManager | None = None,
+) -> Callable[[F], F]:
+    """Let a function that takes a model be called with its payload; plain or a coroutine.
+
+    The model is the first parameter that is annotated with it, or else the first one that is not
+    `self` or `cls`; a ready model passes. Calls raise ValidationError for bytes that hold none.
+    """
+    if not is_model_class(model):
+        raise TypeError(f"{model!r} is not a Pydantic model class; use @deserialized(Model)")
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function)
+        name = _find_parameter(signature, model)
+
+        def choose() -> OptimizedSerializationManager:
+            return manager or get_default_manager()
+
+        if inspect.iscoroutinefunction(function):
+
+            @wraps(function)
+            async def call(*args: Any, **kwargs: Any) -> Any:
+                bound = signature.bind(*args, **kwargs)
+                data = bound.arguments.get(name)
+                if isinstance(data, _SERIALIZED):
+                    found = await choose().deserialize_model(data, model, format)
+                    bound.arguments[name] = found
+                return await function(*bound.args, **bound.kwargs)
+        else:
+
+            @wraps(function)
+            def call(*args: Any, **kwargs: Any) -> Any:
+                bound = signature.bind(*args, **kwargs)
+                data = bound.arguments.get(name)
+                if isinstance(data, _SERIALIZED):
+                    bound.arguments[name] = choose().deserialize_sync(data, model, format)
+                return function(*bound.args, **bound.kwargs)
+
+        parameters = [
+            one.replace(annotation=bytes) if one.name == name else one
+            for one in signature.parameters.values()
+        ]
+        return _annotate(call, signature.replace(parameters=parameters))
+
+    return decorate
+
+
+def _find_parameter(signature: inspect.Signature, model: type) -> str:
+    """The name of the parameter that is a model. Raises: TypeError where there is none."""
+    taken = [one for one in signature.parameters.values() if one.name not in ("self", "cls")]
+    annotated = [one for one in taken if one.annotation in (model, model.__name__)]
+    if not taken:
+        raise TypeError(f"no parameter takes a {model.__name__}")
+    return (annotated or taken)[0].name
+
+
+def _annotate(function: F, signature: inspect.Signature) -> F:
+    """Say what `function` takes and gives, for frameworks that read it."""
+    annotations = {
+        one.name: one.annotation
+        for one in signature.parameters.values()
+        if one.annotation is not inspect.Parameter.empty
+    }
+    if signature.return_annotation is not inspect.Signature.empty:
+        annotations["return"] = signature.return_annotation
+    function.__signature__ = signature  # type: ignore[attr-defined]
+    function.__annotations__ = annotations
+    return function

@@ -1,0 +1,125 @@
+"""Bytes by key, in this process and, where a store is given, in all."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from asgi_serial.cache.entry import Key
+from asgi_serial.cache.frame import digest_key
+from asgi_serial.cache.memory import Memory
+from asgi_serial.cache.store import Store
+from asgi_serial.errors import ConfigurationError
+from asgi_serial.serialization.records import pack_record, unpack_record
+
+# A dict's place, the key's tuple, the slot and what it holds.
+OVERHEAD_BYTES = 400
+
+
+class KeyValueCache:
+    """A cache of bytes under text, of two levels; a store that fails makes it slower, never wrong.
+
+    The manager keeps what it writes here as well, under keys that no text can collide with.
+    """
+
+    def __init__(
+        self,
+        memory: Memory[object],
+        *,
+        ttl_seconds: Callable[[], float],
+        is_enabled: Callable[[], bool],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.memory = memory
+        self.store: Store | None = None
+        self.hits = 0
+        self.misses = 0
+        self._ttl_seconds = ttl_seconds
+        self._is_enabled = is_enabled
+        self._clock = clock
+
+    async def get(self, key: str) -> bytes | None:
+        """The value under `key`, which may be empty; None only where there is none."""
+        return await self.read(("kv", key)) if self._is_enabled() else None
+
+    async def set(self, key: str, value: bytes, ttl: float | None = None) -> None:
+        """Keep a value for `ttl` seconds; None: as long as the config's `cache_ttl` says.
+
+        Raises: TypeError for what are no bytes; ConfigurationError for a ttl that is none.
+        """
+        if not isinstance(value, bytes | bytearray | memoryview):
+            raise TypeError(f"the value is a {type(value).__name__}; expected bytes")
+        seconds = self._ttl_seconds() if ttl is None else float(ttl)
+        if not seconds >= 0:
+            raise ConfigurationError(f"ttl is {ttl!r}; expected seconds, 0 or more.")
+        if self._is_enabled():
+            await self.write(("kv", key), bytes(value), seconds)
+
+    async def delete(self, key: str) -> None:
+        """Forget what is under `key`."""
+        self.memory.delete(("kv", key))
+        if self.store is not None:
+            await self.store.delete(digest_key(("kv", key)))
+
+    def find(self, key: Key) -> bytes | None:
+        """What this process keeps under a key, if it is not too old."""
+        found: Any = self.memory.get(key)
+        if found is None or found[1] <= self._clock():
+            self.misses += 1
+            return None
+        self.hits += 1
+        content: bytes = found[0]
+        return content
+
+    def keep(self, key: Key, content: bytes, ttl_seconds: float) -> None:
+        """Keep content in this process."""
+        if ttl_seconds > 0:
+            kept = (content, self._clock() + ttl_seconds)
+            self.memory.put(key, kept, len(content) + OVERHEAD_BYTES)
+
+    async def read(self, key: Key) -> bytes | None:
+        """What either level keeps under a key; what the second has goes into the first."""
+        found = self.find(key)
+        if found is None and self.store is not None:
+            return await self.fetch(key, self.store)
+        return found
+
+    async def fetch(self, key: Key, store: Store) -> bytes | None:
+        """What the second level keeps under a key."""
+        record = await store.get(digest_key(key))
+        unpacked = None if record is None else unpack_record(record, key, now=self._clock())
+        if unpacked is None:
+            return None
+        # It was put there for another reader; the time that is left to it goes on.
+        self.keep(key, *unpacked)
+        return unpacked[0]
+
+    async def write(self, key: Key, content: bytes, ttl_seconds: float) -> None:
+        """Keep content in both levels."""
+        self.keep(key, content, ttl_seconds)
+        if ttl_seconds <= 0:
+            self.memory.delete(key)
+        if self.store is not None and ttl_seconds > 0:
+            record = pack_record(key, content, expires=self._clock() + ttl_seconds)
+            await self.store.set(digest_key(key), record, ttl=ttl_seconds)
+
+    def statistics(self) -> dict[str, Any]:
+        """What was looked up in each level, and what they hold."""
+        looked_up = self.hits + self.misses
+        levels: dict[str, Any] = {
+            "l1_cache": {
+                "hits": self.hits,
+                "misses": self.misses,
+                "hit_rate": self.hits / looked_up if looked_up else 0.0,
+                "size": len(self.memory),
+                "max_size": self.memory.max_items,
+                "bytes": self.memory.size_bytes,
+                "max_bytes": self.memory.max_bytes,
+                "evictions": self.memory.evictions,
+            }
+        }
+        if self.store is not None:
+            counters = dict(self.store.statistics())
+            gets = counters.get("gets", 0)
+            hit_rate = counters.get("hits", 0) / gets if gets else 0.0
+            levels["l2_cache"] = {**counters, "hit_rate": hit_rate}
+        return levels

@@ -1,0 +1,112 @@
+"""Whether values of a schema may be written as others of it are, so that they are confused."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+Node: TypeAlias = Mapping[str, Any]
+
+# What a value is in JSON; `any` may be each of them.
+_ANY = frozenset({"any"})
+_NOTHING: frozenset[str] = frozenset()
+_KINDS: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("str", "date", "time", "datetime", "uuid", "url"), frozenset({"string"})),
+    **dict.fromkeys(("multi-host-url", "decimal", "bytes"), frozenset({"string"})),
+    **dict.fromkeys(("list", "tuple", "set", "frozenset", "generator"), frozenset({"array"})),
+    **dict.fromkeys(("model", "dict", "typed-dict", "dataclass"), frozenset({"object"})),
+    "tagged-union": frozenset({"object"}),
+    "timedelta": frozenset({"string", "float"}),
+    "none": frozenset({"null"}),
+    "bool": frozenset({"bool"}),
+    "int": frozenset({"int"}),
+    "float": frozenset({"float"}),
+}
+_PLAIN = {str: "string", int: "int", bool: "bool", float: "float", type(None): "null"}
+
+# Where a node keeps the schema of what it wraps: what JSON is read by first.
+_WRAPPED = ("json_schema", "lax_schema", "schema")
+
+# Types whose text, as the name of a member, is read as no other value of the type.
+_NAMES = frozenset(
+    {"str", "int", "float", "bool", "decimal", "date", "time", "datetime", "timedelta", "uuid"}
+)
+
+# The serializers of Pydantic's own types write what their validators read; but for secrets.
+_OWN_MODULES = ("pydantic._internal", "pydantic.networks", "pydantic.types")
+
+
+def is_ambiguous(nodes: Iterable[Node]) -> bool:
+    """Whether one of all the nodes of a schema leaves open which of its values was written."""
+    nodes = list(nodes)
+    refs = {node["ref"]: node for node in nodes if "ref" in node}
+    return any(_is_ambiguous(node, refs) for node in nodes)
+
+
+def _is_ambiguous(node: Node, refs: Mapping[str, Node]) -> bool:
+    kind = node["type"]
+    if _is_written_by_user(node.get("serialization")):
+        return True
+    if kind == "union":
+        return _overlap([_kinds(_first(choice), refs) for choice in node["choices"]])
+    if kind == "dict":
+        return not _is_name(node.get("keys_schema", {"type": "any"}))
+    if kind in ("enum", "literal"):
+        kinds = [_kind_of(value) for value in _members(node)]
+        return "any" in kinds
+    return False
+
+
+def _is_name(node: Node) -> bool:
+    return node["type"] in _NAMES or (
+        node["type"] in ("enum", "literal")
+        and {_kind_of(value) for value in _members(node)} in ({"string"}, {"int"})
+    )
+
+
+def _is_written_by_user(serialization: Node | None) -> bool:
+    function = (serialization or {}).get("function")
+    if function is None:
+        return False
+    module = getattr(function, "__module__", None) or ""
+    return not module.startswith(_OWN_MODULES) or "secret" in getattr(function, "__name__", "")
+
+
+def _first(choice: Any) -> Node:
+    # A choice may have a label beside it.
+    node: Node = choice[0] if isinstance(choice, tuple) else choice
+    return node
+
+
+def _overlap(choices: list[frozenset[str]]) -> bool:
+    together: frozenset[str] = frozenset().union(*choices)
+    return "any" in together or len(together) < sum(map(len, choices))
+
+
+def _kinds(node: Node, refs: Mapping[str, Node]) -> frozenset[str]:
+    """The kinds of JSON that values of a schema are written as."""
+    kind = node["type"]
+    known = _KINDS.get(kind)
+    if "serialization" in node:
+        return _ANY
+    if known is not None:
+        return known
+    if kind in ("enum", "literal"):
+        return frozenset(map(_kind_of, _members(node)))
+    if kind == "nullable":
+        return _kinds(node["schema"], refs) | {"null"}
+    if kind == "union":
+        return _NOTHING.union(*(_kinds(_first(choice), refs) for choice in node["choices"]))
+    if kind == "definition-ref":
+        target = refs.get(node["schema_ref"])
+        return _KINDS.get(target["type"], _ANY) if target else _ANY
+    inner = next((node[name] for name in _WRAPPED if isinstance(node.get(name), dict)), None)
+    return _kinds(inner, refs) if inner else _ANY
+
+
+def _members(node: Node) -> list[object]:
+    if node["type"] == "literal":
+        return list(node["expected"])
+    return [member.value for member in node["members"]]
+
+
+def _kind_of(value: object) -> str:
+    return _PLAIN.get(type(value), "any")

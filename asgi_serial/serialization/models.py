@@ -1,0 +1,111 @@
+"""Model classes as the library meets them: how each is written, checked and read."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, cast
+
+from pydantic import BaseModel, ValidationError
+from pydantic.warnings import PydanticDeprecatedSince20
+from pydantic_core import PydanticCustomError
+
+from asgi_serial.serialization.fidelity import build_writer, needs_reading
+from asgi_serial.serialization.schema import study
+
+# Classes made in functions are as many as their calls; past this number all are learned anew.
+_MAX_CLASSES = 2_000
+
+
+class ModelType:
+    """One class, with what it takes to write and to read it bound and ready to be called."""
+
+    __slots__ = (
+        "cls",
+        "has_times",
+        "is_read_back",
+        "name",
+        "reading",
+        "to_plain",
+        "validate",
+        "write",
+        "writing",
+    )
+
+    def __init__(
+        self, cls: Any, config: Mapping[str, Any] | None, *, strict: bool, check: bool
+    ) -> None:
+        if not cls.__pydantic_complete__:
+            cls.model_rebuild()
+        self.cls = cls
+        self.name: str = cls.__qualname__
+        written = _derive(cls, config) if config else cls
+        self.reading = study(cls)
+        self.writing = study(written) if config else self.reading
+        options: dict[str, Any] = {}
+        if self.writing.by_alias is not None:
+            options["by_alias"] = self.writing.by_alias
+        if self.writing.round_trip:
+            options["round_trip"] = True
+        serializer, validator = written.__pydantic_serializer__, cls.__pydantic_validator__
+        self.to_plain: Callable[[Any], Any] = partial(serializer.to_python, mode="json", **options)
+        """An instance in the types that JSON has."""
+        self.validate: Callable[[bytes], Any] = _bind(
+            validator.validate_json, {"strict": True} if strict else {}
+        )
+        """An instance from its JSON; ValidationError where it is none."""
+        to_json: Callable[[Any], bytes] = _bind(serializer.to_json, options)
+        self.write = build_writer(
+            self.name, to_json, self.writing if check else None, self.validate
+        )
+        """The JSON of an instance; FormatError where it would not give the instance back."""
+        self.has_times = check and self.writing.holds_times
+        self.is_read_back = check and needs_reading(self.writing)
+
+
+class ModelTypes:
+    """The classes that were met; may be shared by threads."""
+
+    def __init__(self, config: Mapping[str, Any] | None, *, strict: bool, check: bool) -> None:
+        self._known: dict[type, ModelType] = {}
+        self._learn = partial(ModelType, config=config, strict=strict, check=check)
+        self.find = self._known.get
+        """What is known of a class that was met; None for any other."""
+
+    def of(self, cls: type) -> ModelType:
+        """What is known of a class. Raises: TypeError where it is not one of Pydantic's."""
+        found = self._known.get(cls)
+        if found is None:
+            if not is_model_class(cls):
+                raise TypeError(f"{cls!r} is not a Pydantic model class")
+            if len(self._known) >= _MAX_CLASSES:
+                self._known.clear()
+            found = self._known[cls] = self._learn(cls)
+        return found
+
+
+def is_model_class(cls: object) -> bool:
+    """Whether `cls` is a class of models, or of Pydantic's dataclasses."""
+    return isinstance(cls, type) and cls is not BaseModel and hasattr(cls, "__pydantic_validator__")
+
+
+def malformed(name: str, kind: str, reason: str) -> ValidationError:
+    """The ValidationError for bytes that are no document; the input is not repeated in it."""
+    # Braces would be taken for places to fill in.
+    error = PydanticCustomError(cast(Any, kind), cast(Any, "{reason}"), {"reason": reason})
+    return ValidationError.from_exception_data(
+        name, [{"type": error, "loc": (), "input": None}], hide_input=True
+    )
+
+
+def _bind(method: Callable[..., Any], options: dict[str, Any]) -> Callable[[Any], Any]:
+    # A partial costs 60 ns a call.
+    return partial(method, **options) if options else method
+
+
+def _derive(cls: type[BaseModel], config: Mapping[str, Any]) -> type[BaseModel]:
+    """A class that writes instances of `cls` by another config; it is never instantiated."""
+    with warnings.catch_warnings():
+        # The user has been told that json_encoders are deprecated where it matters: in our docs.
+        warnings.simplefilter("ignore", PydanticDeprecatedSince20)
+        body = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
+        return type(cls.__name__, (cls,), {**body, "model_config": config})

@@ -1,0 +1,284 @@
+"""One model to one payload and back, as one state of the config says."""
+
+from collections import Counter
+from hashlib import blake2b
+from time import perf_counter_ns
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from asgi_serial.cache.encodings import Encoded, Encodings
+from asgi_serial.codecs.decoding import DECODE_OFFLOAD_BYTES
+from asgi_serial.errors import CodecError, FormatError, OutputLimitExceeded
+from asgi_serial.serialization.config import SerializationConfig, SerializationFormat
+from asgi_serial.serialization.frame import Packer, compression_of
+from asgi_serial.serialization.model_serializer import PydanticModelSerializer, detect_format
+from asgi_serial.serialization.models import malformed
+from asgi_serial.serialization.profiler import FULL, SerializationProfiler, Series
+from asgi_serial.serialization.serializers import Reader, Writer
+from asgi_serial.serialization.validation_cache import ValidationCache
+
+M = TypeVar("M")
+
+_JSON, _ORJSON, _PICKLE = (
+    SerializationFormat.JSON,
+    SerializationFormat.ORJSON,
+    SerializationFormat.PICKLE,
+)
+# The first bytes of the frames of zstd and gzip.
+_FRAMES = frozenset((0x28, 0x1F))
+# Classes made in functions are as many as their calls; past this number all routes are found anew.
+_MAX_ROUTES = 4_000
+
+
+class Shared(NamedTuple):
+    """What outlives the changes of a config."""
+
+    encodings: Encodings
+    validation: ValidationCache
+    events: Counter[str]
+    profiler: SerializationProfiler
+
+
+class WriteRoute(NamedTuple):
+    """What a class is written by in a format, and where that is measured."""
+
+    operation: str
+    model: str
+    series: Series
+    write: Writer
+
+
+class ReadRoute(NamedTuple):
+    """What a class is read by in a format, and where that is measured."""
+
+    operation: str
+    model: str
+    series: Series
+    read: Reader
+    validation: Series
+
+
+class Pipeline:
+    """The synchronous core of a manager, which is replaced when the config changes.
+
+    Threads may share it.
+    """
+
+    def __init__(self, config: SerializationConfig, pickle_key: bytes, shared: Shared) -> None:
+        self.models = PydanticModelSerializer(config, pickle_key, shared.events)
+        self.packer = Packer(config)
+        self.default_format = config.default_format
+        self.is_caching = config.enable_caching
+        self._shared = shared
+        self._write_routes: dict[tuple[object, type], WriteRoute] = {}
+        self._read_routes: dict[tuple[object, type], ReadRoute] = {}
+        self._is_compressing = config.enable_compression
+        # Where nothing is compressed, only what is too large is looked at.
+        self.look_bytes = config.max_decoded_size + 1
+        if config.enable_compression:
+            self.look_bytes = min(self.look_bytes, config.compression_threshold)
+        self._keeps_models = (
+            config.enable_caching and config.enable_validation and config.cache_validation
+        )
+        self._strictness = "strict" if config.strict_validation else "lax"
+        # What nearly every document of the default format begins with: an object's brace.
+        self._usual_lead = ord("{") if config.default_format in (_JSON, _ORJSON) else -1
+        self._is_profiling = config.enable_profiling
+        self._slow_ns = int(config.profile_threshold * 1e9)
+
+    def serialize(
+        self, value: Any, format: SerializationFormat | str | None, *, compress: bool
+    ) -> bytes:
+        """The payload of a model. Raises: FormatError; ValueError for a format that is none."""
+        began_ns = perf_counter_ns()
+        route = self._write_routes.get((format, type(value)))
+        if route is None:
+            route = self.write_route(format, type(value))
+        try:
+            payload = document = route.write(value)
+        except FormatError:
+            self.count_refusal(route.operation)
+            raise
+        if len(document) >= self.look_bytes:
+            payload = self.pack(route, document, compress=compress)
+        if self._is_profiling:
+            # What Series.record does, without a call.
+            duration_ns = perf_counter_ns() - began_ns
+            waiting = route.series.waiting
+            waiting += (duration_ns, len(document), len(payload))
+            if duration_ns >= self._slow_ns or len(waiting) >= FULL:
+                self.settle(route, duration_ns)
+        return payload
+
+    def write(self, route: WriteRoute, value: Any) -> bytes:
+        """The document of a model. Raises: FormatError."""
+        try:
+            return route.write(value)
+        except FormatError:
+            self.count_refusal(route.operation)
+            raise
+
+    def write_route(self, format: SerializationFormat | str | None, cls: type) -> WriteRoute:
+        """The way of instances of a class into a format. Raises: ValueError where there is none."""
+        route = self._write_routes.get((format, cls))
+        if route is None:
+            chosen = self.choose(format)
+            operation, name = f"serialize.{chosen.value}", cls.__qualname__
+            series = self._shared.profiler.series(operation, name)
+            route = WriteRoute(operation, name, series, self.models.writer(chosen, cls))
+            _bound(self._write_routes)
+            self._write_routes[format, cls] = route
+        return route
+
+    def choose(self, format: SerializationFormat | str | None) -> SerializationFormat:
+        """The format that a call asks for. Raises: ValueError where there is none of the name."""
+        return self.default_format if format is None else SerializationFormat(format)
+
+    def pack(self, route: WriteRoute, document: bytes, *, compress: bool) -> bytes:
+        """The payload of a document that has `look_bytes` or more. Raises: FormatError."""
+        self.packer.check_size(document)
+        if not (compress and self._is_compressing):
+            return document
+        coding, encodings = self.packer.codec.name, self._shared.encodings
+        if not (self.is_caching and encodings.wants(route.model, coding, len(document))):
+            return self._compress(route, document)
+        digest, level = blake2b(document, digest_size=16).digest(), str(self.packer.level)
+        found = encodings.find(route.model, digest, level, coding)
+        if found is None:
+            found = Encoded(level, coding, self._compress(route, document), len(document))
+            encodings.keep(digest, level, coding, found)
+        return found.content
+
+    def _compress(self, route: WriteRoute, document: bytes) -> bytes:
+        began_ns = perf_counter_ns()
+        payload = self.packer.pack(document)
+        if self._is_profiling:
+            name = f"compression.{self.packer.codec.name}"
+            self._shared.profiler.series(name, route.model).record(
+                perf_counter_ns() - began_ns, len(document), len(payload)
+            )
+        return payload
+
+    def note(self, route: WriteRoute, began_ns: int, document: bytes, payload: bytes) -> None:
+        """Measure a serialization that ends now."""
+        if self._is_profiling:
+            duration_ns = perf_counter_ns() - began_ns
+            route.series.waiting += (duration_ns, len(document), len(payload))
+            self.settle(route, duration_ns)
+
+    def settle(self, route: "WriteRoute | ReadRoute", duration_ns: int) -> None:
+        """Count what waits if it is enough, and log what was slow."""
+        if len(route.series.waiting) >= FULL:
+            route.series.count()
+            if isinstance(route, ReadRoute):
+                route.validation.count()
+        if duration_ns >= self._slow_ns:
+            self._shared.profiler.log_slow(route.operation, route.model, duration_ns)
+
+    def deserialize(self, data: Any, model: type[M], format: SerializationFormat | str | None) -> M:
+        """The instance in a payload. Raises: ValidationError for any bytes that hold none;
+        ValueError for a format that is none; TypeError for what is neither bytes nor a class.
+        """
+        began_ns = perf_counter_ns()
+        payload = data if type(data) is bytes else as_bytes(data)
+        return self.read(self.open(payload, model), model, format, began_ns)
+
+    def opens_slowly(self, payload: bytes) -> bool:
+        """Whether taking compression off may take too long for an event loop."""
+        return len(payload) >= DECODE_OFFLOAD_BYTES and bool(compression_of(payload))
+
+    def open(self, payload: bytes, model: type) -> bytes:
+        """The document in a payload. Raises: ValidationError."""
+        if len(payload) <= self.packer.max_bytes and (not payload or payload[0] not in _FRAMES):
+            return payload
+        began_ns = perf_counter_ns()
+        name = model.__qualname__
+        try:
+            document = self.packer.unpack(payload)
+        except CodecError as error:
+            is_large = isinstance(error, OutputLimitExceeded)
+            kind = "document_too_large" if is_large else "compression_invalid"
+            self.count_refusal(kind)
+            raise malformed(name, kind, f"Invalid payload: {error}") from None
+        if self._is_profiling and document is not payload:
+            self._shared.profiler.series("decompression", name).record(
+                perf_counter_ns() - began_ns, len(document), len(payload)
+            )
+        return document
+
+    def read(
+        self,
+        document: bytes,
+        model: type[M],
+        format: SerializationFormat | str | None,
+        began_ns: int,
+    ) -> M:
+        """The instance in a document; `began_ns` is when work on its payload began.
+
+        Raises: ValidationError.
+        """
+        validated_ns = perf_counter_ns()
+        try:
+            if format is None and (len(document) < 2 or document[0] != self._usual_lead):
+                format = self._format_of(document, model)
+            route = self._read_routes.get((format, model))
+            if route is None:
+                route = self._read_route(format, model)
+            found: M = route.read(document)
+        except ValidationError as error:
+            self.count_refusal(error.errors(include_url=False, include_input=False)[0]["type"])
+            raise
+        if self._is_profiling:
+            now_ns, size = perf_counter_ns(), len(document)
+            waiting, validated = route.series.waiting, route.validation.waiting
+            waiting += (now_ns - began_ns, size, 0)
+            validated += (now_ns - validated_ns, size, 0)
+            if now_ns - began_ns >= self._slow_ns or len(waiting) >= FULL:
+                self.settle(route, now_ns - began_ns)
+        return found
+
+    def _format_of(self, document: bytes, model: type) -> SerializationFormat:
+        default = self.default_format
+        found = detect_format(document)
+        if found is None or found is default or (found is _JSON and default is _ORJSON):
+            return default
+        if found is _PICKLE:
+            # Whoever may hand in any bytes should not choose that they are unpickled.
+            reason = "Invalid payload: a pickle is read where PICKLE is asked for, or the default"
+            raise malformed(model.__qualname__, "pickle_unasked", reason)
+        return found
+
+    def _read_route(self, format: SerializationFormat | str | None, model: type) -> ReadRoute:
+        chosen = self.choose(format)
+        read = self.models.reader(chosen, model)
+        known = self.models.types.of(model)
+        if self._keeps_models and known.reading.is_frozen and chosen is not _PICKLE:
+            # ORJSON is JSON when it is read.
+            variant = f"{self._strictness} {'json' if chosen is _ORJSON else chosen.value}"
+            read = self._shared.validation.around(read, known, variant)
+        operation, profiler = f"deserialize.{chosen.value}", self._shared.profiler
+        series = profiler.series(operation, model.__qualname__)
+        validation = profiler.series("validation", model.__qualname__)
+        route = ReadRoute(operation, model.__qualname__, series, read, validation)
+        _bound(self._read_routes)
+        self._read_routes[format, model] = route
+        return route
+
+    def count_refusal(self, reason: str) -> None:
+        """Count that something was not written, or not read."""
+        self._shared.events[f"refusal: {reason}"] += 1
+
+
+def _bound(routes: dict[Any, Any]) -> None:
+    if len(routes) >= _MAX_ROUTES:
+        routes.clear()
+
+
+def as_bytes(data: Any) -> bytes:
+    """The bytes of any buffer, or of text. Raises: TypeError."""
+    if isinstance(data, str):
+        return data.encode("utf-8", "surrogatepass")
+    if isinstance(data, bytes | bytearray | memoryview):
+        return bytes(data)
+    raise TypeError(f"the data is a {type(data).__name__}; expected bytes")

@@ -1,0 +1,193 @@
+"""What the schema of a model class says of the documents that its instances are written as.
+
+Source: the core schema that Pydantic builds for a class, a tree of dicts with a `type` each.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from asgi_serial.serialization.kinds import Node, is_ambiguous
+
+# What hangs on a node and is no schema: it may hold any object, also dicts with a `type`.
+_NO_SCHEMA = frozenset(
+    {"cls", "config", "default", "expected", "members", "metadata", "serialization"}
+)
+
+# The types of nodes whose values are immutable all through.
+_IMMUTABLE = frozenset(
+    {
+        *("none", "bool", "int", "float", "decimal", "str", "bytes", "uuid", "complex"),
+        *("date", "time", "datetime", "timedelta", "literal", "enum", "url", "multi-host-url"),
+        *("tuple", "frozenset", "nullable", "union", "tagged-union", "default"),
+        *("model", "model-fields", "model-field", "definitions", "definition-ref"),
+    }
+)
+
+# What a config may say of writing that it does not say of reading.
+_ONE_WAY_CONFIG = frozenset({"ser_json_bytes", "ser_json_temporal"})
+
+
+class Traits(NamedTuple):
+    """What is known of a class before any of its instances is seen."""
+
+    is_frozen: bool
+    """What is read depends on the bytes alone, and can not be changed afterwards."""
+    factory_fields: frozenset[str]
+    """The fields for which that does not hold where the document leaves them out."""
+    holds_floats: bool
+    """A value may be NaN or infinite, and is not said to be written otherwise than as null."""
+    holds_times: bool
+    """A value may have an offset from UTC."""
+    may_nest: bool
+    """A value may be nested without a bound."""
+    is_ambiguous: bool
+    """A value may be written as another one is, too."""
+    by_alias: bool | None
+    """By which names to write what is to be read back; None for the model's own choice."""
+    round_trip: bool
+    """Whether to leave out what a reader would refuse, or take for something else."""
+    unreadable: str
+    """Why it can not be read back under either names; empty where it can."""
+    fingerprint: bytes
+    """A digest of the class's name and of its shape."""
+
+
+class _Owner(NamedTuple):
+    """A node that has fields, its class's config, and the fields by name."""
+
+    node: Node
+    config: Mapping[str, Any]
+    fields: Mapping[str, Node]
+
+
+def study(cls: type) -> Traits:
+    """The traits of a class that Pydantic has built."""
+    root: Node = cls.__pydantic_core_schema__  # type: ignore[attr-defined]
+    nodes = list(_nodes(root))
+    types = {node["type"] for node in nodes}
+    owners = [_owner(node) for node in nodes if node["type"] in ("model", "dataclass")]
+    is_open = "any" in types or any(one.config.get("extra") == "allow" for one in owners)
+    is_one_way = any(_ONE_WAY_CONFIG & one.config.keys() for one in owners)
+    own_fields: Mapping[str, Any] = getattr(cls, "model_fields", {})
+    factory_fields = {name for name, field in own_fields.items() if field.default_factory}
+    factories = sum("default_factory" in node for node in nodes)
+    by_alias, unreadable = _choose_names(_config_of(cls), owners)
+    return Traits(
+        is_frozen=types <= _IMMUTABLE
+        and factories == len(factory_fields)
+        and all(map(_is_frozen, owners)),
+        factory_fields=frozenset(factory_fields),
+        holds_floats=(is_open or "float" in types)
+        and not any("ser_json_inf_nan" in one.config for one in owners),
+        holds_times=is_open or not types.isdisjoint({"datetime", "time"}),
+        may_nest=is_open or "definition-ref" in types,
+        is_ambiguous=is_open or is_one_way or is_ambiguous(nodes),
+        by_alias=by_alias,
+        round_trip="json" in types or any(map(_refuses_computed, owners)),
+        unreadable=unreadable,
+        fingerprint=_fingerprint(cls, nodes),
+    )
+
+
+def _nodes(root: Node) -> Iterator[Node]:
+    """Every node of a schema, in an order that depends on the schema alone."""
+    waiting: list[object] = [root]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            if isinstance(part.get("type"), str):
+                yield part
+            waiting += [inner for name, inner in part.items() if name not in _NO_SCHEMA]
+        elif isinstance(part, list | tuple):
+            waiting += part
+
+
+def _owner(node: Node) -> _Owner:
+    inner = node
+    while "fields" not in inner and isinstance(inner.get("schema"), dict):
+        inner = inner["schema"]
+    fields = inner.get("fields", {})
+    if isinstance(fields, list):  # those of a dataclass
+        fields = {field["name"]: field for field in fields}
+    return _Owner(node, _config_of(node["cls"]), fields)
+
+
+def _config_of(cls: type) -> Mapping[str, Any]:
+    return getattr(cls, "model_config", None) or getattr(cls, "__pydantic_config__", None) or {}
+
+
+def _is_frozen(owner: _Owner) -> bool:
+    cls = owner.node["cls"]
+    return (
+        owner.node["type"] == "model"
+        and bool(owner.config.get("frozen"))
+        and owner.config.get("extra") != "allow"
+        and not owner.node.get("custom_init")
+        # Private attributes are set there, too.
+        and not owner.node.get("post_init")
+        and not any(
+            isinstance(vars(base).get(name), cached_property)
+            for base in cls.__mro__
+            for name in vars(base)
+        )
+        and all(_is_hashable(field["schema"].get("default")) for field in owner.fields.values())
+    )
+
+
+def _is_hashable(value: object) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _refuses_computed(owner: _Owner) -> bool:
+    """Whether a reader would take computed fields, which are written, for extra ones."""
+    has_computed = bool(getattr(owner.node["cls"], "model_computed_fields", None))
+    return has_computed and owner.config.get("extra") in ("allow", "forbid")
+
+
+def _choose_names(config: Mapping[str, Any], owners: list[_Owner]) -> tuple[bool | None, str]:
+    """What to say of aliases when writing, or why nothing helps."""
+    own_choice = bool(config.get("serialize_by_alias"))
+    faults = [_misread(owners, by_alias=own_choice), _misread(owners, by_alias=not own_choice)]
+    if not faults[0]:
+        return None, ""
+    return (not own_choice, "") if not faults[1] else (None, faults[0])
+
+
+def _misread(owners: list[_Owner], *, by_alias: bool) -> str:
+    """Which field is not read under the name it is written by; empty where all are."""
+    for owner in owners:
+        for name, field in owner.fields.items():
+            written = field.get("serialization_alias", name) if by_alias else name
+            if not field.get("serialization_exclude") and written not in _read_names(
+                name, field.get("validation_alias"), owner.config
+            ):
+                return f"{owner.node['cls'].__qualname__}.{name} is written as {written!r}"
+    return ""
+
+
+def _read_names(name: str, alias: Any, config: Mapping[str, Any]) -> set[str]:
+    if alias is None:
+        return {name}
+    paths = [[alias]] if isinstance(alias, str) else alias
+    if paths and not isinstance(paths[0], list):  # one path alone
+        paths = [paths]
+    is_named = config.get("populate_by_name") or config.get("validate_by_name")
+    by_alias = {path[0] for path in paths if len(path) == 1}
+    return ({name} if is_named else set()) | (
+        by_alias if config.get("validate_by_alias", True) else set()
+    )
+
+
+def _fingerprint(cls: type, nodes: list[Node]) -> bytes:
+    parts = [cls.__module__, cls.__qualname__]
+    for node in nodes:
+        parts += [node["type"], getattr(node.get("cls"), "__qualname__", "")]
+        fields = node.get("fields", ())
+        parts += [str(field if isinstance(field, str) else field["name"]) for field in fields]
+    return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()

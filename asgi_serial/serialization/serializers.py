@@ -1,0 +1,218 @@
+"""Models to plain documents and back, one class for each format."""
+
+from collections.abc import Callable
+from dataclasses import is_dataclass
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from pydantic import BaseModel
+from pydantic_core import from_json, to_json
+
+from asgi_serial.errors import FormatError
+from asgi_serial.formats.json_format import JsonFormat
+from asgi_serial.formats.msgpack_format import MALFORMED, MsgPackFormat, choose_engine
+from asgi_serial.formats.pickle_format import PickleFormat, is_value_class
+from asgi_serial.formats.transcoding import build_transcoder, may_hold_nonfinite
+from asgi_serial.serialization.fidelity import UNWRITABLE, may_have_offset
+from asgi_serial.serialization.models import ModelTypes, is_model_class, malformed
+
+M = TypeVar("M")
+
+Writer: TypeAlias = Callable[[Any], bytes]
+Reader: TypeAlias = Callable[[bytes], Any]
+
+# What holds a value and is pickled by what it holds, of Pydantic's own.
+_PYDANTIC_VALUES = {
+    *(("pydantic.types", name) for name in ("ByteSize", "SecretBytes", "SecretStr")),
+    *(("pydantic_core._pydantic_core", name) for name in ("MultiHostUrl", "TzInfo", "Url")),
+}
+
+
+class ModelSerializer(Protocol):
+    """A way to write models as documents, without compression."""
+
+    def writer(self, cls: type) -> Writer:
+        """What writes instances of a class, be it of models or of plain data.
+
+        It raises FormatError for what can not be written, or could not be read back.
+        """
+
+    def reader(self, cls: type) -> Reader:
+        """What reads instances of a class of models; ValidationError for any bytes that are none.
+
+        Raises: TypeError where `cls` is no such class.
+        """
+
+    def serialize(self, value: Any) -> bytes:
+        """Write one value. Raises: FormatError."""
+
+    def deserialize(self, data: bytes, model: type[M]) -> M:
+        """Read one instance. Raises: ValidationError; TypeError."""
+
+
+class JSONSerializer:
+    """JSON by pydantic-core; plain data with every type that Pydantic knows how to write."""
+
+    def __init__(self, types: ModelTypes) -> None:
+        self._types = types
+
+    def writer(self, cls: type) -> Writer:
+        """What writes instances of a class."""
+        return self._types.of(cls).write if is_model_class(cls) else _write_plain_json
+
+    def reader(self, cls: type) -> Reader:
+        """What reads instances of a class of models."""
+        return self._types.of(cls).validate
+
+    def serialize(self, value: Any) -> bytes:
+        """Write one value. Raises: FormatError."""
+        return self.writer(type(value))(value)
+
+    def deserialize(self, data: bytes, model: type[M]) -> M:
+        """Read one instance. Raises: ValidationError; TypeError."""
+        found: M = self.reader(model)(data)
+        return found
+
+
+class OrJSONSerializer:
+    """The same document for a model; plain data by orjson, and refused where that can not."""
+
+    def __init__(self, types: ModelTypes) -> None:
+        self._types = types
+        self._plain = JsonFormat()
+
+    def writer(self, cls: type) -> Writer:
+        """What writes instances of a class."""
+        return self._types.of(cls).write if is_model_class(cls) else self._plain.dumps
+
+    def reader(self, cls: type) -> Reader:
+        """What reads instances of a class of models."""
+        return self._types.of(cls).validate
+
+    def serialize(self, value: Any) -> bytes:
+        """Write one value. Raises: FormatError."""
+        return self.writer(type(value))(value)
+
+    def deserialize(self, data: bytes, model: type[M]) -> M:
+        """Read one instance. Raises: ValidationError; TypeError."""
+        found: M = self.reader(model)(data)
+        return found
+
+
+class MsgPackSerializer:
+    """MessagePack of what JSON would hold, so that reading means the same in both."""
+
+    def __init__(self, types: ModelTypes) -> None:
+        self._types = types
+        self._transcoder = build_transcoder()
+        self._pack, _ = choose_engine("auto")
+        self._plain = MsgPackFormat()
+
+    def writer(self, cls: type) -> Writer:
+        """What writes instances of a class."""
+        if not is_model_class(cls):
+            return self._plain.dumps
+        known = self._types.of(cls)
+        pack, to_plain, has_times = self._pack, known.to_plain, known.has_times
+        if known.is_read_back:
+            return lambda model: self._transcoder.json_to_msgpack(known.write(model))
+
+        def write(model: Any) -> bytes:
+            try:
+                data = pack(to_plain(model))
+            except (*UNWRITABLE, *MALFORMED) as error:
+                raise FormatError(
+                    f"{known.name} can not be written as MessagePack: {error}"
+                ) from error
+            if has_times and may_have_offset(data):
+                known.write(model)
+            if (b"\xcb" in data or b"\xca" in data) and may_hold_nonfinite(data):
+                self._transcoder.msgpack_to_json(data)
+            return data
+
+        return write
+
+    def reader(self, cls: type) -> Reader:
+        """What reads instances of a class of models."""
+        known = self._types.of(cls)
+        to_json, validate = self._transcoder.msgpack_to_json, known.validate
+
+        def read(data: bytes) -> Any:
+            try:
+                text = to_json(data)
+            except FormatError as error:
+                reason = f"Invalid MessagePack: {error}"
+                raise malformed(known.name, "msgpack_invalid", reason) from None
+            return validate(text)
+
+        return read
+
+    def serialize(self, value: Any) -> bytes:
+        """Write one value. Raises: FormatError."""
+        return self.writer(type(value))(value)
+
+    def deserialize(self, data: bytes, model: type[M]) -> M:
+        """Read one instance. Raises: ValidationError; TypeError."""
+        found: M = self.reader(model)(data)
+        return found
+
+
+class PickleSerializer:
+    """The instance itself, signed; nothing is validated, as only holders of the key can write it.
+
+    What is read has to be an instance of the class asked for, and that class of the shape that it
+    was written with. Private attributes and excluded fields are kept.
+    """
+
+    def __init__(self, types: ModelTypes, key: bytes) -> None:
+        self._types = types
+        self._pickle = PickleFormat(key, is_allowed=_may_be_pickled)
+
+    def writer(self, cls: type) -> Writer:
+        """What writes instances of a class."""
+        context = self._types.of(cls).reading.fingerprint if is_model_class(cls) else b""
+        return lambda value: self._pickle.dumps(value, context=context)
+
+    def reader(self, cls: type) -> Reader:
+        """What reads instances of a class of models."""
+        known = self._types.of(cls)
+
+        def read(data: bytes) -> Any:
+            try:
+                found = self._pickle.loads(data, context=known.reading.fingerprint)
+            except FormatError as error:
+                raise malformed(known.name, "pickle_invalid", f"Invalid pickle: {error}") from None
+            if not isinstance(found, cls):
+                raise malformed(known.name, "pickle_invalid", "Invalid pickle: of another class")
+            return found
+
+        return read
+
+    def serialize(self, value: Any) -> bytes:
+        """Write one value. Raises: FormatError."""
+        return self.writer(type(value))(value)
+
+    def deserialize(self, data: bytes, model: type[M]) -> M:
+        """Read one instance. Raises: ValidationError; TypeError."""
+        found: M = self.reader(model)(data)
+        return found
+
+
+def _write_plain_json(value: object) -> bytes:
+    try:
+        data = to_json(value, inf_nan_mode="constants")
+        # JSON has no such numbers (RFC 8259, 6); the words may be in a string as well.
+        if b"NaN" in data or b"Infinity" in data:
+            from_json(data, allow_inf_nan=False)
+    except (*UNWRITABLE, ValueError) as error:
+        raise FormatError(f"the value can not be written as JSON: {error}") from error
+    return data
+
+
+def _may_be_pickled(cls: type) -> bool:
+    return (
+        is_value_class(cls)
+        or issubclass(cls, BaseModel)
+        or is_dataclass(cls)
+        or cls.__module__ == "pydantic.networks"
+        or (cls.__module__, cls.__qualname__) in _PYDANTIC_VALUES
+    )

@@ -1,0 +1,44 @@
+"""The name under which the library's users know it; everything is asgi_serial's own.
+
+New code imports from `asgi_serial`. To migrate, replace the name; nothing else differs.
+"""
+
+from asgi_serial.serialization import (
+    CachedSerializationManager,
+    CompressionLevel,
+    JSONSerializer,
+    MsgPackSerializer,
+    OptimizedSerializationManager,
+    OrJSONSerializer,
+    PickleSerializer,
+    PydanticModelSerializer,
+    SerializationConfig,
+    SerializationFormat,
+    SerializationProfiler,
+    SerializationUtils,
+    create_serialization_manager,
+    deserialized,
+    get_default_manager,
+    serialized,
+    set_default_manager,
+)
+
+__all__ = [
+    "CachedSerializationManager",
+    "CompressionLevel",
+    "JSONSerializer",
+    "MsgPackSerializer",
+    "OptimizedSerializationManager",
+    "OrJSONSerializer",
+    "PickleSerializer",
+    "PydanticModelSerializer",
+    "SerializationConfig",
+    "SerializationFormat",
+    "SerializationProfiler",
+    "SerializationUtils",
+    "create_serialization_manager",
+    "deserialized",
+    "get_default_manager",
+    "serialized",
+    "set_default_manager",
+]
