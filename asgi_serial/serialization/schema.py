@@ -26,7 +26,7 @@ _IMMUTABLE = frozenset(
 )
 
 # What a config may say of writing that it does not say of reading.
-_ONE_WAY_CONFIG = frozenset({"ser_json_bytes", "ser_json_temporal"})
+_ONE_WAY_CONFIG = frozenset({"ser_json_bytes", "ser_json_temporal", "ser_json_timedelta"})
 
 
 class Traits(NamedTuple):
