@@ -7,10 +7,20 @@ from urllib.parse import unquote_to_bytes
 from asgi_serial.cache.entry import Key
 from asgi_serial.types import Scope
 
+Kind: TypeAlias = tuple[str, object, object]
+"""GET, or * for forks; the scheme; and X-Forwarded-Proto."""
+
 BodyPart: TypeAlias = tuple[bytes | None, bytes | None, bytes]
 """A request's body: its Content-Type, its Content-Encoding, and its digest."""
 
-SCHEMA = "1"  # goes up when the meaning of a part changes, so that no old entry is found
+SCHEMA = "2"  # goes up when the meaning of a part changes, so that no old entry is found
+
+# Nearly every proxy sends these, and not every server takes the scheme from them. The port that a
+# scheme implies says nothing of its own.
+_PORTS = {None: None, b"http": b"80", b"https": b"443"}
+
+# What a key consists of, by place.
+_REALM, _METHOD, _SCHEME, _HOST, _PROTO, _ROOT, _PATH, _RAW_PATH, _QUERY, _EXTRA, _BODY = range(11)
 
 
 def make_realm(namespace: str) -> str:
@@ -24,33 +34,73 @@ def make_key(
     method: str,
     fields: Mapping[bytes, bytes],
     query: bytes,
-    extra: tuple[bytes | None, ...] | None,
-    body: BodyPart | None,
+    extra: tuple[tuple[bytes, bytes | None], ...] = (),
+    body: BodyPart | None = None,
 ) -> Key:
     """The parts that select a resource, kept apart so that no two requests run together.
 
     HEAD is answered from what GET stored. The path stands in it twice, decoded and as it was
-    sent: an app may route by either. `extra` are the values of configured fields, and `body`
-    stands for the request's body, where they take part.
+    sent: an app may route by either. `extra` are the configured fields with their values, and
+    `body` stands for the request's body, where they take part. To `extra` come the fields by
+    which apps are known to answer differently without saying so: Origin (CORS is often told to
+    other origins only) and what is unusual of X-Forwarded-Proto and X-Forwarded-Port.
 
     Source: RFC 9111, 2 (the primary cache key) and 4.
     """
+    proto, port = fields.get(b"x-forwarded-proto"), fields.get(b"x-forwarded-port")
+    if proto not in _PORTS:
+        extra = (*extra, (b"x-forwarded-proto", proto))
+        proto = None
+    if port is not None and port != _PORTS[proto]:
+        extra = (*extra, (b"x-forwarded-port", port))
+    if b"origin" in fields:
+        extra = (*extra, (b"origin", fields[b"origin"]))
     return (
         realm,
         "GET" if method == "HEAD" else method,
         scope.get("scheme"),
         # RFC 9110, 4.2.3: the host is case-insensitive.
         fields.get(b"host", b"").lower(),
-        # Nearly every proxy sends these, and not every server takes the scheme from them.
-        fields.get(b"x-forwarded-proto"),
-        fields.get(b"x-forwarded-port"),
+        proto,
         scope.get("root_path"),
         scope["path"],
         scope.get("raw_path"),
         query,
-        extra,
+        extra or None,
         body,
     )
+
+
+def fork_of(key: Key) -> Key | None:
+    """The key of what all forks of a resource hang on; None for a key that is no fork.
+
+    A fork is told from others of its URI by more than a usual GET is: by fields, by a body. A
+    write to the URI, which has not the same of these, drops what they hang on.
+    """
+    if key[_EXTRA] is None and key[_BODY] is None and key[_METHOD] == "GET":
+        return None
+    return (key[_REALM], "*", *key[_SCHEME:_EXTRA], None, None)
+
+
+def kind_of(key: Key) -> Kind:
+    """What tells apart the keys under which what is stored of one URI lies, or hangs."""
+    return "GET" if fork_of(key) is None else "*", key[_SCHEME], key[_PROTO]
+
+
+def usual_kinds(key: Key) -> set[Kind]:
+    """The kinds under which something of this URI may be stored by any process."""
+    return {(method, key[_SCHEME], proto) for method in ("GET", "*") for proto in _PORTS}
+
+
+def key_of_kind(key: Key, kind: Kind) -> Key:
+    """The key of that kind for the URI of `key`."""
+    method, scheme, proto = kind
+    return (key[_REALM], method, scheme, key[_HOST], proto, *key[_ROOT:_EXTRA], None, None)
+
+
+def uri_of(key: Key) -> Key:
+    """What a key says of the URI alone, whoever asked by whichever scheme."""
+    return (key[_REALM], key[_HOST], *key[_ROOT:_EXTRA])
 
 
 def sorted_query(query: bytes) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
+from itertools import islice
 from math import inf
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from asgi_serial.cache.collapse import running_loop
 from asgi_serial.cache.entry import Entry, VaryIndex
 from asgi_serial.cache.frame import digest_key, pack_entry, pack_vary_index, unpack_record
+from asgi_serial.cache.key import Kind, fork_of, key_of_kind, kind_of, uri_of, usual_kinds
 from asgi_serial.cache.sharing import SharedFields
 from asgi_serial.reasons import Reason
 
@@ -30,18 +31,36 @@ MISS, VARY_MISS = Reason.MISS, Reason.VARY_MISS
 
 # Writes that wait for the second level; what comes on top is dropped, and counted.
 MAX_WAITING_WRITES = 256
-MAX_REMEMBERED_DROPS = 1024
+MAX_WAITING_DROPS = 10_000
+DROPS_AT_ONCE = 16
+MAX_REMEMBERED_DROPS = 10_000
 
 
 class ResponseCache:
-    """Finds, keeps and drops stored responses; knows nothing of whether they may be used."""
+    """Finds, keeps and drops stored responses; knows nothing of whether they may be used.
 
-    def __init__(self, memory: Memory[object], store: Store | None, clock: Callable[[], float]):
+    What is stored of a resource lies under its key, or, where its responses vary, under keys that
+    hang on an index there (a nonce of the index is part of them). What is told apart by more than
+    a usual GET (a body, configured fields) hangs on an index of its URI in the same way. So
+    whoever writes to the URI drops it all by a few deletions, in both levels.
+    """
+
+    def __init__(
+        self,
+        memory: Memory[object],
+        store: Store | None,
+        clock: Callable[[], float],
+        *,
+        max_entry_bytes: float = inf,
+    ) -> None:
         self._memory = memory
         self.store = store
         self._clock = clock
+        self._max_entry_bytes = min(max_entry_bytes, memory.max_bytes / 4)
         self._shared_fields = SharedFields()
-        self._dropped: dict[Key, float] = {}
+        self._dropped: dict[str, float] = {}  # when what is stored of a URI was made invalid
+        self._dropped_before = -inf  # when, at the latest, one that is not remembered any more
+        self._kinds: dict[Kind, None] = {}  # of the keys under which anything was kept or loaded
         self._lock = Lock()
         self._writers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Writer] = WeakKeyDictionary()
         self.stored = 0
@@ -49,6 +68,12 @@ class ResponseCache:
 
     def find(self, key: Key, select: Select) -> Entry | Reason:
         """The entry in the first level that this request selects, or why there is none."""
+        fork = fork_of(key)
+        if fork is not None:
+            root = self._memory.get(fork)
+            if not isinstance(root, VaryIndex):
+                return MISS
+            key = (key, root.nonce)
         found = self._memory.get(key)
         if isinstance(found, VaryIndex):
             found = self._memory.get(_selected_key(key, found, select(found.names)))
@@ -70,23 +95,43 @@ class ResponseCache:
         store = self.store
         if store is None or running_loop() is None:
             return MISS
-        data = await store.get(digest_key(key))
-        if data is None:
-            return MISS
-        found = unpack_record(data, key)
-        # A deletion may be under way, or lost: what was made before it is not there any more.
-        if found is None or self._is_dropped(key, found.born):
-            return MISS
+        uri = key
+        since = self._dropped_at(uri)
+        self._kinds[kind_of(uri)] = None
+        fork = fork_of(uri)
+        if fork is not None:
+            root = await self._load_index(store, fork, since)
+            if root is None:
+                return MISS
+            key = (key, root.nonce)
+        found = await self._load_record(store, key, since)
         if isinstance(found, VaryIndex):
             index = self._newer(key, found)
-            selected = _selected_key(key, index, select(index.names))
-            data = await store.get(digest_key(selected))
-            found = unpack_record(data, selected) if data is not None else None
-            if not isinstance(found, Entry) or self._is_dropped(key, found.born):
+            found = await self._load_record(
+                store, _selected_key(key, index, select(index.names)), since
+            )
+            if not isinstance(found, Entry):
                 return VARY_MISS
-        if self._clock() >= found.expires:
+        # What was made invalid meanwhile must not come back.
+        if found is None or self._clock() >= found.expires or self._dropped_at(uri) != since:
             return MISS
         return self._take_over(found)
+
+    async def _load_index(self, store: Store, fork: Key, since: float) -> VaryIndex | None:
+        known = self._memory.get(fork)
+        if isinstance(known, VaryIndex):
+            return known
+        found = await self._load_record(store, fork, since)
+        return self._newer(fork, found) if isinstance(found, VaryIndex) else None
+
+    async def _load_record(self, store: Store, key: Key, since: float) -> Entry | VaryIndex | None:
+        """What the second level has under a key, unless it was made before it was dropped.
+
+        A deletion may be under way, or lost: what it was for is not there any more.
+        """
+        data = await store.get(digest_key(key))
+        found = None if data is None else unpack_record(data, key)
+        return found if found is not None and found.born > since else None
 
     def _newer(self, key: Key, found: VaryIndex) -> VaryIndex:
         """The index of the second level in the first, or one that has come there meanwhile."""
@@ -112,19 +157,30 @@ class ResponseCache:
         """Keep an entry whose key is its resource's; `asked`: when the app was asked for it."""
         key = entry.key
         # What a write has made invalid since the app was asked may be in this very response.
-        if self._is_dropped(key, asked):
+        if self._dropped_at(key) >= asked:
             return
+        ttl = entry.expires - self._clock()
+        self._kinds[kind_of(key)] = None
+        fork = fork_of(key)
+        if fork is not None:
+            key = entry.key = (key, self._index(fork, (), ttl).nonce)
         if entry.selecting:
             names = tuple([name for name, _ in entry.selecting])
-            index = self._index(key, names, entry.expires - self._clock())
-            entry.key = _selected_key(key, index, entry.selecting)
+            entry.key = _selected_key(key, self._index(key, names, ttl), entry.selecting)
         self.stored += 1
         self._shared_fields.share(entry)
         self._write(entry)
 
     def add(self, entry: Entry, variant: Variant, made: Representation) -> None:
-        """Keep another representation of an entry, if that is still what is stored."""
-        if self._memory.get(entry.key) is entry:
+        """Keep another representation of an entry, if that is still what is stored, and has room.
+
+        The forms of one response are many (each name of a format in each coding): past a size the
+        memory is better spent on other responses, and the second level takes no more.
+        """
+        if self._memory.get(entry.key) is not entry:
+            return
+        size = entry_size(entry) + len(made.body) + _KEPT_BYTES
+        if size <= self._max_entry_bytes:
             entry.add(variant, made)
             self._shared_fields.share(entry)
             self._write(entry)
@@ -132,20 +188,34 @@ class ResponseCache:
     def _write(self, entry: Entry) -> None:
         self._memory.put(entry.key, entry, entry_size(entry))
         ttl = entry.expires - self._clock()
-        if self.store is not None and ttl > 0 and running_loop() is not None:
-            self._write_entry(self.store, entry, ttl)
+        store = self.store
+        if store is not None and ttl > 0:
+            self._send(entry.key, lambda name: store.set(name, pack_entry(entry), ttl=ttl))
 
     def drop(self, key: Key) -> None:
-        """Forget all that is stored of a resource."""
+        """Forget all that is stored of the URI of `key`."""
+        name = digest_key(uri_of(key))
         with self._lock:
-            self._dropped.pop(key, None)
+            self._dropped.pop(name, None)
             if len(self._dropped) >= MAX_REMEMBERED_DROPS:
-                del self._dropped[next(iter(self._dropped))]
-            self._dropped[key] = self._clock()
-        self._memory.delete(key)
+                # Later times come later. Nothing is kept any more that was asked for before this.
+                self._dropped_before = self._dropped.pop(next(iter(self._dropped)))
+            self._dropped[name] = self._clock()
         store = self.store
-        if store is not None and running_loop() is not None:
-            self._writer().put(lambda: store.delete(digest_key(key)), must=True)
+        kinds = {kind_of(key), *self._kinds}
+        if store is not None:
+            kinds |= usual_kinds(key)  # other processes may have seen what this one has not
+        for kind in kinds:
+            stored = key_of_kind(key, kind)
+            self._memory.delete(stored)
+            if store is not None:
+                self._send(stored, store.delete, must=True)
+
+    def _dropped_at(self, key: Key) -> float:
+        """When what is stored of the URI of `key` was last made invalid, at the latest."""
+        if not self._dropped:
+            return -inf
+        return self._dropped.get(digest_key(uri_of(key)), self._dropped_before)
 
     async def flush(self) -> None:
         """Wait until the second level has been sent what is there to be written."""
@@ -168,24 +238,17 @@ class ResponseCache:
         index = VaryIndex(names, os.urandom(16), now)
         self._memory.put(key, index, _index_size(key, index))
         store = self.store
-        if store is not None and running_loop() is not None:
-            self._writer().put(
-                lambda: store.set(
-                    digest_key(key), pack_vary_index(index, key), ttl=max(_INDEX_TTL, 2 * ttl)
-                )
-            )
+        if store is not None:
+            lasts = max(_INDEX_TTL, 2 * ttl)
+            self._send(key, lambda name: store.set(name, pack_vary_index(index, key), ttl=lasts))
         return index
 
-    def _write_entry(self, store: Store, entry: Entry, ttl: float) -> None:
-        def write() -> Awaitable[None]:
-            return store.set(digest_key(entry.key), pack_entry(entry), ttl=ttl)
-
-        if not self._writer().put(write):
+    def _send(
+        self, key: Key, write: Callable[[str], Awaitable[None]], *, must: bool = False
+    ) -> None:
+        """Have the second level write, behind the response."""
+        if running_loop() is not None and not self._writer().put(digest_key(key), write, must=must):
             self.writes_dropped += 1
-
-    def _is_dropped(self, key: Key, since: float) -> bool:
-        """Whether the resource has been made invalid since that time."""
-        return self._dropped.get(key, -inf) >= since
 
     def _writer(self) -> _Writer:
         loop = asyncio.get_running_loop()
@@ -200,30 +263,51 @@ _INDEX_TTL = 86_400.0
 
 
 class _Writer:
-    """Writes to the second level behind the responses, in order, in one task of its loop."""
+    """Writes to the second level behind the responses, in one task of its loop.
+
+    They are made in order, and of several to one name the last only; drops side by side.
+    """
 
     def __init__(self) -> None:
-        self._waiting: deque[Callable[[], Awaitable[None]]] = deque()
+        self._waiting: dict[str, tuple[Callable[[str], Awaitable[None]], bool]] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def put(self, write: Callable[[], Awaitable[None]], *, must: bool = False) -> bool:
-        """Queue a write; False where too many wait and it is not one that must be made."""
-        if not must and len(self._waiting) >= MAX_WAITING_WRITES:
+    def put(
+        self, name: str, write: Callable[[str], Awaitable[None]], *, must: bool = False
+    ) -> bool:
+        """Queue a write; False where one was lost since too many wait (of drops, more may)."""
+        known = self._waiting.pop(name, None)
+        if not must and known is None and len(self._waiting) >= MAX_WAITING_WRITES:
             return False
-        self._waiting.append(write)
+        is_full = len(self._waiting) >= MAX_WAITING_DROPS
+        if is_full:
+            del self._waiting[next(iter(self._waiting))]
+        self._waiting[name] = (write, must)
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._write())
-        return True
+        return not is_full
 
     async def flush(self) -> None:
         """Wait until nothing waits."""
         while (task := self._task) is not None and not task.done():
             await asyncio.wait((task,))
 
+    def _take(self) -> list[tuple[str, Callable[[str], Awaitable[None]]]]:
+        """The next write, or the next few where they are drops: many a write may make some."""
+        taken: list[tuple[str, Callable[[str], Awaitable[None]]]] = []
+        for name, (write, is_drop) in list(islice(self._waiting.items(), DROPS_AT_ONCE)):
+            if taken and not is_drop:
+                break
+            del self._waiting[name]
+            taken.append((name, write))
+            if not is_drop:
+                break
+        return taken
+
     async def _write(self) -> None:
         try:
             while self._waiting:
-                await self._waiting.popleft()()
+                await asyncio.gather(*[write(name) for name, write in self._take()])
         finally:
             self._task = None  # it refers to its loop, which could never be forgotten
 

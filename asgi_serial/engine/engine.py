@@ -126,7 +126,13 @@ class Engine:
         memory: Memory[object] = Memory(settings.cache_memory)
         self.memory = memory
         self.find_slot = memory.find_slot
-        self.responses = ResponseCache(memory, store, clock)
+        self.responses = ResponseCache(
+            # The second level takes records of twice an object, with what stands around the bodies.
+            memory,
+            store,
+            clock,
+            max_entry_bytes=1.9 * settings.cache_max_object,
+        )
         self.flights = Flights(clock)
         self.encodings = (
             Encodings(memory, settings.cache_max_object) if settings.encodings_cache else None

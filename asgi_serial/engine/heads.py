@@ -18,6 +18,7 @@ REQUEST_FIELDS = frozenset(
         b"if-match",
         b"if-modified-since",
         b"if-none-match",
+        b"origin",
         b"pragma",
         b"range",
         b"transfer-encoding",

@@ -33,10 +33,10 @@ _SIMPLE_FIELDS = frozenset(
         b"accept-encoding",
         b"host",
         b"if-none-match",
-        b"x-forwarded-port",
         b"x-forwarded-proto",
     }
 )
+_SCHEMES = (None, b"http", b"https")
 
 
 def find_hit(
@@ -60,7 +60,6 @@ def find_hit(
             scope["scheme"],
             find(b"host", b"").lower(),
             find(b"x-forwarded-proto"),
-            find(b"x-forwarded-port"),
             scope["root_path"],
             scope["path"],
             scope["raw_path"],
@@ -69,6 +68,8 @@ def find_hit(
             None,
         )
     except KeyError:
+        return None, None
+    if key[4] is not None and key[4] not in _SCHEMES:
         return None, None
     slot = engine.find_slot(key)
     if slot is None:

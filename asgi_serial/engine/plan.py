@@ -258,11 +258,10 @@ def _plan_body_key(engine: Engine, plan: RequestPlan) -> None:
 def request_key(engine: Engine, plan: RequestPlan, body: BodyPart | None, method: str = "") -> Key:
     """The key of the resource that a request is for; `body` is its `body_part`."""
     fields = plan.fields
-    query: bytes = plan.scope["query_string"]
+    query: bytes = plan.scope.get("query_string", b"")
     if engine.settings.cache_sort_query:
         query = sorted_query(query)
-    names = engine.key_fields
-    extra = tuple([fields.get(name) for name in names]) if names else None
+    extra = tuple([(name, fields.get(name)) for name in engine.key_fields])
     return make_key(engine.realm, plan.scope, method or plan.method, fields, query, extra, body)
 
 

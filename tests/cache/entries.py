@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from asgi_serial.cache.entry import Entry, Representation
 
-KEY = ("1 ", "GET", "http", b"a.example", None, None, "", "/a", b"/a", b"", None, None)
+KEY = ("2 ", "GET", "http", b"a.example", None, "", "/a", b"/a", b"", None, None)
 BORN = 1_800_000_000.0
 
 

@@ -29,15 +29,26 @@ def key_of(
     host=b"example.org",
     proto=None,
     port=None,
-    extra=None,
+    origin=None,
+    extra=(),
     body=None,
 ):
     """The key of one request, each part of which has its name here."""
     scope = {"scheme": scheme, "root_path": root_path, "path": path, "raw_path": raw_path}
-    fields = {b"host": host, b"x-forwarded-proto": proto, b"x-forwarded-port": port}
+    fields = {
+        b"host": host,
+        b"x-forwarded-proto": proto,
+        b"x-forwarded-port": port,
+        b"origin": origin,
+    }
     given_fields = {name: value for name, value in fields.items() if value is not None}
     scope = {name: value for name, value in scope.items() if value is not None}
     return make_key(realm, scope, method, given_fields, query, extra, body)
+
+
+def pairs(*values):
+    """What is configured: fields named by their places, with these values."""
+    return tuple([(b"x-%d" % place, value) for place, value in enumerate(values)])
 
 
 @pytest.mark.parametrize(
@@ -48,6 +59,10 @@ def key_of(
         pytest.param({"host": b"EXAMPLE.ORG:80"}, {"host": b"example.org:80"}, id="with a port"),
         # RFC 9112, 3.3: without a Host field the authority of the target is empty.
         pytest.param({"host": None}, {"host": b""}, id="no host and an empty one"),
+        pytest.param(
+            {"proto": b"https", "port": b"443"}, {"proto": b"https"}, id="the port that is implied"
+        ),
+        pytest.param({"proto": b"http", "port": b"80"}, {"proto": b"http"}, id="port 80 likewise"),
     ],
 )
 def test_requests_that_share_a_key(one, other):
@@ -66,6 +81,13 @@ def test_requests_that_share_a_key(one, other):
         pytest.param({"proto": b"https"}, {}, id="another scheme at the proxy"),
         pytest.param({"port": b"8443"}, {}, id="another port at the proxy"),
         pytest.param({"proto": b"1"}, {"port": b"1"}, id="one proxy field for the other"),
+        pytest.param({"proto": b"https", "port": b"80"}, {"proto": b"https"}, id="an odd port"),
+        pytest.param({"port": b"443"}, {}, id="a port without a scheme"),
+        pytest.param({"proto": b"HTTPS"}, {"proto": b"https"}, id="a proxy that shouts"),
+        pytest.param({"proto": b"https,http"}, {"proto": b"https"}, id="two proxies"),
+        pytest.param({"origin": b"https://a.example"}, {}, id="a request from another origin"),
+        pytest.param({"origin": b"https://a"}, {"origin": b"https://b"}, id="another origin"),
+        pytest.param({"origin": b""}, {}, id="an empty origin and none"),
         pytest.param({"root_path": "/v1"}, {}, id="mounted elsewhere"),
         pytest.param({"path": "/A", "raw_path": b"/A"}, {}, id="paths are told apart by case"),
         pytest.param(
@@ -83,9 +105,14 @@ def test_requests_that_share_a_key(one, other):
             id="a path and a query that run together",
         ),
         pytest.param({"query": b"a=1&b=2"}, {"query": b"b=2&a=1"}, id="another order"),
-        pytest.param({"extra": (b"x", None)}, {"extra": (None, b"x")}, id="one field for another"),
-        pytest.param({"extra": (b"", None)}, {"extra": (None, None)}, id="none and an empty one"),
-        pytest.param({"extra": (b"de, fr",)}, {"extra": (b"de", b"fr")}, id="fields run together"),
+        pytest.param({"extra": pairs(b"x", None)}, {"extra": pairs(None, b"x")}, id="other fields"),
+        pytest.param({"extra": pairs(b"")}, {"extra": pairs(None)}, id="none and an empty one"),
+        pytest.param(
+            {"extra": pairs(b"de, fr")}, {"extra": pairs(b"de", b"fr")}, id="fields run together"
+        ),
+        pytest.param(
+            {"extra": ((b"x-tenant", b"5"),)}, {"extra": ((b"x-user", b"5"),)}, id="another name"
+        ),
         pytest.param({"body": (None, None, b"d")}, {}, id="a body"),
         pytest.param({"body": (None, None, b"d")}, {"body": (None, None, b"e")}, id="another body"),
         pytest.param(
@@ -95,7 +122,7 @@ def test_requests_that_share_a_key(one, other):
             {"body": (b"a", b"gzip", b"d")}, {"body": (b"a", None, b"d")}, id="a body left encoded"
         ),
         pytest.param(
-            {"body": (b"a", None, b"d")}, {"extra": (b"a", None, b"d")}, id="a body and fields"
+            {"body": (b"a", None, b"d")}, {"extra": pairs(b"a", None, b"d")}, id="a body and fields"
         ),
         pytest.param({"realm": make_realm("other")}, {}, id="another namespace"),
     ],
@@ -122,9 +149,10 @@ REQUESTS = st.fixed_dictionaries(
         "raw_path": MAYBE,
         "query": BYTES,
         "host": MAYBE,
-        "proto": MAYBE,
-        "port": MAYBE,
-        "extra": st.none() | st.tuples(MAYBE, MAYBE) | st.tuples(MAYBE),
+        "proto": MAYBE | st.sampled_from([b"http", b"https"]),
+        "port": MAYBE | st.sampled_from([b"80", b"443"]),
+        "origin": MAYBE,
+        "extra": st.just(()) | st.builds(pairs, MAYBE, MAYBE) | st.builds(pairs, MAYBE),
         "body": st.none() | st.tuples(MAYBE, MAYBE, BYTES),
     }
 )
@@ -132,10 +160,12 @@ REQUESTS = st.fixed_dictionaries(
 
 def meaning(request):
     """What the request is, with what is the same by the rules made the same."""
+    implied = (request["proto"], request["port"]) in ((b"http", b"80"), (b"https", b"443"))
     return {
         **request,
         "host": (request["host"] or b"").lower(),
         "method": request["method"].replace("HEAD", "GET"),
+        "port": None if implied else request["port"],
     }
 
 
@@ -175,7 +205,8 @@ def test_the_short_way_to_a_hit_has_the_same_key(path, host, proto, port, query)
     key, hit = find_hit(ENGINE, scope, fields)
     plan = plan_request(ENGINE, scope, fields, ENGINE.plain_wants, None)
     assert hit is None
-    assert key == plan.key == request_key(ENGINE, plan, None)
+    assert plan.key == request_key(ENGINE, plan, None)
+    assert key == (plan.key if port is None else None)  # a port takes the longer way
 
 
 @pytest.mark.parametrize(

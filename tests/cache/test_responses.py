@@ -10,9 +10,11 @@ from aiocache.serializers import NullSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asgi_serial.cache import responses
 from asgi_serial.cache.aiocache_store import open_store
 from asgi_serial.cache.entry import Entry, Representation, VaryIndex
 from asgi_serial.cache.frame import digest_key, pack_entry, pack_vary_index, unpack_record
+from asgi_serial.cache.key import fork_of
 from asgi_serial.cache.memory import Memory
 from asgi_serial.cache.responses import MAX_REMEMBERED_DROPS, MAX_WAITING_WRITES, ResponseCache
 from asgi_serial.reasons import Reason
@@ -131,10 +133,10 @@ async def test_variants_that_another_process_has_kept_are_joined_by_those_of_thi
 async def test_what_is_loaded_is_as_it_was_kept_and_found_in_the_first_level_next():
     caches = Caches()
     kept = make_entry(body=b"encoded", coding="gzip")
-    caches.process().keep(kept, BORN)
-    reader = caches.process()
+    writer, reader = caches.process(), caches.process()
+    writer.keep(kept, BORN)
     assert await reader.load(KEY, NOTHING) is Reason.MISS  # it is written behind the response
-    await asyncio.sleep(0)
+    await writer.flush()
     caches.clock.now += 59
     loaded = await reader.load(KEY, NOTHING)
     assert pack_entry(loaded) == pack_entry(kept)
@@ -359,14 +361,99 @@ def test_a_second_drop_counts_from_its_own_time():
     assert cache.find(KEY, NOTHING) is Reason.MISS
 
 
-def test_the_drops_that_are_remembered_are_bounded():
-    cache, _ = alone()
-    for number in range(MAX_REMEMBERED_DROPS + 1):
-        cache.drop((str(number),))
-    for number in (0, 1, MAX_REMEMBERED_DROPS):
-        cache.keep(make_entry((str(number),)), BORN)
-    found = [cache.find((str(number),), NOTHING) for number in (0, 1, MAX_REMEMBERED_DROPS)]
-    assert [isinstance(one, Entry) for one in found] == [True, False, False]
+def key_number(number):
+    return (*KEY[:6], f"/{number}", b"/%d" % number, *KEY[8:])
+
+
+def test_the_drops_that_are_remembered_are_bounded_and_those_forgotten_hold_all_the_same():
+    cache, clock = alone()
+    for number in range(MAX_REMEMBERED_DROPS + 5):
+        cache.drop(key_number(number))
+        clock.now += 1
+    assert len(cache._dropped) == MAX_REMEMBERED_DROPS
+
+    def is_kept(number, asked):
+        cache.keep(make_entry(key_number(number), born=clock.now), asked)
+        return isinstance(cache.find(key_number(number), NOTHING), Entry)
+
+    assert not is_kept(0, BORN)  # forgotten
+    assert not is_kept(-1, BORN + 4)  # never dropped, but who knows
+    assert is_kept(-1, BORN + 5)
+    assert not is_kept(9, BORN + 9)
+    assert is_kept(9, BORN + 10)
+
+
+FORKS = {
+    "a field": (*KEY[:9], ((b"x-tenant", b"1"),), None),
+    "a body": ("2 ", "QUERY", *KEY[2:10], (None, None, b"digest")),
+    "the scheme at the proxy": (*KEY[:4], b"https", *KEY[5:]),
+    "another method": ("2 ", "POST", *KEY[2:]),
+    "a field, behind the proxy": (*KEY[:4], b"https", *KEY[5:9], ((b"origin", b"x"),), None),
+}
+
+
+@pytest.mark.parametrize("selecting", [(), GERMAN], ids=["the same for all", "a variant"])
+@pytest.mark.parametrize("fork", FORKS.values(), ids=FORKS.keys())
+@awaited
+async def test_a_drop_reaches_all_that_is_stored_of_the_uri(fork, selecting):
+    """RFC 9111, 4.4: the target URI is made invalid: whatever its stored responses depend on."""
+    caches = Caches()
+    one, writer = caches.process(), caches.process()
+    select = selecting_by(accept_language=b"de")
+    assert one.find(fork, select) is Reason.MISS
+    assert await one.load(fork, select) is Reason.MISS
+    one.keep(make_entry(fork, selecting=selecting), BORN)
+    assert isinstance(one.find(fork, select), Entry)
+    assert one.find(KEY, select) is Reason.MISS
+    await one.flush()
+    assert isinstance(await caches.process().load(fork, select), Entry)
+    caches.clock.now += 1
+    one.drop(KEY)
+    assert isinstance(one.find(fork, select), Reason)
+    await one.flush()
+    assert isinstance(await caches.process().load(fork, select), Reason)
+    # And by a process that has never seen the like.
+    now = caches.clock.now = caches.clock.now + 1
+    one.keep(make_entry(fork, selecting=selecting, born=now), now)
+    await one.flush()
+    assert isinstance(await caches.process().load(fork, select), Entry)
+    writer.drop(KEY)
+    await writer.flush()
+    assert isinstance(await caches.process().load(fork, select), Reason)
+
+
+@awaited
+async def test_forks_that_another_process_has_kept_are_joined_by_those_of_this():
+    caches = Caches()
+    one, other = caches.process(), caches.process()
+    tenants = [(*KEY[:9], ((b"x-tenant", name),), None) for name in (b"1", b"2")]
+    one.keep(make_entry(tenants[0]), BORN)
+    await one.flush()
+    assert isinstance(await other.load(tenants[1], NOTHING), Reason)
+    other.keep(make_entry(tenants[1]), BORN)
+    await other.flush()
+    for process in (one, other, caches.process()):
+        for tenant in tenants:
+            assert isinstance(await process.load(tenant, NOTHING), Entry)
+
+
+@awaited
+async def test_an_entry_where_the_index_of_forks_should_be_is_a_miss():
+    caches = Caches()
+    fork = FORKS["a field"]
+    root = fork_of(fork)
+    caches.store.values[digest_key(root)] = pack_entry(make_entry(root))
+    assert await caches.process().load(fork, NOTHING) is Reason.MISS
+
+
+def test_an_entry_grows_by_forms_up_to_what_its_memory_can_bear():
+    cache = ResponseCache(Memory(1_000_000), None, Clock(BORN), max_entry_bytes=10_000)
+    entry = make_entry(body=bytes(3_000))
+    cache.keep(entry, BORN)
+    for coding in ("br", "gzip", "zstd"):
+        cache.add(entry, ("", coding), Representation([], bytes(3_000), coding, None))
+    assert entry.variants == (("", ""), ("", "br"))
+    assert cache.find(KEY, NOTHING) is entry
 
 
 @awaited
@@ -408,7 +495,7 @@ async def test_an_entry_too_large_for_the_first_level_is_in_the_second():
 
 
 @awaited
-async def test_writes_reach_the_second_level_in_their_order():
+async def test_of_the_writes_under_one_name_that_wait_the_last_is_made():
     caches = Caches()
     cache = caches.process()
     name = digest_key(KEY)
@@ -419,11 +506,11 @@ async def test_writes_reach_the_second_level_in_their_order():
         cache.drop(KEY)
     caches.clock.now += 1
     cache.keep(make_entry(body=b"last", born=caches.clock.now), caches.clock.now)
-    await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
     assert caches.store.log == []
     caches.store.may_go_on.set()
     await cache.flush()
-    assert caches.store.log == [("set", name), ("delete", name)] * 3 + [("set", name)]
+    assert [kind for kind, at in caches.store.log if at == name] == ["set"]
     assert unpack_record(caches.store.values[name], KEY).kept[0].body == b"last"
 
 
@@ -444,15 +531,37 @@ async def test_the_writes_that_wait_are_bounded_and_deletions_are_not_among_the_
     cache = caches.process()
     caches.store.may_go_on.clear()
     cache.keep(make_entry(), BORN)
-    await asyncio.sleep(0)  # one write is under way, and waits no more
+    await asyncio.sleep(0.01)  # one write is under way, and waits no more
     for number in range(MAX_WAITING_WRITES + 7):
-        cache.keep(make_entry((str(number),)), BORN)
+        cache.keep(make_entry(key_number(number)), BORN)
     cache.drop(KEY)
     assert cache.writes_dropped == 7
     caches.store.may_go_on.set()
     await cache.flush()
     kinds = [kind for kind, _ in caches.store.log]
-    assert kinds == ["set"] * (MAX_WAITING_WRITES + 1) + ["delete"]
+    assert kinds == ["set"] * (MAX_WAITING_WRITES + 1) + ["delete"] * 6
+    assert digest_key(KEY) not in caches.store.values
+
+
+@awaited
+async def test_drops_wait_side_by_side_up_to_a_bound(monkeypatch):
+    monkeypatch.setattr(responses, "MAX_WAITING_DROPS", 50)
+    caches = Caches()
+    cache = caches.process()
+    caches.store.may_go_on.clear()
+    cache.drop(KEY)
+    await asyncio.sleep(0.01)  # its six are under way
+    for _ in range(10):
+        cache.drop(OTHER_KEY)  # the same six
+    for number in range(10):
+        cache.drop(key_number(number))
+    assert cache.writes_dropped == 16
+    caches.store.may_go_on.set()
+    await cache.flush()
+    deleted = {name for _, name in caches.store.log}
+    assert len(deleted) == len(caches.store.log) == 56
+    assert digest_key(KEY) in deleted
+    assert digest_key(OTHER_KEY) not in deleted  # the oldest, and counted
 
 
 @awaited
