@@ -23,8 +23,6 @@ from asgi_serial.serialization.validation_cache import ValidationCache
 M = TypeVar("M")
 V = TypeVar("V")
 
-# Finding a payload under a key takes 2 us: what is written in less is written again.
-_WORTH_KEEPING_NS = 4_000
 # One entry may take an eighth of the memory.
 _LARGEST_SHARE = 8
 # A store that was slow once is measured again after so many payloads.
@@ -98,24 +96,18 @@ class CachedSerializationManager:
         route = pipeline.write_route(format, type(value))
         if cache_key is None or not pipeline.is_caching:
             return await self._make(value, route, compress=compress)
-        work_ns = self._work_ns.get(route.series, 0)
-        if work_ns >= _WORTH_KEEPING_NS:
-            key = self._key(cache_key, value, format, compress=compress)
-            found = self.cache_manager.find(key)
-            if found is None and self._store_pays(work_ns):
-                found = await self._fetch(key)
-            if found is not None:
-                return found
+        key = self._key(cache_key, value, format, compress=compress)
+        found = self.cache_manager.find(key)
+        if found is None and self._store_pays(self._work_ns.get(route.series, 0)):
+            found = await self._fetch(key)
+        if found is not None:
+            return found
         began_ns = perf_counter_ns()
         payload = await self._make(value, route, compress=compress)
-        took_ns = perf_counter_ns() - began_ns
-        work_ns = min(work_ns or took_ns, took_ns)
         if len(self._work_ns) >= _MAX_ROUTES:
             self._work_ns.clear()
-        self._work_ns[route.series] = work_ns
-        if work_ns >= _WORTH_KEEPING_NS:
-            key = self._key(cache_key, value, format, compress=compress)
-            await self._keep(key, payload, work_ns)
+        self._work_ns[route.series] = work_ns = perf_counter_ns() - began_ns
+        await self._keep(key, payload, work_ns)
         return payload
 
     def _key(
