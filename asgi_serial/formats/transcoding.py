@@ -15,6 +15,7 @@ from asgi_serial.formats.msgpack_format import (
     check_keys,
     check_whole,
     choose_engine,
+    may_claim_much,
 )
 
 
@@ -52,7 +53,8 @@ class Transcoder:
         written as the double it equals. Raises: FormatError.
         """
         try:
-            check_whole(data)
+            if may_claim_much(data):
+                check_whole(data)
             check_containers(data)
             value = self._unpack(data)
             text = self._json.write(value)
