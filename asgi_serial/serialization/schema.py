@@ -105,11 +105,12 @@ def _nodes(root: Node) -> Iterator[Node]:
 
 
 def _owner(node: Node) -> _Owner:
-    inner = node
+    # The fields of a dataclass's own node are their names only.
+    inner = node["schema"]
     while "fields" not in inner and isinstance(inner.get("schema"), dict):
         inner = inner["schema"]
     fields = inner.get("fields", {})
-    if isinstance(fields, list):  # those of a dataclass
+    if isinstance(fields, list):
         fields = {field["name"]: field for field in fields}
     return _Owner(node, _config_of(node["cls"]), fields)
 

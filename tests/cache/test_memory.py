@@ -169,3 +169,21 @@ def test_threads_share_it_and_it_stays_within_its_bytes():
         sys.setswitchinterval(interval)
     slots = [memory.find_slot((thread, turn)) for thread in range(4) for turn in range(20)]
     assert memory.size_bytes == sum(slot.size_bytes for slot in slots if slot) <= 50
+
+
+def test_items_are_bounded_beside_bytes():
+    memory = Memory(1_000, max_items=2)
+    for key in "abc":
+        memory.put(key, key, 1)
+    assert [memory.get(key) for key in "abc"] == [None, "b", "c"]
+    memory.put("c", "again", 1)
+    assert len(memory) == 2
+
+
+def test_a_limit_that_is_lowered_holds_from_the_next_value_on():
+    memory = Memory(1_000)
+    for key in "abcd":
+        memory.put(key, key, 1)
+    memory.max_items = 1
+    memory.put("e", "e", 1)
+    assert (len(memory), memory.get("e"), memory.evictions) == (1, "e", 4)

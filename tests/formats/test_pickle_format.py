@@ -1,0 +1,155 @@
+"""A pickle is read by nobody without the key, and then only values come out of it."""
+
+import collections
+import pickle
+import re
+import signal
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from ipaddress import ip_address
+from pathlib import PurePosixPath
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asgi_serial.errors import FormatError
+from asgi_serial.formats.lookup import format_of, wire_formats
+from asgi_serial.formats.pickle_format import MAGIC, PickleFormat
+
+FORMAT = PickleFormat(b"k" * 32)
+VALUES = [
+    {"a": [1, 2.5, None, (True, b"x")]},
+    {1, 2},
+    frozenset({"a"}),
+    bytearray(b"x"),
+    datetime(2026, 1, 1, tzinfo=UTC),
+    datetime(2026, 1, 1, tzinfo=ZoneInfo("Europe/Paris")),
+    timedelta(seconds=1),
+    Decimal("1.50"),
+    uuid4(),
+    PurePosixPath("/a"),
+    ip_address("::1"),
+    collections.deque([1]),
+    collections.OrderedDict(a=1),
+    signal.SIGINT,
+    range(3),
+]
+
+
+class Harmful:
+    def __reduce__(self):
+        return (print, ("code ran",))
+
+
+class Unknown:
+    """A class of the application that nobody has allowed."""
+
+
+class Broken:
+    def __reduce__(self):
+        raise KeyError("a class's own mistake")
+
+
+REFUSED = [
+    Harmful(),
+    Unknown(),
+    Unknown,
+    Broken(),
+    print,
+    len,
+    [].append,
+    re.compile("x"),
+    lambda: None,
+    collections.namedtuple("Pair", "a b")(1, 2),
+    (part for part in ()),
+]
+
+
+def signed(content, context=b""):
+    return b"".join((MAGIC, FORMAT._tag(content, context), content))
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_plain_values_come_back(value):
+    found = FORMAT.loads(FORMAT.dumps(value))
+    assert (type(found), found) == (type(value), value)
+
+
+@pytest.mark.parametrize("value", REFUSED, ids=lambda value: type(value).__name__)
+def test_what_is_no_value_is_refused_when_it_is_written(value):
+    with pytest.raises(FormatError, match="can not be pickled"):
+        FORMAT.dumps(value)
+
+
+GLOBALS = {
+    "a function": b"cbuiltins\neval\n(V1\ntR.",
+    "a module's function": b"cos\nsystem\n(Vtrue\ntR.",
+    "a module that is not imported": b"cantigravity\nfly\n.",
+    "an attribute of a class": b"cbuiltins\ngetattr\n(cbuiltins\nbytearray\nVfromhex\ntR.",
+    "a private attribute of a zone": (
+        b"cbuiltins\ngetattr\n(czoneinfo\nZoneInfo\nVclear_cache\ntR."
+    ),
+    "a class that says it is another": b"cdatetime\ndatetime_CAPI\n.",
+    "a name with dots": b"\x80\x04\x8c\x05posix\x8c\x0csystem.__new\x93.",
+    "nothing": b".",
+    "a class of the application": pickle.dumps(Unknown()),
+}
+
+
+@pytest.mark.parametrize("content", GLOBALS.values(), ids=GLOBALS)
+def test_behind_the_signature_stands_a_second_wall(content):
+    with pytest.raises(FormatError, match="can not be read"):
+        FORMAT.loads(signed(content))
+
+
+def test_classes_are_allowed_by_whoever_makes_the_format():
+    lenient = PickleFormat(b"k" * 32, is_allowed=lambda cls: cls is Unknown)
+    assert type(lenient.loads(lenient.dumps(Unknown()))) is Unknown
+    with pytest.raises(FormatError):
+        FORMAT.loads(lenient.dumps(Unknown()))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", MAGIC, pickle.dumps(1), MAGIC + b"x" * 16, FORMAT.dumps(1)[:-1], FORMAT.dumps(1) + b"."],
+)
+def test_what_is_not_signed_whole_is_not_read(data):
+    with pytest.raises(FormatError):
+        FORMAT.loads(data)
+
+
+def test_every_bit_is_under_the_signature():
+    payload = FORMAT.dumps({"a": 1}, context=b"here")
+    for position in range(len(payload)):
+        damaged = bytearray(payload)
+        damaged[position] ^= 1
+        with pytest.raises(FormatError):
+            FORMAT.loads(bytes(damaged), context=b"here")
+
+
+@pytest.mark.parametrize("context", [b"", b"here", b"there\x00"])
+def test_another_key_or_context_does_not_read_it(context):
+    payload = FORMAT.dumps(1, context=b"there")
+    with pytest.raises(FormatError, match="does not hold"):
+        FORMAT.loads(payload, context=context)
+    with pytest.raises(FormatError, match="does not hold"):
+        PickleFormat(b"j" * 32).loads(payload, context=b"there")
+
+
+@given(data=st.binary(max_size=60))
+def test_any_signed_bytes_are_a_value_or_a_format_error(data):
+    try:
+        FORMAT.loads(signed(data))
+    except FormatError:
+        return
+
+
+def test_no_media_type_leads_to_it():
+    assert not FORMAT.wire
+    assert not FORMAT.media_types
+    assert FORMAT not in wire_formats()
+    for name in ("application/octet-stream", "application/x-pickle", "application/python-pickle"):
+        assert format_of(name, (*wire_formats(), FORMAT)) is None

@@ -1,0 +1,368 @@
+"""How classes are met: their traits, their names, and the odd kinds of them."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+import pytest
+from pydantic import (
+    AliasPath,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Json,
+    PrivateAttr,
+    RootModel,
+    ValidationError,
+    computed_field,
+    field_validator,
+)
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+from asgi_serial import (
+    FormatError,
+    JSONSerializer,
+    MsgPackSerializer,
+    OrJSONSerializer,
+    PickleSerializer,
+    SerializationFormat,
+    SerializationUtils,
+    encode_model,
+)
+from asgi_serial.serialization.models import ModelTypes
+from asgi_serial.serialization.schema import study
+
+from .models import Colour, Measured, Open, Point, Secret, Stamped, User
+
+T = TypeVar("T")
+
+
+class Frozen(BaseModel, frozen=True):
+    points: tuple[Point, ...] = ()
+    names: frozenset[str] = frozenset()
+    colour: Colour | None = None
+
+
+class FrozenList(BaseModel, frozen=True):
+    points: list[Point] = []
+
+
+class FrozenOpen(BaseModel, frozen=True, extra="allow"):
+    x: int
+
+
+class FrozenPrivate(BaseModel, frozen=True):
+    x: int
+    _calls: int = PrivateAttr(default=0)
+
+
+class FrozenCached(BaseModel, frozen=True):
+    x: int
+
+    @cached_property
+    def parts(self) -> list[int]:
+        return [self.x]
+
+
+class FrozenChecked(BaseModel, frozen=True):
+    x: int
+
+    @field_validator("x")
+    @classmethod
+    def check(cls, value: int) -> int:
+        return value
+
+
+class FrozenWrongDefault(BaseModel, frozen=True):
+    points: tuple[int, ...] = Field(default=[])
+
+
+class FrozenNest(BaseModel, frozen=True):
+    inner: Stamped
+
+
+class Changeable(BaseModel):
+    x: int
+
+
+class FrozenAround(BaseModel, frozen=True):
+    inner: Changeable
+
+
+@pytest.mark.parametrize(
+    ("cls", "is_frozen"),
+    [
+        (Point, True),
+        (Frozen, True),
+        (Stamped, True),
+        (FrozenList, False),
+        (FrozenOpen, False),
+        (FrozenPrivate, False),
+        (FrozenCached, False),
+        (FrozenChecked, False),
+        (FrozenWrongDefault, False),
+        (FrozenNest, False),
+        (FrozenAround, False),
+        (User, False),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_only_what_is_immutable_all_through_counts_as_frozen(cls, is_frozen):
+    assert study(cls).is_frozen is is_frozen
+
+
+def test_a_factory_is_known_by_its_field():
+    assert study(Stamped).factory_fields == {"id"}
+
+
+class ByAlias(BaseModel):
+    name: str = Field(alias="userName")
+
+
+class ByPath(BaseModel):
+    name: str = Field(validation_alias=AliasPath("user", "name"))
+
+
+class OneWay(BaseModel):
+    name: str = Field(validation_alias="in", serialization_alias="out")
+
+
+class Written(BaseModel):
+    name: str = Field(serialization_alias="out")
+
+
+class Named(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+    name: str = Field(alias="userName")
+
+
+@pytest.mark.parametrize(
+    ("cls", "sent", "document"),
+    [
+        (ByAlias, {"userName": "a"}, {"userName": "a"}),
+        (Written, {"name": "a"}, {"name": "a"}),
+        (Named, {"name": "a"}, {"name": "a"}),
+    ],
+)
+def test_names_are_those_by_which_a_model_is_read(make_manager, cls, sent, document):
+    payload = make_manager().serialize_sync(cls.model_validate(sent))
+    assert json.loads(payload) == document
+
+
+@pytest.mark.parametrize("format", ["json", "orjson", "msgpack"])
+@pytest.mark.parametrize(
+    ("cls", "sent"), [(OneWay, {"in": "a"}), (ByPath, {"user": {"name": "a"}})]
+)
+def test_a_name_that_is_not_read_is_refused_when_it_is_written(make_manager, cls, sent, format):
+    model = cls.model_validate(sent)
+    with pytest.raises(FormatError, match=f"{cls.__name__}.name is written as"):
+        make_manager().serialize_sync(model, format)
+    assert make_manager(check_round_trip=False).serialize_sync(model, format)
+    assert make_manager().serialize_sync(model, "pickle")
+
+
+class WithJson(BaseModel):
+    data: Json[list[int]]
+
+
+class Closed(BaseModel, extra="forbid"):
+    x: int
+
+    @computed_field
+    @property
+    def double(self) -> int:
+        return 2 * self.x
+
+
+@pytest.mark.parametrize(
+    "model", [WithJson(data="[1]"), Closed(x=1)], ids=["a field of JSON text", "a closed model"]
+)
+@pytest.mark.parametrize("format", list(SerializationFormat))
+def test_what_a_reader_would_refuse_is_left_out(make_manager, model, format):
+    manager = make_manager()
+    payload = manager.serialize_sync(model, format)
+    assert manager.deserialize_sync(payload, type(model), format) == model
+
+
+LOSSES = [
+    pytest.param(Measured(value=float("nan")), "which JSON has no", id="NaN"),
+    pytest.param(Measured(value=float("-inf"), note="null"), "which JSON has no", id="infinity"),
+    pytest.param(Open(data={"at": datetime(2026, 1, 1)}), "another value", id="a time as Any"),
+    pytest.param(Open(data={"at": [float("nan")]}), "no number for", id="NaN as Any"),
+    pytest.param(Secret(token="hunter2"), "another value", id="a secret"),
+    pytest.param(
+        User(
+            **{"id": 1, "name": "a", "email": "e"},
+            created_at=datetime(1800, 1, 1, tzinfo=timezone(timedelta(seconds=561))),
+        ),
+        "whole minutes",
+        id="an offset with seconds",
+    ),
+]
+
+
+@pytest.mark.parametrize("format", ["json", "orjson", "msgpack"])
+@pytest.mark.parametrize(("model", "reason"), LOSSES)
+def test_a_value_that_would_be_lost_is_refused(make_manager, model, reason, format):
+    with pytest.raises(FormatError, match=reason):
+        make_manager().serialize_sync(model, format)
+    manager = make_manager()
+    found = manager.deserialize_sync(manager.serialize_sync(model, "pickle"), type(model), "pickle")
+    assert repr(found) == repr(model)
+
+
+@pytest.mark.parametrize("format", ["json", "orjson"])
+@pytest.mark.parametrize(("model", "reason"), LOSSES)
+def test_the_check_can_be_left_out(make_manager, model, reason, format):
+    manager = make_manager(check_round_trip=False)
+    assert manager.serialize_sync(model, format) == model.model_dump_json().encode()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {"a": [float("-inf")]}], ids=repr)
+@pytest.mark.parametrize("format", ["json", "orjson", "msgpack"])
+def test_plain_data_that_would_be_lost_is_refused(make_manager, value, format):
+    manager = make_manager()
+    if format == "msgpack":
+        assert manager.serialize_sync(value, format)
+    else:
+        with pytest.raises(FormatError):
+            manager.serialize_sync(value, format)
+
+
+def test_the_words_for_what_is_no_number_may_be_text(make_manager):
+    assert make_manager().serialize_sync({"a": "NaN"}) == b'{"a":"NaN"}'
+
+
+class Page(BaseModel, Generic[T]):
+    items: list[T]
+
+
+@dataclass
+class Plain:
+    x: int
+
+
+class Holder(BaseModel):
+    plain: Plain
+
+
+@pydantic_dataclass
+class Checked:
+    x: int
+
+
+PageOfPoints = Page[Point]
+
+
+@pytest.mark.parametrize("format", list(SerializationFormat))
+@pytest.mark.parametrize(
+    "model",
+    [
+        PageOfPoints(items=[Point(x=1, y=2)]),
+        Holder(plain=Plain(1)),
+        Checked(1),
+        RootModel[list[int]]([1, 2]),
+        RootModel[int](7),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_other_kinds_of_models_come_back(make_manager, model, format):
+    manager = make_manager(default_format=format)
+    assert manager.deserialize_sync(manager.serialize_sync(model), type(model)) == model
+
+
+def test_a_class_that_waits_for_another_is_completed(make_manager):
+    class Later(BaseModel):
+        model_config = ConfigDict(defer_build=True)
+        inner: "Point | None" = None
+
+    payload = make_manager().serialize_sync(Later(inner=Point(x=1, y=2)))
+    assert make_manager().deserialize_sync(payload, Later).inner == Point(x=1, y=2)
+
+
+def test_classes_made_in_functions_do_not_pile_up():
+    types = ModelTypes(None, strict=False, check=True)
+    for _ in range(2_100):
+        types.of(type("Made", (Point,), {"__module__": __name__}))
+        if len(types._known) == 2_000:
+            break
+    types.of(type("Made", (Point,), {"__module__": __name__}))
+    assert len(types._known) == 1
+
+
+@pytest.mark.parametrize("serializer", [JSONSerializer, OrJSONSerializer, MsgPackSerializer])
+def test_each_serializer_works_alone(serializer):
+    alone = serializer(ModelTypes(None, strict=False, check=True))
+    assert alone.deserialize(alone.serialize(Point(x=1, y=2)), Point) == Point(x=1, y=2)
+
+
+def test_the_serializer_of_pickles_works_alone():
+    types = ModelTypes(None, strict=False, check=True)
+    alone = PickleSerializer(types, b"k" * 32)
+    assert alone.deserialize(alone.serialize(Point(x=1, y=2)), Point) == Point(x=1, y=2)
+
+
+def test_a_pickle_of_another_class_or_shape_is_refused(make_manager):
+    manager = make_manager()
+    payload = manager.serialize_sync(Point(x=1, y=2), "pickle")
+    with pytest.raises(ValidationError, match="does not hold"):
+        manager.deserialize_sync(payload, User, "pickle")
+
+
+def test_the_model_serializer_writes_documents_without_compression(make_manager):
+    serializer = make_manager(compression_threshold=0).cached_manager.model_serializer
+    document = serializer.serialize(Point(x=1, y=2), SerializationFormat.JSON)
+    assert document == b'{"x":1,"y":2,"label":""}'
+    assert serializer.deserialize(document, Point, SerializationFormat.JSON) == Point(x=1, y=2)
+
+
+@pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "Application/JSON"])
+def test_a_model_is_encoded_as_a_media_type_says(media_type):
+    assert encode_model(Secret(token="x"), media_type) == b'{"token":"**********"}'
+
+
+def test_both_media_types_are_one_document():
+    model = Measured(value=float("nan"), note="é")
+    manager_view: Any = json.loads(encode_model(model, "application/json"))
+    packed = encode_model(model, "application/vnd.msgpack")
+    assert manager_view == {"value": None, "note": "é"}
+    assert packed == MsgPackSerializer(ModelTypes(None, strict=False, check=True)).serialize(
+        manager_view
+    )
+
+
+def test_aliases_are_the_caller_s_choice_in_a_response():
+    model = ByAlias(userName="a")
+    assert encode_model(model, "application/json") == b'{"name":"a"}'
+    assert encode_model(model, "application/json", by_alias=True) == b'{"userName":"a"}'
+
+
+@pytest.mark.parametrize("media_type", ["text/html", "", "application/problem+json"])
+def test_another_media_type_is_refused(media_type):
+    with pytest.raises(FormatError, match="names no format"):
+        encode_model(Point(x=1, y=2), media_type)
+
+
+def test_an_instance_that_has_no_such_form_is_refused():
+    class Arbitrary(BaseModel, arbitrary_types_allowed=True):
+        value: object
+
+    for media_type in ("application/json", "application/msgpack"):
+        with pytest.raises(FormatError, match="Arbitrary can not be written"):
+            encode_model(Arbitrary(value=object()), media_type)
+    with pytest.raises(FormatError, match="can not be written as application/msgpack"):
+        encode_model(RootModel[int](2**70), "application/msgpack")
+
+
+@pytest.mark.parametrize("level", ["fast", "BALANCED", "max"])
+@pytest.mark.parametrize("codec", ["zstd", "gzip"])
+def test_the_tools_compress_and_tell_formats(level, codec):
+    document = b'{"a":"%s"}' % (b"x" * 1000)
+    packed = SerializationUtils.compress(document, level, codec=codec)
+    assert len(packed) < 100
+    assert SerializationUtils.decompress(packed) == document
+    assert SerializationUtils.detect_format(packed) is SerializationFormat.JSON
+    assert SerializationUtils.compress(b"x", level, codec=codec) == b"x"
+    assert SerializationUtils.generate_hash(packed) != SerializationUtils.generate_hash(document)
