@@ -15,6 +15,9 @@ _FLAGS = {
         *(b"must-understand", b"immutable", b"only-if-cached"),
     )
 }
+# These allow what is otherwise forbidden: with an argument, which none of them has, they are
+# directives that nobody knows (`public=false`).
+_PERMISSIONS = frozenset({b"public", b"immutable"})
 _SECONDS = {
     name: name.decode().replace("-", "_")
     for name in (
@@ -29,7 +32,8 @@ class CacheControl:
 
     Times are whole seconds; `max_stale` is `MAX_DELTA_SECONDS` where any staleness will do.
     `no_cache_fields` and `private_fields` hold the lower-case names that the directive is
-    restricted to; they are empty where it is about the whole response.
+    restricted to; they are empty where it is about the whole response. `targeted` says that the
+    directives are those of a targeted field, beside which Expires says nothing (RFC 9213, 2.2).
     """
 
     __slots__ = (
@@ -51,6 +55,7 @@ class CacheControl:
         "s_maxage",
         "stale_if_error",
         "stale_while_revalidate",
+        "targeted",
     )
 
     def __init__(self) -> None:
@@ -61,25 +66,27 @@ class CacheControl:
         self.must_revalidate = False
         self.must_understand = False
         self.no_cache = False
-        self.no_cache_fields: tuple[bytes, ...] = ()
+        self.no_cache_fields: frozenset[bytes] = frozenset()
         self.no_store = False
         self.no_transform = False
         self.only_if_cached = False
         self.private = False
-        self.private_fields: tuple[bytes, ...] = ()
+        self.private_fields: frozenset[bytes] = frozenset()
         self.proxy_revalidate = False
         self.public = False
         self.s_maxage: int | None = None
         self.stale_if_error: int | None = None
         self.stale_while_revalidate: int | None = None
+        self.targeted = False
 
 
 def parse_cache_control(value: bytes) -> CacheControl:
     """The directives of a Cache-Control value; several lines come joined by commas.
 
     A time that is no number of seconds is 0, and so is one that is given twice with different
-    values: such a response is stale (RFC 9111, 4.2.1), such a request wants validation. A
-    restriction holds whatever its argument; unknown directives are ignored.
+    values: such a response is stale (RFC 9111, 4.2.1), such a request wants validation. Of
+    several min-fresh the greatest holds. A restriction holds whatever its argument; `public` and
+    `immutable`, which lift one, hold without an argument only. Unknown directives are ignored.
 
     Source: RFC 9111, 5.2; RFC 5861; RFC 8246.
     """
@@ -93,7 +100,8 @@ def parse_cache_control(value: bytes) -> CacheControl:
             # No white space may stand before "=": the name still counts, its argument does not.
             name, argument = name.rstrip(b" \t"), b""
         if name in _FLAGS:
-            setattr(cc, _FLAGS[name], True)
+            if not equals or name not in _PERMISSIONS:
+                setattr(cc, _FLAGS[name], True)
         elif name in _SECONDS:
             _add_seconds(cc, name, argument if equals else None)
         elif name == b"private":
@@ -110,17 +118,36 @@ def _add_seconds(cc: CacheControl, name: bytes, argument: bytes | None) -> None:
         seconds = MAX_DELTA_SECONDS
     else:
         seconds = parse_delta_seconds(unquote(argument or b"") or b"") or 0
-    present = getattr(cc, _SECONDS[name])
-    setattr(cc, _SECONDS[name], seconds if present in (None, seconds) else 0)
+    attribute = _SECONDS[name]
+    present = getattr(cc, attribute)
+    if present is not None and present != seconds:
+        seconds = max(present, seconds) if name == b"min-fresh" else 0
+    setattr(cc, attribute, seconds)
 
 
-def _restricted_to(arguments: list[bytes]) -> tuple[bytes, ...]:
-    names: dict[bytes, None] = {}
+def _restricted_to(arguments: list[bytes]) -> frozenset[bytes]:
+    names: set[bytes] = set()
     for argument in arguments:
-        members = split_list((unquote(argument) or b"").lower())
-        # What is said once about the whole response holds; a list that can not be read in full
-        # says no less.
-        if not members or not all(map(is_token, members)):
-            return ()
-        names.update(dict.fromkeys(members))
-    return tuple(names)
+        members = parse_field_names(argument)
+        # What is said once about the whole response holds.
+        if not members:
+            return frozenset()
+        names.update(members)
+    return frozenset(names)
+
+
+def parse_field_names(argument: bytes) -> frozenset[bytes]:
+    """The lower-case names that the quoted argument of no-cache or private is restricted to.
+
+    Empty where it is no list of field names in quotes: then it says no less than the directive
+    alone, which a cache may always take it for. That `private=true` is about a field `true` is
+    not what anybody means.
+
+    >>> sorted(parse_field_names(b'"Set-Cookie, X-User"'))
+    [b'set-cookie', b'x-user']
+
+    Source: RFC 9111, 5.2.2.4 and 5.2.2.7.
+    """
+    content = unquote(argument) if argument[:1] == b'"' else None
+    members = split_list(content.lower()) if content else []
+    return frozenset(members) if all(map(is_token, members)) else frozenset()
