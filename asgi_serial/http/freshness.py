@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from asgi_serial.http.cachecontrol import CacheControl
 from asgi_serial.http.fields import parse_delta_seconds, parse_http_date
 
-# RFC 9111, 4.2.2: a typical part of the time since the last modification is 10 %.
-_HEURISTIC_PART = 0.1
+HEURISTIC_STATUSES = frozenset({200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501})
+"""The statuses whose responses may be fresh without the app's word (RFC 9110, 15.1)."""
 
 
 def parse_age(value: bytes) -> int:
@@ -14,7 +14,7 @@ def parse_age(value: bytes) -> int:
 
     Source: RFC 9111, 5.1: of a list the first member is used, an invalid one is ignored.
     """
-    return parse_delta_seconds(value.partition(b",")[0].strip(b" \t")) or 0
+    return parse_delta_seconds(value.lstrip(b" \t,").partition(b",")[0].rstrip(b" \t")) or 0
 
 
 def initial_age(
@@ -43,20 +43,21 @@ def initial_age(
 
 
 def freshness_lifetime(
-    cc: CacheControl, fields: Mapping[bytes, bytes], *, now: float
+    cc: CacheControl, fields: Mapping[bytes, bytes], *, now: float, shared: bool = True
 ) -> float | None:
-    """The seconds for which a shared cache may take the response as fresh, by its own fields.
+    """The seconds for which a cache may take the response as fresh, by its own fields.
 
     None where the response says nothing; 0 where what it says is invalid or given twice. `now`
-    stands for a missing Date.
+    stands for a missing Date. A cache that is not `shared` reads no s-maxage; no cache reads the
+    Expires beside a targeted field.
 
-    Source: RFC 9111, 4.2.1 and 5.3.
+    Source: RFC 9111, 4.2.1, 5.2.2.10 and 5.3; RFC 9213, 2.2.
     """
-    if cc.s_maxage is not None:
+    if shared and cc.s_maxage is not None:
         return float(cc.s_maxage)
     if cc.max_age is not None:
         return float(cc.max_age)
-    expires = fields.get(b"expires")
+    expires = None if cc.targeted else fields.get(b"expires")
     if expires is None:
         return None
     expires_seconds = parse_http_date(expires, now)
@@ -66,21 +67,29 @@ def freshness_lifetime(
 
 
 def heuristic_lifetime(
-    fields: Mapping[bytes, bytes], *, now: float, limit_seconds: float = 86_400.0
+    fields: Mapping[bytes, bytes],
+    status: int,
+    cc: CacheControl,
+    *,
+    now: float,
+    fraction: float = 0.1,
+    most_seconds: float = 86_400.0,
 ) -> float | None:
-    """A guess of the freshness lifetime: a tenth of the time since Last-Modified.
+    """A guess of the freshness lifetime: a fraction of the time since Last-Modified.
 
-    At most `limit_seconds`; None where there is nothing to guess from. May be used only where
-    `freshness_lifetime` is None and the status is heuristically cacheable.
+    At most `most_seconds`; None where there is nothing to guess from, or where the status does
+    not allow it and no `public` does. To be used only where `freshness_lifetime` is None.
 
-    Source: RFC 9111, 4.2.2.
+    Source: RFC 9111, 4.2.2, which calls a tenth a typical fraction.
     """
+    if status not in HEURISTIC_STATUSES and not cc.public:
+        return None
     modified = fields.get(b"last-modified")
     modified_seconds = parse_http_date(modified, now) if modified is not None else None
     if modified_seconds is None:
         return None
     unmodified = _generated(fields, now) - modified_seconds
-    return min(unmodified * _HEURISTIC_PART, limit_seconds) if unmodified > 0 else None
+    return min(unmodified * fraction, most_seconds) if unmodified > 0 else None
 
 
 def _generated(fields: Mapping[bytes, bytes], now: float) -> float:
