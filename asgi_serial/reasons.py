@@ -57,4 +57,8 @@ class Reason(Enum):
     MISS = "nothing is stored under this key"
     VARY_MISS = "responses are stored, but none for these values of the varying fields"
     STALE = "the stored response is stale"
+    STALE_WHILE_REVALIDATE = "the stored response is stale, and is refreshed behind the answer"
+    STALE_ACCEPTED = "the stored response is stale, and the request accepts that"
+    STALE_IF_ERROR = "the stored response is stale, and the app failed to give another"
+    ONLY_IF_CACHED = "the request wants a stored response only, and none may be used"
     COLLAPSED = "the request waited for another's call of the app"
