@@ -20,6 +20,7 @@ from asgi_serial.engine.request import RequestBody, explain_refusal, scope_for_a
 from asgi_serial.engine.response import DONE, ResponseFlow
 from asgi_serial.engine.storing import read_selecting
 from asgi_serial.errors import CodecError, FormatError
+from asgi_serial.http.storing import CACHED_METHODS
 from asgi_serial.reasons import Reason
 from asgi_serial.timing.server_timing import add_server_timing
 
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from asgi_serial.cache.collapse import Flight
-    from asgi_serial.cache.entry import Key, Representation
+    from asgi_serial.cache.entry import Key, Representation, Variant
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
+    from asgi_serial.engine.threads import Threads
     from asgi_serial.types import Message, Receive, Scope, Send
 
 T = TypeVar("T")
@@ -41,6 +43,12 @@ COLLAPSIBLE = (MISS, VARY_MISS, STALE)
 
 REFUSED_ROUTE = "(refused)"
 BODY = "http.response.body"
+
+
+async def _take_turns() -> None:
+    """Give the event loop back: an app that only sends what goes nowhere would never do so."""
+    if running_loop() is not None:
+        await asyncio.sleep(0)
 
 
 class Exchange:
@@ -125,7 +133,7 @@ class Exchange:
             if reader.encoded_bytes < DECODE_OFFLOAD_BYTES:
                 body = reader.finish()
             else:
-                body = await self._run(reader.finish)
+                body = await self._run(reader.finish, self.engine.decoders)
         except (CodecError, FormatError) as error:
             return explain_refusal(engine, error)
         self._replayed = deque(({"type": "http.request", "body": body, "more_body": False},))
@@ -211,24 +219,43 @@ class Exchange:
             return await self._derive(self._underived)
         if plan.wants_stored_only:
             return self._refuse_to_call(plan.forward)
-        is_usual = plan.method != "HEAD" and not plan.has_credentials and not plan.wants.refused
+        is_usual = not (
+            plan.method == "HEAD" or plan.credentials or plan.refresh or plan.wants.refused
+        )
         if is_usual and plan.forward in COLLAPSIBLE:
             return await self._join(key)
         return None
 
     async def _derive(self, entry: Entry) -> tuple[Message, Message] | None:
         """The answer in a form that is made of a stored one."""
-        engine, plan = self.engine, self.plan
         self._underived = None
-        variant = variant_of(plan.wants, entry)
+        variant = variant_of(self.plan.wants, entry)
         if encoded_size(entry) < DERIVE_OFFLOAD_BYTES:
-            made = derive(engine, entry, variant)
+            made = derive(self.engine, entry, variant)
+            if made is not None:
+                self.engine.responses.add(entry, variant, made)
         else:
+            made = await self._derive_large(entry, variant)
+        return None if made is None else self._use(entry, made)
+
+    async def _derive_large(self, entry: Entry, variant: Variant) -> Representation | None:
+        """Such a form in a thread: of those who want it at once, one makes it for all."""
+        engine, key = self.engine, (entry.key, *variant)
+        flight = engine.flights.find(key)
+        if flight is not None:
+            await flight.wait(engine.settings.cache_wait)
+            made = entry.find(variant)
+            if made is not None:
+                return made
+        flight = engine.flights.lead(key)
+        try:
             made = await self._run(partial(derive, engine, entry, variant))
-        if made is None:
-            return None
-        engine.responses.add(entry, variant, made)
-        return self._use(entry, made)
+            if made is not None:
+                engine.responses.add(entry, variant, made)
+        finally:
+            if flight is not None:
+                engine.flights.land(key, flight, Ending.FAILED)
+        return made
 
     def _refuse_to_call(self, why: Reason) -> list[Message]:
         # RFC 9111, 5.2.1.7: only-if-cached: answer 504 where nothing stored may be used.
@@ -254,6 +281,8 @@ class Exchange:
                 return hit
             if self._underived is not None:
                 return await self._derive(self._underived)
+            if self.plan.forward not in COLLAPSIBLE:
+                return None  # what is stored now will not do for this client
             # It broke off, or was for others (Vary): one of those who wait calls next.
         if ending is None:
             # The next ones are spared a wait that may be in vain: the response may take for ever.
@@ -262,25 +291,39 @@ class Exchange:
 
     async def receive(self) -> Message:
         """The app's `receive`."""
-        flow = self._flow
+        flow, plan = self._flow, self.plan
         if self._replayed:
             message = self._replayed.popleft()
         else:
             if flow is not None and flow.is_holding:
                 await self._release(flow, flow.wait_for_client())
             message = await self._receive()
+            flow = self._flow  # it may have begun meanwhile
             if message["type"] == "http.disconnect":
-                self.plan.client_left = True
+                plan.client_left = True
                 if flow is not None and not self.is_over:
                     await self._release(flow, flow.lose_client())
-        if self.plan.copy is not None:
-            self.plan.copy.take(message)
+        if plan.key is not None and plan.method in CACHED_METHODS and message.get("body"):
+            self._heed_body(flow)
+        if plan.copy is not None:
+            plan.copy.take(message)
         return message
+
+    def _heed_body(self, flow: ResponseFlow | None) -> None:
+        """Let nobody else have what is made of a body that no field has announced.
+
+        RFC 9110, 9.3.1: content of a GET has no meaning for it; in HTTP/2 and later it needs
+        neither Content-Length nor Transfer-Encoding.
+        """
+        if flow is None:
+            self.plan.bypass = Reason.REQUEST_HAS_BODY
+        else:
+            flow.forget(Reason.REQUEST_HAS_BODY)
 
     def send(self, message: Message) -> Awaitable[None]:
         """The app's `send`. A plain function: a coroutine around the server's costs twice it."""
         if self._is_passing:
-            if "body" in message:
+            if "body" in message and message["type"] == BODY:
                 self._passed_bytes += len(message["body"])
             if "more_body" not in message or not message["more_body"]:
                 self._pass_last(message)
@@ -347,7 +390,9 @@ class Exchange:
         self._heed(flow, out)
         if not isinstance(out, list):
             return self._send(out)
-        return self._send(out[0]) if len(out) == 1 else self._send_all(out)
+        if len(out) == 1:
+            return self._send(out[0])
+        return self._send_all(out) if out or not flow.is_over else _take_turns()
 
     def _heed(self, flow: ResponseFlow, out: Message | list[Message]) -> None:
         """Note what has come about with the messages that are sent next."""
@@ -357,6 +402,8 @@ class Exchange:
                 out[0] = self._timed(out[0])
         if flow.is_over and not self.is_over:
             self._complete(flow)
+        elif flow.storing is None and self._flight is not None:
+            self._land(flow.ending)
 
     def _take_turn(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         """Begin what takes a while, after what is under way; what the app sends waits for it."""
@@ -374,17 +421,20 @@ class Exchange:
     def _end_turn(self, task: asyncio.Task[None]) -> None:
         if self._turn is task:
             self._turn = None
+        if not task.cancelled():
+            task.exception()  # the app may have ceased to wait for it
 
     async def _await(self, task: asyncio.Task[None]) -> None:
-        await task
+        # An app may give up waiting and go on: what it has handed over is sent, in its turn.
+        await asyncio.shield(task)
 
     async def _release(self, flow: ResponseFlow, messages: list[Message]) -> None:
         """Send what is held, since the app listens to the client.
 
         It may listen for a moment only: what has been begun to be sent is sent all the same.
         """
+        self._heed(flow, messages)
         if messages:
-            self._heed(flow, messages)
             sending = partial(self._send_quietly, messages)
             if running_loop() is None:
                 await sending()
@@ -412,9 +462,11 @@ class Exchange:
         self._heed(flow, after)
         await self._send_all(after)
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def _run(self, work: Callable[[], T], threads: Threads | None = None) -> T:
         """What `work` gives, done in a thread where the loop is asyncio's."""
-        return work() if running_loop() is None else await self.engine.run_in_thread(work)
+        if running_loop() is None:
+            return work()
+        return await (threads or self.engine.encoders).run(work)
 
     async def _send_quietly(self, messages: list[Message]) -> None:
         """Send on nobody's behalf who could be told of a failure."""
@@ -437,8 +489,19 @@ class Exchange:
         self._heed(flow, messages)
         await (self._send_quietly if quietly else self._send_all)(messages)
 
-    def abandon(self) -> None:
-        """The app is done and its response is not: let nobody wait for it, and count it."""
+    def end(self) -> None:
+        """The app is done with this request."""
+        if not self.is_over:
+            self._abandon()
+        if self._flow is not None and self._flow.invalid is not None:
+            # Apps commit after their response, too: what was read since is of the time before.
+            self.engine.responses.drop(self._flow.invalid)
+
+    def _abandon(self) -> None:
+        """The response will not be whole: let nobody wait for it, and count it."""
+        self.is_over = True
+        if self._turn is not None:
+            self._turn.cancel()
         self._land(Ending.FAILED)
         flow = self._flow
         if flow is None:

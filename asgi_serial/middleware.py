@@ -16,7 +16,7 @@ from asgi_serial.engine.request import MARK, mark
 from asgi_serial.engine.sharing import engines_of, share
 from asgi_serial.exchange import Exchange
 from asgi_serial.passage import Passage
-from asgi_serial.policy import CURRENT
+from asgi_serial.policy import CURRENT, TURNED_ON
 from asgi_serial.settings import SettingOptions, Settings
 from asgi_serial.timing.routes.resolver import build_resolver
 
@@ -91,7 +91,7 @@ class SerialMiddleware:
         began_ns = perf_counter_ns()
         key: Key | None = None
         passage: Passage | None = None
-        if engine.only_times:
+        if engine.only_times and not TURNED_ON:
             passage = Passage(engine, engine.plain_wants, mark(scope, engine), send, began_ns, None)
         else:
             fields = read_fields(scope["headers"], engine.request_fields)
@@ -111,6 +111,7 @@ class SerialMiddleware:
                 wants.is_plain
                 and engine.lets_pass
                 and (misses or not engine.caching)
+                and not (TURNED_ON and engine.is_partly_off)
                 and DEMANDING_FIELDS.isdisjoint(fields)
             ):
                 passage = Passage(engine, wants, mark(scope, engine), send, began_ns, key)
@@ -134,8 +135,7 @@ class SerialMiddleware:
             raise
         finally:
             CURRENT.reset(token)
-            if not exchange.is_over:
-                exchange.abandon()
+            exchange.end()
 
 
 def build_engine(

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from asgi_serial.engine.plan import Wants
     from asgi_serial.types import Message, Scope, Send
 
-LAST_MESSAGES = frozenset(
-    {"http.response.body", "http.response.pathsend", "http.response.zerocopysend"}
-)
+BODY = "http.response.body"
+LAST_MESSAGES = frozenset({BODY, "http.response.pathsend", "http.response.zerocopysend"})
 
 
 class Passage:
@@ -64,7 +63,7 @@ class Passage:
     def send(self, message: Message) -> Awaitable[None]:
         """The app's `send`."""
         if self._is_open:
-            if "body" in message:
+            if "body" in message and message["type"] == BODY:
                 self._size += len(message["body"])
             if "more_body" not in message or not message["more_body"]:
                 self._pass_last(message)

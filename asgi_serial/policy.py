@@ -183,6 +183,9 @@ class RequestPolicy:
         self.policy: RoutePolicy | None = None
 
 
+TURNED_ON: set[str] = set()
+"""The parts that any handler of this process turns on by its own word."""
+
 CURRENT: ContextVar[RequestPolicy | None] = ContextVar("asgi_serial_policy", default=None)
 """Set by the middleware for each request, read by it when the response starts."""
 
@@ -219,7 +222,9 @@ def _build_handler_policy(options: PolicyOptions) -> RoutePolicy:
             "decoding is not a handler's to set, since its request is decoded before it is called; "
             "expected it in the setting `routes`."
         )
-    return build_policy(options)
+    policy = build_policy(options)
+    TURNED_ON.update(name for name in ("compression", "formats") if getattr(policy, name))
+    return policy
 
 
 def _apply(policy: RoutePolicy) -> None:

@@ -63,7 +63,8 @@ class Flights:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._flights: dict[Key, Flight] = {}
-        self._fruitless: dict[Key, float] = {}
+        # By hash: a client may send keys of any length. Two that share one wait for nobody.
+        self._fruitless: dict[int, float] = {}
 
     def find(self, key: Key) -> Flight | None:
         """The call of the app to wait for, if there is one in this event loop."""
@@ -72,12 +73,13 @@ class Flights:
 
     def is_fruitless(self, key: Key) -> bool:
         """Whether the last response under this key was not one to be stored."""
-        until = self._fruitless.get(key)
+        hashed = hash(key)
+        until = self._fruitless.get(hashed)
         if until is None:
             return False
         if self._clock() < until:
             return True
-        self._fruitless.pop(key, None)
+        self._fruitless.pop(hashed, None)
         return False
 
     def lead(self, key: Key) -> Flight | None:
@@ -102,13 +104,13 @@ class Flights:
         """Let nobody wait for calls under this key for a while: nothing came of it."""
         if len(self._fruitless) >= MAX_REMEMBERED:
             self._fruitless.clear()
-        self._fruitless[key] = self._clock() + REMEMBERED_SECONDS
+        self._fruitless[hash(key)] = self._clock() + REMEMBERED_SECONDS
 
     def forget(self, key: Key) -> None:
         """Let requests under this key wait for one another again."""
-        self._fruitless.pop(key, None)
+        self._fruitless.pop(hash(key), None)
 
     def remember_longer(self, key: Key) -> None:
         """The same where it is remembered already: nothing has come of another call."""
-        if key in self._fruitless:
-            self._fruitless[key] = self._clock() + REMEMBERED_SECONDS
+        if hash(key) in self._fruitless:
+            self.remember(key)

@@ -58,7 +58,9 @@ class ResponseCache:
         self._clock = clock
         self._max_entry_bytes = min(max_entry_bytes, memory.max_bytes / 4)
         self._shared_fields = SharedFields()
-        self._dropped: dict[str, float] = {}  # when what is stored of a URI was made invalid
+        # When what is stored of a URI was made invalid, by its hash: of two that share one, what
+        # is dropped of one is dropped of both.
+        self._dropped: dict[int, float] = {}
         self._dropped_before = -inf  # when, at the latest, one that is not remembered any more
         self._kinds: dict[Kind, None] = {}  # of the keys under which anything was kept or loaded
         self._lock = Lock()
@@ -194,7 +196,7 @@ class ResponseCache:
 
     def drop(self, key: Key) -> None:
         """Forget all that is stored of the URI of `key`."""
-        name = digest_key(uri_of(key))
+        name = hash(uri_of(key))
         with self._lock:
             self._dropped.pop(name, None)
             if len(self._dropped) >= MAX_REMEMBERED_DROPS:
@@ -215,7 +217,7 @@ class ResponseCache:
         """When what is stored of the URI of `key` was last made invalid, at the latest."""
         if not self._dropped:
             return -inf
-        return self._dropped.get(digest_key(uri_of(key)), self._dropped_before)
+        return self._dropped.get(hash(uri_of(key)), self._dropped_before)
 
     async def flush(self) -> None:
         """Wait until the second level has been sent what is there to be written."""

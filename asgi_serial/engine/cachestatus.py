@@ -14,27 +14,40 @@ FORWARD = {
 }
 
 
-def hit_status(name: str, ttl: int, *, collapsed: bool = False) -> bytes:
+def hit_status(name: str, ttl: int) -> bytes:
     """The member for an answer out of the cache; `ttl`: seconds that it stays fresh.
 
     >>> hit_status("asgi_serial", 60)
     b'asgi_serial; hit; ttl=60'
     """
-    return f"{name}; hit; ttl={ttl}{'; collapsed' if collapsed else ''}".encode()
+    return f"{name}; hit; ttl={ttl}".encode()
+
+
+def shared_status(name: str, why: Reason, ttl: int) -> bytes:
+    """The member for an answer by another request's call of the app, which this one waited for.
+
+    Source: RFC 9211, 2.6: it goes with `fwd`, since nothing was stored yet when this came.
+
+    >>> shared_status("asgi_serial", Reason.MISS, 60)
+    b'asgi_serial; fwd=uri-miss; collapsed; ttl=60'
+    """
+    return f"{name}; fwd={FORWARD.get(why, 'bypass')}; collapsed; ttl={ttl}".encode()
 
 
 def forward_status(
-    name: str, why: Reason, *, stored: bool, detail: Reason | None, collapsed: bool = False
+    name: str, why: Reason, *, stored: bool, detail: Reason | None, waited: bool = False
 ) -> bytes:
     """The member for an answer of the app; `detail`: why it was not stored.
+
+    `waited` says that another's call came first, whose response was of no use here.
 
     >>> forward_status("asgi_serial", Reason.MISS, stored=False, detail=Reason.NO_FRESHNESS)
     b'asgi_serial; fwd=uri-miss; detail=no-freshness'
     """
     forward = FORWARD.get(why, "bypass")
     parts = [name, f"fwd={forward}"]
-    if collapsed:
-        parts.append("collapsed")
+    if waited:
+        parts.append("collapsed=?0")
     if stored:
         parts.append("stored")
     if detail is None and forward == "bypass":

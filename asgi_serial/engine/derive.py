@@ -79,7 +79,10 @@ def _find_source(entry: Entry) -> Representation | None:
 def _decoded(engine: Engine, kept: Representation) -> bytes:
     if not kept.coding:
         return kept.body
-    decoder = engine.codecs[kept.coding].decoder()
+    codec = engine.codecs.get(kept.coding)
+    if codec is None:
+        raise CodecError(f"{kept.coding!r} is not a coding of this release")
+    decoder = codec.decoder()
     content = decoder.feed(kept.body, limit=engine.settings.max_decoded)
     decoder.finish()
     return content

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from asgi_serial.cache.collapse import Flights
 from asgi_serial.cache.encodings import Encodings
@@ -15,11 +13,12 @@ from asgi_serial.cache.memory import Memory
 from asgi_serial.cache.responses import ResponseCache
 from asgi_serial.codecs.decoding import parse_content_encoding
 from asgi_serial.codecs.registry import build_codecs
-from asgi_serial.engine.cachestatus import forward_status, hit_status
+from asgi_serial.engine.cachestatus import forward_status, hit_status, shared_status
 from asgi_serial.engine.heads import REQUEST_FIELDS
 from asgi_serial.engine.memo import Memo
 from asgi_serial.engine.plan import SPECIAL_FIELDS, Wants
 from asgi_serial.engine.representation import tag_suffixes
+from asgi_serial.engine.threads import Threads
 from asgi_serial.formats.json_format import JsonFormat
 from asgi_serial.formats.msgpack_format import MsgPackFormat
 from asgi_serial.formats.transcoding import build_transcoder
@@ -27,7 +26,7 @@ from asgi_serial.http.cachecontrol import parse_cache_control
 from asgi_serial.http.fields import merge_vary, split_list
 from asgi_serial.http.mediatypes import essence, has_utf8_charset, is_compressible
 from asgi_serial.http.negotiation import choose_coding, choose_format
-from asgi_serial.http.storing import UNKEYED_FIELDS
+from asgi_serial.http.storing import UNKEYED_FIELDS, USER_FIELDS
 from asgi_serial.policy import PolicyTable
 from asgi_serial.timing.recorder import Recorder
 from asgi_serial.timing.routes.resolver import build_resolver
@@ -47,13 +46,12 @@ JSON_TYPE = JsonFormat.media_types[0]
 MSGPACK_TYPES = MsgPackFormat.media_types
 DECODABLE = ("zstd", "br", "gzip", "deflate")
 
-V = TypeVar("V")
-
 Accepted: TypeAlias = tuple[bytes | None, bytes | None]
 """A request's Accept and Accept-Encoding."""
 
-WORKERS = 4  # threads that encode; codecs release the GIL, so they use as many cores
+ENCODERS, DECODERS = 4, 2  # threads; codecs release the GIL, so they use as many cores
 MAX_LEARNED = 1024
+MAX_LEARNED_PATH = 256
 MAX_PAIRS = 4096
 
 
@@ -94,11 +92,14 @@ class Engine:
         )
         self.clock = clock
         self.label = label or build_resolver()
-        self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="asgi_serial")
+        # Apart, so that those who send what is slow to decode hold up one another only.
+        self.encoders = Threads(ENCODERS, "asgi_serial_encode")
+        self.decoders = Threads(DECODERS, "asgi_serial_decode")
         self._build_negotiation(settings)
         self.key_fields = tuple(name.encode() for name in settings.cache_key_fields)
         self.keyed_fields = frozenset(self.key_fields)
-        self.request_fields = REQUEST_FIELDS | UNKEYED_FIELDS | self.keyed_fields
+        self.user_fields = USER_FIELDS - self.keyed_fields
+        self.request_fields = REQUEST_FIELDS | UNKEYED_FIELDS | USER_FIELDS | self.keyed_fields
         # A GET with none of these is looked up without a second thought.
         self.special_fields = SPECIAL_FIELDS | (UNKEYED_FIELDS - self.keyed_fields)
         # On the way of every request; attributes of the settings lie one look-up further.
@@ -120,6 +121,8 @@ class Engine:
         self.only_times = self.lets_pass and not (
             settings.cache or settings.compression or settings.formats or settings.decoding
         )
+        # Where a handler turns on what is off for all, its word has to be waited for.
+        self.is_partly_off = not (settings.compression and settings.formats)
         self.plain_wants = self.wants[None, None]
         self.sole_wants = None if self.plain_wants.offers else self.plain_wants
         self.learned_policies: dict[tuple[str, str], RoutePolicy] = {}
@@ -139,7 +142,7 @@ class Engine:
         )
         self.recorder = Recorder(settings.max_series) if settings.timing else None
         self._age_pairs: dict[int, Field] = {}
-        self._hit_pairs: dict[tuple[int, bool], Field] = {}
+        self._hit_pairs: dict[int, Field] = {}
         self._forward_pairs: dict[tuple[str, bool, str | None, bool], Field] = {}
 
     def _build_negotiation(self, settings: Settings) -> None:
@@ -173,9 +176,9 @@ class Engine:
         accept, accept_encoding = accepted
         coding = media_type = ""
         acceptable = True
-        if compression and accept_encoding is not None:
+        if accept_encoding is not None:
             coding = self.codings[accept_encoding]
-        if formats and accept is not None:
+        if accept is not None:
             media_type, acceptable = self.choices[accept]
         known = (compression, formats, coding, media_type, acceptable)
         wants = self._known_wants.get(known)
@@ -190,16 +193,14 @@ class Engine:
             )
         return wants
 
-    def run_in_thread(self, work: Callable[[], V]) -> asyncio.Future[V]:
-        """Do `work` in a thread of the engine's own: the app's may all be waiting for something."""
-        return asyncio.get_running_loop().run_in_executor(self._threads, work)
-
     def misses(self, key: Key) -> bool:
         """Whether nothing can come of looking further for what the first level does not have."""
         return self.responses.store is None and self.flights.is_fruitless(key)
 
     def learn(self, method: str, path: str, policy: RoutePolicy) -> None:
         """Remember what the handler of a path has said, for requests to be planned by it."""
+        if len(path) > MAX_LEARNED_PATH:
+            return
         if len(self.learned_policies) >= MAX_LEARNED:
             self.learned_policies.clear()
         self.learned_policies[method, path] = policy
@@ -212,25 +213,29 @@ class Engine:
             pair = self._age_pairs[seconds] = (b"age", b"%d" % seconds)
         return pair
 
-    def hit_pair(self, ttl: int, *, collapsed: bool) -> Field:
+    def hit_pair(self, ttl: int) -> Field:
         """The Cache-Status field of an answer out of the cache."""
-        pair = self._hit_pairs.get((ttl, collapsed))
+        pair = self._hit_pairs.get(ttl)
         if pair is None:
             _make_room(self._hit_pairs)
-            value = hit_status(self.settings.cache_name, ttl, collapsed=collapsed)
-            pair = self._hit_pairs[ttl, collapsed] = (b"cache-status", value)
+            value = hit_status(self.settings.cache_name, ttl)
+            pair = self._hit_pairs[ttl] = (b"cache-status", value)
         return pair
 
+    def shared_pair(self, why: Reason, ttl: int) -> Field:
+        """The Cache-Status field of an answer by another's call of the app."""
+        return b"cache-status", shared_status(self.settings.cache_name, why, ttl)
+
     def forward_pair(
-        self, why: Reason, *, stored: bool, detail: Reason | None, collapsed: bool
+        self, why: Reason, *, stored: bool, detail: Reason | None, waited: bool = False
     ) -> Field:
         """The Cache-Status field of an answer of the app."""
         # The name of a member hashes as a string does; the member itself hashes in Python.
-        key = (why._name_, stored, detail and detail._name_, collapsed)
+        key = (why._name_, stored, detail and detail._name_, waited)
         pair = self._forward_pairs.get(key)
         if pair is None:
             value = forward_status(
-                self.settings.cache_name, why, stored=stored, detail=detail, collapsed=collapsed
+                self.settings.cache_name, why, stored=stored, detail=detail, waited=waited
             )
             pair = self._forward_pairs[key] = (b"cache-status", value)
         return pair
@@ -258,6 +263,6 @@ def _vary(current: bytes, *, by_format: bool, by_coding: bool) -> bytes:
     return merge_vary(split_list(current), *names)
 
 
-def _make_room(pairs: dict[int, Field] | dict[tuple[int, bool], Field]) -> None:
+def _make_room(pairs: dict[int, Field]) -> None:
     if len(pairs) >= MAX_PAIRS:
         pairs.clear()

@@ -63,9 +63,20 @@ def read_fields(
     Source: RFC 9110, 5.3: several lines of one name combine, in order, with a comma.
     """
     found: dict[bytes, bytes] = {}
+    further: dict[bytes, list[bytes]] = {}
     for name, value in pairs:
         if name in wanted:
-            found[name] = value if name not in found else found[name] + b", " + value
+            if name not in found:
+                found[name] = value
+            else:
+                further.setdefault(name, []).append(value)
+    return _combined(found, further) if further else found
+
+
+def _combined(found: dict[bytes, bytes], further: dict[bytes, list[bytes]]) -> dict[bytes, bytes]:
+    # Joined once: a client may send a field in a hundred thousand lines.
+    for name, values in further.items():
+        found[name] = b", ".join([found[name], *values])
     return found
 
 
@@ -78,15 +89,25 @@ def read_response_fields(pairs: Iterable[Field]) -> tuple[Fields, dict[bytes, by
         # Any iterable is allowed, and a generator gives its pairs only once.
         pairs = [(name, value) for name, value in pairs]
     found: dict[bytes, bytes] = {}
+    further: dict[bytes, list[bytes]] = {}
     for name, value in pairs:
         if type(name) is not bytes:
-            return read_response_fields([(bytes(name), bytes(value)) for name, value in pairs])
+            return _as_bytes(pairs)
         if name in RESPONSE_FIELDS:
-            found[name] = value if name not in found else found[name] + b", " + value
+            if type(value) is not bytes:
+                return _as_bytes(pairs)
+            if name not in found:
+                found[name] = value
+            else:
+                further.setdefault(name, []).append(value)
         elif not name.islower() and name != name.lower():
-            lowered = [(bytes(name).lower(), value) for name, value in pairs]
-            return lowered, read_fields(lowered, RESPONSE_FIELDS)
-    return pairs, found
+            return _as_bytes(pairs)
+    return pairs, _combined(found, further) if further else found
+
+
+def _as_bytes(pairs: Iterable[Field]) -> tuple[Fields, dict[bytes, bytes]]:
+    made = [(bytes(name).lower(), bytes(value)) for name, value in pairs]
+    return made, read_fields(made, RESPONSE_FIELDS)
 
 
 def without(pairs: Iterable[tuple[bytes, bytes]], names: frozenset[bytes] | set[bytes]) -> Fields:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from asgi_serial.cache.entry import Entry
 from asgi_serial.engine.heads import read_fields
 from asgi_serial.engine.representation import not_modified_fields
-from asgi_serial.http.storing import CREDENTIAL_FIELDS
 from asgi_serial.http.validators import is_not_modified
 from asgi_serial.reasons import Reason
 
@@ -25,6 +24,8 @@ REQUEST_HAS_CREDENTIALS = Reason.REQUEST_HAS_CREDENTIALS
 
 NO_REASONS: tuple[Reason, ...] = ()
 _DATES = frozenset({b"date", b"last-modified"})
+# RFC 9110, 13.1.2: 304 for these, 412 for others; QUERY is safe as GET is.
+_READS = frozenset({"GET", "HEAD", "QUERY"})
 
 # With any other field that is read there is more to a request than a look-up.
 _SIMPLE_FIELDS = frozenset(
@@ -78,7 +79,9 @@ def find_hit(
     now = engine.clock()
     if type(entry) is not Entry or now >= entry.expires:
         return key, None
-    wants = engine.sole_wants or engine.wants[find(b"accept"), find(b"accept-encoding")]
+    wants = engine.sole_wants
+    if wants is None or True in entry.negotiates:
+        wants = engine.wants[find(b"accept"), find(b"accept-encoding")]
     kept = entry.last_kept
     if kept is None or kept.wants is not wants:
         kept = find_representation(wants, entry)
@@ -114,9 +117,7 @@ def judge(plan: RequestPlan, entry: Entry, now: float) -> Reason:
     """
     if now >= entry.expires:
         return STALE
-    if plan.has_credentials and not entry.credentialed.issuperset(
-        CREDENTIAL_FIELDS.intersection(plan.fields)
-    ):
+    if not entry.credentialed.issuperset(plan.credentials):
         return REQUEST_HAS_CREDENTIALS
     if is_refused(plan.wants, entry):
         return NOT_ACCEPTABLE
@@ -141,7 +142,8 @@ def is_refused(wants: Wants, entry: Entry) -> bool:
 def variant_of(wants: Wants, entry: Entry) -> Variant:
     """Which variant of a stored response answers to these wants."""
     by_format, by_coding = entry.negotiates
-    return wants.media_type if by_format else "", wants.coding if by_coding else ""
+    media_type, coding = wants.accepts
+    return media_type if by_format else "", coding if by_coding else ""
 
 
 def find_representation(wants: Wants, entry: Entry) -> Representation | None:
@@ -161,12 +163,12 @@ def answer(
     fields = hit_fields(engine, entry, kept, now).copy()
     conditions = plan.fields
     is_conditional = b"if-none-match" in conditions or b"if-modified-since" in conditions
-    if is_conditional and is_fresh_copy(plan, entry, kept, now):
+    if is_conditional and plan.method in _READS and is_fresh_copy(plan, entry, kept, now):
         status, body, fields = 304, b"", not_modified_fields(fields)
     if plan.method == "HEAD":
         body = b""
     if plan.collapsed and engine.settings.cache_status:
-        fields[-1] = engine.hit_pair(int(entry.expires - now), collapsed=True)
+        fields[-1] = engine.shared_pair(plan.forward, int(entry.expires - now))
     return (
         {"type": "http.response.start", "status": status, "headers": fields},
         {"type": "http.response.body", "body": body, "more_body": False},
@@ -178,9 +180,10 @@ def hit_fields(engine: Engine, entry: Entry, kept: Representation, now: float) -
     second = int(now)
     if kept.second != second:
         fields = kept.fields.copy()
-        fields.append(engine.age_pair(int(now - entry.born)))
+        # RFC 9111, 1.2.2: not negative, though another process whose clock is ahead made it.
+        fields.append(engine.age_pair(max(0, int(now - entry.born))))
         if engine.settings.cache_status:
-            fields.append(engine.hit_pair(int(entry.expires - now), collapsed=False))
+            fields.append(engine.hit_pair(int(entry.expires - now)))
         # The second comes last: another thread that sees it finds what belongs to it.
         kept.fields_of_304 = None
         kept.hit_fields = fields

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from asgi_serial.engine.heads import read_response_fields, without
 from asgi_serial.engine.representation import Base, represent
 from asgi_serial.engine.response_plan import plan_response
+from asgi_serial.http.freshness import freshness_lifetime
+from asgi_serial.http.storing import why_not_stored
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
@@ -41,13 +43,13 @@ def begin_plainly(
         pairs = (without(pairs, _VARY) if b"vary" in fields else pairs) + added
     reasons = plan.reasons
     if key is not None:
-        why = None if _may_be_fresh(engine, fields) else Reason.NO_FRESHNESS
+        why = _why_not_kept(engine, status, fields)
         if why is None:
             engine.flights.forget(key)
         else:
             reasons = (*reasons, why)
         if engine.settings.cache_status:
-            missed = engine.forward_pair(Reason.MISS, stored=False, detail=why, collapsed=False)
+            missed = engine.forward_pair(Reason.MISS, stored=False, detail=why)
             pairs = [*pairs, missed]
     if pairs is message.get("headers"):
         return message, reasons
@@ -57,8 +59,19 @@ def begin_plainly(
     return {**message, "headers": pairs}, reasons
 
 
-def _may_be_fresh(engine: Engine, fields: Mapping[bytes, bytes]) -> bool:
-    """Whether a response may be one to be stored, at the first glance."""
-    return (
-        b"cache-control" in fields or b"expires" in fields or engine.settings.cache_ttl is not None
+def _why_not_kept(engine: Engine, status: int, fields: Mapping[bytes, bytes]) -> Reason | None:
+    """Why a response to a plain GET is not one to be stored; None if it is."""
+    ttl = engine.settings.cache_ttl
+    if b"cache-control" not in fields and b"expires" not in fields and ttl is None:
+        return Reason.NO_FRESHNESS  # the usual answer, given before anything is parsed
+    directives = engine.cache_controls[fields.get(b"cache-control", b"")]
+    lifetime = freshness_lifetime(directives, fields, now=engine.clock())
+    return why_not_stored(
+        "GET",
+        status,
+        (),
+        fields,
+        directives,
+        lifetime=ttl if lifetime is None else lifetime,
+        explicitly_shared=False,
     )

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.cache.key import BodyPart, make_key, sorted_query
 from asgi_serial.engine.heads import content_length
-from asgi_serial.http.storing import CACHED_METHODS, forces_revalidation, why_not_looked_up
+from asgi_serial.http.storing import (
+    CACHED_METHODS,
+    credentials_of,
+    forces_revalidation,
+    why_not_looked_up,
+)
 from asgi_serial.policy import RequestPolicy, merge
 from asgi_serial.reasons import Reason
 
@@ -16,7 +21,7 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.response_plan import ResponsePlan
     from asgi_serial.http.cachecontrol import CacheControl
-    from asgi_serial.policy import RoutePolicy
+    from asgi_serial.policy import PolicyTable, RoutePolicy
     from asgi_serial.types import Message, Scope
 
 # A GET without any of these is looked up without a second thought.
@@ -29,6 +34,8 @@ SPECIAL_FIELDS = frozenset(
         b"transfer-encoding",
     }
 )
+
+_CONDITIONS = frozenset({b"if-match", b"if-none-match"})
 
 BODY_METHODS = frozenset({"POST", "QUERY"})
 """The methods whose requests may be told apart by their bodies (opted in by route)."""
@@ -46,6 +53,7 @@ class Wants:
 
     __slots__ = (
         "acceptable",
+        "accepts",
         "coding",
         "compression",
         "formats",
@@ -68,12 +76,15 @@ class Wants:
     ) -> None:
         self.compression = compression  # whether responses are encoded here at all
         self.formats = formats  # whether documents are translated here at all
-        self.coding = coding  # what the client prefers of what is offered; "" for identity
-        self.media_type = media_type  # what it prefers to the app's JSON; "" for the app's own
+        # What it would get of what could be offered, whether or not it is: the handler may differ.
+        self.accepts = (media_type, coding)
+        self.coding = coding if compression else ""  # what it gets; "" for identity
+        self.media_type = media_type if formats else ""  # in place of JSON; "" for the app's own
         self.acceptable = acceptable  # whether it accepts one of the formats
         self.offers = compression or formats
         self.refused = strict and not acceptable  # a document in either format is a 406
-        self.is_plain = acceptable and not coding and not media_type  # the app's own will do
+        # The app's own will do.
+        self.is_plain = not self.coding and not self.media_type and (acceptable or not formats)
         self.plans: dict[object, ResponsePlan] = {}
 
 
@@ -126,6 +137,7 @@ class RequestPlan(RequestPolicy):
     path_policy: RoutePolicy | None = None
     copy: RequestCopy | None = None  # what the app has read of the body, until it may be a key
     forward = Reason.MISS  # why the request goes to the app
+    credentials: frozenset[bytes] = frozenset()  # the kinds that the request carries
     collapsed = False  # it has waited for another's call of the app
     client_left = False
 
@@ -154,11 +166,6 @@ class RequestPlan(RequestPolicy):
         missed = self.bypass is None and self.forward is not _HAS_CREDENTIALS
         return "miss" if missed else "bypass"
 
-    @property
-    def has_credentials(self) -> bool:
-        """Whether the request is one of a known user."""
-        return b"authorization" in self.fields or b"cookie" in self.fields
-
 
 def plan_request(
     engine: Engine, scope: Scope, fields: dict[bytes, bytes], wants: Wants, key: Key | None
@@ -169,7 +176,7 @@ def plan_request(
     """
     plan = RequestPlan(scope, fields)
     if engine.policies is not None:
-        plan.policy = plan.path_policy = engine.policies.find(plan.method, scope["path"])
+        plan.policy = plan.path_policy = find_policy(engine.policies, scope)
     if b"cache-control" in fields:
         plan.directives = engine.cache_controls[fields[b"cache-control"]]
     plan.wants = wants
@@ -186,8 +193,19 @@ def plan_request(
     elif engine.caching if policy is None or policy.cache is None else policy.cache:
         plan.caching = True
         plan.asked = engine.clock()
+        plan.credentials = credentials_of(fields, engine.user_fields)
         _plan_lookup(engine, plan)
     return plan
+
+
+def find_policy(policies: PolicyTable, scope: Scope) -> RoutePolicy | None:
+    """What the patterns say of a path below the app's root, or as it was sent."""
+    method, path, root = scope["method"], scope["path"], scope.get("root_path", "")
+    if root and path.startswith(root):
+        policy = policies.find(method, path[len(root) :])
+        if policy is not None:
+            return policy
+    return policies.find(method, path)
 
 
 def find_wants(engine: Engine, plan: RequestPlan) -> Wants:
@@ -235,6 +253,10 @@ def _plan_lookup(engine: Engine, plan: RequestPlan) -> None:
             return
         plan.refresh = forces_revalidation(fields, plan.directives)
         if methods is BODY_METHODS:
+            if method == "POST" and not _CONDITIONS.isdisjoint(fields):
+                # RFC 9110, 13.1.1 and 13.1.2: they may be there to keep a write from being made.
+                plan.bypass = METHOD_NOT_CACHED
+                return
             _plan_body_key(engine, plan)
             return
     plan.key = request_key(engine, plan, None)

@@ -31,6 +31,7 @@ BODY_FIELDS = frozenset(
         b"digest",
         b"etag",
         b"repr-digest",
+        b"transfer-encoding",
     }
 )
 # RFC 9110, 15.4.5: a 304 should not have representation metadata beyond what selects the stored
@@ -40,7 +41,6 @@ NOT_IN_304 = BODY_FIELDS - {b"etag"} | {
     b"content-range",
     b"content-type",
     b"last-modified",
-    b"transfer-encoding",
 }
 
 _DIGESTS = frozenset({b"content-digest", b"repr-digest"})

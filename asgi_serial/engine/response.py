@@ -61,6 +61,7 @@ _READS = frozenset({"GET", "HEAD"})
 PATHSEND, ZEROCOPYSEND = "http.response.pathsend", "http.response.zerocopysend"
 BODY_TYPE = "http.response.body"
 _VARY = frozenset({b"vary"})
+_OF_ONE_REQUEST = (Reason.CLIENT_LEFT, Reason.INCOMPLETE, Reason.REQUEST_HAS_BODY)
 
 
 class ResponseFlow:
@@ -188,7 +189,7 @@ class ResponseFlow:
 
     def _pass_file(self, message: Message) -> list[Message]:
         """Pass the content that the server is to take out of a file itself."""
-        self._forget(Reason.NOT_A_BODY)
+        self.forget(Reason.NOT_A_BODY)
         if message.get("more_body", False):
             return [] if self._is_not_modified else [message]
         self.state = DONE
@@ -238,7 +239,7 @@ class ResponseFlow:
 
     def lose_client(self) -> list[Message]:
         """Keep nothing for a client that has left."""
-        self._forget(Reason.CLIENT_LEFT)
+        self.forget(Reason.CLIENT_LEFT)
         return self.release(Reason.CLIENT_LEFT)
 
     def _feed_body(self, message: Message) -> Message | list[Message]:
@@ -453,7 +454,7 @@ class ResponseFlow:
         # no response to keep.
         messages = self.release(Reason.INCOMPLETE)
         self.app_bytes = self.sent_bytes = 0
-        self._forget(Reason.INCOMPLETE)
+        self.forget(Reason.INCOMPLETE)
         last: Message = {"type": "http.response.body", "body": body, "more_body": False}
         return [*messages, self._passed(last, body, more=False)]
 
@@ -510,7 +511,7 @@ class ResponseFlow:
     def _store_whole(self, storing: Storing, made: Fields, body: bytes, content: bytes) -> None:
         size = len(content) + (len(body) if self.media_type else 0)
         if size > self.engine.settings.cache_max_object:
-            self._forget(Reason.OBJECT_TOO_LARGE)
+            self.forget(Reason.OBJECT_TOO_LARGE)
             return
         self._store(storing, made, content)
         if self.media_type and self.entry is not None:
@@ -551,9 +552,10 @@ class ResponseFlow:
         self.collected.append(content)
         self.collected_size += len(content)
         if self.collected_size > self.engine.settings.cache_max_object:
-            self._forget(Reason.OBJECT_TOO_LARGE)
+            self.forget(Reason.OBJECT_TOO_LARGE)
 
-    def _forget(self, why: Reason) -> None:
+    def forget(self, why: Reason) -> None:
+        """Do not store this response after all."""
         self.collected = None
         if self.storing is not None:
             self.storing = None
@@ -575,7 +577,7 @@ class ResponseFlow:
             return
         if self._contradicts(self.app_bytes):
             # RFC 9111, 3.3: an incomplete response must not be stored as a complete one.
-            self._forget(Reason.INCOMPLETE)
+            self.forget(Reason.INCOMPLETE)
             return
         self._store(storing, self.made, b"".join(self.collected))
 
@@ -593,8 +595,9 @@ class ResponseFlow:
     def ending(self) -> Ending:
         """How a call of the app ends that has stored nothing, for those who wait for it."""
         # A 304 says nothing of what an unconditional request would be answered.
-        left = self.status == 304 or self.unstored in (Reason.CLIENT_LEFT, Reason.INCOMPLETE)
-        return Ending.FAILED if left else Ending.FRUITLESS
+        # What is wrong with one request or its client says nothing of the next.
+        failed = self.status == 304 or self.unstored in _OF_ONE_REQUEST
+        return Ending.FAILED if failed else Ending.FRUITLESS
 
     def sizes(self) -> tuple[int, int, int]:
         """The bytes of the body: as the app made it, in its format, and as it was sent."""
@@ -631,5 +634,5 @@ class ResponseFlow:
             request.bypass or request.forward,
             stored=self.entry is not None,
             detail=self.unstored,
-            collapsed=request.collapsed,
+            waited=request.collapsed,
         )

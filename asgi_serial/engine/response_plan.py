@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from asgi_serial.engine.heads import content_length
+from asgi_serial.engine.memo import MAX_KEY_BYTES, size_of
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
@@ -57,9 +58,11 @@ def plan_response(
         kind = (*kind, has_trailers, *[fields.get(name) for name in _RARER_FIELDS])
     plan = wants.plans.get(kind)
     if plan is None:
-        if len(wants.plans) >= MAX_PLANS:
-            wants.plans.clear()
-        plan = wants.plans[kind] = _make_plan(engine, wants, status, fields, length, has_trailers)
+        plan = _make_plan(engine, wants, status, fields, length, has_trailers)
+        if size_of(kind) <= MAX_KEY_BYTES:
+            if len(wants.plans) >= MAX_PLANS:
+                wants.plans.clear()
+            wants.plans[kind] = plan
     return plan
 
 

@@ -6,7 +6,8 @@ from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 from asgi_serial.cache.entry import Entry, Representation
-from asgi_serial.engine.heads import read_fields, without
+from asgi_serial.engine.heads import content_length, read_fields, without
+from asgi_serial.engine.plan import BODY_METHODS
 from asgi_serial.http.freshness import freshness_lifetime, initial_age
 from asgi_serial.http.storing import (
     CACHED_METHODS,
@@ -71,6 +72,9 @@ def plan_storing(
         return NO_FRESHNESS  # the usual answer, given before anything is parsed
     if request.key is None:
         return Reason.REQUEST_HAS_BODY
+    length = content_length(fields)
+    if length is not None and length > engine.settings.cache_max_object:
+        return Reason.OBJECT_TOO_LARGE
     directives = engine.cache_controls[cache_control]
     now = engine.clock()
     lifetime = freshness_lifetime(directives, fields, now=now)
@@ -82,13 +86,14 @@ def plan_storing(
     reason = why_not_stored(
         request.method,
         status,
-        request.fields,
+        request.credentials,
         fields,
         directives,
         lifetime=lifetime,
         explicitly_shared=shared,
         age=age,
-        methods=CACHED_METHODS | {request.method},
+        # A path may take writes beside what its handler wants to be cached.
+        methods=CACHED_METHODS | BODY_METHODS if policy and policy.cache_body else CACHED_METHODS,
     )
     names = selecting_names(fields.get(b"vary", b""))
     if reason is not None or lifetime is None or names is None:

@@ -1,6 +1,6 @@
 """Which requests a shared cache may answer, and which responses it may store."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from asgi_serial.http.cachecontrol import CacheControl
 from asgi_serial.http.fields import split_list, split_parameters
@@ -9,6 +9,50 @@ from asgi_serial.reasons import Reason
 CACHED_METHODS = frozenset({"GET", "HEAD"})
 
 CREDENTIAL_FIELDS = frozenset({b"authorization", b"cookie"})
+
+USER_FIELDS = frozenset(
+    {
+        b"api-key",
+        b"apikey",
+        b"cf-access-authenticated-user-email",
+        b"cf-access-jwt-assertion",
+        b"client-cert",
+        b"proxy-authorization",
+        b"remote-user",
+        b"ssl-client-cert",
+        b"ssl-client-s-dn",
+        b"x-access-token",
+        b"x-amz-security-token",
+        b"x-amzn-oidc-data",
+        b"x-amzn-oidc-identity",
+        b"x-api-key",
+        b"x-api-token",
+        b"x-auth-request-email",
+        b"x-auth-request-user",
+        b"x-auth-token",
+        b"x-authenticated-user",
+        b"x-client-cert",
+        b"x-forwarded-access-token",
+        b"x-forwarded-client-cert",
+        b"x-forwarded-email",
+        b"x-forwarded-user",
+        b"x-goog-authenticated-user-email",
+        b"x-goog-iap-jwt-assertion",
+        b"x-org-id",
+        b"x-remote-user",
+        b"x-session-id",
+        b"x-session-token",
+        b"x-ssl-client-cert",
+        b"x-tenant-id",
+        b"x-user-email",
+        b"x-user-id",
+    }
+)
+"""Request fields by which apps, and the proxies before them, are known to know their users.
+
+HTTP says nothing of them, and apps that go by them often say nothing to caches: they count as a
+cookie does, unless they take part in the key.
+"""
 
 # RFC 9110, 9.2.1, and the safe methods of the IANA registry: these change nothing.
 _SAFE_METHODS = frozenset(
@@ -79,6 +123,20 @@ _MAX_NORMALISED_BYTES = 4096  # no honest client sends more; it would cost 30 ms
 _CASELESS_FIELDS = frozenset({b"accept-charset", b"accept-encoding", b"accept-language"})
 
 
+def credentials_of(
+    request: Container[bytes], user_fields: Iterable[bytes] = USER_FIELDS
+) -> frozenset[bytes]:
+    """Which kinds of credentials a request carries: of `CREDENTIAL_FIELDS`, those that it has.
+
+    >>> credentials_of({b"x-api-key": b"secret"})
+    frozenset({b'cookie'})
+    """
+    kinds = {name for name in CREDENTIAL_FIELDS if name in request}
+    if any(name in request for name in user_fields):
+        kinds.add(b"cookie")
+    return frozenset(kinds)
+
+
 def why_not_looked_up(
     method: str,
     request: Mapping[bytes, bytes],
@@ -131,7 +189,7 @@ def forces_revalidation(request: Mapping[bytes, bytes], cc: CacheControl | None)
 def why_not_stored(
     method: str,
     status: int,
-    request: Mapping[bytes, bytes],
+    request: Container[bytes],
     response: Mapping[bytes, bytes],
     cc: CacheControl,
     *,
@@ -143,6 +201,7 @@ def why_not_stored(
 ) -> Reason | None:
     """Why a shared cache must not store this response; None if it may.
 
+    `request` has the names of its fields, or of what counts as such (`credentials_of`).
     `lifetime` and `age` are in seconds; `lifetime` is the response's own, or that of a policy,
     which holds for the statuses only that may be cached without the app's word.
     `explicitly_shared` says that a setting of the route allows one response for all users.
@@ -199,7 +258,7 @@ def _why_not_by_fields(
 
 
 def _why_not_by_use(
-    request: Mapping[bytes, bytes],
+    request: Container[bytes],
     cc: CacheControl,
     lifetime: float | None,
     age: float,

@@ -65,7 +65,8 @@ class Answer(NamedTuple):
         value = (self.one("cache-status") or "").split("; ")[1:]
         if "hit" in value:
             return "hit"
-        return ", ".join(one for one in value if one.startswith("fwd=") or one == "stored")
+        said = (one for one in value if one.startswith("fwd=") or one in ("stored", "collapsed"))
+        return ", ".join(said)
 
 
 def understand(recording: Recording) -> Answer:

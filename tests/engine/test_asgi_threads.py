@@ -31,16 +31,16 @@ async def test_large_bodies_are_encoded_off_the_loop(coding, pieces):
     request = Request(fields=(("accept-encoding", coding),))
     serial = serial_of(Whole(LARGE, pieces=pieces, **JSON))
     threads: list[str] = []
-    run_in_thread = serial.engine.run_in_thread
+    run = serial.engine.encoders.run
 
     def watched(work: Any) -> Any:
         def named() -> Any:
             threads.append(threading.current_thread().name)
             return work()
 
-        return run_in_thread(named)
+        return run(named)
 
-    serial.engine.run_in_thread = watched
+    serial.engine.encoders.run = watched
     task = asyncio.create_task(serial(request.make_scope(), request.make_receive(), recording.send))
     turns = 0
     while not task.done():
@@ -63,14 +63,14 @@ async def test_cancelled_while_a_thread_encodes(coding):
     request = Request(fields=(("accept-encoding", coding),))
     serial = serial_of(Whole(LARGE, **FRESH_JSON))
     busy = asyncio.Event()
-    run_in_thread = serial.engine.run_in_thread
+    run = serial.engine.encoders.run
 
     def watched(work: Any) -> Any:
-        future = run_in_thread(work)
+        future = run(work)
         busy.set()
         return future
 
-    serial.engine.run_in_thread = watched
+    serial.engine.encoders.run = watched
     recording = Recording()
     task = asyncio.create_task(serial(request.make_scope(), request.make_receive(), recording.send))
     await busy.wait()

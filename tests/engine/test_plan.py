@@ -137,14 +137,31 @@ def test_a_route_speaks_before_the_settings(cache, route, caching):
 
 def test_a_request_that_asks_for_credentials_is_counted_as_a_bypass():
     plan = planned((b"authorization", b"Basic eDp5"))
-    assert plan.has_credentials
     plan.forward = Reason.REQUEST_HAS_CREDENTIALS
     assert plan.outcome == "bypass"
 
 
-def test_a_request_without_credentials_has_none():
-    assert not planned().has_credentials
-    assert planned((b"cookie", b"")).has_credentials
+@pytest.mark.parametrize(
+    ("fields", "kinds"),
+    [
+        pytest.param([], set(), id="nothing"),
+        pytest.param([(b"cookie", b"")], {b"cookie"}, id="a cookie, even an empty one"),
+        pytest.param([(b"authorization", b"x")], {b"authorization"}, id="Authorization"),
+        pytest.param([(b"x-api-key", b"x")], {b"cookie"}, id="a key counts as a cookie"),
+        pytest.param(
+            [(b"authorization", b"x"), (b"x-user-id", b"1")],
+            {b"authorization", b"cookie"},
+            id="both kinds",
+        ),
+    ],
+)
+def test_the_kinds_of_credentials_that_a_request_carries(fields, kinds):
+    assert planned(*fields).credentials == kinds
+
+
+def test_a_field_that_takes_part_in_the_key_is_no_credential():
+    engine = make_engine(cache_key_fields="x-api-key")
+    assert planned((b"x-api-key", b"x"), engine=engine).credentials == set()
 
 
 def test_the_clock_is_read_once_where_the_cache_takes_part():

@@ -98,22 +98,23 @@ class TestMemo:
 
 
 class TestCacheStatus:
-    def test_a_request_that_waited_says_so(self):
-        value = forward_status("a", Reason.MISS, stored=True, detail=None, collapsed=True)
-        assert value == b"a; fwd=uri-miss; collapsed; stored"
+    def test_a_request_that_waited_in_vain_says_so(self):
+        value = forward_status("a", Reason.MISS, stored=True, detail=None, waited=True)
+        assert value == b"a; fwd=uri-miss; collapsed=?0; stored"
 
     def test_a_bypass_says_why(self):
         value = forward_status("a", Reason.REQUEST_HAS_RANGE, stored=False, detail=None)
         assert value == b"a; fwd=bypass; detail=request-has-range"
 
-    def test_a_collapsed_hit_says_so(self):
+    def test_an_answer_by_anothers_call_says_so(self):
         engine = make_engine()
         entry = store(engine)
         plan = make_plan(engine, make_scope())
         plan.collapsed = True
         kept = find_representation(plan.wants, entry)
         first, _ = answer(engine, plan, entry, kept, NOW)
-        assert dict(first["headers"])[b"cache-status"] == b"asgi_serial; hit; ttl=60; collapsed"
+        status = b"asgi_serial; fwd=uri-miss; collapsed; ttl=60"
+        assert dict(first["headers"])[b"cache-status"] == status
 
 
 class TestHits:
