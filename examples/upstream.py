@@ -1,0 +1,132 @@
+"""The connections of `reverse_proxy.py` to its upstream, kept from one request to the next."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import h11
+
+CONNECT_SECONDS = 5.0
+IDLE_SECONDS = 4.0  # under the 5 s after which uvicorn and Node close a connection
+MAX_IDLE = 64
+READ_BYTES = 65_536
+MAX_HEAD_BYTES = 65_536
+
+
+class UpstreamError(Exception):
+    """The upstream broke off, or did not answer as HTTP asks for."""
+
+
+class Connection:
+    """One connection to the upstream, which takes one request at a time."""
+
+    def __init__(self, reader, writer, silence_seconds: float) -> None:
+        self.reader, self.writer, self.silence_seconds = reader, writer, silence_seconds
+        self.http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
+        self.patience: asyncio.Timeout | None = None  # of the read that is under way
+        self.is_kept = False
+        self.is_ready = asyncio.Event()  # for content
+        self.idle_since = 0.0
+
+    @property
+    def is_through(self) -> bool:
+        """Whether the response has been read to its end."""
+        return self.http.their_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
+
+    async def send(self, event: h11.Event) -> None:
+        """Write a part of the request; the upstream's time to answer begins anew."""
+        self.writer.write(self.http.send(event))
+        await self.writer.drain()
+        if self.patience is not None and not self.patience.expired():
+            self.patience.reschedule(asyncio.get_running_loop().time() + self.silence_seconds)
+
+    async def read_head(self) -> h11.InformationalResponse | h11.Response:
+        """The next head. Raises: TimeoutError, UpstreamError, OSError, h11.RemoteProtocolError."""
+        while (event := self.http.next_event()) is h11.NEED_DATA:
+            await self.read()
+        if isinstance(event, h11.ConnectionClosed):
+            raise UpstreamError("The upstream closed the connection instead of answering.")
+        return event
+
+    async def read_content(self) -> AsyncIterator[tuple[bytes, bool]]:
+        """The content in pieces as they arrive, each with whether there are more."""
+        pieces = []
+        # RFC 9110, 6.5.1: trailer fields may be dropped.
+        while not isinstance(event := self.http.next_event(), h11.EndOfMessage):
+            if event is not h11.NEED_DATA:
+                pieces.append(bytes(event.data))
+                continue
+            if pieces:
+                yield b"".join(pieces), True
+                pieces = []
+            await self.read()
+        yield b"".join(pieces), False
+
+    async def read(self) -> None:
+        async with asyncio.timeout(self.silence_seconds) as self.patience:
+            data = await self.reader.read(READ_BYTES)
+        self.patience = None
+        self.http.receive_data(data)
+
+    async def is_quiet(self) -> bool:
+        """Whether an idle connection is still open: nothing, not even an end, has come on it."""
+        if time.monotonic() - self.idle_since > IDLE_SECONDS:
+            return False
+        try:
+            async with asyncio.timeout(0):
+                await self.reader.read(1)
+        except TimeoutError:
+            return True
+        except OSError:
+            pass
+        return False
+
+    def reset(self) -> bool:
+        """Make ready for the next request; False where there can be none."""
+        is_done = self.http.our_state is h11.DONE and self.http.their_state is h11.DONE
+        # What follows a response belongs to no request.
+        if not is_done or self.http.trailing_data != (b"", False):
+            return False
+        self.http.start_next_cycle()
+        self.is_kept, self.idle_since = True, time.monotonic()
+        self.is_ready.clear()
+        return True
+
+
+class Pool:
+    """The connections to one upstream."""
+
+    def __init__(self, upstream: str, silence_seconds: float) -> None:
+        url = urlsplit(upstream)
+        self.authority = url.netloc.rpartition("@")[2].encode()
+        self.is_secure = url.scheme == "https"
+        self.host, self.port = url.hostname, url.port or (443 if self.is_secure else 80)
+        self.silence_seconds = silence_seconds
+        self.idle: list[Connection] = []
+
+    async def take(self, *, new: bool) -> Connection:
+        """A connection: the one that was used last, or a new one. Raises: OSError."""
+        while self.idle and not new:
+            connection = self.idle.pop()
+            if await connection.is_quiet():
+                return connection
+            connection.writer.close()
+        async with asyncio.timeout(CONNECT_SECONDS):
+            streams = await asyncio.open_connection(
+                self.host, self.port, ssl=self.is_secure or None
+            )
+        return Connection(*streams, self.silence_seconds)
+
+    def put_back(self, connection: Connection) -> None:
+        """Keep a connection for the next request, if it can take one."""
+        if len(self.idle) < MAX_IDLE and connection.reset():
+            self.idle.append(connection)
+        else:
+            connection.writer.close()
+
+    def close(self) -> None:
+        """Close those that are idle."""
+        for connection in self.idle:
+            connection.writer.close()
+        self.idle.clear()
