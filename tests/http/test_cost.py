@@ -10,6 +10,7 @@ from asgi_serial.http.fields import merge_vary, parse_http_date, split_list, unq
 from asgi_serial.http.freshness import parse_age
 from asgi_serial.http.mediatypes import essence, has_utf8_charset, parse_media_type
 from asgi_serial.http.negotiation import choose_coding, choose_format, parse_weight
+from asgi_serial.http.ranges import if_range_holds, parse_range
 from asgi_serial.http.storing import selecting_names, selecting_values
 from asgi_serial.http.validators import parse_entity_tag, parse_entity_tags, unmap_condition
 
@@ -29,6 +30,9 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
         parse_entity_tags(value),
         unmap_condition(value, b"zstd", SUFFIXES),
     ),
+    "If-Range": lambda value: if_range_holds(value, value, value, value, now=0.0),
+    "Range": lambda value: parse_range(value, 2**40, most=100_000),
+    "Range, of bytes": lambda value: parse_range(b"bytes=" + value, 2**40, most=100_000),
     "Vary": lambda value: (selecting_names(value), merge_vary([value], b"accept")),
     "a list": split_list,
     "a media type's name": essence,
@@ -41,6 +45,7 @@ PIECES = [
     *(b",", b'"', b"\\", b'\\"', b'",', b'",\\', b'"\\",', b" ", b"\t,", b"a", b"a,", b"a;", b"*,"),
     *(b";", b"=", b"a=b,", b"a/b,", b"a/b;q=0.1,", b"a/b;x=1;", b'a/b;x="', b"a/", b"q=0.", b"9"),
     *(b'"a",', b'"a-zstd",', b'W/"', b'W/"a",', b'"a,', b'"a" ', b"-zstd", b"-identity", b"0"),
+    *(b"0-1,", b"9-,", b"-9,", b"9-0,", b"0-,"),
     *(b'private="', b'private="a",', b"max-age=1,", b"no-cache,", b"x=\\,", b"GMT ", b"Sun, "),
 ]
 
@@ -53,6 +58,9 @@ FIELDS: dict[str, Callable[[int], bytes]] = {
         for start in (b"", b'"', b"a/b;x=")
         for piece in PIECES
     },
+    "ranges that differ": lambda size: b",".join(
+        b"%d-%d" % (9 * n, 9 * n) for n in range(size // 11)
+    ),
     "names that differ": lambda size: b",".join(b"x%d" % n for n in range(size // 6)),
     "private fields that differ": lambda size: b",".join(
         b'private="x%d"' % n for n in range(size // 16)
