@@ -59,3 +59,10 @@ def test_a_long_request_is_decoded():
         SerialMiddleware(app), (b"content-encoding", b"gzip"), method="POST", body=encoded
     )
     assert answered == body
+
+
+def test_a_response_that_is_refused_is_swallowed():
+    middleware = SerialMiddleware(app, format_strict=True)
+    fields, body = answer(middleware, (b"accept", b"text/html"))
+    assert fields[b"content-type"] == b"application/problem+json"
+    assert json.loads(body)["status"] == 406

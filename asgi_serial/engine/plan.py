@@ -19,6 +19,7 @@ from asgi_serial.reasons import Reason
 if TYPE_CHECKING:
     from asgi_serial.cache.entry import Key
     from asgi_serial.engine.engine import Engine
+    from asgi_serial.engine.handed import Handed
     from asgi_serial.engine.response_plan import ResponsePlan
     from asgi_serial.http.cachecontrol import CacheControl
     from asgi_serial.policy import PolicyTable, RoutePolicy
@@ -140,6 +141,7 @@ class RequestPlan(RequestPolicy):
     credentials: frozenset[bytes] = frozenset()  # the kinds that the request carries
     collapsed = False  # it has waited for another's call of the app
     client_left = False
+    handed: Handed | None = None  # what the app can still encode in every format
 
     def __init__(self, scope: Scope, fields: dict[bytes, bytes]) -> None:
         self.policy = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asgi_serial.codecs.decoding import BodyDecoder, DecodeLimits, UnsupportedCoding
+from asgi_serial.engine.handed import EXTENSION, offer_models
 from asgi_serial.engine.heads import content_length, without
 from asgi_serial.engine.problem import Problem
 from asgi_serial.engine.representation import tag_suffix
@@ -65,6 +66,8 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
         pairs = _app_conditions(engine, plan, pairs)
     if plan.wants.media_type:
         pairs = _with_json_accepted(pairs)
+        extensions = scope.get("extensions") or {}
+        scope["extensions"] = {**extensions, EXTENSION: offer_models(engine, plan)}
     if pairs is not given:
         scope["headers"] = pairs
     # The client takes a coding, and the handler may yet turn compression on.

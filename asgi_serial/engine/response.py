@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from asgi_serial.cache.collapse import Ending
 from asgi_serial.cache.encodings import Encoded
 from asgi_serial.cache.entry import Representation
+from asgi_serial.engine.handed import JSON_TYPE
 from asgi_serial.engine.heads import content_length, read_response_fields, without
 from asgi_serial.engine.plan import BODY_METHODS, body_part, find_wants, request_key
 from asgi_serial.engine.problem import Problem
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from asgi_serial.cache.entry import Entry, Key
     from asgi_serial.codecs.base import Codec, Encoder
     from asgi_serial.engine.engine import Engine
+    from asgi_serial.engine.handed import Handed
     from asgi_serial.engine.plan import RequestPlan, Wants
     from asgi_serial.engine.response_plan import ResponsePlan
     from asgi_serial.engine.storing import Storing
@@ -94,6 +96,7 @@ class ResponseFlow:
     base: Base
     etag: bytes | None = None
     media_type = coding = ""
+    handed: Handed | None = None  # the app has made the format that the plan asks for
     encoder: Encoder | None = None
     gathered: list[bytes]
     collected: list[bytes] | None = None
@@ -120,11 +123,15 @@ class ResponseFlow:
         wants = self.wants = request.wants
         if request.policy is not None and request.policy is not request.path_policy:
             wants = self.wants = find_wants(engine, request)  # the handler has had its say
+        if request.handed is not None:
+            fields = self._take_handed(request.handed, fields)
         self.plan = plan = plan_response(engine, wants, status, fields, has_trailers=has_trailers)
         if request.method not in _READS and engine.may_cache:
             self._plan_write()
         if request.caching:
             self._plan_storing(fields, has_trailers=has_trailers)
+        if self.handed is not None and self.handed.media_type != plan.media_type:
+            plan = self._give_handed_up(fields)
         if plan.passes and self.storing is None and b"etag" not in fields:
             return self._begin_plain(pairs, fields)
         self.base = Base(
@@ -148,6 +155,34 @@ class ResponseFlow:
             return self._begin_stream(plan.codec)
         self.state = HELD
         return []
+
+    def _take_handed(self, handed: Handed, fields: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        """The fields that the plan is made by: those of the response in JSON."""
+        if fields.get(b"content-type") != handed.media_type.encode():
+            return fields  # another response has taken its place
+        self.handed = handed
+        return {**fields, b"content-type": JSON_TYPE.encode()}
+
+    def _give_handed_up(self, fields: dict[bytes, bytes]) -> ResponsePlan:
+        """Pass the format that the app has made already: it was changed on its way to here."""
+        engine, plan = self.engine, self.plan
+        self.handed = None
+        self.forget(Reason.ALREADY_ENCODED)
+        vary = engine.varies[True, plan.negotiates[1]][fields.get(b"vary", b"")]
+        self.plan = plan._replace(
+            media_type="",
+            codec=None,
+            vary=vary,
+            added=[(b"vary", vary)],
+            refused=False,
+            passes=True,
+        )
+        return self.plan
+
+    def _forget_handed(self) -> None:
+        # What is not whole is stored as the app made it, which here is not the format of others.
+        if self.handed is not None:
+            self.forget(Reason.BODY_NOT_WHOLE)
 
     def _plan_storing(self, fields: Mapping[bytes, bytes], *, has_trailers: bool) -> None:
         engine, request = self.engine, self.request
@@ -311,6 +346,7 @@ class ResponseFlow:
 
     def _begin_passing(self) -> list[Message]:
         self.state = PASS
+        self._forget_handed()
         base = self.base
         if self.status == 304 and base.etag is not None:
             self._restore_tag(base.etag)
@@ -358,6 +394,7 @@ class ResponseFlow:
 
     def _begin_stream(self, codec: Codec) -> list[Message]:
         self.state = STREAM
+        self._forget_handed()
         self.coding = codec.name
         self.encoder = codec.encoder(event_stream=self.plan.event_stream)
         self.base = self.base._replace(weak=True)
@@ -436,6 +473,7 @@ class ResponseFlow:
         remembers = (
             encodings is not None
             and not plan.passes
+            and self.handed is None
             and encodings.wants(self.route(), coding, len(body))
         )
         if remembers or (self.storing is not None and self._wants_tag()):
@@ -461,10 +499,11 @@ class ResponseFlow:
     def _transcode(self, body: bytes) -> list[Message]:
         plan = self.plan
         content, media_type = body, plan.media_type
-        if media_type and len(body) > self.engine.settings.format_max_size:
+        is_made = self.handed is not None
+        if media_type and not is_made and len(body) > self.engine.settings.format_max_size:
             self.note(Reason.BODY_NOT_WHOLE)
             media_type = ""
-        if media_type:
+        if media_type and not is_made:
             try:
                 content = self.engine.transcoder.json_to_msgpack(body)
             except FormatError:
@@ -509,6 +548,14 @@ class ResponseFlow:
         ]
 
     def _store_whole(self, storing: Storing, made: Fields, body: bytes, content: bytes) -> None:
+        if self.handed is not None:
+            try:
+                body = self.handed.encode(JSON_TYPE)
+            except FormatError:
+                self.forget(Reason.VALUE_NOT_CARRIED)
+                return
+            pairs = self.handed.json_fields(self.base.pairs, len(body))
+            self.base = self.base._replace(pairs=pairs)
         size = len(content) + (len(body) if self.media_type else 0)
         if size > self.engine.settings.cache_max_object:
             self.forget(Reason.OBJECT_TOO_LARGE)

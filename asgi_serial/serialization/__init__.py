@@ -19,6 +19,7 @@ from asgi_serial.serialization.manager import (
 from asgi_serial.serialization.model_serializer import PydanticModelSerializer
 from asgi_serial.serialization.profiler import SerializationProfiler
 from asgi_serial.serialization.responses import encode_model, validation_problem
+from asgi_serial.serialization.serial_response import SerialResponse
 from asgi_serial.serialization.serializers import (
     JSONSerializer,
     MsgPackSerializer,
@@ -36,6 +37,7 @@ __all__ = [
     "OrJSONSerializer",
     "PickleSerializer",
     "PydanticModelSerializer",
+    "SerialResponse",
     "SerializationConfig",
     "SerializationFormat",
     "SerializationProfiler",

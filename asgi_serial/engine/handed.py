@@ -1,0 +1,68 @@
+"""A response whose app hands over what it is of, to be encoded once, as the client wants it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from asgi_serial.engine.heads import read_response_fields, without
+from asgi_serial.engine.plan import find_wants
+from asgi_serial.engine.response_plan import plan_response
+from asgi_serial.errors import FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.engine.plan import RequestPlan
+    from asgi_serial.types import Field, Fields
+
+    Encode = Callable[[str], bytes]
+    """The bytes of one document in the format that a media type names. Raises: FormatError."""
+
+EXTENSION = "asgi_serial.model"
+"""Its name in the scope's `extensions`, where the client prefers another format than JSON.
+
+`scope["extensions"]["asgi_serial.model"]["encode"](encode, status, fields)` gives the media type
+and the bytes of the response that the app is about to start with this status and these fields.
+"""
+
+JSON_TYPE = "application/json"
+_DESCRIBES_BODY = frozenset({b"content-length", b"content-type"})
+
+
+class Handed(NamedTuple):
+    """What the app can still encode in every format, and the media type that it has sent."""
+
+    encode: Encode
+    media_type: str
+
+    def json_fields(self, pairs: Fields, length: int) -> Fields:
+        """The fields that the same response would have in JSON."""
+        return [
+            *without(pairs, _DESCRIBES_BODY),
+            (b"content-type", JSON_TYPE.encode()),
+            (b"content-length", b"%d" % length),
+        ]
+
+
+def offer_models(engine: Engine, plan: RequestPlan) -> dict[str, Any]:
+    """The extension for the app's scope."""
+
+    def encode(
+        encode: Encode, status: int = 200, fields: Iterable[Field] = ()
+    ) -> tuple[str, bytes]:
+        _, read = read_response_fields(fields)
+        read[b"content-type"] = JSON_TYPE.encode()
+        wants = find_wants(engine, plan)
+        media_type = plan_response(engine, wants, status, read, has_trailers=False).media_type
+        if not media_type:
+            return JSON_TYPE, encode(JSON_TYPE)
+        try:
+            content = encode(media_type)
+        except FormatError:
+            return JSON_TYPE, encode(JSON_TYPE)
+        plan.handed = Handed(encode, media_type)
+        return media_type, content
+
+    return {"encode": encode}
