@@ -17,7 +17,7 @@ _FLAGS = {
 }
 # These allow what is otherwise forbidden: with an argument, which none of them has, they are
 # directives that nobody knows (`public=false`).
-_PERMISSIONS = frozenset({b"public", b"immutable"})
+_PERMISSIONS = frozenset({b"public", b"immutable", b"must-understand"})
 _SECONDS = {
     name: name.decode().replace("-", "_")
     for name in (
@@ -85,8 +85,9 @@ def parse_cache_control(value: bytes) -> CacheControl:
 
     A time that is no number of seconds is 0, and so is one that is given twice with different
     values: such a response is stale (RFC 9111, 4.2.1), such a request wants validation. Of
-    several min-fresh the greatest holds. A restriction holds whatever its argument; `public` and
-    `immutable`, which lift one, hold without an argument only. Unknown directives are ignored.
+    several min-fresh the greatest holds. A restriction holds whatever its argument; `public`,
+    `immutable` and `must-understand`, which lift one, hold without an argument only. Unknown
+    directives are ignored.
 
     Source: RFC 9111, 5.2; RFC 5861; RFC 8246.
     """
@@ -128,7 +129,9 @@ def _add_seconds(cc: CacheControl, name: bytes, argument: bytes | None) -> None:
 def _restricted_to(arguments: list[bytes]) -> frozenset[bytes]:
     names: set[bytes] = set()
     for argument in arguments:
-        members = parse_field_names(argument)
+        # That `private=true` is about a field named `true` is not what anybody means.
+        content = unquote(argument) if argument[:1] == b'"' else None
+        members = parse_field_names(content or b"")
         # What is said once about the whole response holds.
         if not members:
             return frozenset()
@@ -136,18 +139,16 @@ def _restricted_to(arguments: list[bytes]) -> frozenset[bytes]:
     return frozenset(names)
 
 
-def parse_field_names(argument: bytes) -> frozenset[bytes]:
-    """The lower-case names that the quoted argument of no-cache or private is restricted to.
+def parse_field_names(content: bytes) -> frozenset[bytes]:
+    """The lower-case names that no-cache or private is restricted to by what is quoted in it.
 
-    Empty where it is no list of field names in quotes: then it says no less than the directive
-    alone, which a cache may always take it for. That `private=true` is about a field `true` is
-    not what anybody means.
+    Empty where that is no list of field names: then it says no less than the directive alone,
+    which a cache may always take it for.
 
-    >>> sorted(parse_field_names(b'"Set-Cookie, X-User"'))
+    >>> sorted(parse_field_names(b"Set-Cookie, X-User"))
     [b'set-cookie', b'x-user']
 
     Source: RFC 9111, 5.2.2.4 and 5.2.2.7.
     """
-    content = unquote(argument) if argument[:1] == b'"' else None
-    members = split_list(content.lower()) if content else []
+    members = split_list(content.lower())
     return frozenset(members) if all(map(is_token, members)) else frozenset()

@@ -41,6 +41,9 @@ def present(value: bytes) -> dict[str, object]:
         pytest.param(b"no-store=foo", {"no_store": True}, id="a restriction with an argument"),
         pytest.param(b"public=false", {}, id="a permission with an argument is none"),
         pytest.param(b"public=", {}, id="nor is one with an empty argument"),
+        pytest.param(
+            b"must-understand=1, no-store", {"no_store": True}, id="it does not lift no-store"
+        ),
         pytest.param(b"immutable=1, public", {"public": True}, id="a permission beside such"),
         pytest.param(b"no-store =1", {"no_store": True}, id="a restriction with white space"),
         pytest.param(b'x="a, b", no-store', {"no_store": True}, id="after a quoted string"),

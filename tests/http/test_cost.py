@@ -12,6 +12,7 @@ from asgi_serial.http.mediatypes import essence, has_utf8_charset, parse_media_t
 from asgi_serial.http.negotiation import choose_coding, choose_format, parse_weight
 from asgi_serial.http.ranges import if_range_holds, parse_range
 from asgi_serial.http.storing import selecting_names, selecting_values
+from asgi_serial.http.targeted import parse_targeted
 from asgi_serial.http.validators import parse_entity_tag, parse_entity_tags, unmap_condition
 
 SUFFIXES = frozenset({b"zstd", b"br", b"gzip", b"msgpack", b"msgpack-zstd"})
@@ -22,6 +23,9 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     ),
     "Accept-Encoding": lambda value: choose_coding(value, ("zstd", "br", "gzip")),
     "Age": parse_age,
+    "CDN-Cache-Control": parse_targeted,
+    "CDN-Cache-Control, a list": lambda value: parse_targeted(b"a=(" + value),
+    "CDN-Cache-Control, no-cache": lambda value: parse_targeted(b'no-cache="%s"' % value),
     "Cache-Control": parse_cache_control,
     "Content-Type": lambda value: (parse_media_type(value), has_utf8_charset(value)),
     "Date": lambda value: parse_http_date(value, 0.0),
@@ -46,6 +50,7 @@ PIECES = [
     *(b";", b"=", b"a=b,", b"a/b,", b"a/b;q=0.1,", b"a/b;x=1;", b'a/b;x="', b"a/", b"q=0.", b"9"),
     *(b'"a",', b'"a-zstd",', b'W/"', b'W/"a",', b'"a,', b'"a" ', b"-zstd", b"-identity", b"0"),
     *(b"0-1,", b"9-,", b"-9,", b"9-0,", b"0-,"),
+    *(b"a=1,", b"a;", b"a;a=1", b"a=(1 2),", b"1 ", b"a;b ", b":aaaa: ", b'%"%c3%a9" ', b"-", b"("),
     *(b'private="', b'private="a",', b"max-age=1,", b"no-cache,", b"x=\\,", b"GMT ", b"Sun, "),
 ]
 

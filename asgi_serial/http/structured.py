@@ -1,0 +1,163 @@
+"""Structured fields, read as strictly as they are defined; only dictionaries are needed."""
+
+import re
+from typing import NamedTuple, TypeAlias
+from urllib.parse import unquote_to_bytes
+
+_KEY = re.compile(rb"[a-z*][a-z0-9_\-.*]*+")
+# White space and a comma between two members, or the end; a comma can not come last.
+_BETWEEN = re.compile(rb"[ \t]*+(?:,[ \t]*+(?!\Z)|\Z)")
+_BASE64 = rb"[A-Za-z0-9+/]"
+_BARE_ITEM = re.compile(
+    b"|".join(
+        (
+            rb"(?P<decimal>-?[0-9]{1,12}\.[0-9]{1,3})",
+            rb"(?P<integer>-?[0-9]{1,15})",
+            rb'"(?P<string>(?:[ !\x23-\x5b\x5d-\x7e]++|\\["\\])*+)"',
+            rb"(?P<token>[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*+)",
+            # Senders pad, recipients are asked to do without: all that base64 can be is read.
+            rb":(?P<binary>(?:" + _BASE64 + rb"{4})*+"
+            rb"(?:" + _BASE64 + rb"{3}=?|" + _BASE64 + rb"{2}(?:==)?)?+):",
+            rb"\?(?P<boolean>[01])",
+            rb"@(?P<date>-?[0-9]{1,15})",
+            rb'%"(?P<display>(?:[ !\x23\x24\x26-\x7e]++|%[0-9a-f]{2})*+)"',
+        )
+    )
+)
+_ESCAPE = re.compile(r"\\(.)")
+
+
+class Token(NamedTuple):
+    """A token, which is not a string of the same characters."""
+
+    name: str
+
+
+class Binary(NamedTuple):
+    """A byte sequence, still in base64."""
+
+    base64: bytes
+
+
+class Date(NamedTuple):
+    """A date in epoch seconds."""
+
+    seconds: int
+
+
+class DisplayString(NamedTuple):
+    """Text of any characters."""
+
+    text: str
+
+
+BareItem: TypeAlias = bool | int | float | str | Token | Binary | Date | DisplayString
+
+Member: TypeAlias = BareItem | tuple[BareItem, ...]
+"""What a key of a dictionary has: an item, or an inner list; a decimal is a float."""
+
+
+class _Malformed(ValueError):
+    """The value is not what it has to be; never leaves this module."""
+
+
+def parse_dictionary(value: bytes) -> dict[str, Member] | None:
+    """The members of a dictionary by their keys; None where any part of it is malformed.
+
+    Several lines come joined by commas. Of a key that stands twice the last member counts.
+    Parameters are read, since they may be malformed, and dropped.
+
+    >>> parse_dictionary(b'max-age=60, no-cache="set-cookie", immutable;since=@0')
+    {'max-age': 60, 'no-cache': 'set-cookie', 'immutable': True}
+
+    Source: RFC 9651, 4.2.2, which reads all that RFC 8941 does.
+    """
+    try:
+        return _read_dictionary(value.strip(b" "))
+    except ValueError:
+        return None
+
+
+def _read_dictionary(value: bytes) -> dict[str, Member]:
+    members: dict[str, Member] = {}
+    at = 0
+    while at < len(value):
+        key, at = _read_key(value, at)
+        member: Member = True
+        if value.startswith(b"=", at):
+            member, at = _read_member(value, at + 1)
+        members[key] = member
+        between = _BETWEEN.match(value, _skip_parameters(value, at))
+        if between is None:
+            raise _Malformed
+        at = between.end()
+    return members
+
+
+def _read_key(value: bytes, at: int) -> tuple[str, int]:
+    match = _KEY.match(value, at)
+    if match is None:
+        raise _Malformed
+    return match[0].decode("ascii"), match.end()
+
+
+def _read_member(value: bytes, at: int) -> tuple[Member, int]:
+    if value.startswith(b"(", at):
+        return _read_inner_list(value, at + 1)
+    return _read_bare_item(value, at)
+
+
+def _read_inner_list(value: bytes, at: int) -> tuple[tuple[BareItem, ...], int]:
+    items: list[BareItem] = []
+    while True:
+        start = at
+        at = _skip_spaces(value, at)
+        if value.startswith(b")", at):
+            return tuple(items), at + 1
+        if items and at == start:
+            raise _Malformed
+        item, at = _read_bare_item(value, at)
+        at = _skip_parameters(value, at)
+        items.append(item)
+
+
+def _skip_parameters(value: bytes, at: int) -> int:
+    while value.startswith(b";", at):
+        _, at = _read_key(value, _skip_spaces(value, at + 1))
+        if value.startswith(b"=", at):
+            _, at = _read_bare_item(value, at + 1)
+    return at
+
+
+def _skip_spaces(value: bytes, at: int) -> int:
+    while value.startswith(b" ", at):
+        at += 1
+    return at
+
+
+def _read_bare_item(value: bytes, at: int) -> tuple[BareItem, int]:
+    match = _BARE_ITEM.match(value, at)
+    if match is None or match.lastgroup is None:
+        raise _Malformed
+    return _convert(match.lastgroup, match[match.lastgroup]), match.end()
+
+
+def _convert(kind: str, content: bytes) -> BareItem:
+    # What is left over, as of a number that is too long, is malformed where it stands.
+    match kind:
+        case "integer":
+            return int(content)
+        case "decimal":
+            return float(content)
+        case "string":
+            return _ESCAPE.sub(r"\1", content.decode("ascii"))
+        case "token":
+            return Token(content.decode("ascii"))
+        case "boolean":
+            return content == b"1"
+        case "date":
+            return Date(int(content))
+        case "display":
+            return DisplayString(unquote_to_bytes(content).decode("utf-8"))
+        case _:
+            return Binary(content)
