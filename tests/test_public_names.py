@@ -31,6 +31,7 @@ NAMES = [
     "Report",
     "RoutePolicy",
     "SerialMiddleware",
+    "SerialResponse",
     "SerializationConfig",
     "SerializationFormat",
     "SerializationProfiler",
