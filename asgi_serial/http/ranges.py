@@ -117,12 +117,11 @@ def if_range_holds(
         return own is not None and strong_match(tag, own)
     if last_modified is None or date is None:
         return False
-    wanted = parse_http_date(value, now)
     modified = parse_http_date(last_modified, now)
     generated = parse_http_date(date, now)
-    if wanted is None or modified is None or generated is None:
+    if modified is None or generated is None or generated - modified < _STRONG_AFTER_SECONDS:
         return False
-    return wanted == modified and generated - modified >= _STRONG_AFTER_SECONDS
+    return parse_http_date(value, now) == modified
 
 
 def multipart_type(boundary: bytes) -> bytes:
