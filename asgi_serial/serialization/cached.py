@@ -13,10 +13,10 @@ from asgi_serial.cache.entry import Key
 from asgi_serial.cache.memory import Memory
 from asgi_serial.cache.store import Store
 from asgi_serial.serialization.config import SerializationConfig, SerializationFormat
-from asgi_serial.serialization.keyvalue import KeyValueCache
+from asgi_serial.serialization.keyvalue import KeyValueCache, check_key
 from asgi_serial.serialization.model_serializer import PydanticModelSerializer
 from asgi_serial.serialization.models import is_model_class
-from asgi_serial.serialization.pipeline import Pipeline, Shared, WriteRoute, as_bytes
+from asgi_serial.serialization.pipeline import Pipeline, Realm, Shared, WriteRoute, as_bytes
 from asgi_serial.serialization.profiler import SerializationProfiler, Series
 from asgi_serial.serialization.validation_cache import ValidationCache
 
@@ -63,20 +63,9 @@ class CachedSerializationManager:
     def configure(self, config: SerializationConfig, pickle_key: bytes) -> None:
         """Go by another config, or by the same one as it has become."""
         self._config = config
-        self._signer = blake2b(pickle_key, digest_size=8).digest()
         self._memory.max_bytes = config.cache_max_bytes
         self._memory.max_items = config.cache_max_size
-        self.pipeline = Pipeline(config, pickle_key, self._shared)
-        # Of functions nothing tells whether another process has the same ones.
-        nonce = token_bytes(8) if config.pydantic_config else b""
-        self._realm = (
-            str(config.enable_compression and self.pipeline.packer.codec.name),
-            str(self.pipeline.packer.level),
-            str(config.compression_threshold),
-            str(config.max_decoded_size),
-            str(config.check_round_trip),
-            nonce,
-        )
+        self.pipeline = Pipeline(config, pickle_key, self._shared, _realm_of(config, pickle_key))
 
     @property
     def model_serializer(self) -> PydanticModelSerializer:
@@ -96,7 +85,7 @@ class CachedSerializationManager:
         route = pipeline.write_route(format, type(value))
         if cache_key is None or not pipeline.is_caching:
             return await self._make(value, route, compress=compress)
-        key = self._key(cache_key, value, format, compress=compress)
+        key = _key_of(pipeline, cache_key, value, format, compress=compress)
         found = self.cache_manager.find(key)
         if found is None and self._store_pays(self._work_ns.get(route.series, 0)):
             found = await self._fetch(key)
@@ -109,21 +98,6 @@ class CachedSerializationManager:
         self._work_ns[route.series] = work_ns = perf_counter_ns() - began_ns
         await self._keep(key, payload, work_ns)
         return payload
-
-    def _key(
-        self,
-        cache_key: str,
-        value: Any,
-        format: SerializationFormat | str | None,
-        *,
-        compress: bool,
-    ) -> Key:
-        chosen = self.pipeline.choose(format)
-        shape: object = type(value).__qualname__
-        if is_model_class(type(value)):
-            shape = self.pipeline.models.types.of(type(value)).writing.fingerprint
-        signer = self._signer if chosen is SerializationFormat.PICKLE else b""
-        return ("ser", cache_key, chosen.value, str(compress), shape, signer, self._realm)
 
     def _store_pays(self, work_ns: int) -> bool:
         """Whether the store, as it was measured, takes less time than making the payload."""
@@ -191,6 +165,37 @@ class CachedSerializationManager:
             **self.cache_manager.statistics(),
             "encodings": {"hits": encodings.hits, "misses": encodings.misses},
         }
+
+
+def _realm_of(config: SerializationConfig, pickle_key: bytes) -> Realm:
+    settings = (
+        str(config.enable_compression and config.compression_codec),
+        config.compression_level.value,
+        str(config.compression_threshold),
+        str(config.max_decoded_size),
+        str(config.check_round_trip),
+        # Of functions nothing tells whether another process has the same ones.
+        token_bytes(8) if config.pydantic_config else b"",
+    )
+    return Realm(settings, blake2b(pickle_key, digest_size=8).digest())
+
+
+def _key_of(
+    pipeline: Pipeline,
+    cache_key: str,
+    value: Any,
+    format: SerializationFormat | str | None,
+    *,
+    compress: bool,
+) -> Key:
+    """Where a payload is kept. Raises: TypeError."""
+    check_key(cache_key)
+    chosen = pipeline.choose(format)
+    shape: object = type(value).__qualname__
+    if is_model_class(type(value)):
+        shape = pipeline.models.types.of(type(value)).writing.fingerprint
+    signer = pipeline.realm.signer if chosen is SerializationFormat.PICKLE else b""
+    return ("ser", cache_key, chosen.value, str(compress), shape, signer, pipeline.realm.settings)
 
 
 async def in_thread(work: Callable[[], V]) -> V:

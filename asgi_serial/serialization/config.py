@@ -127,7 +127,7 @@ Format = Annotated[SerializationFormat, PlainValidator(_member_of(SerializationF
 
 
 class SerializationConfig(BaseModel):
-    """What a manager goes by; a manager keeps a copy, whose every change takes effect at once.
+    """What a manager goes by; a manager keeps a copy, and its changes take effect at once.
 
     Raises: ConfigurationError, with a line for each fault, when it is made or changed.
     """
@@ -171,7 +171,8 @@ class SerializationConfig(BaseModel):
     cache_max_bytes: Size = 64_000_000
     """How many bytes they may take together."""
     cache_url: Annotated[SecretStr | None, PlainValidator(optional(_url))] = None
-    """The second level, shared by processes: redis://, rediss://, valkey:// or memcached://."""
+    """The second level, shared by processes: redis://, rediss://, valkey:// or memcached://; taken
+    when the manager is made."""
 
     enable_validation: Switch = True
     """Off: models are read laxly and never from the validation cache; types always hold."""

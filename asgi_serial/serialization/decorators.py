@@ -42,8 +42,10 @@ def serialized(
     """Make a function return the payload of the model that it returns; plain or a coroutine.
 
     What is bytes already is returned as it is. A function that stands under a route of a framework
-    had better return its model, which the middleware encodes as the client asks.
+    had better return its model, which the middleware encodes as the client asks. Raises:
+    ValueError for a format that is none.
     """
+    _check(format)
 
     def decorate(function: F) -> F:
         def choose() -> OptimizedSerializationManager:
@@ -82,7 +84,9 @@ def deserialized(
 
     The model is the first parameter that is annotated with it, or else the first one that is not
     `self` or `cls`; a ready model passes. Calls raise ValidationError for bytes that hold none.
+    Raises: TypeError for what is no model class; ValueError for a format that is none.
     """
+    _check(format)
     if not is_model_class(model):
         raise TypeError(f"{model!r} is not a Pydantic model class; use @deserialized(Model)")
 
@@ -120,6 +124,11 @@ def deserialized(
         return _annotate(call, signature.replace(parameters=parameters))
 
     return decorate
+
+
+def _check(format: SerializationFormat | str | None) -> None:
+    if format is not None:
+        SerializationFormat(format)
 
 
 def _find_parameter(signature: inspect.Signature, model: type) -> str:

@@ -114,7 +114,7 @@ def _refuse_other(model: object, data: bytes, read: Callable[[bytes], object]) -
     if not _is_same(model, found):
         raise FormatError(
             "the document would be read as another value: a union, an `Any`, a name that is not"
-            " text or a serializer leaves open what was written"
+            " text, or code of the model's own leaves open what was written"
         )
 
 

@@ -39,13 +39,16 @@ class KeyValueCache:
 
     async def get(self, key: str) -> bytes | None:
         """The value under `key`, which may be empty; None only where there is none."""
+        check_key(key)
         return await self.read(("kv", key)) if self._is_enabled() else None
 
     async def set(self, key: str, value: bytes, ttl: float | None = None) -> None:
         """Keep a value for `ttl` seconds; None: as long as the config's `cache_ttl` says.
 
-        Raises: TypeError for what are no bytes; ConfigurationError for a ttl that is none.
+        Raises: TypeError for what are no bytes, or no text for a key; ConfigurationError for a ttl
+        that is none.
         """
+        check_key(key)
         if not isinstance(value, bytes | bytearray | memoryview):
             raise TypeError(f"the value is a {type(value).__name__}; expected bytes")
         seconds = self._ttl_seconds() if ttl is None else float(ttl)
@@ -56,6 +59,7 @@ class KeyValueCache:
 
     async def delete(self, key: str) -> None:
         """Forget what is under `key`."""
+        check_key(key)
         self.memory.delete(("kv", key))
         if self.store is not None:
             await self.store.delete(digest_key(("kv", key)))
@@ -123,3 +127,9 @@ class KeyValueCache:
             hit_rate = counters.get("hits", 0) / gets if gets else 0.0
             levels["l2_cache"] = {**counters, "hit_rate": hit_rate}
         return levels
+
+
+def check_key(key: object) -> None:
+    """Raises: TypeError for what is no text."""
+    if not isinstance(key, str):
+        raise TypeError(f"the key is {key!r}, a {type(key).__name__}; expected a str")

@@ -1,6 +1,7 @@
 """Whether values of a schema may be written as others of it are, so that they are confused."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
 Node: TypeAlias = Mapping[str, Any]
@@ -30,8 +31,10 @@ _NAMES = frozenset(
     {"str", "int", "float", "bool", "decimal", "date", "time", "datetime", "timedelta", "uuid"}
 )
 
-# The serializers of Pydantic's own types write what their validators read; but for secrets.
-_OWN_MODULES = ("pydantic._internal", "pydantic.networks", "pydantic.types")
+# The serializers of Pydantic's own types write what their validators read, and these leave a value
+# that they have read once as it is; but for secrets.
+# `use_enum_values` reads by an attrgetter.
+_OWN_MODULES = ("pydantic._internal", "pydantic.networks", "pydantic.types", "operator")
 
 
 def is_ambiguous(nodes: Iterable[Node]) -> bool:
@@ -43,10 +46,15 @@ def is_ambiguous(nodes: Iterable[Node]) -> bool:
 
 def _is_ambiguous(node: Node, refs: Mapping[str, Node]) -> bool:
     kind = node["type"]
-    if _is_written_by_user(node.get("serialization")):
+    if kind == "dataclass-field" and node.get("init") is False:
+        return True  # it is written, and set anew when it is read
+    if _is_written_by_user(node.get("serialization")) or _is_read_by_user(node):
         return True
     if kind == "union":
         return _overlap([_kinds(_first(choice), refs) for choice in node["choices"]])
+    if kind == "tagged-union":
+        # A function may tell another tag from the document than from the instance.
+        return callable(node["discriminator"])
     if kind == "dict":
         return not _is_name(node.get("keys_schema", {"type": "any"}))
     if kind in ("enum", "literal"):
@@ -64,10 +72,31 @@ def _is_name(node: Node) -> bool:
 
 def _is_written_by_user(serialization: Node | None) -> bool:
     function = (serialization or {}).get("function")
-    if function is None:
+    return function is not None and (
+        not _is_own(function) or "secret" in getattr(function, "__name__", "")
+    )
+
+
+def _is_read_by_user(node: Node) -> bool:
+    """Whether code of the user's takes part in reading, which may change a value each time."""
+    function = node.get("function")
+    if isinstance(function, Mapping):
+        return not _is_own(function["function"])
+    if node["type"] not in ("model", "dataclass"):
         return False
-    module = getattr(function, "__module__", None) or ""
-    return not module.startswith(_OWN_MODULES) or "secret" in getattr(function, "__name__", "")
+    cls = node["cls"]
+    after = getattr(cls, "model_post_init", None) or getattr(cls, "__post_init__", None)
+    # Pydantic sets private attributes there, and wraps what the user does.
+    is_own = after is None or (
+        after.__module__.startswith("pydantic.") and not after.__name__.startswith("wrapped")
+    )
+    return bool(node.get("custom_init")) or not is_own
+
+
+def _is_own(function: Any) -> bool:
+    if isinstance(function, partial):
+        function = function.func
+    return (getattr(function, "__module__", None) or "").startswith(_OWN_MODULES)
 
 
 def _first(choice: Any) -> Node:

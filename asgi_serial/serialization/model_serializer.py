@@ -81,7 +81,8 @@ def detect_format(data: bytes) -> SerializationFormat | None:
     r"""The format of a document without compression; None where it may be two of them.
 
     JSON begins with a character of ASCII; a MessagePack document that begins with such a byte is
-    a small integer, and ends with it. Signed pickles have a beginning of their own.
+    a small integer, and ends with it; only other software writes it so. Signed pickles have a
+    beginning of their own.
 
     >>> detect_format(b"{}"), detect_format(b"\x81\xa1a\x01"), detect_format(b"7")
     (<SerializationFormat.JSON: 'json'>, <SerializationFormat.MSGPACK: 'msgpack'>, None)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from asgi_serial.cache.encodings import Encoded, Encodings
+from asgi_serial.cache.entry import Key
 from asgi_serial.codecs.decoding import DECODE_OFFLOAD_BYTES
 from asgi_serial.errors import CodecError, FormatError, OutputLimitExceeded
 from asgi_serial.serialization.config import SerializationConfig, SerializationFormat
@@ -20,11 +21,7 @@ from asgi_serial.serialization.validation_cache import ValidationCache
 
 M = TypeVar("M")
 
-_JSON, _ORJSON, _PICKLE = (
-    SerializationFormat.JSON,
-    SerializationFormat.ORJSON,
-    SerializationFormat.PICKLE,
-)
+_JSON, _ORJSON, _MSGPACK, _PICKLE = SerializationFormat
 # The first bytes of the frames of zstd and gzip.
 _FRAMES = frozenset((0x28, 0x1F))
 # Classes made in functions are as many as their calls; past this number all routes are found anew.
@@ -38,6 +35,14 @@ class Shared(NamedTuple):
     validation: ValidationCache
     events: Counter[str]
     profiler: SerializationProfiler
+
+
+class Realm(NamedTuple):
+    """What keeps payloads of different configs apart where they are kept under one key."""
+
+    settings: Key
+    signer: bytes
+    """The same for payloads that are signed."""
 
 
 class WriteRoute(NamedTuple):
@@ -65,9 +70,12 @@ class Pipeline:
     Threads may share it.
     """
 
-    def __init__(self, config: SerializationConfig, pickle_key: bytes, shared: Shared) -> None:
+    def __init__(
+        self, config: SerializationConfig, pickle_key: bytes, shared: Shared, realm: Realm
+    ) -> None:
         self.models = PydanticModelSerializer(config, pickle_key, shared.events)
         self.packer = Packer(config)
+        self.realm = realm
         self.default_format = config.default_format
         self.is_caching = config.enable_caching
         self._shared = shared
@@ -241,6 +249,9 @@ class Pipeline:
     def _format_of(self, document: bytes, model: type) -> SerializationFormat:
         default = self.default_format
         found = detect_format(document)
+        if found is None and default is _MSGPACK and document.isdigit():
+            reason = "Invalid payload: it may be JSON or MessagePack; name its format"
+            raise malformed(model.__qualname__, "format_ambiguous", reason)
         if found is None or found is default or (found is _JSON and default is _ORJSON):
             return default
         if found is _PICKLE:

@@ -4,6 +4,7 @@ Source: the core schema that Pydantic builds for a class, a tree of dicts with a
 """
 
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -24,6 +25,11 @@ _IMMUTABLE = frozenset(
         *("model", "model-fields", "model-field", "definitions", "definition-ref"),
     }
 )
+
+# The parts of a node that its digest takes as lists; those that may differ between processes.
+_LISTED = frozenset({"expected", "members", "fields"})
+_LOCAL = frozenset({"default", "ref", "schema_ref"})
+_PLAIN = str | bytes | int | float
 
 # What a config may say of writing that it does not say of reading.
 _ONE_WAY_CONFIG = frozenset({"ser_json_bytes", "ser_json_temporal", "ser_json_timedelta"})
@@ -76,6 +82,7 @@ def study(cls: type) -> Traits:
     by_alias, unreadable = _choose_names(_config_of(cls), owners)
     return Traits(
         is_frozen=types <= _IMMUTABLE
+        and not any(map(_depends_on_more, nodes))
         and factories == len(factory_fields)
         and all(map(_is_frozen, owners)),
         factory_fields=frozenset(factory_fields),
@@ -117,6 +124,13 @@ def _owner(node: Node) -> _Owner:
 
 def _config_of(cls: type) -> Mapping[str, Any]:
     return getattr(cls, "model_config", None) or getattr(cls, "__pydantic_config__", None) or {}
+
+
+def _depends_on_more(node: Node) -> bool:
+    """Whether the time of reading (`FutureDate`), or an enum's own code, decides on a value."""
+    return "now_op" in node or (
+        node["type"] == "enum" and node["cls"]._missing_.__module__ != "enum"
+    )
 
 
 def _is_frozen(owner: _Owner) -> bool:
@@ -186,9 +200,23 @@ def _read_names(name: str, alias: Any, config: Mapping[str, Any]) -> set[str]:
 
 
 def _fingerprint(cls: type, nodes: list[Node]) -> bytes:
+    """A digest of all in a schema that is the same in each process: no functions, no addresses."""
     parts = [cls.__module__, cls.__qualname__]
     for node in nodes:
-        parts += [node["type"], getattr(node.get("cls"), "__qualname__", "")]
-        fields = node.get("fields", ())
-        parts += [str(field if isinstance(field, str) else field["name"]) for field in fields]
+        parts.append(getattr(node.get("cls"), "__qualname__", ""))
+        for name, value in sorted(node.items()):
+            if name in _LISTED:
+                parts.append(f"{name}={[_shown(one) for one in value]!r}")
+            elif name == "config":
+                parts.append(f"config={sorted((key, _shown(one)) for key, one in value.items())!r}")
+            elif name not in _LOCAL:
+                parts.append(f"{name}={_shown(value)!r}")
     return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Enum):
+        value = (value.name, value.value)
+    if isinstance(value, tuple | list):
+        return repr([_shown(one) for one in value])
+    return repr(value) if value is None or isinstance(value, _PLAIN) else ""

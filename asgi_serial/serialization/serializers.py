@@ -99,7 +99,10 @@ class OrJSONSerializer:
 
 
 class MsgPackSerializer:
-    """MessagePack of what JSON would hold, so that reading means the same in both."""
+    """MessagePack of what JSON would hold, so that reading means the same in both.
+
+    A small integer that is a whole document takes two bytes, as it would be JSON in one.
+    """
 
     def __init__(self, types: ModelTypes) -> None:
         self._types = types
@@ -114,7 +117,7 @@ class MsgPackSerializer:
         known = self._types.of(cls)
         pack, to_plain, has_times = self._pack, known.to_plain, known.has_times
         if known.is_read_back:
-            return lambda model: self._transcoder.json_to_msgpack(known.write(model))
+            return lambda model: _marked(self._transcoder.json_to_msgpack(known.write(model)))
 
         def write(model: Any) -> bytes:
             try:
@@ -127,7 +130,7 @@ class MsgPackSerializer:
                 known.write(model)
             if (b"\xcb" in data or b"\xca" in data) and may_hold_nonfinite(data):
                 self._transcoder.msgpack_to_json(data)
-            return data
+            return data if len(data) > 1 else _marked(data)
 
         return write
 
@@ -195,6 +198,11 @@ class PickleSerializer:
         """Read one instance. Raises: ValidationError; TypeError."""
         found: M = self.reader(model)(data)
         return found
+
+
+def _marked(data: bytes) -> bytes:
+    """MessagePack that is not taken for JSON: 55 in one byte is the character 7."""
+    return b"\xcc" + data if len(data) == 1 and data < b"\x80" else data
 
 
 def _write_plain_json(value: object) -> bytes:
