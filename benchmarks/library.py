@@ -1,0 +1,207 @@
+"""`python -m benchmarks.library`: the library against what it stands on, as ratios of one run.
+
+Each subject takes its turn in every round, and its best round counts, so that what else the
+machine does falls on all alike.
+"""
+
+import asyncio
+import json
+import pickle
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgpack
+import msgspec
+import orjson
+from pydantic import BaseModel, Field
+
+from asgi_serial import (
+    OptimizedSerializationManager,
+    SerializationConfig,
+    create_serialization_manager,
+)
+
+ROUNDS = 15
+ROUND_SECONDS = 0.02
+
+
+class User(BaseModel):
+    id: int
+    name: str
+    email: str
+    created_at: datetime = Field(default_factory=datetime.now)
+    is_active: bool = True
+
+
+class Point(BaseModel, frozen=True):
+    """A class whose instances are kept under the bytes that they were read from."""
+
+    x: int
+    y: int
+    label: str = ""
+
+
+class Users(BaseModel):
+    users: list[User]
+
+
+class Line(BaseModel):
+    sku: str
+    count: int
+    price: float
+    tags: list[str]
+
+
+class Order(BaseModel):
+    id: int
+    buyer: User
+    lines: list[Line]
+
+
+class Orders(BaseModel):
+    orders: list[Order]
+
+
+def make_user(number: int) -> User:
+    at = datetime(2026, 1, 1, 12, number % 60, 30, 123456)
+    return User(id=number, name=f"User {number}", email=f"user{number}@example.com", created_at=at)
+
+
+def make_orders() -> Orders:
+    lines = [
+        Line(sku=f"SKU-{number:05}", count=number % 9, price=number * 1.37, tags=["new", "sale"])
+        for number in range(12)
+    ]
+    orders = [Order(id=number, buyer=make_user(number), lines=lines) for number in range(105)]
+    return Orders(orders=orders)
+
+
+MODELS: dict[str, BaseModel] = {
+    "one user": make_user(1),
+    "100 users": Users(users=[make_user(number) for number in range(100)]),
+    "100 KB nested": make_orders(),
+}
+
+
+def best_ns(subjects: dict[str, Callable[[], Any]]) -> dict[str, float]:
+    """The time that one call of each subject takes in its best round."""
+    calls = {}
+    for name, call in subjects.items():
+        began = time.perf_counter()
+        call()
+        call()
+        calls[name] = max(1, int(ROUND_SECONDS / max((time.perf_counter() - began) / 2, 1e-7)))
+    best = dict.fromkeys(subjects, float("inf"))
+    for _ in range(ROUNDS):
+        for name, call in subjects.items():
+            began_ns = time.perf_counter_ns()
+            for _ in range(calls[name]):
+                call()
+            best[name] = min(best[name], (time.perf_counter_ns() - began_ns) / calls[name])
+    return best
+
+
+def show(title: str, subjects: dict[str, Callable[[], Any]]) -> None:
+    """Print what each subject takes, in times of the first one."""
+    best = best_ns(subjects)
+    base = next(iter(best.values()))
+    print(f"\n{title}: {base / 1000:.2f} us for {next(iter(best))}")
+    for name, took in best.items():
+        print(f"  {name:44} {took / base:6.2f}")
+
+
+def writers(model: BaseModel) -> dict[str, Callable[[], Any]]:
+    write = type(model).__pydantic_serializer__
+    checked = create_serialization_manager(
+        SerializationConfig(enable_compression=False), environ={}
+    )
+    zstd = create_serialization_manager(SerializationConfig(compression_threshold=0), environ={})
+    return {
+        "pydantic-core to_json": lambda: write.to_json(model),
+        "asgi_serial JSON, profiled": lambda: checked.serialize_sync(model, "json"),
+        "asgi_serial MSGPACK": lambda: checked.serialize_sync(model, "msgpack"),
+        "asgi_serial PICKLE": lambda: checked.serialize_sync(model, "pickle"),
+        "asgi_serial JSON, zstd (repeating)": lambda: zstd.serialize_sync(model, "json"),
+        "model_dump, orjson": lambda: orjson.dumps(model.model_dump()),
+        "model_dump(mode=json), json": lambda: json.dumps(model.model_dump(mode="json")),
+        "model_dump(mode=json), msgpack": lambda: msgpack.packb(model.model_dump(mode="json")),
+        "model_dump(mode=json), msgspec": lambda: msgspec.msgpack.encode(
+            model.model_dump(mode="json")
+        ),
+        "pickle": lambda: pickle.dumps(model, 5),
+    }
+
+
+def readers(model: BaseModel) -> dict[str, Callable[[], Any]]:
+    cls = type(model)
+    read = cls.__pydantic_validator__
+    manager = create_serialization_manager(
+        SerializationConfig(enable_compression=False), environ={}
+    )
+    zstd = create_serialization_manager(SerializationConfig(compression_threshold=0), environ={})
+    by_json, by_msgpack, by_pickle = (
+        manager.serialize_sync(model, format) for format in ("json", "msgpack", "pickle")
+    )
+    packed, pickled = zstd.serialize_sync(model), pickle.dumps(model, 5)
+    return {
+        "pydantic-core validate_json": lambda: read.validate_json(by_json),
+        "asgi_serial JSON, profiled": lambda: manager.deserialize_sync(by_json, cls, "json"),
+        "asgi_serial JSON, format found": lambda: manager.deserialize_sync(by_json, cls),
+        "asgi_serial MSGPACK": lambda: manager.deserialize_sync(by_msgpack, cls, "msgpack"),
+        "asgi_serial PICKLE": lambda: manager.deserialize_sync(by_pickle, cls, "pickle"),
+        "asgi_serial JSON, zstd": lambda: manager.deserialize_sync(packed, cls),
+        "orjson, validate": lambda: read.validate_python(orjson.loads(by_json)),
+        "msgpack, validate": lambda: read.validate_python(msgpack.unpackb(by_msgpack)),
+        "msgspec, validate": lambda: read.validate_python(msgspec.msgpack.decode(by_msgpack)),
+        "pickle": lambda: pickle.loads(pickled),
+    }
+
+
+def show_caches() -> None:
+    """What a hit takes, and the work that it saves."""
+    point = Point(x=1, y=2, label="here")
+    kept, unkept = (
+        create_serialization_manager(SerializationConfig(cache_validation=keeps), environ={})
+        for keeps in (True, False)
+    )
+    payload = kept.serialize_sync(point)
+    show(
+        "a frozen model of 3 fields, read",
+        {
+            "without the validation cache": lambda: unkept.deserialize_sync(payload, Point),
+            "from the validation cache": lambda: kept.deserialize_sync(payload, Point),
+        },
+    )
+    for name, model in MODELS.items():
+        show_payload_cache(kept, name, model)
+
+
+def show_payload_cache(manager: OptimizedSerializationManager, name: str, model: BaseModel) -> None:
+    loop = asyncio.new_event_loop()
+
+    async def call(key: str | None) -> None:
+        for _ in range(20):
+            await manager.serialize_model(model, "json", cache_key=key)
+
+    show(
+        f"{name}, serialized 20 times",
+        {
+            "without a key": lambda: loop.run_until_complete(call(None)),
+            "from the cache": lambda: loop.run_until_complete(call(name)),
+        },
+    )
+    loop.close()
+
+
+def main() -> None:
+    for name, model in MODELS.items():
+        size = len(model.model_dump_json())
+        show(f"{name} ({size:,} bytes of JSON), written", writers(model))
+        show(f"{name}, read", readers(model))
+    show_caches()
+
+
+if __name__ == "__main__":
+    main()
