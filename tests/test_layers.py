@@ -124,7 +124,7 @@ def is_declaration(node):
 
 
 def test_aiocache_is_imported_in_one_module():
-    assert [name for name in MODULES if "aiocache" in roots(name)] == ["cache/aiocache_store"]
+    assert [name for name in MODULES if "aiocache" in roots(name)] == ["cache/store_target"]
 
 
 @each_module

@@ -16,6 +16,8 @@ COUNTERS = (
     "gets",
     "hits",
     "sets",
+    "adds",
+    "increments",
     "deletes",
     "timeouts",
     "errors",

@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 import pytest
+import redis
 import redis.asyncio as redis_client
 from aiocache.backends.memcached import MemcachedCache
 from aiocache.backends.memory import SimpleMemoryCache
@@ -123,14 +124,18 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("target", "message"),
         [
-            (None, "the store is a NoneType; expected a URL, an aiocache cache"),
-            ({}, "the store is a dict"),
+            (None, "the store is of <class 'NoneType'>; expected a URL, an aiocache cache"),
+            ({}, "the store is of <class 'dict'>"),
             ("http://h", "has no known scheme"),
             (SimpleMemoryCache(serializer=PickleSerializer()), "PickleSerializer"),
             (RedisCache(), "expected serializer=NullSerializer"),
             (RedisCache(NullSerializer()), r"NullSerializer\(encoding='utf-8'\)"),
             (MemcachedCache(JsonSerializer()), "JsonSerializer"),
             (SimpleMemoryCache(plugins=[HitMissRatioPlugin()]), "HitMissRatioPlugin"),
+            (
+                redis.Redis(),
+                "the store is of <class 'redis.client.Redis'>; expected .* asynchronous",
+            ),
             (redis_client.Redis(decode_responses=True), "expected decode_responses=False"),
         ],
         ids=lambda value: value if isinstance(value, str) else type(value).__name__,
@@ -216,7 +221,7 @@ class TestLoops:
         async def other() -> None:
             await store.get(KEY)
             asked.set()
-            while store._clients._held.get(asyncio.get_running_loop()):
+            while store._drivers._held.get(asyncio.get_running_loop()):
                 await asyncio.sleep(0.005)
             closed.set()
 
@@ -243,7 +248,7 @@ class TestLoops:
         loop.run_until_complete(store.get(KEY))
         loop.close()
         run(store.get(KEY))
-        assert loop not in store._clients._held
+        assert loop not in store._drivers._held
 
     def test_a_loop_that_pauses_keeps_its_connections(self, server: Server) -> None:
         store = open_store(f"{server[0]}://127.0.0.1:{server[1].port}", timeout=2.0)
@@ -253,7 +258,7 @@ class TestLoops:
         assert loop.run_until_complete(store.get(KEY)) == b"value"
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
-        assert loop not in store._clients._held
+        assert loop not in store._drivers._held
 
     @pytest.mark.parametrize("ends", ["", "await store.close()"], ids=["left open", "closed"])
     def test_a_process_ends_without_a_warning(self, server: Server, ends: str) -> None:

@@ -18,7 +18,7 @@ def open_at(service: Service, password: str = "") -> AiocacheStore:
 
 
 def failures(store: AiocacheStore) -> dict[str, int]:
-    calls = ("gets", "hits", "sets", "deletes")
+    calls = ("gets", "hits", "sets", "adds", "increments", "deletes")
     return {name: n for name, n in store.statistics().items() if n and name not in calls}
 
 
