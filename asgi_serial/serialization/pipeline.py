@@ -24,6 +24,7 @@ M = TypeVar("M")
 _JSON, _ORJSON, _MSGPACK, _PICKLE = SerializationFormat
 # The first bytes of the frames of zstd and gzip.
 _FRAMES = frozenset((0x28, 0x1F))
+_MANY_FAULTS = 1_000
 # Classes made in functions are as many as their calls; past this number all routes are found anew.
 _MAX_ROUTES = 4_000
 
@@ -235,7 +236,7 @@ class Pipeline:
                 route = self._read_route(format, model)
             found: M = route.read(document)
         except ValidationError as error:
-            self.count_refusal(error.errors(include_url=False, include_input=False)[0]["type"])
+            self.count_refusal(_kind_of(error))
             raise
         if self._is_profiling:
             now_ns, size = perf_counter_ns(), len(document)
@@ -279,6 +280,13 @@ class Pipeline:
     def count_refusal(self, reason: str) -> None:
         """Count that something was not written, or not read."""
         self._shared.events[f"refusal: {reason}"] += 1
+
+
+def _kind_of(error: ValidationError) -> str:
+    # The first fault is had with all others only, of which a hostile document has a million.
+    if error.error_count() > _MANY_FAULTS:
+        return "many_faults"
+    return str(error.errors(include_url=False, include_input=False)[0]["type"])
 
 
 def _bound(routes: dict[Any, Any]) -> None:

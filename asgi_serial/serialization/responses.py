@@ -20,6 +20,8 @@ _JSON = JsonFormat.media_types[0]
 
 # A client's document may have any number of faults, and names of any length.
 _MOST_FAULTS = 100
+# The first ones are had with all others only, at 500 bytes each.
+_MOST_READ = 1_000
 _LONGEST_STEP = 100
 
 
@@ -81,13 +83,17 @@ def validation_problem(error: ValidationError, *, status_code: int = 422) -> Res
     """A refusal in problem details (RFC 9457) that says what is wrong where, and repeats no input.
 
     `errors()` of a ValidationError holds what the client sent, which may be secret, or bytes that
-    JSON has no form for, and its text shows a part of it.
+    JSON has no form for, and its text shows a part of it. Of many faults the first 100 are listed,
+    of more than 1,000 none.
     """
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    faults: list[Any] = []
+    if error.error_count() <= _MOST_READ:
+        faults += error.errors(include_url=False, include_context=False, include_input=False)
     document = {
         "type": "about:blank",
         "title": "Unprocessable Content",
         "status": status_code,
+        "detail": f"Faults in the document: {error.error_count()}.",
         "errors": [
             {"pointer": _pointer(fault["loc"]), "detail": fault["msg"], "kind": fault["type"]}
             for fault in faults[:_MOST_FAULTS]

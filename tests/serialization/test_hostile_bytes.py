@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import pickle
 import time
 import tracemalloc
@@ -18,6 +19,7 @@ from asgi_serial import (
     SerializationFormat,
     SerializationUtils,
     create_serialization_manager,
+    validation_problem,
 )
 
 from .models import Account, Open, Point, Typed, User, make_users
@@ -141,3 +143,22 @@ def test_a_nest_that_is_written_can_be_read(format, levels):
         assert levels > 150
     else:
         assert MANAGER.deserialize_sync(payload, Recursive, format) == model
+
+
+MANY_FAULTS = b'{"users":[' + b"0," * 2_000 + b"0]}"
+
+
+def test_many_faults_are_counted_and_not_listed():
+    manager = create_serialization_manager(SerializationConfig(), environ={})
+    with pytest.raises(ValidationError) as caught:
+        manager.deserialize_sync(MANY_FAULTS, type(make_users(0)))
+    assert manager.get_stats()["events"] == {"refusal: many_faults": 1}
+    answer = json.loads(validation_problem(caught.value).body)
+    assert (answer["detail"], answer["errors"]) == ("Faults in the document: 2001.", [])
+
+
+def test_of_some_faults_the_first_are_listed():
+    with pytest.raises(ValidationError) as caught:
+        MANAGER.deserialize_sync(b'{"users":[' + b"0," * 200 + b"0]}", type(make_users(0)))
+    answer = json.loads(validation_problem(caught.value).body)
+    assert (answer["detail"], len(answer["errors"])) == ("Faults in the document: 201.", 100)
