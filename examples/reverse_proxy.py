@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import re
+import time
 from contextlib import suppress
 from email.utils import formatdate
 from http import HTTPStatus
@@ -57,8 +58,11 @@ class Gateway:
 class Proxy:
     """An ASGI app that answers with what the upstream answers."""
 
-    def __init__(self, upstream: str, *, silence_seconds: float = SILENCE_SECONDS) -> None:
+    def __init__(
+        self, upstream: str, *, silence_seconds: float = SILENCE_SECONDS, clock=time.time
+    ) -> None:
         self.pool = Pool(upstream, silence_seconds)
+        self.clock = clock
 
     async def __call__(self, scope, receive, send):
         if scope["type"] == "lifespan":
@@ -70,7 +74,7 @@ class Proxy:
         elif not may_go_on:
             await answer(send, 204)
         else:
-            await self.forward(Exchange(scope, receive, send, self.pool))
+            await self.forward(Exchange(scope, receive, send, self))
 
     async def live(self, receive, send):
         """Close what is idle when the server ends."""
@@ -98,8 +102,9 @@ class Proxy:
 class Exchange:
     """One request to the upstream, and its response."""
 
-    def __init__(self, scope, receive, send, pool: Pool) -> None:
-        self.scope, self.receive, self.send, self.pool = scope, receive, send, pool
+    def __init__(self, scope, receive, send, proxy: Proxy) -> None:
+        self.scope, self.receive, self.send = scope, receive, send
+        self.pool, self.clock = proxy.pool, proxy.clock
         fields = dict(scope["headers"])
         # RFC 9112, 6.3: a request with neither field has no content.
         self.has_content = b"transfer-encoding" in fields or b"content-length" in fields
@@ -169,7 +174,7 @@ class Exchange:
         if head.status_code == 408 and connection.is_kept:
             # RFC 9110, 15.5.9: it was sent before the request came, which may be repeated.
             raise UpstreamError("The upstream has closed an idle connection.")
-        message = build_start(head)
+        message = build_start(head, self.clock())
         self.has_begun = True
         await self.send(message)
         async for piece, more in connection.read_content():
@@ -232,7 +237,7 @@ def build_request(scope, authority: bytes) -> h11.Request:
     return h11.Request(method=scope["method"], target=target, headers=fields)
 
 
-def build_start(head: h11.Response):
+def build_start(head: h11.Response, now: float):
     """The message that starts the response. Raises: UpstreamError."""
     fields = [*forwarded(list(head.headers)), (b"via", head.http_version + b" " + PSEUDONYM)]
     if head.status_code > 599 or any(CONTROL.search(value) for _, value in fields):
@@ -243,7 +248,7 @@ def build_start(head: h11.Response):
         fields = [field for field in fields if field[0] != b"content-length"]
     if not any(name == b"date" for name, _ in fields):
         # RFC 9110, 6.6.1: who receives a response without Date and forwards it appends one.
-        fields.append((b"date", formatdate(usegmt=True).encode()))
+        fields.append((b"date", formatdate(now, usegmt=True).encode()))
     return {"type": "http.response.start", "status": head.status_code, "headers": fields}
 
 
@@ -259,9 +264,11 @@ async def answer(send, status: int) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def build_app(upstream: str, *, silence_seconds: float = SILENCE_SECONDS, **options):
+def build_app(
+    upstream: str, *, silence_seconds: float = SILENCE_SECONDS, clock=time.time, **options
+):
     """The proxy as an ASGI app; `options` are those of the middleware."""
-    proxy = Proxy(upstream, silence_seconds=silence_seconds)
+    proxy = Proxy(upstream, silence_seconds=silence_seconds, clock=clock)
     return Gateway(
         SerialMiddleware(
             proxy, compression=False, formats=False, decoding=False, timing=False, **options
