@@ -242,9 +242,10 @@ def build_start(head: h11.Response, now: float):
     fields = [*forwarded(list(head.headers)), (b"via", head.http_version + b" " + PSEUDONYM)]
     if head.status_code > 599 or any(CONTROL.search(value) for _, value in fields):
         raise UpstreamError("The head of the response is not one that can be sent on.")
-    if head.status_code in (204, 304):
-        # The length that a 304 may state is that of another response, which servers take for
-        # the one of its content.
+    is_chunked = any(name == b"transfer-encoding" for name, _ in head.headers)
+    if is_chunked or head.status_code in (204, 304):
+        # RFC 9112, 6.3: beside Transfer-Encoding it is to be removed. The length that a 304 may
+        # state is that of another response, which servers take for the one of its content.
         fields = [field for field in fields if field[0] != b"content-length"]
     if not any(name == b"date" for name, _ in fields):
         # RFC 9110, 6.6.1: who receives a response without Date and forwards it appends one.

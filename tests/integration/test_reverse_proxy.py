@@ -299,6 +299,12 @@ CHUNKED = b"Transfer-Encoding: chunked"
         ),
         pytest.param(
             "GET",
+            response(CHUNKED, b"Content-Length: 1", body=b"3\r\nabc\r\n0\r\n\r\n"),
+            b"abc",
+            id="in chunks that a length contradicts",
+        ),
+        pytest.param(
+            "GET",
             response(CHUNKED, b"Trailer: X-T", body=b"3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n"),
             b"abc",
             id="with trailers",
