@@ -2,6 +2,7 @@
 
 import re
 import time
+from asyncio import gather
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from math import ceil, isfinite
@@ -11,7 +12,13 @@ from asgi_serial.cache.drivers import Driver
 from asgi_serial.cache.guard import Guard, Retry, never_again
 from asgi_serial.cache.loops import PerLoop
 from asgi_serial.cache.store import Store
-from asgi_serial.cache.store_target import cache_at, cache_of, open_driver, refusals_of
+from asgi_serial.cache.store_target import (
+    cache_at,
+    cache_of,
+    open_driver,
+    place_of,
+    refusals_of,
+)
 from asgi_serial.cache.store_url import parse_store_url, shown_store_url
 from asgi_serial.errors import ConfigurationError
 
@@ -81,6 +88,7 @@ class AiocacheStore:
         clock: Callable[[], float],
         retry: Callable[[], Retry] = never_again,
     ) -> None:
+        self._cache = cache
         self._max_value_bytes = max_value_bytes
         self._prefix = f"{namespace}:"
         self._guard = Guard(
@@ -98,21 +106,32 @@ class AiocacheStore:
         """
         self._guard.counters["gets"] += 1
         name = self._prefix + key
-        return self._accept(await self._call(lambda driver: driver.read(name)))
+        return self._accept(await self._call(name, lambda driver: driver.read(name)))
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Return the values in the order of their keys; all None where one of them is refused."""
+        """Return the values in the order of their keys, by one call for each node of a cluster.
+
+        All of a call are None where one of them is refused.
+        """
         self._guard.counters["gets"] += len(keys)
-        names = list(dict.fromkeys(self._prefix + key for key in keys))
-        if not names:
-            return []
-        values = await self._call(lambda driver: driver.read_many(names)) or []
-        found = {name: self._accept(value) for name, value in zip(names, values, strict=False)}
-        return [found.get(self._prefix + key) for key in keys]
+        places: dict[str, dict[str, None]] = {}
+        for key in keys:
+            name = self._prefix + key
+            places.setdefault(place_of(self._cache, name), {})[name] = None
+        found: dict[str, bytes | None] = {}
+        for values in await gather(*[self._read_many(list(names)) for names in places.values()]):
+            found |= values
+        return [found[self._prefix + key] for key in keys]
+
+    async def _read_many(self, names: list[str]) -> dict[str, bytes | None]:
+        values = await self._call(names[0], lambda driver: driver.read_many(names))
+        if values is None or len(values) != len(names):
+            return dict.fromkeys(names)
+        return dict(zip(names, map(self._accept, values), strict=True))
 
     def _accept(self, value: object) -> bytes | None:
         counters = self._guard.counters
-        if not value:
+        if value is None or value == b"":
             return None
         if not isinstance(value, bytes):
             counters["not_bytes"] += 1
@@ -131,7 +150,7 @@ class AiocacheStore:
             return
         self._guard.counters["sets"] += 1
         name, seconds = self._prefix + key, _whole_seconds(ttl)
-        await self._call(lambda driver: driver.write(name, value, seconds))
+        await self._call(name, lambda driver: driver.write(name, value, seconds))
 
     async def add(self, key: str, value: bytes, *, ttl: float) -> bool | None:
         """Keep the value where there is none; one over `max_value_bytes` is never kept."""
@@ -140,7 +159,7 @@ class AiocacheStore:
             return None
         self._guard.counters["adds"] += 1
         name, seconds = self._prefix + key, _whole_seconds(ttl)
-        return await self._call(lambda driver: driver.add(name, value, seconds))
+        return await self._call(name, lambda driver: driver.add(name, value, seconds))
 
     async def increment(
         self, key: str, *, ttl: float, delta: int = 1, start: int = 0
@@ -148,26 +167,26 @@ class AiocacheStore:
         """Add `delta` to the number, where it is one."""
         self._guard.counters["increments"] += 1
         name, seconds = self._prefix + key, _whole_seconds(ttl)
-        value = await self._call(lambda driver: driver.increment(name, delta, start, seconds))
+        value = await self._call(name, lambda driver: driver.increment(name, delta, start, seconds))
         return value if isinstance(value, int) else None
 
     async def delete(self, key: str) -> None:
         """Forget the value; a delete that fails is lost, and is not made up for later."""
         self._guard.counters["deletes"] += 1
         name = self._prefix + key
-        await self._call(lambda driver: driver.remove(name))
+        await self._call(name, lambda driver: driver.remove(name))
 
     async def delete_if(self, key: str, token: bytes) -> bool | None:
         """Forget the value if it is `token`."""
         self._guard.counters["deletes"] += 1
         name = self._prefix + key
-        return await self._call(lambda driver: driver.remove_if(name, token))
+        return await self._call(name, lambda driver: driver.remove_if(name, token))
 
-    async def _call(self, call: Callable[[Driver], Coroutine[Any, Any, T]]) -> T | None:
+    async def _call(self, name: str, call: Callable[[Driver], Coroutine[Any, Any, T]]) -> T | None:
         async def made() -> T:
             return await call(await self._drivers.get())
 
-        return await self._guard.attempt(made)
+        return await self._guard.attempt(made, place_of(self._cache, name))
 
     def statistics(self) -> Mapping[str, int]:
         """Return the counters of `Guard`."""

@@ -11,6 +11,8 @@ T = TypeVar("T")
 
 _logger = logging.getLogger("asgi_serial")
 _QUIET_SECONDS = 30.0
+# Nodes that a cluster has had; where there were more, all are given another chance.
+_MAX_PLACES = 1000
 
 COUNTERS = (
     "gets",
@@ -49,7 +51,10 @@ class Oversized(Refusal):
 
 
 class Guard:
-    """Makes calls that end in time and never raise; may be shared by loops and threads."""
+    """Makes calls that end in time and never raise; may be shared by loops and threads.
+
+    Each place that is called, a node of a cluster say, has a breaker of its own.
+    """
 
     def __init__(
         self,
@@ -65,36 +70,47 @@ class Guard:
         self._timeout = timeout
         self._refusals: tuple[type[Exception], ...] = (Refusal, *refusals)
         self._clock = clock
-        self._breaker = Breaker()
+        self._breakers: dict[str, Breaker] = {}
         self._quiet_until = float("-inf")
         self._abandoned: set[asyncio.Task[Any]] = set()
         self.counters = dict.fromkeys(COUNTERS, 0)
 
-    async def attempt(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
+    async def attempt(
+        self, call: Callable[[], Coroutine[Any, Any, T]], place: str = ""
+    ) -> T | None:
         """Await `call()`; None where it failed, took too long, or was not made.
 
         A call that the server refused is not made again, and none is that the breaker holds back.
         Raises: CancelledError, where the caller's own task is cancelled.
         """
-        value, has_failed = await self._attempt_once(call)
+        breaker = self._breaker_of(place)
+        value, has_failed = await self._attempt_once(call, breaker)
         if not has_failed:
             return value
         retries, delay_seconds = self._retry()
         for _ in range(retries):
             await asyncio.sleep(delay_seconds)
-            if self._breaker.is_open:
+            if breaker.is_open:
                 break
             self.counters["retries"] += 1
-            value, has_failed = await self._attempt_once(call)
+            value, has_failed = await self._attempt_once(call, breaker)
             if not has_failed:
                 return value
         return None
 
+    def _breaker_of(self, place: str) -> Breaker:
+        breaker = self._breakers.get(place)
+        if breaker is None:
+            if len(self._breakers) >= _MAX_PLACES:
+                self._breakers.clear()
+            breaker = self._breakers.setdefault(place, Breaker())
+        return breaker
+
     async def _attempt_once(
-        self, call: Callable[[], Coroutine[Any, Any, T]]
+        self, call: Callable[[], Coroutine[Any, Any, T]], breaker: Breaker
     ) -> tuple[T | None, bool]:
         """What came of one call, and whether making it again may give more."""
-        ticket = self._breaker.enter(self._clock())
+        ticket = breaker.enter(self._clock())
         if ticket is None:
             self.counters["skipped_by_breaker"] += 1
             return None, False
@@ -111,9 +127,9 @@ class Guard:
             self._abandon(task)
             error = TimeoutError()
         if error is None:
-            self._breaker.succeeded(ticket)
+            breaker.succeeded(ticket)
             return task.result(), False
-        kind = self._judge(error, ticket)
+        kind = self._judge(error, breaker, ticket)
         self._note(error, kind)
         return None, kind in ("timeouts", "errors")
 
@@ -129,11 +145,11 @@ class Guard:
         if not task.cancelled():
             task.exception()  # asyncio reports an exception that nobody read
 
-    def _judge(self, error: BaseException, ticket: int) -> str:
+    def _judge(self, error: BaseException, breaker: Breaker, ticket: int) -> str:
         if isinstance(error, self._refusals):
-            self._breaker.succeeded(ticket)
+            breaker.succeeded(ticket)
             return "oversized" if isinstance(error, Oversized) else "refusals"
-        self._breaker.failed(ticket, self._clock())
+        breaker.failed(ticket, self._clock())
         return "timeouts" if isinstance(error, TimeoutError) else "errors"
 
     def _note(self, error: BaseException, kind: str) -> None:

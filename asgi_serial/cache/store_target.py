@@ -150,6 +150,17 @@ def refusals_of(cache: Any) -> tuple[type[Exception], ...]:
     return tuple(error for error in found if error is not None)
 
 
+def place_of(cache: Any, key: str) -> str:
+    """Give the name of the node of a cluster that has the key; "" where it is not known."""
+    find_node = getattr(getattr(cache, "client", None), "get_node_from_key", None)
+    if find_node is None:
+        return ""
+    try:
+        return str(find_node(cache.build_key(key, cache.namespace)).name)
+    except Exception:  # the cluster has not been asked yet, or nobody has the key
+        return ""
+
+
 def open_driver(template: Any, max_value_bytes: int) -> Opened[Driver]:
     """Give the calls on a cache like the template with connections of its own, and their end.
 

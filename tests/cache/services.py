@@ -6,10 +6,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import TypeVar
+
+import redis
 
 T = TypeVar("T")
 
@@ -93,6 +97,69 @@ def memcached_server(*options: str) -> Iterator[Service]:
         yield service
     finally:
         service.kill()
+
+
+_SLOTS = 16384
+
+
+@contextmanager
+def redis_cluster(*options: str, nodes: int = 3) -> Iterator[list[Service]]:
+    """Masters that share the slots evenly, in order; one that is gone takes only its own away."""
+    with ExitStack() as stack:
+        services = []
+        for number in range(nodes):
+            port = _cluster_port()
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            fixed = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
+            fixed += ["--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"]
+            services.append(Service([_binary("redis-server"), *fixed, *options], port))
+            stack.callback(services[-1].kill)
+            slots = range(number * _SLOTS // nodes, (number + 1) * _SLOTS // nodes)
+            with redis.Redis(port=port, protocol=2) as node:
+                node.execute_command("CLUSTER", "ADDSLOTS", *slots)
+                node.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+                for other in services[:-1]:
+                    node.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port)
+        for service in services:
+            _await_slots(service.port)
+        yield services
+
+
+@contextmanager
+def redis_sentinel(master: Service) -> Iterator[Service]:
+    """A sentinel that watches one master, by the name `main`."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "sentinel.conf"
+        file.write_text(
+            f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
+            f"sentinel monitor main 127.0.0.1 {master.port} 1\n"
+            "sentinel down-after-milliseconds main 300\n"
+        )
+        service = Service([_binary("redis-server"), str(file), "--sentinel"], port)
+        try:
+            yield service
+        finally:
+            service.kill()
+
+
+def _cluster_port() -> int:
+    """A free port whose neighbour 10,000 above, where nodes talk to one another, is free, too."""
+    while True:
+        port = free_port()
+        with suppress(OSError, OverflowError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port + 10_000))
+            return port
+
+
+def _await_slots(port: int) -> None:
+    """Wait until a node answers for its slots and knows of all: some two seconds after a start."""
+    deadline = time.monotonic() + 2 * _START_SECONDS
+    with redis.Redis(port=port, protocol=2) as node:
+        ready = {"cluster_state": "ok", "cluster_slots_ok": str(_SLOTS)}
+        while not ready.items() <= node.execute_command("CLUSTER INFO").items():
+            assert time.monotonic() < deadline, "the nodes do not find one another"
+            time.sleep(0.02)
 
 
 class Cut(Exception):

@@ -148,3 +148,27 @@ def test_failures_are_logged_once_in_thirty_seconds(caplog: pytest.LogCaptureFix
         "requests are answered without it.",
         "The store memory:// fails (errors: OSError('gone')); requests are answered without it.",
     ]
+
+
+def test_each_place_has_a_breaker_of_its_own() -> None:
+    guard = make_guard()
+
+    async def main() -> None:
+        for _ in range(5):
+            assert await guard.attempt(raising(OSError()), "a dead node") is None
+            assert await guard.attempt(answer, "another") == "value"
+            assert await guard.attempt(answer) == "value"
+
+    run(main())
+    assert counted(guard) == {"errors": 3, "skipped_by_breaker": 2}
+
+
+def test_places_without_end_are_forgotten() -> None:
+    guard = make_guard()
+
+    async def main() -> None:
+        for number in range(2500):
+            await guard.attempt(raising(KeyError()), f"node {number}")
+
+    run(main())
+    assert len(guard._breakers) <= 1000

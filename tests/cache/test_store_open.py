@@ -119,6 +119,15 @@ class TestTargets:
         assert store.statistics()[counter] == 1
         assert store.statistics()["hits"] == 0
 
+    @pytest.mark.parametrize("found", [[], [b"one"], [b"one", b"two", b"three"], None])
+    def test_a_cache_that_gives_too_few_or_too_many_values_gives_none(self, found: object) -> None:
+        class MuddledCache(SimpleMemoryCache):  # type: ignore[misc]
+            async def multi_get(self, *_: object, **__: object) -> object:
+                return found
+
+        store = open_store(MuddledCache())
+        assert run(store.get_many(["one", "two"])) == [None, None]
+
 
 class TestRefusals:
     @pytest.mark.parametrize(
@@ -169,6 +178,7 @@ class TestRefusals:
         ("url", "module", "extra"),
         [
             ("redis://h", "redis.asyncio", "redis"),
+            ("redis://h", "aiocache.backends.redis", "redis"),
             ("memcached://h", "aiocache.backends.memcached", "memcached"),
         ],
     )

@@ -1,0 +1,250 @@
+"""A client of the user's own in place of a URL: a cluster, a sentinel's master, a look-alike."""
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import redis.asyncio as redis_client
+from redis.asyncio.sentinel import Sentinel
+
+from asgi_serial.cache.aiocache_store import open_store
+from asgi_serial.cache.store import Store
+from asgi_serial.errors import ConfigurationError
+
+from .services import Service, longest_stall, redis_cluster, redis_sentinel, redis_server, run
+
+# What a busy machine may add to a time-out.
+SLACK_SECONDS = 0.5
+
+_keys = itertools.count()
+
+
+def new_key() -> str:
+    return f"{next(_keys):c>32}"
+
+
+def failures(store: Store) -> dict[str, int]:
+    calls = ("gets", "hits", "sets", "adds", "increments", "deletes")
+    return {name: n for name, n in store.statistics().items() if n and name not in calls}
+
+
+async def fill(store: Store, count: int) -> dict[str, bytes]:
+    values = {new_key(): random.randbytes(40) for _ in range(count)}
+    await asyncio.gather(*(store.set(key, value, ttl=60) for key, value in values.items()))
+    return values
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[list[Service]]:
+    """Three nodes, which a test leaves running."""
+    with redis_cluster() as nodes:
+        yield nodes
+
+
+class TestCluster:
+    def test_every_operation_works_over_all_nodes(self, cluster: list[Service]) -> None:
+        async def main() -> None:
+            async with redis_client.RedisCluster("127.0.0.1", cluster[0].port) as client:
+                store = open_store(client, timeout=2.0)
+                values = await fill(store, 60)
+                found = await asyncio.gather(*(store.get(key) for key in values))
+                assert found == list(values.values())
+                assert await store.get_many([*values, "none"]) == [*values.values(), None]
+                for key in list(values)[:9]:
+                    assert await store.add(key, b"mine", ttl=60) is False
+                    assert await store.delete_if(key, b"mine") is False
+                    assert await store.delete_if(key, values[key]) is True
+                    assert await store.add(key, b"mine", ttl=60) is True
+                    await store.delete(key)
+                    assert await store.increment(key, ttl=60, start=7) == 8
+                    assert await store.increment(key, ttl=60, start=7) == 9
+                assert failures(store) == {}
+                sizes = [await client.dbsize(target_nodes=node) for node in client.get_nodes()]
+                assert min(sizes) > 5
+
+        run(main())
+
+    def test_a_node_that_is_killed_takes_its_own_values_only_and_comes_back(
+        self, cluster: list[Service]
+    ) -> None:
+        now = [0.0]
+
+        async def main() -> None:
+            async with redis_client.RedisCluster("127.0.0.1", cluster[0].port) as client:
+                store = open_store(client, timeout=0.2, clock=lambda: now[0])
+                values = await fill(store, 60)
+                asking = asyncio.create_task(ask_all(store, values, rounds=60))
+                await asyncio.sleep(0.02)
+                cluster[1].kill()
+                longest, found = await asking
+                assert longest < 0.2 + SLACK_SECONDS
+                lost = [
+                    key
+                    for key in values
+                    if client.get_node_from_key(f"asgi_serial:{key}").port == cluster[1].port
+                ]
+                assert 0 < len(lost) < len(values)
+                assert found == [None if key in lost else values[key] for key in values]
+                assert await store.get_many(list(values)) == found
+                # Of the node that is gone nothing is asked any more: the rest costs nothing.
+                began = time.monotonic()
+                assert (await ask_all(store, values, rounds=1))[1] == found
+                assert time.monotonic() - began < 0.2 + SLACK_SECONDS
+                cluster[1].start()
+                assert await recovered(store, lost, now)
+
+        run(main())
+
+    def test_cancelled_calls_leave_no_answer_for_another(self, cluster: list[Service]) -> None:
+        async def main() -> None:
+            async with redis_client.RedisCluster("127.0.0.1", cluster[0].port) as client:
+                # By this clock each call comes long after the one before: none is held back.
+                store = open_store(client, timeout=0.05, clock=lambda: next(_keys) * 100.0)
+                values = await fill(open_store(client, timeout=5.0), 60)
+                for _ in range(3):
+                    for node in cluster:
+                        node.hang()
+                    tasks = [asyncio.create_task(store.get(key)) for key in values]
+                    tasks.append(asyncio.create_task(store.get_many(list(values))))  # type: ignore[arg-type]
+                    await asyncio.sleep(random.uniform(0.0, 0.06))
+                    for task in tasks[::2]:
+                        task.cancel()
+                    await asyncio.gather(*tasks, return_exceptions=True)
+                    for node in cluster:
+                        node.go_on()
+                    found = await asyncio.gather(*(store.get(key) for key in values))
+                    found += await store.get_many(list(values))
+                    for value, right in zip(found, [*values.values()] * 2, strict=True):
+                        assert value in (right, None)
+
+        run(main())
+
+    def test_a_cluster_that_is_not_there_costs_its_time_out(self) -> None:
+        async def main() -> None:
+            client = redis_client.RedisCluster("127.0.0.1", 1)
+            store = open_store(client, timeout=0.1)
+            async with longest_stall() as stall:
+                for _ in range(10):
+                    began = time.monotonic()
+                    assert await store.get_many(["a", "b"]) == [None, None]
+                    assert time.monotonic() - began < 0.1 + SLACK_SECONDS
+            assert stall[0] < SLACK_SECONDS
+            assert store.statistics()["skipped_by_breaker"] == 7
+            await client.aclose()
+
+        run(main())
+
+
+async def ask_all(
+    store: Store, values: dict[str, bytes], *, rounds: int
+) -> tuple[float, list[bytes | None]]:
+    """The seconds of the slowest of many calls, and what came of the last round of them.
+
+    Whatever is found is right.
+    """
+    slowest = 0.0
+
+    async def ask(key: str) -> bytes | None:
+        nonlocal slowest
+        began = time.monotonic()
+        value = await store.get(key)
+        slowest = max(slowest, time.monotonic() - began)
+        assert value in (values[key], None)
+        return value
+
+    for _ in range(rounds):
+        found = await asyncio.gather(*(ask(key) for key in values))
+    return slowest, found
+
+
+async def recovered(store: Store, keys: list[str], now: list[float]) -> bool:
+    """Whether the values of a node can be written again, by probes that are not held back."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        now[0] += 60
+        await store.set(keys[0], b"new", ttl=60)
+        if await store.get(keys[0]) == b"new":
+            return True
+        await asyncio.sleep(0.05)
+    return False
+
+
+class TestSentinel:
+    def test_the_master_that_a_sentinel_names_is_used(self) -> None:
+        async def main() -> None:
+            sentinel = Sentinel([("127.0.0.1", watcher.port)])
+            async with sentinel.master_for("main") as client:
+                store = open_store(client, timeout=2.0)
+                values = await fill(store, 20)
+                assert await store.get_many(list(values)) == list(values.values())
+                assert await store.increment("number", ttl=60) == 1
+                assert failures(store) == {}
+                await store.close()
+                assert await client.dbsize() == 21
+
+                master.kill()
+                began = time.monotonic()
+                for key in values:
+                    assert await store.get(key) is None
+                assert time.monotonic() - began < 3 * (2.0 + SLACK_SECONDS)
+            for each in sentinel.sentinels:
+                await each.aclose()
+
+        with redis_server() as master, redis_sentinel(master) as watcher:
+            run(main())
+
+
+class Lookalike:
+    """A client of another library that has the methods of redis-py's, and nothing in common."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        for name in ("getrange", "set", "delete", "expire", "incrby", "eval", "pipeline"):
+            setattr(self, name, getattr(client, name))
+
+    async def execute_command(self, *args: Any, **kwargs: Any) -> Any:
+        return await self._client.execute_command(*args, **kwargs)
+
+
+class TestLookalike:
+    def test_it_is_a_store(self, redis: Service) -> None:
+        async def main() -> None:
+            async with redis_client.Redis(port=redis.port, protocol=3) as client:
+                store, key = open_store(Lookalike(client), timeout=2.0), new_key()
+                await store.set(key, b"\xff", ttl=60)
+                assert await store.get(key) == b"\xff"
+                assert await store.get_many([key]) == [b"\xff"]
+                assert await store.add(key, b"other", ttl=60) is False
+                assert await store.increment(key, ttl=60) is None
+                assert await store.delete_if(key, b"\xff") is True
+                assert failures(store) == {"refusals": 1}
+                await store.close()
+                assert await client.ping()
+
+        run(main())
+
+    def test_what_it_decodes_is_a_miss(self, redis: Service) -> None:
+        async def main() -> None:
+            async with redis_client.Redis(port=redis.port, decode_responses=True) as client:
+                store, key = open_store(Lookalike(client), timeout=2.0), new_key()
+                await store.set(key, b"text", ttl=60)
+                assert await store.get(key) is None
+                assert failures(store) == {"not_bytes": 1}
+
+        run(main())
+
+    def test_one_that_is_not_asynchronous_is_refused(self) -> None:
+        client = Lookalike(redis_client.Redis())
+        client.execute_command = lambda *_: None  # type: ignore[method-assign]
+        with pytest.raises(ConfigurationError, match=r"Lookalike.*; expected .* asynchronous"):
+            open_store(client)
+
+    def test_one_without_all_the_methods_is_refused(self) -> None:
+        client = SimpleNamespace(execute_command=Lookalike.execute_command, set=print)
+        with pytest.raises(ConfigurationError, match="SimpleNamespace"):
+            open_store(client)
