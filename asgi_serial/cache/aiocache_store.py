@@ -60,7 +60,7 @@ def open_store(
             f"namespace is {namespace!r}; expected 1 to 31 letters, digits, '_', '.' or '-'."
         )
     if isinstance(target, str):
-        cache, name = cache_at(parse_store_url(target)), shown_store_url(target)
+        cache, name = cache_at(parse_store_url(target), max_value_bytes), shown_store_url(target)
     else:
         cache, name = cache_of(target), type(target).__name__
     return AiocacheStore(

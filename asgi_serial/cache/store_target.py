@@ -16,6 +16,7 @@ from aiocache.serializers import NullSerializer  # type: ignore[import-untyped]
 from asgi_serial.cache.drivers import AiocacheDriver, Driver, MemcachedDriver, RedisDriver
 from asgi_serial.cache.loops import Opened
 from asgi_serial.cache.memcached_pool import MemcachedPool
+from asgi_serial.cache.redis_parser import bounded_parser
 from asgi_serial.cache.store_url import StoreAddress
 from asgi_serial.errors import ConfigurationError
 
@@ -25,22 +26,32 @@ _MEMCACHED_CONNECTIONS = 8
 _REDIS_COMMANDS = ("getrange", "set", "delete", "expire", "incrby", "eval", "pipeline")
 
 
-def cache_at(address: StoreAddress) -> Any:
-    """Give an aiocache cache with the settings of a URL, connected to nothing."""
-    plain = NullSerializer(encoding=None)
+def cache_at(address: StoreAddress, max_value_bytes: int) -> Any:
+    """Give an aiocache cache with the settings of a URL, connected to nothing.
+
+    Raises: ConfigurationError, where a package is missing.
+    """
     if address.kind == "memory":
-        return SimpleMemoryCache(serializer=plain)
+        return SimpleMemoryCache(serializer=NullSerializer(encoding=None))
     if address.kind == "memcached":
-        try:
-            from aiocache.backends.memcached import MemcachedCache  # type: ignore[import-untyped]
-        except ImportError as error:
-            raise _missing("memcached") from error
-        return MemcachedCache(
-            plain,
-            endpoint=address.host,
-            port=address.port,
-            pool_size=_MEMCACHED_CONNECTIONS,
-        )
+        return _memcached_at(address)
+    return _redis_at(address, max_value_bytes)
+
+
+def _memcached_at(address: StoreAddress) -> Any:
+    try:
+        from aiocache.backends.memcached import MemcachedCache  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise _missing("memcached") from error
+    return MemcachedCache(
+        NullSerializer(encoding=None),
+        endpoint=address.host,
+        port=address.port,
+        pool_size=_MEMCACHED_CONNECTIONS,
+    )
+
+
+def _redis_at(address: StoreAddress, max_value_bytes: int) -> Any:
     try:
         from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection
     except ImportError as error:
@@ -48,6 +59,9 @@ def cache_at(address: StoreAddress) -> Any:
     # RESP 2 spares the handshake of a protocol of which nothing is used; redis-py's own
     # time-outs would each cost a task for a command, and the guard has one around them all.
     settings: dict[str, Any] = {"socket_timeout": None, "protocol": 2}
+    parser = bounded_parser(max_value_bytes)
+    if parser is not None:
+        settings["parser_class"] = parser
     if address.is_encrypted:
         settings |= {"connection_class": SSLConnection, "ssl_check_hostname": True}
     pool = BlockingConnectionPool(
