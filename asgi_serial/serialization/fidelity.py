@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from datetime import datetime, time
+from decimal import Decimal
 from math import isfinite
 from typing import Any
 
@@ -20,6 +21,9 @@ _OFFSET = b"-00:00"
 UNWRITABLE = (PydanticSerializationError, UnicodeEncodeError, RecursionError)
 """What Pydantic raises for an instance that it can not write. A user's own serializer may raise
 anything; its errors other than these are left as they are."""
+
+# What equals a value of one of these may still be another one: True, 1 and 1.0.
+_EXACT = str | int | float | Decimal
 
 # Pydantic reads 200 levels and writes some more.
 _DEEP = 190
@@ -151,7 +155,10 @@ def _written_values(model: BaseModel) -> dict[str, Any]:
 def _is_same(one: Any, other: Any) -> bool:
     """Whether two values are equal, but for what their models exclude; NaN equals NaN."""
     if type(one) is not type(other):
-        return bool(one == other) and not isinstance(one, str | bool | int | float)
+        # An integer may be the default of a field of other numbers.
+        is_widened = type(one) is int and isinstance(other, float | Decimal)
+        is_exact = isinstance(one, _EXACT) or isinstance(other, _EXACT)
+        return bool(one == other) and (is_widened or not is_exact)
     if isinstance(one, BaseModel):
         return _is_same(_written_values(one), _written_values(other))
     if isinstance(one, dict):

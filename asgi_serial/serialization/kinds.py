@@ -32,8 +32,8 @@ _NAMES = frozenset(
 )
 
 # The serializers of Pydantic's own types write what their validators read, and these leave a value
-# that they have read once as it is; but for secrets.
-# `use_enum_values` reads by an attrgetter.
+# that they have read once as it is; but for secrets, which are masked, and sequences of any class,
+# which are read as lists. `use_enum_values` reads by an attrgetter.
 _OWN_MODULES = ("pydantic._internal", "pydantic.networks", "pydantic.types", "operator")
 
 
@@ -45,13 +45,15 @@ def is_ambiguous(nodes: Iterable[Node]) -> bool:
 
 
 def _is_ambiguous(node: Node, refs: Mapping[str, Node]) -> bool:
-    kind = node["type"]
+    kind: str = node["type"]
     if kind == "dataclass-field" and node.get("init") is False:
         return True  # it is written, and set anew when it is read
     if _is_written_by_user(node.get("serialization")) or _is_read_by_user(node):
         return True
     if kind == "union":
         return _overlap([_kinds(_first(choice), refs) for choice in node["choices"]])
+    if kind == "nullable":
+        return "null" in _kinds(node["schema"], refs)
     if kind == "tagged-union":
         # A function may tell another tag from the document than from the instance.
         return callable(node["discriminator"])
@@ -60,21 +62,23 @@ def _is_ambiguous(node: Node, refs: Mapping[str, Node]) -> bool:
     if kind in ("enum", "literal"):
         kinds = [_kind_of(value) for value in _members(node)]
         return "any" in kinds
-    return False
+    return kind == "generator"  # it is read as one that can be gone through once
 
 
 def _is_name(node: Node) -> bool:
     return node["type"] in _NAMES or (
         node["type"] in ("enum", "literal")
-        and {_kind_of(value) for value in _members(node)} in ({"string"}, {"int"})
+        and {_kind_of(value) for value in _members(node)}
+        in ({"string"}, {"int"} if node["type"] == "enum" else {"string"})
     )
 
 
 def _is_written_by_user(serialization: Node | None) -> bool:
     function = (serialization or {}).get("function")
-    return function is not None and (
-        not _is_own(function) or "secret" in getattr(function, "__name__", "")
-    )
+    if function is None:
+        return False
+    name = getattr(function, "__name__", "")
+    return not _is_own(function) or "secret" in name or "sequence" in name
 
 
 def _is_read_by_user(node: Node) -> bool:
@@ -114,12 +118,14 @@ def _kinds(node: Node, refs: Mapping[str, Node]) -> frozenset[str]:
     """The kinds of JSON that values of a schema are written as."""
     kind = node["type"]
     known = _KINDS.get(kind)
-    if "serialization" in node:
+    if "serialization" in node or kind == "json":
         return _ANY
     if known is not None:
         return known
     if kind in ("enum", "literal"):
-        return frozenset(map(_kind_of, _members(node)))
+        kinds = frozenset(map(_kind_of, _members(node)))
+        # Many types read a number, or a bool, as theirs before it is taken for a member.
+        return kinds if kinds <= {"string", "null"} else _ANY
     if kind == "nullable":
         return _kinds(node["schema"], refs) | {"null"}
     if kind == "union":

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Literal
 
@@ -286,3 +287,16 @@ def test_a_key_that_is_no_text_is_refused(make_manager, key):
 def test_a_format_that_is_none_is_refused_where_it_is_decorated(decorate, format):
     with pytest.raises(ValueError, match="not a valid SerializationFormat"):
         decorate(format)
+
+
+class Priced(Raised):
+    """Its defaults are integers, which Pydantic does not validate."""
+
+    price: Annotated[int, AfterValidator(abs)] = 0
+    tax: float = 0
+    total: Decimal = Decimal(0)
+
+
+def test_an_integer_in_the_place_of_another_number_is_no_other_value(make_manager):
+    manager = make_manager()
+    assert manager.deserialize_sync(manager.serialize_sync(Priced(price=1)), Priced).tax == 0
