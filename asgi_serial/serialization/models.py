@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
+from pydantic.dataclasses import rebuild_dataclass
 from pydantic.warnings import PydanticDeprecatedSince20
 from pydantic_core import PydanticCustomError
 
@@ -35,7 +36,8 @@ class ModelType:
         self, cls: Any, config: Mapping[str, Any] | None, *, strict: bool, check: bool
     ) -> None:
         if not cls.__pydantic_complete__:
-            cls.model_rebuild()
+            rebuild = getattr(cls, "model_rebuild", None)
+            rebuild() if rebuild is not None else rebuild_dataclass(cls)
         self.cls = cls
         self.name: str = cls.__qualname__
         written = _derive(cls, config) if config else cls
