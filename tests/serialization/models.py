@@ -1,6 +1,6 @@
 """Models that several tests use; in a module of their own, so that they can be pickled."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -87,3 +87,15 @@ def make_users(count):
             for number in range(count)
         ]
     )
+
+
+USER = User(id=1, name="Ada", email="ada@example.com", created_at=datetime(2026, 1, 1))
+TYPED = Typed(
+    at=datetime(2026, 1, 1, tzinfo=UTC),
+    id="12345678-1234-5678-1234-567812345678",
+    price="1.50",
+    colour=Colour.RED,
+    pair=(1, "a"),
+    raw=b"raw",
+    names={"a", "b"},
+)
