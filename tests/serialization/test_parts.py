@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import (
     BaseModel,
+    Field,
     RootModel,
     ValidationError,
 )
@@ -64,6 +65,10 @@ def test_both_media_types_are_one_document():
     assert packed == MsgPackSerializer(ModelTypes(None, strict=False, check=True)).serialize(
         manager_view
     )
+
+
+class ByAlias(BaseModel):
+    name: str = Field(alias="userName")
 
 
 def test_aliases_are_the_caller_s_choice_in_a_response():
