@@ -54,17 +54,6 @@ class TestAdd:
 
         run(main())
 
-    def test_what_was_added_ends_with_its_lifetime(self, open_one: Open) -> None:
-        async def main() -> None:
-            store, key = open_one(), new_key()
-            assert await store.add(key, b"value", ttl=0.2) is True
-            deadline = time.monotonic() + 5
-            while not await store.add(key, b"next", ttl=60) and time.monotonic() < deadline:
-                await asyncio.sleep(0.05)
-            assert await store.get(key) == b"next"
-
-        run(main())
-
     def test_a_value_over_the_limit_is_not_added(self, open_one: Open) -> None:
         async def main() -> None:
             store, key = open_one(max_value_bytes=10), new_key()
@@ -99,19 +88,6 @@ class TestIncrement:
 
         run(main())
 
-    def test_a_number_lives_on_from_its_last_increment(self, open_one: Open) -> None:
-        async def main() -> None:
-            store, key, other = open_one(), new_key(), new_key()
-            await store.increment(key, ttl=1)
-            await store.increment(key, ttl=60)
-            await store.increment(other, ttl=1)
-            deadline = time.monotonic() + 5
-            while await store.get(other) and time.monotonic() < deadline:
-                await asyncio.sleep(0.05)
-            assert await store.get_many([key, other]) == [b"2", None]
-
-        run(main())
-
     def test_what_is_no_number_is_left_as_it_is(self, open_one: Open) -> None:
         async def main() -> None:
             store, key = open_one(), new_key()
@@ -120,6 +96,22 @@ class TestIncrement:
             assert await store.get(key) == b"value"
 
         run(main())
+
+
+def test_what_was_added_or_counted_ends_with_its_lifetime(open_one: Open) -> None:
+    async def main() -> None:
+        store, lasting, number, added = open_one(), new_key(), new_key(), new_key()
+        await store.increment(lasting, ttl=1)
+        await store.increment(lasting, ttl=60)
+        await store.increment(number, ttl=1)
+        assert await store.add(added, b"value", ttl=0.2) is True
+        deadline = time.monotonic() + 5
+        while any(await store.get_many([number, added])) and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        assert await store.get_many([lasting, number, added]) == [b"2", None, None]
+        assert await store.add(added, b"next", ttl=60) is True
+
+    run(main())
 
 
 class TestGetMany:

@@ -1,11 +1,14 @@
 """Values of a shared store that somebody has tampered with."""
 
+import os
 import pickle
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from asgi_serial.cache.frame import REVISION
 from tests.cache.services import redis_server
 
 from .sites import Site, calls_of, new, site_over
@@ -23,6 +26,13 @@ def flip_bit(value: bytes) -> bytes:
     return value[:place] + bytes([value[place] ^ 1 << random.randrange(8)]) + value[place + 1 :]
 
 
+def of_revision(value: bytes, revision: int) -> bytes:
+    """The record with nothing changed but the byte behind its five of magic and 0xFF."""
+    place = value.index(b"\xff") + 1
+    assert value[place] == REVISION
+    return value[:place] + bytes([revision]) + value[place + 1 :]
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -33,6 +43,9 @@ def flip_bit(value: bytes) -> bytes:
         pytest.param(lambda value: value[: len(value) // 2], id="half"),
         pytest.param(flip_bit, id="one bit wrong"),
         pytest.param(lambda value: pickle.dumps({"status": 200}), id="a pickle"),
+        pytest.param(lambda value: of_revision(value, REVISION - 1), id="an older revision"),
+        pytest.param(lambda value: of_revision(value, REVISION + 1), id="a later revision"),
+        pytest.param(lambda value: b"", id="nothing"),
         pytest.param(lambda value: b"a" * 20_000_000, id="20 MB"),
     ],
 )
@@ -46,6 +59,31 @@ def test_a_value_that_was_tampered_with_is_a_miss(redis_site, spoil):
     answer = redis_site.second.get(path)
     assert answer.cache == "fwd=uri-miss"
     assert answer.value["process"] == redis_site.second.process.pid
+
+
+class TouchesFile:
+    """What a pickle of it does to who loads it: a file is made."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (os.fspath(self.path),)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_pickle_that_was_planted_is_never_loaded(redis_site, tmp_path, protocol):
+    path, trace = new("/document"), tmp_path / "loaded"
+    planted = pickle.dumps(TouchesFile(trace), protocol)
+    with redis_site.redis() as client:
+        client.flushall()
+        redis_site.fill(path)
+        for key in client.scan_iter():
+            client.set(key, planted, keepttl=True)
+    assert redis_site.second.get(path).cache == "fwd=uri-miss"
+    assert not trace.exists()
+    pickle.loads(planted)
+    assert trace.exists()
 
 
 def test_a_value_of_another_type_is_a_miss(redis_site):

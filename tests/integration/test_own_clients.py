@@ -1,0 +1,96 @@
+"""Apps in one process over a Redis Cluster of three nodes, by a client of the user's own."""
+
+import asyncio
+import itertools
+import json
+import time
+
+import httpx
+import redis.asyncio as redis_client
+
+from asgi_serial import SerialMiddleware
+from tests.cache.services import redis_cluster, run
+
+TIMEOUT_SECONDS = 0.2
+# What a busy machine may add to a time-out.
+SLACK_SECONDS = 0.5
+
+_processes = itertools.count()
+
+
+class Site:
+    """An app and its first level of the cache, as another process would have them."""
+
+    def __init__(self, store: object) -> None:
+        self.number = next(_processes)
+        self.calls = 0
+        app = SerialMiddleware(
+            self.app, store=store, cache=True, cache_store_timeout=TIMEOUT_SECONDS
+        )
+        self.client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://site.test"
+        )
+        self.slowest = 0.0
+
+    async def app(self, scope, receive, send):
+        self.calls += 1
+        body = json.dumps({"path": scope["path"], "process": self.number}).encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"cache-control", b"max-age=60"),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def get(self, path: str) -> tuple[str, int]:
+        """What the cache says, and the number of the process that the answer is from."""
+        began = time.monotonic()
+        answer = await self.client.get(path)
+        self.slowest = max(self.slowest, time.monotonic() - began)
+        assert answer.status_code == 200
+        assert answer.json()["path"] == path
+        return answer.headers["cache-status"].split("; ")[1], answer.json()["process"]
+
+
+async def until_stored(client: redis_client.RedisCluster, count: int) -> None:
+    deadline = time.monotonic() + 5
+    while sum([await client.dbsize(target_nodes=node) for node in client.get_nodes()]) < count:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+def test_processes_share_what_a_cluster_has_and_outlive_one_of_its_nodes():
+    paths = [f"/document/{number}" for number in range(60)]
+
+    async def main() -> None:
+        async with redis_client.RedisCluster("127.0.0.1", cluster[0].port) as client:
+            first, second, third, fourth = (Site(client) for _ in range(4))
+            await asyncio.gather(*(first.get(path) for path in paths))
+            await until_stored(client, 60)
+            answers = await asyncio.gather(*(second.get(path) for path in paths))
+            assert answers == [("hit", first.number)] * 60
+            assert second.calls == 0
+
+            asking = asyncio.gather(*(third.get(path) for path in paths[:30]))
+            cluster[1].kill()
+            assert {number for _, number in await asking} <= {first.number, third.number}
+            for path in paths[30:]:
+                cache, number = await third.get(path)
+                assert number == (first.number if cache == "hit" else third.number)
+            answers = await asyncio.gather(*(third.get(path) for path in paths))
+            assert {cache for cache, _ in answers} == {"hit"}  # of the process' own
+            assert third.slowest < TIMEOUT_SECONDS + SLACK_SECONDS
+
+            # What the other nodes have is still shared.
+            answers = [await fourth.get(path) for path in paths]
+            shared = [number for cache, number in answers if cache == "hit"]
+            assert 20 < len(shared) < 60
+            assert set(shared) <= {first.number, third.number}
+            assert fourth.calls == 60 - len(shared)
+            assert fourth.slowest < TIMEOUT_SECONDS + SLACK_SECONDS
+            for site in (first, second, third, fourth):
+                await site.client.aclose()
+
+    with redis_cluster() as cluster:
+        run(main())
