@@ -13,14 +13,22 @@ from asgi_serial.cache.collapse import Ending, running_loop
 from asgi_serial.cache.entry import Entry
 from asgi_serial.codecs.decoding import DECODE_OFFLOAD_BYTES
 from asgi_serial.engine.derive import DERIVE_OFFLOAD_BYTES, derive, encoded_size
-from asgi_serial.engine.hit import answer, find_representation, judge, variant_of
+from asgi_serial.engine.hit import (
+    answer,
+    answer_on_error,
+    find_representation,
+    judge,
+    variant_of,
+)
 from asgi_serial.engine.plan import RequestCopy, body_part, request_key
 from asgi_serial.engine.problem import Problem
 from asgi_serial.engine.request import RequestBody, explain_refusal, scope_for_app, why_refused
 from asgi_serial.engine.response import DONE, ResponseFlow
 from asgi_serial.engine.storing import read_selecting
 from asgi_serial.errors import CodecError, FormatError
+from asgi_serial.http.reuse import Action
 from asgi_serial.http.storing import CACHED_METHODS
+from asgi_serial.policy import CURRENT
 from asgi_serial.reasons import Reason
 from asgi_serial.timing.server_timing import add_server_timing
 
@@ -32,7 +40,7 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
     from asgi_serial.engine.threads import Threads
-    from asgi_serial.types import Message, Receive, Scope, Send
+    from asgi_serial.types import ASGIApp, Message, Receive, Scope, Send
 
 T = TypeVar("T")
 
@@ -40,6 +48,8 @@ logger = logging.getLogger("asgi_serial")
 
 HIT, MISS, VARY_MISS, STALE = Reason.HIT, Reason.MISS, Reason.VARY_MISS, Reason.STALE
 COLLAPSIBLE = (MISS, VARY_MISS, STALE)
+USES = (Action.USE, Action.USE_STALE_AND_REFRESH)
+NOT_FOR_CLIENT = (Reason.REQUEST_HAS_CREDENTIALS, Reason.NOT_ACCEPTABLE)
 
 REFUSED_ROUTE = "(refused)"
 BODY = "http.response.body"
@@ -71,6 +81,8 @@ class Exchange:
     _flight_key: Key | None = None
     _turn: asyncio.Task[None] | None = None  # what is being done before the app's next message
     _underived: Entry | None = None  # may answer, in a form that is to be made yet
+    _asks_again = False
+    refreshes: Entry | None = None  # has answered, and is to be refreshed behind that
 
     def __init__(
         self, engine: Engine, plan: RequestPlan, receive: Receive, send: Send, began_ns: int
@@ -81,6 +93,10 @@ class Exchange:
         self._scope = plan.scope
         self._receive = receive
         self._send = send
+
+    def lead(self, key: Key, flight: Flight) -> None:
+        """Make this the call of the app that others wait for."""
+        self._flight_key, self._flight = key, flight
 
     async def answer_without_app(self) -> bool:
         """Refuse the request, or answer it out of the cache; False where the app is to answer."""
@@ -102,6 +118,42 @@ class Exchange:
         for message in messages:
             await self._send(message)
         return True
+
+    async def run(self, app: ASGIApp) -> None:
+        """Have the app answer; its exceptions go on unchanged."""
+        token = CURRENT.set(self.plan)
+        try:
+            await app(self.open(), self.receive, self.send)
+            if self._asks_again:
+                self._drop_conditions()
+                await app(self.open(), self.receive, self.send)
+            if not self.is_over:
+                await self.settle()
+        except Exception:
+            messages = self.use_on_error() if self._flow is None else None
+            if messages is None:
+                await self.settle(quietly=True)
+                raise
+            logger.exception("The app has failed; a stale response stands in.")
+            await self._stand_in(messages)
+        finally:
+            CURRENT.reset(token)
+            self.end()
+
+    def _drop_conditions(self) -> None:
+        """Ask the app as if nothing were stored: its 304 was not about what is."""
+        self._asks_again = False
+        self.plan.selected, self.plan.validates = None, False
+        self._replayed = deque(({"type": "http.request", "body": b"", "more_body": False},))
+
+    async def _stand_in(self, messages: tuple[Message, Message]) -> None:
+        start, last = messages
+        self.is_over = True
+        self._land(Ending.ERROR)
+        label = self.engine.label(self._scope)
+        size = len(last["body"])
+        self._record(label, start["status"], size, "stale", (Reason.STALE_IF_ERROR,))
+        await self._send_all([start, last])
 
     def open(self) -> Scope:
         """The scope for the app, which is called next."""
@@ -184,23 +236,29 @@ class Exchange:
         """The answer by what was found; None, with the reason in the plan, where it is none."""
         engine, plan = self.engine, self.plan
         if isinstance(found, Reason):
-            plan.forward = found
+            if plan.selected is None:
+                plan.forward = found
             return None
         now = engine.clock()
-        why = judge(plan, found, now)
-        if why is not HIT:
-            plan.forward = why
+        action, why = judge(engine, plan, found, now)
+        if action not in USES:
+            plan.forward = STALE if action is Action.REFUSE else why
+            if why not in NOT_FOR_CLIENT:
+                plan.selected = found
+            plan.validates = action is Action.VALIDATE
             return None
         kept = kept or find_representation(plan.wants, found)
         if kept is None:
             self._underived = found
             return None
-        start, last = answer(engine, plan, found, kept, now)
+        self.refreshes = found if action is Action.USE_STALE_AND_REFRESH else None
+        said = None if why is HIT else engine.stale_pair(why, int(found.expires - now))
+        start, last = answer(engine, plan, found, kept, now, said)
         if engine.server_timing:
             took = {"cache": perf_counter_ns() - self.began_ns}
             start = add_server_timing(start, took, {"cache": "hit"})
         if engine.recorder is not None:
-            outcome = "collapsed" if plan.collapsed else "hit"
+            outcome = "stale" if why is not HIT else "collapsed" if plan.collapsed else "hit"
             app_bytes = found.app_bytes if last["body"] else 0
             self._record(found.route, start["status"], len(last["body"]), outcome, (), app_bytes)
         return start, last
@@ -219,26 +277,44 @@ class Exchange:
             return await self._derive(self._underived)
         if plan.wants_stored_only:
             return self._refuse_to_call(plan.forward)
-        is_usual = not (
-            plan.method == "HEAD" or plan.credentials or plan.refresh or plan.wants.refused
+        is_usual = plan.method != "HEAD" and not (
+            plan.credentials or plan.refresh or plan.wants.refused or b"range" in plan.fields
         )
         if is_usual and plan.forward in COLLAPSIBLE:
-            return await self._join(key)
+            messages = await self._join(key)
+            if messages is not None:
+                return messages
+        await self._prepare_validation()
         return None
+
+    async def _prepare_validation(self) -> None:
+        """See that the form is there in which a stored response will answer, once confirmed."""
+        plan = self.plan
+        entry = plan.selected
+        if entry is None:
+            return
+        # RFC 9110, 13.1.1: such a condition is the app's to evaluate, on its own state.
+        if b"if-match" in plan.fields or b"if-unmodified-since" in plan.fields:
+            plan.validates = False
+        if find_representation(plan.wants, entry) is None and await self._make(entry) is None:
+            plan.selected, plan.validates = None, False
 
     async def _derive(self, entry: Entry) -> tuple[Message, Message] | None:
         """The answer in a form that is made of a stored one."""
         self._underived = None
-        variant = variant_of(self.plan.wants, entry)
-        if encoded_size(entry) < DERIVE_OFFLOAD_BYTES:
-            made = derive(self.engine, entry, variant)
-            if made is not None:
-                self.engine.responses.add(entry, variant, made)
-        else:
-            made = await self._derive_large(entry, variant)
+        made = await self._make(entry)
         return None if made is None else self._use(entry, made)
 
-    async def _derive_large(self, entry: Entry, variant: Variant) -> Representation | None:
+    async def _make(self, entry: Entry) -> Representation | None:
+        variant = variant_of(self.plan.wants, entry)
+        if encoded_size(entry) >= DERIVE_OFFLOAD_BYTES:
+            return await self._make_large(entry, variant)
+        made = derive(self.engine, entry, variant)
+        if made is not None:
+            self.engine.responses.add(entry, variant, made)
+        return made
+
+    async def _make_large(self, entry: Entry, variant: Variant) -> Representation | None:
         """Such a form in a thread: of those who want it at once, one makes it for all."""
         engine, key = self.engine, (entry.key, *variant)
         flight = engine.flights.find(key)
@@ -281,13 +357,22 @@ class Exchange:
                 return hit
             if self._underived is not None:
                 return await self._derive(self._underived)
-            if self.plan.forward not in COLLAPSIBLE:
+            if ending is Ending.ERROR:
+                return self.use_on_error()
+            if ending is Ending.STORED and self.plan.forward not in (MISS, VARY_MISS):
                 return None  # what is stored now will not do for this client
             # It broke off, or was for others (Vary): one of those who wait calls next.
         if ending is None:
             # The next ones are spared a wait that may be in vain: the response may take for ever.
             flights.remember(shared)
         return None
+
+    def use_on_error(self) -> tuple[Message, Message] | None:
+        """The stale response that stands in for one that the app has failed to give, if any may."""
+        entry = self.plan.selected
+        if entry is None:
+            return None
+        return answer_on_error(self.engine, self.plan, entry)
 
     async def receive(self) -> Message:
         """The app's `receive`."""
@@ -349,6 +434,8 @@ class Exchange:
 
     def _begin(self, message: Message) -> Awaitable[None]:
         """The first messages of the app: what is not the start passes, as an early hint does."""
+        if self._asks_again:
+            return _take_turns()
         if message["type"] != "http.response.start":
             return self._send(message)
         engine = self.engine
@@ -356,8 +443,11 @@ class Exchange:
         flow = ResponseFlow(engine, self.plan, self._scope)
         out = flow.begin(message)
         self._flow = flow
-        if flow.invalid is not None:
-            engine.responses.drop(flow.invalid)
+        self._drop(flow)
+        if flow.asks_again:
+            # Of this call nothing more is heard.
+            self._flow, self._asks_again = None, True
+            return _take_turns()
         if flow.storing is None and self.plan.key is not None:
             if self._flight is not None:
                 self._land(flow.ending)
@@ -493,9 +583,13 @@ class Exchange:
         """The app is done with this request."""
         if not self.is_over:
             self._abandon()
-        if self._flow is not None and self._flow.invalid is not None:
+        if self._flow is not None:
             # Apps commit after their response, too: what was read since is of the time before.
-            self.engine.responses.drop(self._flow.invalid)
+            self._drop(self._flow)
+
+    def _drop(self, flow: ResponseFlow) -> None:
+        for key in flow.invalid:
+            self.engine.responses.drop(key)
 
     def _abandon(self) -> None:
         """The response will not be whole: let nobody wait for it, and count it."""

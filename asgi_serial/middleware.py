@@ -16,7 +16,8 @@ from asgi_serial.engine.request import MARK, mark
 from asgi_serial.engine.sharing import engines_of, share
 from asgi_serial.exchange import Exchange
 from asgi_serial.passage import Passage
-from asgi_serial.policy import CURRENT, TURNED_ON
+from asgi_serial.policy import TURNED_ON
+from asgi_serial.refresh import start_refresh
 from asgi_serial.settings import SettingOptions, Settings
 from asgi_serial.timing.routes.resolver import build_resolver
 
@@ -124,18 +125,10 @@ class SerialMiddleware:
         plan = plan_request(engine, scope, fields, wants, key)
         exchange = Exchange(engine, plan, receive, send, began_ns)
         if plan.may_end_early and not misses and await exchange.answer_without_app():
+            if exchange.refreshes is not None:
+                start_refresh(self.app, exchange, exchange.refreshes)
             return
-        token = CURRENT.set(plan)
-        try:
-            await self.app(exchange.open(), exchange.receive, exchange.send)
-            if not exchange.is_over:
-                await exchange.settle()
-        except Exception:
-            await exchange.settle(quietly=True)
-            raise
-        finally:
-            CURRENT.reset(token)
-            exchange.end()
+        await exchange.run(self.app)
 
 
 def build_engine(

@@ -76,6 +76,20 @@ Size = Annotated[int, PlainValidator(parse_size)]
 TimeLimit = Annotated[float, PlainValidator(parse_time_limit)]
 
 
+PRESETS: Mapping[str, Mapping[str, object]] = {
+    # What a gateway does that leaves the content alone: to be held against RFC 9111.
+    "conformance": {
+        "formats": False,
+        "compression": False,
+        "decoding": False,
+        "encodings_cache": False,
+        "timing": False,
+        "cache_heuristic": True,
+    },
+}
+"""What a preset sets; any other word on the same setting wins."""
+
+
 class Settings(BaseModel):
     """Everything that can be set; made by `Settings.load`, compared by value, never changed."""
 
@@ -83,6 +97,10 @@ class Settings(BaseModel):
         frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
     )
 
+    preset: Annotated[
+        str | None, PlainValidator(optional(matching(r"conformance", "conformance")))
+    ] = None
+    """Defaults for one purpose. conformance: the cache alone, before any origin server."""
     enabled: Switch = True
     """Off: requests and responses pass untouched."""
 
@@ -136,6 +154,25 @@ class Settings(BaseModel):
     """The second level, shared by processes: redis://, rediss://, valkey:// or memcached://."""
     cache_ttl: Annotated[float | None, PlainValidator(optional(parse_duration))] = None
     """The lifetime of responses that state none of their own; unset: those are not kept."""
+    cache_heuristic: Switch = False
+    """Guess a lifetime by Last-Modified where nothing states one (RFC 9111, 4.2.2)."""
+    cache_targets: Annotated[tuple[str, ...], PlainValidator(parse_field_names)] = (
+        "asgi-serial-cache-control",
+        "cdn-cache-control",
+    )
+    """Targeted fields that go before Cache-Control, the most specific first (RFC 9213)."""
+    cache_obey_requests: Switch = True
+    """Obey the Cache-Control and Pragma of requests."""
+    cache_keep_stale: Annotated[float, PlainValidator(parse_duration)] = 3600.0
+    """How long past its freshness a response is kept that the app can be asked to confirm."""
+    cache_grace: Annotated[float, PlainValidator(parse_duration)] = 0.0
+    """How stale a response may be used while it is refreshed, if it does not say so itself."""
+    cache_stale_if_error: Annotated[float, PlainValidator(parse_duration)] = 0.0
+    """How stale a response may be used where the app fails, if it does not say so itself."""
+    cache_max_refreshes: Annotated[int, PlainValidator(integer(0, 10_000))] = 32
+    """How many stale responses may be refreshed at once, behind the answers by them."""
+    cache_max_ranges: Annotated[int, PlainValidator(integer(0, 1000))] = 16
+    """How many ranges of one response are served; a request for more gets all of it."""
     cache_memory: Size = 64_000_000
     """The size of the first level, in each process."""
     cache_max_object: Size = 5_000_000
@@ -198,8 +235,12 @@ class Settings(BaseModel):
                 sources[name] = _Source(name, value)
             else:
                 faults.append(explain_unknown(name, cls.model_fields, kind="setting"))
+        values = {name: given.value for name, given in sources.items()}
+        preset = values.get("preset")
+        if isinstance(preset, str):
+            values = {**PRESETS.get(preset, {}), **values}
         try:
-            settings = cls.model_validate({name: given.value for name, given in sources.items()})
+            settings = cls.model_validate(values)
         except ValidationError as error:
             for fault in error.errors():
                 name = str(fault["loc"][0])
@@ -280,6 +321,7 @@ def _read_policy(options: object) -> RoutePolicy:
 class SettingOptions(TypedDict, total=False):
     """The settings as a user may write them; `Settings` says what each one means."""
 
+    preset: str | None
     enabled: bool | str
     formats: bool | str
     format_strict: bool | str
@@ -301,6 +343,14 @@ class SettingOptions(TypedDict, total=False):
     cache: bool | str
     cache_url: SecretStr | str | None
     cache_ttl: float | timedelta | str | None
+    cache_heuristic: bool | str
+    cache_targets: Iterable[str] | str
+    cache_obey_requests: bool | str
+    cache_keep_stale: float | timedelta | str
+    cache_grace: float | timedelta | str
+    cache_stale_if_error: float | timedelta | str
+    cache_max_refreshes: int | str
+    cache_max_ranges: int | str
     cache_memory: int | str
     cache_max_object: int | str
     cache_max_key_body: int | str

@@ -284,9 +284,10 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--silence", type=float, default=SILENCE_SECONDS, metavar="SECONDS")
+    parser.add_argument("--preset", choices=["conformance"], help="guess lifetimes, too")
     arguments = parser.parse_args()
     uvicorn.run(
-        build_app(arguments.upstream, silence_seconds=arguments.silence),
+        build_app(arguments.upstream, silence_seconds=arguments.silence, preset=arguments.preset),
         host=arguments.host,
         port=arguments.port,
         ws="none",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # not wait for one another, since nothing would come of it.
 REMEMBERED_SECONDS = 10.0
 MAX_REMEMBERED = 4096
+_NEVER = (0.0, 0)
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
@@ -35,6 +36,7 @@ class Ending(Enum):
     STORED = "its response is stored"
     FRUITLESS = "its response is not one that is stored"
     FAILED = "it broke off; the next call may fare better"
+    ERROR = "the app has failed; what is stored may stand in, stale as it is"
 
 
 class Flight:
@@ -63,22 +65,21 @@ class Flights:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._flights: dict[Key, Flight] = {}
-        # By hash: a client may send keys of any length. Two that share one wait for nobody.
-        self._fruitless: dict[int, float] = {}
+        # Until when, and after how many calls. By hash: a client may send keys of any length. Two
+        # that share one wait for nobody.
+        self._fruitless: dict[int, tuple[float, int]] = {}
 
     def find(self, key: Key) -> Flight | None:
         """The call of the app to wait for, if there is one in this event loop."""
         flight = self._flights.get(key)
         return flight if flight is not None and flight.loop is running_loop() else None
 
-    def is_fruitless(self, key: Key) -> bool:
-        """Whether the last response under this key was not one to be stored."""
+    def is_fruitless(self, key: Key, *, calls: int = 1) -> bool:
+        """Whether so many of the last responses under this key were not ones to be stored."""
         hashed = hash(key)
-        until = self._fruitless.get(hashed)
-        if until is None:
-            return False
+        until, count = self._fruitless.get(hashed, _NEVER)
         if self._clock() < until:
-            return True
+            return count >= calls
         self._fruitless.pop(hashed, None)
         return False
 
@@ -102,9 +103,11 @@ class Flights:
 
     def remember(self, key: Key) -> None:
         """Let nobody wait for calls under this key for a while: nothing came of it."""
+        hashed = hash(key)
+        _, count = self._fruitless.get(hashed, _NEVER)
         if len(self._fruitless) >= MAX_REMEMBERED:
             self._fruitless.clear()
-        self._fruitless[hash(key)] = self._clock() + REMEMBERED_SECONDS
+        self._fruitless[hashed] = (self._clock() + REMEMBERED_SECONDS, count + 1)
 
     def forget(self, key: Key) -> None:
         """Let requests under this key wait for one another again."""

@@ -11,6 +11,24 @@ Key: TypeAlias = tuple[object, ...]
 """The parts of a request that select a resource: str, bytes, None, or tuples of those."""
 
 
+class Terms(NamedTuple):
+    """What a stored response says of its use beyond its freshness: see `asgi_serial.http.reuse`.
+
+    Most responses say the same, so that entries share them.
+    """
+
+    no_cache: bool = False
+    must_revalidate: bool = False
+    immutable: bool = False
+    has_validator: bool = False
+    has_tag: bool = False  # its ETag is the app's, and not made of its bytes here
+    stale_while_revalidate: float | None = None
+    stale_if_error: float | None = None
+
+
+PLAIN_TERMS = Terms()
+
+
 class Representation:
     """One form of a stored response, with the fields and the body as they were sent."""
 
@@ -41,9 +59,10 @@ class Entry:
 
     Times are epoch seconds. `born` is when the response was generated, so that its current age
     is `now - born` (RFC 9111, 4.2.3: the corrected initial age is taken off the time it came);
-    `expires` is `born` plus the freshness lifetime. `fields` are the app's, less those that are
-    never stored; `negotiates` says which axes the response was negotiated on: any variant of
-    an axis that it was not negotiated on is served by the same representation.
+    `expires` is `born` plus the freshness lifetime; `kept_until` is when even a stale response is
+    of no use any more. `fields` are the app's, less those that are never stored; `negotiates` says
+    which axes the response was negotiated on: any variant of an axis that it was not negotiated on
+    is served by the same representation.
     """
 
     __slots__ = (
@@ -53,12 +72,14 @@ class Entry:
         "expires",
         "fields",
         "kept",
+        "kept_until",
         "key",
         "last_kept",
         "negotiates",
         "route",
         "selecting",
         "status",
+        "terms",
         "variants",
     )
 
@@ -76,6 +97,8 @@ class Entry:
         negotiates: tuple[bool, bool],
         representations: dict[Variant, Representation],
         app_bytes: int = 0,
+        kept_until: float | None = None,
+        terms: Terms = PLAIN_TERMS,
     ) -> None:
         self.app_bytes = app_bytes  # of the body as the app made it, for the timing of hits
         self.key = key
@@ -83,6 +106,8 @@ class Entry:
         self.fields = fields
         self.born = born
         self.expires = expires
+        self.kept_until = expires if kept_until is None else kept_until
+        self.terms = terms
         self.credentialed = credentialed  # what it may answer: {authorization, cookie}
         self.route = route  # the route template, for the timing of hits
         self.selecting = selecting  # the varying fields of the request, and their values
@@ -91,6 +116,36 @@ class Entry:
         self.variants = tuple(representations)
         self.kept = tuple(representations.values())
         self.last_kept: Representation | None = None  # what was served last
+
+    @property
+    def no_cache(self) -> bool:
+        """Whether it needs validation before each use."""
+        return self.terms.no_cache
+
+    @property
+    def must_revalidate(self) -> bool:
+        """Whether it is never used stale."""
+        return self.terms.must_revalidate
+
+    @property
+    def immutable(self) -> bool:
+        """Whether it does not change while it is fresh."""
+        return self.terms.immutable
+
+    @property
+    def has_validator(self) -> bool:
+        """Whether the app has given it an ETag or a Last-Modified."""
+        return self.terms.has_validator
+
+    @property
+    def stale_while_revalidate(self) -> float | None:
+        """How stale it may be used while it is refreshed, in seconds."""
+        return self.terms.stale_while_revalidate
+
+    @property
+    def stale_if_error(self) -> float | None:
+        """How stale it may be used in place of an error, in seconds."""
+        return self.terms.stale_if_error
 
     @property
     def representations(self) -> dict[Variant, Representation]:

@@ -10,10 +10,10 @@ import struct
 from hashlib import blake2b
 from math import isfinite
 
-from asgi_serial.cache.entry import Entry, Key, Representation, Variant, VaryIndex
+from asgi_serial.cache.entry import Entry, Key, Representation, Terms, Variant, VaryIndex
 from asgi_serial.types import Fields
 
-REVISION = 1
+REVISION = 2
 """The layout of a record; a record of another revision is no record."""
 
 _CHECKSUM_BYTES = 16
@@ -31,7 +31,10 @@ _MAX_REPRESENTATIONS = 256
 
 _LENGTH = struct.Struct("!I")
 _TIME = struct.Struct("!d")
-_ENTRY_HEAD = struct.Struct("!HddBQ")
+_ENTRY_HEAD = struct.Struct("!HdddBBddQ")
+# The terms that are switches, by the bits of one byte; a time that is not stated is negative.
+_SWITCHES = ("no_cache", "must_revalidate", "immutable", "has_validator", "has_tag")
+_UNSTATED = -1.0
 
 
 def encode_key(key: Key) -> bytes:
@@ -76,7 +79,16 @@ def pack_entry(entry: Entry) -> bytes:
     by_format, by_coding = entry.negotiates
     flags = _BY_FORMAT * by_format + _BY_CODING * by_coding
     flags += sum(flag for name, flag in _CREDENTIALS.items() if name in entry.credentialed)
-    out.append(_ENTRY_HEAD.pack(entry.status, entry.born, entry.expires, flags, entry.app_bytes))
+    terms = entry.terms
+    switches = sum(getattr(terms, name) << place for place, name in enumerate(_SWITCHES))
+    times = (terms.stale_while_revalidate, terms.stale_if_error)
+    stale = [_UNSTATED if seconds is None else seconds for seconds in times]
+    out.append(
+        _ENTRY_HEAD.pack(
+            *(entry.status, entry.born, entry.expires, entry.kept_until),
+            *(flags, switches, *stale, entry.app_bytes),
+        )
+    )
     _append_string(out, entry.route.encode("utf-8", "surrogatepass"))
     out.append(_LENGTH.pack(len(entry.selecting)))
     for name, value in entry.selecting:
@@ -210,9 +222,16 @@ class _Reader:
 
 
 def _read_entry(reader: _Reader, key: Key) -> Entry:
-    status, born, expires, flags, app_bytes = _ENTRY_HEAD.unpack(reader.take(_ENTRY_HEAD.size))
-    if not (isfinite(born) and isfinite(expires)) or flags > _ALL_FLAGS:
+    head = _ENTRY_HEAD.unpack(reader.take(_ENTRY_HEAD.size))
+    status, born, expires, kept_until, flags, switches, *stale, app_bytes = head
+    if not all(map(isfinite, (born, expires, kept_until, *stale))):
         raise _Malformed
+    if flags > _ALL_FLAGS or switches >> len(_SWITCHES):
+        raise _Malformed
+    terms = Terms(
+        *(bool(switches >> place & 1) for place in range(len(_SWITCHES))),
+        *(None if seconds == _UNSTATED else seconds for seconds in stale),
+    )
     route = reader.text()
     selecting = tuple(
         (reader.string(), reader.optional_string()) for _ in range(reader.count(_MAX_FIELDS))
@@ -233,6 +252,8 @@ def _read_entry(reader: _Reader, key: Key) -> Entry:
         negotiates=(bool(flags & _BY_FORMAT), bool(flags & _BY_CODING)),
         representations=representations,
         app_bytes=app_bytes,
+        kept_until=kept_until,
+        terms=terms,
     )
 
 

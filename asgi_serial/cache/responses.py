@@ -115,7 +115,7 @@ class ResponseCache:
             if not isinstance(found, Entry):
                 return VARY_MISS
         # What was made invalid meanwhile must not come back.
-        if found is None or self._clock() >= found.expires or self._dropped_at(uri) != since:
+        if found is None or self._clock() >= found.kept_until or self._dropped_at(uri) != since:
             return MISS
         return self._take_over(found)
 
@@ -161,7 +161,7 @@ class ResponseCache:
         # What a write has made invalid since the app was asked may be in this very response.
         if self._dropped_at(key) >= asked:
             return
-        ttl = entry.expires - self._clock()
+        ttl = entry.kept_until - self._clock()
         self._kinds[kind_of(key)] = None
         fork = fork_of(key)
         if fork is not None:
@@ -189,7 +189,7 @@ class ResponseCache:
 
     def _write(self, entry: Entry) -> None:
         self._memory.put(entry.key, entry, entry_size(entry))
-        ttl = entry.expires - self._clock()
+        ttl = entry.kept_until - self._clock()
         store = self.store
         if store is not None and ttl > 0:
             self._send(entry.key, lambda name: store.set(name, pack_entry(entry), ttl=ttl))

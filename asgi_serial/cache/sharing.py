@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from asgi_serial.cache.entry import Entry, Variant
+    from asgi_serial.cache.entry import Entry, Terms, Variant
     from asgi_serial.types import Field, Fields
 
 MAX_SHARED = 1024
@@ -26,10 +26,14 @@ class SharedFields:
         self._names: dict[bytes, bytes] = {}
         self._lines: dict[Field, Field] = {}
         self._variants: dict[Variant, Variant] = {}
+        self._terms: dict[Terms, Terms] = {}
 
     def share(self, entry: Entry) -> None:
         """Let an entry hold the lines that others have, and each of its own but once."""
         own: dict[Field, Field] = {}
+        if len(self._terms) >= MAX_SHARED:
+            self._terms.clear()
+        entry.terms = self._terms.setdefault(entry.terms, entry.terms)
         entry.fields = self._shared(entry.fields, own)
         for kept in entry.kept:
             fields = self._shared(kept.fields, own)

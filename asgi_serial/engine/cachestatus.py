@@ -11,16 +11,47 @@ FORWARD = {
     Reason.MISS: "uri-miss",
     Reason.VARY_MISS: "vary-miss",
     Reason.STALE: "stale",
+    Reason.NO_CACHE: "stale",
 }
 
 
-def hit_status(name: str, ttl: int) -> bytes:
+def hit_status(name: str, ttl: int, *, detail: Reason | None = None) -> bytes:
     """The member for an answer out of the cache; `ttl`: seconds that it stays fresh.
+
+    A stale one has a `ttl` below 0, and says in `detail` why it was used (RFC 9211, 2.5).
 
     >>> hit_status("asgi_serial", 60)
     b'asgi_serial; hit; ttl=60'
     """
-    return f"{name}; hit; ttl={ttl}".encode()
+    said = f"{name}; hit; ttl={ttl}"
+    return (said if detail is None else f"{said}; detail={reason_token(detail)}").encode()
+
+
+def replaced_status(
+    name: str,
+    why: Reason,
+    ttl: int,
+    *,
+    status: int | None,
+    stored: bool = False,
+    detail: Reason | None = None,
+) -> bytes:
+    """The member for an answer by a stored response that the app was asked for before.
+
+    `status` is what the app has answered (RFC 9211, 2.3), None where it has not.
+
+    >>> replaced_status("asgi_serial", Reason.STALE, 60, status=304, stored=True)
+    b'asgi_serial; fwd=stale; fwd-status=304; stored; ttl=60'
+    """
+    parts = [name, f"fwd={FORWARD.get(why, 'bypass')}"]
+    if status is not None:
+        parts.append(f"fwd-status={status}")
+    if stored:
+        parts.append("stored")
+    parts.append(f"ttl={ttl}")
+    if detail is not None:
+        parts.append(f"detail={reason_token(detail)}")
+    return "; ".join(parts).encode()
 
 
 def shared_status(name: str, why: Reason, ttl: int) -> bytes:

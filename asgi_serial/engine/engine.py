@@ -13,8 +13,13 @@ from asgi_serial.cache.memory import Memory
 from asgi_serial.cache.responses import ResponseCache
 from asgi_serial.codecs.decoding import parse_content_encoding
 from asgi_serial.codecs.registry import build_codecs
-from asgi_serial.engine.cachestatus import forward_status, hit_status, shared_status
-from asgi_serial.engine.heads import REQUEST_FIELDS
+from asgi_serial.engine.cachestatus import (
+    forward_status,
+    hit_status,
+    replaced_status,
+    shared_status,
+)
+from asgi_serial.engine.heads import REQUEST_FIELDS, RESPONSE_FIELDS
 from asgi_serial.engine.memo import Memo
 from asgi_serial.engine.plan import SPECIAL_FIELDS, Wants
 from asgi_serial.engine.representation import tag_suffixes
@@ -26,16 +31,19 @@ from asgi_serial.http.cachecontrol import parse_cache_control
 from asgi_serial.http.fields import merge_vary, split_list
 from asgi_serial.http.mediatypes import essence, has_utf8_charset, is_compressible
 from asgi_serial.http.negotiation import choose_coding, choose_format
+from asgi_serial.http.reuse import Options
 from asgi_serial.http.storing import UNKEYED_FIELDS, USER_FIELDS
+from asgi_serial.http.targeted import find_targeted, parse_targeted
 from asgi_serial.policy import PolicyTable
 from asgi_serial.timing.recorder import Recorder
 from asgi_serial.timing.routes.resolver import build_resolver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from asgi_serial.cache.entry import Key
+    from asgi_serial.cache.entry import Entry, Key
     from asgi_serial.cache.store import Store
+    from asgi_serial.http.cachecontrol import CacheControl
     from asgi_serial.http.negotiation import FormatChoice
     from asgi_serial.policy import RoutePolicy
     from asgi_serial.reasons import Reason
@@ -99,6 +107,10 @@ class Engine:
         self.key_fields = tuple(name.encode() for name in settings.cache_key_fields)
         self.keyed_fields = frozenset(self.key_fields)
         self.user_fields = USER_FIELDS - self.keyed_fields
+        self.targets = tuple(name.encode() for name in settings.cache_targets)
+        self.response_fields = RESPONSE_FIELDS.union(self.targets)
+        self.freshness_fields = frozenset((b"cache-control", b"expires", *self.targets))
+        self.stale_options = Options(settings.cache_grace, settings.cache_stale_if_error)
         self.request_fields = REQUEST_FIELDS | UNKEYED_FIELDS | USER_FIELDS | self.keyed_fields
         # A GET with none of these is looked up without a second thought.
         self.special_fields = SPECIAL_FIELDS | (UNKEYED_FIELDS - self.keyed_fields)
@@ -137,6 +149,7 @@ class Engine:
             max_entry_bytes=1.9 * settings.cache_max_object,
         )
         self.flights = Flights(clock)
+        self.tasks: set[object] = set()  # the calls of the app that no client waits for
         self.encodings = (
             Encodings(memory, settings.cache_max_object) if settings.encodings_cache else None
         )
@@ -163,6 +176,7 @@ class Engine:
         self._known_wants: dict[tuple[bool, bool, str, str, bool], Wants] = {}
         self.content_codings = Memo(parse_content_encoding)
         self.cache_controls = Memo(parse_cache_control)
+        self.targeted_controls = Memo(parse_targeted)
         extra = frozenset(name.encode() for name in settings.compressible_types)
         self.types = Memo(partial(read_content_type, extra=extra))
         self.varies = {
@@ -193,9 +207,21 @@ class Engine:
             )
         return wants
 
+    def read_directives(self, fields: Mapping[bytes, bytes]) -> CacheControl:
+        """What a response says to this cache: by a targeted field, or by Cache-Control."""
+        targeted = find_targeted(fields, self.targets, self.targeted_controls.__getitem__)
+        return targeted or self.cache_controls[fields.get(b"cache-control", b"")]
+
     def misses(self, key: Key) -> bool:
-        """Whether nothing can come of looking further for what the first level does not have."""
-        return self.responses.store is None and self.flights.is_fruitless(key)
+        """Whether nothing is to be had of the cache for `key`, now or after this request.
+
+        One response that is not stored is no sign of the next; two are.
+        """
+        return (
+            self.responses.store is None
+            and self.flights.is_fruitless(key, calls=2)
+            and self.find_slot(key) is None
+        )
 
     def learn(self, method: str, path: str, policy: RoutePolicy) -> None:
         """Remember what the handler of a path has said, for requests to be planned by it."""
@@ -225,6 +251,33 @@ class Engine:
     def shared_pair(self, why: Reason, ttl: int) -> Field:
         """The Cache-Status field of an answer by another's call of the app."""
         return b"cache-status", shared_status(self.settings.cache_name, why, ttl)
+
+    def stale_pair(self, why: Reason, ttl: int) -> Field:
+        """The Cache-Status field of an answer by a stored response that is stale."""
+        return b"cache-status", hit_status(self.settings.cache_name, ttl, detail=why)
+
+    def replaced_pair(
+        self,
+        why: Reason,
+        entry: Entry,
+        now: float,
+        status: int | None,
+        detail: Reason | None = None,
+        *,
+        stored: bool = False,
+    ) -> Field:
+        """The Cache-Status field of an answer by a stored response after the app was asked.
+
+        `status` is what the app has answered, if it has.
+        """
+        return b"cache-status", replaced_status(
+            self.settings.cache_name,
+            why,
+            int(entry.expires - now),
+            status=status,
+            stored=stored,
+            detail=detail,
+        )
 
     def forward_pair(
         self, why: Reason, *, stored: bool, detail: Reason | None, waited: bool = False

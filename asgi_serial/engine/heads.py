@@ -18,6 +18,8 @@ REQUEST_FIELDS = frozenset(
         b"if-match",
         b"if-modified-since",
         b"if-none-match",
+        b"if-range",
+        b"if-unmodified-since",
         b"origin",
         b"pragma",
         b"range",
@@ -80,7 +82,9 @@ def _combined(found: dict[bytes, bytes], further: dict[bytes, list[bytes]]) -> d
     return found
 
 
-def read_response_fields(pairs: Iterable[Field]) -> tuple[Fields, dict[bytes, bytes]]:
+def read_response_fields(
+    pairs: Iterable[Field], wanted: frozenset[bytes] = RESPONSE_FIELDS
+) -> tuple[Fields, dict[bytes, bytes]]:
     """The pairs with lower-case names (the same list where it has them), and the wanted fields.
 
     Source: RFC 9110, 5.1: field names are case-insensitive; apps do not all write them small.
@@ -92,22 +96,24 @@ def read_response_fields(pairs: Iterable[Field]) -> tuple[Fields, dict[bytes, by
     further: dict[bytes, list[bytes]] = {}
     for name, value in pairs:
         if type(name) is not bytes:
-            return _as_bytes(pairs)
-        if name in RESPONSE_FIELDS:
+            return _as_bytes(pairs, wanted)
+        if name in wanted:
             if type(value) is not bytes:
-                return _as_bytes(pairs)
+                return _as_bytes(pairs, wanted)
             if name not in found:
                 found[name] = value
             else:
                 further.setdefault(name, []).append(value)
         elif not name.islower() and name != name.lower():
-            return _as_bytes(pairs)
+            return _as_bytes(pairs, wanted)
     return pairs, _combined(found, further) if further else found
 
 
-def _as_bytes(pairs: Iterable[Field]) -> tuple[Fields, dict[bytes, bytes]]:
+def _as_bytes(
+    pairs: Iterable[Field], wanted: frozenset[bytes]
+) -> tuple[Fields, dict[bytes, bytes]]:
     made = [(bytes(name).lower(), bytes(value)) for name, value in pairs]
-    return made, read_fields(made, RESPONSE_FIELDS)
+    return made, read_fields(made, wanted)
 
 
 def without(pairs: Iterable[tuple[bytes, bytes]], names: frozenset[bytes] | set[bytes]) -> Fields:

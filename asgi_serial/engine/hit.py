@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.cache.entry import Entry
 from asgi_serial.engine.heads import read_fields
+from asgi_serial.engine.partial import serve_ranges
 from asgi_serial.engine.representation import not_modified_fields
+from asgi_serial.http.reuse import Action, Decision, decide, may_use_on_error
 from asgi_serial.http.validators import is_not_modified
 from asgi_serial.reasons import Reason
 
@@ -15,12 +17,11 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan, Wants
     from asgi_serial.timing.recorder import Recorder
-    from asgi_serial.types import Fields, Message, Scope
+    from asgi_serial.types import Field, Fields, Message, Scope
 
-HIT, STALE = Reason.HIT, Reason.STALE
-REQUEST_NO_CACHE = Reason.REQUEST_NO_CACHE
-NOT_ACCEPTABLE = Reason.NOT_ACCEPTABLE
-REQUEST_HAS_CREDENTIALS = Reason.REQUEST_HAS_CREDENTIALS
+# These come before what HTTP says of the entry: it is not for this client at all.
+_CREDENTIALED = Decision(Action.FORWARD, Reason.REQUEST_HAS_CREDENTIALS)
+_UNACCEPTABLE = Decision(Action.FORWARD, Reason.NOT_ACCEPTABLE)
 
 NO_REASONS: tuple[Reason, ...] = ()
 _DATES = frozenset({b"date", b"last-modified"})
@@ -110,28 +111,16 @@ def find_hit(
     )
 
 
-def judge(plan: RequestPlan, entry: Entry, now: float) -> Reason:
-    """Whether a stored response may answer this request (HIT), or why it may not.
+def judge(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> Decision:
+    """What is done about a request for which this stored response was selected, and why.
 
-    Source: RFC 9111, 4 and 5.2.1.
+    Source: RFC 9111, 3.5 and 4.
     """
-    if now >= entry.expires:
-        return STALE
     if not entry.credentialed.issuperset(plan.credentials):
-        return REQUEST_HAS_CREDENTIALS
+        return _CREDENTIALED
     if is_refused(plan.wants, entry):
-        return NOT_ACCEPTABLE
-    directives = plan.directives
-    if plan.refresh:
-        return REQUEST_NO_CACHE
-    if directives is not None:
-        # RFC 9111, 5.2.1.1: the client is unwilling to accept a response older than max-age;
-        # 5.2.1.3: and wants one that stays fresh for min-fresh seconds.
-        too_old = directives.max_age is not None and now - entry.born > directives.max_age
-        left = entry.expires - now
-        if too_old or (directives.min_fresh is not None and left < directives.min_fresh):
-            return REQUEST_NO_CACHE
-    return HIT
+        return _UNACCEPTABLE
+    return decide(plan.demands, entry, now, engine.stale_options)
 
 
 def is_refused(wants: Wants, entry: Entry) -> bool:
@@ -156,23 +145,54 @@ def find_representation(wants: Wants, entry: Entry) -> Representation | None:
 
 
 def answer(
-    engine: Engine, plan: RequestPlan, entry: Entry, kept: Representation, now: float
+    engine: Engine,
+    plan: RequestPlan,
+    entry: Entry,
+    kept: Representation,
+    now: float,
+    said: Field | None = None,
 ) -> tuple[Message, Message]:
-    """The two messages of a hit, or of the 304 that a conditional request gets in its place."""
+    """The two messages of a hit, or of the 304 or 206 that the request gets in its place.
+
+    `said` is the line of Cache-Status where it is not that of a plain hit.
+    """
     status, body = entry.status, kept.body
     fields = hit_fields(engine, entry, kept, now).copy()
+    if engine.settings.cache_status:
+        if said is not None:
+            fields[-1] = said
+        elif plan.collapsed:
+            fields[-1] = engine.shared_pair(plan.forward, int(entry.expires - now))
     conditions = plan.fields
     is_conditional = b"if-none-match" in conditions or b"if-modified-since" in conditions
     if is_conditional and plan.method in _READS and is_fresh_copy(plan, entry, kept, now):
         status, body, fields = 304, b"", not_modified_fields(fields)
+    elif b"range" in conditions and plan.method == "GET" and status == 200:
+        status, fields, body = serve_ranges(engine, conditions, fields, kept, now)
     if plan.method == "HEAD":
         body = b""
-    if plan.collapsed and engine.settings.cache_status:
-        fields[-1] = engine.shared_pair(plan.forward, int(entry.expires - now))
     return (
         {"type": "http.response.start", "status": status, "headers": fields},
         {"type": "http.response.body", "body": body, "more_body": False},
     )
+
+
+def answer_on_error(
+    engine: Engine, plan: RequestPlan, entry: Entry, status: int | None = None
+) -> tuple[Message, Message] | None:
+    """The stale response in place of the app's error, or of its exception; None if it may not be.
+
+    `status` is that of the error.
+    """
+    now = engine.clock()
+    if not may_use_on_error(plan.demands, entry, now, engine.stale_options):
+        return None
+    kept = find_representation(plan.wants, entry)
+    if kept is None:
+        return None
+    plan.served = "stale"
+    said = engine.replaced_pair(plan.forward, entry, now, status, Reason.STALE_IF_ERROR)
+    return answer(engine, plan, entry, kept, now, said)
 
 
 def hit_fields(engine: Engine, entry: Entry, kept: Representation, now: float) -> Fields:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from asgi_serial.engine.heads import read_response_fields, without
 from asgi_serial.engine.representation import Base, represent
 from asgi_serial.engine.response_plan import plan_response
-from asgi_serial.http.freshness import freshness_lifetime
+from asgi_serial.engine.storing import read_said, says_nothing
 from asgi_serial.http.storing import why_not_stored
 from asgi_serial.reasons import Reason
 
@@ -31,7 +31,7 @@ def begin_plainly(
     Other clients may get another form: Vary has to say so. `key` is that of a resource whose last
     response was not one to be stored; should this one be, its next is looked at again.
     """
-    pairs, fields = read_response_fields(message.get("headers", ()))
+    pairs, fields = read_response_fields(message.get("headers", ()), engine.response_fields)
     status = message["status"]
     trailers = "trailers" in message and bool(message["trailers"])
     plan = plan_response(engine, wants, status, fields, has_trailers=trailers)
@@ -62,16 +62,16 @@ def begin_plainly(
 def _why_not_kept(engine: Engine, status: int, fields: Mapping[bytes, bytes]) -> Reason | None:
     """Why a response to a plain GET is not one to be stored; None if it is."""
     ttl = engine.settings.cache_ttl
-    if b"cache-control" not in fields and b"expires" not in fields and ttl is None:
+    if says_nothing(engine, fields, ttl):
         return Reason.NO_FRESHNESS  # the usual answer, given before anything is parsed
-    directives = engine.cache_controls[fields.get(b"cache-control", b"")]
-    lifetime = freshness_lifetime(directives, fields, now=engine.clock())
+    said = read_said(engine, status, fields, ttl, engine.clock())
     return why_not_stored(
         "GET",
         status,
         (),
         fields,
-        directives,
-        lifetime=ttl if lifetime is None else lifetime,
+        said.directives,
+        lifetime=said.lifetime,
+        stale_use=said.stale_use,
         explicitly_shared=False,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.cache.key import BodyPart, make_key, sorted_query
 from asgi_serial.engine.heads import content_length
+from asgi_serial.http.reuse import ASKS_NOTHING, Asked
 from asgi_serial.http.storing import (
     CACHED_METHODS,
     credentials_of,
@@ -17,7 +18,7 @@ from asgi_serial.policy import RequestPolicy, merge
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
-    from asgi_serial.cache.entry import Key
+    from asgi_serial.cache.entry import Entry, Key
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.handed import Handed
     from asgi_serial.engine.response_plan import ResponsePlan
@@ -139,8 +140,12 @@ class RequestPlan(RequestPolicy):
     copy: RequestCopy | None = None  # what the app has read of the body, until it may be a key
     forward = Reason.MISS  # why the request goes to the app
     credentials: frozenset[bytes] = frozenset()  # the kinds that the request carries
+    demands = ASKS_NOTHING  # what it says of caching
+    selected: Entry | None = None  # the stored response for it, which may not be used as it is
+    validates = False  # the app is asked whether that still holds
     collapsed = False  # it has waited for another's call of the app
     client_left = False
+    served: str | None = None  # what the cache did where the app was called and did not answer
     handed: Handed | None = None  # what the app can still encode in every format
 
     def __init__(self, scope: Scope, fields: dict[bytes, bytes]) -> None:
@@ -152,7 +157,7 @@ class RequestPlan(RequestPolicy):
     @property
     def wants_stored_only(self) -> bool:
         """Whether only what is stored will do (RFC 9111, 5.2.1.7: only-if-cached)."""
-        directives = self.directives
+        directives = self.demands.directives
         return (
             directives is not None
             and directives.only_if_cached
@@ -165,6 +170,8 @@ class RequestPlan(RequestPolicy):
         """How the cache has taken part where the app answers, in the recorder's words."""
         if not self.caching:
             return ""
+        if self.served is not None:
+            return self.served
         missed = self.bypass is None and self.forward is not _HAS_CREDENTIALS
         return "miss" if missed else "bypass"
 
@@ -247,13 +254,16 @@ def _plan_lookup(engine: Engine, plan: RequestPlan) -> None:
     fields, method = plan.fields, plan.method
     methods = CACHED_METHODS if method in CACHED_METHODS else BODY_METHODS
     if methods is not CACHED_METHODS or not engine.special_fields.isdisjoint(fields):
+        if engine.settings.cache_obey_requests:
+            plan.refresh = forces_revalidation(fields, plan.directives)
+            no_cache = plan.refresh and plan.directives is None
+            plan.demands = Asked(plan.directives, pragma_no_cache=no_cache)
         plan.bypass = why_not_looked_up(
-            method, fields, plan.directives, methods=methods, keyed=engine.keyed_fields
+            method, fields, plan.demands.directives, methods=methods, keyed=engine.keyed_fields
         )
         if plan.bypass is not None:
             plan.may_end_early |= plan.wants_stored_only
             return
-        plan.refresh = forces_revalidation(fields, plan.directives)
         if methods is BODY_METHODS:
             if method == "POST" and not _CONDITIONS.isdisjoint(fields):
                 # RFC 9110, 13.1.1 and 13.1.2: they may be there to keep a write from being made.
@@ -279,14 +289,24 @@ def _plan_body_key(engine: Engine, plan: RequestPlan) -> None:
         plan.bypass = METHOD_NOT_CACHED
 
 
-def request_key(engine: Engine, plan: RequestPlan, body: BodyPart | None, method: str = "") -> Key:
-    """The key of the resource that a request is for; `body` is its `body_part`."""
-    fields = plan.fields
-    query: bytes = plan.scope.get("query_string", b"")
+def request_key(
+    engine: Engine,
+    plan: RequestPlan,
+    body: BodyPart | None,
+    method: str = "",
+    *,
+    scope: Scope | None = None,
+) -> Key:
+    """The key of the resource that a request is for; `body` is its `body_part`.
+
+    `method` and `scope` are those of a request that is not this one.
+    """
+    fields, scope = plan.fields, scope or plan.scope
+    query: bytes = scope.get("query_string", b"")
     if engine.settings.cache_sort_query:
         query = sorted_query(query)
     extra = tuple([(name, fields.get(name)) for name in engine.key_fields])
-    return make_key(engine.realm, plan.scope, method or plan.method, fields, query, extra, body)
+    return make_key(engine.realm, scope, method or plan.method, fields, query, extra, body)
 
 
 def body_part(plan: RequestPlan, body: bytes) -> BodyPart:

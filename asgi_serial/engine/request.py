@@ -9,6 +9,7 @@ from asgi_serial.engine.handed import EXTENSION, offer_models
 from asgi_serial.engine.heads import content_length, without
 from asgi_serial.engine.problem import Problem
 from asgi_serial.engine.representation import tag_suffix
+from asgi_serial.engine.validation import CONDITIONS, conditions_for
 from asgi_serial.errors import CodecError, FormatError, OutputLimitExceeded
 from asgi_serial.http.validators import (
     format_entity_tag,
@@ -62,7 +63,9 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
     if plan.wants.compression and b"accept-encoding" in fields:
         # The engine encodes; an app that did too would leave it nothing to do but pass.
         pairs = _without_line(pairs, (b"accept-encoding", fields[b"accept-encoding"]))
-    if b"if-none-match" in fields or b"if-match" in fields:
+    if plan.validates and plan.selected is not None:
+        pairs = [*without(pairs, CONDITIONS | {b"range"}), *conditions_for(plan.selected)]
+    elif b"if-none-match" in fields or b"if-match" in fields:
         pairs = _app_conditions(engine, plan, pairs)
     if plan.wants.media_type:
         pairs = _with_json_accepted(pairs)

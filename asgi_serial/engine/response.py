@@ -11,6 +11,8 @@ from asgi_serial.cache.encodings import Encoded
 from asgi_serial.cache.entry import Representation
 from asgi_serial.engine.handed import JSON_TYPE
 from asgi_serial.engine.heads import content_length, read_response_fields, without
+from asgi_serial.engine.hit import answer, answer_on_error, find_representation
+from asgi_serial.engine.invalidation import invalid_keys
 from asgi_serial.engine.plan import BODY_METHODS, body_part, find_wants, request_key
 from asgi_serial.engine.problem import Problem
 from asgi_serial.engine.representation import (
@@ -22,7 +24,9 @@ from asgi_serial.engine.representation import (
 )
 from asgi_serial.engine.response_plan import plan_response
 from asgi_serial.engine.storing import build_entry, plan_storing, stored_fields
+from asgi_serial.engine.validation import agrees, confirms, renew
 from asgi_serial.errors import FormatError
+from asgi_serial.http.reuse import ERROR_STATUSES
 from asgi_serial.http.storing import invalidates
 from asgi_serial.http.validators import is_not_modified
 from asgi_serial.reasons import Reason
@@ -51,12 +55,12 @@ class State(Enum):
     BUSY = "the whole body is being encoded in a thread"
     PASS = "messages pass as they are"
     DONE = "the last body message has passed"
-    REFUSED = "another response was sent in its place"
+    REPLACED = "another response was sent in its place"
 
 
 # A member looked up on its enum costs a descriptor call in CPython 3.11.
 START, HELD, WHOLE, STREAM = State.START, State.HELD, State.WHOLE, State.STREAM
-BUSY, PASS, DONE, REFUSED = State.BUSY, State.PASS, State.DONE, State.REFUSED
+BUSY, PASS, DONE, REPLACED = State.BUSY, State.PASS, State.DONE, State.REPLACED
 
 
 _READS = frozenset({"GET", "HEAD"})
@@ -82,7 +86,8 @@ class ResponseFlow:
     # What most responses never set has its default on the class.
     state = START
     is_plain = False  # nothing is left to do but to pass messages and to count their bytes
-    invalid: Key | None = None  # what this response has made invalid in the cache
+    invalid: tuple[Key, ...] = ()  # what this response has made invalid in the cache
+    asks_again = False  # it says nothing: the app is to be called again, without conditions
     storing: Storing | None = None
     unstored: Reason | None = None  # why it is not stored
     entry: Entry | None = None
@@ -116,7 +121,7 @@ class ResponseFlow:
     def begin(self, message: Message) -> Message | list[Message]:
         """Decide what is to be done to the response, by its start."""
         engine, request = self.engine, self.request
-        pairs, fields = read_response_fields(message.get("headers", ()))
+        pairs, fields = read_response_fields(message.get("headers", ()), engine.response_fields)
         self.start = message
         self.status = status = message["status"]
         has_trailers = "trailers" in message and bool(message["trailers"])
@@ -126,10 +131,16 @@ class ResponseFlow:
         if request.handed is not None:
             fields = self._take_handed(request.handed, fields)
         self.plan = plan = plan_response(engine, wants, status, fields, has_trailers=has_trailers)
+        if request.selected is not None:
+            replaced = self._consult_stored(request.selected, pairs, fields)
+            if replaced is not None:
+                return replaced
         if request.method not in _READS and engine.may_cache:
-            self._plan_write()
+            self._plan_write(fields)
         if request.caching:
             self._plan_storing(fields, has_trailers=has_trailers)
+        if request.selected is not None and self.storing is None and self._outdates():
+            self.invalid = (request.key or request.selected.key,)
         if self.handed is not None and self.handed.media_type != plan.media_type:
             plan = self._give_handed_up(fields)
         if plan.passes and self.storing is None and b"etag" not in fields:
@@ -155,6 +166,62 @@ class ResponseFlow:
             return self._begin_stream(plan.codec)
         self.state = HELD
         return []
+
+    def _consult_stored(
+        self, entry: Entry, pairs: Fields, fields: Mapping[bytes, bytes]
+    ) -> list[Message] | None:
+        """What is sent in place of an answer that is about a stored response, or is worse than it.
+
+        Source: RFC 9111, 4.3.3, 4.3.4 and 4.3.5.
+        """
+        engine, request = self.engine, self.request
+        if self.status == 304 and request.validates:
+            if confirms(entry, fields):
+                return self._renew(entry, pairs, fields)
+            self.state, self.asks_again = REPLACED, True
+            return []
+        if self.status in ERROR_STATUSES:
+            messages = answer_on_error(engine, request, entry, self.status)
+            if messages is not None:
+                self.unstored = Reason.STALE_IF_ERROR
+                return self._replace(messages)
+        elif self.status == 200 and request.method == "HEAD":
+            is_alike = agrees(entry, fields)
+            if is_alike:
+                renewed, why = renew(engine, request, entry, pairs, fields)
+                self.entry = renewed if why is None else None
+            elif is_alike is False:
+                self.invalid = (entry.key if request.key is None else request.key,)
+        return None
+
+    def _renew(self, entry: Entry, pairs: Fields, fields: Mapping[bytes, bytes]) -> list[Message]:
+        """Answer by the stored response, which the app has confirmed."""
+        engine, request = self.engine, self.request
+        renewed, self.unstored = renew(engine, request, entry, pairs, fields)
+        if self.unstored is None:
+            self.entry = renewed
+        elif request.key is not None:
+            self.invalid = (request.key,)
+        kept = find_representation(request.wants, renewed)
+        assert kept is not None  # it was made, if need be, before the app was asked
+        now, stored = engine.clock(), self.entry is not None
+        said = engine.replaced_pair(
+            request.forward, renewed, now, 304, self.unstored, stored=stored
+        )
+        request.served = "validated"
+        return self._replace(answer(engine, request, renewed, kept, now, said))
+
+    def _replace(self, messages: tuple[Message, Message]) -> list[Message]:
+        """Send these in place of all that the app sends."""
+        start, last = messages
+        self.state = REPLACED
+        self.status = start["status"]
+        self.app_bytes = self.encoded_bytes = self.sent_bytes = len(last["body"])
+        return [start, last]
+
+    def _outdates(self) -> bool:
+        """Whether this response, which is not stored, is news of what is stored."""
+        return self.status < 500 and self.status != 304 and self.request.method != "HEAD"
 
     def _take_handed(self, handed: Handed, fields: dict[bytes, bytes]) -> dict[bytes, bytes]:
         """The fields that the plan is made by: those of the response in JSON."""
@@ -216,7 +283,7 @@ class ResponseFlow:
         kind = message["type"]
         if kind == "http.response.body":
             return self._feed_body(message)
-        if self.state is REFUSED:
+        if self.state is REPLACED:
             return []
         held = self.release(Reason.NOT_A_BODY)
         passed = self._pass_file(message) if kind in self.LAST_MESSAGES else [message]
@@ -305,16 +372,16 @@ class ResponseFlow:
                 return self._gather(bytes(body))
             gathered, self.gathered = [*self.gathered, bytes(body)], []
             return self._complete(b"".join(gathered))
-        return [] if state is REFUSED else message
+        return [] if state is REPLACED else message
 
-    def _plan_write(self) -> None:
+    def _plan_write(self, fields: Mapping[bytes, bytes]) -> None:
         request = self.request
         policy = request.policy
         if policy is not None and policy.cache_body and request.method in BODY_METHODS:
             if request.may_key_on_body:
                 self._adopt_body(policy)
         elif invalidates(request.method, self.status):
-            self.invalid = request_key(self.engine, request, None, "GET")
+            self.invalid = invalid_keys(self.engine, request, fields)
 
     def _adopt_body(self, policy: RoutePolicy) -> None:
         """Key on the request's body after all: the handler has asked for it."""
@@ -332,7 +399,7 @@ class ResponseFlow:
         return self.base.etag is None and self.request.method == "GET"
 
     def _refuse(self) -> list[Message]:
-        self.state = REFUSED
+        self.state = REPLACED
         self.status = 406
         self.storing = None
         # RFC 9110, 12.4.1: a list of what there is lets the client choose.
@@ -564,14 +631,14 @@ class ResponseFlow:
         if self.media_type and self.entry is not None:
             # Every other variant can be made from the app's own bytes, and from these only.
             own, etag = represent(self.base, "", "", None)
-            source = Representation(self._stored(own), body, "", etag)
+            source = Representation(self._stored(storing, own), body, "", etag)
             self.entry.add(("", ""), source)
 
     def _store(self, storing: Storing, made: Fields, content: bytes) -> None:
         by_format, by_coding = self.plan.negotiates
         media_type = self.wants.media_type if by_format else ""
         coding = self.wants.coding if by_coding else ""
-        kept = Representation(self._stored(made), content, self.coding, self.etag)
+        kept = Representation(self._stored(storing, made), content, self.coding, self.etag)
         variants = {(media_type, coding): kept}
         if media_type and not self.media_type:
             # What could not be carried over is what the clients of the app's format get, too.
@@ -586,8 +653,8 @@ class ResponseFlow:
             self.app_bytes,
         )
 
-    def _stored(self, made: Fields) -> Fields:
-        return stored_fields(made, self.base.fields.get(b"connection"))
+    def _stored(self, storing: Storing, made: Fields) -> Fields:
+        return stored_fields(made, storing, self.base.fields.get(b"connection"))
 
     def _collect_from(self, made: Fields) -> None:
         if self.storing is not None:
@@ -636,12 +703,14 @@ class ResponseFlow:
     @property
     def is_over(self) -> bool:
         """Whether the last message of the body has been given."""
-        return self.state is DONE or self.state is REFUSED
+        return self.state is DONE or self.state is REPLACED
 
     @property
     def ending(self) -> Ending:
         """How a call of the app ends that has stored nothing, for those who wait for it."""
         # A 304 says nothing of what an unconditional request would be answered.
+        if self.unstored is Reason.STALE_IF_ERROR:
+            return Ending.ERROR
         # What is wrong with one request or its client says nothing of the next.
         failed = self.status == 304 or self.unstored in _OF_ONE_REQUEST
         return Ending.FAILED if failed else Ending.FRUITLESS

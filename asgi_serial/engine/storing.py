@@ -5,19 +5,22 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
-from asgi_serial.cache.entry import Entry, Representation
+from asgi_serial.cache.entry import Entry, Representation, Terms
 from asgi_serial.engine.heads import content_length, read_fields, without
 from asgi_serial.engine.plan import BODY_METHODS
-from asgi_serial.http.freshness import freshness_lifetime, initial_age
+from asgi_serial.http.freshness import freshness_lifetime, heuristic_lifetime, initial_age
+from asgi_serial.http.reuse import forbids_stale
 from asgi_serial.http.storing import (
     CACHED_METHODS,
     CREDENTIAL_FIELDS,
     allows_credentials,
+    needs_validation,
     selecting_names,
     selecting_values,
     unstored_names,
     why_not_stored,
 )
+from asgi_serial.http.validators import parse_entity_tag
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
@@ -27,10 +30,11 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
     from asgi_serial.engine.representation import Base
+    from asgi_serial.http.cachecontrol import CacheControl
     from asgi_serial.types import Fields
 
 # A field of the answer that carries a stored response, never of the stored response itself.
-_ANSWER_FIELDS = frozenset({b"age", b"cache-status", b"server-timing"})
+ANSWER_FIELDS = frozenset({b"age", b"cache-status", b"server-timing"})
 
 # Every entry has one of these four; each set of its own would take 200 bytes.
 _CREDENTIALS = tuple(sorted(CREDENTIAL_FIELDS))
@@ -47,8 +51,11 @@ class Storing(NamedTuple):
     key: Key
     born: float
     expires: float
+    kept_until: float
+    terms: Terms
     credentialed: frozenset[bytes]  # the credentials of requests that it may answer
     selecting: tuple[tuple[bytes, bytes | None], ...]
+    directives: CacheControl
 
 
 def plan_storing(
@@ -56,8 +63,12 @@ def plan_storing(
     request: RequestPlan,
     status: int,
     fields: Mapping[bytes, bytes],
+    method: str = "",
 ) -> Storing | Reason:
-    """Whether this response is kept and for how long, or why it is not."""
+    """Whether this response is kept and for how long, or why it is not.
+
+    `method` is that of the response, where it is not the request's.
+    """
     if request.bypass is not None:
         return request.bypass
     policy = request.policy
@@ -67,24 +78,21 @@ def plan_storing(
             return Reason.TURNED_OFF
         ttl = ttl if policy.cache_ttl is None else policy.cache_ttl
         shared = bool(policy.cache_shared)
-    cache_control = fields.get(b"cache-control", b"")
-    if not cache_control and ttl is None and b"expires" not in fields:
+    if says_nothing(engine, fields, ttl):
         return NO_FRESHNESS  # the usual answer, given before anything is parsed
     if request.key is None:
         return Reason.REQUEST_HAS_BODY
     length = content_length(fields)
     if length is not None and length > engine.settings.cache_max_object:
         return Reason.OBJECT_TOO_LARGE
-    directives = engine.cache_controls[cache_control]
     now = engine.clock()
-    lifetime = freshness_lifetime(directives, fields, now=now)
-    if lifetime is None:
-        lifetime = ttl
+    said = read_said(engine, status, fields, ttl, now)
+    directives, terms, lifetime, stale_use = said
     age = initial_age(
         fields.get(b"age"), fields.get(b"date"), request_time=request.asked, response_time=now
     )
     reason = why_not_stored(
-        request.method,
+        method or request.method,
         status,
         request.credentials,
         fields,
@@ -92,19 +100,24 @@ def plan_storing(
         lifetime=lifetime,
         explicitly_shared=shared,
         age=age,
+        stale_use=stale_use,
         # A path may take writes beside what its handler wants to be cached.
         methods=CACHED_METHODS | BODY_METHODS if policy and policy.cache_body else CACHED_METHODS,
     )
     names = selecting_names(fields.get(b"vary", b""))
-    if reason is not None or lifetime is None or names is None:
-        return reason or NO_FRESHNESS
+    if reason is not None or names is None:
+        return reason or Reason.VARIES_ON_EVERYTHING
+    # One that is validated before each use is never fresh.
+    born, fresh_for = now - age, 0.0 if terms.no_cache or lifetime is None else lifetime
     if request.wants.compression:
         # The app was not shown this field, so its answer can not have depended on it.
         names = tuple([name for name in names if name != b"accept-encoding"])
     return Storing(
         request.key,
-        now - age,
-        now - age + lifetime,
+        born,
+        born + fresh_for,
+        born + fresh_for + stale_use,
+        terms,
         _SETS[
             tuple(
                 name
@@ -113,7 +126,61 @@ def plan_storing(
             )
         ],
         read_selecting(request, names),
+        directives,
     )
+
+
+class Said(NamedTuple):
+    """What a response says of its caching, with what is set for all where it says nothing."""
+
+    directives: CacheControl
+    terms: Terms
+    lifetime: float | None  # in seconds
+    stale_use: float  # for how many seconds beyond it the response is of use
+
+
+def says_nothing(engine: Engine, fields: Mapping[bytes, bytes], ttl: float | None) -> bool:
+    """Whether neither the response nor a setting can give a freshness lifetime."""
+    return (
+        ttl is None
+        and engine.freshness_fields.isdisjoint(fields)
+        and not engine.settings.cache_heuristic
+    )
+
+
+def read_said(
+    engine: Engine, status: int, fields: Mapping[bytes, bytes], ttl: float | None, now: float
+) -> Said:
+    """Read it; `ttl` is the policy's lifetime for a response that states none."""
+    directives = engine.read_directives(fields)
+    lifetime = freshness_lifetime(directives, fields, now=now)
+    if lifetime is None:
+        lifetime = ttl
+    if lifetime is None and engine.settings.cache_heuristic:
+        lifetime = heuristic_lifetime(fields, status, directives, now=now)
+    has_tag = parse_entity_tag(fields.get(b"etag", b"")) is not None
+    terms = Terms(
+        no_cache=needs_validation(directives),
+        must_revalidate=forbids_stale(directives),
+        immutable=directives.immutable,
+        has_validator=has_tag or b"last-modified" in fields,
+        has_tag=has_tag,
+        stale_while_revalidate=directives.stale_while_revalidate,
+        stale_if_error=directives.stale_if_error,
+    )
+    return Said(directives, terms, lifetime, _stale_use(engine, terms))
+
+
+def _stale_use(engine: Engine, terms: Terms) -> float:
+    uses = [engine.settings.cache_keep_stale if terms.has_validator else 0.0]
+    if not (terms.must_revalidate or terms.no_cache):
+        options = engine.stale_options
+        while_revalidate, if_error = terms.stale_while_revalidate, terms.stale_if_error
+        uses += (
+            options.grace_seconds if while_revalidate is None else while_revalidate,
+            options.stale_if_error_seconds if if_error is None else if_error,
+        )
+    return max(uses)
 
 
 def read_selecting(
@@ -126,9 +193,9 @@ def read_selecting(
     return tuple(zip(names, selecting_values(names, fields), strict=True))
 
 
-def stored_fields(pairs: Fields, connection: bytes | None) -> Fields:
+def stored_fields(pairs: Fields, storing: Storing, connection: bytes | None) -> Fields:
     """A new list of the fields that are kept."""
-    return without(pairs, unstored_names(connection) | _ANSWER_FIELDS)
+    return without(pairs, unstored_names(connection, storing.directives) | ANSWER_FIELDS)
 
 
 def build_entry(
@@ -144,9 +211,11 @@ def build_entry(
     return Entry(
         storing.key,
         status,
-        stored_fields(base.pairs, base.fields.get(b"connection")),
+        stored_fields(base.pairs, storing, base.fields.get(b"connection")),
         born=storing.born,
         expires=storing.expires,
+        kept_until=storing.kept_until,
+        terms=storing.terms,
         credentialed=storing.credentialed,
         route=route,
         selecting=storing.selecting,

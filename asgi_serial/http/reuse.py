@@ -157,7 +157,10 @@ def _refuses_fresh(cc: CacheControl, entry: Stored, now: float) -> bool:
     if cc.min_fresh is not None and entry.expires - now < cc.min_fresh:
         return True
     # RFC 8246, 2.1: what can not have changed is not validated because of a mere reload.
-    return cc.max_age is not None and not entry.immutable and now - entry.born > cc.max_age
+    if cc.max_age is None or entry.immutable:
+        return False
+    # With 0 the client asks for validation, however short the time since.
+    return cc.max_age == 0 or now - entry.born > cc.max_age
 
 
 def _accepts_stale(cc: CacheControl, entry: Stored, now: float) -> bool:

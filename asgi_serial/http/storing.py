@@ -4,6 +4,7 @@ from collections.abc import Container, Iterable, Mapping
 
 from asgi_serial.http.cachecontrol import CacheControl
 from asgi_serial.http.fields import split_list, split_parameters
+from asgi_serial.http.freshness import HEURISTIC_STATUSES
 from asgi_serial.reasons import Reason
 
 CACHED_METHODS = frozenset({"GET", "HEAD"})
@@ -60,7 +61,7 @@ _SAFE_METHODS = frozenset(
 )
 
 # RFC 9110, 15.1: may be stored without explicit freshness; 206 is left out, no part is stored.
-_HEURISTIC_STATUSES = frozenset({200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501})
+_HEURISTIC_STATUSES = HEURISTIC_STATUSES - {206}
 
 # What these say depends on the conditions, ranges or expectations of the one request.
 _NEVER_STORED_STATUSES = frozenset({206, 304, 412, 416, 417})
@@ -157,7 +158,7 @@ def why_not_looked_up(
         return _METHOD_NOT_CACHED
     if cc is not None and cc.no_store:
         return _REQUEST_NO_STORE
-    if b"range" in request:
+    if b"range" in request and method not in CACHED_METHODS:
         return _REQUEST_HAS_RANGE
     if method in CACHED_METHODS and _has_body(request):
         return _REQUEST_HAS_BODY
@@ -196,14 +197,16 @@ def why_not_stored(
     lifetime: float | None,
     explicitly_shared: bool,
     age: float = 0.0,
+    stale_use: float = 0.0,
     methods: frozenset[str] = CACHED_METHODS,
     max_selecting: int = 16,
 ) -> Reason | None:
     """Why a shared cache must not store this response; None if it may.
 
     `request` has the names of its fields, or of what counts as such (`credentials_of`).
-    `lifetime` and `age` are in seconds; `lifetime` is the response's own, or that of a policy,
-    which holds for the statuses only that may be cached without the app's word.
+    `lifetime`, `age` and `stale_use` are in seconds; `lifetime` is the response's own, or that of
+    a policy, which holds for the statuses only that may be cached without the app's word;
+    `stale_use` is for how long beyond it the response is of use, as one that can be validated is.
     `explicitly_shared` says that a setting of the route allows one response for all users.
     Responses to HEAD are not stored: they have no body for a GET.
 
@@ -212,7 +215,9 @@ def why_not_stored(
     return (
         _why_not_by_status(method, status, response, cc, methods)
         or _why_not_by_fields(response, cc, max_selecting)
-        or _why_not_by_use(request, cc, lifetime, age, explicitly_shared=explicitly_shared)
+        or _why_not_by_use(
+            request, cc, lifetime, age, stale_use, explicitly_shared=explicitly_shared
+        )
     )
 
 
@@ -236,7 +241,10 @@ def _why_not_by_status(
 
 
 def _is_explicit(response: Mapping[bytes, bytes], cc: CacheControl) -> bool:
-    return cc.max_age is not None or cc.s_maxage is not None or cc.public or b"expires" in response
+    if cc.max_age is not None or cc.s_maxage is not None or cc.public:
+        return True
+    # RFC 9213, 2.2: beside a targeted field Expires says nothing.
+    return not cc.targeted and b"expires" in response
 
 
 def _why_not_by_fields(
@@ -245,10 +253,9 @@ def _why_not_by_fields(
     # RFC 9111, 5.2.2.3: no-store is ignored beside must-understand where that is fulfilled.
     if cc.no_store and not cc.must_understand:
         return _NO_STORE
-    if cc.private:
+    # RFC 9111, 5.2.2.7: with field names, private forbids to store these fields only.
+    if cc.private and not cc.private_fields:
         return _PRIVATE
-    if cc.no_cache:
-        return _NO_CACHE
     if b"set-cookie" in response:
         return _SETS_COOKIE
     names = selecting_names(response.get(b"vary", b""))
@@ -262,14 +269,25 @@ def _why_not_by_use(
     cc: CacheControl,
     lifetime: float | None,
     age: float,
+    stale_use: float,
     *,
     explicitly_shared: bool,
 ) -> Reason | None:
     if not allows_credentials(request, cc, explicitly_shared=explicitly_shared):
         return _REQUEST_HAS_CREDENTIALS
+    if needs_validation(cc):
+        return _NO_CACHE if stale_use <= 0 else None
     if lifetime is None:
         return _NO_FRESHNESS
-    return _ALREADY_STALE if lifetime <= age else None
+    return _ALREADY_STALE if lifetime + stale_use <= age else None
+
+
+def needs_validation(cc: CacheControl) -> bool:
+    """Whether the response is never used without the app's word.
+
+    Source: RFC 9111, 5.2.2.4: with field names, no-cache says so of these fields only.
+    """
+    return cc.no_cache and not cc.no_cache_fields
 
 
 def allows_credentials(
@@ -323,14 +341,20 @@ def _normalised(name: bytes, value: bytes | None) -> bytes | None:
     return b",".join(b";".join(split_parameters(element)) for element in split_list(value))
 
 
-def unstored_names(connection: bytes | None) -> frozenset[bytes]:
+def unstored_names(connection: bytes | None, cc: CacheControl | None = None) -> frozenset[bytes]:
     """The lower-case names of the fields not to store of a response with this Connection value.
 
-    Source: RFC 9111, 3.1: Connection, the fields it names, and those of one connection.
+    Of the fields that no-cache is restricted to none is stored, since none may be sent again.
+
+    Source: RFC 9111, 3.1: Connection, the fields it names, and those of one connection; 5.2.2.4
+    and 5.2.2.7: the fields that no-cache and private name.
     """
-    if connection is None:
-        return UNSTORED_FIELDS
-    return UNSTORED_FIELDS.union(split_list(connection.lower()))
+    names = UNSTORED_FIELDS
+    if connection is not None:
+        names = names.union(split_list(connection.lower()))
+    if cc is not None and (cc.private_fields or cc.no_cache_fields):
+        names = names | cc.private_fields | cc.no_cache_fields
+    return names
 
 
 def invalidates(method: str, status: int) -> bool:

@@ -11,7 +11,7 @@ from asgi_serial.timing.histogram import Histogram, find_buckets
 OTHER_ROUTE = "(other)"
 OTHER_METHOD = "OTHER"
 OTHER_STATUS = 0
-OUTCOMES = ("hit", "stale", "collapsed", "miss", "bypass", "")
+OUTCOMES = ("hit", "stale", "validated", "collapsed", "miss", "refresh", "bypass", "")
 """How the cache of responses took part in an answer; the empty string where it is off."""
 ENCODING_OUTCOMES = ("hit", "miss", "")
 """How the cache of encodings took part."""

@@ -92,7 +92,7 @@ INDEX_HEAD = b"\x02" + struct.pack("!d", 0.0)
 
 
 def entry_head(flags: int) -> bytes:
-    return b"\x01" + struct.pack("!HddBQ", 200, 0.0, 0.0, flags, 0)
+    return b"\x01" + struct.pack("!HdddBBddQ", 200, 0.0, 0.0, 0.0, flags, 0, -1.0, -1.0, 0)
 
 
 class TestKeys:
@@ -185,7 +185,7 @@ class TestNoRecord:
 
     def test_another_revision_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
         data = pack_entry(make_entry())
-        monkeypatch.setattr(frame, "_PREFIX", data[:6] + b"\x02")
+        monkeypatch.setattr(frame, "_PREFIX", data[:6] + bytes([frame.REVISION + 1]))
         assert unpack_record(data, KEY) is None
 
     def test_a_pickle_is_none_and_is_not_run(self) -> None:

@@ -36,7 +36,7 @@ class Answer(NamedTuple):
     status: int
     fields: tuple[tuple[bytes, bytes], ...]
     body: bytes  # as it came
-    content: bytes  # without its content codings
+    content: bytes  # without its content codings, unless it is a part
     document: Any  # what a JSON or MessagePack content says, None for others
     media_type: str
     coding: str
@@ -82,7 +82,8 @@ def understand(recording: Recording) -> Answer:
     coding = lowered.get(b"content-encoding", b"").decode()
     media_type = lowered.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip()
     content = body
-    if body and is_whole:
+    is_part = start["status"] == 206
+    if body and is_whole and not is_part:
         for name in reversed([one.strip() for one in coding.split(",") if one.strip()]):
             content = DECODERS[name](content) if name in DECODERS else content
     trailers = tuple(
@@ -91,7 +92,7 @@ def understand(recording: Recording) -> Answer:
         if one["type"] == "http.response.trailers"
         for pair in one["headers"]
     )
-    document = _read_document(media_type, content) if is_whole else None
+    document = _read_document(media_type, content) if is_whole and not is_part else None
     return Answer(
         start["status"], fields, body, content, document, media_type, coding, is_whole, trailers
     )

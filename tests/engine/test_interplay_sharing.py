@@ -12,7 +12,7 @@ from .variants import variants_as, wanting
     "fields",
     [
         {"cache_control": "max-age=60, private"},
-        {"cache_control": 'max-age=60, private="x-a"'},
+        {"cache_control": "max-age=60, private=x-a"},
         {"cache_control": "max-age=60, no-store"},
         {"cache_control": "max-age=60, no-cache"},
         {"cache_control": "max-age=60", "set_cookie": "session=1"},
@@ -85,7 +85,7 @@ async def test_a_route_may_be_set_to_be_shared(name):
         ({"pragma": "no-cache"}, [1, 2, 2]),
         ({"pragma": "no-cache", "cache_control": "max-age=9"}, [1, 1, 1]),
         ({"cache_control": "no-store"}, [1, 2, 1]),
-        ({"range": "bytes=0-1"}, [1, 2, 1]),
+        ({"range": "bytes=0-1, x"}, [1, 1, 1]),
         ({"content_length": "3"}, [1, 2, 1]),
         ({"x_forwarded_host": "evil.example"}, [1, 2, 1]),
         ({"x_original_url": "/admin"}, [1, 2, 1]),

@@ -8,7 +8,7 @@ from asgi_serial.engine.response import (
     DONE,
     HELD,
     PASS,
-    REFUSED,
+    REPLACED,
     START,
     STREAM,
     WHOLE,
@@ -110,7 +110,7 @@ MAKERS = {
     BUSY: (busy,),
     PASS: (passing, passing_to_be_kept),
     DONE: (done,),
-    REFUSED: (refused,),
+    REPLACED: (refused,),
 }
 
 
@@ -121,7 +121,7 @@ def test_the_states_are_reached(state, make):
     flow = make()
     assert flow.state is state
     assert flow.is_holding is (state in (HELD, WHOLE))
-    assert flow.is_over is (state in (DONE, REFUSED))
+    assert flow.is_over is (state in (DONE, REPLACED))
 
 
 def test_nothing_is_over_before_the_start():
@@ -155,9 +155,9 @@ def test_nothing_is_over_before_the_start():
         pytest.param(passing_to_be_kept, LAST, DONE, "body", id="passed, the last"),
         pytest.param(done, LAST, DONE, "body", id="done, a body too many: the server's to judge"),
         pytest.param(done, HINT, DONE, "early_hint", id="done, an unknown message"),
-        pytest.param(refused, LAST, REFUSED, "", id="refused: the app's body goes nowhere"),
-        pytest.param(refused, HINT, REFUSED, "", id="refused: nor does anything else"),
-        pytest.param(refused, FILE, REFUSED, "", id="refused: nor does a file"),
+        pytest.param(refused, LAST, REPLACED, "", id="refused: the app's body goes nowhere"),
+        pytest.param(refused, HINT, REPLACED, "", id="refused: nor does anything else"),
+        pytest.param(refused, FILE, REPLACED, "", id="refused: nor does a file"),
     ],
 )
 def test_a_message_moves_the_flow(make, message, state, emitted):
@@ -179,7 +179,7 @@ def test_a_message_moves_the_flow(make, message, state, emitted):
         pytest.param(busy, BUSY, ""),
         pytest.param(passing, PASS, ""),
         pytest.param(done, DONE, ""),
-        pytest.param(refused, REFUSED, ""),
+        pytest.param(refused, REPLACED, ""),
     ],
 )
 def test_an_app_that_waits_for_the_client_has_nothing_held_back(make, state, emitted):

@@ -181,7 +181,7 @@ class TestHits:
         engine = make_engine()
         entry = store(engine)
         plan = make_plan(engine, make_scope(headers=((b"cache-control", control),)))
-        assert judge(plan, entry, NOW + 10) is why
+        assert judge(engine, plan, entry, NOW + 10).reason is why
 
     def test_a_condition_is_for_a_stored_200_only(self):
         engine = make_engine()

@@ -76,7 +76,7 @@ def asked(request: str | None, *, pragma: bool = False, honours: bool = True) ->
         # What the client says, of a fresh response.
         pytest.param(0, "", "no-cache", UNWANTED, id="5.2.1.4: the client's no-cache"),
         pytest.param(0, "", "no-cache=x", UNWANTED, id="5.2.1.4: whatever its argument"),
-        pytest.param(0, "", "max-age=0", HIT, id="5.2.1.1: max-age=0, and generated this moment"),
+        pytest.param(0, "", "max-age=0", UNWANTED, id="5.2.1.1: max-age=0, of this very moment"),
         pytest.param(1, "", "max-age=0", UNWANTED, id="5.2.1.1: max-age=0, a second old"),
         pytest.param(50, "", "max-age=50", HIT, id="5.2.1.1: as old as max-age"),
         pytest.param(51, "", "max-age=50", UNWANTED, id="5.2.1.1: older than max-age"),

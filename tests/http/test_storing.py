@@ -31,7 +31,7 @@ def fields(pairs: dict[str, str]) -> dict[bytes, bytes]:
         pytest.param("POST", {}, Reason.METHOD_NOT_CACHED, id="POST"),
         pytest.param("get", {}, Reason.METHOD_NOT_CACHED, id="methods are case-sensitive"),
         pytest.param("OPTIONS", {}, Reason.METHOD_NOT_CACHED, id="safe, but not cacheable"),
-        pytest.param("GET", {"range": "bytes=0-1"}, Reason.REQUEST_HAS_RANGE, id="a range"),
+        pytest.param("GET", {"range": "bytes=0-1"}, None, id="a range"),
         pytest.param("GET", {"content-length": "0"}, None, id="an empty body"),
         pytest.param("GET", {"content-length": " 000"}, None, id="an empty body, oddly written"),
         pytest.param("GET", {"content-length": "10"}, Reason.REQUEST_HAS_BODY, id="a body"),
@@ -175,9 +175,10 @@ def test_must_understand(status: int, cache_control: str, reason: Reason | None)
         pytest.param({"cache_control": "no-store"}, Reason.NO_STORE, id="no-store"),
         pytest.param({"cache_control": "no-store, public"}, Reason.NO_STORE, id="though public"),
         pytest.param({"cache_control": "private"}, Reason.PRIVATE, id="private"),
-        pytest.param({"cache_control": 'private="x"'}, Reason.PRIVATE, id="a private field"),
+        pytest.param({"cache_control": 'private="x"'}, None, id="a private field"),
+        pytest.param({"cache_control": "private=x"}, Reason.PRIVATE, id="a field without quotes"),
         pytest.param({"cache_control": "no-cache"}, Reason.NO_CACHE, id="no-cache"),
-        pytest.param({"cache_control": 'no-cache="x"'}, Reason.NO_CACHE, id="a no-cache field"),
+        pytest.param({"cache_control": 'no-cache="x"'}, None, id="a no-cache field"),
         pytest.param({"set_cookie": "a=b"}, Reason.SETS_COOKIE, id="a cookie"),
         pytest.param(
             {"set_cookie": "a=b", "cache_control": "public"}, Reason.SETS_COOKIE, id="though public"

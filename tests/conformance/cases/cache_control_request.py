@@ -6,6 +6,7 @@ from tests.conformance.table import (
     MUST,
     ORIGIN,
     SHOULD,
+    VALIDATED,
     ask,
     case,
     not_reused,
@@ -53,12 +54,28 @@ CASES = [
     wish(not_reused, MAY, "min-fresh above the rest", "Cache-Control: min-fresh=30", after=40),
     wish(reused, MAY, "min-fresh below the rest", "Cache-Control: min-fresh=30", after=20),
     wish(
+        reused,
+        MAY,
+        "max-stale with a number, within it",
+        "Cache-Control: max-stale=30",
+        after=80,
+        section="9111 5.2.1.2",
+    ),
+    wish(
         not_reused,
         MUST,
         "max-stale with a number, beyond it",
         "Cache-Control: max-stale=30",
         after=95,
         section="9111 4.2.4",
+    ),
+    wish(reused, MAY, "max-stale without a number", "Cache-Control: max-stale", after=3600),
+    wish(
+        reused,
+        MAY,
+        "max-stale beside max-age",
+        "Cache-Control: max-age=100, max-stale=30",
+        after=80,
     ),
     *(
         wish(
@@ -106,6 +123,13 @@ CASES = [
         ask(reply=reply(FRESH)),
         ask("Cache-Control: only-if-cached", source=CACHE, status=504, after=60),
     ),
+    case(
+        "9111 5.2.1.7",
+        MAY,
+        "only-if-cached with a stale response that will do",
+        ask(reply=reply(FRESH)),
+        ask("Cache-Control: only-if-cached, max-stale=60", source=CACHE, after=90),
+    ),
     wish(
         reused,
         MUST,
@@ -121,6 +145,18 @@ CASES = [
         section="9111 5.2.3",
     ),
     wish(reused, MAY, "no-transform", "Cache-Control: no-transform", section="9111 5.2.1.6"),
+    case(
+        "9111 5.2.1.4",
+        MAY,
+        "no-cache has the stored response validated",
+        ask(reply=reply(FRESH, 'ETag: "a"')),
+        ask(
+            "Cache-Control: no-cache",
+            reply=reply('ETag: "a"', status=304),
+            source=VALIDATED,
+            asked=('If-None-Match: "a"',),
+        ),
+    ),
     case(
         "9111 5.2.1.4",
         MAY,

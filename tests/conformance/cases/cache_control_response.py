@@ -6,6 +6,7 @@ from tests.conformance.table import (
     MUST,
     ORIGIN,
     SHOULD,
+    VALIDATED,
     ask,
     case,
     not_reused,
@@ -63,6 +64,17 @@ CASES = [
     ),
     case(
         "9111 5.2.2.7",
+        MAY,
+        "private with names: the rest is reused",
+        ask(
+            reply=reply(
+                'Cache-Control: max-age=60, private="X-A, x-b"', "X-A: 1", "X-B: 1", "X-C: 1"
+            )
+        ),
+        ask(source=CACHE, lacks=("x-a", "x-b"), has=("X-C: 1",)),
+    ),
+    case(
+        "9111 5.2.2.7",
         MUST,
         "private with names: the first answer has the fields",
         ask(
@@ -80,6 +92,28 @@ CASES = [
     ),
     not_reused(
         "9111 5.2.2.4", SHOULD, "no-cache with a string that has no end", f'{FRESH}, no-cache="x-a'
+    ),
+    case(
+        "9111 5.2.2.4",
+        MAY,
+        "no-cache: reused once the origin says so",
+        ask(reply=reply("Cache-Control: no-cache, max-age=60", 'ETag: "a"')),
+        ask(reply=reply('ETag: "a"', status=304), source=VALIDATED, asked=('If-None-Match: "a"',)),
+    ),
+    case(
+        "9111 5.2.2.4",
+        MUST,
+        "no-cache: asked for each time",
+        ask(reply=reply("Cache-Control: no-cache, max-age=60", 'ETag: "a"')),
+        ask(reply=reply('ETag: "a"', status=304), source=VALIDATED),
+        ask(reply=reply('ETag: "a"', status=304), source=VALIDATED),
+    ),
+    case(
+        "9111 5.2.2.4",
+        MAY,
+        "no-cache with names: the rest is reused",
+        ask(reply=reply('Cache-Control: max-age=60, no-cache="x-a"', "X-A: 1", "X-C: 1")),
+        ask(source=CACHE, lacks=("x-a",), has=("X-C: 1",)),
     ),
     reused(
         "9111 5.2.2.2", MAY, "must-revalidate while fresh", f"{FRESH}, must-revalidate", after=59

@@ -1,6 +1,6 @@
 """What the cache says of itself: RFC 9211."""
 
-from tests.conformance.table import CACHE, MAY, ask, case, reply
+from tests.conformance.table import CACHE, MAY, REFRESHED, VALIDATED, ask, case, reply
 
 FRESH = "Cache-Control: max-age=60"
 KEPT = ask(reply=reply(FRESH, 'ETag: "a"'))
@@ -43,6 +43,17 @@ CASES = [
         "9211 2.2", "the cache is passed by", ask("Cache-Control: no-store", says=("fwd=bypass",))
     ),
     says(
+        "9211 2.3",
+        "a stale response is validated",
+        KEPT,
+        ask(
+            reply=reply('ETag: "a"', status=304),
+            source=VALIDATED,
+            after=60,
+            says=("fwd=stale", "fwd-status=304"),
+        ),
+    ),
+    says(
         "9211 2.4", "the rest of the lifetime", KEPT, ask(source=CACHE, after=20, says=("ttl=40",))
     ),
     says(
@@ -50,6 +61,12 @@ CASES = [
         "the rest of the lifetime, by an Age that came",
         ask(reply=reply(FRESH, "Age: 10")),
         ask(source=CACHE, after=20, says=("ttl=30",)),
+    ),
+    says(
+        "9211 2.4",
+        "a stale hit has less than none",
+        ask(reply=reply("Cache-Control: max-age=10, stale-while-revalidate=60")),
+        ask(reply=reply(FRESH), source=REFRESHED, after=15, says=("hit", "ttl=-5")),
     ),
     says(
         "9211 2.1",

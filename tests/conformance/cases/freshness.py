@@ -176,6 +176,15 @@ CASES = [
         "9111 4.2.1", SHOULD, "Expires twice, past first", "Expires: {-60}", "Expires: {+60}"
     ),
     not_reused("9111 4.2.1", SHOULD, "Expires twice, 0 first", "Expires: 0", "Expires: {+60}"),
+    # A guess.
+    reused(
+        "9111 4.2.2",
+        MAY,
+        "a guess from Last-Modified",
+        "Last-Modified: {-864000}",
+        after=3600,
+        preset=True,
+    ),
     not_reused(
         "9111 4.2.2",
         SHOULD,

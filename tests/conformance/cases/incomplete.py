@@ -1,6 +1,17 @@
 """Responses that are not whole: RFC 9111, 3.3; RFC 9112, 8."""
 
-from tests.conformance.table import BROKEN, CACHE, FAILED, MUST, ORIGIN, SHORT, ask, case, reply
+from tests.conformance.table import (
+    BROKEN,
+    CACHE,
+    FAILED,
+    MAY,
+    MUST,
+    ORIGIN,
+    SHORT,
+    ask,
+    case,
+    reply,
+)
 
 FRESH = "Cache-Control: max-age=60"
 NAMES = {SHORT: "shorter than it said", BROKEN: "broken off in a chunk"}
@@ -51,5 +62,21 @@ CASES = [
         "no response at all is not stored",
         ask(reply=reply(FRESH, end=FAILED), status=500),
         ask(reply=reply(FRESH), source=ORIGIN),
+    ),
+    case(
+        "9111 3",
+        MAY,
+        "what comes after a failure is stored",
+        ask(reply=reply(FRESH, end=FAILED), status=500),
+        ask(reply=reply(FRESH), source=ORIGIN),
+        ask(source=CACHE),
+    ),
+    case(
+        "9111 3",
+        MAY,
+        "what comes after a response that is not stored is stored",
+        ask(reply=reply("Cache-Control: no-store")),
+        ask(reply=reply(FRESH), source=ORIGIN),
+        ask(source=CACHE),
     ),
 ]

@@ -28,6 +28,18 @@ CASES = [
     *(dropped(MUST, f"POST with {status}", status=status) for status in (201, 202, 204, 302, 303)),
     *(kept(MAY, f"POST with {status}", status=status) for status in (400, 404, 409, 500, 503)),
     *(kept(MAY, f"{method}, which is safe", method=method) for method in ("OPTIONS", "PROPFIND")),
+    dropped(MAY, "Location as a path", "Location: {path}/b", path="/b", status=201),
+    dropped(
+        MAY, "Location as a URI", "Location: http://example.org{path}/b", path="/b", status=201
+    ),
+    dropped(MAY, "Location, relative", "Location: ..{path}/b", path="/b", status=201),
+    dropped(MAY, "Location with a query", "Location: {path}/b?c=d", path="/b?c=d", status=201),
+    dropped(MAY, "Location with a fragment", "Location: {path}/b#c", path="/b", status=303),
+    dropped(MAY, "Content-Location as a path", "Content-Location: {path}/b", path="/b"),
+    dropped(
+        MAY, "Content-Location as a URI", "Content-Location: http://example.org{path}/b", path="/b"
+    ),
+    dropped(MAY, "Content-Location of PUT", "Content-Location: {path}/b", path="/b", method="PUT"),
     kept(MUST, "Location on another host", "Location: http://other.example{path}/b", path="/b"),
     kept(MUST, "Location on another port", "Location: http://example.org:81{path}/b", path="/b"),
     kept(MUST, "Location by another scheme", "Location: https://example.org{path}/b", path="/b"),

@@ -21,6 +21,18 @@ CASES = [
         for status in UNKNOWN
     ),
     *(
+        reused(
+            "9111 4.2.2",
+            MAY,
+            f"{status} with a guess",
+            "Last-Modified: {-8640000}",
+            status=status,
+            preset=True,
+            after=60,
+        )
+        for status in GUESSED
+    ),
+    *(
         not_reused(
             "9111 4.2.2",
             MUST,

@@ -1,0 +1,91 @@
+"""The call of the app behind an answer by a stale response, which nobody waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+
+from asgi_serial.cache.collapse import running_loop
+from asgi_serial.engine.heads import read_fields, without
+from asgi_serial.engine.plan import plan_request
+from asgi_serial.engine.storing import read_selecting
+from asgi_serial.engine.validation import CONDITIONS
+from asgi_serial.exchange import Exchange
+from asgi_serial.reasons import Reason
+
+if TYPE_CHECKING:
+    from asgi_serial.cache.entry import Entry
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.engine.plan import RequestPlan
+    from asgi_serial.types import ASGIApp, Message
+
+logger = logging.getLogger("asgi_serial")
+
+# What the client has said of its own copy, and of what it would take from a cache.
+_OF_THE_CLIENT = CONDITIONS | {b"cache-control", b"pragma", b"range"}
+
+
+def start_refresh(app: ASGIApp, answered: Exchange, entry: Entry) -> None:
+    """Call the app for an entry that has answered, unless that is under way, or too many are.
+
+    The task is the event loop's: it outlives its client, and ends with the loop.
+
+    Source: RFC 5861, 3.
+    """
+    engine, plan = answered.engine, answered.plan
+    if running_loop() is None or len(engine.tasks) >= engine.settings.cache_max_refreshes:
+        return
+    assert plan.key is not None
+    flight_key = engine.responses.flight_key(plan.key, partial(read_selecting, plan))
+    flight = engine.flights.lead(flight_key)
+    if flight is None:
+        return
+    nobody = _Nobody()
+    exchange = Exchange(
+        engine, _plan_again(engine, plan, entry), nobody.receive, nobody.send, perf_counter_ns()
+    )
+    exchange.lead(flight_key, flight)
+    task = asyncio.get_running_loop().create_task(_run(exchange, app))
+    engine.tasks.add(task)
+    task.add_done_callback(engine.tasks.discard)
+
+
+async def _run(exchange: Exchange, app: ASGIApp) -> None:
+    try:
+        await exchange.run(app)
+    except Exception:
+        logger.exception("The app has failed while a stale response was refreshed.")
+
+
+def _plan_again(engine: Engine, plan: RequestPlan, entry: Entry) -> RequestPlan:
+    """The same request, as if its client had nothing and asked for no more than the resource."""
+    scope = {
+        **plan.scope,
+        "method": "GET",
+        "headers": without(plan.scope["headers"], _OF_THE_CLIENT),
+    }
+    again = plan_request(
+        engine, scope, read_fields(scope["headers"], engine.request_fields), plan.wants, None
+    )
+    again.forward, again.served = Reason.STALE, "refresh"
+    again.selected, again.validates = entry, entry.has_validator
+    return again
+
+
+class _Nobody:
+    """The client that is not there."""
+
+    def __init__(self) -> None:
+        self._has_asked = False
+
+    async def receive(self) -> Message:
+        if self._has_asked:
+            await asyncio.Event().wait()
+        self._has_asked = True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(self, message: Message) -> None:
+        """Take it, and do nothing."""
