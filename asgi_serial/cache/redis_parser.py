@@ -1,4 +1,4 @@
-"""Answers of Redis that are read only if they are of a kind and a size that was asked for."""
+"""Answers of Redis that are read only if they were asked for, in their kind and their size."""
 
 from typing import Any
 
@@ -28,5 +28,12 @@ def bounded_parser(max_value_bytes: int) -> type[Any] | None:
             if kind == b"$" and (len(line) > _MAX_DIGITS or int(line[1:]) > max_value_bytes + 1):
                 raise InvalidResponse(f"a value over {max_value_bytes} bytes: {line[:40]!r}")
             return line
+
+        async def can_read_destructive(self) -> bool:
+            # redis-py before 8 does not see what has come unasked, and lets the next command of
+            # the connection take it for its answer.
+            stream = self._stream
+            unread = bool(self._buffer) or bool(getattr(stream, "_buffer", None))
+            return unread or stream is None or stream.at_eof()
 
     return BoundedParser

@@ -61,7 +61,9 @@ VALUE = f"VALUE asgi_serial:{KEY} 0 ".encode()
         pytest.param("memcached", VALUE + b"1001\r\n", X, id="Memcached: a byte over the limit"),
         pytest.param("memcached", VALUE + b"-7\r\n", X, id="Memcached: a length below none"),
         pytest.param("memcached", VALUE, X, id="Memcached: a line without end"),
-        pytest.param("memcached", b"", VALUE + b"1\r\nx\r\n", id="Memcached: one value for ever"),
+        pytest.param(
+            "memcached", b"", (VALUE + b"1\r\nx\r\n") * 999, id="Memcached: one value for ever"
+        ),
     ],
 )
 def test_a_flood_is_left_at_once(scheme: str, head: bytes, body: bytes) -> None:
@@ -111,5 +113,28 @@ def test_a_redis_py_without_such_a_parser_is_used_with_its_own(
         await store.set(KEY, b"value", ttl=60)
         assert await store.get(KEY) == b"value"
         await store.delete(KEY)
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("came", "is_over", "is_dirty"),
+    [(b"", False, False), (b"+OK\r\n", False, True), (b"", True, True), (None, False, True)],
+    ids=["nothing", "an answer", "the end", "no connection"],
+)
+def test_a_connection_on_which_anything_came_unasked_is_not_used_again(
+    came: bytes | None, is_over: bool, is_dirty: bool
+) -> None:
+    async def main() -> None:
+        parser_class = bounded_parser(1000)
+        assert parser_class is not None
+        parser = parser_class(65536)
+        if came is not None:
+            parser._stream = asyncio.StreamReader()
+            parser._stream.feed_data(came)
+            if is_over:
+                parser._stream.feed_eof()
+        assert await parser.can_read_destructive() is is_dirty
+        parser._stream = None
 
     run(main())
