@@ -113,3 +113,29 @@ def test_values_that_changed_places_are_misses(redis_site, path):
         answer = redis_site.second.get(each, accept_language=str(language))
         assert answer.cache.startswith("fwd")
         assert answer.value["call"] == calls_of(redis_site.second, each) == 1
+
+
+@pytest.mark.parametrize(
+    ("spoil", "mend"),
+    [
+        (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")),
+        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+        (("ACL", "SETUSER", "default", "-set"), ("ACL", "SETUSER", "default", "+set")),
+        (("ACL", "SETUSER", "default", "-getrange"), ("ACL", "SETUSER", "default", "+getrange")),
+    ],
+    ids=["full", "read-only", "no writing", "no reading"],
+)
+def test_a_store_that_refuses_changes_no_answer(redis_site, spoil, mend):
+    kept, path = new("/document"), new("/document")
+    with redis_site.redis() as client:
+        redis_site.fill(kept)
+        client.execute_command(*spoil)
+        try:
+            assert redis_site.first.get(kept).cache == "hit"
+            for server in (redis_site.first, redis_site.second):
+                assert server.get(path).value["process"] == server.process.pid
+                assert server.get(path).cache == "hit"
+            readable = "-getrange" not in spoil
+            assert (redis_site.second.get(kept).cache == "hit") is readable
+        finally:
+            client.execute_command(*mend)
