@@ -1,37 +1,108 @@
-"""The first level: a mapping that is bounded in bytes and forgets what is not asked for."""
+"""The first level: a mapping that is bounded in bytes and forgets what is not asked for again."""
 
 import sys
+from array import array
+from collections import OrderedDict
 from collections.abc import Hashable
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 V = TypeVar("V")
 
+# Newcomers have a tenth of what is held: a fifth or a twentieth is about as good.
+_SMALL_PART = 10
+# So many used values one call may pass over, so that it never goes through all; without this
+# bound no more requests hit (docs/eviction.md).
+_MOST_SPARED = 64
+_LEAST_GHOSTS = 64
+
 
 class _Slot(Generic[V]):
-    __slots__ = ("is_used", "size_bytes", "value")
+    __slots__ = ("is_used", "key", "newer", "older", "owner", "queue", "size_bytes", "value")
 
-    def __init__(self, value: V, size_bytes: int) -> None:
+    newer: "_Slot[V]"
+    older: "_Slot[V]"
+    queue: "_Queue[V]"
+
+    def __init__(self, key: Hashable, value: V, size_bytes: int, owner: Hashable) -> None:
+        self.key = key
         self.value = value
         self.size_bytes = size_bytes
+        self.owner = owner
         self.is_used = False
 
 
-class Memory(Generic[V]):
-    """Values by key; the oldest that was not asked for since it last was the oldest leaves first.
+class _Queue(Generic[V]):
+    """Slots in a ring: after the newest comes `end`, and after `end` the oldest.
 
-    This order (CLOCK, or second chance) keeps about what a least-recently-used order keeps, but a
-    look-up moves nothing: it sets a flag, and takes no lock. Threads may share it.
+    A dict in order of insertion would pass over all the places that were left at its front.
     """
 
-    def __init__(self, max_bytes: int, *, max_items: int = sys.maxsize) -> None:
+    __slots__ = ("end", "size_bytes")
+
+    def __init__(self) -> None:
+        end: _Slot[Any] = _Slot(None, None, 0, None)
+        end.newer = end.older = self.end = end
+        self.size_bytes = 0
+
+    def is_empty(self) -> bool:
+        return self.end.newer is self.end
+
+    def append(self, slot: _Slot[V]) -> None:
+        end = self.end
+        newest = end.older
+        slot.older, slot.newer = newest, end
+        newest.newer = end.older = slot
+        slot.queue = self
+        self.size_bytes += slot.size_bytes
+
+    def remove(self, slot: _Slot[V]) -> None:
+        older, newer = slot.older, slot.newer
+        older.newer, newer.older = newer, older
+        self.size_bytes -= slot.size_bytes
+
+
+class _Owned(Generic[V]):
+    """The slots of one owner by key, the oldest first."""
+
+    __slots__ = ("size_bytes", "slots")
+
+    def __init__(self) -> None:
+        self.slots: OrderedDict[Hashable, _Slot[V]] = OrderedDict()
+        self.size_bytes = 0
+
+
+class Memory(Generic[V]):
+    """Values by key; what nobody asks for soon after it came leaves first (S3-FIFO).
+
+    Newcomers wait in a small queue. At its end those that were asked for move on to the main queue,
+    where the oldest leaves unless it was asked for since it last was the oldest. The others leave
+    at once; their hashes are remembered for a while, and who comes back enters the main queue. A
+    look-up moves nothing: it sets a flag, and takes no lock. Threads may share it.
+
+    Values may have an owner, anything hashable: what one owner has takes at most `owner_share` of
+    the bytes; past that his oldest make room, nobody else's.
+
+    Source: Yang and others, FIFO queues are all you need for cache eviction, SOSP 2023.
+    """
+
+    def __init__(
+        self, max_bytes: int, *, max_items: int = sys.maxsize, owner_share: float = 0.05
+    ) -> None:
         self.max_bytes = max_bytes
         self.max_items = max_items
+        self.owner_share = owner_share
         self.size_bytes = 0
         self.evictions = 0
         self._slots: dict[Hashable, _Slot[V]] = {}
         self.find_slot = self._slots.get
         """`get` without a frame of its own: the caller marks the slot as used himself."""
+        self._small: _Queue[V] = _Queue()
+        self._main: _Queue[V] = _Queue()
+        # Hashes of keys that left the small queue, each in the one place that it can have, until a
+        # newer one takes it over. A key that is taken for another only skips its trial.
+        self._ghosts = array("q", [0]) * _LEAST_GHOSTS
+        self._owners: dict[Hashable, _Owned[V]] = {}
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -45,43 +116,103 @@ class Memory(Generic[V]):
         slot.is_used = True
         return slot.value
 
-    def put(self, key: Hashable, value: V, size_bytes: int) -> bool:
-        """Keep `value`, said to take `size_bytes`; False where it is larger than the whole."""
+    def put(self, key: Hashable, value: V, size_bytes: int, *, owner: Hashable = None) -> bool:
+        """Keep `value`, said to take `size_bytes`; False where it is larger than it may be."""
+        slot = _Slot(key, value, size_bytes, owner)
         with self._lock:
-            self._drop(key)
-            if size_bytes > self.max_bytes:
+            known = self._slots.get(key)
+            if known is not None:
+                self._drop(known)
+            if size_bytes > self.max_bytes or not self._make_owner_room(slot):
                 return False
-            # Either limit may have been lowered since the last call.
-            while self._slots and (
-                self.size_bytes + size_bytes > self.max_bytes or len(self._slots) >= self.max_items
-            ):
-                self._evict()
-            self._slots[key] = _Slot(value, size_bytes)
-            self.size_bytes += size_bytes
+            self._make_room(size_bytes)
+            if known is not None:
+                # What is written again stays in the queue that it was in.
+                slot.is_used = known.is_used
+                queue = known.queue
+            else:
+                queue = self._main if self._take_ghost(key) else self._small
+            self._add(slot, queue)
             return True
 
     def delete(self, key: Hashable) -> None:
         """Forget `key`, if it is there."""
         with self._lock:
-            self._drop(key)
+            slot = self._slots.get(key)
+            if slot is not None:
+                self._drop(slot)
 
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
-            self._slots.clear()
-            self.size_bytes = 0
+            # One by one: slots that still knew their neighbours would wait for the collector.
+            for slot in list(self._slots.values()):
+                self._drop(slot)
 
-    def _drop(self, key: Hashable) -> None:
-        slot = self._slots.pop(key, None)
-        if slot is not None:
-            self.size_bytes -= slot.size_bytes
+    def _add(self, slot: _Slot[V], queue: _Queue[V]) -> None:
+        self._slots[slot.key] = slot
+        self.size_bytes += slot.size_bytes
+        queue.append(slot)
+        if slot.owner is not None:
+            owned = self._owners.get(slot.owner)
+            if owned is None:
+                owned = self._owners[slot.owner] = _Owned()
+            owned.slots[slot.key] = slot
+            owned.size_bytes += slot.size_bytes
 
-    def _evict(self) -> None:
-        oldest = next(iter(self._slots))
-        slot = self._slots[oldest]
-        if slot.is_used:
-            slot.is_used = False
-            self._slots[oldest] = self._slots.pop(oldest)
-        else:
-            self._drop(oldest)
+    def _drop(self, slot: _Slot[V]) -> None:
+        del self._slots[slot.key]
+        self.size_bytes -= slot.size_bytes
+        slot.queue.remove(slot)
+        if slot.owner is not None:
+            owned = self._owners[slot.owner]
+            del owned.slots[slot.key]
+            owned.size_bytes -= slot.size_bytes
+            if not owned.slots:
+                del self._owners[slot.owner]
+
+    def _make_owner_room(self, slot: _Slot[V]) -> bool:
+        """Drop the oldest of a newcomer's owner until it fits his share; False: it never does."""
+        if slot.owner is None:
+            return True
+        most = self.owner_share * self.max_bytes - slot.size_bytes
+        owned = self._owners.get(slot.owner)
+        while owned is not None and owned.size_bytes > most >= 0:
+            self._drop(next(iter(owned.slots.values())))
             self.evictions += 1
+        return most >= 0
+
+    def _make_room(self, size_bytes: int) -> None:
+        small, main = self._small, self._main
+        spares = _MOST_SPARED
+        # Either limit may have been lowered since the last call.
+        while self._slots and (
+            self.size_bytes + size_bytes > self.max_bytes or len(self._slots) >= self.max_items
+        ):
+            is_small = main.is_empty() or small.size_bytes * _SMALL_PART > self.size_bytes
+            slot = (small if is_small else main).end.newer
+            if slot.is_used and spares:
+                spares -= 1
+                slot.is_used = False
+                slot.queue.remove(slot)
+                main.append(slot)
+                continue
+            self._drop(slot)
+            self.evictions += 1
+            if is_small:
+                self._make_ghost(slot.key)
+
+    def _make_ghost(self, key: Hashable) -> None:
+        if len(self._ghosts) < len(self._slots):
+            self._ghosts = array("q", [0]) * (2 * len(self._ghosts))
+        name = hash(key)
+        self._ghosts[name % len(self._ghosts)] = name
+
+    def _take_ghost(self, key: Hashable) -> bool:
+        """Whether `key` left the small queue not long ago; it is not remembered any longer."""
+        name = hash(key)
+        place = name % len(self._ghosts)
+        if self._ghosts[place] != name:
+            return False
+        self._ghosts[place] = 0
+        return True

@@ -1,0 +1,1 @@
+"""Which values a full cache had best forget: hit ratios of several policies on made traces."""
