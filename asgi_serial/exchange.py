@@ -448,7 +448,7 @@ class Exchange:
             # Of this call nothing more is heard.
             self._flow, self._asks_again = None, True
             return _take_turns()
-        if flow.storing is None and self.plan.key is not None:
+        if flow.storing is None and flow.entry is None and self.plan.key is not None:
             if self._flight is not None:
                 self._land(flow.ending)
             elif flow.ending is Ending.FRUITLESS:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from asgi_serial.cache.entry import Entry
 from asgi_serial.engine.heads import read_fields
 from asgi_serial.engine.partial import serve_ranges
+from asgi_serial.engine.plan import BODY_METHODS
 from asgi_serial.engine.representation import not_modified_fields
 from asgi_serial.http.reuse import Action, Decision, decide, may_use_on_error
 from asgi_serial.http.validators import is_not_modified
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 # These come before what HTTP says of the entry: it is not for this client at all.
 _CREDENTIALED = Decision(Action.FORWARD, Reason.REQUEST_HAS_CREDENTIALS)
 _UNACCEPTABLE = Decision(Action.FORWARD, Reason.NOT_ACCEPTABLE)
+# A request with a body is the client's alone: it is not made conditional, nor sent again.
+_WITH_A_REQUEST_OF_OURS = (Action.USE_STALE_AND_REFRESH, Action.VALIDATE)
 
 NO_REASONS: tuple[Reason, ...] = ()
 _DATES = frozenset({b"date", b"last-modified"})
@@ -120,7 +123,10 @@ def judge(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> Decisi
         return _CREDENTIALED
     if is_refused(plan.wants, entry):
         return _UNACCEPTABLE
-    return decide(plan.demands, entry, now, engine.stale_options)
+    decision = decide(plan.demands, entry, now, engine.stale_options)
+    if plan.method in BODY_METHODS and decision.action in _WITH_A_REQUEST_OF_OURS:
+        return Decision(Action.FORWARD, Reason.STALE)
+    return decision
 
 
 def is_refused(wants: Wants, entry: Entry) -> bool:

@@ -140,7 +140,7 @@ class ResponseFlow:
         if request.caching:
             self._plan_storing(fields, has_trailers=has_trailers)
         if request.selected is not None and self.storing is None and self._outdates():
-            self.invalid = (request.key or request.selected.key,)
+            self._outdate()
         if self.handed is not None and self.handed.media_type != plan.media_type:
             plan = self._give_handed_up(fields)
         if plan.passes and self.storing is None and b"etag" not in fields:
@@ -191,7 +191,7 @@ class ResponseFlow:
                 renewed, why = renew(engine, request, entry, pairs, fields)
                 self.entry = renewed if why is None else None
             elif is_alike is False:
-                self.invalid = (entry.key if request.key is None else request.key,)
+                self._outdate()
         return None
 
     def _renew(self, entry: Entry, pairs: Fields, fields: Mapping[bytes, bytes]) -> list[Message]:
@@ -200,8 +200,8 @@ class ResponseFlow:
         renewed, self.unstored = renew(engine, request, entry, pairs, fields)
         if self.unstored is None:
             self.entry = renewed
-        elif request.key is not None:
-            self.invalid = (request.key,)
+        else:
+            self._outdate()
         kept = find_representation(request.wants, renewed)
         assert kept is not None  # it was made, if need be, before the app was asked
         now, stored = engine.clock(), self.entry is not None
@@ -218,6 +218,10 @@ class ResponseFlow:
         self.status = start["status"]
         self.app_bytes = self.encoded_bytes = self.sent_bytes = len(last["body"])
         return [start, last]
+
+    def _outdate(self) -> None:
+        assert self.request.key is not None  # it was looked up by it
+        self.invalid = (self.request.key,)
 
     def _outdates(self) -> bool:
         """Whether this response, which is not stored, is news of what is stored."""

@@ -10,9 +10,9 @@ from aiocache.serializers import NullSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_serial.cache import responses
+from asgi_serial.cache import responses, sharing
 from asgi_serial.cache.aiocache_store import open_store
-from asgi_serial.cache.entry import Entry, Representation, VaryIndex
+from asgi_serial.cache.entry import Entry, Representation, Terms, VaryIndex
 from asgi_serial.cache.frame import digest_key, pack_entry, pack_vary_index, unpack_record
 from asgi_serial.cache.key import fork_of
 from asgi_serial.cache.memory import Memory
@@ -707,3 +707,15 @@ async def test_an_index_is_made_anew_rather_than_written_again():
     await one.flush()
     german = selecting_by(accept_language=b"de")
     assert isinstance(await third.load(KEY, german), Reason)
+
+
+def test_equal_terms_are_one_object_and_few_are_remembered(monkeypatch):
+    shared = sharing.SharedFields()
+    first, second = (make_entry(terms=Terms(no_cache=True)) for _ in range(2))
+    shared.share(first)
+    shared.share(second)
+    assert first.terms is second.terms
+    monkeypatch.setattr(sharing, "MAX_SHARED", 1)
+    third = make_entry(terms=Terms(immutable=True))
+    shared.share(third)
+    assert third.terms == Terms(immutable=True)

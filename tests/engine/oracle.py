@@ -192,7 +192,9 @@ def _response_complaints(
     if settings.get("cache") is False:
         found.append("the cache is off")
     forbidden = ("no-store", "private", "no-cache", "max-age=0")
-    if any(word in control for word in forbidden) or b"set-cookie" in start:
+    # With field names these are about the fields alone (RFC 9111, 5.2.2.4 and 5.2.2.7).
+    whole = re.sub(r'(private|no-cache)="[^"]*"', "", control)
+    if any(word in whole for word in forbidden) or b"set-cookie" in start:
         found.append(f"the response forbade it: {control!r}")
     if "max-age=60" not in control and "s-maxage=60" not in control and "cache_ttl" not in settings:
         found.append("no freshness")

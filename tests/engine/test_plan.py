@@ -409,3 +409,9 @@ def test_a_routes_body_is_a_part_of_the_key_whatever_its_length_says():
         for length in lengths
     ]
     assert all(plan.keys_on_body for plan in plans)
+
+
+def test_what_requests_say_of_caching_may_be_ignored():
+    engine = make_engine(cache_obey_requests=False)
+    plan = planned((b"cache-control", b"no-cache, no-store, only-if-cached"), engine=engine)
+    assert (plan.bypass, plan.refresh, plan.wants_stored_only) == (None, False, False)

@@ -42,15 +42,6 @@ CASES = [
         ask(method="PUT", body=b"x", reply=reply(end=FAILED), source=ORIGIN, status=500),
         ask(reply=reply(FRESH, TAG), source=ANY, status=200),
     ),
-    case(
-        "9111 4.4",
-        MAY,
-        "GET is stored again after a write",
-        ask(reply=reply(FRESH)),
-        ask(method="POST", body=b"x"),
-        ask(reply=reply(FRESH), source=ORIGIN, after=1),
-        ask(source=CACHE, of=3),
-    ),
     # Fields that are for one answer only.
     case(
         "9111 3.1",
