@@ -3,14 +3,22 @@
 import asyncio
 from collections.abc import Mapping
 
-from asgi_serial.cache.entry import Entry, Representation
+from asgi_serial.cache.entry import PLAIN_TERMS, Entry, Representation
 
 KEY = ("2 ", "GET", "http", b"a.example", None, "", "/a", b"/a", b"", None, None)
 BORN = 1_800_000_000.0
 
 
 def make_entry(
-    key=KEY, *, body=b"body", born=BORN, lifetime=60.0, selecting=(), coding="", fields=None
+    key=KEY,
+    *,
+    body=b"body",
+    born=BORN,
+    lifetime=60.0,
+    selecting=(),
+    coding="",
+    fields=None,
+    terms=PLAIN_TERMS,
 ) -> Entry:
     """An entry as the engine makes it of a response, with a field list of its own."""
     given = fields or [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
@@ -27,6 +35,7 @@ def make_entry(
         negotiates=(False, True),
         representations={("", coding): kept},
         app_bytes=len(body),
+        terms=terms,
     )
 
 

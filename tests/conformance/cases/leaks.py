@@ -2,9 +2,7 @@
 
 from tests.conformance.table import (
     ANY,
-    CACHE,
     FAILED,
-    MAY,
     MUST,
     ORIGIN,
     ask,
