@@ -52,6 +52,13 @@ ROWS = (
         "uvicorn_all_on", "hit over uvicorn, all on: total / bare app", 1.28, serving.hit("all_on")
     ),
     Row("hit_sizes", "hit of 100 KB / of 10 KB", 1.03, caching.hit_sizes),
+    Row(
+        "hit_growth",
+        "hit among 1,000,000 entries / among 100",
+        2.0,
+        caching.hit_growth,
+        by="cpu",
+    ),
     Row("not_modified", "304 / 200", 1.10, caching.not_modified),
     Row("hit_compressed", "compressed hit / identity hit", 1.05, caching.hit_compressed),
     Row("miss_stored", "miss, stored: added / starlette-caches'", 0.50, caching.miss_stored),

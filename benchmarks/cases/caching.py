@@ -1,5 +1,9 @@
 """Answers out of the cache, and on their way into it."""
 
+from functools import partial
+from random import Random
+
+from asgi_serial.types import Field
 from benchmarks.apps import document, plain_app
 from benchmarks.cases.subjects import (
     ALL_ON,
@@ -35,6 +39,37 @@ async def hit_sizes() -> Comparison:
         lambda costs: costs["large"] / costs["small"],
         large=await cached(plain_app(document(100_000)), ALL_ON, TAKES_NOTHING),
         small=await cached(plain_app(document(10_000)), ALL_ON, TAKES_NOTHING),
+    )
+
+
+class AnyOf(Request):
+    """A request for any of so many resources, which differ by their query."""
+
+    def __init__(self, resources: int) -> None:
+        super().__init__()
+        self._choose = partial(Random(0).randrange, resources)
+
+    def read(self) -> tuple[bytes, list[Field]]:
+        return b"n=%d" % self._choose(), super().read()[1]
+
+
+async def among(resources: int) -> Subject:
+    """A cache that holds so many resources; they share one entry, to be stored in a moment."""
+    app = ours(plain_app(document(10_000)), **CACHE_ONLY)
+    await Subject(app, AnyOf(1)).run(1)
+    memory = app.engine.memory
+    ((key, slot),) = memory._slots.items()
+    place = key.index(b"n=0")
+    for number in range(1, resources):
+        memory.put((*key[:place], b"n=%d" % number, *key[place + 1 :]), slot.value, 0)
+    return Subject(app, AnyOf(resources), is_hit)
+
+
+async def hit_growth() -> Comparison:
+    return Comparison(
+        lambda costs: costs["many"] / costs["few"],
+        many=await among(1_000_000),
+        few=await among(100),
     )
 
 

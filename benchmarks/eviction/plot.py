@@ -61,8 +61,8 @@ def draw_panel(panel: Panel) -> str:
 
 def draw_legend(policies: list[str]) -> str:
     parts = [
-        f'<text x="{LEFT}" y="{TOP - 12}">requests that hit, by the size of</text>'
-        f'<text x="{LEFT}" y="{TOP + 2}">a cache for so much of all bytes</text>'
+        f'<text x="{LEFT}" y="{TOP - 12}">requests that hit, by size of the cache</text>'
+        f'<text x="{LEFT}" y="{TOP + 2}">as a share of all bytes asked for</text>'
     ]
     for place, (colour, policy) in enumerate(zip(COLOURS, policies, strict=True)):
         y = TOP + 20 + 16 * place
