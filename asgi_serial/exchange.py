@@ -61,6 +61,15 @@ async def _take_turns() -> None:
         await asyncio.sleep(0)
 
 
+async def _discard(message: Message) -> None:
+    """Send nothing: the client is gone."""
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.error("The app has failed after its client had left.", exc_info=task.exception())
+
+
 class Exchange:
     """The way of one request to the app and of its response back.
 
@@ -82,6 +91,7 @@ class Exchange:
     _turn: asyncio.Task[None] | None = None  # what is being done before the app's next message
     _underived: Entry | None = None  # may answer, in a form that is to be made yet
     _asks_again = False
+    _landed: asyncio.Event | None = None  # set where nobody waits for this call any more
     refreshes: Entry | None = None  # has answered, and is to be refreshed behind that
 
     def __init__(
@@ -121,6 +131,46 @@ class Exchange:
 
     async def run(self, app: ASGIApp) -> None:
         """Have the app answer; its exceptions go on unchanged."""
+        loop = running_loop()
+        if self._flight is None or loop is None:
+            await self._run_app(app)
+            return
+        # Others may come to wait for this call: it goes on when its own client leaves.
+        self._landed = asyncio.Event()
+        task = loop.create_task(self._run_app(app))
+        self.engine.led.add(task)
+        task.add_done_callback(self.engine.led.discard)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.done():
+                raise  # the app's own
+            if self._leaves_client():
+                task.add_done_callback(_log_failure)
+                loop.call_later(self.engine.settings.cache_lead, task.cancel)
+                raise
+            task.cancel()
+            await asyncio.wait((task,))
+            if task.cancelled():
+                raise
+            task.result()  # the app has made something else of it
+
+    def _leaves_client(self) -> bool:
+        """Whether to go on without the client, since others wait for what this call gives."""
+        if self._flight is None or not self._flight.waiting or self._landed is None:
+            return False
+        self._receive, self._send = self._receive_nothing, _discard
+        # They do not wait for ever, nor does an app that would end when it is told.
+        loop = asyncio.get_running_loop()
+        loop.call_later(self.engine.settings.cache_lead, self._landed.set)
+        return True
+
+    async def _receive_nothing(self) -> Message:
+        assert self._landed is not None
+        await self._landed.wait()
+        return {"type": "http.disconnect"}
+
+    async def _run_app(self, app: ASGIApp) -> None:
         token = CURRENT.set(self.plan)
         try:
             await app(self.open(), self.receive, self.send)
@@ -296,7 +346,8 @@ class Exchange:
         # RFC 9110, 13.1.1: such a condition is the app's to evaluate, on its own state.
         if b"if-match" in plan.fields or b"if-unmodified-since" in plan.fields:
             plan.validates = False
-        if find_representation(plan.wants, entry) is None and await self._make(entry) is None:
+        plan.form = find_representation(plan.wants, entry) or await self._make(entry)
+        if plan.form is None:
             plan.selected, plan.validates = None, False
 
     async def _derive(self, entry: Entry) -> tuple[Message, Message] | None:
@@ -383,6 +434,8 @@ class Exchange:
             if flow is not None and flow.is_holding:
                 await self._release(flow, flow.wait_for_client())
             message = await self._receive()
+            if message["type"] == "http.disconnect" and self._leaves_client():
+                message = await self._receive_nothing()
             flow = self._flow  # it may have begun meanwhile
             if message["type"] == "http.disconnect":
                 plan.client_left = True
@@ -620,6 +673,8 @@ class Exchange:
         if flight is not None and key is not None:
             self._flight = None
             self.engine.flights.land(key, flight, ending)
+            if self._landed is not None:
+                self._landed.set()
 
     def _record_flow(self, flow: ResponseFlow) -> None:
         plan, recorder = self.plan, self.engine.recorder

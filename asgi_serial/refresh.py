@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.cache.collapse import running_loop
 from asgi_serial.engine.heads import read_fields, without
+from asgi_serial.engine.hit import find_representation
 from asgi_serial.engine.plan import plan_request
 from asgi_serial.engine.storing import read_selecting
 from asgi_serial.engine.validation import CONDITIONS
@@ -72,6 +73,9 @@ def _plan_again(engine: Engine, plan: RequestPlan, entry: Entry) -> RequestPlan:
     )
     again.forward, again.served = Reason.STALE, "refresh"
     again.selected, again.validates = entry, entry.has_validator
+    again.form = find_representation(again.wants, entry)
+    if again.form is None:
+        again.selected, again.validates = None, False
     return again
 
 

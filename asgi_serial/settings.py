@@ -189,6 +189,8 @@ class Settings(BaseModel):
     """The longest that a request waits for the second level."""
     cache_wait: Annotated[float, PlainValidator(parse_duration)] = 5.0
     """The longest that a request waits for another's call of the app before it makes its own."""
+    cache_lead: Annotated[float, PlainValidator(parse_duration)] = 30.0
+    """The longest that a call of the app goes on for those who wait, once its client has left."""
     cache_namespace: Annotated[
         str, PlainValidator(matching(r"[!-~]{0,100}", "at most 100 visible ASCII characters"))
     ] = ""
@@ -358,6 +360,7 @@ class SettingOptions(TypedDict, total=False):
     cache_name: str
     cache_store_timeout: float | timedelta | str
     cache_wait: float | timedelta | str
+    cache_lead: float | timedelta | str
     cache_namespace: str
     cache_sort_query: bool | str
     cache_key_fields: Iterable[str] | str

@@ -42,15 +42,20 @@ class Ending(Enum):
 class Flight:
     """A call of the app, and those who wait for what it stores."""
 
-    __slots__ = ("_landed", "loop")
+    __slots__ = ("_landed", "loop", "waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self.waiting = 0  # how many wait for it
         self._landed: asyncio.Future[Ending] = loop.create_future()
 
     async def wait(self, seconds: float) -> Ending | None:
         """Wait for its end; None where it does not come in time."""
-        await asyncio.wait((self._landed,), timeout=seconds)
+        self.waiting += 1
+        try:
+            await asyncio.wait((self._landed,), timeout=seconds)
+        finally:
+            self.waiting -= 1
         return self._landed.result() if self._landed.done() else None
 
     def land(self, ending: Ending) -> None:

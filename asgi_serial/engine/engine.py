@@ -150,6 +150,7 @@ class Engine:
         )
         self.flights = Flights(clock)
         self.tasks: set[object] = set()  # the calls of the app that no client waits for
+        self.led: set[object] = set()  # those that others may wait for: tasks of their own
         self.encodings = (
             Encodings(memory, settings.cache_max_object) if settings.encodings_cache else None
         )

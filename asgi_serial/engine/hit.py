@@ -193,7 +193,7 @@ def answer_on_error(
     now = engine.clock()
     if not may_use_on_error(plan.demands, entry, now, engine.stale_options):
         return None
-    kept = find_representation(plan.wants, entry)
+    kept = plan.form or find_representation(plan.wants, entry)
     if kept is None:
         return None
     plan.served = "stale"

@@ -18,7 +18,7 @@ from asgi_serial.policy import RequestPolicy, merge
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
-    from asgi_serial.cache.entry import Entry, Key
+    from asgi_serial.cache.entry import Entry, Key, Representation
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.handed import Handed
     from asgi_serial.engine.response_plan import ResponsePlan
@@ -142,6 +142,7 @@ class RequestPlan(RequestPolicy):
     credentials: frozenset[bytes] = frozenset()  # the kinds that the request carries
     demands = ASKS_NOTHING  # what it says of caching
     selected: Entry | None = None  # the stored response for it, which may not be used as it is
+    form: Representation | None = None  # of it, by which it answers once it may
     validates = False  # the app is asked whether that still holds
     collapsed = False  # it has waited for another's call of the app
     client_left = False

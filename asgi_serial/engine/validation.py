@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.cache.entry import Entry, Representation
 from asgi_serial.engine.heads import content_length, read_fields, without
+from asgi_serial.engine.hit import variant_of
 from asgi_serial.engine.representation import BODY_FIELDS
 from asgi_serial.engine.storing import ANSWER_FIELDS, Storing, plan_storing
 from asgi_serial.http.cachecontrol import CacheControl
@@ -15,6 +16,7 @@ from asgi_serial.http.validators import parse_entity_tag, weak_match
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from asgi_serial.cache.entry import Variant
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
     from asgi_serial.reasons import Reason
@@ -130,11 +132,19 @@ def renew(
             variant: Representation(
                 [*without(kept.fields, replaced), *lines], kept.body, kept.coding, kept.etag
             )
-            for variant, kept in entry.representations.items()
+            for variant, kept in _forms(request, entry).items()
         },
         app_bytes=entry.app_bytes,
     )
     return renewed, None if isinstance(decision, Storing) else decision
+
+
+def _forms(request: RequestPlan, entry: Entry) -> dict[Variant, Representation]:
+    """What is kept of an entry, and the form that this request is answered by."""
+    forms = entry.representations
+    if request.form is not None:
+        forms[variant_of(request.wants, entry)] = request.form
+    return forms
 
 
 def _for_this_request(entry: Entry, now: float) -> Storing:

@@ -194,11 +194,13 @@ def _response_complaints(
     forbidden = ("no-store", "private", "no-cache", "max-age=0")
     # With field names these are about the fields alone (RFC 9111, 5.2.2.4 and 5.2.2.7).
     whole = re.sub(r'(private|no-cache)="[^"]*"', "", control)
+    accepts = "max-stale" in fields.get("cache-control", "")
+    if accepts:
+        whole = whole.replace("max-age=0", "")
     if any(word in whole for word in forbidden) or b"set-cookie" in start:
         found.append(f"the response forbade it: {control!r}")
-    if "max-age=60" not in control and "s-maxage=60" not in control and "cache_ttl" not in settings:
+    if "max-age=" not in control and "s-maxage=60" not in control and "cache_ttl" not in settings:
         found.append("no freshness")
-    accepts = "max-stale" in fields.get("cache-control", "")
     if seconds >= 60 and (not accepts or "must-revalidate" in control or "s-maxage" in control):
         found.append("stale")
     shared = "public" in control or settings.get("cache_shared")

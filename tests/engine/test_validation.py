@@ -309,7 +309,7 @@ async def test_an_error_that_nothing_may_stand_in_for_goes_out():
 
 
 @awaited
-async def test_a_form_that_was_lost_meanwhile_stands_in_for_nothing():
+async def test_a_form_that_is_not_kept_any_more_stands_in_all_the_same():
     origin, clock, serial = site(STALE_IF_ERROR)
     await ask(serial, Request())
     clock.now += LATER
@@ -320,7 +320,24 @@ async def test_a_form_that_was_lost_meanwhile_stands_in_for_nothing():
     (entry,) = [slot.value for slot in serial.engine.memory._slots.values()][:1]
     entry.kept = entry.variants = ()
     origin.gate.set()
-    assert (await asking).status == 503
+    assert (await asking).status == 200
+
+
+@pytest.mark.parametrize("control", [b"max-age=60, stale-while-revalidate=600", b"max-age=60"])
+@awaited
+async def test_a_form_that_there_is_no_room_for_is_made_each_time(control):
+    origin, clock, serial = site(
+        (b"cache-control", control), cache_memory=3000, encodings_cache=False
+    )
+    origin.document = None
+    await ask(serial, Request())
+    request = Request().having(accept="application/vnd.msgpack")
+    clock.now += LATER
+    for _ in range(2):
+        answer = await ask(serial, request)
+        assert (answer.status, answer.document) == (200, None)
+        assert answer.media_type == "application/vnd.msgpack"
+        await refreshed(serial)
 
 
 WHILE_REVALIDATE = (b"cache-control", b"max-age=60, stale-while-revalidate=600")

@@ -82,7 +82,8 @@ def test_the_json_has_the_keys_that_its_readers_know():
     assert set(row) == TOTALS | {"route", "method", "status"}
     assert set(row["first_byte_ms"]) == set(row["last_byte_ms"]) == DURATIONS
     assert row["cache"] == {
-        **{"hit": 0, "stale": 0, "collapsed": 0, "miss": 100, "bypass": 0, "off": 0}
+        **{"hit": 0, "stale": 0, "validated": 0, "collapsed": 0, "miss": 100},
+        **{"refresh": 0, "bypass": 0, "off": 0},
     }
     assert row["encodings"] == {"hit": 99, "miss": 1}
     assert row["reasons"][1] == {

@@ -1,0 +1,165 @@
+"""A call of the app for several requests, and what becomes of it when its own client leaves."""
+
+import asyncio
+
+import pytest
+
+from .driver import Request, ask, awaited, drive, serial_of
+from .making import FRESH, JSON
+
+
+class Slow:
+    """An app that answers when it may, and notes what it hears meanwhile."""
+
+    def __init__(self):
+        self.gate = asyncio.Event()
+        self.calls = 0
+        self.heard = []
+        self.fails = False
+
+    async def __call__(self, scope, receive, send):
+        self.calls += 1
+        await receive()
+        listening = asyncio.ensure_future(receive())
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.heard.append("cancelled")
+            raise
+        finally:
+            self.heard += [listening.result()["type"]] if listening.done() else []
+            listening.cancel()
+        if self.fails:
+            raise RuntimeError("the app fails")
+        await send({"type": "http.response.start", "status": 200, "headers": [JSON, FRESH]})
+        await send({"type": "http.response.body", "body": b"[1", "more_body": True})
+        await send({"type": "http.response.body", "body": b"]"})
+
+
+async def settled():
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+LEAVING, STAYING = Request(leaves=True), Request()
+
+
+@awaited
+async def test_the_app_is_not_told_that_its_client_has_left_while_others_wait():
+    app = Slow()
+    serial = serial_of(app)
+    leader = asyncio.ensure_future(drive(serial, LEAVING))
+    others = [asyncio.ensure_future(ask(serial, STAYING)) for _ in range(3)]
+    await settled()
+    app.gate.set()
+    assert [answer.content for answer in await asyncio.gather(*others)] == [b"[1]"] * 3
+    await leader
+    assert (app.calls, app.heard) == (1, [])
+
+
+@awaited
+async def test_the_app_is_told_where_nobody_waits():
+    app = Slow()
+    leader = asyncio.ensure_future(drive(serial_of(app), LEAVING))
+    await settled()
+    app.gate.set()
+    await leader
+    assert app.heard == ["http.disconnect"]
+
+
+@awaited
+async def test_the_app_is_told_in_the_end_that_nobody_reads():
+    app = Slow()
+    serial = serial_of(app, cache_lead="10ms")
+    leader = asyncio.ensure_future(drive(serial, LEAVING))
+    await settled()
+    other = asyncio.ensure_future(ask(serial, STAYING))
+    await asyncio.sleep(0.05)
+    app.gate.set()
+    assert (await other).content == b"[1]"
+    await leader
+    assert "http.disconnect" in app.heard
+
+
+@awaited
+async def test_a_cancelled_leader_leaves_its_call_to_the_others():
+    app = Slow()
+    serial = serial_of(app)
+    leader = asyncio.ensure_future(drive(serial, STAYING))
+    await settled()
+    others = [asyncio.ensure_future(ask(serial, STAYING)) for _ in range(3)]
+    await settled()
+    leader.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leader
+    app.gate.set()
+    assert [answer.content for answer in await asyncio.gather(*others)] == [b"[1]"] * 3
+    assert (app.calls, app.heard) == (1, [])
+
+
+@awaited
+async def test_the_call_of_a_cancelled_leader_does_not_go_on_for_ever():
+    app = Slow()
+    serial = serial_of(app, cache_lead="10ms")
+    leader = asyncio.ensure_future(drive(serial, STAYING))
+    await settled()
+    other = asyncio.ensure_future(ask(serial, STAYING))
+    await settled()
+    leader.cancel()
+    await asyncio.sleep(0.05)
+    assert "cancelled" in app.heard
+    app.gate.set()
+    assert (await other).content == b"[1]"
+    assert app.calls == 2
+
+
+@awaited
+async def test_a_failure_after_the_client_has_left_is_logged(caplog):
+    app = Slow()
+    app.fails = True
+    serial = serial_of(app)
+    leader = asyncio.ensure_future(drive(serial, STAYING))
+    await settled()
+    other = asyncio.ensure_future(drive(serial, STAYING))
+    await settled()
+    leader.cancel()
+    await settled()
+    app.gate.set()
+    assert isinstance((await other).error, RuntimeError)
+    assert "after its client had left" in caplog.text
+
+
+@awaited
+async def test_a_cancelled_leader_alone_takes_its_call_along():
+    app = Slow()
+    leader = asyncio.ensure_future(drive(serial_of(app), STAYING))
+    await settled()
+    leader.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leader
+    assert app.heard == ["cancelled"]
+
+
+@awaited
+async def test_an_app_may_make_something_else_of_its_cancellation():
+    gate = asyncio.Event()
+
+    async def app(scope, receive, send):
+        try:
+            await gate.wait()
+        except asyncio.CancelledError:
+            raise RuntimeError("something else") from None
+
+    leader = asyncio.ensure_future(drive(serial_of(app), STAYING))
+    await settled()
+    leader.cancel()
+    assert isinstance((await leader).error, RuntimeError)
+
+
+@awaited
+async def test_an_app_that_cancels_itself_is_cancelled():
+    async def app(scope, receive, send):
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await serial_of(app)(STAYING.make_scope(), STAYING.make_receive(), None)
