@@ -53,6 +53,7 @@ NOT_FOR_CLIENT = (Reason.REQUEST_HAS_CREDENTIALS, Reason.NOT_ACCEPTABLE)
 
 REFUSED_ROUTE = "(refused)"
 BODY = "http.response.body"
+MAX_PAUSE = 0.2  # seconds between two looks for what another process stores
 
 
 async def _take_turns() -> None:
@@ -88,6 +89,7 @@ class Exchange:
     _replayed: deque[Message] | None = None
     _flight: Flight | None = None
     _flight_key: Key | None = None
+    _lease: bytes | None = None  # by which other processes wait for this call
     _turn: asyncio.Task[None] | None = None  # what is being done before the app's next message
     _underived: Entry | None = None  # may answer, in a form that is to be made yet
     _asks_again = False
@@ -324,7 +326,7 @@ class Exchange:
             if hit is not None:
                 return hit
         if self._underived is not None:
-            return await self._derive(self._underived)
+            return await self._derive()
         if plan.wants_stored_only:
             return self._refuse_to_call(plan.forward)
         is_usual = plan.method != "HEAD" and not (
@@ -350,9 +352,11 @@ class Exchange:
         if plan.form is None:
             plan.selected, plan.validates = None, False
 
-    async def _derive(self, entry: Entry) -> tuple[Message, Message] | None:
-        """The answer in a form that is made of a stored one."""
-        self._underived = None
+    async def _derive(self) -> tuple[Message, Message] | None:
+        """The answer in a form that is made of a stored one, where one was found."""
+        entry, self._underived = self._underived, None
+        if entry is None:
+            return None
         made = await self._make(entry)
         return None if made is None else self._use(entry, made)
 
@@ -398,7 +402,8 @@ class Exchange:
             flight = flights.find(shared)
             if flight is None:
                 self._flight = flights.lead(shared)
-                return None
+                leads = self._flight is not None and responses.store is not None
+                return await self._lead_processes(key, shared, deadline) if leads else None
             self.plan.collapsed = True
             ending = await flight.wait(deadline - monotonic())
             if ending is None or ending is Ending.FRUITLESS:
@@ -407,7 +412,7 @@ class Exchange:
             if hit is not None:
                 return hit
             if self._underived is not None:
-                return await self._derive(self._underived)
+                return await self._derive()
             if ending is Ending.ERROR:
                 return self.use_on_error()
             if ending is Ending.STORED and self.plan.forward not in (MISS, VARY_MISS):
@@ -417,6 +422,24 @@ class Exchange:
             # The next ones are spared a wait that may be in vain: the response may take for ever.
             flights.remember(shared)
         return None
+
+    async def _lead_processes(
+        self, key: Key, shared: Key, deadline: float
+    ) -> tuple[Message, Message] | None:
+        """Call the app for other processes, too, or wait for what another one stores."""
+        responses, pause = self.engine.responses, 0.01
+        select = partial(read_selecting, self.plan)
+        while True:
+            self._lease = await responses.take_lease(shared, self.engine.settings.cache_wait)
+            if self._lease is not None or monotonic() + pause > deadline:
+                return None
+            self.plan.collapsed = True
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, MAX_PAUSE)
+            hit = self._use(await responses.load(key, select))
+            if hit is not None or self._underived is not None:
+                self._land(Ending.STORED)
+                return hit or await self._derive()
 
     def use_on_error(self) -> tuple[Message, Message] | None:
         """The stale response that stands in for one that the app has failed to give, if any may."""
@@ -673,6 +696,8 @@ class Exchange:
         if flight is not None and key is not None:
             self._flight = None
             self.engine.flights.land(key, flight, ending)
+            if self._lease is not None:
+                self.engine.responses.end_lease(key, self._lease)
             if self._landed is not None:
                 self._landed.set()
 

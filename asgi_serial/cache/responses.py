@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     """The varying fields of a request with their values, by the fields' names."""
 
 MISS, VARY_MISS = Reason.MISS, Reason.VARY_MISS
+_LEASE = "lease"
 
 # Writes that wait for the second level; what comes on top is dropped, and counted.
 MAX_WAITING_WRITES = 256
@@ -213,6 +214,22 @@ class ResponseCache:
             if store is not None:
                 self._send(stored, store.delete, must=True)
 
+    async def take_lease(self, key: Key, seconds: float) -> bytes | None:
+        """A token by which this process calls the app for `key`; None where another one does.
+
+        A second level that is down forbids nothing.
+        """
+        assert self.store is not None
+        token = os.urandom(16)
+        taken = await self.store.add(digest_key((_LEASE, key)), token, ttl=seconds)
+        return None if taken is False else token
+
+    def end_lease(self, key: Key, token: bytes) -> None:
+        """Let other processes call the app for `key`, once what was stored of it has been sent."""
+        store = self.store
+        if store is not None:
+            self._send((_LEASE, key), lambda name: store.delete_if(name, token), must=True)
+
     def _dropped_at(self, key: Key) -> float:
         """When what is stored of the URI of `key` was last made invalid, at the latest."""
         if not self._dropped:
@@ -246,7 +263,7 @@ class ResponseCache:
         return index
 
     def _send(
-        self, key: Key, write: Callable[[str], Awaitable[None]], *, must: bool = False
+        self, key: Key, write: Callable[[str], Awaitable[object]], *, must: bool = False
     ) -> None:
         """Have the second level write, behind the response."""
         if running_loop() is not None and not self._writer().put(digest_key(key), write, must=must):
@@ -271,11 +288,11 @@ class _Writer:
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[str, tuple[Callable[[str], Awaitable[None]], bool]] = {}
+        self._waiting: dict[str, tuple[Callable[[str], Awaitable[object]], bool]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def put(
-        self, name: str, write: Callable[[str], Awaitable[None]], *, must: bool = False
+        self, name: str, write: Callable[[str], Awaitable[object]], *, must: bool = False
     ) -> bool:
         """Queue a write; False where one was lost since too many wait (of drops, more may)."""
         known = self._waiting.pop(name, None)
@@ -294,9 +311,9 @@ class _Writer:
         while (task := self._task) is not None and not task.done():
             await asyncio.wait((task,))
 
-    def _take(self) -> list[tuple[str, Callable[[str], Awaitable[None]]]]:
+    def _take(self) -> list[tuple[str, Callable[[str], Awaitable[object]]]]:
         """The next write, or the next few where they are drops: many a write may make some."""
-        taken: list[tuple[str, Callable[[str], Awaitable[None]]]] = []
+        taken: list[tuple[str, Callable[[str], Awaitable[object]]]] = []
         for name, (write, is_drop) in list(islice(self._waiting.items(), DROPS_AT_ONCE)):
             if taken and not is_drop:
                 break

@@ -82,6 +82,21 @@ class DictStore:
         if not self.loses:
             self.values.pop(key, None)
 
+    async def add(self, key: str, value: bytes, *, ttl: float) -> bool:
+        self.log.append(("add", key))
+        is_new = key not in self.values
+        if is_new:
+            self.values[key] = value
+            self.ttls[key] = ttl
+        return is_new
+
+    async def delete_if(self, key: str, token: bytes) -> bool:
+        self.log.append(("delete_if", key))
+        is_token = self.values.get(key) == token
+        if is_token:
+            del self.values[key]
+        return is_token
+
     async def close(self) -> None:
         self.log.append(("close", ""))
 

@@ -41,6 +41,14 @@ class Store:
         """Forget a value."""
         self.kept.pop(key, None)
 
+    async def add(self, key: str, value: bytes, *, ttl: float) -> bool:
+        """Keep a value where there is none."""
+        return self.kept.setdefault(key, value) is value
+
+    async def delete_if(self, key: str, token: bytes) -> bool:
+        """Forget a value that is this one."""
+        return self.kept.get(key) == token and self.kept.pop(key) == token
+
     def statistics(self) -> dict[str, int]:
         """Nothing is counted."""
         return {}

@@ -1,0 +1,112 @@
+"""One call of the app for several processes that share a second level."""
+
+import asyncio
+
+import pytest
+
+from tests.cache.entries import DictStore
+
+from .driver import Request, ask, awaited, serial_of
+from .making import FRESH, JSON
+
+
+class App:
+    """Answers when it may, and counts its calls over all processes."""
+
+    def __init__(self, *fields):
+        self.fields = fields or (FRESH,)
+        self.calls = 0
+        self.gate = asyncio.Event()
+
+    async def __call__(self, scope, receive, send):
+        self.calls += 1
+        await self.gate.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [JSON, *self.fields]})
+        await send({"type": "http.response.body", "body": b"[1,2,3]" + b" " * 2000})
+
+
+def processes_of(app, count=4, store=None, **settings):
+    store = store or DictStore()
+    return [serial_of(app, store=store, **settings) for _ in range(count)]
+
+
+async def crowd(processes, *requests):
+    asked = [asyncio.ensure_future(ask(one, r)) for one in processes for r in requests]
+    await asyncio.sleep(0.02)
+    return asked
+
+
+@awaited
+async def test_a_cold_key_is_one_call_for_all_processes():
+    app = App()
+    processes = processes_of(app)
+    asked = await crowd(processes, Request(), Request(), Request())
+    assert app.calls == 1
+    app.gate.set()
+    answers = await asyncio.gather(*asked)
+    assert {answer.document[0] for answer in answers} == {1}
+    assert app.calls == 1
+    assert sum("collapsed" in answer.cached for answer in answers) == 11
+
+
+@awaited
+async def test_each_process_gives_its_clients_the_form_that_they_want():
+    app = App()
+    first, second = processes_of(app, 2)
+    asked = await crowd([first], Request())
+    asked += await crowd([second], Request().having(accept_encoding="gzip"))
+    app.gate.set()
+    answers = await asyncio.gather(*asked)
+    assert [answer.coding for answer in answers] == ["", "gzip"]
+    assert app.calls == 1
+
+
+@awaited
+async def test_what_is_not_stored_ends_the_wait_of_the_others():
+    app = App((b"cache-control", b"no-store"))
+    processes = processes_of(app, 3)
+    asked = await crowd(processes, Request())
+    app.gate.set()
+    await asyncio.gather(*asked)
+    assert app.calls == 3
+
+
+@awaited
+async def test_nobody_waits_longer_than_for_others_in_its_own_process():
+    app = App()
+    store = DictStore()
+    processes = processes_of(app, 2, store, cache_wait="50ms")
+    asked = await crowd(processes, Request())
+    assert app.calls == 1
+    await asyncio.sleep(0.1)
+    assert app.calls == 2
+    app.gate.set()
+    await asyncio.gather(*asked)
+
+
+@pytest.mark.parametrize("known", [None, True])
+@awaited
+async def test_a_store_that_knows_nothing_forbids_nothing(known):
+    store = DictStore()
+
+    async def add(key, value, *, ttl):
+        return known
+
+    store.add = add
+    app = App()
+    asked = await crowd(processes_of(app, 2, store), Request())
+    assert app.calls == 2
+    app.gate.set()
+    await asyncio.gather(*asked)
+
+
+@awaited
+async def test_a_lease_ends_after_what_was_stored_has_been_sent():
+    store = DictStore()
+    app = App()
+    app.gate.set()
+    (process,) = processes_of(app, 1, store)
+    await ask(process, Request())
+    await process.engine.responses.flush()
+    assert [call for call, _ in store.log] == ["get", "add", "set", "delete_if"]
+    assert len(store.values) == 1
