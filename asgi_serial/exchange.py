@@ -93,6 +93,7 @@ class Exchange:
     _turn: asyncio.Task[None] | None = None  # what is being done before the app's next message
     _underived: Entry | None = None  # may answer, in a form that is to be made yet
     _asks_again = False
+    _stored = -1  # how many responses had been stored when what is invalid was dropped
     _landed: asyncio.Event | None = None  # set where nobody waits for this call any more
     refreshes: Entry | None = None  # has answered, and is to be refreshed behind that
 
@@ -112,6 +113,17 @@ class Exchange:
 
     async def answer_without_app(self) -> bool:
         """Refuse the request, or answer it out of the cache; False where the app is to answer."""
+        try:
+            return await self._answer_without_app()
+        except BaseException:
+            self.give_up()  # others may be waiting for the call that will not be made
+            raise
+
+    def give_up(self) -> None:
+        """Let nobody wait for this call of the app."""
+        self._land(Ending.FAILED)
+
+    async def _answer_without_app(self) -> bool:
         plan = self.plan
         messages: Iterable[Message] | None
         if plan.content_codings or plan.msgpack_body:
@@ -141,7 +153,7 @@ class Exchange:
         self._landed = asyncio.Event()
         task = loop.create_task(self._run_app(app))
         self.engine.led.add(task)
-        task.add_done_callback(self.engine.led.discard)
+        task.add_done_callback(self._end_led)
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -156,6 +168,10 @@ class Exchange:
             if task.cancelled():
                 raise
             task.result()  # the app has made something else of it
+
+    def _end_led(self, task: asyncio.Task[None]) -> None:
+        self.engine.led.discard(task)
+        self.give_up()  # it may have been cancelled before its first step
 
     def _leaves_client(self) -> bool:
         """Whether to go on without the client, since others wait for what this call gives."""
@@ -397,10 +413,15 @@ class Exchange:
         flights, settings = self.engine.flights, self.engine.settings
         responses, select = self.engine.responses, partial(read_selecting, self.plan)
         deadline = monotonic() + settings.cache_wait
+        fields = self.plan.fields
+        is_conditional = b"if-none-match" in fields or b"if-modified-since" in fields
         while True:
+            is_conditional = is_conditional and not self.plan.validates
             shared = self._flight_key = responses.flight_key(key, select)
             flight = flights.find(shared)
             if flight is None:
+                if is_conditional:
+                    return None  # a 304 would be of no use to others
                 self._flight = flights.lead(shared)
                 leads = self._flight is not None and responses.store is not None
                 return await self._lead_processes(key, shared, deadline) if leads else None
@@ -519,7 +540,8 @@ class Exchange:
         flow = ResponseFlow(engine, self.plan, self._scope)
         out = flow.begin(message)
         self._flow = flow
-        self._drop(flow)
+        self._drop(flow.invalid)
+        self._drop(flow.outdated)
         if flow.asks_again:
             # Of this call nothing more is heard.
             self._flow, self._asks_again = None, True
@@ -661,11 +683,14 @@ class Exchange:
             self._abandon()
         if self._flow is not None:
             # Apps commit after their response, too: what was read since is of the time before.
-            self._drop(self._flow)
+            self._drop(self._flow.invalid, since=self._stored)
 
-    def _drop(self, flow: ResponseFlow) -> None:
-        for key in flow.invalid:
-            self.engine.responses.drop(key)
+    def _drop(self, keys: tuple[Key, ...], *, since: int = -1) -> None:
+        """Drop what is stored; `since`: so many responses were when it was dropped before."""
+        responses = self.engine.responses
+        for key in keys:
+            responses.drop(key, is_gone=responses.stored == since and responses.store is None)
+        self._stored = responses.stored
 
     def _abandon(self) -> None:
         """The response will not be whole: let nobody wait for it, and count it."""

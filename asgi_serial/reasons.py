@@ -46,6 +46,7 @@ class Reason(Enum):
     SETS_COOKIE = "the response sets a cookie"
     VARIES_ON_EVERYTHING = "Vary: * lets no stored response be selected"
     VARIES_TOO_WIDELY = "the response names more varying fields than are kept"
+    VARY_CHANGED = "the response varies on other fields than when it was stored"
     NO_FRESHNESS = "neither the response nor a policy gives a freshness lifetime"
     ALREADY_STALE = "the response is stale when it arrives"
     INCOMPLETE = "the response ended before its last byte"

@@ -52,6 +52,8 @@ def start_refresh(app: ASGIApp, answered: Exchange, entry: Entry) -> None:
     task = asyncio.get_running_loop().create_task(_run(exchange, app))
     engine.tasks.add(task)
     task.add_done_callback(engine.tasks.discard)
+    # It may be cancelled before its first step.
+    task.add_done_callback(lambda _: exchange.give_up())
 
 
 async def _run(exchange: Exchange, app: ASGIApp) -> None:

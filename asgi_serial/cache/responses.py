@@ -88,6 +88,10 @@ class ResponseCache:
 
         It is the resource, and of one that is known to vary the variant.
         """
+        fork = fork_of(key)
+        root = None if fork is None else self._memory.get(fork)
+        if isinstance(root, VaryIndex):
+            key = (key, root.nonce)
         found = self._memory.get(key)
         if isinstance(found, VaryIndex):
             return _selected_key(key, found, select(found.names))
@@ -160,7 +164,7 @@ class ResponseCache:
         """Keep an entry whose key is its resource's; `asked`: when the app was asked for it."""
         key = entry.key
         # What a write has made invalid since the app was asked may be in this very response.
-        if self._dropped_at(key) >= asked:
+        if self.is_outdated(key, asked):
             return
         ttl = entry.kept_until - self._clock()
         self._kinds[kind_of(key)] = None
@@ -170,6 +174,9 @@ class ResponseCache:
         if entry.selecting:
             names = tuple([name for name, _ in entry.selecting])
             entry.key = _selected_key(key, self._index(key, names, ttl), entry.selecting)
+        known = self._memory.get(entry.key)
+        if isinstance(known, Entry) and known.born > entry.born and self._clock() < known.expires:
+            return  # RFC 9111, 4: of several stored responses the most recent is used
         self.stored += 1
         self._shared_fields.share(entry)
         self._write(entry)
@@ -195,8 +202,11 @@ class ResponseCache:
         if store is not None and ttl > 0:
             self._send(entry.key, lambda name: store.set(name, pack_entry(entry), ttl=ttl))
 
-    def drop(self, key: Key) -> None:
-        """Forget all that is stored of the URI of `key`."""
+    def drop(self, key: Key, *, is_gone: bool = False) -> None:
+        """Forget all that is stored of the URI of `key`; where it is gone already, remember when.
+
+        What was asked for before this is not kept when it comes.
+        """
         name = hash(uri_of(key))
         with self._lock:
             self._dropped.pop(name, None)
@@ -204,6 +214,8 @@ class ResponseCache:
                 # Later times come later. Nothing is kept any more that was asked for before this.
                 self._dropped_before = self._dropped.pop(next(iter(self._dropped)))
             self._dropped[name] = self._clock()
+        if is_gone:
+            return
         store = self.store
         kinds = {kind_of(key), *self._kinds}
         if store is not None:
@@ -229,6 +241,10 @@ class ResponseCache:
         store = self.store
         if store is not None:
             self._send((_LEASE, key), lambda name: store.delete_if(name, token), must=True)
+
+    def is_outdated(self, key: Key, asked: float) -> bool:
+        """Whether what is stored of the URI of `key` was made invalid since `asked`."""
+        return self._dropped_at(key) >= asked
 
     def _dropped_at(self, key: Key) -> float:
         """When what is stored of the URI of `key` was last made invalid, at the latest."""

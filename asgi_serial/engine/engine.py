@@ -61,6 +61,7 @@ ENCODERS, DECODERS = 4, 2  # threads; codecs release the GIL, so they use as man
 MAX_LEARNED = 1024
 MAX_LEARNED_PATH = 256
 MAX_PAIRS = 4096
+UNCONDITIONAL_SECONDS = 600.0
 
 
 class TypeFacts(NamedTuple):
@@ -137,6 +138,7 @@ class Engine:
         self.is_partly_off = not (settings.compression and settings.formats)
         self.plain_wants = self.wants[None, None]
         self.sole_wants = None if self.plain_wants.offers else self.plain_wants
+        self._unconditional: dict[int, float] = {}
         self.learned_policies: dict[tuple[str, str], RoutePolicy] = {}
         memory: Memory[object] = Memory(settings.cache_memory)
         self.memory = memory
@@ -224,6 +226,16 @@ class Engine:
             and self.find_slot(key) is None
         )
 
+    def ignores_conditions(self, key: Key) -> bool:
+        """Whether the app was seen to answer 200 where 304 was to be expected."""
+        return self._unconditional.get(hash(key), 0.0) > self.clock()
+
+    def note_unconditional(self, key: Key) -> None:
+        """Do not ask the app for a while whether what it says under this key still holds."""
+        if len(self._unconditional) >= MAX_LEARNED:
+            self._unconditional.clear()
+        self._unconditional[hash(key)] = self.clock() + UNCONDITIONAL_SECONDS
+
     def learn(self, method: str, path: str, policy: RoutePolicy) -> None:
         """Remember what the handler of a path has said, for requests to be planned by it."""
         if len(path) > MAX_LEARNED_PATH:
@@ -274,7 +286,7 @@ class Engine:
         return b"cache-status", replaced_status(
             self.settings.cache_name,
             why,
-            int(entry.expires - now),
+            0 if entry.no_cache else int(entry.expires - now),
             status=status,
             stored=stored,
             detail=detail,

@@ -193,6 +193,9 @@ def answer_on_error(
     now = engine.clock()
     if not may_use_on_error(plan.demands, entry, now, engine.stale_options):
         return None
+    assert plan.key is not None  # it was found by it
+    if engine.responses.is_outdated(plan.key, plan.asked):
+        return None
     kept = plan.form or find_representation(plan.wants, entry)
     if kept is None:
         return None

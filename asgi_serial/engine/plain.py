@@ -43,7 +43,7 @@ def begin_plainly(
         pairs = (without(pairs, _VARY) if b"vary" in fields else pairs) + added
     reasons = plan.reasons
     if key is not None:
-        why = _why_not_kept(engine, status, fields)
+        why = _why_not_kept(engine, status, fields, key)
         if why is None:
             engine.flights.forget(key)
         else:
@@ -59,12 +59,14 @@ def begin_plainly(
     return {**message, "headers": pairs}, reasons
 
 
-def _why_not_kept(engine: Engine, status: int, fields: Mapping[bytes, bytes]) -> Reason | None:
+def _why_not_kept(
+    engine: Engine, status: int, fields: Mapping[bytes, bytes], key: Key
+) -> Reason | None:
     """Why a response to a plain GET is not one to be stored; None if it is."""
     ttl = engine.settings.cache_ttl
     if says_nothing(engine, fields, ttl):
         return Reason.NO_FRESHNESS  # the usual answer, given before anything is parsed
-    said = read_said(engine, status, fields, ttl, engine.clock())
+    said = read_said(engine, status, fields, ttl, engine.clock(), key)
     return why_not_stored(
         "GET",
         status,

@@ -24,8 +24,9 @@ from asgi_serial.engine.representation import (
 )
 from asgi_serial.engine.response_plan import plan_response
 from asgi_serial.engine.storing import build_entry, plan_storing, stored_fields
-from asgi_serial.engine.validation import agrees, confirms, renew
+from asgi_serial.engine.validation import agrees, confirms, has_tag_of, renew
 from asgi_serial.errors import FormatError
+from asgi_serial.http.freshness import HEURISTIC_STATUSES
 from asgi_serial.http.reuse import ERROR_STATUSES
 from asgi_serial.http.storing import invalidates
 from asgi_serial.http.validators import is_not_modified
@@ -67,6 +68,8 @@ _READS = frozenset({"GET", "HEAD"})
 PATHSEND, ZEROCOPYSEND = "http.response.pathsend", "http.response.zerocopysend"
 BODY_TYPE = "http.response.body"
 _VARY = frozenset({b"vary"})
+# What these say is true for whoever asks; 401, 403 or 429 are about the one who did.
+_NEWS = HEURISTIC_STATUSES - {206}
 _OF_ONE_REQUEST = (Reason.CLIENT_LEFT, Reason.INCOMPLETE, Reason.REQUEST_HAS_BODY)
 
 
@@ -86,7 +89,8 @@ class ResponseFlow:
     # What most responses never set has its default on the class.
     state = START
     is_plain = False  # nothing is left to do but to pass messages and to count their bytes
-    invalid: tuple[Key, ...] = ()  # what this response has made invalid in the cache
+    invalid: tuple[Key, ...] = ()  # what this write has made invalid in the cache
+    outdated: tuple[Key, ...] = ()  # what this response shows to be of the past
     asks_again = False  # it says nothing: the app is to be called again, without conditions
     storing: Storing | None = None
     unstored: Reason | None = None  # why it is not stored
@@ -185,7 +189,10 @@ class ResponseFlow:
             if messages is not None:
                 self.unstored = Reason.STALE_IF_ERROR
                 return self._replace(messages)
-        elif self.status == 200 and request.method == "HEAD":
+        elif self.status == 200 and request.validates and has_tag_of(entry, fields):
+            assert request.key is not None
+            engine.note_unconditional(request.key)
+        if self.status == 200 and request.method == "HEAD":
             is_alike = agrees(entry, fields)
             if is_alike:
                 renewed, why = renew(engine, request, entry, pairs, fields)
@@ -209,7 +216,11 @@ class ResponseFlow:
             request.forward, renewed, now, 304, self.unstored, stored=stored
         )
         request.served = "validated"
-        return self._replace(answer(engine, request, renewed, kept, now, said))
+        start, last = answer(engine, request, renewed, kept, now, said)
+        directives = engine.read_directives(fields)
+        own = directives.private_fields | directives.no_cache_fields
+        start["headers"] += [line for line in pairs if line[0] in own]  # not kept, but this one's
+        return self._replace((start, last))
 
     def _replace(self, messages: tuple[Message, Message]) -> list[Message]:
         """Send these in place of all that the app sends."""
@@ -221,11 +232,14 @@ class ResponseFlow:
 
     def _outdate(self) -> None:
         assert self.request.key is not None  # it was looked up by it
-        self.invalid = (self.request.key,)
+        self.outdated = (self.request.key,)
 
     def _outdates(self) -> bool:
-        """Whether this response, which is not stored, is news of what is stored."""
-        return self.status < 500 and self.status != 304 and self.request.method != "HEAD"
+        """Whether this response, which is not stored, is news of what is stored for everybody."""
+        request = self.request
+        is_for_all = not request.credentials and b"range" not in request.fields
+        said = self.status in _NEWS and self.unstored not in _OF_ONE_REQUEST
+        return is_for_all and said and request.method != "HEAD"
 
     def _take_handed(self, handed: Handed, fields: dict[bytes, bytes]) -> dict[bytes, bytes]:
         """The fields that the plan is made by: those of the response in JSON."""

@@ -14,6 +14,7 @@ from asgi_serial.http.storing import (
     CACHED_METHODS,
     CREDENTIAL_FIELDS,
     allows_credentials,
+    is_fresh,
     needs_validation,
     selecting_names,
     selecting_values,
@@ -43,6 +44,7 @@ _SETS = {
 }
 
 NO_FRESHNESS = Reason.NO_FRESHNESS
+_CONFIRMED_STATUSES = frozenset({200, 203})
 
 
 class Storing(NamedTuple):
@@ -86,7 +88,7 @@ def plan_storing(
     if length is not None and length > engine.settings.cache_max_object:
         return Reason.OBJECT_TOO_LARGE
     now = engine.clock()
-    said = read_said(engine, status, fields, ttl, now)
+    said = read_said(engine, status, fields, ttl, now, request.key)
     directives, terms, lifetime, stale_use = said
     age = initial_age(
         fields.get(b"age"), fields.get(b"date"), request_time=request.asked, response_time=now
@@ -107,22 +109,23 @@ def plan_storing(
     names = selecting_names(fields.get(b"vary", b""))
     if reason is not None or names is None:
         return reason or Reason.VARIES_ON_EVERYTHING
-    # One that is validated before each use is never fresh.
-    born, fresh_for = now - age, 0.0 if terms.no_cache or lifetime is None else lifetime
+    born, fresh = now - age, is_fresh(directives, lifetime, age)
+    # One that is validated before each use is never fresh, whatever the clocks of others say.
+    expires = 0.0 if terms.no_cache else born + (lifetime or 0.0)
     if request.wants.compression:
         # The app was not shown this field, so its answer can not have depended on it.
         names = tuple([name for name in names if name != b"accept-encoding"])
     return Storing(
         request.key,
         born,
-        born + fresh_for,
-        born + fresh_for + stale_use,
+        expires,
+        max(born, expires) + stale_use,
         terms,
         _SETS[
             tuple(
                 name
                 for name in _CREDENTIALS
-                if allows_credentials((name,), directives, explicitly_shared=shared)
+                if allows_credentials((name,), directives, explicitly_shared=shared, fresh=fresh)
             )
         ],
         read_selecting(request, names),
@@ -149,7 +152,12 @@ def says_nothing(engine: Engine, fields: Mapping[bytes, bytes], ttl: float | Non
 
 
 def read_said(
-    engine: Engine, status: int, fields: Mapping[bytes, bytes], ttl: float | None, now: float
+    engine: Engine,
+    status: int,
+    fields: Mapping[bytes, bytes],
+    ttl: float | None,
+    now: float,
+    key: Key,
 ) -> Said:
     """Read it; `ttl` is the policy's lifetime for a response that states none."""
     directives = engine.read_directives(fields)
@@ -158,12 +166,14 @@ def read_said(
         lifetime = ttl
     if lifetime is None and engine.settings.cache_heuristic:
         lifetime = heuristic_lifetime(fields, status, directives, now=now)
-    has_tag = parse_entity_tag(fields.get(b"etag", b"")) is not None
+    # RFC 9110, 15.4.5: a 304 says that the answer would have been a 200.
+    is_confirmed = status in _CONFIRMED_STATUSES and not engine.ignores_conditions(key)
+    has_tag = is_confirmed and parse_entity_tag(fields.get(b"etag", b"")) is not None
     terms = Terms(
         no_cache=needs_validation(directives),
         must_revalidate=forbids_stale(directives),
         immutable=directives.immutable,
-        has_validator=has_tag or b"last-modified" in fields,
+        has_validator=has_tag or (is_confirmed and b"last-modified" in fields),
         has_tag=has_tag,
         stale_while_revalidate=directives.stale_while_revalidate,
         stale_if_error=directives.stale_if_error,

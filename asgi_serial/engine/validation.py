@@ -10,8 +10,9 @@ from asgi_serial.engine.hit import variant_of
 from asgi_serial.engine.representation import BODY_FIELDS
 from asgi_serial.engine.storing import ANSWER_FIELDS, Storing, plan_storing
 from asgi_serial.http.cachecontrol import CacheControl
-from asgi_serial.http.storing import unstored_names
+from asgi_serial.http.storing import selecting_names, unstored_names
 from asgi_serial.http.validators import parse_entity_tag, weak_match
+from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from asgi_serial.cache.entry import Variant
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
-    from asgi_serial.reasons import Reason
     from asgi_serial.types import Fields
 
 _VALIDATORS = frozenset({b"etag", b"last-modified"})
+_VARY = frozenset({b"vary"})
 
 # What describes the bytes that are kept, or how they were selected, is as it was with them.
 _NOT_UPDATED = BODY_FIELDS | {b"content-range", b"vary"}
@@ -57,6 +58,13 @@ def confirms(entry: Entry, fields: Mapping[bytes, bytes]) -> bool:
     if b"etag" in fields:
         return entry.terms.has_tag and _are_alike(fields[b"etag"], stored[b"etag"])
     return b"last-modified" not in fields or _have_one_date(stored, fields)
+
+
+def has_tag_of(entry: Entry, fields: Mapping[bytes, bytes]) -> bool:
+    """Whether a 200 with these fields is what is stored, by its tag."""
+    if not entry.terms.has_tag or b"etag" not in fields:
+        return False
+    return _are_alike(fields[b"etag"], read_fields(entry.fields, _VALIDATORS)[b"etag"])
 
 
 def agrees(entry: Entry, fields: Mapping[bytes, bytes]) -> bool | None:
@@ -102,11 +110,14 @@ def renew(
     if entry.negotiates[0]:
         dropped = dropped | {b"content-type"}  # that of a form is its own
     said = without(pairs, dropped)
-    replaced = frozenset(name for name, _ in said)
+    # RFC 9110, 6.6.1: what comes without a Date is of the time at which it comes.
+    replaced = frozenset(name for name, _ in said) | {b"age", b"date"}
     merged = [*without(entry.fields, replaced), *said]
     read = read_fields(merged, engine.response_fields)
     method = "GET" if request.method == "HEAD" else request.method
-    decision = plan_storing(engine, request, entry.status, read, method)
+    decision: Storing | Reason = Reason.VARY_CHANGED
+    if not varies_otherwise(entry, fields):
+        decision = plan_storing(engine, request, entry.status, read, method)
     storing = (
         decision if isinstance(decision, Storing) else _for_this_request(entry, engine.clock())
     )
@@ -137,6 +148,17 @@ def renew(
         app_bytes=entry.app_bytes,
     )
     return renewed, None if isinstance(decision, Storing) else decision
+
+
+def varies_otherwise(entry: Entry, fields: Mapping[bytes, bytes]) -> bool:
+    """Whether a 304 says that the response varies on other fields than it did when it was stored.
+
+    The values that the request of then had for them are not known.
+    """
+    if b"vary" not in fields:
+        return False
+    stored = read_fields(entry.fields, _VARY).get(b"vary", b"")
+    return selecting_names(fields[b"vary"]) != selecting_names(stored)
 
 
 def _forms(request: RequestPlan, entry: Entry) -> dict[Variant, Representation]:

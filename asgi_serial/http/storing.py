@@ -1,6 +1,6 @@
 """Which requests a shared cache may answer, and which responses it may store."""
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Mapping
 
 from asgi_serial.http.cachecontrol import CacheControl
 from asgi_serial.http.fields import split_list, split_parameters
@@ -125,17 +125,15 @@ _CASELESS_FIELDS = frozenset({b"accept-charset", b"accept-encoding", b"accept-la
 
 
 def credentials_of(
-    request: Container[bytes], user_fields: Iterable[bytes] = USER_FIELDS
+    request: Collection[bytes], user_fields: frozenset[bytes] = USER_FIELDS
 ) -> frozenset[bytes]:
     """Which kinds of credentials a request carries: of `CREDENTIAL_FIELDS`, those that it has.
 
     >>> credentials_of({b"x-api-key": b"secret"})
     frozenset({b'cookie'})
     """
-    kinds = {name for name in CREDENTIAL_FIELDS if name in request}
-    if any(name in request for name in user_fields):
-        kinds.add(b"cookie")
-    return frozenset(kinds)
+    kinds = CREDENTIAL_FIELDS.intersection(request)
+    return kinds if user_fields.isdisjoint(request) else kinds | {b"cookie"}
 
 
 def why_not_looked_up(
@@ -273,13 +271,19 @@ def _why_not_by_use(
     *,
     explicitly_shared: bool,
 ) -> Reason | None:
-    if not allows_credentials(request, cc, explicitly_shared=explicitly_shared):
+    fresh = is_fresh(cc, lifetime, age)
+    if not allows_credentials(request, cc, explicitly_shared=explicitly_shared, fresh=fresh):
         return _REQUEST_HAS_CREDENTIALS
     if needs_validation(cc):
         return _NO_CACHE if stale_use <= 0 else None
     if lifetime is None:
         return _NO_FRESHNESS
     return _ALREADY_STALE if lifetime + stale_use <= age else None
+
+
+def is_fresh(cc: CacheControl, lifetime: float | None, age: float) -> bool:
+    """Whether the response is fresh when it comes; `lifetime` and `age` in seconds."""
+    return not needs_validation(cc) and lifetime is not None and lifetime > age
 
 
 def needs_validation(cc: CacheControl) -> bool:
@@ -291,14 +295,16 @@ def needs_validation(cc: CacheControl) -> bool:
 
 
 def allows_credentials(
-    request: Container[bytes], cc: CacheControl, *, explicitly_shared: bool
+    request: Container[bytes], cc: CacheControl, *, explicitly_shared: bool, fresh: bool = True
 ) -> bool:
     """Whether a response with `cc` may be shared though the request carries what it does.
 
     True for a request without Authorization and Cookie. Ask with `CREDENTIAL_FIELDS` as the
     request to know whether a stored response may answer requests that carry either. A cookie
     is held to be more than HTTP asks for: only `public` or the route's setting allow it, since
-    s-maxage and must-revalidate are often set without a thought of cookies.
+    s-maxage and must-revalidate are often set without a thought of cookies. Nor do these two
+    allow anything where the response is not `fresh`: "revalidate each time" is not said to share
+    it, and validators of one user may be those of another.
 
     Source: RFC 9111, 3.5.
     """
@@ -306,7 +312,9 @@ def allows_credentials(
         return True
     if b"cookie" in request:
         return False
-    return b"authorization" not in request or cc.must_revalidate or cc.s_maxage is not None
+    if b"authorization" not in request:
+        return True
+    return fresh and (cc.must_revalidate or cc.s_maxage is not None)
 
 
 def selecting_names(vary: bytes) -> tuple[bytes, ...] | None:

@@ -426,7 +426,7 @@ async def test_an_entry_grows_no_larger_than_the_second_level_takes():
         for coding in (b"", b"gzip", b"br", b"zstd"):
             await call(served, fields=[(b"accept", accept), (b"accept-encoding", coding)])
     await served.engine.responses.flush()
-    assert served.engine.responses.store.statistics()["deletes"] == 0
+    assert served.engine.responses.store.statistics()["oversized"] == 0
 
 
 @awaited
