@@ -20,7 +20,7 @@ SCHEMA = "2"  # goes up when the meaning of a part changes, so that no old entry
 _PORTS = {None: None, b"http": b"80", b"https": b"443"}
 
 # What a key consists of, by place.
-_REALM, _METHOD, _SCHEME, _HOST, _PROTO, _ROOT, _PATH, _RAW_PATH, _QUERY, _EXTRA, _BODY = range(11)
+REALM, METHOD, SCHEME, HOST, PROTO, ROOT, PATH, RAW_PATH, QUERY, EXTRA, BODY = range(11)
 
 
 def make_realm(namespace: str) -> str:
@@ -71,36 +71,56 @@ def make_key(
     )
 
 
+def resource_of(key: Key) -> Key:
+    """The key of the resource whose index this key hangs on; itself where it hangs on none."""
+    index = key[REALM]
+    return resource_of(index) if isinstance(index, tuple) else key
+
+
+PARTITION = b":partition"
+"""What stands in `extra` for the user, beside names of fields, none of which begins so."""
+
+
+def partition_of(key: Key) -> bytes | None:
+    """The digest of the user whose entry lies under this key; None where it is everybody's."""
+    extra = resource_of(key)[EXTRA]
+    for name, value in extra if isinstance(extra, tuple) else ():
+        if name == PARTITION:
+            assert isinstance(value, bytes)
+            return value
+    return None
+
+
 def fork_of(key: Key) -> Key | None:
     """The key of what all forks of a resource hang on; None for a key that is no fork.
 
     A fork is told from others of its URI by more than a usual GET is: by fields, by a body. A
     write to the URI, which has not the same of these, drops what they hang on.
     """
-    if key[_EXTRA] is None and key[_BODY] is None and key[_METHOD] == "GET":
+    if key[EXTRA] is None and key[BODY] is None and key[METHOD] == "GET":
         return None
-    return (key[_REALM], "*", *key[_SCHEME:_EXTRA], None, None)
+    return (key[REALM], "*", *key[SCHEME:EXTRA], None, None)
 
 
 def kind_of(key: Key) -> Kind:
     """What tells apart the keys under which what is stored of one URI lies, or hangs."""
-    return "GET" if fork_of(key) is None else "*", key[_SCHEME], key[_PROTO]
+    return "GET" if fork_of(key) is None else "*", key[SCHEME], key[PROTO]
 
 
 def usual_kinds(key: Key) -> set[Kind]:
     """The kinds under which something of this URI may be stored by any process."""
-    return {(method, key[_SCHEME], proto) for method in ("GET", "*") for proto in _PORTS}
+    return {(method, key[SCHEME], proto) for method in ("GET", "*") for proto in _PORTS}
 
 
 def key_of_kind(key: Key, kind: Kind) -> Key:
     """The key of that kind for the URI of `key`."""
     method, scheme, proto = kind
-    return (key[_REALM], method, scheme, key[_HOST], proto, *key[_ROOT:_EXTRA], None, None)
+    return (key[REALM], method, scheme, key[HOST], proto, *key[ROOT:EXTRA], None, None)
 
 
 def uri_of(key: Key) -> Key:
     """What a key says of the URI alone, whoever asked by whichever scheme."""
-    return (key[_REALM], key[_HOST], *key[_ROOT:_EXTRA])
+    return (key[REALM], key[HOST], *key[ROOT:EXTRA])
 
 
 def sorted_query(query: bytes) -> bytes:
