@@ -1,0 +1,119 @@
+"""What a request over HTTP asks to be purged."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, TypeAlias
+
+from asgi_serial.cache.purges import Purge, find_fault
+from asgi_serial.engine.problem import Problem
+from asgi_serial.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_BODY_BYTES = 64_000
+MAX_PURGES = 1000
+
+_KINDS = {"tags": "tag", "uris": "uri", "prefixes": "prefix"}
+_EXPECTED = (
+    'expected a JSON object such as {"tags": ["news"], "uris": ["/a?page=1"], '
+    '"prefixes": ["https://a.example/b/"]} or {"everything": true}.'
+)
+_URI = re.compile(
+    r"https?://(\[[0-9a-f:.]+\]|[^][:/?#@\s]+)(?::([0-9]{0,5}))?((?:[/?#].*)?)",
+    re.ASCII | re.DOTALL | re.IGNORECASE,
+)
+
+Place: TypeAlias = tuple[str, str | None]
+"""A path, maybe with a query, and the host; None for any host."""
+
+
+class _Fault(Exception):
+    """What is wrong with a request, in a sentence for its client."""
+
+
+def read_purge(body: bytes, now: float) -> list[Purge] | Problem:
+    """The purges of a request, as of the epoch seconds `now`, or why it is refused.
+
+    A URI, or a prefix of some, is a path (on any host) or has a scheme and a host. The object has
+    no other member than `tags`, `uris`, `prefixes` (lists of strings) and `everything` (true), and
+    it asks for something, but for no more than 1000 purges.
+    """
+    if len(body) > MAX_BODY_BYTES:
+        return _refusal(f"The body has {len(body)} bytes; expected at most {MAX_BODY_BYTES}.")
+    try:
+        # RFC 8259, 8.1: JSON between systems is in UTF-8. No number is expected; a long integer
+        # would take the time of its length squared.
+        document = json.loads(body.decode("utf-8"), object_pairs_hook=_read_object, parse_int=float)
+        purges = list(_read_document(document, now))
+    except _Fault as fault:
+        return _fault(str(fault))
+    except (ValueError, RecursionError) as error:
+        return _fault(f"The body is no JSON ({error}); {_EXPECTED}")
+    if len(purges) > MAX_PURGES:
+        return _refusal(f"The body has {len(purges)} purges; expected at most {MAX_PURGES}.")
+    return purges or _fault(f"The body asks for nothing to be purged; {_EXPECTED}")
+
+
+def _read_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _Fault(f"A name stands in the body twice; {_EXPECTED}")
+    return members
+
+
+def _read_document(document: object, now: float) -> Iterator[Purge]:
+    if not isinstance(document, dict):
+        raise _Fault(f"The body is no JSON object; {_EXPECTED}")
+    for name, value in document.items():
+        if name == "everything":
+            if not isinstance(value, bool):
+                raise _Fault(f"everything is {value!r:.50}; expected true.")
+            if value:
+                yield Purge("all", "", None, now)
+        elif name in _KINDS:
+            for item in _read_strings(name, value):
+                yield _read_item(_KINDS[name], item, now)
+        else:
+            raise _Fault(f"The body has a member {name!r:.50}; {_EXPECTED}")
+
+
+def _read_strings(name: str, value: object) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise _Fault(f"{name} is {value!r:.50}; expected a list of strings.")
+    return value
+
+
+def _read_item(kind: str, item: str, now: float) -> Purge:
+    value, host = (item, None) if kind == "tag" else _read_place(item)
+    purge = Purge(kind, value, host, now)
+    fault = find_fault(purge)
+    if fault is not None:
+        raise _Fault(f"The {kind} {item!r:.50} {fault}")
+    return purge
+
+
+def _read_place(item: str) -> Place:
+    """The place that a URI names; a path is one on any host, even if it begins with two slashes.
+
+    Source: RFC 3986, 3 and 6.2.3: an empty path of a URI with a host is `/`.
+    """
+    if item.startswith("/"):
+        return item, None
+    uri = _URI.fullmatch(item)
+    if uri is None:
+        raise _Fault(f"{item!r:.50} is neither a path nor a URI of http or https.")
+    host, port, rest = uri.groups()
+    if port and int(port) not in (80, 443):
+        host = f"{host}:{int(port)}"
+    return rest if rest.startswith("/") else f"/{rest}", host.lower()
+
+
+def _fault(detail: str) -> Problem:
+    return Problem(400, Reason.BAD_FORMAT_BODY, detail)
+
+
+def _refusal(detail: str) -> Problem:
+    return Problem(413, Reason.BODY_TOO_LARGE, detail)
