@@ -542,6 +542,8 @@ class Exchange:
         self._flow = flow
         self._drop(flow.invalid)
         self._drop(flow.outdated)
+        if flow.is_rekeyed:
+            self._land(Ending.FRUITLESS)
         if flow.asks_again:
             # Of this call nothing more is heard.
             self._flow, self._asks_again = None, True

@@ -47,6 +47,37 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _MEDIA_TYPE = re.compile(rf"{_TOKEN.pattern}/{_TOKEN.pattern}", re.ASCII)
 
 
+def parse_partition(value: object) -> object:
+    """Read what tells users apart: names of fields and `cookie:<name>`, or a function.
+
+    >>> parse_partition("Authorization, cookie:sid")
+    ('authorization', 'cookie:sid')
+    """
+    if callable(value):
+        return value
+    given = value.split(",") if isinstance(value, str) else value
+    names = (
+        [name.strip() if isinstance(name, str) else "" for name in given]
+        if isinstance(given, Iterable)
+        else []
+    )
+    sources = []
+    for name in names:
+        head, colon, cookie = name.partition(":")
+        if colon and head.lower() == "cookie" and _TOKEN.fullmatch(cookie):
+            sources.append(f"cookie:{cookie}")  # names of cookies are case-sensitive
+        elif _TOKEN.fullmatch(name):
+            sources.append(name.lower())
+        else:
+            sources.clear()
+            break
+    if not sources:
+        raise ValueError(
+            "names of fields and cookies such as authorization,cookie:sid, or a function"
+        )
+    return tuple(dict.fromkeys(sources))
+
+
 def parse_switch(value: object) -> bool:
     """Read a boolean, or one of its words in any case.
 

@@ -11,12 +11,23 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
 from contextvars import ContextVar
 from datetime import timedelta
-from typing import Any, NamedTuple, TypedDict, TypeVar, Unpack, cast
+from typing import Any, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack, cast
 
 from .errors import ConfigurationError
-from .options import explain_unknown, explain_value, optional, parse_duration, parse_switch
+from .options import (
+    explain_unknown,
+    explain_value,
+    optional,
+    parse_duration,
+    parse_partition,
+    parse_switch,
+)
+from .types import Scope
 
 _Handler = TypeVar("_Handler", bound=Callable[..., Any])
+
+
+Partition: TypeAlias = tuple[str, ...] | Callable[[Scope], str | None]
 
 
 class RoutePolicy(NamedTuple):
@@ -36,6 +47,9 @@ class RoutePolicy(NamedTuple):
     """Whether a response is for everybody, though its request carries credentials."""
     cache_body: bool | None = None
     """Whether requests with a body are cached, their bodies being a part of the key."""
+    cache_partition: Partition | None = None
+    """What tells the users apart for each of whom responses are kept: field names and
+    `cookie:<name>`, or a function of the scope that gives the user, or None for nobody."""
 
 
 class PolicyOptions(TypedDict, total=False):
@@ -48,10 +62,13 @@ class PolicyOptions(TypedDict, total=False):
     cache_ttl: float | str | timedelta | None
     cache_shared: bool | None
     cache_body: bool | None
+    cache_partition: Iterable[str] | str | Callable[[Scope], str | None] | None
 
 
 _PARSERS: Mapping[str, Callable[[object], object]] = {
-    name: optional(parse_duration if name == "cache_ttl" else parse_switch)
+    name: optional(
+        {"cache_ttl": parse_duration, "cache_partition": parse_partition}.get(name, parse_switch)
+    )
     for name in RoutePolicy._fields
 }
 

@@ -173,6 +173,10 @@ class Settings(BaseModel):
     """How many stale responses may be refreshed at once, behind the answers by them."""
     cache_max_ranges: Annotated[int, PlainValidator(integer(0, 1000))] = 16
     """How many ranges of one response are served; a request for more gets all of it."""
+    cache_secret: Annotated[
+        SecretStr | None, _secret(r"[!-~]{16,1000}", "at least 16 visible ASCII characters")
+    ] = None
+    """By which processes name the users of partitions alike; unset: each process for itself."""
     cache_memory: Size = 64_000_000
     """The size of the first level, in each process."""
     cache_max_object: Size = 5_000_000
@@ -353,6 +357,7 @@ class SettingOptions(TypedDict, total=False):
     cache_stale_if_error: float | timedelta | str
     cache_max_refreshes: int | str
     cache_max_ranges: int | str
+    cache_secret: SecretStr | str | None
     cache_memory: int | str
     cache_max_object: int | str
     cache_max_key_body: int | str

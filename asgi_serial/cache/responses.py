@@ -13,7 +13,15 @@ from weakref import WeakKeyDictionary
 from asgi_serial.cache.collapse import running_loop
 from asgi_serial.cache.entry import Entry, VaryIndex
 from asgi_serial.cache.frame import digest_key, pack_entry, pack_vary_index, unpack_record
-from asgi_serial.cache.key import Kind, fork_of, key_of_kind, kind_of, uri_of, usual_kinds
+from asgi_serial.cache.key import (
+    Kind,
+    fork_of,
+    key_of_kind,
+    kind_of,
+    partition_of,
+    uri_of,
+    usual_kinds,
+)
 from asgi_serial.cache.sharing import SharedFields
 from asgi_serial.reasons import Reason
 
@@ -157,7 +165,7 @@ class ResponseCache:
         if isinstance(known, Entry) and known.born >= found.born:
             return known
         self._shared_fields.share(found)
-        self._memory.put(found.key, found, entry_size(found))
+        self._memory.put(found.key, found, entry_size(found), owner=partition_of(found.key))
         return found
 
     def keep(self, entry: Entry, asked: float) -> None:
@@ -168,12 +176,12 @@ class ResponseCache:
             return
         ttl = entry.kept_until - self._clock()
         self._kinds[kind_of(key)] = None
-        fork = fork_of(key)
+        fork, owner = fork_of(key), partition_of(key)
         if fork is not None:
-            key = entry.key = (key, self._index(fork, (), ttl).nonce)
+            key = entry.key = (key, self._index(fork, (), ttl, owner).nonce)
         if entry.selecting:
             names = tuple([name for name, _ in entry.selecting])
-            entry.key = _selected_key(key, self._index(key, names, ttl), entry.selecting)
+            entry.key = _selected_key(key, self._index(key, names, ttl, owner), entry.selecting)
         known = self._memory.get(entry.key)
         if isinstance(known, Entry) and known.born > entry.born and self._clock() < known.expires:
             return  # RFC 9111, 4: of several stored responses the most recent is used
@@ -196,7 +204,7 @@ class ResponseCache:
             self._write(entry)
 
     def _write(self, entry: Entry) -> None:
-        self._memory.put(entry.key, entry, entry_size(entry))
+        self._memory.put(entry.key, entry, entry_size(entry), owner=partition_of(entry.key))
         ttl = entry.kept_until - self._clock()
         store = self.store
         if store is not None and ttl > 0:
@@ -256,7 +264,9 @@ class ResponseCache:
         """Wait until the second level has been sent what is there to be written."""
         await self._writer().flush()
 
-    def _index(self, key: Key, names: tuple[bytes, ...], ttl: float) -> VaryIndex:
+    def _index(
+        self, key: Key, names: tuple[bytes, ...], ttl: float, owner: bytes | None
+    ) -> VaryIndex:
         """The index of a resource, made where there is none; it outlives the entry of `ttl`.
 
         It is made anew, not written again, before its time in the second level is over: another
@@ -271,7 +281,7 @@ class ResponseCache:
         ):
             return known
         index = VaryIndex(names, os.urandom(16), now)
-        self._memory.put(key, index, _index_size(key, index))
+        self._memory.put(key, index, _index_size(key, index), owner=owner)
         store = self.store
         if store is not None:
             lasts = max(_INDEX_TTL, 2 * ttl)

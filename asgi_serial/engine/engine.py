@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -138,6 +139,9 @@ class Engine:
         self.is_partly_off = not (settings.compression and settings.formats)
         self.plain_wants = self.wants[None, None]
         self.sole_wants = None if self.plain_wants.offers else self.plain_wants
+        self.has_partitions = any(rule.policy.cache_partition for rule in settings.routes)
+        secret = settings.cache_secret
+        self.secret = secret.get_secret_value().encode() if secret else os.urandom(32)
         self._unconditional: dict[int, float] = {}
         self.learned_policies: dict[tuple[str, str], RoutePolicy] = {}
         memory: Memory[object] = Memory(settings.cache_memory)
@@ -238,6 +242,9 @@ class Engine:
 
     def learn(self, method: str, path: str, policy: RoutePolicy) -> None:
         """Remember what the handler of a path has said, for requests to be planned by it."""
+        if policy.cache_partition is not None:
+            # A look-up that does not ask who the user is would find what is nobody's.
+            self.has_partitions, self.finds_hits = True, False
         if len(path) > MAX_LEARNED_PATH:
             return
         if len(self.learned_policies) >= MAX_LEARNED:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from asgi_serial.cache.key import BodyPart, make_key, sorted_query
-from asgi_serial.engine.heads import content_length
+from asgi_serial.cache.key import PARTITION, BodyPart, make_key, sorted_query
+from asgi_serial.engine.heads import content_length, read_fields
+from asgi_serial.http.partition import partition_values
 from asgi_serial.http.reuse import ASKS_NOTHING, Asked
 from asgi_serial.http.storing import (
     CACHED_METHODS,
+    CREDENTIAL_FIELDS,
     credentials_of,
     forces_revalidation,
     why_not_looked_up,
@@ -18,6 +21,8 @@ from asgi_serial.policy import RequestPolicy, merge
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from asgi_serial.cache.entry import Entry, Key, Representation
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.handed import Handed
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
     from asgi_serial.http.cachecontrol import CacheControl
     from asgi_serial.policy import PolicyTable, RoutePolicy
     from asgi_serial.types import Message, Scope
+
+logger = logging.getLogger("asgi_serial")
 
 # A GET without any of these is looked up without a second thought.
 SPECIAL_FIELDS = frozenset(
@@ -140,6 +147,7 @@ class RequestPlan(RequestPolicy):
     copy: RequestCopy | None = None  # what the app has read of the body, until it may be a key
     forward = Reason.MISS  # why the request goes to the app
     credentials: frozenset[bytes] = frozenset()  # the kinds that the request carries
+    partition: bytes | None = None  # the digest of the user whose cache this is
     demands = ASKS_NOTHING  # what it says of caching
     selected: Entry | None = None  # the stored response for it, which may not be used as it is
     form: Representation | None = None  # of it, by which it answers once it may
@@ -204,8 +212,54 @@ def plan_request(
         plan.caching = True
         plan.asked = engine.clock()
         plan.credentials = credentials_of(fields, engine.user_fields)
-        _plan_lookup(engine, plan)
+        if engine.has_partitions:
+            method = "GET" if plan.method == "HEAD" else plan.method
+            learned = engine.learned_policies.get((method, scope["path"]))
+            enter_partition(engine, plan, merge(learned, plan.policy))
+        if plan.bypass is None:
+            _plan_lookup(engine, plan)
     return plan
+
+
+def enter_partition(engine: Engine, plan: RequestPlan, policy: RoutePolicy | None) -> None:
+    """Have the cache be that of the user who asks, where the policy says what tells users apart.
+
+    It bypasses the cache where nobody can say who asks.
+    """
+    sources = None if policy is None else policy.cache_partition
+    if sources is None:
+        return
+    if callable(sources):
+        try:
+            user = sources(plan.scope)
+        except Exception:
+            logger.exception("The function that tells users apart has failed.")
+            plan.bypass = Reason.REQUEST_HAS_CREDENTIALS
+            return
+        plan.partition = digest_partition(engine, user) if user else None
+        lifted = CREDENTIAL_FIELDS | engine.user_fields
+    else:
+        values = partition_values(sources, read_fields(plan.scope["headers"], _names_of(sources)))
+        plan.partition = None if values is None else digest_partition(engine, values)
+        lifted = _names_of(sources)
+    if plan.partition is not None:
+        # What tells the users apart is no reason any more not to store what belongs to one.
+        left = plan.credentials - lifted
+        others = (engine.user_fields - lifted).isdisjoint(plan.fields)
+        plan.credentials = left if others else left | {b"cookie"}
+
+
+def _names_of(sources: Iterable[str]) -> frozenset[bytes]:
+    return frozenset(source.partition(":")[0].encode() for source in sources)
+
+
+def digest_partition(engine: Engine, user: str | Iterable[tuple[str, bytes]]) -> bytes:
+    """The name of a user's partition, by which nobody who sees it learns who that is."""
+    parts = [("", user.encode())] if isinstance(user, str) else list(user)
+    digest = blake2b(key=engine.secret[:64], digest_size=16)
+    for name, value in parts:
+        digest.update(b"%d:%s%d:%s" % (len(name), name.encode(), len(value), value))
+    return digest.hexdigest().encode()
 
 
 def find_policy(policies: PolicyTable, scope: Scope) -> RoutePolicy | None:
@@ -307,6 +361,8 @@ def request_key(
     if engine.settings.cache_sort_query:
         query = sorted_query(query)
     extra = tuple([(name, fields.get(name)) for name in engine.key_fields])
+    if plan.partition is not None:
+        extra = (*extra, (PARTITION, plan.partition))
     return make_key(engine.realm, scope, method or plan.method, fields, query, extra, body)
 
 

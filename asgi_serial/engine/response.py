@@ -13,7 +13,13 @@ from asgi_serial.engine.handed import JSON_TYPE
 from asgi_serial.engine.heads import content_length, read_response_fields, without
 from asgi_serial.engine.hit import answer, answer_on_error, find_representation
 from asgi_serial.engine.invalidation import invalid_keys
-from asgi_serial.engine.plan import BODY_METHODS, body_part, find_wants, request_key
+from asgi_serial.engine.plan import (
+    BODY_METHODS,
+    body_part,
+    enter_partition,
+    find_wants,
+    request_key,
+)
 from asgi_serial.engine.problem import Problem
 from asgi_serial.engine.representation import (
     Base,
@@ -27,6 +33,7 @@ from asgi_serial.engine.storing import build_entry, plan_storing, stored_fields
 from asgi_serial.engine.validation import agrees, confirms, has_tag_of, renew
 from asgi_serial.errors import FormatError
 from asgi_serial.http.freshness import HEURISTIC_STATUSES
+from asgi_serial.http.partition import make_private
 from asgi_serial.http.reuse import ERROR_STATUSES
 from asgi_serial.http.storing import invalidates
 from asgi_serial.http.validators import is_not_modified
@@ -91,6 +98,7 @@ class ResponseFlow:
     is_plain = False  # nothing is left to do but to pass messages and to count their bytes
     invalid: tuple[Key, ...] = ()  # what this write has made invalid in the cache
     outdated: tuple[Key, ...] = ()  # what this response shows to be of the past
+    is_rekeyed = False  # it is another's than those may think who wait for it
     asks_again = False  # it says nothing: the app is to be called again, without conditions
     storing: Storing | None = None
     unstored: Reason | None = None  # why it is not stored
@@ -128,6 +136,10 @@ class ResponseFlow:
         pairs, fields = read_response_fields(message.get("headers", ()), engine.response_fields)
         self.start = message
         self.status = status = message["status"]
+        if request.caching and request.bypass is None:
+            self._adopt_partition()
+        if request.partition is not None:
+            pairs, fields = self._keep_private(pairs, fields)
         has_trailers = "trailers" in message and bool(message["trailers"])
         wants = self.wants = request.wants
         if request.policy is not None and request.policy is not request.path_policy:
@@ -240,6 +252,30 @@ class ResponseFlow:
         is_for_all = not request.credentials and b"range" not in request.fields
         said = self.status in _NEWS and self.unstored not in _OF_ONE_REQUEST
         return is_for_all and said and request.method != "HEAD"
+
+    def _adopt_partition(self) -> None:
+        """Keep this response for its user: the handler has said what tells users apart."""
+        engine, request = self.engine, self.request
+        policy = request.policy
+        if policy is None or policy.cache_partition is None or policy is request.path_policy:
+            return
+        method = "GET" if request.method == "HEAD" else request.method
+        engine.learn(method, request.scope["path"], policy)
+        if request.partition is None and request.selected is None:
+            enter_partition(engine, request, policy)
+            if request.partition is not None and request.key is not None:
+                # Nobody waits for it who asks for another user, or for nobody.
+                request.key, self.is_rekeyed = request_key(engine, request, None), True
+
+    def _keep_private(
+        self, pairs: Fields, fields: dict[bytes, bytes]
+    ) -> tuple[Fields, dict[bytes, bytes]]:
+        """Have no other cache store what is one user's."""
+        said = make_private(fields.get(b"cache-control", b""))
+        dropped = self.engine.freshness_fields - {b"expires"}
+        kept = {name: value for name, value in fields.items() if name not in dropped}
+        pairs = [*without(pairs, dropped), (b"cache-control", said)]
+        return pairs, {**kept, b"cache-control": said}
 
     def _take_handed(self, handed: Handed, fields: dict[bytes, bytes]) -> dict[bytes, bytes]:
         """The fields that the plan is made by: those of the response in JSON."""

@@ -88,7 +88,8 @@ def plan_storing(
     if length is not None and length > engine.settings.cache_max_object:
         return Reason.OBJECT_TOO_LARGE
     now = engine.clock()
-    said = read_said(engine, status, fields, ttl, now, request.key)
+    is_private = request.partition is not None
+    said = read_said(engine, status, fields, ttl, now, request.key, shared=not is_private)
     directives, terms, lifetime, stale_use = said
     age = initial_age(
         fields.get(b"age"), fields.get(b"date"), request_time=request.asked, response_time=now
@@ -103,6 +104,7 @@ def plan_storing(
         explicitly_shared=shared,
         age=age,
         stale_use=stale_use,
+        is_private=is_private,
         # A path may take writes beside what its handler wants to be cached.
         methods=CACHED_METHODS | BODY_METHODS if policy and policy.cache_body else CACHED_METHODS,
     )
@@ -158,10 +160,12 @@ def read_said(
     ttl: float | None,
     now: float,
     key: Key,
+    *,
+    shared: bool = True,
 ) -> Said:
     """Read it; `ttl` is the policy's lifetime for a response that states none."""
     directives = engine.read_directives(fields)
-    lifetime = freshness_lifetime(directives, fields, now=now)
+    lifetime = freshness_lifetime(directives, fields, now=now, shared=shared)
     if lifetime is None:
         lifetime = ttl
     if lifetime is None and engine.settings.cache_heuristic:
@@ -171,7 +175,7 @@ def read_said(
     has_tag = is_confirmed and parse_entity_tag(fields.get(b"etag", b"")) is not None
     terms = Terms(
         no_cache=needs_validation(directives),
-        must_revalidate=forbids_stale(directives),
+        must_revalidate=forbids_stale(directives, shared=shared),
         immutable=directives.immutable,
         has_validator=has_tag or (is_confirmed and b"last-modified" in fields),
         has_tag=has_tag,

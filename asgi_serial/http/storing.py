@@ -196,6 +196,7 @@ def why_not_stored(
     explicitly_shared: bool,
     age: float = 0.0,
     stale_use: float = 0.0,
+    is_private: bool = False,
     methods: frozenset[str] = CACHED_METHODS,
     max_selecting: int = 16,
 ) -> Reason | None:
@@ -205,14 +206,15 @@ def why_not_stored(
     `lifetime`, `age` and `stale_use` are in seconds; `lifetime` is the response's own, or that of
     a policy, which holds for the statuses only that may be cached without the app's word;
     `stale_use` is for how long beyond it the response is of use, as one that can be validated is.
-    `explicitly_shared` says that a setting of the route allows one response for all users.
+    `explicitly_shared` says that a setting of the route allows one response for all users,
+    `is_private` that the response is for one user's cache.
     Responses to HEAD are not stored: they have no body for a GET.
 
     Source: RFC 9111, 3, 3.5 and 5.2.2.
     """
     return (
         _why_not_by_status(method, status, response, cc, methods)
-        or _why_not_by_fields(response, cc, max_selecting)
+        or _why_not_by_fields(response, cc, max_selecting, is_private=is_private)
         or _why_not_by_use(
             request, cc, lifetime, age, stale_use, explicitly_shared=explicitly_shared
         )
@@ -246,13 +248,13 @@ def _is_explicit(response: Mapping[bytes, bytes], cc: CacheControl) -> bool:
 
 
 def _why_not_by_fields(
-    response: Mapping[bytes, bytes], cc: CacheControl, max_selecting: int
+    response: Mapping[bytes, bytes], cc: CacheControl, max_selecting: int, *, is_private: bool
 ) -> Reason | None:
     # RFC 9111, 5.2.2.3: no-store is ignored beside must-understand where that is fulfilled.
     if cc.no_store and not cc.must_understand:
         return _NO_STORE
     # RFC 9111, 5.2.2.7: with field names, private forbids to store these fields only.
-    if cc.private and not cc.private_fields:
+    if cc.private and not cc.private_fields and not is_private:
         return _PRIVATE
     if b"set-cookie" in response:
         return _SETS_COOKIE

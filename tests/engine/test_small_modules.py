@@ -24,6 +24,7 @@ from asgi_serial.engine.request import (
 from asgi_serial.engine.response_plan import MAX_PLANS, plan_response
 from asgi_serial.engine.sharing import engines_of, share
 from asgi_serial.errors import CodecError, FormatError, OutputLimitExceeded
+from asgi_serial.policy import RoutePolicy
 from asgi_serial.reasons import Reason
 from tests.engine.making import (
     FRESH,
@@ -82,7 +83,7 @@ class TestMemo:
     def test_learned_policies_are_bounded(self):
         engine = make_engine()
         for number in range(engine_module.MAX_LEARNED + 1):
-            engine.learn("POST", f"/{number}", object())
+            engine.learn("POST", f"/{number}", RoutePolicy())
         assert len(engine.learned_policies) == 1
 
     @pytest.mark.parametrize("part", ["name", "value"])

@@ -1,0 +1,251 @@
+"""Entries for each user: found by him alone, and by no other cache."""
+
+import asyncio
+import logging
+from dataclasses import replace
+
+import pytest
+
+from asgi_serial import ConfigurationError, SerialMiddleware, serial, set_policy
+
+from .driver import Clock, Request, ask, awaited, serial_of
+from .making import JSON
+
+PARTITIONED = {"/": {"cache_partition": "authorization", "cache_ttl": "60s"}}
+COOKIES = {"/": {"cache_partition": "cookie:sid", "cache_ttl": "60s"}}
+
+
+class Personal:
+    """An app that tells each what it knows of him, and counts its calls."""
+
+    def __init__(self, *fields, policy=None):
+        self.fields = list(fields)
+        self.policy = policy or {}
+        self.calls = 0
+
+    async def __call__(self, scope, receive, send):
+        self.calls += 1
+        if self.policy:
+            set_policy(**self.policy)
+        known = {name.decode(): value.decode() for name, value in scope["headers"]}
+        who = known.get("authorization") or known.get("cookie") or known.get("x-user") or "nobody"
+        start = {"type": "http.response.start", "status": 200, "headers": [JSON, *self.fields]}
+        await send(start)
+        await send({"type": "http.response.body", "body": b'["%s"]' % who.encode()})
+
+
+def user(name):
+    return Request().having(authorization=name)
+
+
+def said(answer):
+    return answer.one("cache-status").removeprefix("asgi_serial; ").partition(";")[0]
+
+
+@pytest.mark.parametrize("control", ["", "private", "private, max-age=60", "max-age=60"])
+@awaited
+async def test_each_user_has_his_own(control):
+    fields = [(b"cache-control", control.encode())] if control else []
+    app = Personal(*fields)
+    serial_app = serial_of(app, routes=PARTITIONED)
+    for _ in range(3):
+        for name in ("alice", "bob"):
+            answer = await ask(serial_app, user(name))
+            assert answer.document == [name]
+            assert "private" in answer.one("cache-control")
+    assert app.calls == 2
+
+
+@pytest.mark.parametrize("line", [(b"cache-control", b"no-store"), (b"set-cookie", b"a=b")])
+@awaited
+async def test_what_forbids_a_private_cache_to_store_is_kept_to(line):
+    app = Personal(line)
+    serial_app = serial_of(app, routes=PARTITIONED)
+    for _ in range(2):
+        await ask(serial_app, user("alice"))
+    assert app.calls == 2
+
+
+@awaited
+async def test_who_says_nothing_of_himself_is_nobody():
+    app = Personal()
+    serial_app = serial_of(app, routes=PARTITIONED)
+    answers = [await ask(serial_app, request) for request in (Request(), user("alice"), Request())]
+    assert [answer.document for answer in answers] == [["nobody"], ["alice"], ["nobody"]]
+    assert [said(answer) for answer in answers] == ["fwd=uri-miss", "fwd=uri-miss", "hit"]
+    assert answers[0].one("cache-control") is None
+
+
+@awaited
+async def test_a_cookie_tells_users_apart_whatever_other_cookies_they_have():
+    app = Personal()
+    serial_app = serial_of(app, routes=COOKIES)
+    first = await ask(serial_app, Request().having(cookie="sid=1; theme=dark"))
+    second = await ask(serial_app, Request().having(cookie="sid=1; theme=light"))
+    other = await ask(serial_app, Request().having(cookie="sid=2; theme=dark"))
+    assert first.document == second.document != other.document
+    assert app.calls == 2
+
+
+@pytest.mark.parametrize("more", [{"authorization": "x"}, {"x_api_key": "x"}])
+@awaited
+async def test_credentials_that_tell_nobody_apart_are_still_some(more):
+    app = Personal()
+    serial_app = serial_of(app, routes=COOKIES)
+    for _ in range(2):
+        await ask(serial_app, Request().having(cookie="sid=1", **more))
+    assert app.calls == 2
+
+
+@awaited
+async def test_what_is_shared_before_is_not_answered_to_a_user():
+    """Nor what is a user's to those who are nobody."""
+    app = Personal((b"cache-control", b"public, max-age=60"))
+    serial_app = serial_of(app, routes=PARTITIONED)
+    assert (await ask(serial_app, Request())).document == ["nobody"]
+    assert (await ask(serial_app, user("alice"))).document == ["alice"]
+    assert (await ask(serial_app, Request())).document == ["nobody"]
+
+
+def by_user(scope):
+    return dict(scope["headers"]).get(b"x-user", b"").decode() or None
+
+
+@awaited
+async def test_a_handler_may_say_what_tells_users_apart():
+    app = Personal(policy={"cache_partition": by_user, "cache_ttl": 60})
+    serial_app = serial_of(app)
+    asked = ["", "alice", "", "bob", "alice", "", "bob"]
+    answers = [await ask(serial_app, Request().having(x_user=name)) for name in asked]
+    assert [answer.document[0] for answer in answers] == [name or "nobody" for name in asked]
+    assert app.calls == 3
+    assert "private" in answers[1].one("cache-control")
+
+
+@awaited
+async def test_those_who_wait_for_what_turns_out_to_be_anothers_call_themselves():
+    app = Personal(policy={"cache_partition": by_user, "cache_ttl": 60})
+    inner = app.__call__
+    gate = asyncio.Event()
+
+    async def gated(scope, receive, send):
+        await gate.wait()
+        await inner(scope, receive, send)
+
+    serial_app = serial_of(gated)
+    crowd = [
+        asyncio.ensure_future(ask(serial_app, Request().having(x_user=name)))
+        for name in ("alice", "bob", "carol") * 2
+    ]
+    await asyncio.sleep(0.01)
+    gate.set()
+    answers = await asyncio.gather(*crowd)
+    assert [answer.document[0] for answer in answers] == ["alice", "bob", "carol"] * 2
+
+
+@awaited
+async def test_a_function_that_fails_keeps_the_cache_out(caplog):
+    def fails(scope):
+        raise KeyError("user")
+
+    app = Personal()
+    routes = {"/": {"cache_partition": fails, "cache_ttl": 60}}
+    serial_app = serial_of(app, routes=routes)
+    with caplog.at_level(logging.ERROR):
+        answers = [await ask(serial_app, Request()) for _ in range(2)]
+    assert app.calls == 2
+    assert said(answers[1]) == "fwd=bypass"
+    assert "tells users apart" in caplog.text
+
+
+@awaited
+async def test_a_write_drops_what_is_stored_for_each_user():
+    app = Personal()
+    serial_app = serial_of(app, routes=PARTITIONED)
+    await ask(serial_app, user("alice"))
+    await ask(serial_app, replace(user("bob"), method="PUT"))
+    await ask(serial_app, user("alice"))
+    assert app.calls == 3
+
+
+@awaited
+async def test_a_stale_response_is_confirmed_for_its_user():
+    clock = Clock()
+    app = Personal((b"etag", b'"1"'), (b"cache-control", b"private, max-age=60"))
+    serial_app = serial_of(app, routes=PARTITIONED, clock=clock)
+    await ask(serial_app, user("alice"))
+    clock.now += 100
+    answer = await ask(serial_app, user("alice"))
+    assert said(answer) == "fwd=stale"
+    assert "private" in answer.one("cache-control")
+
+
+@awaited
+async def test_the_lifetime_is_that_of_a_private_cache():
+    clock = Clock()
+    app = Personal((b"cache-control", b"s-maxage=9, max-age=60"))
+    serial_app = serial_of(app, routes=PARTITIONED, clock=clock)
+    await ask(serial_app, user("alice"))
+    clock.now += 30
+    assert said(await ask(serial_app, user("alice"))) == "hit"
+
+
+@awaited
+async def test_nothing_says_to_caches_of_a_kind_that_it_is_for_them():
+    app = Personal((b"cdn-cache-control", b"max-age=600"))
+    answer = await ask(serial_of(app, routes=PARTITIONED), user("alice"))
+    assert answer.one("cdn-cache-control") is None
+    assert answer.one("cache-control") == "private"
+
+
+@awaited
+async def test_one_user_does_not_crowd_out_the_others():
+    app = Personal()
+    routes = {"/*": {"cache_partition": "authorization", "cache_ttl": "60s"}}
+    serial_app = serial_of(app, routes=routes, cache_memory="100kB", encodings_cache=False)
+    await ask(serial_app, user("alice"))
+    for number in range(200):
+        await ask(serial_app, replace(user("bob"), path=f"/{number}"))
+    assert said(await ask(serial_app, user("alice"))) == "hit"
+
+
+@pytest.mark.parametrize("secret", ["0123456789abcdef", None])
+def test_the_user_is_not_to_be_read_from_a_key(secret):
+    async def main():
+        serial_app = serial_of(Personal(), routes=PARTITIONED, cache_secret=secret)
+        await ask(serial_app, user("alice"))
+        return {str(slot.key) for slot in serial_app.engine.memory._slots.values()}
+
+    first, second = asyncio.run(main()), asyncio.run(main())
+    assert "alice" not in str(first)
+    # Forks of one URI have a random part as well.
+    assert first != second
+
+
+@awaited
+async def test_processes_name_users_alike_by_a_secret():
+    engines = [
+        serial_of(Personal(), routes=PARTITIONED, cache_secret="0123456789abcdef").engine
+        for _ in range(2)
+    ]
+    from asgi_serial.engine.plan import digest_partition
+
+    one, other = (digest_partition(engine, "alice") for engine in engines)
+    assert one == other != digest_partition(engines[0], "bob")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("a b", "names of fields and cookies"),
+        ("", "names of fields and cookies"),
+        (["cookie:"], "names of fields and cookies"),
+        ([1], "names of fields and cookies"),
+        (7, "names of fields and cookies"),
+    ],
+)
+def test_a_wrong_partition_is_told(given, message):
+    with pytest.raises(ConfigurationError, match=message):
+        serial(cache_partition=given)
+    with pytest.raises(ConfigurationError, match=message):
+        SerialMiddleware(None, routes={"/": {"cache_partition": given}})
