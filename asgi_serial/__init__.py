@@ -38,6 +38,7 @@ from asgi_serial.serialization import (
 )
 from asgi_serial.settings import Settings
 from asgi_serial.timing.report import Report
+from asgi_serial.warming import warm
 
 __all__ = [
     "AsgiSerialError",
@@ -75,6 +76,7 @@ __all__ = [
     "set_policy",
     "timing_report",
     "validation_problem",
+    "warm",
 ]
 
 __version__ = "0.1.0"

@@ -20,8 +20,11 @@ from asgi_serial.policy import TURNED_ON
 from asgi_serial.refresh import start_refresh
 from asgi_serial.settings import SettingOptions, Settings
 from asgi_serial.timing.routes.resolver import build_resolver
+from asgi_serial.warming import warm
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from asgi_serial.cache.entry import Key
     from asgi_serial.timing.report import Report
     from asgi_serial.timing.routes.base import RouteResolver
@@ -129,6 +132,16 @@ class SerialMiddleware:
                 start_refresh(self.app, exchange, exchange.refreshes)
             return
         await exchange.run(self.app)
+
+    async def warm(
+        self,
+        urls: Iterable[str],
+        *,
+        headers: Mapping[str, str] | None = None,
+        at_once: int = 4,
+    ) -> dict[str, int]:
+        """Have the responses for these URLs stored before anybody asks: see `warming.warm`."""
+        return await warm(self, urls, headers=headers, at_once=at_once)
 
 
 def build_engine(

@@ -154,6 +154,8 @@ class Settings(BaseModel):
     """The second level, shared by processes: redis://, rediss://, valkey:// or memcached://."""
     cache_ttl: Annotated[float | None, PlainValidator(optional(parse_duration))] = None
     """The lifetime of responses that state none of their own; unset: those are not kept."""
+    cache_negative_ttl: Annotated[float | None, PlainValidator(optional(parse_duration))] = None
+    """The lifetime of a 404, 405, 410, 414 or 501 that states none; unset: that of others."""
     cache_heuristic: Switch = False
     """Guess a lifetime by Last-Modified where nothing states one (RFC 9111, 4.2.2)."""
     cache_targets: Annotated[tuple[str, ...], PlainValidator(parse_field_names)] = (
@@ -189,6 +191,8 @@ class Settings(BaseModel):
         str, PlainValidator(matching(_CACHE_NAME, "a token such as asgi_serial (RFC 9651, 3.3.4)"))
     ] = "asgi_serial"
     """The name of this cache in Cache-Status."""
+    cache_status_key: Switch = False
+    """Name the key in Cache-Status, by its digest, so that equal ones can be seen to be equal."""
     cache_store_timeout: TimeLimit = 0.25
     """The longest that a request waits for the second level."""
     cache_wait: Annotated[float, PlainValidator(parse_duration)] = 5.0
@@ -349,6 +353,7 @@ class SettingOptions(TypedDict, total=False):
     cache: bool | str
     cache_url: SecretStr | str | None
     cache_ttl: float | timedelta | str | None
+    cache_negative_ttl: float | timedelta | str | None
     cache_heuristic: bool | str
     cache_targets: Iterable[str] | str
     cache_obey_requests: bool | str
@@ -363,6 +368,7 @@ class SettingOptions(TypedDict, total=False):
     cache_max_key_body: int | str
     cache_status: bool | str
     cache_name: str
+    cache_status_key: bool | str
     cache_store_timeout: float | timedelta | str
     cache_wait: float | timedelta | str
     cache_lead: float | timedelta | str

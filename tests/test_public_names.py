@@ -48,6 +48,7 @@ NAMES = [
     "set_policy",
     "timing_report",
     "validation_problem",
+    "warm",
 ]
 
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from asgi_serial.cache.frame import digest_key
+from asgi_serial.cache.key import resource_of
 from asgi_serial.reasons import Reason
+
+if TYPE_CHECKING:
+    from asgi_serial.cache.entry import Key
+    from asgi_serial.types import Field
 
 # RFC 9211, 2.2: why a request went forward; all other reasons are a bypass.
 FORWARD = {
@@ -86,6 +94,15 @@ def forward_status(
     if detail is not None:
         parts.append(f"detail={reason_token(detail)}")
     return "; ".join(parts).encode()
+
+
+def with_key(line: Field, key: Key) -> Field:
+    """The line of Cache-Status with the resource's key, which is shown by its digest only.
+
+    Source: RFC 9211, 2.7.
+    """
+    name, value = line
+    return name, value + b'; key="%s"' % digest_key(resource_of(key)).encode()
 
 
 def reason_token(reason: Reason) -> str:

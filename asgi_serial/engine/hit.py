@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asgi_serial.cache.entry import Entry
+from asgi_serial.engine.cachestatus import with_key
 from asgi_serial.engine.heads import read_fields
 from asgi_serial.engine.partial import serve_ranges
 from asgi_serial.engine.plan import BODY_METHODS
@@ -165,10 +166,11 @@ def answer(
     status, body = entry.status, kept.body
     fields = hit_fields(engine, entry, kept, now).copy()
     if engine.settings.cache_status:
+        if said is None and plan.collapsed:
+            said = engine.shared_pair(plan.forward, int(entry.expires - now))
         if said is not None:
-            fields[-1] = said
-        elif plan.collapsed:
-            fields[-1] = engine.shared_pair(plan.forward, int(entry.expires - now))
+            has_key = engine.settings.cache_status_key
+            fields[-1] = with_key(said, entry.key) if has_key else said
     conditions = plan.fields
     is_conditional = b"if-none-match" in conditions or b"if-modified-since" in conditions
     if is_conditional and plan.method in _READS and is_fresh_copy(plan, entry, kept, now):
@@ -213,6 +215,8 @@ def hit_fields(engine: Engine, entry: Entry, kept: Representation, now: float) -
         fields.append(engine.age_pair(max(0, int(now - entry.born))))
         if engine.settings.cache_status:
             fields.append(engine.hit_pair(int(entry.expires - now)))
+            if engine.settings.cache_status_key:
+                fields[-1] = with_key(fields[-1], entry.key)
         # The second comes last: another thread that sees it finds what belongs to it.
         kept.fields_of_304 = None
         kept.hit_fields = fields

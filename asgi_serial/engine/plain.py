@@ -64,6 +64,8 @@ def _why_not_kept(
 ) -> Reason | None:
     """Why a response to a plain GET is not one to be stored; None if it is."""
     ttl = engine.settings.cache_ttl
+    if status >= 400 and engine.settings.cache_negative_ttl is not None:
+        ttl = engine.settings.cache_negative_ttl
     if says_nothing(engine, fields, ttl):
         return Reason.NO_FRESHNESS  # the usual answer, given before anything is parsed
     said = read_said(engine, status, fields, ttl, engine.clock(), key)

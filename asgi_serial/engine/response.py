@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from asgi_serial.cache.collapse import Ending
 from asgi_serial.cache.encodings import Encoded
 from asgi_serial.cache.entry import Representation
+from asgi_serial.engine.cachestatus import with_key
 from asgi_serial.engine.handed import JSON_TYPE
 from asgi_serial.engine.heads import content_length, read_response_fields, without
 from asgi_serial.engine.hit import answer, answer_on_error, find_representation
@@ -800,9 +801,12 @@ class ResponseFlow:
 
     def _cache_status(self) -> Field:
         request = self.request
-        return self.engine.forward_pair(
+        line = self.engine.forward_pair(
             request.bypass or request.forward,
             stored=self.entry is not None,
             detail=self.unstored,
             waited=request.collapsed,
         )
+        if request.key is not None and self.engine.settings.cache_status_key:
+            line = with_key(line, request.key)
+        return line

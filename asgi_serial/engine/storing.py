@@ -80,6 +80,8 @@ def plan_storing(
             return Reason.TURNED_OFF
         ttl = ttl if policy.cache_ttl is None else policy.cache_ttl
         shared = bool(policy.cache_shared)
+    if status >= 400 and engine.settings.cache_negative_ttl is not None:
+        ttl = engine.settings.cache_negative_ttl
     if says_nothing(engine, fields, ttl):
         return NO_FRESHNESS  # the usual answer, given before anything is parsed
     if request.key is None:

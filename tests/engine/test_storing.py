@@ -210,3 +210,20 @@ def test_the_fields_of_one_connection_answer_or_user_are_not_kept(connection, sa
     given += [b"cache-status", b"server-timing", b"trailer", b"upgrade"]
     kept = stored_fields([(name, b"v") for name in given], stored(control(said)), connection)
     assert [name for name, _ in kept] == names
+
+
+@pytest.mark.parametrize(
+    ("status", "settings", "seconds"),
+    [
+        (404, {"cache_ttl": 60, "cache_negative_ttl": 5}, 5),
+        (404, {"cache_negative_ttl": 5}, 5),
+        (404, {"cache_ttl": 60}, 60),
+        (200, {"cache_ttl": 60, "cache_negative_ttl": 5}, 60),
+        (404, {"cache_ttl": 60, "cache_negative_ttl": 0}, None),
+        (500, {"cache_negative_ttl": 5}, None),
+        (200, {"cache_negative_ttl": 5}, None),
+    ],
+)
+def test_what_there_is_not_may_have_a_lifetime_of_its_own(status, settings, seconds):
+    kept = stored(status=status, **settings)
+    assert (None if isinstance(kept, Reason) else kept.expires - NOW) == seconds
