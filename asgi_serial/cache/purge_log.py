@@ -1,0 +1,260 @@
+"""Purges on their way to other processes: numbered records in the store that they share."""
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
+from math import inf, isfinite
+from typing import NamedTuple
+
+from asgi_serial.cache.frame import digest_key
+from asgi_serial.cache.purges import Purge, find_fault
+from asgi_serial.cache.store import Store
+
+MAX_RECORD_BYTES = 64_000
+"""The longest record; the store must take values of that length."""
+
+MAX_BEHIND = 100
+"""How many records a process reads at once; one that is further behind has missed some."""
+
+PATIENCE_SECONDS = 5.0
+"""How long a record may be on its way after its number; it takes one call of the store."""
+
+# No store keeps anything for longer, so that no entry outlives the record of its purge.
+_TTL_SECONDS = 30 * 86_400.0
+_RENEWAL_SECONDS = 7 * 86_400.0
+# The records lie in a ring, which bounds what they take. One that is overwritten is far behind.
+_PLACES = 256
+_READ_AT_ONCE = 25
+
+_MAGIC = b"\xa9purge\xff\x01"
+_HEAD_BYTES = len(_MAGIC) + 16
+_MAX_BATCH_BYTES = MAX_RECORD_BYTES - 200
+_MAX_DIGITS = 19
+
+
+class Record(NamedTuple):
+    """What one call of `publish` has told, or a part of it."""
+
+    number: int
+    at: float  # by the clock of whoever wrote it
+    purges: tuple[Purge, ...]
+
+
+class PurgeLog:
+    """Tells the purges of this process to all others that share its store, and hears theirs.
+
+    Ask `poll` every few seconds, from one task, and give all that it answers to a `PurgeTable`. A
+    purge has come to every process after the time between two of its polls, and the time-outs of
+    the store's calls; where its record was lost, or damaged, `PATIENCE_SECONDS` later. A process
+    that does not reach the store hears of nothing until it does; it then hears of what it missed,
+    or, where that is not to be known, that everything is purged.
+
+    The clocks of the hosts may differ by `max_skew_seconds`, and what a host has made just before
+    it heard of a purge is covered whatever its clock says: the time of a purge becomes that of its
+    arrival, if that is later. What is made in that second after it is thus made once more.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], float],
+        realm: str,
+        *,
+        max_skew_seconds: float = 1.0,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._realm = realm
+        self._skew = max_skew_seconds
+        self._counter = digest_key((realm, "purges"))
+        self._number: int | None = None  # up to which records were read
+        self._newest: Record | None = None  # the one of this number, if it was there
+        self._missing: dict[int, float] = {}  # numbers without a record, and since when
+        # Not told by a name of this process: it may be forked, and its children hear one another.
+        self._own: deque[int] = deque(maxlen=MAX_BEHIND)
+        self._grown_at = inf
+        self.heard_at = -inf
+        """When the store last answered to `poll`. Before, none of its entries is to be believed:
+        it may have been purged before this process began."""
+
+    async def publish(self, purges: Sequence[Purge]) -> bool:
+        """Tell other processes; False where the store did not take it, or not all of it.
+
+        It is then not known whom it reaches: publish it again. Where it was given a number and did
+        not get into the store, all processes will take everything for purged. `poll` does not
+        repeat what was published here.
+
+        Raises: ValueError, with the words of `find_fault`.
+        """
+        for purge in purges:
+            fault = find_fault(purge)
+            if fault is not None:
+                raise ValueError(f"the purge {fault}")
+        batches = _encode(purges)
+        return not batches or await self._append(batches) is not None
+
+    async def _append(self, batches: list[bytes]) -> int | None:
+        """The number of the last record; None where not all were taken."""
+        at = self._clock()
+        # A number that was lost does not come again.
+        last = await self._store.increment(
+            self._counter, ttl=_TTL_SECONDS, delta=len(batches), start=int(at * 1000)
+        )
+        if last is None:
+            return None
+        for number, batch in enumerate(batches, last - len(batches) + 1):
+            name = self._name(number)
+            record = _pack(name, number, at, batch)
+            self._own.append(number)
+            await self._store.set(name, record, ttl=_TTL_SECONDS)
+            if await self._store.get(name) != record:
+                return None
+        return last
+
+    async def poll(self) -> list[Purge]:
+        """The purges of other processes since the last poll; [] where the store does not answer.
+
+        The first begins with one of everything: of what was made before the oldest record that is
+        still there. One of everything, up to now, stands for whatever was missed.
+        """
+        last = await self._find_last()
+        if last is None:
+            return []
+        if self._number is None:
+            purges = await self._begin(last)
+        elif last == self._number and not self._missing:
+            purges = []
+            await self._renew()
+        else:
+            purges = await self._go_on(self._number, last)
+        self.heard_at = self._clock()
+        return purges
+
+    async def _renew(self) -> None:
+        """Keep the number from being forgotten."""
+        if self._clock() - self._grown_at > _RENEWAL_SECONDS:
+            await self._append([b"[]"])
+
+    async def _find_last(self) -> int | None:
+        data = await self._store.get(self._counter)
+        if data is not None:
+            if data.isdigit() and len(data) <= _MAX_DIGITS:
+                return int(data)
+            await self._store.delete(self._counter)
+        # There is none, or the store is down: that is told by adding to it. A log that was lost
+        # begins anew, far from its last number.
+        return await self._append([b"[]"])
+
+    async def _begin(self, last: int) -> list[Purge]:
+        records = await self._read(range(last, last - MAX_BEHIND, -1))
+        known: list[Record] = []
+        for record in records:
+            if record is None:
+                break
+            known.append(record)
+        now = self._clock()
+        self._number, self._newest = last, records[0]
+        self._grown_at = known[0].at if known else now
+        # What was told before the oldest is not known, but that it was before.
+        floor = Purge("all", "", None, known[-1].at if known else now)
+        told = [floor, *[purge for record in known for purge in record.purges]]
+        return [purge._replace(at=purge.at + self._skew) for purge in told]
+
+    async def _go_on(self, before: int, last: int) -> list[Purge]:
+        if not 0 <= last - before <= MAX_BEHIND - len(self._missing):
+            return self._lose(last)
+        # The last one of before is read again: a store that has lost numbers (one that took over
+        # from another may) gives them to other records.
+        numbers = [before, *self._missing, *range(before + 1, last + 1)]
+        again, *records = await self._read(numbers)
+        now = self._clock()
+        missing = {
+            number: self._missing.get(number, now)
+            for number, record in zip(numbers[1:], records, strict=True)
+            if record is None
+        }
+        is_replaced = None not in (self._newest, again) and again != self._newest
+        if is_replaced or any(now - since > PATIENCE_SECONDS for since in missing.values()):
+            return self._lose(last)
+        self._missing = missing
+        if last > before:
+            self._number, self._newest, self._grown_at = last, records[-1], now
+        return [
+            purge._replace(at=max(purge.at, now) + self._skew)
+            for record in records
+            if record is not None and record.number not in self._own
+            for purge in record.purges
+        ]
+
+    def _lose(self, last: int) -> list[Purge]:
+        now = self._clock()
+        self._number, self._newest, self._grown_at = last, None, now
+        self._missing = {}
+        self._own.clear()
+        return [Purge("all", "", None, now + self._skew)]
+
+    async def _read(self, numbers: Sequence[int]) -> list[Record | None]:
+        """The records of these numbers; None for one that is not there, or is none."""
+        records: list[Record | None] = []
+        for start in range(0, len(numbers), _READ_AT_ONCE):
+            some = numbers[start : start + _READ_AT_ONCE]
+            names = [self._name(number) for number in some]
+            records += map(_unpack, names, some, await self._store.get_many(names))
+        return records
+
+    def _name(self, number: int) -> str:
+        return digest_key((self._realm, "purges", str(number % _PLACES)))
+
+
+def _encode(purges: Iterable[Purge]) -> list[bytes]:
+    """The purges as JSON lists, as few as go into records."""
+    batches: list[list[bytes]] = []
+    size = _MAX_BATCH_BYTES
+    for kind, value, host, at in purges:
+        text = json.dumps((kind, value, host, float(at)), ensure_ascii=False)
+        item = text.encode("utf-8", "surrogatepass")
+        size += len(item) + 1
+        if size > _MAX_BATCH_BYTES:
+            batches.append([])
+            size = len(item) + 1
+        batches[-1].append(item)
+    return [b"[%b]" % b",".join(items) for items in batches]
+
+
+def _pack(name: str, number: int, at: float, batch: bytes) -> bytes:
+    content = b"[%b,%b]" % (json.dumps([number, float(at)])[1:-1].encode(), batch)
+    return _MAGIC + _checksum(name, content) + content
+
+
+def _checksum(name: str, content: bytes) -> bytes:
+    # A record under another's name is none.
+    return blake2b(content, digest_size=16, key=name.encode()).digest()
+
+
+def _unpack(name: str, number: int, data: bytes | None) -> Record | None:
+    """The record that was packed for a number; None for any other bytes."""
+    if data is None or len(data) > MAX_RECORD_BYTES or not data.startswith(_MAGIC):
+        return None
+    content = data[_HEAD_BYTES:]
+    if _checksum(name, content) != data[len(_MAGIC) : _HEAD_BYTES]:
+        return None
+    try:
+        document = json.loads(content.decode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError):
+        return None
+    match document:
+        case [int() as found, float() as at, list() as items]:
+            purges = tuple([_read_purge(item) for item in items])
+            told = tuple([purge for purge in purges if purge is not None])
+            if found == number and isfinite(at) and told == purges:
+                return Record(number, at, told)
+    return None
+
+
+def _read_purge(item: object) -> Purge | None:
+    match item:
+        case [str() as kind, str() as value, (str() | None) as host, float() as at]:
+            purge = Purge(kind, value, host, at)
+            return purge if find_fault(purge) is None else None
+    return None
