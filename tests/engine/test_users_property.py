@@ -1,0 +1,269 @@
+"""Whoever asks for what, whenever and however: nobody is told what is another's, or out of date.
+
+`pytest tests/engine/test_users_property.py --hypothesis-profile long` takes a million steps.
+"""
+
+import asyncio
+from typing import Any, NamedTuple
+
+from hypothesis import event, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from .client import Answer, understand
+from .driver import Clock, Recording, Request, drive, find_faults, serial_of
+from .shared_store import SharedStore
+from .users import TAG, USERS, Call, Failure, Manner, Site, User, parts_of
+from .wishes import PATHS, Wish, manners, moods, wishes
+
+TURNS = 40  # of the event loop, in which all that waits for nothing is done
+IS_LONG = settings.default.max_examples > 1000
+
+
+class Asked(NamedTuple):
+    """A request under way, and what was true when it began."""
+
+    wish: Wish
+    request: Request
+    since: float
+    events: int  # what the site had done
+    least: int  # the version of the last write through this process that had ended
+    answer: asyncio.Task[Recording]
+
+
+class Users(RuleBasedStateMachine):
+    """Two processes with one store before one site, its users, and what they may be told."""
+
+    @initialize(
+        manners=st.lists(manners, min_size=len(PATHS), max_size=len(PATHS)),
+        ttl=st.sampled_from([None, 30]),
+        grace=st.sampled_from([0, 20]),
+        on_error=st.sampled_from([0, 40]),
+        ahead=st.sampled_from([0, 0, 3]),
+    )
+    def open(
+        self, manners: list[Manner], ttl: int | None, grace: int, on_error: int, ahead: int
+    ) -> None:
+        """Open the site."""
+        self.runner = asyncio.Runner()
+        self.clock, self.ahead = Clock(), ahead
+        self.has_gone_back = False
+        self.site = Site(self.clock)
+        self.site.manners = dict(zip(PATHS, manners, strict=True))
+        self.site.versions = dict.fromkeys(PATHS, 1)
+        self.ttl, self.stale = ttl or 0, (grace, on_error)
+        store = SharedStore()
+        self.processes = [
+            serial_of(
+                *(self.site,),
+                clock=clock,
+                store=store,
+                cache_ttl=ttl,
+                cache_grace=grace,
+                cache_stale_if_error=on_error,
+                cache_wait=600,
+            )
+            for clock in (self.clock, lambda: self.clock() + ahead)
+        ]
+        self.written: dict[tuple[int, str], int] = {}
+        self.last = [Wish(USERS[0], PATHS[0], "GET", 0, None, {})]
+        self.pending: list[Asked] = []
+        self.answers: list[Answer] = []
+        self.wholes: dict[str, bytes] = {}  # by strong tag
+
+    @rule(asked=st.lists(wishes, min_size=2, max_size=4), mood=moods)
+    def ask(self, asked: list[Wish], mood: str) -> None:
+        """Some ask at once."""
+        self._meet(asked, mood)
+
+    @rule(
+        path=st.sampled_from(PATHS),
+        process=st.integers(0, 1),
+        users=st.lists(st.sampled_from(USERS), min_size=2, max_size=4),
+        mood=moods,
+    )
+    def ask_plainly(self, path: str, process: int, users: list[User], mood: str) -> None:
+        """Some ask for the same, at once, and nothing else of it."""
+        self._meet([Wish(user, path, "GET", process, None, {}) for user in users], mood)
+
+    @rule(users=st.lists(st.sampled_from(USERS), min_size=1, max_size=3), mood=moods)
+    def ask_again(self, users: list[User], mood: str) -> None:
+        """What was asked last is asked by others, one after another."""
+        for user in users:
+            self._meet([wish._replace(user=user) for wish in self.last], mood)
+
+    @rule(
+        user=st.sampled_from(USERS),
+        path=st.sampled_from(PATHS),
+        method=st.sampled_from(["PUT", "POST"]),
+        process=st.integers(0, 1),
+        mood=moods,
+    )
+    def write(self, user: User, path: str, method: str, process: int, mood: str) -> None:
+        """Somebody writes."""
+        self._meet([Wish(user, path, method, process, None, {})], mood)
+
+    def _meet(self, asked: list[Wish], mood: str) -> None:
+        """Let them ask a site that is fast, slow, or out of order."""
+        if mood == "slow":
+            self.site.gate.clear()
+        else:
+            self.site.gate.set()
+        self.site.trouble = mood if mood not in ("fast", "slow") else ""
+        if asked[0].method in ("GET", "HEAD"):
+            self.last = asked
+        self.runner.run(self._ask(asked))
+
+    @rule(seconds=st.sampled_from([1, 5, 11, 30, 61, 100, 1000, -4]))
+    def wait(self, seconds: int) -> None:
+        """Time passes, or is set back."""
+        self.clock.now += seconds
+        self.has_gone_back = self.has_gone_back or seconds < 0
+
+    @rule(path=st.sampled_from(PATHS), manner=manners)
+    def change(self, path: str, manner: Manner) -> None:
+        """The site is changed: a path is answered in another manner."""
+        epoch = self.site.manners[path].epoch + 1
+        self.site.manners[path] = manner._replace(epoch=epoch)
+
+    @precondition(lambda self: self.pending)
+    @rule(place=st.integers(0, 9))
+    def leave(self, place: int) -> None:
+        """A server gives up a request."""
+        asked = self.pending.pop(place % len(self.pending))
+        asked.answer.cancel()
+        self.runner.run(self._settle())
+
+    def teardown(self) -> None:
+        """Nothing is left behind."""
+        if not hasattr(self, "runner"):
+            return
+        self.site.gate.set()
+        self.runner.run(self._settle())
+        for serial in self.processes:
+            assert not serial.engine.tasks
+            assert not serial.engine.flights._flights
+        self.runner.close()
+
+    async def _ask(self, wishes: list[Wish]) -> None:
+        for wish in wishes:
+            request = wish.request(self.answers)
+            task = asyncio.ensure_future(drive(self.processes[wish.process], request))
+            least = self.written.get((wish.process, wish.path), 0)
+            now, events = self.clock(), self.site.events
+            self.pending.append(Asked(wish, request, now, events, least, task))
+        await self._settle()
+
+    async def _settle(self) -> None:
+        """Let all go on that waits for nothing, and look at what was answered."""
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        if self.site.gate.is_set():
+            await asyncio.gather(*[asked.answer for asked in self.pending])
+        for asked in [one for one in self.pending if one.answer.done()]:
+            self.pending.remove(asked)
+            self._look_at(asked, asked.answer.result())
+        for serial in self.processes:
+            await serial.engine.responses.flush()
+
+    def _look_at(self, asked: Asked, recording: Recording) -> None:
+        if recording.error is not None:
+            assert isinstance(recording.error, Failure), recording.error
+            return
+        assert find_faults(recording, asked.request) == []
+        answer, wish = understand(recording), asked.wish
+        if wish.method in ("PUT", "POST"):
+            other = (answer.one("location") or "/")[1:]
+            for path in filter(None, (wish.path, other)):
+                self.written[wish.process, path] = self.site.versions[path]
+            return
+        self._look_at_fields(asked, answer)
+        place = answer.one("x-call")
+        if place is not None:
+            self._look_at_call(asked, answer, self.site.calls[int(place)])
+        self.answers = [answer, *self.answers[:5]]
+
+    def _look_at_fields(self, asked: Asked, answer: Answer) -> None:
+        wish, fields = asked.wish, dict(asked.request.fields)
+        if answer.status == 304:
+            assert {"if-none-match", "if-modified-since"} & set(fields), answer
+        for value in answer.all("set-cookie"):
+            assert value == f"session={wish.user.name}".encode(), answer
+        if answer.one("x-owner") is not None:  # it is the site that speaks
+            assert answer.one("access-control-allow-origin") == fields.get("origin"), answer
+        named = TAG.match(answer.one("etag") or "")
+        if named is not None and self._is_timely:
+            assert int(named[3]) >= asked.least, ("from before a write", asked, answer)
+
+    @property
+    def _is_timely(self) -> bool:
+        """Whether all know the time; where they do not, another process may bring back the past."""
+        return not self.ahead and not self.has_gone_back
+
+    def _look_at_call(self, asked: Asked, answer: Answer, call: Call) -> None:
+        wish, manner = asked.wish, call.manner
+        known = self.site.confirmed.get((call.path, manner.epoch, call.version), (0, 0.0))
+        told = int(answer.one("x-event") or 0)
+        is_new = told > asked.events
+        event("from the site" if is_new else "from the cache")
+        for owner in {call.user.name, answer.one("x-owner") or wish.user.name}:
+            self._look_at_owner(wish.user, owner, manner, is_personal=manner.is_personal)
+        assert call.path == wish.path
+        if manner.varies:
+            assert call.language == dict(asked.request.fields).get("accept-language", "")
+        if manner.is_unstored:
+            assert is_new, ("never to be stored", asked, answer)
+        if "no-cache" in manner.said or wish.fields.get("cache-control") == "no-cache":
+            assert is_new or known[0] > asked.events, ("not validated", asked, answer)
+        if self._is_timely:
+            assert call.version >= asked.least, ("from before a write", asked, answer)
+        self._look_at_age(asked, manner, asked.since - max(call.asked, known[1]))
+        self._look_at_body(asked, answer, call)
+
+    def _look_at_owner(self, user: User, owner: str, manner: Manner, *, is_personal: bool) -> None:
+        if owner == user.name or not is_personal:
+            return
+        (kind,) = (one.kind for one in USERS if one.name == owner)
+        assert not manner.is_unstored, (user, owner, manner)
+        assert manner.allows(kind), (user, owner, manner)
+        assert manner.allows(user.kind), (user, owner, manner)
+        event(f"of another, who shares it: {kind or 'anybody'}")
+
+    def _look_at_age(self, asked: Asked, manner: Manner, age: float) -> None:
+        said = manner.said
+        allowed = manner.lifetime(self.ttl) + self.ahead
+        if not {"must-revalidate", "s-maxage", "no-cache"} & set(said):
+            grace, on_error = self.stale
+            allowed += max(
+                float(said.get("stale-while-revalidate", grace)),
+                float(said.get("stale-if-error", on_error)),
+                30.0 if asked.wish.fields.get("cache-control") == "max-stale=30" else 0.0,
+            )
+        assert age <= allowed, ("too old", age, allowed, asked, manner)
+
+    def _look_at_body(self, asked: Asked, answer: Answer, call: Call) -> None:
+        tag = answer.one("etag") or ""
+        if asked.wish.method == "HEAD" or answer.status in (304, 416):
+            assert answer.body == b"" or answer.status == 304
+        elif answer.status == 206:
+            is_own = not answer.coding and not tag.endswith('msgpack"')
+            whole = call.body if is_own else self.wholes.get(tag)
+            for first, last, length, part in parts_of(answer):
+                assert len(part) == last + 1 - first
+                if whole is not None:
+                    event("a slice")
+                    assert (part, length) == (whole[first : last + 1], len(whole))
+        else:
+            document = answer.document
+            assert document["owner"] == (call.user.name if call.manner.is_personal else "everybody")
+            assert (document["version"], document["epoch"]) == (call.version, call.manner.epoch)
+            if tag.startswith('"'):
+                assert self.wholes.setdefault(tag, answer.body) == answer.body
+
+
+TestUsers: Any = Users.TestCase
+TestUsers.settings = settings(
+    max_examples=settings.default.max_examples if IS_LONG else 80,
+    stateful_step_count=340 if IS_LONG else 40,
+    deadline=None,
+)
