@@ -262,8 +262,9 @@ class Users(RuleBasedStateMachine):
 
 
 TestUsers: Any = Users.TestCase
+# More steps in one go are more than a search can take back one by one.
 TestUsers.settings = settings(
-    max_examples=settings.default.max_examples if IS_LONG else 80,
-    stateful_step_count=340 if IS_LONG else 40,
+    max_examples=7 * settings.default.max_examples if IS_LONG else 80,
+    stateful_step_count=50,
     deadline=None,
 )
