@@ -1,6 +1,7 @@
 """Purges on their way to other processes: numbered records in the store that they share."""
 
 import json
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
@@ -14,8 +15,8 @@ from asgi_serial.cache.store import Store
 MAX_RECORD_BYTES = 64_000
 """The longest record; the store must take values of that length."""
 
-MAX_BEHIND = 100
-"""How many records a process reads at once; one that is further behind has missed some."""
+MAX_BEHIND = 500
+"""How many records a process reads in one poll; one that is further behind has missed some."""
 
 PATIENCE_SECONDS = 5.0
 """How long a record may be on its way after its number; it takes one call of the store."""
@@ -24,8 +25,8 @@ PATIENCE_SECONDS = 5.0
 _TTL_SECONDS = 30 * 86_400.0
 _RENEWAL_SECONDS = 7 * 86_400.0
 # The records lie in a ring, which bounds what they take. One that is overwritten is far behind.
-_PLACES = 256
-_READ_AT_ONCE = 25
+_PLACES = 1024
+_READ_AT_ONCE = 25  # up to 1.6 MB
 
 _MAGIC = b"\xa9purge\xff\x01"
 _HEAD_BYTES = len(_MAGIC) + 16
@@ -37,6 +38,7 @@ class Record(NamedTuple):
     """What one call of `publish` has told, or a part of it."""
 
     number: int
+    nonce: str  # tells it from another of its number
     at: float  # by the clock of whoever wrote it
     purges: tuple[Purge, ...]
 
@@ -71,8 +73,9 @@ class PurgeLog:
         self._number: int | None = None  # up to which records were read
         self._newest: Record | None = None  # the one of this number, if it was there
         self._missing: dict[int, float] = {}  # numbers without a record, and since when
-        # Not told by a name of this process: it may be forked, and its children hear one another.
-        self._own: deque[int] = deque(maxlen=MAX_BEHIND)
+        # The nonces of what was published here. A name of this process would not do: it may be
+        # forked, and its children are to hear one another.
+        self._own: deque[str] = deque(maxlen=MAX_BEHIND)
         self._grown_at = inf
         self.heard_at = -inf
         """When the store last answered to `poll`. Before, none of its entries is to be believed:
@@ -104,9 +107,9 @@ class PurgeLog:
         if last is None:
             return None
         for number, batch in enumerate(batches, last - len(batches) + 1):
-            name = self._name(number)
-            record = _pack(name, number, at, batch)
-            self._own.append(number)
+            name, nonce = self._name(number), os.urandom(8).hex()
+            record = _pack(name, number, nonce, at, batch)
+            self._own.append(nonce)
             await self._store.set(name, record, ttl=_TTL_SECONDS)
             if await self._store.get(name) != record:
                 return None
@@ -147,19 +150,22 @@ class PurgeLog:
         return await self._append([b"[]"])
 
     async def _begin(self, last: int) -> list[Purge]:
-        records = await self._read(range(last, last - MAX_BEHIND, -1))
         known: list[Record] = []
-        for record in records:
-            if record is None:
+        for newest in range(last, last - MAX_BEHIND, -_READ_AT_ONCE):
+            some = await self._read(range(newest, newest - _READ_AT_ONCE, -1))
+            gap = some.index(None) if None in some else len(some)
+            known += [record for record in some[:gap] if record is not None]
+            if gap < len(some):
                 break
-            known.append(record)
         now = self._clock()
-        self._number, self._newest = last, records[0]
+        self._number, self._newest = last, known[0] if known else None
         self._grown_at = known[0].at if known else now
-        # What was told before the oldest is not known, but that it was before.
+        self._missing = {} if known else {last: now}
+        # What was told before the oldest is not known, but that it was before. The difference of
+        # clocks is left out: what is made while a log begins is to be believed.
         floor = Purge("all", "", None, known[-1].at if known else now)
-        told = [floor, *[purge for record in known for purge in record.purges]]
-        return [purge._replace(at=purge.at + self._skew) for purge in told]
+        told = [purge for record in known for purge in record.purges]
+        return [floor, *[purge._replace(at=purge.at + self._skew) for purge in told]]
 
     async def _go_on(self, before: int, last: int) -> list[Purge]:
         if not 0 <= last - before <= MAX_BEHIND - len(self._missing):
@@ -177,13 +183,13 @@ class PurgeLog:
         is_replaced = None not in (self._newest, again) and again != self._newest
         if is_replaced or any(now - since > PATIENCE_SECONDS for since in missing.values()):
             return self._lose(last)
-        self._missing = missing
+        self._missing, own = missing, frozenset(self._own)
         if last > before:
             self._number, self._newest, self._grown_at = last, records[-1], now
         return [
             purge._replace(at=max(purge.at, now) + self._skew)
             for record in records
-            if record is not None and record.number not in self._own
+            if record is not None and record.nonce not in own
             for purge in record.purges
         ]
 
@@ -191,7 +197,6 @@ class PurgeLog:
         now = self._clock()
         self._number, self._newest, self._grown_at = last, None, now
         self._missing = {}
-        self._own.clear()
         return [Purge("all", "", None, now + self._skew)]
 
     async def _read(self, numbers: Sequence[int]) -> list[Record | None]:
@@ -222,8 +227,8 @@ def _encode(purges: Iterable[Purge]) -> list[bytes]:
     return [b"[%b]" % b",".join(items) for items in batches]
 
 
-def _pack(name: str, number: int, at: float, batch: bytes) -> bytes:
-    content = b"[%b,%b]" % (json.dumps([number, float(at)])[1:-1].encode(), batch)
+def _pack(name: str, number: int, nonce: str, at: float, batch: bytes) -> bytes:
+    content = b"[%b,%b]" % (json.dumps([number, nonce, float(at)])[1:-1].encode(), batch)
     return _MAGIC + _checksum(name, content) + content
 
 
@@ -244,11 +249,11 @@ def _unpack(name: str, number: int, data: bytes | None) -> Record | None:
     except (ValueError, RecursionError):
         return None
     match document:
-        case [int() as found, float() as at, list() as items]:
+        case [int() as found, str() as nonce, float() as at, list() as items]:
             purges = tuple([_read_purge(item) for item in items])
             told = tuple([purge for purge in purges if purge is not None])
             if found == number and isfinite(at) and told == purges:
-                return Record(number, at, told)
+                return Record(number, nonce, at, told)
     return None
 
 

@@ -17,7 +17,7 @@ SKEW = 1.0
 
 
 def place_of(number):
-    return digest_key((REALM, "purges", str(number % 256)))
+    return digest_key((REALM, "purges", str(number % 1024)))
 
 
 class LogStore(DictStore):
@@ -101,7 +101,8 @@ def arrived(*purges, at=BORN):
     return [purge._replace(at=at + SKEW) for purge in purges]
 
 
-EVERYTHING = arrived(Purge("all", "", None, BORN))
+BEGINNING = Purge("all", "", None, BORN)
+EVERYTHING = arrived(BEGINNING)
 
 
 def told(main):

@@ -1,6 +1,7 @@
 """Where it is not known what was purged, everything is."""
 
 import asyncio
+import copy
 import json
 from hashlib import blake2b
 
@@ -8,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_serial.cache.purge_log import MAX_BEHIND, PATIENCE_SECONDS
+from asgi_serial.cache.purge_log import MAX_BEHIND, PATIENCE_SECONDS, PurgeLog
 
 from .entries import BORN
-from .hosts import COUNTER, EVERYTHING, Hosts, arrived, place_of, tag, told
+from .hosts import COUNTER, EVERYTHING, REALM, Hosts, arrived, place_of, tag, told
 
 WEEK = 7 * 86_400.0
 
@@ -94,6 +95,18 @@ async def test_one_that_is_too_far_behind_takes_everything(hosts, count):
     assert await hosts.other.poll() == []
 
 
+@told
+async def test_records_on_their_way_count_with_those_that_are_new(hosts):
+    hosts.store.refused = ("get_many",)
+    for value in ("a", "b"):
+        assert await hosts.one.publish([tag(value)])
+        assert await hosts.other.poll() == []
+    hosts.store.refused = ()
+    for number in range(MAX_BEHIND - 1):
+        assert await hosts.one.publish([tag(str(number))])
+    assert await hosts.other.poll() == EVERYTHING
+
+
 @pytest.mark.parametrize("kept", [True, False], ids=["its records are kept", "all is lost"])
 @told
 async def test_a_counter_that_is_gone_is_everything(hosts, kept):
@@ -148,6 +161,26 @@ async def test_a_number_that_was_given_twice_is_everything(hosts):
 
 
 @told
+async def test_the_number_of_an_own_record_may_become_another_s(hosts):
+    snapshot = dict(hosts.store.values)
+    assert await hosts.one.publish([tag("own")])
+    hosts.store.values = snapshot
+    assert await hosts.other.publish([tag("another's")])
+    assert await hosts.one.poll() == arrived(tag("another's"))
+
+
+@told
+async def test_the_children_of_a_process_hear_one_another(hosts):
+    # What a fork shares is what was made before it.
+    assert await hosts.one.publish([tag("before")])
+    child, sibling = copy.copy(hosts.one), copy.copy(hosts.one)
+    child._own, sibling._own = copy.copy(hosts.one._own), copy.copy(hosts.one._own)
+    assert await child.publish([tag("after")])
+    assert await sibling.poll() == arrived(tag("after"))
+    assert await child.poll() == []
+
+
+@told
 async def test_a_cancelled_poll_takes_nothing_away(hosts):
     assert await hosts.one.publish([tag("a")])
 
@@ -182,6 +215,17 @@ async def test_a_number_is_renewed_by_one_of_them_before_it_is_forgotten(hosts):
     assert hosts.last == before + 1
 
 
+@told
+async def test_a_process_that_begins_late_renews_the_number(hosts):
+    before = hosts.last
+    hosts.pass_time(WEEK + 1)
+    late = PurgeLog(hosts.store, hosts.clocks[0], REALM)
+    await late.poll()
+    assert hosts.last == before
+    assert await late.poll() == []
+    assert hosts.last == before + 1
+
+
 PURGE = ["tag", "a", None, BORN]
 
 
@@ -189,17 +233,18 @@ PURGE = ["tag", "a", None, BORN]
     "document",
     [
         pytest.param({}, id="an object"),
-        pytest.param([0, BORN], id="too few members"),
-        pytest.param([1, BORN, [PURGE]], id="another number"),
-        pytest.param(["0", BORN, [PURGE]], id="a number as a string"),
-        pytest.param([0, None, [PURGE]], id="no time"),
-        pytest.param([0, float("inf"), [PURGE]], id="no end"),
-        pytest.param([0, BORN, PURGE], id="a purge in place of a list"),
-        pytest.param([0, BORN, [PURGE, PURGE[:3]]], id="a purge without a time"),
-        pytest.param([0, BORN, [["tag", 1, None, BORN]]], id="a value of another type"),
-        pytest.param([0, BORN, [["tag", "", None, BORN]]], id="an empty tag"),
-        pytest.param([0, BORN, [["tag", "a", None, float("nan")]]], id="not a number"),
-        pytest.param([0, BORN, [["other", "a", None, BORN]]], id="another kind"),
+        pytest.param([0, "n", BORN], id="too few members"),
+        pytest.param([1, "n", BORN, [PURGE]], id="another number"),
+        pytest.param(["0", "n", BORN, [PURGE]], id="a number as a string"),
+        pytest.param([0, None, BORN, [PURGE]], id="no nonce"),
+        pytest.param([0, "n", None, [PURGE]], id="no time"),
+        pytest.param([0, "n", float("inf"), [PURGE]], id="no end"),
+        pytest.param([0, "n", BORN, PURGE], id="a purge in place of a list"),
+        pytest.param([0, "n", BORN, [PURGE, PURGE[:3]]], id="a purge without a time"),
+        pytest.param([0, "n", BORN, [["tag", 1, None, BORN]]], id="a value of another type"),
+        pytest.param([0, "n", BORN, [["tag", "", None, BORN]]], id="an empty tag"),
+        pytest.param([0, "n", BORN, [["tag", "a", None, float("nan")]]], id="not a number"),
+        pytest.param([0, "n", BORN, [["other", "a", None, BORN]]], id="another kind"),
     ],
 )
 @told
@@ -225,7 +270,8 @@ def damages():
     yield "no JSON", lambda record, _, place: packed(b"[", place)
     yield "no UTF-8", lambda record, _, place: packed(b"\xff", place)
     yield "nested", lambda record, _, place: packed(b"[" * 60_000, place)
-    yield "too long", lambda record, _, place: packed(b" " * 64_000, place)
+    yield "too long", lambda record, _, place: packed(record[24:] + b" " * 64_000, place)
+    yield "another realm's", lambda record, _, place: packed(record[24:], "another")
 
 
 @pytest.mark.parametrize("damage", [pytest.param(how, id=name) for name, how in damages()])
