@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from math import inf, isfinite
 from threading import Lock
 from typing import NamedTuple, TypeAlias
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from asgi_serial.cache.entry import Key
 from asgi_serial.cache.key import HOST, PATH, QUERY, RAW_PATH, ROOT, resource_of, sorted_query
@@ -19,6 +19,7 @@ MAX_VALUE_CHARACTERS = 4096
 MAX_HOST_CHARACTERS = 255
 MAX_TAGS = 128
 MAX_TAG_BYTES = 256
+_KEPT_IN_QUERIES = "!$&'()*+,;=:@/?%"
 _BLANKS = " \t\r\n\f\v"  # those of bytes.strip
 
 
@@ -54,9 +55,15 @@ def find_fault(purge: Purge) -> str | None:
     if host is not None:
         if kind not in ("uri", "prefix"):
             return f"is a {kind} with the host {host[:50]!r}; expected one with a path only."
-        if len(host) > MAX_HOST_CHARACTERS or not (host.isascii() and host.isprintable()):
-            return f"has the host {host[:50]!r}; expected ASCII, a name in other letters by IDNA."
+        if fault := _find_fault_of_host(host):
+            return fault
     return _find_fault_of_value(kind, value)
+
+
+def _find_fault_of_host(host: str) -> str | None:
+    if len(host) <= MAX_HOST_CHARACTERS and host.isascii() and host.isprintable():
+        return None
+    return f"has the host {host[:50]!r}; expected ASCII, a name in other letters by IDNA."
 
 
 def _find_fault_of_value(kind: str, value: str) -> str | None:
@@ -150,6 +157,25 @@ class _Times:
 
     def items(self) -> tuple[tuple[Name, float], ...]:
         return tuple(self._times.items())
+
+
+def purge_of_uri(key: Key, at: float) -> Purge:
+    """The purge of all that is stored of the URI of a key, for other processes.
+
+    A URI that is too long to be told is purged with all that begin as it does: any client may
+    send one, so that it must not empty the cache.
+    """
+    resource = resource_of(key)
+    raw_path, _, _ = _as_bytes(resource[RAW_PATH]).partition(b"?")
+    path = unquote_to_bytes(raw_path) or _as_bytes(resource[PATH])
+    query = quote(_as_bytes(resource[QUERY]), safe=_KEPT_IN_QUERIES)
+    told = _as_bytes(resource[HOST]).decode("latin-1")
+    host = None if _find_fault_of_host(told) else told
+    purge = Purge("uri", f"{quote(path)}?{query}" if query else quote(path), host, at)
+    if len(purge.value) > MAX_VALUE_CHARACTERS:
+        purge = Purge("prefix", quote(path[: MAX_VALUE_CHARACTERS // 3]), host, at)
+    # What does not begin with a slash can not be named.
+    return purge if find_fault(purge) is None else Purge("all", "", None, at)
 
 
 def parse_tags(fields: Mapping[bytes, bytes], names: Iterable[bytes]) -> tuple[bytes, ...] | None:
