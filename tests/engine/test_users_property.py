@@ -217,7 +217,8 @@ class Users(RuleBasedStateMachine):
             assert is_new or known[0] > asked.events, ("not validated", asked, answer)
         if self._is_timely:
             assert call.version >= asked.least, ("from before a write", asked, answer)
-        self._look_at_age(asked, manner, asked.since - max(call.asked, known[1]))
+        if not is_new:
+            self._look_at_age(asked, manner, asked.since - max(call.asked, known[1]))
         self._look_at_body(asked, answer, call)
 
     def _look_at_owner(self, user: User, owner: str, manner: Manner, *, is_personal: bool) -> None:
