@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asgi_serial.cache.frame import digest_key
 from asgi_serial.cache.purge_log import MAX_BEHIND, PATIENCE_SECONDS, PurgeLog
 
 from .entries import BORN
@@ -271,7 +272,6 @@ def damages():
     yield "no UTF-8", lambda record, _, place: packed(b"\xff", place)
     yield "nested", lambda record, _, place: packed(b"[" * 60_000, place)
     yield "too long", lambda record, _, place: packed(record[24:] + b" " * 64_000, place)
-    yield "another realm's", lambda record, _, place: packed(record[24:], "another")
 
 
 @pytest.mark.parametrize("damage", [pytest.param(how, id=name) for name, how in damages()])
@@ -283,6 +283,17 @@ async def test_a_damaged_record_is_everything(hosts, damage):
     assert await hosts.other.poll() == []
     hosts.pass_time(PATIENCE_SECONDS + 1)
     assert await hosts.other.poll() == everything(PATIENCE_SECONDS + 1)
+
+
+@told
+async def test_a_record_of_another_realm_is_none_of_this(hosts):
+    assert await hosts.one.publish([tag("a")])
+    stranger = PurgeLog(hosts.store, hosts.clocks[0], "another")
+    hosts.store.values[digest_key(("another", "purges"))] = b"%d" % (hosts.last - 1)
+    assert await stranger.publish([tag("b")])
+    strange_place = digest_key(("another", "purges", str(hosts.last % 1024)))
+    hosts.store.values[place_of(hosts.last)] = hosts.store.values[strange_place]
+    assert await hosts.other.poll() == []
 
 
 @given(st.binary(max_size=60), st.booleans())
