@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from .client import Answer, understand
 from .driver import Clock, Recording, Request, drive, find_faults, serial_of
 from .shared_store import SharedStore
-from .users import TAG, USERS, Call, Failure, Manner, Site, User, parts_of
+from .users import APART, TAG, USERS, Call, Failure, Manner, Site, User, name_of, parts_of, user_of
 from .wishes import PATHS, Wish, manners, moods, wishes
 
 TURNS = 40  # of the event loop, in which all that waits for nothing is done
@@ -30,6 +30,11 @@ class Asked(NamedTuple):
     least: int  # the version of the last write through this process that had ended
     answer: asyncio.Task[Recording]
 
+    @property
+    def user(self) -> User:
+        """Whom the site takes it for."""
+        return user_of(self.wish.path, dict(self.request.fields))
+
 
 class Users(RuleBasedStateMachine):
     """Two processes with one store before one site, its users, and what they may be told."""
@@ -40,9 +45,17 @@ class Users(RuleBasedStateMachine):
         grace=st.sampled_from([0, 20]),
         on_error=st.sampled_from([0, 40]),
         ahead=st.sampled_from([0, 0, 3]),
+        by_handler=st.just(False),
     )
     def open(
-        self, manners: list[Manner], ttl: int | None, grace: int, on_error: int, ahead: int
+        self,
+        manners: list[Manner],
+        ttl: int | None,
+        grace: int,
+        on_error: int,
+        ahead: int,
+        *,
+        by_handler: bool,
     ) -> None:
         """Open the site."""
         self.runner = asyncio.Runner()
@@ -50,6 +63,7 @@ class Users(RuleBasedStateMachine):
         self.has_gone_back = False
         self.site = Site(self.clock)
         self.site.manners = dict(zip(PATHS, manners, strict=True))
+        self.site.tells_apart = by_handler
         self.site.versions = dict.fromkeys(PATHS, 1)
         self.ttl, self.stale = ttl or 0, (grace, on_error)
         store = SharedStore()
@@ -62,6 +76,8 @@ class Users(RuleBasedStateMachine):
                 cache_grace=grace,
                 cache_stale_if_error=on_error,
                 cache_wait=600,
+                cache_secret="what-names-users-alike",
+                routes={} if by_handler else {f"/{APART}": {"cache_partition": name_of}},
             )
             for clock in (self.clock, lambda: self.clock() + ahead)
         ]
@@ -126,6 +142,12 @@ class Users(RuleBasedStateMachine):
         epoch = self.site.manners[path].epoch + 1
         self.site.manners[path] = manner._replace(epoch=epoch)
 
+    @rule()
+    def forget(self) -> None:
+        """So many handlers speak that what one of them has said is forgotten."""
+        for serial in self.processes:
+            serial.engine.learned_policies.clear()
+
     @precondition(lambda self: self.pending)
     @rule(place=st.integers(0, 9))
     def leave(self, place: int) -> None:
@@ -184,11 +206,11 @@ class Users(RuleBasedStateMachine):
         self.answers = [answer, *self.answers[:5]]
 
     def _look_at_fields(self, asked: Asked, answer: Answer) -> None:
-        wish, fields = asked.wish, dict(asked.request.fields)
+        fields = dict(asked.request.fields)
         if answer.status == 304:
             assert {"if-none-match", "if-modified-since"} & set(fields), answer
         for value in answer.all("set-cookie"):
-            assert value == f"session={wish.user.name}".encode(), answer
+            assert value == f"session={asked.user.name}".encode(), answer
         if answer.one("x-owner") is not None:  # it is the site that speaks
             assert answer.one("access-control-allow-origin") == fields.get("origin"), answer
         named = TAG.match(answer.one("etag") or "")
@@ -206,12 +228,13 @@ class Users(RuleBasedStateMachine):
         told = int(answer.one("x-event") or 0)
         is_new = told > asked.events
         event("from the site" if is_new else "from the cache")
-        for owner in {call.user.name, answer.one("x-owner") or wish.user.name}:
-            self._look_at_owner(wish.user, owner, manner, is_personal=manner.is_personal)
+        for owner in {call.user.name, answer.one("x-owner") or asked.user.name}:
+            if manner.is_personal and owner != asked.user.name:
+                self._look_at_owner(asked, owner, manner)
         assert call.path == wish.path
         if manner.varies:
             assert call.language == dict(asked.request.fields).get("accept-language", "")
-        if manner.is_unstored:
+        if manner.is_unstored(shared=wish.path != APART):
             assert is_new, ("never to be stored", asked, answer)
         if "no-cache" in manner.said or wish.fields.get("cache-control") == "no-cache":
             assert is_new or known[0] > asked.events, ("not validated", asked, answer)
@@ -221,19 +244,22 @@ class Users(RuleBasedStateMachine):
             self._look_at_age(asked, manner, asked.since - max(call.asked, known[1]))
         self._look_at_body(asked, answer, call)
 
-    def _look_at_owner(self, user: User, owner: str, manner: Manner, *, is_personal: bool) -> None:
-        if owner == user.name or not is_personal:
-            return
+    def _look_at_owner(self, asked: Asked, owner: str, manner: Manner) -> None:
+        """What is another's may be told only where the site says that it is for others, too."""
         (kind,) = (one.kind for one in USERS if one.name == owner)
-        assert not manner.is_unstored, (user, owner, manner)
-        assert manner.allows(kind), (user, owner, manner)
-        assert manner.allows(user.kind), (user, owner, manner)
+        assert asked.wish.path != APART or owner == USERS[0].name, (asked, owner, manner)
+        assert not manner.is_unstored(shared=True), (asked, owner, manner)
+        assert manner.allows(kind), (asked, owner, manner)
+        assert manner.allows(asked.user.kind), (asked, owner, manner)
         event(f"of another, who shares it: {kind or 'anybody'}")
 
     def _look_at_age(self, asked: Asked, manner: Manner, age: float) -> None:
         said = manner.said
         allowed = manner.lifetime(self.ttl) + self.ahead
-        if not {"must-revalidate", "s-maxage", "no-cache"} & set(said):
+        forbids_stale = {"must-revalidate", "no-cache"}
+        if asked.wish.path != APART:
+            forbids_stale.add("s-maxage")  # which is not said to the cache of one user
+        if not forbids_stale & set(said):
             grace, on_error = self.stale
             allowed += max(
                 float(said.get("stale-while-revalidate", grace)),

@@ -6,11 +6,15 @@ import re
 from email.utils import formatdate
 from typing import Any, NamedTuple
 
+from asgi_serial import set_policy
+
 from .client import Answer
 
 AUTHORIZATION, COOKIE, NOTHING = "authorization", "cookie", ""
+BADGE = "x-badge"  # of which no cache knows that it names a user
+APART = "c"  # the path whose responses are kept for each user; only there badges count
 EPOCH_SECONDS = 1_700_000_000
-TAG = re.compile(r'(?:W/)?"([ab])\.(\d+)\.(\d+)\.(\w*)')
+TAG = re.compile(r'(?:W/)?"([abc])\.(\d+)\.(\d+)\.(\w*)')
 PART = re.compile(rb"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -28,7 +32,9 @@ class User(NamedTuple):
     @property
     def kind(self) -> str:
         """Which kind of credentials that is to a cache; an API key counts as a cookie does."""
-        return self.field if self.field in (AUTHORIZATION, NOTHING) else COOKIE
+        if self.field in (NOTHING, BADGE):
+            return NOTHING
+        return AUTHORIZATION if self.field == AUTHORIZATION else COOKIE
 
 
 USERS = (
@@ -36,7 +42,21 @@ USERS = (
     *(User(name, "authorization") for name in ("alice", "bob")),
     *(User(name, "cookie") for name in ("carol", "dave")),
     *(User(name, "x-api-key") for name in ("erin", "frank")),
+    *(User(name, BADGE) for name in ("gina", "henry")),
 )
+
+
+def user_of(path: str, fields: dict[str, str]) -> User:
+    """Whom the site takes a request for."""
+    known = [user for user in USERS if user.field and fields.get(user.field) == user.name]
+    return next((user for user in known if path == APART or user.field != BADGE), USERS[0])
+
+
+def name_of(scope: Any) -> str | None:
+    """What tells the users apart; None for nobody in particular."""
+    fields = {name.decode(): value.decode() for name, value in scope["headers"]}
+    user = user_of(APART, fields)
+    return user.name if user.field else None
 
 
 class Manner(NamedTuple):
@@ -57,10 +77,10 @@ class Manner(NamedTuple):
         parts = (part.strip().partition("=") for part in self.directives.split(","))
         return {name: argument for name, _, argument in parts if name}
 
-    @property
-    def is_unstored(self) -> bool:
-        """Whether no shared cache may keep it, whoever asked."""
-        return self.sets_cookie or self.said.get("private") == "" or "no-store" in self.said
+    def is_unstored(self, *, shared: bool) -> bool:
+        """Whether no cache may keep it that is one user's, or `shared` by all."""
+        is_private = shared and self.said.get("private") == ""
+        return self.sets_cookie or is_private or "no-store" in self.said
 
     def lifetime(self, otherwise: float) -> float:
         """For how many seconds it is fresh; `otherwise`: where it does not say."""
@@ -99,6 +119,7 @@ class Site:
     def __init__(self, clock: Any) -> None:
         self.clock = clock
         self.manners: dict[str, Manner] = {}
+        self.tells_apart = False  # its handler says what tells users apart
         self.versions: dict[str, int] = {}
         self.trouble = ""  # "raises", or the status of an error
         self.calls: list[Call] = []
@@ -142,9 +163,9 @@ class Site:
         self, method: str, path: str, fields: dict[str, str]
     ) -> tuple[int, dict[str, str], bytes]:
         manner, version = self.manners[path], self.versions[path]
-        user = next(
-            (one for one in USERS if one.field and fields.get(one.field) == one.name), USERS[0]
-        )
+        user = user_of(path, fields)
+        if path == APART and self.tells_apart:
+            set_policy(cache_partition=name_of)
         language = fields.get("accept-language", "") if manner.varies else ""
         lines = self._lines(path, user, language, fields)
         is_held = manner.status == 200 and _is_held(fields, lines)

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from .client import Answer
 from .driver import Request
-from .users import USERS, Manner, User
+from .users import APART, USERS, Manner, User
 
-PATHS = ("a", "b")
+PATHS = ("a", "b", APART)
 DIRECTIVES = (
     *("", "max-age=60", "public, max-age=60", "private, max-age=60", "no-store", "s-maxage=60"),
     *("no-cache", "public, no-cache", "max-age=60, must-revalidate", "no-cache, must-revalidate"),
