@@ -11,7 +11,7 @@ from asgi_serial.errors import (
     FormatError,
     OutputLimitExceeded,
 )
-from asgi_serial.middleware import SerialMiddleware, build_engine, timing_report
+from asgi_serial.middleware import SerialMiddleware, build_engine, purge, timing_report
 from asgi_serial.policy import RoutePolicy, serial, set_policy
 from asgi_serial.reasons import Reason
 from asgi_serial.serialization import (
@@ -70,6 +70,7 @@ __all__ = [
     "deserialized",
     "encode_model",
     "get_default_manager",
+    "purge",
     "serial",
     "serialized",
     "set_default_manager",

@@ -226,6 +226,8 @@ class Exchange:
     def open(self) -> Scope:
         """The scope for the app, which is called next."""
         plan = self.plan
+        if self.engine.responses.store is not None:
+            plan.asked = self.engine.clock()  # to look there has taken a while
         if plan.caching and plan.may_key_on_body:
             plan.copy = RequestCopy(self.engine.settings.cache_max_key_body)
         self._scope = scope_for_app(self.engine, plan, self._body)

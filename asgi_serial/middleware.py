@@ -7,16 +7,19 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Unpack
 
 from asgi_serial.cache.aiocache_store import open_store
+from asgi_serial.cache.purge_log import MAX_RECORD_BYTES
 from asgi_serial.engine.engine import Engine
 from asgi_serial.engine.heads import read_fields
 from asgi_serial.engine.hit import find_hit, record_hit
 from asgi_serial.engine.plan import plan_request
+from asgi_serial.engine.purging import build_purges, is_for_purge, purge_of_user
 from asgi_serial.engine.reporting import engine_report, is_for_report, report_messages
 from asgi_serial.engine.request import MARK, mark
 from asgi_serial.engine.sharing import engines_of, share
 from asgi_serial.exchange import Exchange
 from asgi_serial.passage import Passage
 from asgi_serial.policy import TURNED_ON
+from asgi_serial.purging import purge_messages
 from asgi_serial.refresh import start_refresh
 from asgi_serial.settings import SettingOptions, Settings
 from asgi_serial.timing.routes.resolver import build_resolver
@@ -65,16 +68,21 @@ class SerialMiddleware:
             app, store=store, route_resolver=route_resolver, **options
         )
 
-    async def _settle(self, scope: Scope, send: Send) -> bool:
-        """Find the engine at the first request; True where a request is for the report instead."""
+    async def _settle(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Find the engine at the first request; True where a request is not for the app."""
         if not self._is_shared:
             self.engine = share(self.engine, scope)
             self._is_shared = True
         engine = self.engine
-        self._is_settled = engine.settings.report_path is None
-        if self._is_settled or not is_for_report(engine, scope):
+        settings = engine.settings
+        self._is_settled = settings.report_path is None and settings.purge_path is None
+        if is_for_report(engine, scope):
+            messages = report_messages(engine, scope)
+        elif is_for_purge(engine, scope):
+            messages = await purge_messages(engine, scope, receive)
+        else:
             return False
-        for message in report_messages(engine, scope):
+        for message in messages:
             await send(message)
         return True
 
@@ -86,7 +94,7 @@ class SerialMiddleware:
             await self.app(scope, receive, send)
             return
         if not self._is_settled:
-            if await self._settle(scope, send):
+            if await self._settle(scope, receive, send):
                 return
             engine = self.engine
         if type(scope["headers"]) is not list:
@@ -160,11 +168,55 @@ def build_engine(
         opened = open_store(
             store,
             timeout=settings.cache_store_timeout,
-            max_value_bytes=2 * settings.cache_max_object,
+            # Twice an object, or what is told of purges.
+            max_value_bytes=max(2 * settings.cache_max_object, 2 * MAX_RECORD_BYTES),
         )
     return Engine(
         settings, store=opened, store_target=store, label=build_resolver(route_resolver, app=app)
     )
+
+
+def _engines_of(source: object) -> tuple[Engine, ...]:
+    if isinstance(source, SerialMiddleware):
+        source = source.engine
+    return (source,) if isinstance(source, Engine) else engines_of(source)
+
+
+async def purge(
+    source: object,
+    *,
+    tags: Iterable[str] = (),
+    uris: Iterable[str] = (),
+    prefixes: Iterable[str] = (),
+    users: Iterable[str | Mapping[str, str]] = (),
+    everything: bool = False,
+) -> bool:
+    """Answer with nothing any more that is stored of these; gives whether others were told.
+
+    `source` is what users call the app, an instance of the middleware, or its engine. A URI, or
+    a `prefix` of some, is a path, or absolute; `tags` are those that responses name in Cache-Tag
+    or Surrogate-Key. `users` are those of partitions: what the function of `cache_partition`
+    gives for one, or the values of its fields and cookies, as `{"cookie:sid": "..."}`.
+
+    It holds at once in this process, and in all others after their next poll of the second level
+    (`cache_poll`); False says that the second level could not be told: do it again. Raises:
+    ValueError for what is no such name, LookupError where no request has been served yet.
+    """
+    engines = _engines_of(source)
+    if not engines:
+        raise LookupError(f"{source!r} has nothing to purge: no request was served.")
+    asked = {"tags": list(tags), "uris": list(uris), "prefixes": list(prefixes)}
+    known = list(users)
+    told = [
+        await engine.responses.purge(
+            [
+                *build_purges({**asked, "everything": everything}, engine.clock()),
+                *[purge_of_user(engine, user) for user in known],
+            ]
+        )
+        for engine in engines
+    ]
+    return all(told)
 
 
 def timing_report(source: object) -> Report:
@@ -174,10 +226,7 @@ def timing_report(source: object) -> Report:
     instance of the middleware, or its engine. Of several engines in one app it is that of the
     first. Raises: LookupError where no request has been served yet, or timing is off.
     """
-    if isinstance(source, SerialMiddleware):
-        source = source.engine
-    engines = (source,) if isinstance(source, Engine) else engines_of(source)
-    for engine in engines:
+    for engine in _engines_of(source):
         if engine.recorder is not None:
             return engine_report(engine)
     raise LookupError(f"{source!r} has no timing report: no request was served, or timing is off.")

@@ -47,6 +47,7 @@ class Reason(Enum):
     VARIES_ON_EVERYTHING = "Vary: * lets no stored response be selected"
     VARIES_TOO_WIDELY = "the response names more varying fields than are kept"
     VARY_CHANGED = "the response varies on other fields than when it was stored"
+    TOO_MANY_TAGS = "the response has more or longer tags than can be kept"
     NO_FRESHNESS = "neither the response nor a policy gives a freshness lifetime"
     ALREADY_STALE = "the response is stale when it arrives"
     INCOMPLETE = "the response ended before its last byte"

@@ -175,6 +175,13 @@ class Settings(BaseModel):
     """How many stale responses may be refreshed at once, behind the answers by them."""
     cache_max_ranges: Annotated[int, PlainValidator(integer(0, 1000))] = 16
     """How many ranges of one response are served; a request for more gets all of it."""
+    cache_tag_fields: Annotated[tuple[str, ...], PlainValidator(parse_field_names)] = (
+        "cache-tag",
+        "surrogate-key",
+    )
+    """Fields of responses that hold the tags by which they may be purged."""
+    cache_poll: Annotated[float, PlainValidator(parse_time_limit)] = 1.0
+    """How often a process asks the second level what others have purged."""
     cache_secret: Annotated[
         SecretStr | None, _secret(r"[!-~]{16,1000}", "at least 16 visible ASCII characters")
     ] = None
@@ -229,6 +236,18 @@ class Settings(BaseModel):
     ] = None
     """The Bearer token that the report demands; unset: none."""
 
+    purge_path: Annotated[
+        str | None,
+        PlainValidator(
+            optional(matching(r"/[!-~]*(?<![?#])", "a path that begins with / such as /-/purge"))
+        ),
+    ] = None
+    """The path under which POST purges what is stored; it needs `purge_token`. Unset: nowhere."""
+    purge_token: Annotated[
+        SecretStr | None, _secret(_BEARER, "a Bearer token of letters, digits and -._~+/")
+    ] = None
+    """The Bearer token that purging over HTTP demands."""
+
     routes: Annotated[tuple[RouteRule, ...], PlainValidator(parse_routes)] = ()
     """Policies by path pattern; in the environment as JSON."""
 
@@ -255,9 +274,17 @@ class Settings(BaseModel):
             for fault in error.errors():
                 name = str(fault["loc"][0])
                 faults += _explain(sources[name], fault["ctx"]["error"], secret=_is_secret(name))
+        if not faults and settings.purge_path is not None and settings.purge_token is None:
+            label = sources["purge_path"].label
+            faults.append(f"{label} is set without a token; expected {_beside(label)}, too.")
         if faults:
             raise ConfigurationError("\n".join(faults))
         return settings
+
+
+def _beside(label: str) -> str:
+    """The name of the token where that of the path is written so."""
+    return "purge_token" if label == "purge_path" else f"{PREFIX}PURGE_TOKEN"
 
 
 class _Source(NamedTuple):
@@ -362,6 +389,8 @@ class SettingOptions(TypedDict, total=False):
     cache_stale_if_error: float | timedelta | str
     cache_max_refreshes: int | str
     cache_max_ranges: int | str
+    cache_tag_fields: Iterable[str] | str
+    cache_poll: float | timedelta | str
     cache_secret: SecretStr | str | None
     cache_memory: int | str
     cache_max_object: int | str
@@ -381,4 +410,6 @@ class SettingOptions(TypedDict, total=False):
     max_series: int | str
     report_path: str | None
     report_token: SecretStr | str | None
+    purge_path: str | None
+    purge_token: SecretStr | str | None
     routes: Mapping[str, Mapping[str, Any] | RoutePolicy] | Iterable[RouteRule] | str

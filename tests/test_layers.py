@@ -19,7 +19,7 @@ ROWS = (
     ("settings",),
     ("engine",),
     ("exchange", "passage"),
-    ("refresh", "warming"),
+    ("refresh", "warming", "purging"),
     ("middleware", "serialization"),
     ("admin", "demo", "cli"),
     ("__init__", "__main__"),
@@ -28,10 +28,10 @@ RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
 
 # Beside the shells, the stores; `policy` only wraps handlers in functions of their own kind.
 COROUTINES_MAY_STAND_IN = {
-    *("exchange", "passage", "refresh", "warming", "middleware", "serialization", "admin", "demo", "cache"),
-    "policy",
+    *("exchange", "passage", "refresh", "warming", "purging", "middleware", "serialization"),
+    *("admin", "demo", "cache", "policy"),
 }
-PURE_PARTS_OF_THE_CACHE = {"cache/entry", "cache/frame", "cache/key"}
+PURE_PARTS_OF_THE_CACHE = {"cache/entry", "cache/frame", "cache/key", "cache/purges"}
 
 FRAMEWORKS = {"fastapi", "litestar", "starlette"}
 

@@ -189,7 +189,7 @@ async def test_a_second_level_is_used_by_an_app_that_names_it():
     serial_app = SerialMiddleware(Whole(b"content", **PLAIN, **FRESH), store=cache)
     await ask(serial_app, GET)
     await serial_app.engine.responses.flush()
-    assert len(cache._cache) == 1
+    assert any(b"content" in value for value in cache._cache.values() if isinstance(value, bytes))
 
 
 @awaited

@@ -42,6 +42,7 @@ NAMES = [
     "deserialized",
     "encode_model",
     "get_default_manager",
+    "purge",
     "serial",
     "serialized",
     "set_default_manager",

@@ -69,6 +69,7 @@ class Entry:
         "app_bytes",
         "born",
         "credentialed",
+        "epoch",
         "expires",
         "fields",
         "kept",
@@ -79,6 +80,7 @@ class Entry:
         "route",
         "selecting",
         "status",
+        "tags",
         "terms",
         "variants",
     )
@@ -99,6 +101,7 @@ class Entry:
         app_bytes: int = 0,
         kept_until: float | None = None,
         terms: Terms = PLAIN_TERMS,
+        tags: tuple[bytes, ...] = (),
     ) -> None:
         self.app_bytes = app_bytes  # of the body as the app made it, for the timing of hits
         self.key = key
@@ -108,6 +111,8 @@ class Entry:
         self.expires = expires
         self.kept_until = expires if kept_until is None else kept_until
         self.terms = terms
+        self.tags = tags  # by which it may be purged
+        self.epoch = 0  # of the purges of which it is known that none is about it
         self.credentialed = credentialed  # what it may answer: {authorization, cookie}
         self.route = route  # the route template, for the timing of hits
         self.selecting = selecting  # the varying fields of the request, and their values

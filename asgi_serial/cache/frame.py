@@ -94,6 +94,9 @@ def pack_entry(entry: Entry) -> bytes:
     for name, value in entry.selecting:
         _append_string(out, name)
         _append_string(out, value)
+    out.append(_LENGTH.pack(len(entry.tags)))
+    for tag in entry.tags:
+        _append_string(out, tag)
     _append_fields(out, entry.fields)
     out.append(_LENGTH.pack(len(entry.representations)))
     for variant, representation in entry.representations.items():
@@ -236,6 +239,7 @@ def _read_entry(reader: _Reader, key: Key) -> Entry:
     selecting = tuple(
         (reader.string(), reader.optional_string()) for _ in range(reader.count(_MAX_FIELDS))
     )
+    tags = tuple(reader.string() for _ in range(reader.count(_MAX_FIELDS)))
     fields = _read_fields(reader)
     representations = dict(
         _read_representation(reader) for _ in range(reader.count(_MAX_REPRESENTATIONS))
@@ -254,6 +258,7 @@ def _read_entry(reader: _Reader, key: Key) -> Entry:
         app_bytes=app_bytes,
         kept_until=kept_until,
         terms=terms,
+        tags=tags,
     )
 
 

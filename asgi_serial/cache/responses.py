@@ -22,14 +22,17 @@ from asgi_serial.cache.key import (
     uri_of,
     usual_kinds,
 )
+from asgi_serial.cache.purge_log import PurgeLog
+from asgi_serial.cache.purges import PurgeTable, purge_of_uri
 from asgi_serial.cache.sharing import SharedFields
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from asgi_serial.cache.entry import Key, Representation, Variant
     from asgi_serial.cache.memory import Memory
+    from asgi_serial.cache.purges import Purge
     from asgi_serial.cache.store import Store
 
     Select = Callable[[tuple[bytes, ...]], tuple[tuple[bytes, bytes | None], ...]]
@@ -43,6 +46,8 @@ MAX_WAITING_WRITES = 256
 MAX_WAITING_DROPS = 10_000
 DROPS_AT_ONCE = 16
 MAX_REMEMBERED_DROPS = 10_000
+MAX_TOLD = 1000
+SKEW_SECONDS = 1.0  # by which the clocks of hosts may differ
 
 
 class ResponseCache:
@@ -61,10 +66,22 @@ class ResponseCache:
         clock: Callable[[], float],
         *,
         max_entry_bytes: float = inf,
+        realm: str = "",
+        poll_seconds: float = 0.0,
     ) -> None:
         self._memory = memory
         self.store = store
         self._clock = clock
+        self.purges = PurgeTable()
+        # Without polls nothing is heard of other processes, and they are told nothing.
+        hears = store is not None and poll_seconds > 0
+        self._log = PurgeLog(store, clock, realm) if store is not None and hears else None
+        self._poll_seconds = poll_seconds
+        self._listener: asyncio.Task[None] | None = None
+        self._has_heard = asyncio.Event()  # the listener, for the first time
+        self._believed_from = -inf  # what is older in the second level may have been purged
+        self._untold: list[Purge] = []  # what other processes are to be told
+        self._teller: asyncio.Task[None] | None = None
         self._max_entry_bytes = min(max_entry_bytes, memory.max_bytes / 4)
         self._shared_fields = SharedFields()
         # When what is stored of a URI was made invalid, by its hash: of two that share one, what
@@ -85,11 +102,79 @@ class ResponseCache:
             if not isinstance(root, VaryIndex):
                 return MISS
             key = (key, root.nonce)
-        found = self._memory.get(key)
+        found, missed = self._memory.get(key), MISS
         if isinstance(found, VaryIndex):
             found = self._memory.get(_selected_key(key, found, select(found.names)))
-            return found if isinstance(found, Entry) else VARY_MISS
-        return found if isinstance(found, Entry) else MISS
+            missed = VARY_MISS
+        return found if isinstance(found, Entry) and not self.is_purged(found) else missed
+
+    def is_purged(self, entry: Entry) -> bool:
+        """Whether an entry of the first level was purged, and so is forgotten now."""
+        purges = self.purges
+        epoch = purges.epoch
+        if entry.epoch == epoch:
+            return False
+        if self._purged_at(entry.tags, entry.key) >= entry.born:
+            self._memory.delete(entry.key)
+            return True
+        entry.epoch = epoch
+        return False
+
+    def _purged_at(self, tags: tuple[bytes, ...], key: Key) -> float:
+        user = partition_of(key)
+        return self.purges.purged_at(tags, key, None if user is None else user.decode())
+
+    async def purge(self, purges: Sequence[Purge]) -> bool:
+        """Use nothing any more that these are about; gives whether others have been told of it.
+
+        In this process it holds at once; in each that shares the second level, after its next
+        poll. Raises: ValueError for what is no purge.
+        """
+        for purge in purges:
+            self.purges.add(purge)
+        return self._log is None or await self._log.publish(purges)
+
+    async def listen(self) -> None:
+        """See that what other processes purge is heard, now and from now on."""
+        if self._log is None:
+            return
+        loop = asyncio.get_running_loop()
+        if self._listener is None or _has_ended(self._listener):
+            self._has_heard = asyncio.Event()
+            self._listener = loop.create_task(self._listen(self._log, self._has_heard))
+        # Another event loop's listener is this one's, too, but can not be waited for.
+        if not self._has_heard.is_set() and self._listener.get_loop() is loop:
+            await self._has_heard.wait()
+
+    async def _listen(self, log: PurgeLog, has_heard: asyncio.Event) -> None:
+        while True:
+            await self._hear(log)
+            has_heard.set()
+            await asyncio.sleep(self._poll_seconds)
+
+    async def _hear(self, log: PurgeLog) -> None:
+        is_first = log.heard_at == -inf
+        purges = await log.poll()
+        if is_first and purges and not self.stored:
+            # Nothing of this process's own can be meant by what was told before it began.
+            self._believed_from = purges.pop(0).at
+        for purge in purges:
+            self.purges.add(purge)
+
+    def _tell(self, purge: Purge) -> None:
+        """Have other processes told, behind the response, with what else there is to tell then."""
+        if self._log is None or running_loop() is None:
+            return
+        self._untold.append(purge)
+        if self._teller is None or _has_ended(self._teller):
+            self._teller = asyncio.get_running_loop().create_task(self._tell_all(self._log))
+
+    async def _tell_all(self, log: PurgeLog) -> None:
+        while self._untold:
+            # In one record what comes within half a poll: others read so many of them only.
+            await asyncio.sleep(self._poll_seconds / 2)
+            told, self._untold = self._untold[:MAX_TOLD], self._untold[MAX_TOLD:]
+            await log.publish(told)
 
     def flight_key(self, key: Key, select: Select) -> Key:
         """What requests have in common that may wait for one another's call of the app.
@@ -110,6 +195,7 @@ class ResponseCache:
         store = self.store
         if store is None or running_loop() is None:
             return MISS
+        await self.listen()
         uri = key
         since = self._dropped_at(uri)
         self._kinds[kind_of(uri)] = None
@@ -130,6 +216,13 @@ class ResponseCache:
         # What was made invalid meanwhile must not come back.
         if found is None or self._clock() >= found.kept_until or self._dropped_at(uri) != since:
             return MISS
+        epoch = self.purges.epoch
+        is_known = self._log is None or self._log.heard_at > -inf
+        if not is_known or found.born < self._believed_from:
+            return MISS
+        if self._purged_at(found.tags, found.key) + SKEW_SECONDS >= found.born:
+            return MISS
+        found.epoch = epoch
         return self._take_over(found)
 
     async def _load_index(self, store: Store, fork: Key, since: float) -> VaryIndex | None:
@@ -172,8 +265,10 @@ class ResponseCache:
         """Keep an entry whose key is its resource's; `asked`: when the app was asked for it."""
         key = entry.key
         # What a write has made invalid since the app was asked may be in this very response.
-        if self.is_outdated(key, asked):
+        epoch = self.purges.epoch
+        if self.is_outdated(key, asked) or self._purged_at(entry.tags, key) >= asked:
             return
+        entry.epoch = epoch
         ttl = entry.kept_until - self._clock()
         self._kinds[kind_of(key)] = None
         fork, owner = fork_of(key), partition_of(key)
@@ -224,6 +319,7 @@ class ResponseCache:
             self._dropped[name] = self._clock()
         if is_gone:
             return
+        self._tell(purge_of_uri(key, self._clock()))
         store = self.store
         kinds = {kind_of(key), *self._kinds}
         if store is not None:
@@ -355,6 +451,10 @@ class _Writer:
                 await asyncio.gather(*[write(name) for name, write in self._take()])
         finally:
             self._task = None  # it refers to its loop, which could never be forgotten
+
+
+def _has_ended(task: asyncio.Task[None]) -> bool:
+    return task.done() or task.get_loop().is_closed()
 
 
 def _selected_key(

@@ -110,7 +110,8 @@ class Engine:
         self.keyed_fields = frozenset(self.key_fields)
         self.user_fields = USER_FIELDS - self.keyed_fields
         self.targets = tuple(name.encode() for name in settings.cache_targets)
-        self.response_fields = RESPONSE_FIELDS.union(self.targets)
+        self.tag_fields = tuple(name.encode() for name in settings.cache_tag_fields)
+        self.response_fields = RESPONSE_FIELDS.union(self.targets, self.tag_fields)
         self.freshness_fields = frozenset((b"cache-control", b"expires", *self.targets))
         self.stale_options = Options(settings.cache_grace, settings.cache_stale_if_error)
         self.request_fields = REQUEST_FIELDS | UNKEYED_FIELDS | USER_FIELDS | self.keyed_fields
@@ -153,7 +154,10 @@ class Engine:
             store,
             clock,
             max_entry_bytes=1.9 * settings.cache_max_object,
+            realm=self.realm,
+            poll_seconds=settings.cache_poll,
         )
+        self.purges = self.responses.purges
         self.flights = Flights(clock)
         self.tasks: set[object] = set()  # the calls of the app that no client waits for
         self.led: set[object] = set()  # those that others may wait for: tasks of their own

@@ -84,6 +84,8 @@ def find_hit(
     now = engine.clock()
     if type(entry) is not Entry or now >= entry.expires:
         return key, None
+    if entry.epoch != engine.purges.epoch and engine.responses.is_purged(entry):
+        return key, None
     wants = engine.sole_wants
     if wants is None or True in entry.negotiates:
         wants = engine.wants[find(b"accept"), find(b"accept-encoding")]
@@ -196,7 +198,7 @@ def answer_on_error(
     if not may_use_on_error(plan.demands, entry, now, engine.stale_options):
         return None
     assert plan.key is not None  # it was found by it
-    if engine.responses.is_outdated(plan.key, plan.asked):
+    if engine.responses.is_outdated(plan.key, entry.born):
         return None
     kept = plan.form or find_representation(plan.wants, entry)
     if kept is None:

@@ -8,8 +8,15 @@ from typing import NamedTuple
 from asgi_serial.reasons import Reason
 from asgi_serial.types import Fields, Message
 
-TITLES = {400: "Bad Request", 406: "Not Acceptable", 413: "Content Too Large"} | {
+# Those of RFC 9110, 15; the standard library's are older in older releases of it.
+TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    405: "Method Not Allowed",
+    406: "Not Acceptable",
+    413: "Content Too Large",
     415: "Unsupported Media Type",
+    503: "Service Unavailable",
     504: "Gateway Timeout",
 }
 

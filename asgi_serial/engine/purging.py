@@ -7,11 +7,17 @@ import re
 from typing import TYPE_CHECKING, TypeAlias
 
 from asgi_serial.cache.purges import Purge, find_fault
+from asgi_serial.engine.heads import read_fields
+from asgi_serial.engine.plan import digest_partition
 from asgi_serial.engine.problem import Problem
+from asgi_serial.engine.reporting import has_token
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.types import Scope
 
 MAX_BODY_BYTES = 64_000
 MAX_PURGES = 1000
@@ -55,6 +61,45 @@ def read_purge(body: bytes, now: float) -> list[Purge] | Problem:
     if len(purges) > MAX_PURGES:
         return _refusal(f"The body has {len(purges)} purges; expected at most {MAX_PURGES}.")
     return purges or _fault(f"The body asks for nothing to be purged; {_EXPECTED}")
+
+
+def build_purges(asked: Mapping[str, object], now: float) -> list[Purge]:
+    """The purges of what such a document holds. Raises: ValueError, with what is wrong with it."""
+    try:
+        return list(_read_document(dict(asked), now))
+    except _Fault as fault:
+        raise ValueError(str(fault)) from None
+
+
+def purge_of_user(engine: Engine, user: str | Mapping[str, str]) -> Purge:
+    """The purge of one user's partition: by what tells him apart (see `RoutePolicy`)."""
+    if not isinstance(user, str):
+        pairs = [(name, value.encode("latin-1")) for name, value in user.items()]
+        return Purge("partition", digest_partition(engine, pairs).decode(), None, engine.clock())
+    return Purge("partition", digest_partition(engine, user).decode(), None, engine.clock())
+
+
+def is_for_purge(engine: Engine, scope: Scope) -> bool:
+    """Whether a request is for purging rather than for the app."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", "")) == engine.settings.purge_path
+
+
+def refuse_purge(engine: Engine, scope: Scope) -> Problem | None:
+    """Why a request may not purge, by its head."""
+    token = engine.settings.purge_token
+    assert token is not None  # a path without one is refused
+    fields = read_fields(scope["headers"], _AUTHORIZATION)
+    if not has_token(fields, token):
+        return Problem(401, Reason.TURNED_OFF, "A Bearer token is required.", _CHALLENGE)
+    if scope["method"] != "POST":
+        return Problem(405, Reason.METHOD_NOT_CACHED, "Only POST purges.", _ALLOW)
+    return None
+
+
+_AUTHORIZATION = frozenset({b"authorization"})
+_CHALLENGE = ((b"www-authenticate", b'Bearer realm="purging"'),)
+_ALLOW = ((b"allow", b"POST"),)
 
 
 def _read_object(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -12,6 +12,10 @@ from asgi_serial.timing.recorder import Recorder
 from asgi_serial.timing.report import build_report
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import SecretStr
+
     from asgi_serial.engine.engine import Engine
     from asgi_serial.timing.report import Report
     from asgi_serial.types import Fields, Message, Scope
@@ -57,14 +61,8 @@ def report_messages(engine: Engine, scope: Scope) -> list[Message]:
     method: str = scope["method"]
     fields = read_fields(scope["headers"], _WANTED)
     token = engine.settings.report_token
-    if token is not None:
-        # RFC 9110, 11.1: the scheme is case-insensitive.
-        scheme, _, given = fields.get(b"authorization", b"").partition(b" ")
-        is_known = compare_digest(given.strip(b" "), token.get_secret_value().encode())
-        if scheme.lower() != b"bearer" or not is_known:
-            return _response(
-                401, b"text/plain", b"A Bearer token is required.\n", method, _CHALLENGE
-            )
+    if token is not None and not has_token(fields, token):
+        return _response(401, b"text/plain", b"A Bearer token is required.\n", method, _CHALLENGE)
     if method not in ("GET", "HEAD"):
         return _response(405, b"text/plain", b"Only GET and HEAD.\n", method, _ALLOW)
     report = engine_report(engine)
@@ -72,6 +70,14 @@ def report_messages(engine: Engine, scope: Scope) -> list[Message]:
     if media_weight(accepted, _JSON) > media_weight(accepted, _TEXT):
         return _response(200, b"application/json", report.to_json(), method)
     return _response(200, b"text/plain; charset=utf-8", report.to_text().encode(), method)
+
+
+def has_token(fields: Mapping[bytes, bytes], token: SecretStr) -> bool:
+    """Whether a request with these fields bears the token."""
+    # RFC 9110, 11.1: the scheme is case-insensitive.
+    scheme, _, given = fields.get(b"authorization", b"").partition(b" ")
+    is_known = compare_digest(given.strip(b" "), token.get_secret_value().encode())
+    return scheme.lower() == b"bearer" and is_known
 
 
 _CHALLENGE: Fields = [(b"www-authenticate", b'Bearer realm="timing report"')]

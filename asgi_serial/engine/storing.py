@@ -6,6 +6,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 from asgi_serial.cache.entry import Entry, Representation, Terms
+from asgi_serial.cache.purges import parse_tags
 from asgi_serial.engine.heads import content_length, read_fields, without
 from asgi_serial.engine.plan import BODY_METHODS
 from asgi_serial.http.freshness import freshness_lifetime, heuristic_lifetime, initial_age
@@ -58,6 +59,7 @@ class Storing(NamedTuple):
     credentialed: frozenset[bytes]  # the credentials of requests that it may answer
     selecting: tuple[tuple[bytes, bytes | None], ...]
     directives: CacheControl
+    tags: tuple[bytes, ...] = ()
 
 
 def plan_storing(
@@ -113,6 +115,9 @@ def plan_storing(
     names = selecting_names(fields.get(b"vary", b""))
     if reason is not None or names is None:
         return reason or Reason.VARIES_ON_EVERYTHING
+    tags = parse_tags(fields, engine.tag_fields)
+    if tags is None:
+        return Reason.TOO_MANY_TAGS
     born, fresh = now - age, is_fresh(directives, lifetime, age)
     # One that is validated before each use is never fresh, whatever the clocks of others say.
     expires = 0.0 if terms.no_cache else born + (lifetime or 0.0)
@@ -134,6 +139,7 @@ def plan_storing(
         ],
         read_selecting(request, names),
         directives,
+        tags,
     )
 
 
@@ -232,6 +238,7 @@ def build_entry(
         expires=storing.expires,
         kept_until=storing.kept_until,
         terms=storing.terms,
+        tags=storing.tags,
         credentialed=storing.credentialed,
         route=route,
         selecting=storing.selecting,

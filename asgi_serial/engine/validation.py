@@ -135,6 +135,7 @@ def renew(
         terms=storing.terms._replace(
             has_tag=entry.terms.has_tag, has_validator=entry.terms.has_validator
         ),
+        tags=storing.tags,
         credentialed=storing.credentialed,
         route=entry.route,
         selecting=storing.selecting,

@@ -90,6 +90,17 @@ class DictStore:
             self.ttls[key] = ttl
         return is_new
 
+    async def increment(
+        self, key: str, *, ttl: float, delta: int = 1, start: int = 0
+    ) -> int | None:
+        self.log.append(("increment", key))
+        number = int(self.values.get(key, str(start))) + delta
+        self.values[key] = str(number).encode()
+        return number
+
+    async def get_many(self, keys) -> list[bytes | None]:
+        return [self.values.get(key) for key in keys]
+
     async def delete_if(self, key: str, token: bytes) -> bool:
         self.log.append(("delete_if", key))
         is_token = self.values.get(key) == token

@@ -244,7 +244,7 @@ class TestNoRecord:
         "content",
         [
             pytest.param(INDEX_HEAD + bytes(8), id="an index"),
-            pytest.param(entry_head(0) + bytes(16), id="an entry"),
+            pytest.param(entry_head(0) + bytes(20), id="an entry"),
         ],
     )
     def test_content_of_the_same_layout_is_a_record(self, content: bytes) -> None:

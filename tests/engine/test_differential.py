@@ -45,6 +45,16 @@ class Store:
         """Keep a value where there is none."""
         return self.kept.setdefault(key, value) is value
 
+    async def increment(self, key: str, *, ttl: float, delta: int = 1, start: int = 0) -> int:
+        """Add to a number."""
+        number = int(self.kept.get(key, str(start))) + delta
+        self.kept[key] = str(number).encode()
+        return number
+
+    async def get_many(self, keys: list[str]) -> list[bytes | None]:
+        """Several values."""
+        return [await self.get(key) for key in keys]
+
     async def delete_if(self, key: str, token: bytes) -> bool:
         """Forget a value that is this one."""
         return self.kept.get(key) == token and self.kept.pop(key) == token

@@ -1,0 +1,327 @@
+"""What is purged is not answered with any more: here, and in every process that shares a store."""
+
+import asyncio
+import json
+
+import pytest
+
+from asgi_serial import ConfigurationError, SerialMiddleware, purge
+from tests.cache.entries import DictStore
+from tests.engine.driver import Request, ask, awaited, drive, serial_of
+from tests.engine.making import JSON
+
+
+class App:
+    """Answers with the number of its calls, with the tags of the path."""
+
+    def __init__(self, **tags):
+        self.tags = tags
+        self.calls = 0
+
+    async def __call__(self, scope, receive, send):
+        self.calls += 1
+        fields = [JSON, (b"cache-control", b"max-age=60")]
+        tag = self.tags.get(scope["path"].strip("/"))
+        if tag:
+            fields.append(tag)
+        number = self.calls
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        await send({"type": "http.response.body", "body": b"%d" % number})
+
+
+TAGGED = {
+    "news": (b"cache-tag", b"news, front page"),
+    "sport": (b"surrogate-key", b"sport news"),
+    "about": None,
+}
+
+
+class Ticking:
+    """A clock that goes on by a millisecond each time that it is looked at."""
+
+    def __init__(self):
+        self.now = 1_800_000_000.0
+
+    def __call__(self):
+        self.now += 0.001
+        return self.now
+
+
+async def filled(**settings):
+    """An app with three pages, all of them stored."""
+    serial = serial_of(App(**TAGGED), clock=Ticking(), **settings)
+    for path in TAGGED:
+        await ask(serial, Request(path=f"/{path}"))
+    return serial
+
+
+async def stored(serial):
+    """Which pages are still answered with out of the cache."""
+    hits = []
+    for path in TAGGED:
+        answer = await ask(serial, Request(path=f"/{path}"))
+        if "; hit;" in answer.one("cache-status"):
+            hits.append(path)
+    return hits
+
+
+@pytest.mark.parametrize(
+    ("asked", "left"),
+    [
+        pytest.param({"tags": ["news"]}, ["about"], id="a tag of two pages"),
+        pytest.param({"tags": ["front page"]}, ["sport", "about"], id="a tag with a blank"),
+        pytest.param({"tags": ["News"]}, ["news", "sport", "about"], id="a tag in capitals"),
+        pytest.param({"uris": ["/sport"]}, ["news", "about"], id="a path"),
+        pytest.param({"uris": ["https://example.org/sport"]}, ["news", "about"], id="a URI"),
+        pytest.param({"uris": ["https://other/sport"]}, list(TAGGED), id="a URI of another host"),
+        pytest.param({"uris": ["/sport?x=1"]}, list(TAGGED), id="another query"),
+        pytest.param({"prefixes": ["/s"]}, ["news", "about"], id="a prefix"),
+        pytest.param({"everything": True}, [], id="everything"),
+        pytest.param({"tags": ["x"], "uris": ["/news", "/about"]}, ["sport"], id="several"),
+        pytest.param({}, list(TAGGED), id="nothing"),
+    ],
+)
+@awaited
+async def test_what_is_purged_is_asked_for_again(asked, left):
+    serial = await filled()
+    assert await purge(serial, **asked) is True
+    assert await stored(serial) == left
+    assert await stored(serial) == list(TAGGED)
+
+
+@awaited
+async def test_what_was_asked_for_before_is_not_kept():
+    gate = asyncio.Event()
+    app = App(news=TAGGED["news"])
+
+    async def slow(scope, receive, send):
+        await gate.wait()
+        await app(scope, receive, send)
+
+    serial = serial_of(slow)
+    asking = asyncio.ensure_future(ask(serial, Request(path="/news")))
+    await asyncio.sleep(0)
+    await purge(serial, tags=["news"])
+    gate.set()
+    await asking
+    await ask(serial, Request(path="/news"))
+    assert app.calls == 2
+
+
+@awaited
+async def test_a_form_and_a_variant_go_with_their_response():
+    serial = await filled()
+    encoded = Request(path="/news").having(accept="application/vnd.msgpack")
+    assert "; hit;" in (await ask(serial, encoded)).one("cache-status")
+    await purge(serial, tags=["news"])
+    assert "; hit;" not in (await ask(serial, encoded)).one("cache-status")
+
+
+@awaited
+async def test_one_users_entries_go_when_he_leaves():
+    routes = {"/*": {"cache_partition": "cookie:sid"}}
+    serial = serial_of(App(), routes=routes)
+    users = [Request().having(cookie=f"sid={name}") for name in ("a", "b")]
+    for request in users:
+        await ask(serial, request)
+    await purge(serial, users=[{"cookie:sid": "a"}])
+    found = ["; hit;" in (await ask(serial, request)).one("cache-status") for request in users]
+    assert found == [False, True]
+
+
+@awaited
+async def test_a_user_that_a_function_names_is_purged_by_that_name():
+    def by_user(scope):
+        return dict(scope["headers"]).get(b"x-user", b"").decode() or None
+
+    serial = serial_of(App(), routes={"/*": {"cache_partition": by_user}})
+    request = Request().having(x_user="7")
+    await ask(serial, request)
+    await purge(serial, users=["8"])
+    assert "; hit;" in (await ask(serial, request)).one("cache-status")
+    await purge(serial, users=["7"])
+    assert "; hit;" not in (await ask(serial, request)).one("cache-status")
+
+
+@pytest.mark.parametrize("asked", [{"uris": ["no path"]}, {"tags": [""]}, {"prefixes": ["x"]}])
+@awaited
+async def test_what_names_nothing_is_refused(asked):
+    with pytest.raises(ValueError, match=r"."):
+        await purge(await filled(), **asked)
+
+
+@awaited
+async def test_an_app_that_has_served_nobody_has_nothing_to_purge():
+    with pytest.raises(LookupError, match="nothing to purge"):
+        await purge(object(), everything=True)
+
+
+@awaited
+async def test_more_tags_than_are_kept_forbid_to_store():
+    app = App(news=(b"cache-tag", b",".join(b"t%d" % number for number in range(129))))
+    serial = serial_of(app)
+    for _ in range(2):
+        answer = await ask(serial, Request(path="/news"))
+    assert answer.one("cache-status").endswith("detail=too-many-tags")
+
+
+async def heard(process):
+    await asyncio.sleep(0.12)
+
+
+def processes_over(store, count=2):
+    app = App(**TAGGED)
+    return [serial_of(app, store=store, cache_poll="50ms") for _ in range(count)]
+
+
+@pytest.mark.parametrize("asked", [{"tags": ["news"]}, {"uris": ["/news"]}, {"prefixes": ["/ne"]}])
+@awaited
+async def test_every_process_hears_of_it(asked):
+    first, second = processes_over(DictStore())
+    for process in (first, second):
+        await process.engine.responses.listen()
+    for process in (first, second):
+        await ask(process, Request(path="/news"))
+        await process.engine.responses.flush()
+    assert await purge(first, **asked)
+    await heard(second)
+    answer = await ask(second, Request(path="/news"))
+    assert answer.document == 2
+
+
+@awaited
+async def test_every_process_hears_of_a_write():
+    first, second = processes_over(DictStore())
+    for process in (first, second):
+        await process.engine.responses.listen()
+        await ask(process, Request(path="/news"))
+        await process.engine.responses.flush()
+    await drive(first, Request("PUT", path="/news"))
+    await heard(second)
+    answer = await ask(second, Request(path="/news"))
+    assert "; hit;" not in answer.one("cache-status")
+
+
+@awaited
+async def test_a_process_that_begins_later_believes_what_was_stored_after_the_purge():
+    store = DictStore()
+    (first,) = processes_over(store, 1)
+    await first.engine.responses.listen()
+    await ask(first, Request(path="/about"))
+    await first.engine.responses.flush()
+    (second,) = processes_over(store, 1)
+    assert "; hit;" in (await ask(second, Request(path="/about"))).one("cache-status")
+
+
+@awaited
+async def test_a_store_that_does_not_take_it_is_told():
+    store = DictStore()
+    (process,) = processes_over(store, 1)
+    await ask(process, Request(path="/news"))
+    await process.engine.responses.flush()
+
+    async def fails(key, **more):
+        return None
+
+    store.increment = fails
+    assert await purge(process, everything=True) is False
+    answer = await ask(process, Request(path="/news"))
+    assert "; hit;" not in answer.one("cache-status")
+
+
+@awaited
+async def test_entries_made_before_the_store_could_be_heard_may_have_been_purged():
+    store = DictStore()
+    (process,) = processes_over(store, 1)
+    increment = store.increment
+
+    async def fails(key, **more):
+        return None
+
+    store.increment = fails
+    await ask(process, Request(path="/news"))
+    assert "; hit;" in (await ask(process, Request(path="/news"))).one("cache-status")
+    store.increment = increment
+    await heard(process)
+    assert "; hit;" not in (await ask(process, Request(path="/news"))).one("cache-status")
+
+
+TOKEN = {"purge_path": "/-/purge", "purge_token": "secret"}
+
+
+async def asked_over_http(serial, content, method="POST", token="Bearer secret", **more):
+    request = Request(method, path="/-/purge", body=(content,), **more)
+    return await ask(serial, request.having(authorization=token) if token else request)
+
+
+@awaited
+async def test_it_may_be_asked_for_over_http():
+    serial = await filled(**TOKEN)
+    answer = await asked_over_http(serial, json.dumps({"tags": ["news"]}).encode())
+    assert (answer.status, answer.body) == (204, b"")
+    assert await stored(serial) == ["about"]
+
+
+@pytest.mark.parametrize(
+    ("content", "more", "status"),
+    [
+        pytest.param(b"{}", {}, 400, id="nothing asked for"),
+        pytest.param(b"x", {}, 400, id="no JSON"),
+        pytest.param(b" " * 70_000, {}, 413, id="too long"),
+        pytest.param(b"", {"method": "GET"}, 405, id="another method"),
+        pytest.param(b'{"everything":true}', {"token": ""}, 401, id="no token"),
+        pytest.param(b'{"everything":true}', {"token": "Bearer x"}, 401, id="another token"),
+    ],
+)
+@awaited
+async def test_what_is_refused_over_http(content, more, status):
+    serial = await filled(**TOKEN)
+    answer = await asked_over_http(serial, content, **more)
+    assert answer.status == status
+    assert answer.media_type == "application/problem+json"
+    assert await stored(serial) == list(TAGGED)
+
+
+@awaited
+async def test_a_client_that_leaves_has_asked_for_nothing():
+    serial = await filled(**TOKEN)
+    received = [{"type": "http.disconnect"}]
+    sent = []
+
+    async def receive():
+        return received.pop()
+
+    async def send(message):
+        sent.append(message)
+
+    request = Request("POST", path="/-/purge").having(authorization="Bearer secret")
+    await serial(request.make_scope(), receive, send)
+    assert sent[0]["status"] == 400
+
+
+@awaited
+async def test_over_http_it_is_said_that_others_were_not_told():
+    store = DictStore()
+    serial = serial_of(App(), store=store, **TOKEN)
+    await serial.engine.responses.listen()
+
+    async def fails(key, **more):
+        return None
+
+    store.increment = fails
+    answer = await asked_over_http(serial, b'{"everything":true}')
+    assert answer.status == 503
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"purge_path": "/x"}, "purge_token"),
+        ({}, "ASGI_SERIAL_PURGE_TOKEN"),
+    ],
+)
+def test_a_path_needs_a_token(given, missing, monkeypatch):
+    if not given:
+        monkeypatch.setenv("ASGI_SERIAL_PURGE_PATH", "/x")
+    with pytest.raises(ConfigurationError, match=f"without a token; expected {missing}, too"):
+        SerialMiddleware(App(), **given)
