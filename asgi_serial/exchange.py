@@ -371,10 +371,9 @@ class Exchange:
             plan.selected, plan.validates = None, False
 
     async def _derive(self) -> tuple[Message, Message] | None:
-        """The answer in a form that is made of a stored one, where one was found."""
+        """The answer in a form that is made of the stored one that was found."""
         entry, self._underived = self._underived, None
-        if entry is None:
-            return None
+        assert entry is not None
         made = await self._make(entry)
         return None if made is None else self._use(entry, made)
 
@@ -462,7 +461,7 @@ class Exchange:
             hit = self._use(await responses.load(key, select))
             if hit is not None or self._underived is not None:
                 self._land(Ending.STORED)
-                return hit or await self._derive()
+                return await self._derive() if hit is None else hit
 
     def use_on_error(self) -> tuple[Message, Message] | None:
         """The stale response that stands in for one that the app has failed to give, if any may."""

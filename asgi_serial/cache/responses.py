@@ -343,8 +343,8 @@ class ResponseCache:
     def end_lease(self, key: Key, token: bytes) -> None:
         """Let other processes call the app for `key`, once what was stored of it has been sent."""
         store = self.store
-        if store is not None:
-            self._send((_LEASE, key), lambda name: store.delete_if(name, token), must=True)
+        assert store is not None
+        self._send((_LEASE, key), lambda name: store.delete_if(name, token), must=True)
 
     def is_outdated(self, key: Key, asked: float) -> bool:
         """Whether what is stored of the URI of `key` was made invalid since `asked`."""

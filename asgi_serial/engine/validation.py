@@ -164,10 +164,8 @@ def varies_otherwise(entry: Entry, fields: Mapping[bytes, bytes]) -> bool:
 
 def _forms(request: RequestPlan, entry: Entry) -> dict[Variant, Representation]:
     """What is kept of an entry, and the form that this request is answered by."""
-    forms = entry.representations
-    if request.form is not None:
-        forms[variant_of(request.wants, entry)] = request.form
-    return forms
+    assert request.form is not None  # it was seen to before the app was asked
+    return entry.representations | {variant_of(request.wants, entry): request.form}
 
 
 def _for_this_request(entry: Entry, now: float) -> Storing:

@@ -64,11 +64,15 @@ async def test_cancelled_while_a_thread_encodes(coding):
     serial = serial_of(Whole(LARGE, **FRESH_JSON))
     busy = asyncio.Event()
     run = serial.engine.encoders.run
+    is_cancelled = threading.Event()
 
     def watched(work: Any) -> Any:
-        future = run(work)
+        def held() -> Any:
+            is_cancelled.wait(5)
+            return work()
+
         busy.set()
-        return future
+        return run(held)
 
     serial.engine.encoders.run = watched
     recording = Recording()
@@ -77,6 +81,7 @@ async def test_cancelled_while_a_thread_encodes(coding):
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+    is_cancelled.set()
     assert task.cancelled()
     assert recording.messages == []
     assert (await ask(serial, request)).content == LARGE

@@ -98,6 +98,32 @@ async def test_a_cancelled_leader_leaves_its_call_to_the_others():
 
 
 @awaited
+async def test_an_app_that_listens_then_hears_nothing_before_its_end():
+    heard, gate = [], asyncio.Event()
+
+    async def listening(scope, receive, send):
+        await gate.wait()
+        waiting = asyncio.ensure_future(receive())
+        await settled()
+        heard.append(waiting.done())
+        await send({"type": "http.response.start", "status": 200, "headers": [JSON, FRESH]})
+        await send({"type": "http.response.body", "body": b"[1]"})
+        heard.append((await waiting)["type"])
+
+    serial = serial_of(listening)
+    leader = asyncio.ensure_future(drive(serial, STAYING))
+    await settled()
+    other = asyncio.ensure_future(ask(serial, STAYING))
+    await settled()
+    leader.cancel()
+    await settled()
+    gate.set()
+    assert (await other).content == b"[1]"
+    await settled()
+    assert heard == [False, "http.disconnect"]
+
+
+@awaited
 async def test_the_call_of_a_cancelled_leader_does_not_go_on_for_ever():
     app = Slow()
     serial = serial_of(app, cache_lead="10ms")

@@ -6,8 +6,10 @@ from asgi_serial.engine.heads import RESPONSE_FIELDS, read_fields
 from asgi_serial.engine.storing import plan_storing, read_selecting, stored_fields
 from asgi_serial.policy import RoutePolicy
 from asgi_serial.reasons import Reason
+from tests.engine.driver import Request, Whole, ask, awaited, serial_of
 from tests.engine.making import NOW, NOW_DATE, Clock, make_engine, make_plan, make_scope
 
+JSON_FIELDS = {"content_type": "application/json"}
 AUTHORIZED = (b"authorization", b"Basic eDp5")
 COOKIE = (b"cookie", b"a=b")
 LATER = b"Tue, 14 Nov 2023 22:14:20 GMT"  # 60 seconds after NOW
@@ -227,3 +229,15 @@ def test_the_fields_of_one_connection_answer_or_user_are_not_kept(connection, sa
 def test_what_there_is_not_may_have_a_lifetime_of_its_own(status, settings, seconds):
     kept = stored(status=status, **settings)
     assert (None if isinstance(kept, Reason) else kept.expires - NOW) == seconds
+
+
+@awaited
+async def test_a_resource_that_was_never_stored_may_come_to_be_missing():
+    app = Whole(b"{}", status=200, **JSON_FIELDS)
+    serial = serial_of(app, cache_negative_ttl=60)
+    for _ in range(3):
+        await ask(serial, Request())
+    app.status = 404
+    said = [(await ask(serial, Request())).one("cache-status") for _ in range(3)]
+    assert app.calls == 5
+    assert "; hit;" in said[2]

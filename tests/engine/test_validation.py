@@ -323,6 +323,23 @@ async def test_a_form_that_is_not_kept_any_more_stands_in_all_the_same():
     assert (await asking).status == 200
 
 
+@awaited
+async def test_who_waits_gets_no_error_answered_in_a_form_that_there_is_not():
+    origin, clock, serial = site(STALE_IF_ERROR)
+    await ask(serial, Request())
+    clock.now += LATER
+    origin.status = 503
+    origin.gate.clear()
+    first = asyncio.ensure_future(ask(serial, Request()))
+    await asyncio.sleep(0.01)
+    second = asyncio.ensure_future(ask(serial, Request().having(accept_encoding="gzip")))
+    await asyncio.sleep(0.01)
+    origin.gate.set()
+    assert (await first).status == 200
+    answer = await second
+    assert (answer.status, answer.document) == (200, origin.document)
+
+
 @pytest.mark.parametrize("control", [b"max-age=60, stale-while-revalidate=600", b"max-age=60"])
 @awaited
 async def test_a_form_that_there_is_no_room_for_is_made_each_time(control):
