@@ -6,54 +6,36 @@ import asyncio
 import logging
 from collections import deque
 from functools import partial
-from time import monotonic, perf_counter_ns
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, TypeVar
 
 from asgi_serial.cache.collapse import Ending, running_loop
-from asgi_serial.cache.entry import Entry
 from asgi_serial.codecs.decoding import DECODE_OFFLOAD_BYTES
-from asgi_serial.engine.derive import DERIVE_OFFLOAD_BYTES, derive, encoded_size
-from asgi_serial.engine.hit import (
-    answer,
-    answer_on_error,
-    find_representation,
-    judge,
-    variant_of,
-)
 from asgi_serial.engine.plan import RequestCopy, body_part, request_key
 from asgi_serial.engine.problem import Problem
 from asgi_serial.engine.request import RequestBody, explain_refusal, scope_for_app, why_refused
 from asgi_serial.engine.response import DONE, ResponseFlow
-from asgi_serial.engine.storing import read_selecting
 from asgi_serial.errors import CodecError, FormatError
-from asgi_serial.http.reuse import Action
 from asgi_serial.http.storing import CACHED_METHODS
 from asgi_serial.policy import CURRENT
 from asgi_serial.reasons import Reason
+from asgi_serial.seeking import Seeker, run_off_loop
 from asgi_serial.timing.server_timing import add_server_timing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from asgi_serial.cache.collapse import Flight
-    from asgi_serial.cache.entry import Key, Representation, Variant
+    from asgi_serial.cache.entry import Key
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
-    from asgi_serial.engine.threads import Threads
     from asgi_serial.types import ASGIApp, Message, Receive, Scope, Send
 
 T = TypeVar("T")
 
 logger = logging.getLogger("asgi_serial")
 
-HIT, MISS, VARY_MISS, STALE = Reason.HIT, Reason.MISS, Reason.VARY_MISS, Reason.STALE
-COLLAPSIBLE = (MISS, VARY_MISS, STALE)
-USES = (Action.USE, Action.USE_STALE_AND_REFRESH)
-NOT_FOR_CLIENT = (Reason.REQUEST_HAS_CREDENTIALS, Reason.NOT_ACCEPTABLE)
-
 REFUSED_ROUTE = "(refused)"
 BODY = "http.response.body"
-MAX_PAUSE = 0.2  # seconds between two looks for what another process stores
 
 
 async def _take_turns() -> None:
@@ -87,15 +69,9 @@ class Exchange:
     _passed_bytes = 0
     _body: bytes | None = None  # as the app is to have it, where it is not what came
     _replayed: deque[Message] | None = None
-    _flight: Flight | None = None
-    _flight_key: Key | None = None
-    _lease: bytes | None = None  # by which other processes wait for this call
     _turn: asyncio.Task[None] | None = None  # what is being done before the app's next message
-    _underived: Entry | None = None  # may answer, in a form that is to be made yet
     _asks_again = False
     _stored = -1  # how many responses had been stored when what is invalid was dropped
-    _landed: asyncio.Event | None = None  # set where nobody waits for this call any more
-    refreshes: Entry | None = None  # has answered, and is to be refreshed behind that
 
     def __init__(
         self, engine: Engine, plan: RequestPlan, receive: Receive, send: Send, began_ns: int
@@ -103,25 +79,18 @@ class Exchange:
         self.engine = engine
         self.plan = plan
         self.began_ns = began_ns
+        self.seeker = Seeker(engine, plan, began_ns)
         self._scope = plan.scope
         self._receive = receive
         self._send = send
-
-    def lead(self, key: Key, flight: Flight) -> None:
-        """Make this the call of the app that others wait for."""
-        self._flight_key, self._flight = key, flight
 
     async def answer_without_app(self) -> bool:
         """Refuse the request, or answer it out of the cache; False where the app is to answer."""
         try:
             return await self._answer_without_app()
         except BaseException:
-            self.give_up()  # others may be waiting for the call that will not be made
+            self.seeker.land(Ending.FAILED)  # others may wait for the call that will not be made
             raise
-
-    def give_up(self) -> None:
-        """Let nobody wait for this call of the app."""
-        self._land(Ending.FAILED)
 
     async def _answer_without_app(self) -> bool:
         plan = self.plan
@@ -134,9 +103,9 @@ class Exchange:
                 await self._read_for_key()
             messages = None
         if messages is None and plan.key is not None:
-            messages = self._find_hit(plan.key) or await self._seek_hit(plan.key)
-        elif messages is None and plan.wants_stored_only:
-            messages = self._refuse_to_call(plan.bypass or MISS)
+            messages = self.seeker.find_hit(plan.key) or await self.seeker.seek(plan.key)
+        if messages is None and plan.wants_stored_only:
+            messages = self._refuse_to_call(plan.bypass or plan.forward)
         if messages is None:
             return False
         for message in messages:
@@ -146,11 +115,11 @@ class Exchange:
     async def run(self, app: ASGIApp) -> None:
         """Have the app answer; its exceptions go on unchanged."""
         loop = running_loop()
-        if self._flight is None or loop is None:
+        if self.seeker.flight is None or loop is None:
             await self._run_app(app)
             return
         # Others may come to wait for this call: it goes on when its own client leaves.
-        self._landed = asyncio.Event()
+        self.seeker.landed = asyncio.Event()
         task = loop.create_task(self._run_app(app))
         self.engine.led.add(task)
         task.add_done_callback(self._end_led)
@@ -171,21 +140,22 @@ class Exchange:
 
     def _end_led(self, task: asyncio.Task[None]) -> None:
         self.engine.led.discard(task)
-        self.give_up()  # it may have been cancelled before its first step
+        self.seeker.land(Ending.FAILED)  # it may have been cancelled before its first step
 
     def _leaves_client(self) -> bool:
         """Whether to go on without the client, since others wait for what this call gives."""
-        if self._flight is None or not self._flight.waiting or self._landed is None:
+        flight, landed = self.seeker.flight, self.seeker.landed
+        if flight is None or landed is None or not flight.waiting:
             return False
         self._receive, self._send = self._receive_nothing, _discard
         # They do not wait for ever, nor does an app that would end when it is told.
         loop = asyncio.get_running_loop()
-        loop.call_later(self.engine.settings.cache_lead, self._landed.set)
+        loop.call_later(self.engine.settings.cache_lead, landed.set)
         return True
 
     async def _receive_nothing(self) -> Message:
-        assert self._landed is not None
-        await self._landed.wait()
+        assert self.seeker.landed is not None
+        await self.seeker.landed.wait()
         return {"type": "http.disconnect"}
 
     async def _run_app(self, app: ASGIApp) -> None:
@@ -198,7 +168,7 @@ class Exchange:
             if not self.is_over:
                 await self.settle()
         except Exception:
-            messages = self.use_on_error() if self._flow is None else None
+            messages = self.seeker.use_on_error() if self._flow is None else None
             if messages is None:
                 await self.settle(quietly=True)
                 raise
@@ -217,7 +187,7 @@ class Exchange:
     async def _stand_in(self, messages: tuple[Message, Message]) -> None:
         start, last = messages
         self.is_over = True
-        self._land(Ending.ERROR)
+        self.seeker.land(Ending.ERROR)
         label = self.engine.label(self._scope)
         size = len(last["body"])
         self._record(label, start["status"], size, "stale", (Reason.STALE_IF_ERROR,))
@@ -255,7 +225,7 @@ class Exchange:
             if reader.encoded_bytes < DECODE_OFFLOAD_BYTES:
                 body = reader.finish()
             else:
-                body = await self._run(reader.finish, self.engine.decoders)
+                body = await run_off_loop(reader.finish, self.engine.decoders)
         except (CodecError, FormatError) as error:
             return explain_refusal(engine, error)
         self._replayed = deque(({"type": "http.request", "body": body, "more_body": False},))
@@ -296,179 +266,9 @@ class Exchange:
         self._record(REFUSED_ROUTE, problem.status, size, "", (problem.reason,))
         return messages
 
-    def _find_hit(self, key: Key) -> tuple[Message, Message] | None:
-        """The answer out of the first level, with nothing awaited."""
-        return self._use(self.engine.responses.find(key, partial(read_selecting, self.plan)))
-
-    def _use(
-        self, found: Entry | Reason, kept: Representation | None = None
-    ) -> tuple[Message, Message] | None:
-        """The answer by what was found; None, with the reason in the plan, where it is none."""
-        engine, plan = self.engine, self.plan
-        if isinstance(found, Reason):
-            if plan.selected is None:
-                plan.forward = found
-            return None
-        now = engine.clock()
-        action, why = judge(engine, plan, found, now)
-        if action not in USES:
-            plan.forward = STALE if action is Action.REFUSE else why
-            if why not in NOT_FOR_CLIENT:
-                plan.selected = found
-            plan.validates = action is Action.VALIDATE
-            return None
-        kept = kept or find_representation(plan.wants, found)
-        if kept is None:
-            self._underived = found
-            return None
-        self.refreshes = found if action is Action.USE_STALE_AND_REFRESH else None
-        said = None if why is HIT else engine.stale_pair(why, int(found.expires - now))
-        start, last = answer(engine, plan, found, kept, now, said)
-        if engine.server_timing:
-            took = {"cache": perf_counter_ns() - self.began_ns}
-            start = add_server_timing(start, took, {"cache": "hit"})
-        if engine.recorder is not None:
-            outcome = "stale" if why is not HIT else "collapsed" if plan.collapsed else "hit"
-            app_bytes = found.app_bytes if last["body"] else 0
-            self._record(found.route, start["status"], len(last["body"]), outcome, (), app_bytes)
-        return start, last
-
-    async def _seek_hit(self, key: Key) -> Iterable[Message] | None:
-        """The answer out of the second level, out of another form, or of another's call."""
-        engine, plan = self.engine, self.plan
-        responses = engine.responses
-        if self._underived is None and plan.forward in COLLAPSIBLE and responses.store:
-            hit = self._use(await responses.load(key, partial(read_selecting, plan)))
-            # Another's call of the app may have ended meanwhile.
-            hit = hit or (None if self._underived is not None else self._find_hit(key))
-            if hit is not None:
-                return hit
-        if self._underived is not None:
-            return await self._derive()
-        if plan.wants_stored_only:
-            return self._refuse_to_call(plan.forward)
-        is_usual = plan.method != "HEAD" and not (
-            plan.credentials or plan.refresh or plan.wants.refused or b"range" in plan.fields
-        )
-        if is_usual and plan.forward in COLLAPSIBLE:
-            messages = await self._join(key)
-            if messages is not None:
-                return messages
-        await self._prepare_validation()
-        return None
-
-    async def _prepare_validation(self) -> None:
-        """See that the form is there in which a stored response will answer, once confirmed."""
-        plan = self.plan
-        entry = plan.selected
-        if entry is None:
-            return
-        # RFC 9110, 13.1.1: such a condition is the app's to evaluate, on its own state.
-        if b"if-match" in plan.fields or b"if-unmodified-since" in plan.fields:
-            plan.validates = False
-        plan.form = find_representation(plan.wants, entry) or await self._make(entry)
-        if plan.form is None:
-            plan.selected, plan.validates = None, False
-
-    async def _derive(self) -> tuple[Message, Message] | None:
-        """The answer in a form that is made of the stored one that was found."""
-        entry, self._underived = self._underived, None
-        assert entry is not None
-        made = await self._make(entry)
-        return None if made is None else self._use(entry, made)
-
-    async def _make(self, entry: Entry) -> Representation | None:
-        variant = variant_of(self.plan.wants, entry)
-        if encoded_size(entry) >= DERIVE_OFFLOAD_BYTES:
-            return await self._make_large(entry, variant)
-        made = derive(self.engine, entry, variant)
-        if made is not None:
-            self.engine.responses.add(entry, variant, made)
-        return made
-
-    async def _make_large(self, entry: Entry, variant: Variant) -> Representation | None:
-        """Such a form in a thread: of those who want it at once, one makes it for all."""
-        engine, key = self.engine, (entry.key, *variant)
-        flight = engine.flights.find(key)
-        if flight is not None:
-            await flight.wait(engine.settings.cache_wait)
-            made = entry.find(variant)
-            if made is not None:
-                return made
-        flight = engine.flights.lead(key)
-        try:
-            made = await self._run(partial(derive, engine, entry, variant))
-            if made is not None:
-                engine.responses.add(entry, variant, made)
-        finally:
-            if flight is not None:
-                engine.flights.land(key, flight, Ending.FAILED)
-        return made
-
     def _refuse_to_call(self, why: Reason) -> list[Message]:
         # RFC 9111, 5.2.1.7: only-if-cached: answer 504 where nothing stored may be used.
         return self._refuse(Problem(504, why, why.value.capitalize() + "."))
-
-    async def _join(self, key: Key) -> tuple[Message, Message] | None:
-        """Wait for another request's call of the app, or lead the one that others wait for."""
-        flights, settings = self.engine.flights, self.engine.settings
-        responses, select = self.engine.responses, partial(read_selecting, self.plan)
-        deadline = monotonic() + settings.cache_wait
-        fields = self.plan.fields
-        is_conditional = b"if-none-match" in fields or b"if-modified-since" in fields
-        while True:
-            is_conditional = is_conditional and not self.plan.validates
-            shared = self._flight_key = responses.flight_key(key, select)
-            flight = flights.find(shared)
-            if flight is None:
-                if is_conditional:
-                    return None  # a 304 would be of no use to others
-                self._flight = flights.lead(shared)
-                leads = self._flight is not None and responses.store is not None
-                return await self._lead_processes(key, shared, deadline) if leads else None
-            self.plan.collapsed = True
-            ending = await flight.wait(deadline - monotonic())
-            if ending is None or ending is Ending.FRUITLESS:
-                break
-            hit = self._find_hit(key)
-            if hit is not None:
-                return hit
-            if self._underived is not None:
-                return await self._derive()
-            if ending is Ending.ERROR:
-                return self.use_on_error()
-            if ending is Ending.STORED and self.plan.forward not in (MISS, VARY_MISS):
-                return None  # what is stored now will not do for this client
-            # It broke off, or was for others (Vary): one of those who wait calls next.
-        if ending is None:
-            # The next ones are spared a wait that may be in vain: the response may take for ever.
-            flights.remember(shared)
-        return None
-
-    async def _lead_processes(
-        self, key: Key, shared: Key, deadline: float
-    ) -> tuple[Message, Message] | None:
-        """Call the app for other processes, too, or wait for what another one stores."""
-        responses, pause = self.engine.responses, 0.01
-        select = partial(read_selecting, self.plan)
-        while True:
-            self._lease = await responses.take_lease(shared, self.engine.settings.cache_wait)
-            if self._lease is not None or monotonic() + pause > deadline:
-                return None
-            self.plan.collapsed = True
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, MAX_PAUSE)
-            hit = self._use(await responses.load(key, select))
-            if hit is not None or self._underived is not None:
-                self._land(Ending.STORED)
-                return await self._derive() if hit is None else hit
-
-    def use_on_error(self) -> tuple[Message, Message] | None:
-        """The stale response that stands in for one that the app has failed to give, if any may."""
-        entry = self.plan.selected
-        if entry is None:
-            return None
-        return answer_on_error(self.engine, self.plan, entry)
 
     async def receive(self) -> Message:
         """The app's `receive`."""
@@ -544,14 +344,14 @@ class Exchange:
         self._drop(flow.invalid)
         self._drop(flow.outdated)
         if flow.is_rekeyed:
-            self._land(Ending.FRUITLESS)
+            self.seeker.land(Ending.FRUITLESS)
         if flow.asks_again:
             # Of this call nothing more is heard.
             self._flow, self._asks_again = None, True
             return _take_turns()
         if flow.storing is None and flow.entry is None and self.plan.key is not None:
-            if self._flight is not None:
-                self._land(flow.ending)
+            if self.seeker.flight is not None:
+                self.seeker.land(flow.ending)
             elif flow.ending is Ending.FRUITLESS:
                 engine.flights.remember_longer(self.plan.key)
         if isinstance(out, list) or not flow.is_plain:
@@ -593,8 +393,8 @@ class Exchange:
                 out[0] = self._timed(out[0])
         if flow.is_over and not self.is_over:
             self._complete(flow)
-        elif flow.storing is None and self._flight is not None:
-            self._land(flow.ending)
+        elif flow.storing is None and self.seeker.flight is not None:
+            self.seeker.land(flow.ending)
 
     def _take_turn(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         """Begin what takes a while, after what is under way; what the app sends waits for it."""
@@ -649,15 +449,9 @@ class Exchange:
         assert isinstance(before, list)
         self._heed(flow, before)
         await self._send_all(before)
-        after = flow.resume(await self._run(job))
+        after = flow.resume(await run_off_loop(job, self.engine.encoders))
         self._heed(flow, after)
         await self._send_all(after)
-
-    async def _run(self, work: Callable[[], T], threads: Threads | None = None) -> T:
-        """What `work` gives, done in a thread where the loop is asyncio's."""
-        if running_loop() is None:
-            return work()
-        return await (threads or self.engine.encoders).run(work)
 
     async def _send_quietly(self, messages: list[Message]) -> None:
         """Send on nobody's behalf who could be told of a failure."""
@@ -700,7 +494,7 @@ class Exchange:
         self.is_over = True
         if self._turn is not None:
             self._turn.cancel()
-        self._land(Ending.FAILED)
+        self.seeker.land(Ending.FAILED)
         flow = self._flow
         if flow is None:
             label = self.engine.label(self._scope)
@@ -715,19 +509,9 @@ class Exchange:
         entry = flow.entry
         if entry is not None:
             self.engine.responses.keep(entry, self.plan.asked)
-        if self._flight is not None:
-            self._land(Ending.STORED if entry is not None else flow.ending)
+        if self.seeker.flight is not None:
+            self.seeker.land(Ending.STORED if entry is not None else flow.ending)
         self._record_flow(flow)
-
-    def _land(self, ending: Ending) -> None:
-        flight, key = self._flight, self._flight_key
-        if flight is not None and key is not None:
-            self._flight = None
-            self.engine.flights.land(key, flight, ending)
-            if self._lease is not None:
-                self.engine.responses.end_lease(key, self._lease)
-            if self._landed is not None:
-                self._landed.set()
 
     def _record_flow(self, flow: ResponseFlow) -> None:
         plan, recorder = self.plan, self.engine.recorder

@@ -136,8 +136,8 @@ class SerialMiddleware:
         plan = plan_request(engine, scope, fields, wants, key)
         exchange = Exchange(engine, plan, receive, send, began_ns)
         if plan.may_end_early and not misses and await exchange.answer_without_app():
-            if exchange.refreshes is not None:
-                start_refresh(self.app, exchange, exchange.refreshes)
+            if exchange.seeker.refreshes is not None:
+                start_refresh(self.app, exchange, exchange.seeker.refreshes)
             return
         await exchange.run(self.app)
 

@@ -8,7 +8,7 @@ from functools import partial
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from asgi_serial.cache.collapse import running_loop
+from asgi_serial.cache.collapse import Ending, running_loop
 from asgi_serial.engine.heads import read_fields, without
 from asgi_serial.engine.hit import find_representation
 from asgi_serial.engine.plan import plan_request
@@ -48,12 +48,12 @@ def start_refresh(app: ASGIApp, answered: Exchange, entry: Entry) -> None:
     exchange = Exchange(
         engine, _plan_again(engine, plan, entry), nobody.receive, nobody.send, perf_counter_ns()
     )
-    exchange.lead(flight_key, flight)
+    exchange.seeker.lead(flight_key, flight)
     task = asyncio.get_running_loop().create_task(_run(exchange, app))
     engine.tasks.add(task)
     task.add_done_callback(engine.tasks.discard)
     # It may be cancelled before its first step.
-    task.add_done_callback(lambda _: exchange.give_up())
+    task.add_done_callback(lambda _: exchange.seeker.land(Ending.FAILED))
 
 
 async def _run(exchange: Exchange, app: ASGIApp) -> None:

@@ -18,6 +18,7 @@ ROWS = (
     ("policy",),
     ("settings",),
     ("engine",),
+    ("seeking",),
     ("exchange", "passage"),
     ("refresh", "warming", "purging"),
     ("middleware", "serialization"),
@@ -28,7 +29,16 @@ RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
 
 # Beside the shells, the stores; `policy` only wraps handlers in functions of their own kind.
 COROUTINES_MAY_STAND_IN = {
-    *("exchange", "passage", "refresh", "warming", "purging", "middleware", "serialization"),
+    *(
+        "seeking",
+        "exchange",
+        "passage",
+        "refresh",
+        "warming",
+        "purging",
+        "middleware",
+        "serialization",
+    ),
     *("admin", "demo", "cache", "policy"),
 }
 PURE_PARTS_OF_THE_CACHE = {"cache/entry", "cache/frame", "cache/key", "cache/purges"}

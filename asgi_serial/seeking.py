@@ -1,0 +1,260 @@
+"""The look for a stored answer: in both levels, in other forms, and in others' calls of the app."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from time import monotonic, perf_counter_ns
+from typing import TYPE_CHECKING, TypeVar
+
+from asgi_serial.cache.collapse import Ending, running_loop
+from asgi_serial.engine.derive import DERIVE_OFFLOAD_BYTES, derive, encoded_size
+from asgi_serial.engine.hit import (
+    answer,
+    answer_on_error,
+    find_representation,
+    judge,
+    variant_of,
+)
+from asgi_serial.engine.storing import read_selecting
+from asgi_serial.http.reuse import Action
+from asgi_serial.reasons import Reason
+from asgi_serial.timing.server_timing import add_server_timing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from asgi_serial.cache.collapse import Flight
+    from asgi_serial.cache.entry import Entry, Key, Representation, Variant
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.engine.plan import RequestPlan
+    from asgi_serial.engine.threads import Threads
+    from asgi_serial.types import Message
+
+T = TypeVar("T")
+
+HIT, MISS, VARY_MISS, STALE = Reason.HIT, Reason.MISS, Reason.VARY_MISS, Reason.STALE
+COLLAPSIBLE = (MISS, VARY_MISS, STALE)
+USES = (Action.USE, Action.USE_STALE_AND_REFRESH)
+NOT_FOR_CLIENT = (Reason.REQUEST_HAS_CREDENTIALS, Reason.NOT_ACCEPTABLE)
+
+MAX_PAUSE = 0.2  # seconds between two looks for what another process stores
+
+
+async def run_off_loop(work: Callable[[], T], threads: Threads) -> T:
+    """What `work` gives, done in a thread where the loop is asyncio's."""
+    return work() if running_loop() is None else await threads.run(work)
+
+
+class Seeker:
+    """What one request does to be answered without a call of the app, or by another's.
+
+    Where it finds nothing it may have begun a call that others wait for (`flight`): that has to
+    be made, and ended by `land`. What stands in the plan afterwards says why the app is asked,
+    and about which stored response.
+    """
+
+    flight: Flight | None = None
+    flight_key: Key | None = None
+    landed: asyncio.Event | None = None  # set where nobody waits for the call any more
+    refreshes: Entry | None = None  # has answered, and is to be refreshed behind that
+    _lease: bytes | None = None  # by which other processes wait for the call
+    _underived: Entry | None = None  # may answer, in a form that is to be made yet
+
+    def __init__(self, engine: Engine, plan: RequestPlan, began_ns: int) -> None:
+        self.engine = engine
+        self.plan = plan
+        self.began_ns = began_ns
+
+    def lead(self, key: Key, flight: Flight) -> None:
+        """Make this the call of the app that others wait for."""
+        self.flight_key, self.flight = key, flight
+
+    def find_hit(self, key: Key) -> tuple[Message, Message] | None:
+        """The answer out of the first level, with nothing awaited."""
+        return self._use(self.engine.responses.find(key, partial(read_selecting, self.plan)))
+
+    def _use(
+        self, found: Entry | Reason, kept: Representation | None = None
+    ) -> tuple[Message, Message] | None:
+        """The answer by what was found; None, with the reason in the plan, where it is none."""
+        engine, plan = self.engine, self.plan
+        if isinstance(found, Reason):
+            if plan.selected is None:
+                plan.forward = found
+            return None
+        now = engine.clock()
+        action, why = judge(engine, plan, found, now)
+        if action not in USES:
+            plan.forward = STALE if action is Action.REFUSE else why
+            if why not in NOT_FOR_CLIENT:
+                plan.selected = found
+            plan.validates = action is Action.VALIDATE
+            return None
+        kept = kept or find_representation(plan.wants, found)
+        if kept is None:
+            self._underived = found
+            return None
+        self.refreshes = found if action is Action.USE_STALE_AND_REFRESH else None
+        said = None if why is HIT else engine.stale_pair(why, int(found.expires - now))
+        start, last = answer(engine, plan, found, kept, now, said)
+        if engine.server_timing:
+            took = {"cache": perf_counter_ns() - self.began_ns}
+            start = add_server_timing(start, took, {"cache": "hit"})
+        if engine.recorder is not None:
+            outcome = "stale" if why is not HIT else "collapsed" if plan.collapsed else "hit"
+            app_bytes = found.app_bytes if last["body"] else 0
+            self._record(found.route, start["status"], len(last["body"]), outcome, app_bytes)
+        return start, last
+
+    async def seek(self, key: Key) -> tuple[Message, Message] | None:
+        """The answer out of the second level, out of another form, or of another's call."""
+        engine, plan = self.engine, self.plan
+        responses = engine.responses
+        if self._underived is None and plan.forward in COLLAPSIBLE and responses.store:
+            hit = self._use(await responses.load(key, partial(read_selecting, plan)))
+            # Another's call of the app may have ended meanwhile.
+            hit = hit or (None if self._underived is not None else self.find_hit(key))
+            if hit is not None:
+                return hit
+        if self._underived is not None:
+            return await self._derive()
+        if plan.wants_stored_only:
+            return None
+        is_usual = plan.method != "HEAD" and not (
+            plan.credentials or plan.refresh or plan.wants.refused or b"range" in plan.fields
+        )
+        if is_usual and plan.forward in COLLAPSIBLE:
+            messages = await self._join(key)
+            if messages is not None:
+                return messages
+        await self._prepare_validation()
+        return None
+
+    async def _prepare_validation(self) -> None:
+        """See that the form is there in which a stored response will answer, once confirmed."""
+        plan = self.plan
+        entry = plan.selected
+        if entry is None:
+            return
+        # RFC 9110, 13.1.1: such a condition is the app's to evaluate, on its own state.
+        if b"if-match" in plan.fields or b"if-unmodified-since" in plan.fields:
+            plan.validates = False
+        plan.form = find_representation(plan.wants, entry) or await self._make(entry)
+        if plan.form is None:
+            plan.selected, plan.validates = None, False
+
+    async def _derive(self) -> tuple[Message, Message] | None:
+        """The answer in a form that is made of the stored one that was found."""
+        entry, self._underived = self._underived, None
+        assert entry is not None
+        made = await self._make(entry)
+        return None if made is None else self._use(entry, made)
+
+    async def _make(self, entry: Entry) -> Representation | None:
+        variant = variant_of(self.plan.wants, entry)
+        if encoded_size(entry) >= DERIVE_OFFLOAD_BYTES:
+            return await self._make_large(entry, variant)
+        made = derive(self.engine, entry, variant)
+        if made is not None:
+            self.engine.responses.add(entry, variant, made)
+        return made
+
+    async def _make_large(self, entry: Entry, variant: Variant) -> Representation | None:
+        """Such a form in a thread: of those who want it at once, one makes it for all."""
+        engine, key = self.engine, (entry.key, *variant)
+        flight = engine.flights.find(key)
+        if flight is not None:
+            await flight.wait(engine.settings.cache_wait)
+            made = entry.find(variant)
+            if made is not None:
+                return made
+        flight = engine.flights.lead(key)
+        try:
+            made = await run_off_loop(partial(derive, engine, entry, variant), engine.encoders)
+            if made is not None:
+                engine.responses.add(entry, variant, made)
+        finally:
+            if flight is not None:
+                engine.flights.land(key, flight, Ending.FAILED)
+        return made
+
+    async def _join(self, key: Key) -> tuple[Message, Message] | None:
+        """Wait for another request's call of the app, or lead the one that others wait for."""
+        flights, settings = self.engine.flights, self.engine.settings
+        responses, select = self.engine.responses, partial(read_selecting, self.plan)
+        deadline = monotonic() + settings.cache_wait
+        fields = self.plan.fields
+        is_conditional = b"if-none-match" in fields or b"if-modified-since" in fields
+        while True:
+            is_conditional = is_conditional and not self.plan.validates
+            shared = self.flight_key = responses.flight_key(key, select)
+            flight = flights.find(shared)
+            if flight is None:
+                if is_conditional:
+                    return None  # a 304 would be of no use to others
+                self.flight = flights.lead(shared)
+                leads = self.flight is not None and responses.store is not None
+                return await self._lead_processes(key, shared, deadline) if leads else None
+            self.plan.collapsed = True
+            ending = await flight.wait(deadline - monotonic())
+            if ending is None or ending is Ending.FRUITLESS:
+                break
+            hit = self.find_hit(key)
+            if hit is not None:
+                return hit
+            if self._underived is not None:
+                return await self._derive()
+            if ending is Ending.ERROR:
+                return self.use_on_error()
+            if ending is Ending.STORED and self.plan.forward not in (MISS, VARY_MISS):
+                return None  # what is stored now will not do for this client
+            # It broke off, or was for others (Vary): one of those who wait calls next.
+        if ending is None:
+            # The next ones are spared a wait that may be in vain: the response may take for ever.
+            flights.remember(shared)
+        return None
+
+    async def _lead_processes(
+        self, key: Key, shared: Key, deadline: float
+    ) -> tuple[Message, Message] | None:
+        """Call the app for other processes, too, or wait for what another one stores."""
+        responses, pause = self.engine.responses, 0.01
+        select = partial(read_selecting, self.plan)
+        while True:
+            self._lease = await responses.take_lease(shared, self.engine.settings.cache_wait)
+            if self._lease is not None or monotonic() + pause > deadline:
+                return None
+            self.plan.collapsed = True
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, MAX_PAUSE)
+            hit = self._use(await responses.load(key, select))
+            if hit is not None or self._underived is not None:
+                self.land(Ending.STORED)
+                return await self._derive() if hit is None else hit
+
+    def use_on_error(self) -> tuple[Message, Message] | None:
+        """The stale response that stands in for one that the app has failed to give, if any may."""
+        entry = self.plan.selected
+        if entry is None:
+            return None
+        return answer_on_error(self.engine, self.plan, entry)
+
+    def land(self, ending: Ending) -> None:
+        """End the call that others wait for, if this request has begun one."""
+        flight, key = self.flight, self.flight_key
+        if flight is not None and key is not None:
+            self.flight = None
+            self.engine.flights.land(key, flight, ending)
+            if self._lease is not None:
+                self.engine.responses.end_lease(key, self._lease)
+            if self.landed is not None:
+                self.landed.set()
+
+    def _record(self, route: str, status: int, size: int, outcome: str, app_bytes: int) -> None:
+        """Count an answer out of the cache."""
+        recorder = self.engine.recorder
+        if recorder is not None:
+            took, made = perf_counter_ns() - self.began_ns, app_bytes or size
+            method = self.plan.method
+            recorder.record(route, method, status, took, took, made, made, size, outcome, ())
