@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from contextvars import copy_context
 from functools import partial
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from asgi_serial.cache.collapse import Ending, running_loop
 from asgi_serial.codecs.decoding import DECODE_OFFLOAD_BYTES
@@ -24,18 +25,18 @@ from asgi_serial.timing.server_timing import add_server_timing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
+    from contextvars import Context
 
     from asgi_serial.cache.entry import Key
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
     from asgi_serial.types import ASGIApp, Message, Receive, Scope, Send
 
-T = TypeVar("T")
-
 logger = logging.getLogger("asgi_serial")
 
 REFUSED_ROUTE = "(refused)"
 BODY = "http.response.body"
+_UNSET: Any = object()
 
 
 async def _take_turns() -> None:
@@ -46,6 +47,19 @@ async def _take_turns() -> None:
 
 async def _discard(message: Message) -> None:
     """Send nothing: the client is gone."""
+
+
+def _take_over(context: Context) -> None:
+    """Let what the app has set in ContextVars be seen outside, as without a task of its own."""
+    for variable, value in context.items():
+        if variable.get(_UNSET) is not value:
+            variable.set(value)
+
+
+def cancel_after(seconds: float, task: asyncio.Task[None]) -> None:
+    """Let a task that nobody waits for go on for so long."""
+    timer = task.get_loop().call_later(seconds, task.cancel)
+    task.add_done_callback(lambda _: timer.cancel())
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:
@@ -71,6 +85,7 @@ class Exchange:
     _replayed: deque[Message] | None = None
     _turn: asyncio.Task[None] | None = None  # what is being done before the app's next message
     _asks_again = False
+    _has_read = False  # the app has had the last message of the request
     _stored = -1  # how many responses had been stored when what is invalid was dropped
 
     def __init__(
@@ -115,12 +130,13 @@ class Exchange:
     async def run(self, app: ASGIApp) -> None:
         """Have the app answer; its exceptions go on unchanged."""
         loop = running_loop()
-        if self.seeker.flight is None or loop is None:
-            await self._run_app(app)
+        if self.seeker.flight is None or self.seeker.landed is not None or loop is None:
+            await self._run_app(app)  # nobody waits for it, or it is in a task of its own already
             return
         # Others may come to wait for this call: it goes on when its own client leaves.
         self.seeker.landed = asyncio.Event()
-        task = loop.create_task(self._run_app(app))
+        context = copy_context()
+        task = loop.create_task(self._run_app(app), context=context)
         self.engine.led.add(task)
         task.add_done_callback(self._end_led)
         try:
@@ -130,13 +146,16 @@ class Exchange:
                 raise  # the app's own
             if self._leaves_client():
                 task.add_done_callback(_log_failure)
-                loop.call_later(self.engine.settings.cache_lead, task.cancel)
+                cancel_after(self.engine.settings.cache_lead, task)
                 raise
             task.cancel()
             await asyncio.wait((task,))
             if task.cancelled():
                 raise
             task.result()  # the app has made something else of it
+        finally:
+            if task.done():
+                _take_over(context)
 
     def _end_led(self, task: asyncio.Task[None]) -> None:
         self.engine.led.discard(task)
@@ -154,6 +173,10 @@ class Exchange:
         return True
 
     async def _receive_nothing(self) -> Message:
+        if not self._has_read:
+            # The app has not had the request yet, of which nothing more is to come.
+            self._has_read = True
+            return {"type": "http.request", "body": b"", "more_body": False}
         assert self.seeker.landed is not None
         await self.seeker.landed.wait()
         return {"type": "http.disconnect"}
@@ -279,7 +302,9 @@ class Exchange:
             if flow is not None and flow.is_holding:
                 await self._release(flow, flow.wait_for_client())
             message = await self._receive()
-            if message["type"] == "http.disconnect" and self._leaves_client():
+            if message["type"] == "http.request":
+                self._has_read = not message.get("more_body", False)
+            elif message["type"] == "http.disconnect" and self._leaves_client():
                 message = await self._receive_nothing()
             flow = self._flow  # it may have begun meanwhile
             if message["type"] == "http.disconnect":
@@ -342,7 +367,8 @@ class Exchange:
         out = flow.begin(message)
         self._flow = flow
         self._drop(flow.invalid)
-        self._drop(flow.outdated)
+        if flow.outdated is not None:
+            engine.responses.forget(flow.outdated)
         if flow.is_rekeyed:
             self.seeker.land(Ending.FRUITLESS)
         if flow.asks_again:

@@ -199,7 +199,8 @@ async def purge(
     gives for one, or the values of its fields and cookies, as `{"cookie:sid": "..."}`.
 
     It holds at once in this process, and in all others after their next poll of the second level
-    (`cache_poll`); False says that the second level could not be told: do it again. Raises:
+    (`cache_poll`); False says that the second level could not be told (do it again), or that
+    `users` can not be named to it, since there is no `cache_secret`. Raises:
     ValueError for what is no such name, LookupError where no request has been served yet.
     """
     engines = _engines_of(source)
@@ -207,6 +208,11 @@ async def purge(
         raise LookupError(f"{source!r} has nothing to purge: no request was served.")
     asked = {"tags": list(tags), "uris": list(uris), "prefixes": list(prefixes)}
     known = list(users)
+    # Without a secret that they share, other processes know their users by names of their own.
+    reaches = [
+        not known or engine.responses.store is None or engine.settings.cache_secret is not None
+        for engine in engines
+    ]
     told = [
         await engine.responses.purge(
             [
@@ -216,7 +222,7 @@ async def purge(
         )
         for engine in engines
     ]
-    return all(told)
+    return all(told) and all(reaches)
 
 
 def timing_report(source: object) -> Report:

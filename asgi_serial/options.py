@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from datetime import timedelta
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _Value = TypeVar("_Value")
 
@@ -47,7 +47,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _MEDIA_TYPE = re.compile(rf"{_TOKEN.pattern}/{_TOKEN.pattern}", re.ASCII)
 
 
-def parse_partition(value: object) -> object:
+def parse_partition(value: object) -> Any:
     """Read what tells users apart: names of fields and `cookie:<name>`, or a function.
 
     >>> parse_partition("Authorization, cookie:sid")

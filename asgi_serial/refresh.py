@@ -14,7 +14,7 @@ from asgi_serial.engine.hit import find_representation
 from asgi_serial.engine.plan import plan_request
 from asgi_serial.engine.storing import read_selecting
 from asgi_serial.engine.validation import CONDITIONS
-from asgi_serial.exchange import Exchange
+from asgi_serial.exchange import Exchange, cancel_after
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
@@ -40,20 +40,25 @@ def start_refresh(app: ASGIApp, answered: Exchange, entry: Entry) -> None:
     if running_loop() is None or len(engine.tasks) >= engine.settings.cache_max_refreshes:
         return
     assert plan.key is not None
+    again = _plan_again(engine, plan, entry)
+    if again.key != plan.key:
+        return  # a policy has been forgotten meanwhile, or learned: it is not the same any more
     flight_key = engine.responses.flight_key(plan.key, partial(read_selecting, plan))
     flight = engine.flights.lead(flight_key)
     if flight is None:
         return
-    nobody = _Nobody()
-    exchange = Exchange(
-        engine, _plan_again(engine, plan, entry), nobody.receive, nobody.send, perf_counter_ns()
-    )
+    landed = asyncio.Event()
+    nobody = _Nobody(landed)
+    exchange = Exchange(engine, again, nobody.receive, nobody.send, perf_counter_ns())
     exchange.seeker.lead(flight_key, flight)
+    exchange.seeker.landed = landed
     task = asyncio.get_running_loop().create_task(_run(exchange, app))
     engine.tasks.add(task)
     task.add_done_callback(engine.tasks.discard)
     # It may be cancelled before its first step.
     task.add_done_callback(lambda _: exchange.seeker.land(Ending.FAILED))
+    # An app that hangs, or has come to stream without an end, would keep others from it.
+    cancel_after(engine.settings.cache_lead, task)
 
 
 async def _run(exchange: Exchange, app: ASGIApp) -> None:
@@ -82,14 +87,16 @@ def _plan_again(engine: Engine, plan: RequestPlan, entry: Entry) -> RequestPlan:
 
 
 class _Nobody:
-    """The client that is not there."""
+    """The client that is not there; it leaves once nothing is stored of the response any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, leaves: asyncio.Event) -> None:
         self._has_asked = False
+        self._leaves = leaves
 
     async def receive(self) -> Message:
         if self._has_asked:
-            await asyncio.Event().wait()
+            await self._leaves.wait()
+            return {"type": "http.disconnect"}
         self._has_asked = True
         return {"type": "http.request", "body": b"", "more_body": False}
 

@@ -1,6 +1,8 @@
 """What was purged, and when: by tag, by URI, by the beginning of a path, by partition."""
 
+from array import array
 from collections.abc import Iterable, Mapping
+from hashlib import blake2b
 from math import inf, isfinite
 from threading import Lock
 from typing import NamedTuple, TypeAlias
@@ -9,7 +11,13 @@ from urllib.parse import quote, unquote_to_bytes
 from asgi_serial.cache.entry import Key
 from asgi_serial.cache.key import HOST, PATH, QUERY, RAW_PATH, ROOT, resource_of, sorted_query
 
-MAX_REMEMBERED = {"tag": 10_000, "uri": 10_000, "partition": 10_000, "prefix": 256}
+MAX_REMEMBERED = {
+    "tag": 10_000,
+    "uri": 10_000,
+    "digest": 10_000,
+    "partition": 10_000,
+    "prefix": 256,
+}
 """How many purges of a kind are remembered each by itself; there is one more kind, `all`."""
 
 Name: TypeAlias = tuple[bytes | None, bytes]
@@ -23,6 +31,9 @@ _KEPT_IN_QUERIES = "!$&'()*+,;=:@/?%"
 _BLANKS = " \t\r\n\f\v"  # those of bytes.strip
 
 
+_BUCKETS = 4096
+
+
 class Purge(NamedTuple):
     """What is not to be used any more, if it was made at a time or before it.
 
@@ -30,6 +41,7 @@ class Purge(NamedTuple):
     - `uri`: those of one path with its query, or without one: `/a?b=1`, whatever the scheme. It is
       the path that the client sent, or that the app got, with or without the `root_path` before;
     - `prefix`: those whose path, decoded, begins with it: `/a` is the beginning of `/ab`, too;
+    - `digest`: as `uri`, for one that is too long to be told, by its digest;
     - `partition`: those of one user;
     - `all`: everything. `value` is empty.
 
@@ -124,6 +136,12 @@ class PurgeTable:
         if partition is not None:
             found.append(times["partition"].latest((None, _as_bytes(partition))))
         found += [times["uri"].latest((host, path + query)) for path in paths for host in hosts]
+        if times["digest"].items():
+            found += [
+                times["digest"].latest((None, _digest(host, path + query)))
+                for path in paths
+                for host in hosts
+            ]
         for (host, prefix), at in times["prefix"].items():
             if host in hosts and any(path.startswith(prefix) for path in paths):
                 found.append(at)
@@ -132,28 +150,36 @@ class PurgeTable:
 
 
 class _Times:
-    """The latest time for each of some names, and a floor under all that are not remembered.
+    """The latest time for each of some names, and floors under those that are not remembered.
 
-    Only one thread at a time may add. A reader sees each name at its time or at a floor above it.
+    A floor is for the names that share a bucket: who makes many be forgotten does away with few
+    entries that they are not about. Only one thread at a time may add. A reader sees each name at
+    its time or at a floor above it.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._times: dict[Name, float] = {}
-        self.floor = -inf
+        self._floors = array("d", [-inf]) * _BUCKETS
+        self.floor = -inf  # the highest of them
 
     def add(self, names: Iterable[Name], at: float) -> None:
         for name in names:
             self._times[name] = max(at, self._times.get(name, -inf))
         if len(self._times) > self._most:
-            # An eighth at once, so that this is seldom. The floor first: see `latest`.
-            self.floor = sorted(self._times.values())[self._most // 8]
-            self._times = {name: at for name, at in self._times.items() if at > self.floor}
+            # An eighth at once, so that this is seldom. The floors first: see `latest`.
+            limit = sorted(self._times.values())[self._most // 8]
+            for name, known in self._times.items():
+                if known <= limit:
+                    bucket = hash(name) % _BUCKETS
+                    self._floors[bucket] = max(self._floors[bucket], known)
+            self.floor = limit
+            self._times = {name: at for name, at in self._times.items() if at > limit}
 
     def latest(self, name: Name) -> float:
         # The time first: if it is forgotten between the two, the floor is above it already.
         at = self._times.get(name, -inf)
-        return max(at, self.floor)
+        return max(at, self._floors[hash(name) % _BUCKETS])
 
     def items(self) -> tuple[tuple[Name, float], ...]:
         return tuple(self._times.items())
@@ -162,8 +188,8 @@ class _Times:
 def purge_of_uri(key: Key, at: float) -> Purge:
     """The purge of all that is stored of the URI of a key, for other processes.
 
-    A URI that is too long to be told is purged with all that begin as it does: any client may
-    send one, so that it must not empty the cache.
+    A URI that is too long is told by its digest: any client may send one, and it must not empty
+    the cache.
     """
     resource = resource_of(key)
     raw_path, _, _ = _as_bytes(resource[RAW_PATH]).partition(b"?")
@@ -173,7 +199,8 @@ def purge_of_uri(key: Key, at: float) -> Purge:
     host = None if _find_fault_of_host(told) else told
     purge = Purge("uri", f"{quote(path)}?{query}" if query else quote(path), host, at)
     if len(purge.value) > MAX_VALUE_CHARACTERS:
-        purge = Purge("prefix", quote(path[: MAX_VALUE_CHARACTERS // 3]), host, at)
+        ((name, place),) = _names_of(purge)
+        purge = Purge("digest", _digest(name, place).decode(), None, at)
     # What does not begin with a slash can not be named.
     return purge if find_fault(purge) is None else Purge("all", "", None, at)
 
@@ -202,7 +229,7 @@ def parse_tags(fields: Mapping[bytes, bytes], names: Iterable[bytes]) -> tuple[b
 def _names_of(purge: Purge) -> tuple[Name, ...]:
     """The names by which `purged_at` looks for what a purge covers."""
     value = _as_bytes(purge.value)
-    if purge.kind == "partition":
+    if purge.kind in ("partition", "digest"):
         return ((None, value),)
     if purge.kind == "tag":
         # Frameworks encode the values of fields as Latin-1, apps of their own as they like.
@@ -211,6 +238,10 @@ def _names_of(purge: Purge) -> tuple[Name, ...]:
     host = None if purge.host is None else _host_name(purge.host.encode("ascii"))
     path, _, query = value.partition(b"?")
     return ((host, unquote_to_bytes(path) + _query_name(query)),)
+
+
+def _digest(host: bytes | None, place: bytes) -> bytes:
+    return blake2b(b"%s %s" % (host or b"", place), digest_size=16).hexdigest().encode()
 
 
 def _host_name(host: bytes) -> bytes:

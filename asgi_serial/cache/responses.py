@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from itertools import islice
 from math import inf
 from threading import Lock
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from asgi_serial.cache.collapse import running_loop
 from asgi_serial.cache.entry import Entry, VaryIndex
@@ -23,7 +24,7 @@ from asgi_serial.cache.key import (
     usual_kinds,
 )
 from asgi_serial.cache.purge_log import PurgeLog
-from asgi_serial.cache.purges import PurgeTable, purge_of_uri
+from asgi_serial.cache.purges import Purge, PurgeTable, purge_of_uri
 from asgi_serial.cache.sharing import SharedFields
 from asgi_serial.reasons import Reason
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from asgi_serial.cache.entry import Key, Representation, Variant
     from asgi_serial.cache.memory import Memory
-    from asgi_serial.cache.purges import Purge
     from asgi_serial.cache.store import Store
 
     Select = Callable[[tuple[bytes, ...]], tuple[tuple[bytes, bytes | None], ...]]
@@ -47,6 +47,8 @@ MAX_WAITING_DROPS = 10_000
 DROPS_AT_ONCE = 16
 MAX_REMEMBERED_DROPS = 10_000
 MAX_TOLD = 1000
+MAX_UNTOLD = 10_000  # beyond it all is purged elsewhere: the second level takes nothing any more
+HEARING_SECONDS = 0.25  # the longest that a request waits for what was purged before this process
 SKEW_SECONDS = 1.0  # by which the clocks of hosts may differ
 
 
@@ -141,18 +143,15 @@ class ResponseCache:
         loop = asyncio.get_running_loop()
         if self._listener is None or _has_ended(self._listener):
             self._has_heard = asyncio.Event()
-            self._listener = loop.create_task(self._listen(self._log, self._has_heard))
+            listening = _listen(ref(self), self._log, self._has_heard, self._poll_seconds)
+            self._listener = loop.create_task(listening)
         # Another event loop's listener is this one's, too, but can not be waited for.
         if not self._has_heard.is_set() and self._listener.get_loop() is loop:
-            await self._has_heard.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._has_heard.wait(), HEARING_SECONDS)
 
-    async def _listen(self, log: PurgeLog, has_heard: asyncio.Event) -> None:
-        while True:
-            await self._hear(log)
-            has_heard.set()
-            await asyncio.sleep(self._poll_seconds)
-
-    async def _hear(self, log: PurgeLog) -> None:
+    async def hear(self, log: PurgeLog) -> None:
+        """Take note of what other processes have purged since it was last asked."""
         is_first = log.heard_at == -inf
         purges = await log.poll()
         if is_first and purges and not self.stored:
@@ -165,6 +164,8 @@ class ResponseCache:
         """Have other processes told, behind the response, with what else there is to tell then."""
         if self._log is None or running_loop() is None:
             return
+        if len(self._untold) >= MAX_UNTOLD:
+            self._untold = [Purge("all", "", None, purge.at)]
         self._untold.append(purge)
         if self._teller is None or _has_ended(self._teller):
             self._teller = asyncio.get_running_loop().create_task(self._tell_all(self._log))
@@ -174,7 +175,8 @@ class ResponseCache:
             # In one record what comes within half a poll: others read so many of them only.
             await asyncio.sleep(self._poll_seconds / 2)
             told, self._untold = self._untold[:MAX_TOLD], self._untold[MAX_TOLD:]
-            await log.publish(told)
+            if not await log.publish(told):
+                self._untold = [*told, *self._untold]
 
     def flight_key(self, key: Key, select: Select) -> Key:
         """What requests have in common that may wait for one another's call of the app.
@@ -304,6 +306,14 @@ class ResponseCache:
         store = self.store
         if store is not None and ttl > 0:
             self._send(entry.key, lambda name: store.set(name, pack_entry(entry), ttl=ttl))
+
+    def forget(self, entry: Entry) -> None:
+        """Forget one entry, in both levels."""
+        if self._memory.get(entry.key) is entry:
+            self._memory.delete(entry.key)
+        store = self.store
+        if store is not None:
+            self._send(entry.key, store.delete, must=True)
 
     def drop(self, key: Key, *, is_gone: bool = False) -> None:
         """Forget all that is stored of the URI of `key`; where it is gone already, remember when.
@@ -451,6 +461,17 @@ class _Writer:
                 await asyncio.gather(*[write(name) for name, write in self._take()])
         finally:
             self._task = None  # it refers to its loop, which could never be forgotten
+
+
+async def _listen(
+    cache: ref[ResponseCache], log: PurgeLog, has_heard: asyncio.Event, seconds: float
+) -> None:
+    """Hear what others purge for as long as somebody has the cache; it is not kept for this."""
+    while (heard_by := cache()) is not None:
+        await heard_by.hear(log)
+        del heard_by
+        has_heard.set()
+        await asyncio.sleep(seconds)
 
 
 def _has_ended(task: asyncio.Task[None]) -> bool:

@@ -247,8 +247,7 @@ class Engine:
     def learn(self, method: str, path: str, policy: RoutePolicy) -> None:
         """Remember what the handler of a path has said, for requests to be planned by it."""
         if policy.cache_partition is not None:
-            # A look-up that does not ask who the user is would find what is nobody's.
-            self.has_partitions, self.finds_hits = True, False
+            self.has_partitions = True
         if len(path) > MAX_LEARNED_PATH:
             return
         if len(self.learned_policies) >= MAX_LEARNED:

@@ -57,6 +57,8 @@ def find_hit(
     """
     if scope["method"] != "GET" or not _SIMPLE_FIELDS.issuperset(fields):
         return None, None
+    if engine.has_partitions and ("GET", scope["path"]) in engine.learned_policies:
+        return None, None  # who asks has to be known first
     find = fields.get
     try:
         # As `make_key` has it.
@@ -198,7 +200,8 @@ def answer_on_error(
     if not may_use_on_error(plan.demands, entry, now, engine.stale_options):
         return None
     assert plan.key is not None  # it was found by it
-    if engine.responses.is_outdated(plan.key, entry.born):
+    responses = engine.responses
+    if responses.is_outdated(plan.key, entry.born) or responses.is_purged(entry):
         return None
     kept = plan.form or find_representation(plan.wants, entry)
     if kept is None:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("asgi_serial")
 
+_NOBODY = (None, "", False)
+
 # A GET without any of these is looked up without a second thought.
 SPECIAL_FIELDS = frozenset(
     {
@@ -232,11 +234,11 @@ def enter_partition(engine: Engine, plan: RequestPlan, policy: RoutePolicy | Non
     if callable(sources):
         try:
             user = sources(plan.scope)
+            plan.partition = None if user in _NOBODY else digest_partition(engine, str(user))
         except Exception:
             logger.exception("The function that tells users apart has failed.")
             plan.bypass = Reason.REQUEST_HAS_CREDENTIALS
             return
-        plan.partition = digest_partition(engine, user) if user else None
         lifted = CREDENTIAL_FIELDS | engine.user_fields
     else:
         values = partition_values(sources, read_fields(plan.scope["headers"], _names_of(sources)))
@@ -255,9 +257,9 @@ def _names_of(sources: Iterable[str]) -> frozenset[bytes]:
 
 def digest_partition(engine: Engine, user: str | Iterable[tuple[str, bytes]]) -> bytes:
     """The name of a user's partition, by which nobody who sees it learns who that is."""
-    parts = [("", user.encode())] if isinstance(user, str) else list(user)
-    digest = blake2b(key=engine.secret[:64], digest_size=16)
-    for name, value in parts:
+    named = [("", user.encode("utf-8", "surrogatepass"))] if isinstance(user, str) else user
+    digest = blake2b(key=blake2b(engine.secret).digest(), digest_size=16)
+    for name, value in sorted(named):
         digest.update(b"%d:%s%d:%s" % (len(name), name.encode(), len(value), value))
     return digest.hexdigest().encode()
 

@@ -11,6 +11,7 @@ from asgi_serial.engine.heads import read_fields
 from asgi_serial.engine.plan import digest_partition
 from asgi_serial.engine.problem import Problem
 from asgi_serial.engine.reporting import has_token
+from asgi_serial.options import parse_partition
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
@@ -74,7 +75,12 @@ def build_purges(asked: Mapping[str, object], now: float) -> list[Purge]:
 def purge_of_user(engine: Engine, user: str | Mapping[str, str]) -> Purge:
     """The purge of one user's partition: by what tells him apart (see `RoutePolicy`)."""
     if not isinstance(user, str):
-        pairs = [(name, value.encode("latin-1")) for name, value in user.items()]
+        # As `cache_partition` reads them: names of fields in any case.
+        names = [parse_partition([name]) for name in user]
+        pairs = [
+            (name, value.encode("latin-1"))
+            for (name,), value in zip(names, user.values(), strict=True)
+        ]
         return Purge("partition", digest_partition(engine, pairs).decode(), None, engine.clock())
     return Purge("partition", digest_partition(engine, user).decode(), None, engine.clock())
 

@@ -98,7 +98,7 @@ class ResponseFlow:
     state = START
     is_plain = False  # nothing is left to do but to pass messages and to count their bytes
     invalid: tuple[Key, ...] = ()  # what this write has made invalid in the cache
-    outdated: tuple[Key, ...] = ()  # what this response shows to be of the past
+    outdated: Entry | None = None  # what this response shows to be of the past
     is_rekeyed = False  # it is another's than those may think who wait for it
     asks_again = False  # it says nothing: the app is to be called again, without conditions
     storing: Storing | None = None
@@ -148,6 +148,9 @@ class ResponseFlow:
         if request.handed is not None:
             fields = self._take_handed(request.handed, fields)
         self.plan = plan = plan_response(engine, wants, status, fields, has_trailers=has_trailers)
+        if self.asks_again:
+            self.state = REPLACED
+            return []
         if request.selected is not None:
             replaced = self._consult_stored(request.selected, pairs, fields)
             if replaced is not None:
@@ -156,7 +159,7 @@ class ResponseFlow:
             self._plan_write(fields)
         if request.caching:
             self._plan_storing(fields, has_trailers=has_trailers)
-        if request.selected is not None and self.storing is None and self._outdates():
+        if self.storing is None and status in _NEWS and request.method != "HEAD":
             self._outdate()
         if self.handed is not None and self.handed.media_type != plan.media_type:
             plan = self._give_handed_up(fields)
@@ -244,15 +247,11 @@ class ResponseFlow:
         return [start, last]
 
     def _outdate(self) -> None:
-        assert self.request.key is not None  # it was looked up by it
-        self.outdated = (self.request.key,)
-
-    def _outdates(self) -> bool:
-        """Whether this response, which is not stored, is news of what is stored for everybody."""
+        """Forget the stored response that this one, which is not stored, is news of for all."""
         request = self.request
         is_for_all = not request.credentials and b"range" not in request.fields
-        said = self.status in _NEWS and self.unstored not in _OF_ONE_REQUEST
-        return is_for_all and said and request.method != "HEAD"
+        if is_for_all and self.unstored not in _OF_ONE_REQUEST:
+            self.outdated = request.selected
 
     def _adopt_partition(self) -> None:
         """Keep this response for its user: the handler has said what tells users apart."""
@@ -262,16 +261,22 @@ class ResponseFlow:
             return
         method = "GET" if request.method == "HEAD" else request.method
         engine.learn(method, request.scope["path"], policy)
-        if request.partition is None and request.selected is None:
-            enter_partition(engine, request, policy)
-            if request.partition is not None and request.key is not None:
-                # Nobody waits for it who asks for another user, or for nobody.
-                request.key, self.is_rekeyed = request_key(engine, request, None), True
+        if request.partition is not None:
+            return
+        enter_partition(engine, request, policy)
+        if request.partition is not None and request.key is not None:
+            # Nobody waits for it who asks for another user, or for nobody.
+            request.key, self.is_rekeyed = request_key(engine, request, None), True
+            # What was selected is everybody's, and so are conditions that were made of it.
+            self.asks_again = request.validates and self.status == 304
+            request.selected, request.validates = None, False
 
     def _keep_private(
         self, pairs: Fields, fields: dict[bytes, bytes]
     ) -> tuple[Fields, dict[bytes, bytes]]:
         """Have no other cache store what is one user's."""
+        if self.status == 304 and b"cache-control" not in fields:
+            return pairs, fields  # what it confirms says so already
         said = make_private(fields.get(b"cache-control", b""))
         dropped = self.engine.freshness_fields - {b"expires"}
         kept = {name: value for name, value in fields.items() if name not in dropped}

@@ -20,6 +20,7 @@ from asgi_serial.http.storing import (
     selecting_names,
     selecting_values,
     unstored_names,
+    why_forbidden,
     why_not_stored,
 )
 from asgi_serial.http.validators import parse_entity_tag
@@ -91,8 +92,20 @@ def plan_storing(
     length = content_length(fields)
     if length is not None and length > engine.settings.cache_max_object:
         return Reason.OBJECT_TOO_LARGE
-    now = engine.clock()
     is_private = request.partition is not None
+    # A path may take writes beside what its handler wants to be cached.
+    methods = CACHED_METHODS | BODY_METHODS if policy and policy.cache_body else CACHED_METHODS
+    forbidden = why_forbidden(
+        method or request.method,
+        status,
+        fields,
+        engine.read_directives(fields),
+        is_private=is_private,
+        methods=methods,
+    )
+    if forbidden is not None:
+        return forbidden
+    now = engine.clock()
     said = read_said(engine, status, fields, ttl, now, request.key, shared=not is_private)
     directives, terms, lifetime, stale_use = said
     age = initial_age(
@@ -109,8 +122,7 @@ def plan_storing(
         age=age,
         stale_use=stale_use,
         is_private=is_private,
-        # A path may take writes beside what its handler wants to be cached.
-        methods=CACHED_METHODS | BODY_METHODS if policy and policy.cache_body else CACHED_METHODS,
+        methods=methods,
     )
     names = selecting_names(fields.get(b"vary", b""))
     if reason is not None or names is None:
@@ -180,12 +192,18 @@ def read_said(
         lifetime = heuristic_lifetime(fields, status, directives, now=now)
     # RFC 9110, 15.4.5: a 304 says that the answer would have been a 200.
     is_confirmed = status in _CONFIRMED_STATUSES and not engine.ignores_conditions(key)
-    has_tag = is_confirmed and parse_entity_tag(fields.get(b"etag", b"")) is not None
+    left_out = unstored_names(fields.get(b"connection"), directives)
+    has_tag = (
+        is_confirmed
+        and b"etag" not in left_out
+        and parse_entity_tag(fields.get(b"etag", b"")) is not None
+    )
+    has_date = is_confirmed and b"last-modified" in fields and b"last-modified" not in left_out
     terms = Terms(
         no_cache=needs_validation(directives),
         must_revalidate=forbids_stale(directives, shared=shared),
         immutable=directives.immutable,
-        has_validator=has_tag or (is_confirmed and b"last-modified" in fields),
+        has_validator=has_tag or has_date,
         has_tag=has_tag,
         stale_while_revalidate=directives.stale_while_revalidate,
         stale_if_error=directives.stale_if_error,

@@ -124,16 +124,20 @@ def renew(
     unstored = unstored_names(None, storing.directives) | ANSWER_FIELDS
     lines = without(said, unstored)
     replaced = replaced | unstored
+    kept_fields = [*without(entry.fields, replaced), *lines]
+    validators = read_fields(kept_fields, _VALIDATORS)
+    has_tag = entry.terms.has_tag and b"etag" in validators
     renewed = Entry(
         storing.key,
         entry.status,
-        [*without(entry.fields, replaced), *lines],
+        kept_fields,
         born=storing.born,
         expires=storing.expires,
         kept_until=storing.kept_until,
         # A tag that was made here is not one of the app's, now no more than before.
         terms=storing.terms._replace(
-            has_tag=entry.terms.has_tag, has_validator=entry.terms.has_validator
+            has_tag=has_tag,
+            has_validator=has_tag or (entry.has_validator and b"last-modified" in validators),
         ),
         tags=storing.tags,
         credentialed=storing.credentialed,

@@ -212,12 +212,30 @@ def why_not_stored(
 
     Source: RFC 9111, 3, 3.5 and 5.2.2.
     """
-    return (
-        _why_not_by_status(method, status, response, cc, methods)
-        or _why_not_by_fields(response, cc, max_selecting, is_private=is_private)
-        or _why_not_by_use(
-            request, cc, lifetime, age, stale_use, explicitly_shared=explicitly_shared
-        )
+    return why_forbidden(
+        method,
+        status,
+        response,
+        cc,
+        is_private=is_private,
+        methods=methods,
+        max_selecting=max_selecting,
+    ) or _why_not_by_use(request, cc, lifetime, age, stale_use, explicitly_shared=explicitly_shared)
+
+
+def why_forbidden(
+    method: str,
+    status: int,
+    response: Mapping[bytes, bytes],
+    cc: CacheControl,
+    *,
+    is_private: bool = False,
+    methods: frozenset[str] = CACHED_METHODS,
+    max_selecting: int = 16,
+) -> Reason | None:
+    """The first part of `why_not_stored`: what its status and its fields forbid for anybody."""
+    return _why_not_by_status(method, status, response, cc, methods) or _why_not_by_fields(
+        response, cc, max_selecting, is_private=is_private
     )
 
 

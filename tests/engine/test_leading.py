@@ -103,6 +103,7 @@ async def test_an_app_that_listens_then_hears_nothing_before_its_end():
 
     async def listening(scope, receive, send):
         await gate.wait()
+        heard.append((await receive())["type"])
         waiting = asyncio.ensure_future(receive())
         await settled()
         heard.append(waiting.done())
@@ -120,7 +121,7 @@ async def test_an_app_that_listens_then_hears_nothing_before_its_end():
     gate.set()
     assert (await other).content == b"[1]"
     await settled()
-    assert heard == [False, "http.disconnect"]
+    assert heard == ["http.request", False, "http.disconnect"]
 
 
 @awaited

@@ -45,7 +45,7 @@ class Users(RuleBasedStateMachine):
         grace=st.sampled_from([0, 20]),
         on_error=st.sampled_from([0, 40]),
         ahead=st.sampled_from([0, 0, 3]),
-        by_handler=st.just(False),
+        by_handler=st.booleans(),
     )
     def open(
         self,
