@@ -12,7 +12,6 @@ from urllib.parse import parse_qs
 
 from asgi_serial import SerialMiddleware, purge
 
-CALLS = Path(os.environ["CREW_CALLS"])
 FIELDS = [(b"content-type", b"application/json")]
 KEPT = [*FIELDS, (b"cache-control", b"max-age=60")]
 
@@ -38,7 +37,7 @@ async def crew(scope, receive, send):
 
 def note(method, path):
     """Write down a call; gives how many there were for this path, of any method."""
-    with CALLS.open("a+") as file:
+    with Path(os.environ["CREW_CALLS"]).open("a+") as file:
         file.write(f"{os.getpid()} {method} {path}\n")
         file.flush()
         file.seek(0)
