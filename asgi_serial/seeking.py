@@ -8,6 +8,7 @@ from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING, TypeVar
 
 from asgi_serial.cache.collapse import Ending, running_loop
+from asgi_serial.cache.responses import LEASE_SECONDS
 from asgi_serial.engine.derive import DERIVE_OFFLOAD_BYTES, derive, encoded_size
 from asgi_serial.engine.hit import (
     answer,
@@ -59,6 +60,7 @@ class Seeker:
     landed: asyncio.Event | None = None  # set where nobody waits for the call any more
     refreshes: Entry | None = None  # has answered, and is to be refreshed behind that
     _lease: bytes | None = None  # by which other processes wait for the call
+    _renewal: asyncio.TimerHandle | None = None
     _underived: Entry | None = None  # may answer, in a form that is to be made yet
 
     def __init__(self, engine: Engine, plan: RequestPlan, began_ns: int) -> None:
@@ -222,7 +224,9 @@ class Seeker:
         responses, pause = self.engine.responses, 0.01
         select = partial(read_selecting, self.plan)
         while True:
-            self._lease = await responses.take_lease(shared, self.engine.settings.cache_wait)
+            self._lease = await responses.take_lease(shared)
+            if self._lease is not None:
+                self._renew_later()
             if self._lease is not None or monotonic() + pause > deadline:
                 return None
             self.plan.collapsed = True
@@ -232,6 +236,16 @@ class Seeker:
             if hit is not None or self._underived is not None:
                 self.land(Ending.STORED)
                 return await self._derive() if hit is None else hit
+
+    def _renew_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._renewal = loop.call_later(LEASE_SECONDS / 4, self._renew_lease)
+
+    def _renew_lease(self) -> None:
+        assert self._lease is not None
+        assert self.flight_key is not None
+        self.engine.responses.renew_lease(self.flight_key, self._lease)
+        self._renew_later()
 
     def use_on_error(self) -> tuple[Message, Message] | None:
         """The stale response that stands in for one that the app has failed to give, if any may."""
@@ -246,7 +260,8 @@ class Seeker:
         if flight is not None and key is not None:
             self.flight = None
             self.engine.flights.land(key, flight, ending)
-            if self._lease is not None:
+            if self._lease is not None and self._renewal is not None:
+                self._renewal.cancel()
                 self.engine.responses.end_lease(key, self._lease)
             if self.landed is not None:
                 self.landed.set()

@@ -8,7 +8,7 @@ import os
 from itertools import islice
 from math import inf
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
 from asgi_serial.cache.collapse import running_loop
@@ -40,11 +40,12 @@ if TYPE_CHECKING:
 
 MISS, VARY_MISS = Reason.MISS, Reason.VARY_MISS
 _LEASE = "lease"
+LEASE_SECONDS = 2.0
 
 # Writes that wait for the second level; what comes on top is dropped, and counted.
 MAX_WAITING_WRITES = 256
 MAX_WAITING_DROPS = 10_000
-DROPS_AT_ONCE = 16
+WRITES_AT_ONCE, ENTRIES_AT_ONCE = 16, 4
 MAX_REMEMBERED_DROPS = 10_000
 MAX_TOLD = 1000
 MAX_UNTOLD = 10_000  # beyond it all is purged elsewhere: the second level takes nothing any more
@@ -340,21 +341,28 @@ class ResponseCache:
             if store is not None:
                 self._send(stored, store.delete, must=True)
 
-    async def take_lease(self, key: Key, seconds: float) -> bytes | None:
+    async def take_lease(self, key: Key) -> bytes | None:
         """A token by which this process calls the app for `key`; None where another one does.
 
-        A second level that is down forbids nothing.
+        It holds for `LEASE_SECONDS`, so that others do not wait for long for one whose end the
+        second level has not heard of. A second level that is down forbids nothing.
         """
         assert self.store is not None
         token = os.urandom(16)
-        taken = await self.store.add(digest_key((_LEASE, key)), token, ttl=seconds)
+        taken = await self.store.add(digest_key((_LEASE, key)), token, ttl=LEASE_SECONDS)
         return None if taken is False else token
+
+    def renew_lease(self, key: Key, token: bytes) -> None:
+        """Let it hold for as long again."""
+        store = self.store
+        assert store is not None
+        self._send((_LEASE, key), lambda name: store.set(name, token, ttl=LEASE_SECONDS), must=True)
 
     def end_lease(self, key: Key, token: bytes) -> None:
         """Let other processes call the app for `key`, once what was stored of it has been sent."""
         store = self.store
         assert store is not None
-        self._send((_LEASE, key), lambda name: store.delete_if(name, token), must=True)
+        self._send((_LEASE, key), lambda name: store.delete_if(name, token), must=True, last=True)
 
     def is_outdated(self, key: Key, asked: float) -> bool:
         """Whether what is stored of the URI of `key` was made invalid since `asked`."""
@@ -395,10 +403,17 @@ class ResponseCache:
         return index
 
     def _send(
-        self, key: Key, write: Callable[[str], Awaitable[object]], *, must: bool = False
+        self,
+        key: Key,
+        write: Callable[[str], Awaitable[object]],
+        *,
+        must: bool = False,
+        last: bool = False,
     ) -> None:
-        """Have the second level write, behind the response."""
-        if running_loop() is not None and not self._writer().put(digest_key(key), write, must=must):
+        """Have the second level write, behind the response; `last`: after what waits already."""
+        if running_loop() is None:
+            return
+        if not self._writer().put(digest_key(key), write, must=must, last=last):
             self.writes_dropped += 1
 
     def _writer(self) -> _Writer:
@@ -416,15 +431,21 @@ _INDEX_TTL = 86_400.0
 class _Writer:
     """Writes to the second level behind the responses, in one task of its loop.
 
-    They are made in order, and of several to one name the last only; drops side by side.
+    They are made a few side by side, so that one that takes long holds up few others, in the order
+    in which they came, and of several to one name the last only.
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[str, tuple[Callable[[str], Awaitable[object]], bool]] = {}
+        self._waiting: dict[str, _Write] = {}
         self._task: asyncio.Task[None] | None = None
 
     def put(
-        self, name: str, write: Callable[[str], Awaitable[object]], *, must: bool = False
+        self,
+        name: str,
+        write: Callable[[str], Awaitable[object]],
+        *,
+        must: bool = False,
+        last: bool = False,
     ) -> bool:
         """Queue a write; False where one was lost since too many wait (of drops, more may)."""
         known = self._waiting.pop(name, None)
@@ -433,7 +454,7 @@ class _Writer:
         is_full = len(self._waiting) >= MAX_WAITING_DROPS
         if is_full:
             del self._waiting[next(iter(self._waiting))]
-        self._waiting[name] = (write, must)
+        self._waiting[name] = _Write(write, must, last)
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._write())
         return not is_full
@@ -443,24 +464,35 @@ class _Writer:
         while (task := self._task) is not None and not task.done():
             await asyncio.wait((task,))
 
-    def _take(self) -> list[tuple[str, Callable[[str], Awaitable[object]]]]:
-        """The next write, or the next few where they are drops: many a write may make some."""
-        taken: list[tuple[str, Callable[[str], Awaitable[object]]]] = []
-        for name, (write, is_drop) in list(islice(self._waiting.items(), DROPS_AT_ONCE)):
-            if taken and not is_drop:
+    def _take(self) -> list[tuple[str, _Write]]:
+        """The next few: of those that carry an entry fewer, since each is in the memory twice."""
+        taken: list[tuple[str, _Write]] = []
+        entries = 0
+        for name, write in list(islice(self._waiting.items(), WRITES_AT_ONCE)):
+            entries += not write.must
+            if entries > ENTRIES_AT_ONCE:
                 break
             del self._waiting[name]
             taken.append((name, write))
-            if not is_drop:
-                break
         return taken
 
     async def _write(self) -> None:
         try:
             while self._waiting:
-                await asyncio.gather(*[write(name) for name, write in self._take()])
+                taken = self._take()
+                for is_last in (False, True):
+                    now = [write.make(name) for name, write in taken if write.last is is_last]
+                    await asyncio.gather(*now)
         finally:
             self._task = None  # it refers to its loop, which could never be forgotten
+
+
+class _Write(NamedTuple):
+    """What is to be written under a name."""
+
+    make: Callable[[str], Awaitable[object]]
+    must: bool  # a deletion, which is not left out when many wait
+    last: bool  # after those that came before it
 
 
 async def _listen(

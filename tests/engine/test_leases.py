@@ -84,6 +84,20 @@ async def test_nobody_waits_longer_than_for_others_in_its_own_process():
     await asyncio.gather(*asked)
 
 
+@awaited
+async def test_a_lease_holds_for_as_long_as_the_call_takes(monkeypatch):
+    monkeypatch.setattr("asgi_serial.seeking.LEASE_SECONDS", 0.04)
+    store, app = DictStore(), App()
+    asked = await crowd(processes_of(app, 2, store), Request())
+    (name,) = [name for name, value in store.values.items() if len(value) == 16]
+    del store.values[name]
+    await asyncio.sleep(0.05)
+    assert len(store.values[name]) == 16
+    app.gate.set()
+    await asyncio.gather(*asked)
+    assert app.calls <= 2
+
+
 @pytest.mark.parametrize("known", [None, True])
 @awaited
 async def test_a_store_that_knows_nothing_forbids_nothing(known):
