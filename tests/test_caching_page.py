@@ -1,4 +1,4 @@
-"""docs/caching.md says what is so: its blocks run, and each line of its tables can be had."""
+"""docs/caching.md says what is so: its blocks run, and what it tells of can be seen."""
 
 import ast
 import asyncio
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from asgi_serial import RoutePolicy, Settings, purge, set_policy, warm
+from asgi_serial import RoutePolicy, Settings, purge, warm
 from asgi_serial.cache.collapse import REMEMBERED_SECONDS
 from asgi_serial.cache.memory import Memory
 from asgi_serial.cache.purge_log import MAX_BEHIND
@@ -21,59 +21,17 @@ from asgi_serial.http.freshness import HEURISTIC_STATUSES
 from asgi_serial.http.reuse import ERROR_STATUSES
 from asgi_serial.options import parse_duration
 from asgi_serial.settings import PRESETS
-from tests.engine.driver import Clock, Request, ask, awaited, drive, fields_of, serial_of
-from tests.engine.making import EVENTS, JSON, TAG
+from tests.engine.driver import Request, Whole, ask, awaited, drive, serial_of
 
 PAGE = (Path(__file__).parents[1] / "docs" / "caching.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S)
-LINES = re.findall(r"^\| `(asgi_serial; .+?)` \| (.+) \|$", PAGE, re.M)
-DETAILS = re.findall(r"^\| `([a-z-]+)` \| (.+) \| (.+) \|$", PAGE, re.M)
 NAMES = {*Settings.model_fields, *RoutePolicy._fields}
-
-
-class Answers:
-    """An app that gives what it was told to, one after the other, the last again and again.
-
-    What comes as an exception is raised; a 304 answers those only who have the tag.
-    """
-
-    def __init__(self, *said, is_slow=False):
-        self.said = list(said)
-        self.calls = 0
-        self.gate = asyncio.Event()
-        if not is_slow:
-            self.gate.set()
-
-    async def __call__(self, scope, receive, send):
-        self.calls += 1
-        await self.gate.wait()
-        said = self.said.pop(0) if len(self.said) > 1 else self.said[0]
-        if isinstance(said, Exception):
-            raise said
-        if scope["method"] == "POST":
-            await receive()
-        start, *bodies = said
-        await send(start)
-        for place, body in enumerate(bodies, 1):
-            more = place < len(bodies)
-            await send({"type": "http.response.body", "body": body, "more_body": more})
-
-
-def says(*pairs, status=200, bodies=(b"[1]",), **fields):
-    headers = [*([] if pairs else [JSON]), *pairs, *fields_of(**fields)]
-    start = {"type": "http.response.start", "status": status, "headers": headers}
-    return (start, *bodies)
-
-
-FRESH = says(cache_control="max-age=60")
-WITH_TAG = says(JSON, TAG, cache_control="max-age=60")
-CONFIRMED = says(TAG, cache_control="max-age=60", status=304, bodies=(b"",))
-BUSY = says(status=503)
 GET = Request()
 
 
-def tagged(*names):
-    return says(cache_control="max-age=60", cache_tag=",".join(names))
+def app_of(**fields):
+    """An app that answers all requests by a document with these fields."""
+    return Whole(b"[1]", content_type="application/json", **fields)
 
 
 @awaited
@@ -85,9 +43,7 @@ async def test_the_blocks_run_one_after_the_other():
         if inspect.iscoroutine(result):
             await result
     # The functions that the blocks define are called on an app that has served somebody.
-    serial = serial_of(
-        Answers(tagged("article-3")), routes={"/me": {"cache_partition": "cookie:sid"}}
-    )
+    serial = serial_of(app_of(), routes={"/me": {"cache_partition": "cookie:sid"}})
     for path in ("/articles/3", "/articles"):
         await ask(serial, Request(path=path))
     await module.save(serial, 3)
@@ -132,164 +88,6 @@ def test_links_within_the_page_lead_to_its_headings():
     assert set(re.findall(r"\]\(#([\w-]+)\)", PAGE)) <= anchors
 
 
-async def turned_off(scope, receive, send):
-    set_policy(cache=False)
-    await Answers(FRESH)(scope, receive, send)
-
-
-POST = Request("POST", body=(b"x",))
-KEYED = {"routes": {"/": {"cache_body": True}}}
-
-# What the app says, what is asked, and the settings.
-WHY_NOT = {
-    "no-freshness": (says(), GET, {}),
-    "no-store": (says(cache_control="no-store"), GET, {}),
-    "private": (says(cache_control="private, max-age=60"), GET, {}),
-    "no-cache": (says(cache_control="no-cache"), GET, {}),
-    "sets-cookie": (says(cache_control="max-age=60", set_cookie="a=b"), GET, {}),
-    "varies-on-everything": (says(cache_control="max-age=60", vary="*"), GET, {}),
-    "varies-too-widely": (
-        says(cache_control="max-age=60", vary=",".join(f"x-{place}" for place in range(17))),
-        GET,
-        {},
-    ),
-    "already-stale": (says(cache_control="max-age=60", age="70"), GET, {}),
-    "status-not-cached": (says(status=302), GET, {"cache_ttl": 60}),
-    "method-not-cached": (FRESH, Request("HEAD"), {}),
-    "request-has-credentials": (FRESH, GET.having(x_api_key="k"), {}),
-    "request-has-unkeyed-field": (FRESH, GET.having(x_forwarded_host="h"), {}),
-    "request-has-body": (FRESH, Request(body=(b"x",)).having(content_length="1"), {}),
-    "request-has-range": (FRESH, POST.having(range="bytes=0-0"), KEYED),
-    "request-no-store": (FRESH, GET.having(cache_control="no-store"), {}),
-    "request-too-large-to-key": (FRESH, POST, {"cache_max_key_body": 0, **KEYED}),
-    "too-many-tags": (tagged(*map(str, range(129))), GET, {}),
-    "object-too-large": (FRESH, GET, {"cache_max_object": 2}),
-    "body-not-whole": (says(EVENTS, cache_control="max-age=60"), GET, {}),
-}
-
-
-@pytest.mark.parametrize(("said", "asked", "settings"), WHY_NOT.values(), ids=WHY_NOT)
-@awaited
-async def test_what_is_said_to_be_why_is_why(said, asked, settings, request):
-    answer = await ask(serial_of(Answers(said), **settings), asked)
-    assert answer.one("cache-status").split("; ")[2] == f"detail={request.node.callspec.id}"
-
-
-@awaited
-async def test_what_follows_a_body_keeps_it_from_being_stored():
-    start, body = FRESH
-    app = Answers(({**start, "trailers": True}, body))
-
-    async def with_trailers(scope, receive, send):
-        await app(scope, receive, send)
-        await send({"type": "http.response.trailers", "headers": []})
-
-    answer = await ask(serial_of(with_trailers), GET)
-    assert answer.one("cache-status").endswith("detail=has-trailers")
-
-
-@awaited
-async def test_a_route_that_is_turned_off_says_so():
-    answer = await ask(serial_of(turned_off), GET)
-    assert answer.one("cache-status").endswith("detail=turned-off")
-
-
-@awaited
-async def test_a_304_that_varies_otherwise_says_so():
-    clock = Clock()
-    other = says(TAG, cache_control="max-age=60", vary="x-a", status=304, bodies=(b"",))
-    serial = serial_of(Answers(WITH_TAG, other), clock=clock)
-    await ask(serial, GET)
-    clock.now += 70
-    assert (await ask(serial, GET)).one("cache-status").endswith("detail=vary-changed")
-
-
-def test_the_table_of_reasons_is_whole():
-    found = [name for name, _, _ in DETAILS]
-    assert sorted(found) == sorted([*WHY_NOT, "has-trailers", "turned-off", "vary-changed"])
-
-
-REVALIDATED = says(cache_control="max-age=60, stale-while-revalidate=30")
-ON_ERROR = says(cache_control="max-age=60, stale-if-error=300")
-VARYING = says(cache_control="max-age=60", vary="accept-language")
-PIECES = says(
-    (b"content-type", b"text/html"), cache_control="max-age=60", bodies=(b"1" * 600, b"2")
-)
-
-# What the app says in turn, and what is asked, after so many seconds.
-HAPPENED = {
-    "asgi_serial; hit; ttl=57": ([FRESH], [(0, GET), (3, GET)]),
-    "asgi_serial; hit; ttl=-10; detail=stale-while-revalidate": (
-        [REVALIDATED],
-        [(0, GET), (70, GET)],
-    ),
-    "asgi_serial; hit; ttl=-10; detail=stale-accepted": (
-        [WITH_TAG],
-        [(0, GET), (70, GET.having(cache_control="max-stale"))],
-    ),
-    "asgi_serial; fwd=uri-miss; stored": ([FRESH], [(0, GET)]),
-    "asgi_serial; fwd=uri-miss": ([PIECES], [(0, GET)]),
-    "asgi_serial; fwd=uri-miss; detail=no-freshness": ([says()], [(0, GET)]),
-    "asgi_serial; fwd=vary-miss; stored": (
-        [VARYING],
-        [(0, GET.having(accept_language="en")), (0, GET.having(accept_language="de"))],
-    ),
-    "asgi_serial; fwd=stale; stored": ([WITH_TAG], [(0, GET), (70, GET)]),
-    "asgi_serial; fwd=stale; fwd-status=304; stored; ttl=60": (
-        [WITH_TAG, CONFIRMED],
-        [(0, GET), (70, GET)],
-    ),
-    "asgi_serial; fwd=stale; fwd-status=503; ttl=-10; detail=stale-if-error": (
-        [ON_ERROR, BUSY],
-        [(0, GET), (70, GET)],
-    ),
-    "asgi_serial; fwd=stale; ttl=-10; detail=stale-if-error": (
-        [ON_ERROR, RuntimeError("the app is broken")],
-        [(0, GET), (70, GET)],
-    ),
-    "asgi_serial; fwd=request; stored": (
-        [FRESH],
-        [(0, GET), (1, GET.having(cache_control="no-cache"))],
-    ),
-    "asgi_serial; fwd=method; detail=method-not-cached": ([FRESH], [(0, Request("POST"))]),
-    "asgi_serial; fwd=bypass; detail=request-has-credentials": (
-        [FRESH],
-        [(0, GET), (1, GET.having(cookie="sid=a"))],
-    ),
-}
-TOGETHER = {
-    "asgi_serial; fwd=uri-miss; collapsed; ttl=60": FRESH,
-    "asgi_serial; fwd=uri-miss; collapsed=?0; detail=no-store": says(cache_control="no-store"),
-}
-
-
-@pytest.mark.parametrize(("said", "steps"), HAPPENED.values(), ids=HAPPENED)
-@awaited
-async def test_what_is_said_to_have_happened_gives_the_line(said, steps, request):
-    clock = Clock()
-    serial = serial_of(Answers(*said), clock=clock)
-    for seconds, asked in steps:
-        clock.now += seconds
-        answer = await ask(serial, asked)
-    assert answer.one("cache-status") == request.node.callspec.id
-
-
-@pytest.mark.parametrize("said", TOGETHER.values(), ids=TOGETHER)
-@awaited
-async def test_who_has_waited_gets_the_line(said, request):
-    app = Answers(said, is_slow=True)
-    serial = serial_of(app)
-    asking = [asyncio.ensure_future(ask(serial, GET)) for _ in range(2)]
-    await asyncio.sleep(0)
-    app.gate.set()
-    _, waited = [await each for each in asking]
-    assert waited.one("cache-status") == request.node.callspec.id
-
-
-def test_the_table_of_lines_is_whole():
-    assert sorted(line for line, _ in LINES) == sorted([*HAPPENED, *TOGETHER])
-
-
 @pytest.mark.parametrize(
     ("fields", "ttl"),
     [
@@ -305,7 +103,7 @@ def test_the_table_of_lines_is_whole():
 )
 @awaited
 async def test_the_first_that_speaks_of_the_lifetime_wins(fields, ttl):
-    serial = serial_of(Answers(says(**fields)), cache_ttl=5, cache_heuristic=True)
+    serial = serial_of(app_of(**fields), cache_ttl=5, cache_heuristic=True)
     await ask(serial, GET)
     assert f"ttl={ttl}" in (await ask(serial, GET)).one("cache-status").split("; ")
 
@@ -313,7 +111,7 @@ async def test_the_first_that_speaks_of_the_lifetime_wins(fields, ttl):
 @awaited
 async def test_ada_and_bob_have_a_cart_each():
     routes = {"/me/*": {"cache_partition": "cookie:sid", "cache_ttl": "30s"}}
-    serial = serial_of(Answers(says()), routes=routes)
+    serial = serial_of(app_of(), routes=routes)
     cart = Request(path="/me/cart")
     ada = await ask(serial, cart.having(cookie="sid=ada"))
     assert (ada.cached, ada.one("cache-control")) == ("fwd=uri-miss, stored", "private")
@@ -323,7 +121,7 @@ async def test_ada_and_bob_have_a_cart_each():
 
 @awaited
 async def test_a_warmed_page_is_found_behind_a_proxy_that_ends_tls():
-    serial = serial_of(Answers(FRESH))
+    serial = serial_of(app_of(cache_control="max-age=60"))
     proxied = {"X-Forwarded-Proto": "https"}
     await warm(serial, ["http://example.org/"], headers=proxied)
     assert (await ask(serial, GET.having(x_forwarded_proto="https"))).cached == "hit"
@@ -332,7 +130,7 @@ async def test_a_warmed_page_is_found_behind_a_proxy_that_ends_tls():
 
 @awaited
 async def test_a_write_says_nothing_of_another_query():
-    serial = serial_of(Answers(FRESH))
+    serial = serial_of(app_of(cache_control="max-age=60"))
     full = Request(path="/articles/3", query=b"full=1")
     for request in (full, Request(path="/articles/3")):
         await ask(serial, request)
@@ -345,11 +143,17 @@ async def test_a_write_says_nothing_of_another_query():
 
 @awaited
 async def test_nobody_waits_where_that_is_turned_off():
-    app = Answers(FRESH, is_slow=True)
-    serial = serial_of(app, cache_wait=0)
+    gate, app = asyncio.Event(), app_of(cache_control="max-age=60")
+
+    async def slow(scope, receive, send):
+        app.calls += 1
+        await gate.wait()
+        await app(scope, receive, send)
+
+    serial = serial_of(slow, cache_wait=0)
     asking = [asyncio.ensure_future(ask(serial, GET)) for _ in range(3)]
     for _ in range(10):
         await asyncio.sleep(0)
     assert app.calls == 3
-    app.gate.set()
+    gate.set()
     await asyncio.gather(*asking)
