@@ -49,7 +49,6 @@ WRITES_AT_ONCE, ENTRIES_AT_ONCE = 16, 4
 MAX_REMEMBERED_DROPS = 10_000
 MAX_TOLD = 1000
 MAX_UNTOLD = 10_000  # beyond it all is purged elsewhere: the second level takes nothing any more
-HEARING_SECONDS = 0.25  # the longest that a request waits for what was purged before this process
 SKEW_SECONDS = 1.0  # by which the clocks of hosts may differ
 
 
@@ -71,6 +70,7 @@ class ResponseCache:
         max_entry_bytes: float = inf,
         realm: str = "",
         poll_seconds: float = 0.0,
+        hearing_seconds: float = 0.25,
     ) -> None:
         self._memory = memory
         self.store = store
@@ -80,6 +80,7 @@ class ResponseCache:
         hears = store is not None and poll_seconds > 0
         self._log = PurgeLog(store, clock, realm) if store is not None and hears else None
         self._poll_seconds = poll_seconds
+        self._hearing_seconds = hearing_seconds  # that a request waits for what was purged before
         self._listener: asyncio.Task[None] | None = None
         self._has_heard = asyncio.Event()  # the listener, for the first time
         self._believed_from = -inf  # what is older in the second level may have been purged
@@ -149,7 +150,7 @@ class ResponseCache:
         # Another event loop's listener is this one's, too, but can not be waited for.
         if not self._has_heard.is_set() and self._listener.get_loop() is loop:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._has_heard.wait(), HEARING_SECONDS)
+                await asyncio.wait_for(self._has_heard.wait(), self._hearing_seconds)
 
     async def hear(self, log: PurgeLog) -> None:
         """Take note of what other processes have purged since it was last asked."""
@@ -199,6 +200,8 @@ class ResponseCache:
         if store is None or running_loop() is None:
             return MISS
         await self.listen()
+        if self._log is not None and self._log.heard_at == -inf:
+            return MISS  # what is there may have been purged
         uri = key
         since = self._dropped_at(uri)
         self._kinds[kind_of(uri)] = None
@@ -220,8 +223,7 @@ class ResponseCache:
         if found is None or self._clock() >= found.kept_until or self._dropped_at(uri) != since:
             return MISS
         epoch = self.purges.epoch
-        is_known = self._log is None or self._log.heard_at > -inf
-        if not is_known or found.born < self._believed_from:
+        if found.born < self._believed_from:
             return MISS
         if self._purged_at(found.tags, found.key) + SKEW_SECONDS >= found.born:
             return MISS

@@ -156,6 +156,7 @@ class Engine:
             max_entry_bytes=1.9 * settings.cache_max_object,
             realm=self.realm,
             poll_seconds=settings.cache_poll,
+            hearing_seconds=settings.cache_store_timeout,
         )
         self.purges = self.responses.purges
         self.flights = Flights(clock)
