@@ -46,9 +46,9 @@ class SerialMiddleware:
     Every setting (see `Settings`) is a keyword argument, and an environment variable
     `ASGI_SERIAL_<NAME>`; the argument wins. `store` is a second level for the cache in place of
     a `cache_url`: an aiocache cache, or an asynchronous client with redis-py's methods (of a
-    server, a cluster, or a sentinel's master). `route_resolver` names the route of a request for the
-    timing, where the framework is not one that is known. Instances that are given one `engine`
-    share its caches and counts, and the other arguments are not looked at.
+    server, a cluster, or a sentinel's master). `route_resolver` names the route of a request for
+    the timing, where the framework is not one that is known. Instances that are given one
+    `engine` share its caches and counts, and the other arguments are not looked at.
 
     Raises: ConfigurationError, naming every fault of the settings.
     """

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from asgi_serial.cache.key import PARTITION, BodyPart, make_key, sorted_query
-from asgi_serial.engine.heads import content_length, read_fields
-from asgi_serial.http.partition import partition_values
+from asgi_serial.engine.heads import content_length
+from asgi_serial.engine.partitions import enter_partition
 from asgi_serial.http.reuse import ASKS_NOTHING, Asked
 from asgi_serial.http.storing import (
     CACHED_METHODS,
-    CREDENTIAL_FIELDS,
     credentials_of,
     forces_revalidation,
     why_not_looked_up,
@@ -21,8 +19,6 @@ from asgi_serial.policy import RequestPolicy, merge
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from asgi_serial.cache.entry import Entry, Key, Representation
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.handed import Handed
@@ -30,10 +26,6 @@ if TYPE_CHECKING:
     from asgi_serial.http.cachecontrol import CacheControl
     from asgi_serial.policy import PolicyTable, RoutePolicy
     from asgi_serial.types import Message, Scope
-
-logger = logging.getLogger("asgi_serial")
-
-_NOBODY = (None, "", False)
 
 # A GET without any of these is looked up without a second thought.
 SPECIAL_FIELDS = frozenset(
@@ -221,47 +213,6 @@ def plan_request(
         if plan.bypass is None:
             _plan_lookup(engine, plan)
     return plan
-
-
-def enter_partition(engine: Engine, plan: RequestPlan, policy: RoutePolicy | None) -> None:
-    """Have the cache be that of the user who asks, where the policy says what tells users apart.
-
-    It bypasses the cache where nobody can say who asks.
-    """
-    sources = None if policy is None else policy.cache_partition
-    if sources is None:
-        return
-    if callable(sources):
-        try:
-            user = sources(plan.scope)
-            plan.partition = None if user in _NOBODY else digest_partition(engine, str(user))
-        except Exception:
-            logger.exception("The function that tells users apart has failed.")
-            plan.bypass = Reason.REQUEST_HAS_CREDENTIALS
-            return
-        lifted = CREDENTIAL_FIELDS | engine.user_fields
-    else:
-        values = partition_values(sources, read_fields(plan.scope["headers"], _names_of(sources)))
-        plan.partition = None if values is None else digest_partition(engine, values)
-        lifted = _names_of(sources)
-    if plan.partition is not None:
-        # What tells the users apart is no reason any more not to store what belongs to one.
-        left = plan.credentials - lifted
-        others = (engine.user_fields - lifted).isdisjoint(plan.fields)
-        plan.credentials = left if others else left | {b"cookie"}
-
-
-def _names_of(sources: Iterable[str]) -> frozenset[bytes]:
-    return frozenset(source.partition(":")[0].encode() for source in sources)
-
-
-def digest_partition(engine: Engine, user: str | Iterable[tuple[str, bytes]]) -> bytes:
-    """The name of a user's partition, by which nobody who sees it learns who that is."""
-    named = [("", user.encode("utf-8", "surrogatepass"))] if isinstance(user, str) else user
-    digest = blake2b(key=blake2b(engine.secret).digest(), digest_size=16)
-    for name, value in sorted(named):
-        digest.update(b"%d:%s%d:%s" % (len(name), name.encode(), len(value), value))
-    return digest.hexdigest().encode()
 
 
 def find_policy(policies: PolicyTable, scope: Scope) -> RoutePolicy | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from asgi_serial.cache.purges import Purge, find_fault
 from asgi_serial.engine.heads import read_fields
-from asgi_serial.engine.plan import digest_partition
+from asgi_serial.engine.partitions import digest_partition
 from asgi_serial.engine.problem import Problem
 from asgi_serial.engine.reporting import has_token
 from asgi_serial.options import parse_partition

@@ -10,14 +10,14 @@ from asgi_serial.cache.collapse import Ending
 from asgi_serial.cache.encodings import Encoded
 from asgi_serial.cache.entry import Representation
 from asgi_serial.engine.cachestatus import with_key
+from asgi_serial.engine.consulting import OF_ONE_REQUEST, consult_stored, is_news
 from asgi_serial.engine.handed import JSON_TYPE
 from asgi_serial.engine.heads import content_length, read_response_fields, without
-from asgi_serial.engine.hit import answer, answer_on_error, find_representation
 from asgi_serial.engine.invalidation import invalid_keys
+from asgi_serial.engine.partitions import adopt_partition, keep_private
 from asgi_serial.engine.plan import (
     BODY_METHODS,
     body_part,
-    enter_partition,
     find_wants,
     request_key,
 )
@@ -31,11 +31,7 @@ from asgi_serial.engine.representation import (
 )
 from asgi_serial.engine.response_plan import plan_response
 from asgi_serial.engine.storing import build_entry, plan_storing, stored_fields
-from asgi_serial.engine.validation import agrees, confirms, has_tag_of, renew
 from asgi_serial.errors import FormatError
-from asgi_serial.http.freshness import HEURISTIC_STATUSES
-from asgi_serial.http.partition import make_private
-from asgi_serial.http.reuse import ERROR_STATUSES
 from asgi_serial.http.storing import invalidates
 from asgi_serial.http.validators import is_not_modified
 from asgi_serial.reasons import Reason
@@ -45,6 +41,7 @@ if TYPE_CHECKING:
 
     from asgi_serial.cache.entry import Entry, Key
     from asgi_serial.codecs.base import Codec, Encoder
+    from asgi_serial.engine.consulting import Consulted
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.handed import Handed
     from asgi_serial.engine.plan import RequestPlan, Wants
@@ -76,9 +73,6 @@ _READS = frozenset({"GET", "HEAD"})
 PATHSEND, ZEROCOPYSEND = "http.response.pathsend", "http.response.zerocopysend"
 BODY_TYPE = "http.response.body"
 _VARY = frozenset({b"vary"})
-# What these say is true for whoever asks; 401, 403 or 429 are about the one who did.
-_NEWS = HEURISTIC_STATUSES - {206}
-_OF_ONE_REQUEST = (Reason.CLIENT_LEFT, Reason.INCOMPLETE, Reason.REQUEST_HAS_BODY)
 
 
 class ResponseFlow:
@@ -137,10 +131,10 @@ class ResponseFlow:
         pairs, fields = read_response_fields(message.get("headers", ()), engine.response_fields)
         self.start = message
         self.status = status = message["status"]
-        if request.caching and request.bypass is None:
-            self._adopt_partition()
+        if request.caching and request.bypass is None and adopt_partition(engine, request):
+            self._take_partition()
         if request.partition is not None:
-            pairs, fields = self._keep_private(pairs, fields)
+            pairs, fields = keep_private(engine, status, pairs, fields)
         has_trailers = "trailers" in message and bool(message["trailers"])
         wants = self.wants = request.wants
         if request.policy is not None and request.policy is not request.path_policy:
@@ -152,15 +146,16 @@ class ResponseFlow:
             self.state = REPLACED
             return []
         if request.selected is not None:
-            replaced = self._consult_stored(request.selected, pairs, fields)
+            consulted = consult_stored(engine, request, request.selected, status, pairs, fields)
+            replaced = self._follow(consulted)
             if replaced is not None:
                 return replaced
         if request.method not in _READS and engine.may_cache:
             self._plan_write(fields)
         if request.caching:
             self._plan_storing(fields, has_trailers=has_trailers)
-        if self.storing is None and status in _NEWS and request.method != "HEAD":
-            self._outdate()
+        if self.storing is None and is_news(request, status, self.unstored):
+            self.outdated = request.selected
         if self.handed is not None and self.handed.media_type != plan.media_type:
             plan = self._give_handed_up(fields)
         if plan.passes and self.storing is None and b"etag" not in fields:
@@ -187,101 +182,29 @@ class ResponseFlow:
         self.state = HELD
         return []
 
-    def _consult_stored(
-        self, entry: Entry, pairs: Fields, fields: Mapping[bytes, bytes]
-    ) -> list[Message] | None:
-        """What is sent in place of an answer that is about a stored response, or is worse than it.
-
-        Source: RFC 9111, 4.3.3, 4.3.4 and 4.3.5.
-        """
-        engine, request = self.engine, self.request
-        if self.status == 304 and request.validates:
-            if confirms(entry, fields):
-                return self._renew(entry, pairs, fields)
+    def _follow(self, consulted: Consulted) -> list[Message] | None:
+        """What is sent in place of the app's response, where it is about a stored one."""
+        self.entry, self.unstored = consulted.entry, consulted.unstored
+        if consulted.is_outdated:
+            self.outdated = self.request.selected
+        if consulted.asks_again:
             self.state, self.asks_again = REPLACED, True
             return []
-        if self.status in ERROR_STATUSES:
-            messages = answer_on_error(engine, request, entry, self.status)
-            if messages is not None:
-                self.unstored = Reason.STALE_IF_ERROR
-                return self._replace(messages)
-        elif self.status == 200 and request.validates and has_tag_of(entry, fields):
-            assert request.key is not None
-            engine.note_unconditional(request.key)
-        if self.status == 200 and request.method == "HEAD":
-            is_alike = agrees(entry, fields)
-            if is_alike:
-                renewed, why = renew(engine, request, entry, pairs, fields)
-                self.entry = renewed if why is None else None
-            elif is_alike is False:
-                self._outdate()
-        return None
-
-    def _renew(self, entry: Entry, pairs: Fields, fields: Mapping[bytes, bytes]) -> list[Message]:
-        """Answer by the stored response, which the app has confirmed."""
-        engine, request = self.engine, self.request
-        renewed, self.unstored = renew(engine, request, entry, pairs, fields)
-        if self.unstored is None:
-            self.entry = renewed
-        else:
-            self._outdate()
-        kept = find_representation(request.wants, renewed)
-        assert kept is not None  # it was made, if need be, before the app was asked
-        now, stored = engine.clock(), self.entry is not None
-        said = engine.replaced_pair(
-            request.forward, renewed, now, 304, self.unstored, stored=stored
-        )
-        request.served = "validated"
-        start, last = answer(engine, request, renewed, kept, now, said)
-        directives = engine.read_directives(fields)
-        own = directives.private_fields | directives.no_cache_fields
-        start["headers"] += [line for line in pairs if line[0] in own]  # not kept, but this one's
-        return self._replace((start, last))
-
-    def _replace(self, messages: tuple[Message, Message]) -> list[Message]:
-        """Send these in place of all that the app sends."""
-        start, last = messages
+        if consulted.messages is None:
+            return None
+        start, last = consulted.messages
         self.state = REPLACED
         self.status = start["status"]
         self.app_bytes = self.encoded_bytes = self.sent_bytes = len(last["body"])
         return [start, last]
 
-    def _outdate(self) -> None:
-        """Forget the stored response that this one, which is not stored, is news of for all."""
-        request = self.request
-        is_for_all = not request.credentials and b"range" not in request.fields
-        if is_for_all and self.unstored not in _OF_ONE_REQUEST:
-            self.outdated = request.selected
-
-    def _adopt_partition(self) -> None:
-        """Keep this response for its user: the handler has said what tells users apart."""
+    def _take_partition(self) -> None:
+        """Have the response go to its user, of whom the handler has just told."""
         engine, request = self.engine, self.request
-        policy = request.policy
-        if policy is None or policy.cache_partition is None or policy is request.path_policy:
-            return
-        method = "GET" if request.method == "HEAD" else request.method
-        engine.learn(method, request.scope["path"], policy)
-        if request.partition is not None:
-            return
-        enter_partition(engine, request, policy)
-        if request.partition is not None and request.key is not None:
-            # Nobody waits for it who asks for another user, or for nobody.
-            request.key, self.is_rekeyed = request_key(engine, request, None), True
-            # What was selected is everybody's, and so are conditions that were made of it.
-            self.asks_again = request.validates and self.status == 304
-            request.selected, request.validates = None, False
-
-    def _keep_private(
-        self, pairs: Fields, fields: dict[bytes, bytes]
-    ) -> tuple[Fields, dict[bytes, bytes]]:
-        """Have no other cache store what is one user's."""
-        if self.status == 304 and b"cache-control" not in fields:
-            return pairs, fields  # what it confirms says so already
-        said = make_private(fields.get(b"cache-control", b""))
-        dropped = self.engine.freshness_fields - {b"expires"}
-        kept = {name: value for name, value in fields.items() if name not in dropped}
-        pairs = [*without(pairs, dropped), (b"cache-control", said)]
-        return pairs, {**kept, b"cache-control": said}
+        request.key, self.is_rekeyed = request_key(engine, request, None), True
+        # What was selected is everybody's, and so are conditions that were made of it.
+        self.asks_again = request.validates and self.status == 304
+        request.selected, request.validates = None, False
 
     def _take_handed(self, handed: Handed, fields: dict[bytes, bytes]) -> dict[bytes, bytes]:
         """The fields that the plan is made by: those of the response in JSON."""
@@ -772,7 +695,7 @@ class ResponseFlow:
         if self.unstored is Reason.STALE_IF_ERROR:
             return Ending.ERROR
         # What is wrong with one request or its client says nothing of the next.
-        failed = self.status == 304 or self.unstored in _OF_ONE_REQUEST
+        failed = self.status == 304 or self.unstored in OF_ONE_REQUEST
         return Ending.FAILED if failed else Ending.FRUITLESS
 
     def sizes(self) -> tuple[int, int, int]:

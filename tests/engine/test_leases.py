@@ -32,7 +32,9 @@ def processes_of(app, count=4, store=None, **settings):
 
 async def crowd(processes, *requests):
     asked = [asyncio.ensure_future(ask(one, r)) for one in processes for r in requests]
-    await asyncio.sleep(0.02)
+    while not processes[0].app.calls:
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(0.05)
     return asked
 
 
