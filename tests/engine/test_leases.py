@@ -77,10 +77,10 @@ async def test_what_is_not_stored_ends_the_wait_of_the_others():
 async def test_nobody_waits_longer_than_for_others_in_its_own_process():
     app = App()
     store = DictStore()
-    processes = processes_of(app, 2, store, cache_wait="50ms")
+    processes = processes_of(app, 2, store, cache_wait="300ms")
     asked = await crowd(processes, Request())
     assert app.calls == 1
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.4)
     assert app.calls == 2
     app.gate.set()
     await asyncio.gather(*asked)

@@ -448,10 +448,12 @@ async def test_the_client_that_is_not_there_leaves_when_the_refresh_is_over():
         await asyncio.sleep(0.001)
         heard.append(waiting.done())
         await origin(scope, receive, send)
-        heard.append((await waiting)["type"])
+        if len(origin.asked) == 2:
+            heard.append((await waiting)["type"])
+        waiting.cancel()
 
     serial.app = listening
-    await ask(serial, Request(leaves=True))
+    await ask(serial, Request())
     clock.now += LATER
     heard.clear()
     await ask(serial, Request())
