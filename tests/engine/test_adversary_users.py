@@ -9,22 +9,8 @@ import pytest
 from asgi_serial import set_policy
 
 from .driver import Clock, Request, ask, awaited, serial_of
+from .test_adversary_validation import JSON, app_of
 from .test_validation import site
-
-JSON = (b"content-type", b"application/json")
-
-
-def app_of(answer):
-    async def app(scope, receive, send):
-        app.calls += 1
-        app.scopes.append(scope)
-        made = answer(scope, dict(scope["headers"]))
-        status, fields, body = await made if asyncio.iscoroutine(made) else made
-        await send({"type": "http.response.start", "status": status, "headers": list(fields)})
-        await send({"type": "http.response.body", "body": body})
-
-    app.calls, app.scopes = 0, []
-    return app
 
 
 def by_badge(scope):
