@@ -44,11 +44,18 @@ class Site(NamedTuple):
 
     def fill(self, path: str, values: int = 1, **fields: str) -> Answer:
         """A response of the first process, which the store has by then."""
-        before = self.count()
+        before = self.settled()
         answer = self.first.get(path, **fields)
         assert "stored" in answer.fields["cache-status"]
-        wait_until(lambda: self.count() >= before + values)
+        wait_until(lambda: self.settled() >= before + values)
         return answer
+
+    def settled(self) -> int:
+        """How many values the store has once no lease comes or goes any more."""
+        count = -1
+        while count != (count := self.count()):
+            time.sleep(0.03)
+        return count
 
 
 @contextmanager
