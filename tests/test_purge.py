@@ -1,14 +1,17 @@
 """What is purged is not answered with any more: here, and in every process that shares a store."""
 
 import asyncio
+import gc
 import json
 
 import pytest
 
 from asgi_serial import ConfigurationError, SerialMiddleware, purge
-from tests.cache.entries import DictStore
-from tests.engine.driver import Request, ask, awaited, drive, serial_of
+from asgi_serial.cache.purges import Purge
+from tests.cache.entries import DictStore, make_entry
+from tests.engine.driver import Clock, Request, ask, awaited, drive, serial_of
 from tests.engine.making import JSON
+from tests.engine.test_validation import Origin
 
 
 class App:
@@ -325,3 +328,83 @@ def test_a_path_needs_a_token(given, missing, monkeypatch):
         monkeypatch.setenv("ASGI_SERIAL_PURGE_PATH", "/x")
     with pytest.raises(ConfigurationError, match=f"without a token; expected {missing}, too"):
         SerialMiddleware(App(), **given)
+
+
+@awaited
+async def test_what_the_store_did_not_take_is_told_again():
+    store = DictStore()
+    first, second = processes_over(store)
+    for process in (first, second):
+        await process.engine.responses.listen()
+        await ask(process, Request(path="/news"))
+        await process.engine.responses.flush()
+    increment, attempts = store.increment, []
+
+    async def fails_once(key, **more):
+        attempts.append(key)
+        return None if len(attempts) == 1 else await increment(key, **more)
+
+    store.increment = fails_once
+    await drive(first, Request("PUT", path="/news"))
+    await asyncio.sleep(0.3)
+    answer = await ask(second, Request(path="/news"))
+    assert "; hit;" not in answer.one("cache-status")
+    assert len(attempts) == 2
+
+
+@awaited
+async def test_more_writes_than_can_wait_are_told_as_everything(monkeypatch):
+    monkeypatch.setattr("asgi_serial.cache.responses.MAX_UNTOLD", 3)
+    first, second = processes_over(DictStore())
+    for process in (first, second):
+        await process.engine.responses.listen()
+        await ask(process, Request(path="/news"))
+        await process.engine.responses.flush()
+    for number in range(5):
+        await drive(first, Request("PUT", path=f"/{number}"))
+    await asyncio.sleep(0.2)
+    answer = await ask(second, Request(path="/news"))
+    assert "; hit;" not in answer.one("cache-status")
+
+
+@awaited
+async def test_what_is_purged_is_not_loaded_from_the_store():
+    store = DictStore()
+    first, second = processes_over(store)
+    for process in (first, second):
+        await process.engine.responses.listen()
+    await ask(first, Request(path="/news"))
+    await first.engine.responses.flush()
+    second.engine.purges.add(Purge("tag", "news", None, second.engine.clock()))
+    answer = await ask(second, Request(path="/news"))
+    assert "; hit;" not in answer.one("cache-status")
+
+
+@awaited
+async def test_nobody_listens_for_a_cache_that_is_gone():
+    (process,) = processes_over(DictStore(), 1)
+    await process.engine.responses.listen()
+    listener = process.engine.responses._listener
+    del process
+    gc.collect()
+    await asyncio.wait_for(asyncio.wait([listener]), 5)
+    assert listener.exception() is None
+
+
+@awaited
+async def test_news_forget_one_entry_in_both_levels():
+    store, clock = DictStore(), Clock()
+    app = Origin()
+    serial = serial_of(app, store=store, clock=clock)
+    await serial.engine.responses.listen()
+    await ask(serial, Request())
+    await serial.engine.responses.flush()
+    entries = [value for value in store.values.values() if b"v1" in value]
+    clock.now += 100
+    app.fields = [(b"cache-control", b"no-store")]
+    app.status = 404
+    await ask(serial, Request())
+    await serial.engine.responses.flush()
+    assert len(entries) == 1
+    assert not [value for value in store.values.values() if b"v1" in value]
+    serial.engine.responses.forget(make_entry())  # one that is not there

@@ -249,3 +249,28 @@ def test_a_wrong_partition_is_told(given, message):
         serial(cache_partition=given)
     with pytest.raises(ConfigurationError, match=message):
         SerialMiddleware(None, routes={"/": {"cache_partition": given}})
+
+
+@awaited
+async def test_a_304_to_what_is_everybodys_is_no_answer_to_a_user():
+    clock, calls = Clock(), []
+
+    async def app(scope, receive, send):
+        headers = dict(scope["headers"])
+        calls.append(headers.get(b"if-none-match"))
+        set_policy(cache_partition=by_user)
+        await receive()
+        fields = [JSON, (b"cache-control", b"max-age=60"), (b"etag", b'"1"')]
+        held = headers.get(b"if-none-match") == b'"1"'
+        await send(
+            {"type": "http.response.start", "status": 304 if held else 200, "headers": fields}
+        )
+        who = headers.get(b"x-user", b"nobody")
+        await send({"type": "http.response.body", "body": b"" if held else b'"%s"' % who})
+
+    serial_app = serial_of(app, clock=clock)
+    assert (await ask(serial_app, Request(path="/" + "x" * 300))).document == "nobody"
+    clock.now += 100
+    answer = await ask(serial_app, Request(path="/" + "x" * 300).having(x_user="alice"))
+    assert (answer.status, answer.document) == (200, "alice")
+    assert calls == [None, b'"1"', None]

@@ -24,3 +24,15 @@ async def test_equal_keys_are_seen_to_be_equal():
 @awaited
 async def test_it_is_off_by_default():
     assert key_of(await ask(serial_of(Origin()), Request())) == ""
+
+
+@awaited
+async def test_nothing_is_said_and_nothing_counted_where_both_are_off():
+    clock, origin = Clock(), Origin()
+    serial = serial_of(origin, clock=clock, cache_status=False, timing=False)
+    await ask(serial, Request())
+    for request in (Request("HEAD"), Request().having(range="bytes=0-1")):
+        answer = await ask(serial, request)
+        assert answer.one("cache-status") is None
+        assert answer.one("age") == "0"
+    assert len(origin.asked) == 1
