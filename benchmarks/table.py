@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Literal, NamedTuple
 
-from .cases import caching, coding, passing, probes, serving
+from .cases import caching, coding, crowds, passing, probes, serving
 from .meters import Comparison
 
 How = Literal["instructions", "cpu", "figure"]
@@ -124,6 +124,34 @@ ROWS = (
         1,
         probes.concurrent_calls,
         "figure",
+    ),
+    Row(
+        "stampede_calls",
+        "1,000 concurrent first requests: calls of the app",
+        1,
+        crowds.stampede_calls,
+        "figure",
+    ),
+    Row(
+        "stampede_time",
+        "1,000 concurrent first requests: time / the bare app's for its 1,000 calls",
+        0.50,
+        crowds.stampede_time,
+        "figure",
+    ),
+    Row(
+        "hit_variants",
+        "hit among 20,000 variants of a resource / among 100",
+        2.0,
+        crowds.among_variants(hits=True),
+        "cpu",
+    ),
+    Row(
+        "miss_variants",
+        "miss, stored, among 20,000 variants of a resource / among 100",
+        2.0,
+        crowds.among_variants(hits=False),
+        "cpu",
     ),
     Row(
         "entry_memory",
