@@ -526,6 +526,7 @@ class Exchange:
             label = self.engine.label(self._scope)
             self._record(label, 500, 0, self.plan.outcome, (Reason.INCOMPLETE,))
         else:
+            flow.let_go()
             flow.note(Reason.INCOMPLETE)
             self._record_flow(flow)
 

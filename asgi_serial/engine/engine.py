@@ -7,6 +7,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from asgi_serial.cache.budget import Budget
 from asgi_serial.cache.collapse import Flights
 from asgi_serial.cache.encodings import Encodings
 from asgi_serial.cache.key import make_realm
@@ -159,6 +160,8 @@ class Engine:
             hearing_seconds=settings.cache_store_timeout,
         )
         self.purges = self.responses.purges
+        # What is collected of responses under way: clients may ask for many, and not read.
+        self.collecting = Budget(max(settings.cache_memory // 4, settings.cache_max_object))
         self.flights = Flights(clock)
         self.tasks: set[object] = set()  # the calls of the app that no client waits for
         self.led: set[object] = set()  # those that others may wait for: tasks of their own

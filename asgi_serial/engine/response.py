@@ -646,14 +646,23 @@ class ResponseFlow:
 
     def _collect(self, content: bytes) -> None:
         assert self.collected is not None
-        self.collected.append(content)
-        self.collected_size += len(content)
-        if self.collected_size > self.engine.settings.cache_max_object:
+        if self.collected_size + len(content) > self.engine.settings.cache_max_object:
             self.forget(Reason.OBJECT_TOO_LARGE)
+        elif not self.engine.collecting.take(len(content)):
+            self.forget(Reason.TOO_MUCH_AT_ONCE)
+        else:
+            self.collected.append(content)
+            self.collected_size += len(content)
+
+    def let_go(self) -> None:
+        """Hold nothing any more of what was collected to be stored."""
+        if self.collected is not None:
+            self.engine.collecting.give_back(self.collected_size)
+            self.collected, self.collected_size = None, 0
 
     def forget(self, why: Reason) -> None:
         """Do not store this response after all."""
-        self.collected = None
+        self.let_go()
         if self.storing is not None:
             self.storing = None
             self.unstored = why
@@ -676,7 +685,9 @@ class ResponseFlow:
             # RFC 9111, 3.3: an incomplete response must not be stored as a complete one.
             self.forget(Reason.INCOMPLETE)
             return
-        self._store(storing, self.made, b"".join(self.collected))
+        content = b"".join(self.collected)
+        self.let_go()
+        self._store(storing, self.made, content)
 
     @property
     def is_holding(self) -> bool:

@@ -10,10 +10,12 @@ import pytest
 from asgi_serial.engine.plain import begin_plainly
 from asgi_serial.policy import RoutePolicy
 from asgi_serial.reasons import Reason
+from tests.engine.driver import Request, awaited, drive, serial_of
 from tests.engine.making import (
     FRESH,
     JSON,
     MSGPACK,
+    PICTURE,
     as_list,
     body,
     content_of,
@@ -250,3 +252,30 @@ def test_a_head_that_is_in_a_list_and_needs_nothing_is_the_apps_own():
 def test_a_head_is_told_what_it_varies_on_and_no_more():
     engine = make_engine(cache=False, formats=False)
     assert make_flow(engine).begin(start(JSON))["headers"] == [JSON, (b"vary", b"accept-encoding")]
+
+
+def test_what_is_collected_at_once_is_bounded_in_all():
+    """Clients may ask for many responses, and read none of them."""
+    engine = make_engine(cache_memory=40_000, cache_max_object=8_000)
+    assert engine.collecting.max_bytes == 10_000
+    flows = [make_flow(engine, path=f"/{number}") for number in range(3)]
+    for flow in flows:
+        run(flow, start(PICTURE, FRESH), body(b"x" * 4_000, more=True))
+    assert [flow.unstored for flow in flows] == [None, None, Reason.TOO_MUCH_AT_ONCE]
+    assert engine.collecting.held_bytes == 8_000
+    flows[0].feed(body(b"x"))
+    assert flows[0].entry is not None
+    flows[1].lose_client()
+    assert engine.collecting.held_bytes == 0
+
+
+@awaited
+async def test_what_breaks_off_holds_nothing_any_more():
+    async def app(scope, receive, send):
+        await send(start(PICTURE, FRESH))
+        await send(body(b"x" * 4_000, more=True))
+        raise RuntimeError("the app fails")
+
+    serial = serial_of(app)
+    assert (await drive(serial, Request())).error is not None
+    assert serial.engine.collecting.held_bytes == 0
