@@ -32,30 +32,52 @@ class Site(NamedTuple):
         if self.scheme == "redis":
             with self.redis() as client:
                 return client.dbsize()
+        return self._memcached_says(b"curr_items")
+
+    def leases_ended(self) -> int:
+        """How many calls of an app have ended: by then what was stored has been sent."""
+        if self.scheme == "redis":
+            with self.redis() as client:
+                return client.info("commandstats").get("cmdstat_eval", {"calls": 0})["calls"]
+        return self._memcached_says(b"cas_hits")
+
+    def _memcached_says(self, name: bytes) -> int:
         with socket.create_connection(("127.0.0.1", self.store.port), timeout=5) as connection:
             connection.sendall(b"stats\r\n")
             answer = b""
             while not answer.endswith(b"END\r\n"):
                 answer += connection.recv(4096)
-        return int(answer.partition(b"STAT curr_items ")[2].split()[0])
+        return int(answer.partition(b"STAT %s " % name)[2].split()[0])
 
     def redis(self) -> redis.Redis:
         return redis.Redis(port=self.store.port)
 
-    def fill(self, path: str, values: int = 1, **fields: str) -> Answer:
+    def fill(self, path: str, **fields: str) -> Answer:
         """A response of the first process, which the store has by then."""
-        before = self.settled()
+        before = self.leases_ended()
         answer = self.first.get(path, **fields)
         assert "stored" in answer.fields["cache-status"]
-        wait_until(lambda: self.settled() >= before + values)
+        wait_until(lambda: self.leases_ended() > before)
         return answer
 
-    def settled(self) -> int:
-        """How many values the store has once no lease comes or goes any more."""
-        count = -1
-        while count != (count := self.count()):
-            time.sleep(0.03)
-        return count
+
+def entries_in(client: redis.Redis) -> list[bytes]:
+    """The keys of what is stored of responses; not those of the log of purges.
+
+    Without that, everything would be taken for purged.
+    """
+    found = []
+    for key in client.scan_iter():
+        value = client.get(key) if client.type(key) == b"string" else b""
+        if not (value.isdigit() or b"purge" in value[:10]):
+            found.append(key)
+    return found
+
+
+def empty(client: redis.Redis) -> None:
+    """Delete what is stored of responses."""
+    for key in entries_in(client):
+        client.delete(key)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 from asgi_serial.cache.frame import REVISION
 from tests.cache.services import redis_server
 
-from .sites import Site, calls_of, new, site_over
+from .sites import Site, calls_of, empty, entries_in, new, site_over
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +52,9 @@ def of_revision(value: bytes, revision: int) -> bytes:
 def test_a_value_that_was_tampered_with_is_a_miss(redis_site, spoil):
     path = new("/document")
     with redis_site.redis() as client:
-        client.flushall()
+        empty(client)
         redis_site.fill(path)
-        for key in client.scan_iter():
+        for key in entries_in(client):
             client.set(key, spoil(client.get(key)), keepttl=True)
     answer = redis_site.second.get(path)
     assert answer.cache == "fwd=uri-miss"
@@ -76,9 +76,9 @@ def test_a_pickle_that_was_planted_is_never_loaded(redis_site, tmp_path, protoco
     path, trace = new("/document"), tmp_path / "loaded"
     planted = pickle.dumps(TouchesFile(trace), protocol)
     with redis_site.redis() as client:
-        client.flushall()
+        empty(client)
         redis_site.fill(path)
-        for key in client.scan_iter():
+        for key in entries_in(client):
             client.set(key, planted, keepttl=True)
     assert redis_site.second.get(path).cache == "fwd=uri-miss"
     assert not trace.exists()
@@ -89,9 +89,9 @@ def test_a_pickle_that_was_planted_is_never_loaded(redis_site, tmp_path, protoco
 def test_a_value_of_another_type_is_a_miss(redis_site):
     path = new("/document")
     with redis_site.redis() as client:
-        client.flushall()
+        empty(client)
         redis_site.fill(path)
-        (key,) = client.keys()
+        (key,) = entries_in(client)
         client.delete(key)
         client.lpush(key, "element")
     assert redis_site.second.get(path).value["process"] == redis_site.second.process.pid
@@ -101,11 +101,10 @@ def test_a_value_of_another_type_is_a_miss(redis_site):
 def test_values_that_changed_places_are_misses(redis_site, path):
     paths = [new(path), new(path)]
     with redis_site.redis() as client:
-        client.flushall()
+        empty(client)
         for language, each in enumerate(paths):
-            values = 2 if path == "/varied" else 1
-            redis_site.fill(each, values=values, accept_language=str(language))
-        keys = client.keys()
+            redis_site.fill(each, accept_language=str(language))
+        keys = entries_in(client)
         values = [client.get(key) for key in keys]
         for key, value in zip(keys, values[1:] + values[:1], strict=True):
             client.set(key, value)

@@ -157,3 +157,16 @@ def begin_everything(server: Server, ask: Callable[[Server, str], Wire]) -> None
     ask(server, slow)
     leader.file.close()
     leader.socket.close()
+
+
+def test_clients_that_stop_reading_take_no_more_than_the_cache_may():
+    environ = {"ASGI_SERIAL_CACHE_MEMORY": "20MB"}
+    with uvicorn_of(APP, "--http", "httptools", environ=environ) as server, ExitStack() as stack:
+        before = server.peak_bytes()
+        for number in range(40):
+            wire = stack.enter_context(Wire(server))
+            wire.send(head_of("GET", f"/endless/{number}"))
+            wire.read_head()
+        time.sleep(1)
+        # Each of them holds what the kernel takes, some 4 MB.
+        assert server.peak_bytes() - before < 20 * MEGABYTE + 2 * MAX_OBJECT
