@@ -208,7 +208,7 @@ class Seeker:
             if self._underived is not None:
                 return await self._derive()
             if ending is Ending.ERROR:
-                return self.use_on_error()
+                return self._share_error()
             if ending is Ending.STORED and self.plan.forward not in (MISS, VARY_MISS):
                 return None  # what is stored now will not do for this client
             # It broke off, or was for others (Vary): one of those who wait calls next.
@@ -236,6 +236,15 @@ class Seeker:
             if hit is not None or self._underived is not None:
                 self.land(Ending.STORED)
                 return await self._derive() if hit is None else hit
+
+    def _share_error(self) -> tuple[Message, Message] | None:
+        """The stale response that stands in for another's failed call of the app, too."""
+        messages, entry = self.use_on_error(), self.plan.selected
+        if messages is not None and entry is not None:
+            start, last = messages
+            size = len(last["body"])
+            self._record(entry.route, start["status"], size, "stale", entry.app_bytes)
+        return messages
 
     def _renew_later(self) -> None:
         loop = asyncio.get_running_loop()

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from asgi_serial import timing_report
 from asgi_serial.engine.validation import agrees, conditions_for, confirms
 
 from .client import understand
@@ -296,6 +297,8 @@ async def test_a_crowd_gets_what_stands_in_for_an_error_by_one_call():
     origin.gate.set()
     assert {answer.status for answer in await asyncio.gather(*crowd)} == {200}
     assert len(origin.asked) == 2
+    (row,) = timing_report(serial).routes
+    assert (row["count"], row["cache"]["stale"]) == (11, 10)
 
 
 @awaited
