@@ -127,13 +127,16 @@ class Exchange:
             await self._send(message)
         return True
 
-    async def run(self, app: ASGIApp) -> None:
+    def run(self, app: ASGIApp) -> Awaitable[None]:
         """Have the app answer; its exceptions go on unchanged."""
-        loop = running_loop()
-        if self.seeker.flight is None or self.seeker.landed is not None or loop is None:
-            await self._run_app(app)  # nobody waits for it, or it is in a task of its own already
-            return
-        # Others may come to wait for this call: it goes on when its own client leaves.
+        # Nobody waits for it, or it is in a task of its own already.
+        if self.seeker.flight is None or self.seeker.landed is not None:
+            return self._run_app(app)
+        return self._run_led(app)
+
+    async def _run_led(self, app: ASGIApp) -> None:
+        """The same, where others may come to wait: it goes on when its own client leaves."""
+        loop = asyncio.get_running_loop()
         self.seeker.landed = asyncio.Event()
         context = copy_context()
         task = loop.create_task(self._run_app(app), context=context)
