@@ -84,6 +84,7 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
         "decoding": False,
         "encodings_cache": False,
         "timing": False,
+        "cache_confirm": True,
         "cache_heuristic": True,
     },
 }
@@ -165,6 +166,8 @@ class Settings(BaseModel):
     """Targeted fields that go before Cache-Control, the most specific first (RFC 9213)."""
     cache_obey_requests: Switch = True
     """Obey the Cache-Control and Pragma of requests."""
+    cache_confirm: Switch = False
+    """Keep what needs the app's word each time (no-cache, max-age=0), to be confirmed by it."""
     cache_keep_stale: Annotated[float, PlainValidator(parse_duration)] = 3600.0
     """How long past its freshness a response is kept that the app can be asked to confirm."""
     cache_grace: Annotated[float, PlainValidator(parse_duration)] = 0.0
@@ -384,6 +387,7 @@ class SettingOptions(TypedDict, total=False):
     cache_heuristic: bool | str
     cache_targets: Iterable[str] | str
     cache_obey_requests: bool | str
+    cache_confirm: bool | str
     cache_keep_stale: float | timedelta | str
     cache_grace: float | timedelta | str
     cache_stale_if_error: float | timedelta | str

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from asgi_serial.engine.heads import read_response_fields, without
 from asgi_serial.engine.representation import Base, represent
 from asgi_serial.engine.response_plan import plan_response
-from asgi_serial.engine.storing import read_said, says_nothing
+from asgi_serial.engine.storing import read_said, says_nothing, use_beyond
 from asgi_serial.http.storing import why_not_stored
 from asgi_serial.reasons import Reason
 
@@ -76,6 +76,6 @@ def _why_not_kept(
         fields,
         said.directives,
         lifetime=said.lifetime,
-        stale_use=said.stale_use,
+        stale_use=use_beyond(engine, said, 0.0),
         explicitly_shared=False,
     )

@@ -107,10 +107,11 @@ def plan_storing(
         return forbidden
     now = engine.clock()
     said = read_said(engine, status, fields, ttl, now, request.key, shared=not is_private)
-    directives, terms, lifetime, stale_use = said
+    directives, terms, lifetime = said.directives, said.terms, said.lifetime
     age = initial_age(
         fields.get(b"age"), fields.get(b"date"), request_time=request.asked, response_time=now
     )
+    stale_use = use_beyond(engine, said, age)
     reason = why_not_stored(
         method or request.method,
         status,
@@ -161,7 +162,7 @@ class Said(NamedTuple):
     directives: CacheControl
     terms: Terms
     lifetime: float | None  # in seconds
-    stale_use: float  # for how many seconds beyond it the response is of use
+    served_stale: float  # for how many seconds beyond it the response may be used
 
 
 def says_nothing(engine: Engine, fields: Mapping[bytes, bytes], ttl: float | None) -> bool:
@@ -208,19 +209,30 @@ def read_said(
         stale_while_revalidate=directives.stale_while_revalidate,
         stale_if_error=directives.stale_if_error,
     )
-    return Said(directives, terms, lifetime, _stale_use(engine, terms))
+    return Said(directives, terms, lifetime, _served_stale(engine, terms))
 
 
-def _stale_use(engine: Engine, terms: Terms) -> float:
-    uses = [engine.settings.cache_keep_stale if terms.has_validator else 0.0]
-    if not (terms.must_revalidate or terms.no_cache):
-        options = engine.stale_options
-        while_revalidate, if_error = terms.stale_while_revalidate, terms.stale_if_error
-        uses += (
-            options.grace_seconds if while_revalidate is None else while_revalidate,
-            options.stale_if_error_seconds if if_error is None else if_error,
-        )
-    return max(uses)
+def _served_stale(engine: Engine, terms: Terms) -> float:
+    if terms.must_revalidate or terms.no_cache:
+        return 0.0
+    options = engine.stale_options
+    while_revalidate, if_error = terms.stale_while_revalidate, terms.stale_if_error
+    return max(
+        options.grace_seconds if while_revalidate is None else while_revalidate,
+        options.stale_if_error_seconds if if_error is None else if_error,
+    )
+
+
+def use_beyond(engine: Engine, said: Said, age: float) -> float:
+    """For how many seconds beyond its lifetime a response of this age is of use.
+
+    What is never fresh is kept for validation only where a setting has it so: of an app that
+    knows its users in a way that nobody else does, the validators of one may be those of another.
+    """
+    settings = engine.settings
+    is_kept = settings.cache_confirm or is_fresh(said.directives, said.lifetime, age)
+    keeps = settings.cache_keep_stale if is_kept and said.terms.has_validator else 0.0
+    return max(keeps, said.served_stale)
 
 
 def read_selecting(

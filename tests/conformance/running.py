@@ -21,6 +21,7 @@ from .origin import Asked, Clock, Fields, Origin
 from .table import ANY, CACHE, ORIGIN, REFRESHED, WHOLE, Case, Step
 
 OPTIONS = {"compression": False, "formats": False, "decoding": False, "timing": False}
+OPTIONS["cache_confirm"] = True
 PRESET: dict[str, object] = {"preset": "conformance"}
 _REFRESH_SECONDS = 2.0
 _numbers = itertools.count()

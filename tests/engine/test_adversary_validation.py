@@ -71,7 +71,7 @@ async def test_who_is_cancelled_before_the_app_is_called_leaves_no_flight_behind
 
 @awaited
 async def test_what_needs_validation_gets_it_whatever_the_clock_says():
-    origin, clock, serial = site((b"cache-control", b"no-cache"))
+    origin, clock, serial = site((b"cache-control", b"no-cache"), cache_confirm=True)
     await ask(serial, Request())
     clock.now -= 2  # or another process whose clock is ahead has made it
     await ask(serial, Request())
@@ -286,7 +286,7 @@ async def test_a_private_field_of_a_304_reaches_the_client_that_asked():
 
 @awaited
 async def test_an_app_that_ignores_conditions_is_not_asked_by_them_for_a_while():
-    origin, clock, serial = site((b"cache-control", b"no-cache"))
+    origin, clock, serial = site((b"cache-control", b"no-cache"), cache_confirm=True)
     asked = []
 
     async def ignoring(scope, receive, send):

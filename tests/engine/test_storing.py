@@ -241,3 +241,10 @@ async def test_a_resource_that_was_never_stored_may_come_to_be_missing():
     said = [(await ask(serial, Request())).one("cache-status") for _ in range(3)]
     assert app.calls == 5
     assert "; hit;" in said[2]
+
+
+@pytest.mark.parametrize("said", [b"no-cache", b"max-age=0", b"max-age=60"])
+@pytest.mark.parametrize("confirms", [True, False])
+def test_what_is_never_fresh_is_kept_to_be_confirmed_where_that_is_asked_for(said, confirms):
+    kept = stored(control(said), (b"etag", b'"1"'), cache_confirm=confirms)
+    assert isinstance(kept, Reason) is not (confirms or said == b"max-age=60")

@@ -212,7 +212,7 @@ async def test_the_client_s_own_precondition_is_the_app_s_to_judge():
 
 @awaited
 async def test_no_cache_is_confirmed_each_time():
-    origin, _, serial = site((b"cache-control", b"no-cache"))
+    origin, _, serial = site((b"cache-control", b"no-cache"), cache_confirm=True)
     for _ in range(3):
         answer = await ask(serial, Request())
         assert answer.document == origin.document
@@ -236,7 +236,7 @@ async def test_a_crowd_before_a_stale_response_asks_the_app_once():
 
 @awaited
 async def test_a_crowd_before_what_is_stale_at_once_does_not_queue():
-    origin, _, serial = site((b"cache-control", b"max-age=0"))
+    origin, _, serial = site((b"cache-control", b"max-age=0"), cache_confirm=True)
     await ask(serial, Request())
     origin.gate.clear()
     crowd = [asyncio.ensure_future(ask(serial, Request())) for _ in range(10)]
