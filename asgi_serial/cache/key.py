@@ -91,6 +91,13 @@ def partition_of(key: Key) -> bytes | None:
     return None
 
 
+def body_of(key: Key) -> BodyPart | None:
+    """What stands in a resource's key for the request's body."""
+    body = key[BODY]
+    assert body is None or isinstance(body, tuple)
+    return body
+
+
 def fork_of(key: Key) -> Key | None:
     """The key of what all forks of a resource hang on; None for a key that is no fork.
 

@@ -79,7 +79,7 @@ def adopt_partition(engine: Engine, request: RequestPlan) -> bool:
     if request.partition is not None:
         return False
     enter_partition(engine, request, policy)
-    return request.partition is not None and request.key is not None
+    return request.partition is not None
 
 
 def keep_private(

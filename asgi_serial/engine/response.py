@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from asgi_serial.cache.collapse import Ending
 from asgi_serial.cache.encodings import Encoded
 from asgi_serial.cache.entry import Representation
+from asgi_serial.cache.key import body_of
 from asgi_serial.engine.cachestatus import with_key
 from asgi_serial.engine.consulting import OF_ONE_REQUEST, consult_stored, is_news
 from asgi_serial.engine.handed import JSON_TYPE
@@ -17,6 +18,7 @@ from asgi_serial.engine.invalidation import invalid_keys
 from asgi_serial.engine.partitions import adopt_partition, keep_private
 from asgi_serial.engine.plan import (
     BODY_METHODS,
+    METHOD_NOT_CACHED,
     body_part,
     find_wants,
     request_key,
@@ -131,8 +133,10 @@ class ResponseFlow:
         pairs, fields = read_response_fields(message.get("headers", ()), engine.response_fields)
         self.start = message
         self.status = status = message["status"]
-        if request.caching and request.bypass is None and adopt_partition(engine, request):
-            self._take_partition()
+        # What is not keyed on its body yet may come to be, by the same word of the handler.
+        takes_part = request.bypass is None or request.may_key_on_body
+        if request.caching and takes_part and adopt_partition(engine, request):
+            self._take_partition(request.key)
         if request.partition is not None:
             pairs, fields = keep_private(engine, status, pairs, fields)
         has_trailers = "trailers" in message and bool(message["trailers"])
@@ -198,10 +202,13 @@ class ResponseFlow:
         self.app_bytes = self.encoded_bytes = self.sent_bytes = len(last["body"])
         return [start, last]
 
-    def _take_partition(self) -> None:
+    def _take_partition(self, key: Key | None) -> None:
         """Have the response go to its user, of whom the handler has just told."""
-        engine, request = self.engine, self.request
-        request.key, self.is_rekeyed = request_key(engine, request, None), True
+        request = self.request
+        if key is None:
+            return  # it is made with the body, if at all
+        request.key = request_key(self.engine, request, body_of(key))
+        self.is_rekeyed = True
         # What was selected is everybody's, and so are conditions that were made of it.
         self.asks_again = request.validates and self.status == 304
         request.selected, request.validates = None, False
@@ -361,7 +368,7 @@ class ResponseFlow:
         request = self.request
         policy = request.policy
         if policy is not None and policy.cache_body and request.method in BODY_METHODS:
-            if request.may_key_on_body:
+            if request.may_key_on_body and request.bypass is METHOD_NOT_CACHED:
                 self._adopt_body(policy)
         elif invalidates(request.method, self.status):
             self.invalid = invalid_keys(self.engine, request, fields)

@@ -27,6 +27,9 @@ class Personal:
         self.calls += 1
         if self.policy:
             set_policy(**self.policy)
+        # What was not read can not be keyed on.
+        while (await receive()).get("more_body"):
+            pass
         known = {name.decode(): value.decode() for name, value in scope["headers"]}
         who = known.get("authorization") or known.get("cookie") or known.get("x-user") or "nobody"
         start = {"type": "http.response.start", "status": 200, "headers": [JSON, *self.fields]}
@@ -274,3 +277,40 @@ async def test_a_304_to_what_is_everybodys_is_no_answer_to_a_user():
     answer = await ask(serial_app, Request(path="/" + "x" * 300).having(x_user="alice"))
     assert (answer.status, answer.document) == (200, "alice")
     assert calls == [None, b'"1"', None]
+
+
+@pytest.mark.parametrize("user_first", [True, False])
+@awaited
+async def test_what_is_keyed_on_a_body_by_the_same_word_is_its_users(user_first):
+    """The first answer of a path, too: nobody else is given it, with the same body."""
+    app = Personal(policy={"cache_partition": by_user, "cache_body": True, "cache_ttl": 60})
+    serial_app = serial_of(app)
+    asked = [Request("POST", body=(b"q",)).having(x_user=name) for name in ("alice", "", "bob")]
+    if not user_first:
+        asked.insert(0, Request("POST", body=(b"q",)))
+    names = ["alice", "nobody", "bob"] if user_first else ["nobody", "alice", "nobody", "bob"]
+    for _ in range(2):
+        assert [(await ask(serial_app, one)).document for one in asked] == [[n] for n in names]
+    assert app.calls == 3
+
+
+@awaited
+async def test_a_body_that_was_keyed_on_stays_in_the_key_of_its_user():
+    app = Personal(policy={"cache_partition": by_user, "cache_ttl": 60})
+    serial_app = serial_of(app, routes={"POST /": {"cache_body": True}})
+    for content in (b"a", b"b", b"a"):
+        await ask(serial_app, Request("POST", body=(content,)).having(x_user="alice"))
+    assert app.calls == 2
+
+
+@awaited
+async def test_a_function_that_fails_keeps_a_keyed_body_out_as_well():
+    def fails(scope):
+        raise KeyError("user")
+
+    app = Personal(policy={"cache_partition": fails, "cache_body": True, "cache_ttl": 60})
+    serial_app = serial_of(app)
+    for _ in range(2):
+        await ask(serial_app, Request("POST", body=(b"q",)).having(x_user="alice"))
+    assert app.calls == 2
+    assert serial_app.engine.responses.stored == 0
