@@ -21,7 +21,7 @@ from asgi_serial.http.storing import (
     selecting_values,
     unstored_names,
     why_forbidden,
-    why_not_stored,
+    why_of_no_use,
 )
 from asgi_serial.http.validators import parse_entity_tag
 from asgi_serial.reasons import Reason
@@ -112,18 +112,8 @@ def plan_storing(
         fields.get(b"age"), fields.get(b"date"), request_time=request.asked, response_time=now
     )
     stale_use = use_beyond(engine, said, age)
-    reason = why_not_stored(
-        method or request.method,
-        status,
-        request.credentials,
-        fields,
-        directives,
-        lifetime=lifetime,
-        explicitly_shared=shared,
-        age=age,
-        stale_use=stale_use,
-        is_private=is_private,
-        methods=methods,
+    reason = why_of_no_use(
+        request.credentials, directives, lifetime, age, stale_use, explicitly_shared=shared
     )
     names = selecting_names(fields.get(b"vary", b""))
     if reason is not None or names is None:

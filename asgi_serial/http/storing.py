@@ -220,7 +220,7 @@ def why_not_stored(
         is_private=is_private,
         methods=methods,
         max_selecting=max_selecting,
-    ) or _why_not_by_use(request, cc, lifetime, age, stale_use, explicitly_shared=explicitly_shared)
+    ) or why_of_no_use(request, cc, lifetime, age, stale_use, explicitly_shared=explicitly_shared)
 
 
 def why_forbidden(
@@ -282,7 +282,7 @@ def _why_not_by_fields(
     return _VARIES_TOO_WIDELY if len(names) > max_selecting else None
 
 
-def _why_not_by_use(
+def why_of_no_use(
     request: Container[bytes],
     cc: CacheControl,
     lifetime: float | None,
@@ -291,6 +291,7 @@ def _why_not_by_use(
     *,
     explicitly_shared: bool,
 ) -> Reason | None:
+    """The second part of `why_not_stored`: whom it may not be sent to, or not for long enough."""
     fresh = is_fresh(cc, lifetime, age)
     if not allows_credentials(request, cc, explicitly_shared=explicitly_shared, fresh=fresh):
         return _REQUEST_HAS_CREDENTIALS
