@@ -13,6 +13,8 @@ from urllib.parse import parse_qs
 from asgi_serial import SerialMiddleware, purge
 
 FIELDS = [(b"content-type", b"application/json")]
+# Divides the bytes of a page.
+LINE_BYTES = 64
 KEPT = [*FIELDS, (b"cache-control", b"max-age=60")]
 
 
@@ -38,7 +40,8 @@ async def crew(scope, receive, send):
 def note(method, path):
     """Write down a call; gives how many there were for this path, of any method."""
     with Path(os.environ["CREW_CALLS"]).open("a+") as file:
-        file.write(f"{os.getpid()} {method} {path}\n")
+        # Of a line that crosses from one page of the file to the next, others may see but a half.
+        file.write(f"{os.getpid()} {method} {path}".ljust(LINE_BYTES - 1) + "\n")
         file.flush()
         file.seek(0)
         return sum(line.split()[2] == path for line in file)
