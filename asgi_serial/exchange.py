@@ -219,6 +219,10 @@ class Exchange:
         self._record(label, start["status"], size, "stale", (Reason.STALE_IF_ERROR,))
         await self._send_all([start, last])
 
+    def enter(self, scope: Scope) -> None:
+        """Take part in a call of the app that has begun without; the app has this scope."""
+        self._scope = scope
+
     def open(self) -> Scope:
         """The scope for the app, which is called next."""
         plan = self.plan
@@ -298,22 +302,29 @@ class Exchange:
 
     async def receive(self) -> Message:
         """The app's `receive`."""
-        flow, plan = self._flow, self.plan
         if self._replayed:
-            message = self._replayed.popleft()
-        else:
-            if flow is not None and flow.is_holding:
-                await self._release(flow, flow.wait_for_client())
-            message = await self._receive()
-            if message["type"] == "http.request":
-                self._has_read = not message.get("more_body", False)
-            elif message["type"] == "http.disconnect" and self._leaves_client():
-                message = await self._receive_nothing()
-            flow = self._flow  # it may have begun meanwhile
-            if message["type"] == "http.disconnect":
-                plan.client_left = True
-                if flow is not None and not self.is_over:
-                    await self._release(flow, flow.lose_client())
+            return self._heed_request(self._replayed.popleft())
+        flow = self._flow
+        if flow is not None and flow.is_holding:
+            await self._release(flow, flow.wait_for_client())
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._has_read = not message.get("more_body", False)
+        elif message["type"] == "http.disconnect" and self._leaves_client():
+            message = await self._receive_nothing()
+        return await self.hear(message)
+
+    async def hear(self, message: Message) -> Message:
+        """Take note of what the client has said, before the app does."""
+        if message["type"] == "http.disconnect":
+            flow = self._flow
+            self.plan.client_left = True
+            if flow is not None and not self.is_over:
+                await self._release(flow, flow.lose_client())
+        return self._heed_request(message)
+
+    def _heed_request(self, message: Message) -> Message:
+        flow, plan = self._flow, self.plan
         if plan.key is not None and plan.method in CACHED_METHODS and message.get("body"):
             self._heed_body(flow)
         if plan.copy is not None:

@@ -6,6 +6,7 @@ import os
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Unpack
 
+from asgi_serial.attempt import Attempt
 from asgi_serial.cache.aiocache_store import open_store
 from asgi_serial.cache.purge_log import MAX_RECORD_BYTES
 from asgi_serial.engine.engine import Engine
@@ -121,12 +122,16 @@ class SerialMiddleware:
             wants = engine.wants[fields.get(b"accept"), fields.get(b"accept-encoding")]
             misses = key is not None and engine.misses(key)
             if (
-                wants.is_plain
+                wants.may_pass
                 and engine.lets_pass
                 and (misses or not engine.caching)
                 and not (TURNED_ON and engine.is_partly_off)
                 and DEMANDING_FIELDS.isdisjoint(fields)
             ):
+                if not wants.is_plain:
+                    attempt = Attempt(engine, wants, scope, fields, key, receive, send, began_ns)
+                    await attempt.run(self.app)
+                    return
                 passage = Passage(engine, wants, mark(scope, engine), send, began_ns, key)
         if passage is not None:
             try:

@@ -9,7 +9,7 @@ from asgi_serial.engine.plain import begin_plainly
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from asgi_serial.cache.entry import Key
     from asgi_serial.engine.engine import Engine
@@ -23,8 +23,9 @@ LAST_MESSAGES = frozenset({BODY, "http.response.pathsend", "http.response.zeroco
 class Passage:
     """The way of a response that its client wants as the app makes it, and that is not stored.
 
-    The app is given the server's own `receive`. `key` is that of a request whose last
-    response was not one to be stored; should this one be, the next will be looked at again.
+    `key` is that of a request whose last response was not one to be stored; should this one be,
+    the next will be looked at again. Where another form is wanted after all, once the start has
+    shown that there is one, `take_over` gives the `send` for it and for what follows.
     """
 
     __slots__ = (
@@ -37,6 +38,7 @@ class Passage:
         "_send",
         "_size",
         "_status",
+        "_take_over",
         "_wants",
         "scope",
     )
@@ -49,6 +51,7 @@ class Passage:
         send: Send,
         began_ns: int,
         key: Key | None,
+        take_over: Callable[[], Send] | None = None,
     ) -> None:
         self._engine = engine
         self._wants = wants
@@ -56,6 +59,7 @@ class Passage:
         self._send = send
         self._began_ns = began_ns
         self._key = key
+        self._take_over = take_over
         self._status = self._size = self._first_byte_ns = 0
         self._is_open = False  # its start has passed, its last message has not, and it is counted
         self._reasons: tuple[Reason, ...] = ()
@@ -82,11 +86,16 @@ class Passage:
     def _begin(self, message: Message) -> Message:
         engine, key = self._engine, self._key
         self._status = message["status"]
+        if self._wants.offers or key is not None:
+            message, reasons = begin_plainly(engine, self._wants, message, key)
+            if reasons is None:
+                assert self._take_over is not None  # the client wants another form
+                self._send = self._take_over()
+                return message
+            self._reasons = reasons
         if engine.recorder is not None:
             self._is_open = True
             self._first_byte_ns = perf_counter_ns()
-        if self._wants.offers or key is not None:
-            message, self._reasons = begin_plainly(engine, self._wants, message, key)
         return message
 
     def _pass_last(self, message: Message) -> None:

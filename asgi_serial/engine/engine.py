@@ -21,7 +21,7 @@ from asgi_serial.engine.cachestatus import (
     replaced_status,
     shared_status,
 )
-from asgi_serial.engine.heads import REQUEST_FIELDS, RESPONSE_FIELDS
+from asgi_serial.engine.heads import REQUEST_FIELDS, RESPONSE_FIELDS, parse_length
 from asgi_serial.engine.memo import Memo
 from asgi_serial.engine.plan import SPECIAL_FIELDS, Wants
 from asgi_serial.engine.representation import tag_suffixes
@@ -118,8 +118,9 @@ class Engine:
         self.request_fields = REQUEST_FIELDS | UNKEYED_FIELDS | USER_FIELDS | self.keyed_fields
         # A GET with none of these is looked up without a second thought.
         self.special_fields = SPECIAL_FIELDS | (UNKEYED_FIELDS - self.keyed_fields)
+        # How large a response is that has this Content-Length, as far as a plan depends on it.
+        self.reaches = Memo(partial(_reach, limits=(settings.min_size, settings.whole_limit + 1)))
         # On the way of every request; attributes of the settings lie one look-up further.
-        self.min_size, self.whole_limit = settings.min_size, settings.whole_limit
         self.caching, self.server_timing = settings.cache, settings.server_timing
         # A write that has no part in the cache itself makes what is stored invalid all the same.
         self.may_cache = settings.cache or any(rule.policy.cache for rule in settings.routes)
@@ -331,6 +332,12 @@ def read_content_type(value: bytes, *, extra: frozenset[bytes]) -> TypeFacts:
         is_compressible=is_compressible(name, extra),
         is_event_stream=name == b"text/event-stream",
     )
+
+
+def _reach(length: bytes, *, limits: tuple[int, ...]) -> int | None:
+    """How many of the limits a length reaches; None for what is no length."""
+    size = parse_length(length)
+    return None if size is None else sum(size >= limit for limit in limits)
 
 
 def _choose_media_type(accept: bytes) -> FormatChoice:

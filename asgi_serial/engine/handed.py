@@ -55,7 +55,7 @@ def offer_models(engine: Engine, plan: RequestPlan) -> dict[str, Any]:
         _, read = read_response_fields(fields)
         read[b"content-type"] = JSON_TYPE.encode()
         wants = find_wants(engine, plan)
-        media_type = plan_response(engine, wants, status, read, has_trailers=False).media_type
+        media_type = plan_response(engine, wants, status, read).media_type
         if not media_type:
             return JSON_TYPE, encode(JSON_TYPE)
         try:

@@ -93,27 +93,27 @@ def read_response_fields(
         # Any iterable is allowed, and a generator gives its pairs only once.
         pairs = [(name, value) for name, value in pairs]
     found: dict[bytes, bytes] = {}
-    further: dict[bytes, list[bytes]] = {}
-    for name, value in pairs:
-        if type(name) is not bytes:
-            return _as_bytes(pairs, wanted)
-        if name in wanted:
-            if type(value) is not bytes:
-                return _as_bytes(pairs, wanted)
-            if name not in found:
+    try:
+        for name, value in pairs:
+            if name in wanted:
+                if name in found or type(value) is not bytes:
+                    return _read_unusual(pairs, wanted)
                 found[name] = value
-            else:
-                further.setdefault(name, []).append(value)
-        elif not name.islower() and name != name.lower():
-            return _as_bytes(pairs, wanted)
-    return pairs, _combined(found, further) if further else found
+            elif type(name) is not bytes or (not name.islower() and name != name.lower()):
+                return _read_unusual(pairs, wanted)
+    except TypeError:  # a name that has no hash: a buffer
+        return _read_unusual(pairs, wanted)
+    return pairs, found
 
 
-def _as_bytes(
-    pairs: Iterable[Field], wanted: frozenset[bytes]
-) -> tuple[Fields, dict[bytes, bytes]]:
+def _read_unusual(pairs: Fields, wanted: frozenset[bytes]) -> tuple[Fields, dict[bytes, bytes]]:
+    """The same for any pairs: with names in capitals, lines that combine, or buffers for bytes."""
     made = [(bytes(name).lower(), bytes(value)) for name, value in pairs]
-    return made, read_fields(made, wanted)
+    return pairs if made == pairs and _are_bytes(pairs) else made, read_fields(made, wanted)
+
+
+def _are_bytes(pairs: Fields) -> bool:
+    return all(type(name) is type(value) is bytes for name, value in pairs)
 
 
 def without(pairs: Iterable[tuple[bytes, bytes]], names: frozenset[bytes] | set[bytes]) -> Fields:
@@ -123,7 +123,11 @@ def without(pairs: Iterable[tuple[bytes, bytes]], names: frozenset[bytes] | set[
 
 def content_length(fields: Mapping[bytes, bytes]) -> int | None:
     """The declared length of the body in bytes; None where it is missing or no number."""
-    value = fields.get(b"content-length")
+    return parse_length(fields.get(b"content-length"))
+
+
+def parse_length(value: bytes | None) -> int | None:
+    """The number that a Content-Length says; None where it is missing or no number."""
     # int() takes signs, spaces and underscores as well; and 19 digits hold any length there is.
     if value is None or not value.isdigit() or len(value) > 19:
         return None

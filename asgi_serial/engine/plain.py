@@ -25,8 +25,11 @@ _VARY = frozenset({b"vary"})
 
 def begin_plainly(
     engine: Engine, wants: Wants, message: Message, key: Key | None
-) -> tuple[Message, tuple[Reason, ...]]:
+) -> tuple[Message, tuple[Reason, ...] | None]:
     """The start to be sent for the app's, and why things were not done to the response.
+
+    None stands for the reasons, beside the app's own start, where the response is not to stay as
+    the app makes it, since its client wants another form.
 
     Other clients may get another form: Vary has to say so. `key` is that of a resource whose last
     response was not one to be stored; should this one be, its next is looked at again.
@@ -34,7 +37,10 @@ def begin_plainly(
     pairs, fields = read_response_fields(message.get("headers", ()), engine.response_fields)
     status = message["status"]
     trailers = "trailers" in message and bool(message["trailers"])
-    plan = plan_response(engine, wants, status, fields, has_trailers=trailers)
+    plan = plan_response(engine, wants, status, fields, trailers)
+    if not plan.passes:
+        # Fields out of a generator have been read by now.
+        return {**message, "headers": pairs}, None
     added = plan.added
     if b"etag" in fields and b"-" in fields[b"etag"]:
         base = Base(pairs, fields, plan.vary, fields[b"etag"], plan.weak, engine.tag_suffixes)

@@ -61,6 +61,7 @@ class Wants:
         "compression",
         "formats",
         "is_plain",
+        "may_pass",
         "media_type",
         "offers",
         "plans",
@@ -86,8 +87,9 @@ class Wants:
         self.acceptable = acceptable  # whether it accepts one of the formats
         self.offers = compression or formats
         self.refused = strict and not acceptable  # a document in either format is a 406
-        # The app's own will do.
-        self.is_plain = not self.coding and not self.media_type and (acceptable or not formats)
+        # The app's own will do: as it is, or at most encoded.
+        self.may_pass = not self.media_type and (acceptable or not formats)
+        self.is_plain = self.may_pass and not self.coding
         self.plans: dict[object, ResponsePlan] = {}
 
 

@@ -19,8 +19,10 @@ from asgi_serial.http.validators import (
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from asgi_serial.engine.engine import Engine
-    from asgi_serial.engine.plan import RequestPlan
+    from asgi_serial.engine.plan import RequestPlan, Wants
     from asgi_serial.types import Field, Fields, Scope
 
 ZEROCOPYSEND = "http.response.zerocopysend"
@@ -45,7 +47,23 @@ _CONDITIONS = (b"if-none-match", b"if-match")
 
 def mark(scope: Scope, engine: Engine) -> Scope:
     """A shallow copy of the scope by which an engine further in knows that it has nothing to do."""
-    return {**scope, MARK: engine}
+    marked = dict(scope)  # in two thirds of the time that a literal of all its items takes
+    marked[MARK] = engine
+    return marked
+
+
+def scope_for_passage(
+    engine: Engine, scope: Scope, wants: Wants, fields: Mapping[bytes, bytes]
+) -> Scope:
+    """The scope for an app whose response the engine may encode, and has no other part in."""
+    marked = mark(scope, engine)
+    if b"accept-encoding" in fields:
+        if wants.compression:
+            line = (b"accept-encoding", fields[b"accept-encoding"])
+            marked["headers"] = _without_line(marked["headers"], line)
+        if "extensions" in marked:
+            _hide_zero_copy(marked)
+    return marked
 
 
 def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scope:

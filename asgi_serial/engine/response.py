@@ -145,7 +145,7 @@ class ResponseFlow:
             wants = self.wants = find_wants(engine, request)  # the handler has had its say
         if request.handed is not None:
             fields = self._take_handed(request.handed, fields)
-        self.plan = plan = plan_response(engine, wants, status, fields, has_trailers=has_trailers)
+        self.plan = plan = plan_response(engine, wants, status, fields, has_trailers)
         if self.asks_again:
             self.state = REPLACED
             return []

@@ -46,19 +46,21 @@ def plan_response(
     wants: Wants,
     status: int,
     fields: Mapping[bytes, bytes],
-    *,
-    has_trailers: bool,
+    has_trailers: bool = False,  # noqa: FBT001, FBT002 - on the way of every response
 ) -> ResponsePlan:
     """Decide by the response's head and by what the client wants."""
-    length = content_length(fields) if b"content-length" in fields else None
     # All that the plan depends on, with the length as what it is compared to.
-    reach = -1 if length is None else (length >= engine.min_size) + (length > engine.whole_limit)
-    kind: tuple[object, ...] = (status, fields.get(b"content-type"), reach)
+    length = fields.get(b"content-length")
+    kind: tuple[object, ...] = (
+        status,
+        fields.get(b"content-type"),
+        None if length is None else engine.reaches[length],
+    )
     if has_trailers or not _RARER.isdisjoint(fields):
         kind = (*kind, has_trailers, *[fields.get(name) for name in _RARER_FIELDS])
     plan = wants.plans.get(kind)
     if plan is None:
-        plan = _make_plan(engine, wants, status, fields, length, has_trailers)
+        plan = _make_plan(engine, wants, status, fields, has_trailers)
         if size_of(kind) <= MAX_KEY_BYTES:
             if len(wants.plans) >= MAX_PLANS:
                 wants.plans.clear()
@@ -71,10 +73,10 @@ def _make_plan(
     wants: Wants,
     status: int,
     fields: Mapping[bytes, bytes],
-    length: int | None,
     has_trailers: bool,  # noqa: FBT001
 ) -> ResponsePlan:
     settings = engine.settings
+    length = content_length(fields)
     types = engine.types[fields.get(b"content-type", b"")]
     obstacle = find_obstacle(engine, status, fields, has_trailers=has_trailers)
     formats, coding = wants.formats, wants.compression

@@ -71,7 +71,7 @@ class TestMemo:
         wants = engine.plain_wants
         for number in range(MAX_PLANS + 1):
             fields = {b"content-type": b"text/x-%d" % number}
-            plan_response(engine, wants, 200, fields, has_trailers=False)
+            plan_response(engine, wants, 200, fields)
         assert len(wants.plans) == 1
 
     def test_ready_fields_are_bounded(self):

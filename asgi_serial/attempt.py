@@ -1,0 +1,108 @@
+"""The try to let a response pass, though its client would take it in another coding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asgi_serial.engine.plan import plan_request
+from asgi_serial.engine.request import scope_for_passage
+from asgi_serial.exchange import Exchange
+from asgi_serial.passage import Passage
+from asgi_serial.policy import CURRENT, RequestPolicy
+from asgi_serial.reasons import Reason
+
+if TYPE_CHECKING:
+    from asgi_serial.cache.entry import Key
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.engine.plan import Wants
+    from asgi_serial.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class Attempt(RequestPolicy):
+    """The way of a request of which the response's start will show whether there is much to do.
+
+    Most answers of an API are small, and pass as the app makes them. They are spared the objects
+    of an exchange, which is begun only where the start shows that one is needed.
+    """
+
+    __slots__ = (
+        "_asked",
+        "_began_ns",
+        "_engine",
+        "_exchange",
+        "_fields",
+        "_given",
+        "_has_body",
+        "_has_left",
+        "_key",
+        "_passage",
+        "_receive",
+        "_scope",
+        "_send",
+        "_wants",
+    )
+
+    def __init__(
+        self,
+        engine: Engine,
+        wants: Wants,
+        scope: Scope,
+        fields: dict[bytes, bytes],
+        key: Key | None,
+        receive: Receive,
+        send: Send,
+        began_ns: int,
+    ) -> None:
+        self.policy = None
+        self._engine = engine
+        self._wants = wants
+        self._given = scope
+        self._fields = fields
+        self._key = key
+        self._receive = receive
+        self._send = send
+        self._began_ns = began_ns
+        self._asked = engine.clock()
+        self._exchange: Exchange | None = None
+        self._has_left = self._has_body = False
+        self._scope = scope_for_passage(engine, scope, wants, fields)
+        self._passage = Passage(engine, wants, self._scope, send, began_ns, key, self._take_over)
+
+    async def run(self, app: ASGIApp) -> None:
+        """Have the app answer; its exceptions go on unchanged."""
+        token = CURRENT.set(self)
+        try:
+            await app(self._scope, self.receive, self._passage.send)
+            if self._exchange is not None and not self._exchange.is_over:
+                await self._exchange.settle()
+        except Exception:
+            if self._exchange is not None:
+                await self._exchange.settle(quietly=True)
+            raise
+        finally:
+            CURRENT.reset(token)
+            (self._exchange or self._passage).end()
+
+    async def receive(self) -> Message:
+        """The app's `receive`."""
+        if self._exchange is not None:
+            return await self._exchange.receive()
+        message = await self._receive()
+        if self._exchange is not None:  # begun meanwhile
+            return await self._exchange.hear(message)
+        if message["type"] == "http.disconnect":
+            self._has_left = True
+        elif message.get("body"):
+            self._has_body = True
+        return message
+
+    def _take_over(self) -> Send:
+        """Begin an exchange in the middle of the call; gives its `send`."""
+        plan = plan_request(self._engine, self._given, self._fields, self._wants, self._key)
+        plan.asked, plan.policy, plan.client_left = self._asked, self.policy, self._has_left
+        if self._has_body and plan.key is not None:
+            plan.bypass = Reason.REQUEST_HAS_BODY
+        exchange = Exchange(self._engine, plan, self._receive, self._send, self._began_ns)
+        exchange.enter(self._scope)
+        self._exchange = exchange
+        return exchange.send
