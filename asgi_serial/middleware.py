@@ -112,10 +112,10 @@ class SerialMiddleware:
             if engine.finds_hits:
                 key, hit = find_hit(engine, scope, fields)
                 if hit is not None:
-                    start, last, entry = hit
+                    start, last, entry, kept = hit
                     if engine.recorder is not None:
                         took_ns = perf_counter_ns() - began_ns
-                        record_hit(engine.recorder, entry, start["status"], last, took_ns)
+                        record_hit(engine.recorder, entry, kept, start["status"], took_ns)
                     await send(start)
                     await send(last)
                     return

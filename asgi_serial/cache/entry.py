@@ -1,6 +1,6 @@
 """What the cache keeps of one response of the app."""
 
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from asgi_serial.types import Fields
 
@@ -39,6 +39,7 @@ class Representation:
         "fields",
         "fields_of_304",
         "hit_fields",
+        "hits",
         "second",
         "wants",
     )
@@ -52,6 +53,7 @@ class Representation:
         self.second = -1  # of the clock, for which `hit_fields` hold
         self.hit_fields = fields
         self.fields_of_304: Fields | None = None  # the same for a 304, once there was one
+        self.hits: Any = None  # the count of those that wait for the recorder
 
 
 class Entry:

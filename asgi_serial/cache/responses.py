@@ -520,8 +520,8 @@ def _selected_key(
 
 # Measured with tracemalloc: a line of its own takes a tuple and a value, most are shared.
 _PAIR_BYTES = 75
-# A representation takes itself, its two lists, its tag and its length.
-_KEPT_BYTES = 500
+# A representation takes itself, its two lists, its tag and its length, and what counts its hits.
+_KEPT_BYTES = 650
 _LINE_BYTES = 16
 _INDEX_BYTES = 300
 

@@ -30,6 +30,11 @@ _WIDTH = 8
 _FULL = 128 * _WIDTH
 
 
+# As many of those that are alike wait; then, or where more kinds wait than that, all are counted.
+_FULL_ALIKE = 128
+_MAX_KINDS_WAITING = 256
+
+
 class SeriesKey(NamedTuple):
     """What one series is about."""
 
@@ -91,6 +96,20 @@ class Series:
             for name, count in tally:
                 counts[name] += count
 
+    def add_hits(self, durations: list[int], app_bytes: int, sent_bytes: int) -> None:
+        """Count hits that differ in nothing but how long they took.
+
+        Raises: see find_buckets.
+        """
+        found, count = find_buckets(durations), len(durations)
+        self.first_byte.add_buckets(*found)
+        self.total.add_buckets(*found)
+        self.app_bytes += count * app_bytes
+        self.encoded_bytes += count * app_bytes
+        self.sent_bytes += count * sent_bytes
+        self.outcomes["hit"] += count
+        self.encodings[""] += count
+
     def merge(self, other: "Series") -> None:
         """Add the totals of `other`."""
         self.first_byte.merge(other.first_byte)
@@ -101,6 +120,19 @@ class Series:
         self.outcomes.update(other.outcomes)
         self.encodings.update(other.encodings)
         self.reasons.update(other.reasons)
+
+
+class Hits:
+    """Answers by one stored representation, of which only the durations wait to be counted."""
+
+    __slots__ = ("app_bytes", "durations", "is_waiting", "key", "sent_bytes")
+
+    def __init__(self, key: SeriesKey, app_bytes: int, sent_bytes: int) -> None:
+        self.key = key
+        self.app_bytes = app_bytes
+        self.sent_bytes = sent_bytes
+        self.durations: list[int] = []
+        self.is_waiting = False  # the recorder knows that there is something to count
 
 
 def _tally(column: list[Any], allowed: frozenset[Any] | None = None) -> list[tuple[Any, int]]:
@@ -141,11 +173,12 @@ class Recorder:
     both up to date. It may be taken in any thread, while others record.
     """
 
-    __slots__ = ("_lock", "_max_series", "_series", "failures", "overflowed")
+    __slots__ = ("_lock", "_max_series", "_series", "_waiting_hits", "failures", "overflowed")
 
     def __init__(self, max_series: int = 1000) -> None:
         self._max_series = max_series
         self._series: dict[tuple[str, str, int], Series] = {}
+        self._waiting_hits: list[Hits] = []
         self._lock = Lock()
         self.failures = 0
         self.overflowed = 0
@@ -196,9 +229,29 @@ class Recorder:
         except Exception:
             self.failures += 1
 
+    def record_hit(self, hits: Hits, took_ns: int) -> None:
+        """Count one more of answers that are alike; synchronous, O(1), and never raises.
+
+        It costs a fifth of what `record` does, and that is most of what a hit costs.
+        """
+        durations = hits.durations
+        durations.append(took_ns)
+        if not hits.is_waiting:
+            hits.is_waiting = True
+            self._waiting_hits.append(hits)
+        if len(durations) >= _FULL_ALIKE or len(self._waiting_hits) > _MAX_KINDS_WAITING:
+            # Where a report is just being made they wait for the next one.
+            if self._lock.acquire(blocking=False):
+                try:
+                    self._count_hits()
+                finally:
+                    self._lock.release()
+
     def snapshot(self) -> dict[SeriesKey, Series]:
         """A copy of the series as they are, keyed by what they are about."""
         copies = {}
+        with self._lock:
+            self._count_hits()
         for key, series in self._series.copy().items():
             copy = copies[SeriesKey(*key)] = Series()
             with self._lock:
@@ -208,9 +261,30 @@ class Recorder:
 
     def clear(self) -> None:
         """Forget all that was recorded."""
+        with self._lock:
+            for hits in self._take_waiting_hits():
+                hits.durations.clear()
         self._series.clear()
         self.failures = 0
         self.overflowed = 0
+
+    def _take_waiting_hits(self) -> list[Hits]:
+        waiting, self._waiting_hits = self._waiting_hits, []
+        for hits in waiting:
+            hits.is_waiting = False  # before they are counted: what comes meanwhile waits again
+        return waiting
+
+    def _count_hits(self) -> None:
+        """Count the hits that wait; only under the lock."""
+        for hits in self._take_waiting_hits():
+            size = len(hits.durations)
+            durations = hits.durations[:size]
+            del hits.durations[:size]
+            try:
+                series = self._open(*hits.key, count=size)
+                series.add_hits(durations, hits.app_bytes, hits.sent_bytes)
+            except Exception:
+                self.failures += size
 
     def _count(self, series: Series) -> None:
         """Count what waits; only under the lock, so that nothing is counted twice."""
@@ -232,7 +306,7 @@ class Recorder:
             except Exception:
                 self.failures += 1
 
-    def _open(self, route: str, method: str, status: int) -> Series:
+    def _open(self, route: str, method: str, status: int, *, count: int = 1) -> Series:
         """The series of labels that are not known yet, with each label bounded first."""
         key = (
             route[:_LONGEST_ROUTE],
@@ -241,7 +315,7 @@ class Recorder:
         )
         series = self._series.get(key)
         if series is None and len(self._series) >= self._max_series:
-            self.overflowed += 1
+            self.overflowed += count
             key = (OTHER_ROUTE, OTHER_METHOD, OTHER_STATUS)
             series = self._series.get(key)
         if series is None:

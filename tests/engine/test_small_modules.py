@@ -144,7 +144,7 @@ class TestHits:
         ages = []
         for second in (0, 0, 5):
             clock.now = NOW + second
-            first, last, _ = find_hit(engine, scope, fields)[1]
+            first, last, *_ = find_hit(engine, scope, fields)[1]
             assert (first["status"], last["body"]) == (304, b"")
             ages.append(dict(first["headers"])[b"age"])
         assert ages == [b"0", b"0", b"5"]

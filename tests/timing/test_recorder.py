@@ -3,7 +3,14 @@ from threading import Thread
 import pytest
 
 from asgi_serial.reasons import Reason
-from asgi_serial.timing.recorder import OTHER_METHOD, OTHER_ROUTE, OTHER_STATUS, Recorder
+from asgi_serial.timing.recorder import (
+    OTHER_METHOD,
+    OTHER_ROUTE,
+    OTHER_STATUS,
+    Hits,
+    Recorder,
+    SeriesKey,
+)
 
 OTHER = (OTHER_ROUTE, OTHER_METHOD, OTHER_STATUS)
 
@@ -116,6 +123,58 @@ def test_snapshots_in_a_thread_lose_and_double_nothing():
     assert counts[-1] == 20_000
     assert counts == sorted(counts)
     assert recorder.failures == 0
+
+
+def test_hits_that_are_alike_are_counted_as_one_by_one():
+    alike, each = Recorder(), Recorder()
+    hits = Hits(SeriesKey("/", "GET", 200), 100, 50)
+    sizes = {"app_bytes": 100, "encoded_bytes": 100, "sent_bytes": 50, "outcome": "hit"}
+    for number in range(1000):
+        alike.record_hit(hits, number)
+        record(each, first_byte_ns=number, total_ns=number, **sizes)
+        assert len(hits.durations) < 128
+    (one,), (other,) = alike.snapshot().values(), each.snapshot().values()
+    assert one.total.percentiles([1, 50, 99]) == other.total.percentiles([1, 50, 99])
+    assert one.first_byte.sum_ns == one.total.sum_ns == other.total.sum_ns
+    for totals in ("app_bytes", "encoded_bytes", "sent_bytes", "outcomes", "encodings"):
+        assert getattr(one, totals) == getattr(other, totals)
+
+
+def test_hits_of_many_kinds_wait_in_bounded_memory():
+    recorder = Recorder(max_series=100)
+    kinds = [Hits(SeriesKey(f"/{number}", "GET", 200), 1, 1) for number in range(10_000)]
+    for hits in kinds:
+        recorder.record_hit(hits, 1)
+        assert len(recorder._waiting_hits) <= 256
+    series = recorder.snapshot()
+    assert series[OTHER].total.count == recorder.overflowed == 9900
+
+
+def test_faulty_hits_are_counted_as_failures_and_harm_no_others():
+    recorder = Recorder()
+    key = SeriesKey("/", "GET", 200)
+    faulty, sound = Hits(key, 1, 1), Hits(key, 1, 1)
+    for took in (1, "1", 2):
+        recorder.record_hit(faulty, took)
+    recorder.record_hit(sound, 1)
+    assert recorder.snapshot()[key].total.count == 1
+    assert recorder.failures == 3
+
+
+def test_hits_in_threads_are_neither_lost_nor_doubled():
+    recorder = Recorder()
+    kinds = [Hits(SeriesKey(f"/{number}", "GET", 200), 1, 1) for number in range(3)]
+    threads = [
+        Thread(target=lambda: [recorder.record_hit(kinds[n % 3], n) for n in range(20_000)])
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    counts = []
+    while any(thread.is_alive() for thread in threads):
+        counts.append(sum(series.total.count for series in recorder.snapshot().values()))
+    assert counts == sorted(counts)
+    assert sum(series.total.count for series in recorder.snapshot().values()) == 60_000
 
 
 def test_a_series_that_took_no_sample_is_not_shown():
