@@ -239,13 +239,13 @@ class Recorder:
         if not hits.is_waiting:
             hits.is_waiting = True
             self._waiting_hits.append(hits)
-        if len(durations) >= _FULL_ALIKE or len(self._waiting_hits) > _MAX_KINDS_WAITING:
-            # Where a report is just being made they wait for the next one.
-            if self._lock.acquire(blocking=False):
-                try:
-                    self._count_hits()
-                finally:
-                    self._lock.release()
+        is_full = len(durations) >= _FULL_ALIKE or len(self._waiting_hits) > _MAX_KINDS_WAITING
+        # Where a report is just being made they wait for the next one.
+        if is_full and self._lock.acquire(blocking=False):
+            try:
+                self._count_hits()
+            finally:
+                self._lock.release()
 
     def snapshot(self) -> dict[SeriesKey, Series]:
         """A copy of the series as they are, keyed by what they are about."""
