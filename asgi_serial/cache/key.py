@@ -7,8 +7,8 @@ from urllib.parse import unquote_to_bytes
 from asgi_serial.cache.entry import Key
 from asgi_serial.types import Scope
 
-Kind: TypeAlias = tuple[str, object, object]
-"""GET, or * for forks; the scheme; and X-Forwarded-Proto."""
+Kind: TypeAlias = tuple[str, object, object, bytes]
+"""GET, or * for forks; the scheme; X-Forwarded-Proto; and a port that says nothing."""
 
 BodyPart: TypeAlias = tuple[bytes | None, bytes | None, bytes]
 """A request's body: its Content-Type, its Content-Encoding, and its digest."""
@@ -18,6 +18,9 @@ SCHEMA = "2"  # goes up when the meaning of a part changes, so that no old entry
 # Nearly every proxy sends these, and not every server takes the scheme from them. The port that a
 # scheme implies says nothing of its own.
 _PORTS = {None: None, b"http": b"80", b"https": b"443"}
+
+# RFC 9110, 4.2.3: the port that a scheme implies, or an empty one, names the same resource as none.
+_SILENT_PORTS = (b":80", b":443", b":")
 
 # What a key consists of, by place.
 REALM, METHOD, SCHEME, HOST, PROTO, ROOT, PATH, RAW_PATH, QUERY, EXTRA, BODY = range(11)
@@ -111,23 +114,47 @@ def fork_of(key: Key) -> Key | None:
 
 def kind_of(key: Key) -> Kind:
     """What tells apart the keys under which what is stored of one URI lies, or hangs."""
-    return "GET" if fork_of(key) is None else "*", key[SCHEME], key[PROTO]
+    method = "GET" if fork_of(key) is None else "*"
+    return method, key[SCHEME], key[PROTO], split_host(key[HOST])[1]
 
 
 def usual_kinds(key: Key) -> set[Kind]:
     """The kinds under which something of this URI may be stored by any process."""
-    return {(method, key[SCHEME], proto) for method in ("GET", "*") for proto in _PORTS}
+    ports = {b"", split_host(key[HOST])[1]}
+    return {
+        (method, key[SCHEME], proto, port)
+        for method in ("GET", "*")
+        for proto in _PORTS
+        for port in ports
+    }
 
 
 def key_of_kind(key: Key, kind: Kind) -> Key:
     """The key of that kind for the URI of `key`."""
-    method, scheme, proto = kind
-    return (key[REALM], method, scheme, key[HOST], proto, *key[ROOT:EXTRA], None, None)
+    method, scheme, proto, port = kind
+    host = split_host(key[HOST])[0] + port
+    return (key[REALM], method, scheme, host, proto, *key[ROOT:EXTRA], None, None)
 
 
 def uri_of(key: Key) -> Key:
     """What a key says of the URI alone, whoever asked by whichever scheme."""
-    return (key[REALM], key[HOST], *key[ROOT:EXTRA])
+    return (key[REALM], split_host(key[HOST])[0], *key[ROOT:EXTRA])
+
+
+def split_host(host: object) -> tuple[bytes, bytes]:
+    """A host, and the port behind it that says nothing, with its colon.
+
+    A key holds both, since an app may write what it was asked by into its answer: what is stored
+    for one is not given to the other, but a write to one drops what is stored for either.
+
+    >>> split_host(b"example.org:443")
+    (b'example.org', b':443')
+    """
+    assert isinstance(host, bytes)
+    for port in _SILENT_PORTS:
+        if host.endswith(port):
+            return host.removesuffix(port), port
+    return host, b""
 
 
 def sorted_query(query: bytes) -> bytes:

@@ -9,7 +9,16 @@ from typing import NamedTuple, TypeAlias
 from urllib.parse import quote, unquote_to_bytes
 
 from asgi_serial.cache.entry import Key
-from asgi_serial.cache.key import HOST, PATH, QUERY, RAW_PATH, ROOT, resource_of, sorted_query
+from asgi_serial.cache.key import (
+    HOST,
+    PATH,
+    QUERY,
+    RAW_PATH,
+    ROOT,
+    resource_of,
+    sorted_query,
+    split_host,
+)
 
 MAX_REMEMBERED = {
     "tag": 10_000,
@@ -246,7 +255,7 @@ def _digest(host: bytes | None, place: bytes) -> bytes:
 
 def _host_name(host: bytes) -> bytes:
     """The host without what makes no difference to whoever purges: case, and the usual ports."""
-    return host.lower().removesuffix(b":80").removesuffix(b":443")
+    return split_host(host.lower())[0]
 
 
 def _paths_of(resource: Key) -> set[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urljoin, urlsplit
 
+from asgi_serial.cache.key import split_host
 from asgi_serial.engine.plan import request_key
 
 if TYPE_CHECKING:
@@ -38,19 +39,20 @@ def invalid_keys(
 def _scope_of(request: RequestPlan, value: bytes) -> Scope | None:
     """The scope of a request for this URI reference; None for one of another host."""
     scope = request.scope
-    host = request.fields.get(b"host", b"").lower().decode("latin-1")
+    host = request.fields.get(b"host", b"").lower()
     raw_path: bytes = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogatepass")
     if len(value) > _MAX_URI_BYTES:
         return None
     # A proxy before the server may know the scheme of the target URI better.
     proto = request.fields.get(b"x-forwarded-proto", b"").decode("latin-1").lower()
     scheme = proto if proto in _SCHEMES else scope.get("scheme", "http")
-    base = f"{scheme}://{host}{raw_path.decode('latin-1')}"
+    base = f"{scheme}://{host.decode('latin-1')}{raw_path.decode('latin-1')}"
     try:
         target = urlsplit(urljoin(base, value.decode("latin-1")))
     except ValueError:
         return None
-    if target.netloc.lower() != host or target.scheme != scheme:
+    named = target.netloc.lower().encode("latin-1", "replace")
+    if split_host(named)[0] != split_host(host)[0] or target.scheme != scheme:
         return None
     path = target.path or "/"
     made = {**scope, "path": unquote(path), "query_string": target.query.encode("latin-1")}

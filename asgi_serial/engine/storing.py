@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from asgi_serial.http.cachecontrol import CacheControl
     from asgi_serial.types import Fields
 
-# A field of the answer that carries a stored response, never of the stored response itself.
-ANSWER_FIELDS = frozenset({b"age", b"cache-status", b"server-timing"})
+# Fields of the answer that carries a stored response, never of the stored response itself. What
+# other caches have said in Cache-Status is of the response, and stays (RFC 9211, 2).
+ANSWER_FIELDS = frozenset({b"age", b"server-timing"})
 
 # Every entry has one of these four; each set of its own would take 200 bytes.
 _CREDENTIALS = tuple(sorted(CREDENTIAL_FIELDS))

@@ -87,5 +87,6 @@ CASES = [
             reply=reply(FRESH, "Cache-Status: other; hit"),
             says=("other", "hit, asgi_serial", "fwd=uri-miss"),
         ),
+        ask(source=CACHE, says=("other", "hit, asgi_serial", "hit")),
     ),
 ]

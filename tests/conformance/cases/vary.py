@@ -138,6 +138,10 @@ CASES = [
         ask("X-A: 2", B, reply=reply(FRESH, "Vary: X-A, X-B"), after=1),
         ask("X-A: 2", "X-B: 2", reply=reply(FRESH, "Vary: X-A, X-B"), source=ORIGIN, after=1),
     ),
+    *(
+        matches(not_reused, MUST, f"what is no field name: {vary}", vary, (A,), ("X-A: 2",))
+        for vary in ("X-A X-B", '"X-A"', "X-A;q=1", "X-A, (X-B)")
+    ),
     case(
         "9111 4.1",
         MUST,
