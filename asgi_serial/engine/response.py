@@ -346,8 +346,7 @@ class ResponseFlow:
             if not more:
                 return self._complete(bytes(body))
             plan = self.plan
-            # What is not weak has a known length, up to the limit for what is gathered.
-            if plan.media_type or not plan.weak:
+            if self._gathers(len(body)):
                 self.state = WHOLE
                 self.gathered = []
                 return self._gather(bytes(body))
@@ -363,6 +362,16 @@ class ResponseFlow:
             gathered, self.gathered = [*self.gathered, bytes(body)], []
             return self._complete(b"".join(gathered))
         return [] if state is REPLACED else message
+
+    def _gathers(self, size: int) -> bool:
+        """Whether a body, of whose pieces the first has this size, is held until it is whole."""
+        plan = self.plan
+        if plan.media_type or plan.codec is not None:
+            # What is not weak has a known length, up to the limit for what is gathered.
+            return bool(plan.media_type) or not plan.weak
+        # The last piece may be an empty one, and what is all there can still be given a tag. The
+        # client of an app that makes its body slowly is not to wait for one.
+        return self._wants_tag() and content_length(self.base.fields) == size
 
     def _plan_write(self, fields: Mapping[bytes, bytes]) -> None:
         request = self.request

@@ -145,3 +145,23 @@ class CopyOf:
 
     def whole(self):
         return self.content
+
+
+@pytest.mark.parametrize("tag", [(), (TAG,)], ids=["no tag", "the app's tag"])
+def test_what_comes_slowly_is_kept_and_holds_up_nobody(tag):
+    """Not even for a tag: its client has each piece when the app has made it."""
+    flow = make_flow(ENGINE)
+    length = (b"content-length", b"10")
+    run(flow, start(HTML, FRESH, length, *tag))
+    pieces = [body(b"1", more=True) for _ in range(9)]
+    for piece in pieces:
+        assert content_of(as_list(flow.feed(piece))) == b"1"
+    assert content_of(as_list(flow.feed(body(b"1")))) == b"1"
+    assert flow.entry.find(("", "")).body == b"1" * 10
+
+
+def test_what_is_all_there_is_given_a_tag_though_an_empty_piece_follows():
+    flow = make_flow(ENGINE)
+    pieces = [body(b"1" * 10, more=True), body(b"")]
+    out = run(flow, start(HTML, FRESH, (b"content-length", b"10")), *pieces)
+    assert fields_of(out)[b"etag"] == flow.entry.find(("", "")).etag
