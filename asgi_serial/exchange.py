@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from contextvars import Context
 
-    from asgi_serial.cache.entry import Key
+    from asgi_serial.cache.entry import Entry, Key
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
     from asgi_serial.types import ASGIApp, Message, Receive, Scope, Send
@@ -87,6 +87,9 @@ class Exchange:
     _asks_again = False
     _has_read = False  # the app has had the last message of the request
     _stored = -1  # how many responses had been stored when what is invalid was dropped
+    _dropped = 0  # the number of that drop
+    _posted: Entry | None = None  # what this write has stored itself
+    _may_keep_posted = False  # the app has done what it said there
 
     def __init__(
         self, engine: Engine, plan: RequestPlan, receive: Receive, send: Send, began_ns: int
@@ -193,6 +196,8 @@ class Exchange:
                 await app(self.open(), self.receive, self.send)
             if not self.is_over:
                 await self.settle()
+            if self._posted is not None:
+                self._may_keep_posted = True
         except Exception:
             messages = self.seeker.use_on_error() if self._flow is None else None
             if messages is None:
@@ -380,7 +385,8 @@ class Exchange:
         flow = ResponseFlow(engine, self.plan, self._scope)
         out = flow.begin(message)
         self._flow = flow
-        self._drop(flow.invalid)
+        if flow.invalid:
+            self._drop(flow.invalid)
         if flow.outdated is not None:
             engine.responses.forget(flow.outdated)
         if flow.is_rekeyed:
@@ -518,16 +524,24 @@ class Exchange:
         """The app is done with this request."""
         if not self.is_over:
             self._abandon()
-        if self._flow is not None:
-            # Apps commit after their response, too: what was read since is of the time before.
-            self._drop(self._flow.invalid, since=self._stored)
+        if self._flow is not None and self._flow.invalid:
+            self._drop_again(self._flow.invalid)
+
+    def _drop_again(self, keys: tuple[Key, ...]) -> None:
+        # Apps commit after their response, too: what was read since is of the time before. What
+        # this write has answered itself is of the time after, if the app has ended well.
+        responses, posted = self.engine.responses, self._posted
+        holds = self._may_keep_posted and posted is not None and responses.holds(posted)
+        self._drop(keys, since=self._stored)
+        if holds and posted is not None:
+            responses.keep_again(posted, self._dropped)
 
     def _drop(self, keys: tuple[Key, ...], *, since: int = -1) -> None:
         """Drop what is stored; `since`: so many responses were when it was dropped before."""
         responses = self.engine.responses
-        for key in keys:
-            responses.drop(key, is_gone=responses.stored == since and responses.store is None)
-        self._stored = responses.stored
+        is_gone = responses.stored == since and responses.store is None
+        numbers = [responses.drop(key, is_gone=is_gone) for key in keys]
+        self._stored, self._dropped = responses.stored, numbers[0]
 
     def _abandon(self) -> None:
         """The response will not be whole: let nobody wait for it, and count it."""
@@ -549,10 +563,19 @@ class Exchange:
         self.is_over = True
         entry = flow.entry
         if entry is not None:
-            self.engine.responses.keep(entry, self.plan.asked)
+            self._keep(flow, entry)
         if self.seeker.flight is not None:
             self.seeker.land(Ending.STORED if entry is not None else flow.ending)
         self._record_flow(flow)
+
+    def _keep(self, flow: ResponseFlow, entry: Entry) -> None:
+        responses = self.engine.responses
+        if flow.invalid:
+            # Its own drop came after the app was asked; another's since then is not its own.
+            self._posted = entry
+            responses.keep(entry, self.plan.asked, own_drop=self._dropped)
+        else:
+            responses.keep(entry, self.plan.asked)
 
     def _record_flow(self, flow: ResponseFlow) -> None:
         plan, recorder = self.plan, self.engine.recorder

@@ -86,6 +86,7 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
         "timing": False,
         "cache_confirm": True,
         "cache_heuristic": True,
+        "cache_posted": True,
     },
 }
 """What a preset sets; any other word on the same setting wins."""
@@ -168,6 +169,8 @@ class Settings(BaseModel):
     """Obey the Cache-Control and Pragma of requests."""
     cache_confirm: Switch = False
     """Keep what needs the app's word each time (no-cache, max-age=0), to be confirmed by it."""
+    cache_posted: Switch = False
+    """Keep the answer to a POST for GET, if its Content-Location is the URI that was posted to."""
     cache_keep_stale: Annotated[float, PlainValidator(parse_duration)] = 3600.0
     """How long past its freshness a response is kept that the app can be asked to confirm."""
     cache_grace: Annotated[float, PlainValidator(parse_duration)] = 0.0
@@ -388,6 +391,7 @@ class SettingOptions(TypedDict, total=False):
     cache_targets: Iterable[str] | str
     cache_obey_requests: bool | str
     cache_confirm: bool | str
+    cache_posted: bool | str
     cache_keep_stale: float | timedelta | str
     cache_grace: float | timedelta | str
     cache_stale_if_error: float | timedelta | str

@@ -20,6 +20,7 @@ from asgi_serial.cache.key import (
     key_of_kind,
     kind_of,
     partition_of,
+    resource_of,
     uri_of,
     usual_kinds,
 )
@@ -88,9 +89,10 @@ class ResponseCache:
         self._teller: asyncio.Task[None] | None = None
         self._max_entry_bytes = min(max_entry_bytes, memory.max_bytes / 4)
         self._shared_fields = SharedFields()
-        # When what is stored of a URI was made invalid, by its hash: of two that share one, what
-        # is dropped of one is dropped of both.
-        self._dropped: dict[int, float] = {}
+        # When what is stored of a URI was made invalid, and the number of that drop, by its hash:
+        # of two that share one, what is dropped of one is dropped of both.
+        self._dropped: dict[int, tuple[float, int]] = {}
+        self._drops = 0
         self._dropped_before = -inf  # when, at the latest, one that is not remembered any more
         self._kinds: dict[Kind, None] = {}  # of the keys under which anything was kept or loaded
         self._lock = Lock()
@@ -266,12 +268,17 @@ class ResponseCache:
         self._memory.put(found.key, found, entry_size(found), owner=partition_of(found.key))
         return found
 
-    def keep(self, entry: Entry, asked: float) -> None:
-        """Keep an entry whose key is its resource's; `asked`: when the app was asked for it."""
+    def keep(self, entry: Entry, asked: float, *, own_drop: int = 0) -> None:
+        """Keep an entry whose key is its resource's; `asked`: when the app was asked for it.
+
+        `own_drop` is the number of the drop by which the very request has made room for it: that
+        one was after it asked, and is not held against it.
+        """
         key = entry.key
         # What a write has made invalid since the app was asked may be in this very response.
         epoch = self.purges.epoch
-        if self.is_outdated(key, asked) or self._purged_at(entry.tags, key) >= asked:
+        is_outdated = self._last_drop(key) != own_drop if own_drop else self.is_outdated(key, asked)
+        if is_outdated or self._purged_at(entry.tags, key) >= asked:
             return
         entry.epoch = epoch
         ttl = entry.kept_until - self._clock()
@@ -288,6 +295,15 @@ class ResponseCache:
         self.stored += 1
         self._shared_fields.share(entry)
         self._write(entry)
+
+    def holds(self, entry: Entry) -> bool:
+        """Whether this very entry is in the first level, and not purged."""
+        return self._memory.get(entry.key) is entry and not self.is_purged(entry)
+
+    def keep_again(self, entry: Entry, own_drop: int) -> None:
+        """Keep an entry that was held until the drop of this number, by its own request."""
+        entry.key = resource_of(entry.key)
+        self.keep(entry, inf, own_drop=own_drop)
 
     def add(self, entry: Entry, variant: Variant, made: Representation) -> None:
         """Keep another representation of an entry, if that is still what is stored, and has room.
@@ -318,20 +334,21 @@ class ResponseCache:
         if store is not None:
             self._send(entry.key, store.delete, must=True)
 
-    def drop(self, key: Key, *, is_gone: bool = False) -> None:
+    def drop(self, key: Key, *, is_gone: bool = False) -> int:
         """Forget all that is stored of the URI of `key`; where it is gone already, remember when.
 
-        What was asked for before this is not kept when it comes.
+        What was asked for before this is not kept when it comes. Gives the number of this drop.
         """
         name = hash(uri_of(key))
         with self._lock:
             self._dropped.pop(name, None)
             if len(self._dropped) >= MAX_REMEMBERED_DROPS:
                 # Later times come later. Nothing is kept any more that was asked for before this.
-                self._dropped_before = self._dropped.pop(next(iter(self._dropped)))
-            self._dropped[name] = self._clock()
+                self._dropped_before, _ = self._dropped.pop(next(iter(self._dropped)))
+            number = self._drops = self._drops + 1
+            self._dropped[name] = self._clock(), number
         if is_gone:
-            return
+            return number
         self._tell(purge_of_uri(key, self._clock()))
         store = self.store
         kinds = {kind_of(key), *self._kinds}
@@ -342,6 +359,7 @@ class ResponseCache:
             self._memory.delete(stored)
             if store is not None:
                 self._send(stored, store.delete, must=True)
+        return number
 
     async def take_lease(self, key: Key) -> bytes | None:
         """A token by which this process calls the app for `key`; None where another one does.
@@ -374,7 +392,13 @@ class ResponseCache:
         """When what is stored of the URI of `key` was last made invalid, at the latest."""
         if not self._dropped:
             return -inf
-        return self._dropped.get(hash(uri_of(key)), self._dropped_before)
+        known = self._dropped.get(hash(uri_of(key)))
+        return self._dropped_before if known is None else known[0]
+
+    def _last_drop(self, key: Key) -> int:
+        """The number of the last drop of the URI of `key`; 0 where it is not remembered."""
+        known = self._dropped.get(hash(uri_of(key)))
+        return 0 if known is None else known[1]
 
     async def flush(self) -> None:
         """Wait until the second level has been sent what is there to be written."""

@@ -23,6 +23,7 @@ from asgi_serial.engine.plan import (
     find_wants,
     request_key,
 )
+from asgi_serial.engine.posted import plan_posted
 from asgi_serial.engine.problem import Problem
 from asgi_serial.engine.representation import (
     Base,
@@ -171,7 +172,7 @@ class ResponseFlow:
             fields.get(b"etag"),
             plan.weak,
             engine.tag_suffixes,
-            is_read=request.method in _READS or request.key is not None,
+            is_read=request.method in _READS or request.key is not None or self.storing is not None,
         )
         if plan.refused and request.method in _READS:
             return self._refuse()
@@ -244,6 +245,8 @@ class ResponseFlow:
     def _plan_storing(self, fields: Mapping[bytes, bytes], *, has_trailers: bool) -> None:
         engine, request = self.engine, self.request
         storing = plan_storing(engine, request, self.status, fields)
+        if self.invalid and engine.settings.cache_posted:
+            storing = plan_posted(engine, request, self.status, fields)
         if isinstance(storing, Reason):
             self.unstored = storing
         elif has_trailers or request.client_left:
