@@ -59,6 +59,7 @@ class Reason(Enum):
     HIT = "a stored response was fresh"
     MISS = "nothing is stored under this key"
     VARY_MISS = "responses are stored, but none for these values of the varying fields"
+    PARTIAL = "a part is stored, and more than that is asked for"
     STALE = "the stored response is stale"
     STALE_WHILE_REVALIDATE = "the stored response is stale, and is refreshed behind the answer"
     STALE_ACCEPTED = "the stored response is stale, and the request accepts that"

@@ -8,6 +8,7 @@ from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING, TypeVar
 
 from asgi_serial.cache.collapse import Ending, running_loop
+from asgi_serial.cache.key import part_key
 from asgi_serial.cache.responses import LEASE_SECONDS
 from asgi_serial.engine.derive import DERIVE_OFFLOAD_BYTES, derive, encoded_size
 from asgi_serial.engine.hit import (
@@ -17,6 +18,7 @@ from asgi_serial.engine.hit import (
     judge,
     variant_of,
 )
+from asgi_serial.engine.parts import answer_part, is_of_use, may_use_part
 from asgi_serial.engine.storing import read_selecting
 from asgi_serial.http.reuse import Action
 from asgi_serial.reasons import Reason
@@ -61,6 +63,7 @@ class Seeker:
     refreshes: Entry | None = None  # has answered, and is to be refreshed behind that
     _lease: bytes | None = None  # by which other processes wait for the call
     _renewal: asyncio.TimerHandle | None = None
+    _part: Entry | None = None  # is stored, and does not hold all that is asked for
     _underived: Entry | None = None  # may answer, in a form that is to be made yet
 
     def __init__(self, engine: Engine, plan: RequestPlan, began_ns: int) -> None:
@@ -74,7 +77,11 @@ class Seeker:
 
     def find_hit(self, key: Key) -> tuple[Message, Message] | None:
         """The answer out of the first level, with nothing awaited."""
-        return self._use(self.engine.responses.find(key, partial(read_selecting, self.plan)))
+        responses, select = self.engine.responses, partial(read_selecting, self.plan)
+        hit = self._use(responses.find(key, select))
+        if hit is None and self._may_use_part():
+            return self._use_part(responses.find(part_key(key), select))
+        return hit
 
     def _use(
         self, found: Entry | Reason, kept: Representation | None = None
@@ -99,7 +106,26 @@ class Seeker:
             return None
         self.refreshes = found if action is Action.USE_STALE_AND_REFRESH else None
         said = None if why is HIT else engine.stale_pair(why, int(found.expires - now))
-        start, last = answer(engine, plan, found, kept, now, said)
+        return self._hand_out(found, answer(engine, plan, found, kept, now, said), why)
+
+    def _may_use_part(self) -> bool:
+        return self._underived is None and may_use_part(self.engine, self.plan)
+
+    def _use_part(self, found: Entry | Reason) -> tuple[Message, Message] | None:
+        """The answer by what was found of the response in part."""
+        engine, plan, now = self.engine, self.plan, self.engine.clock()
+        if isinstance(found, Reason) or not is_of_use(engine, plan, found, now):
+            return None
+        self._part = found
+        messages = answer_part(engine, plan, found, now)
+        return None if messages is None else self._hand_out(found, messages, HIT)
+
+    def _hand_out(
+        self, found: Entry, messages: tuple[Message, Message], why: Reason
+    ) -> tuple[Message, Message]:
+        """The messages of a hit, timed and counted."""
+        engine, plan = self.engine, self.plan
+        start, last = messages
         if engine.server_timing:
             took = {"cache": perf_counter_ns() - self.began_ns}
             start = add_server_timing(start, took, {"cache": "hit"})
@@ -114,13 +140,18 @@ class Seeker:
         engine, plan = self.engine, self.plan
         responses = engine.responses
         if self._underived is None and plan.forward in COLLAPSIBLE and responses.store:
-            hit = self._use(await responses.load(key, partial(read_selecting, plan)))
+            select = partial(read_selecting, plan)
+            hit = self._use(await responses.load(key, select))
             # Another's call of the app may have ended meanwhile.
             hit = hit or (None if self._underived is not None else self.find_hit(key))
+            if hit is None and self._may_use_part():
+                hit = self._use_part(await responses.load(part_key(key), select))
             if hit is not None:
                 return hit
         if self._underived is not None:
             return await self._derive()
+        if self._part is not None and plan.forward in (MISS, VARY_MISS):
+            plan.forward = Reason.PARTIAL
         if plan.wants_stored_only:
             return None
         is_usual = plan.method != "HEAD" and not (

@@ -86,6 +86,7 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
         "timing": False,
         "cache_confirm": True,
         "cache_heuristic": True,
+        "cache_parts": True,
         "cache_posted": True,
     },
 }
@@ -181,6 +182,8 @@ class Settings(BaseModel):
     """How many stale responses may be refreshed at once, behind the answers by them."""
     cache_max_ranges: Annotated[int, PlainValidator(integer(0, 1000))] = 16
     """How many ranges of one response are served; a request for more gets all of it."""
+    cache_parts: Switch = False
+    """Keep parts (206) as well, to answer ranges within them, and put them together."""
     cache_tag_fields: Annotated[tuple[str, ...], PlainValidator(parse_field_names)] = (
         "cache-tag",
         "surrogate-key",
@@ -397,6 +400,7 @@ class SettingOptions(TypedDict, total=False):
     cache_stale_if_error: float | timedelta | str
     cache_max_refreshes: int | str
     cache_max_ranges: int | str
+    cache_parts: bool | str
     cache_tag_fields: Iterable[str] | str
     cache_poll: float | timedelta | str
     cache_secret: SecretStr | str | None

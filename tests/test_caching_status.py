@@ -142,6 +142,11 @@ PIECES = says(
     (b"content-type", b"text/html"), cache_control="max-age=60", bodies=(b"1" * 600, b"2")
 )
 
+A_PART, ANOTHER_PART = (
+    says(TAG, status=206, bodies=(b"12",), cache_control="max-age=60", content_range=span)
+    for span in ("bytes 0-1/9", "bytes 1-2/9")
+)
+
 # What the app says in turn, and what is asked, after so many seconds.
 HAPPENED = {
     "asgi_serial; hit; ttl=57": ([FRESH], [(0, GET), (3, GET)]),
@@ -159,6 +164,10 @@ HAPPENED = {
     "asgi_serial; fwd=vary-miss; stored": (
         [VARYING],
         [(0, GET.having(accept_language="en")), (0, GET.having(accept_language="de"))],
+    ),
+    "asgi_serial; fwd=partial; stored": (
+        [A_PART, ANOTHER_PART],
+        [(0, GET.having(range="bytes=0-1")), (0, GET.having(range="bytes=1-2"))],
     ),
     "asgi_serial; fwd=stale; stored": ([WITH_TAG], [(0, GET), (70, GET)]),
     "asgi_serial; fwd=stale; fwd-status=304; stored; ttl=60": (
@@ -193,7 +202,7 @@ TOGETHER = {
 @awaited
 async def test_what_is_said_to_have_happened_gives_the_line(said, steps, request):
     clock = Clock()
-    serial = serial_of(Answers(*said), clock=clock)
+    serial = serial_of(Answers(*said), clock=clock, cache_parts=True)
     for seconds, asked in steps:
         clock.now += seconds
         answer = await ask(serial, asked)

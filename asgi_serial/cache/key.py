@@ -94,6 +94,23 @@ def partition_of(key: Key) -> bytes | None:
     return None
 
 
+PART = b":part"
+"""What stands in `extra`, without a value, for what is kept of a resource in part."""
+
+
+def part_key(key: Key) -> Key:
+    """The key under which a part of the resource of `key` lies: what is whole lies elsewhere."""
+    extra = key[EXTRA]
+    assert extra is None or isinstance(extra, tuple)
+    return (*key[:EXTRA], (*(extra or ()), (PART, None)), *key[BODY:])
+
+
+def is_of_part(key: Key) -> bool:
+    """Whether a resource's key is one of `part_key`."""
+    extra = key[EXTRA]
+    return isinstance(extra, tuple) and extra[-1] == (PART, None)
+
+
 def body_of(key: Key) -> BodyPart | None:
     """What stands in a resource's key for the request's body."""
     body = key[BODY]

@@ -17,8 +17,10 @@ from asgi_serial.cache.frame import digest_key, pack_entry, pack_vary_index, unp
 from asgi_serial.cache.key import (
     Kind,
     fork_of,
+    is_of_part,
     key_of_kind,
     kind_of,
+    part_key,
     partition_of,
     resource_of,
     uri_of,
@@ -93,6 +95,7 @@ class ResponseCache:
         # of two that share one, what is dropped of one is dropped of both.
         self._dropped: dict[int, tuple[float, int]] = {}
         self._drops = 0
+        self._has_parts = False  # any was kept here, or looked for
         self._dropped_before = -inf  # when, at the latest, one that is not remembered any more
         self._kinds: dict[Kind, None] = {}  # of the keys under which anything was kept or loaded
         self._lock = Lock()
@@ -205,6 +208,7 @@ class ResponseCache:
         if self._log is not None and self._log.heard_at == -inf:
             return MISS  # what is there may have been purged
         uri = key
+        self._has_parts = self._has_parts or is_of_part(key)
         since = self._dropped_at(uri)
         self._kinds[kind_of(uri)] = None
         fork = fork_of(uri)
@@ -274,7 +278,7 @@ class ResponseCache:
         `own_drop` is the number of the drop by which the very request has made room for it: that
         one was after it asked, and is not held against it.
         """
-        key = entry.key
+        key = resource = entry.key
         # What a write has made invalid since the app was asked may be in this very response.
         epoch = self.purges.epoch
         is_outdated = self._last_drop(key) != own_drop if own_drop else self.is_outdated(key, asked)
@@ -295,6 +299,28 @@ class ResponseCache:
         self.stored += 1
         self._shared_fields.share(entry)
         self._write(entry)
+        if is_of_part(resource):
+            self._has_parts = True
+        elif self._has_parts:
+            self._forget_part(resource, entry.selecting)
+
+    def _forget_part(self, key: Key, selecting: tuple[tuple[bytes, bytes | None], ...]) -> None:
+        """Forget what was kept in part of what is there whole now, by the same varying fields."""
+        key = part_key(key)
+        fork = fork_of(key)
+        root = self._memory.get(fork)
+        if not isinstance(root, VaryIndex):
+            return
+        key = (key, root.nonce)
+        found = self._memory.get(key)
+        if found is None:
+            return
+        if isinstance(found, VaryIndex) and found.names == tuple([name for name, _ in selecting]):
+            key = _selected_key(key, found, selecting)
+        self._memory.delete(key)
+        store = self.store
+        if store is not None:
+            self._send(key, store.delete, must=True)
 
     def holds(self, entry: Entry) -> bool:
         """Whether this very entry is in the first level, and not purged."""

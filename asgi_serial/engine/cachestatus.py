@@ -18,6 +18,7 @@ FORWARD = {
     Reason.REQUEST_NO_CACHE: "request",
     Reason.MISS: "uri-miss",
     Reason.VARY_MISS: "vary-miss",
+    Reason.PARTIAL: "partial",
     Reason.STALE: "stale",
     Reason.NO_CACHE: "stale",
 }

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
     from asgi_serial.cache.entry import Representation
     from asgi_serial.engine.engine import Engine
+    from asgi_serial.http.ranges import ByteRange
     from asgi_serial.types import Fields
 
 _READ = frozenset({b"content-type", b"date", b"last-modified"})
 
-# What describes all of the bytes, and is not true of a part; Repr-Digest stays true (RFC 9530, 3).
-_OF_THE_WHOLE = frozenset({b"content-digest", b"content-length", b"content-md5"})
-_OF_ONE_PART = _OF_THE_WHOLE | {b"content-type"}
+# What describes the bytes of one message, and is not true of others of the same representation;
+# Repr-Digest stays true (RFC 9530, 3).
+OF_THE_CONTENT = frozenset({b"content-digest", b"content-length", b"content-md5", b"content-range"})
+_OF_ONE_PART = OF_THE_CONTENT | {b"content-type"}
 
 
 def serve_ranges(
@@ -59,12 +61,24 @@ def serve_ranges(
     if len(parts) == 1:
         (part,) = parts
         body = kept.body[part.first : part.last + 1]
-        made = without(fields, _OF_THE_WHOLE)
-        return 206, _insert(made, (b"content-range", content_range(part, length)), body), body
+        return 206, part_fields(fields, part, length), body
     boundary = os.urandom(16).hex().encode()
     body = multipart_body(kept.body, read.get(b"content-type"), parts, boundary)
     made = without(fields, _OF_ONE_PART)
     return 206, _insert(made, (b"content-type", multipart_type(boundary)), body), body
+
+
+def part_fields(fields: Fields, part: ByteRange, length: int) -> Fields:
+    """The fields of a 206 with one part of a representation of `length` bytes.
+
+    `fields` are those of the whole, or of another part.
+    """
+    size = part.last - part.first + 1
+    return [
+        (b"content-range", content_range(part, length)),
+        (b"content-length", b"%d" % size),
+        *without(fields, OF_THE_CONTENT),
+    ]
 
 
 def _insert(fields: Fields, line: tuple[bytes, bytes], body: bytes) -> Fields:

@@ -16,6 +16,7 @@ from asgi_serial.engine.handed import JSON_TYPE
 from asgi_serial.engine.heads import content_length, read_response_fields, without
 from asgi_serial.engine.invalidation import invalid_keys
 from asgi_serial.engine.partitions import adopt_partition, keep_private
+from asgi_serial.engine.parts import build_part, plan_part
 from asgi_serial.engine.plan import (
     BODY_METHODS,
     METHOD_NOT_CACHED,
@@ -244,9 +245,12 @@ class ResponseFlow:
 
     def _plan_storing(self, fields: Mapping[bytes, bytes], *, has_trailers: bool) -> None:
         engine, request = self.engine, self.request
-        storing = plan_storing(engine, request, self.status, fields)
         if self.invalid and engine.settings.cache_posted:
             storing = plan_posted(engine, request, self.status, fields)
+        elif self.status == 206 and engine.settings.cache_parts:
+            storing = plan_part(engine, request, fields)
+        else:
+            storing = plan_storing(engine, request, self.status, fields)
         if isinstance(storing, Reason):
             self.unstored = storing
         elif has_trailers or request.client_left:
@@ -637,6 +641,9 @@ class ResponseFlow:
             self.entry.add(("", ""), source)
 
     def _store(self, storing: Storing, made: Fields, content: bytes) -> None:
+        if self.status == 206:
+            self._store_part(storing, content)
+            return
         by_format, by_coding = self.plan.negotiates
         media_type = self.wants.media_type if by_format else ""
         coding = self.wants.coding if by_coding else ""
@@ -654,6 +661,13 @@ class ResponseFlow:
             variants,
             self.app_bytes,
         )
+
+    def _store_part(self, storing: Storing, content: bytes) -> None:
+        built = build_part(self.engine, self.request, storing, self.base, content, self.route())
+        if isinstance(built, Reason):
+            self.forget(built)
+        else:
+            self.entry = built
 
     def _stored(self, storing: Storing, made: Fields) -> Fields:
         return stored_fields(made, storing, self.base.fields.get(b"connection"))

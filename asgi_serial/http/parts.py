@@ -1,0 +1,109 @@
+"""Parts of a representation that a cache holds: which requests they answer, and how they join."""
+
+import re
+from typing import NamedTuple
+
+from asgi_serial.http.ranges import ByteRange, parse_range
+from asgi_serial.http.validators import parse_entity_tag, strong_match
+
+# RFC 9110, 14.4: range-resp. No representation is longer than 18 digits say.
+_CONTENT_RANGE = re.compile(rb"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", re.IGNORECASE)
+
+
+class Part(NamedTuple):
+    """The bytes from `first` to the last of `body`, of a representation of `length` bytes."""
+
+    first: int
+    length: int
+    body: bytes
+
+    @property
+    def last(self) -> int:
+        """The position of its last byte."""
+        return self.first + len(self.body) - 1
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of the representation."""
+        return len(self.body) == self.length
+
+    def cut(self, span: ByteRange) -> bytes:
+        """Its bytes from and to these positions, which it holds."""
+        return self.body[span.first - self.first : span.last + 1 - self.first]
+
+
+def parse_content_range(value: bytes | None) -> tuple[ByteRange, int] | None:
+    """The positions and the complete length of a Content-Range value.
+
+    None where it is missing or invalid, of another unit than bytes, or says no complete length.
+
+    >>> parse_content_range(b"bytes 0-499/1234")
+    (ByteRange(first=0, last=499), 1234)
+
+    Source: RFC 9110, 14.4: invalid where the last position is before the first, or where the
+    complete length is not beyond it.
+    """
+    match = None if value is None else _CONTENT_RANGE.fullmatch(value)
+    if match is None:
+        return None
+    first, last, length = (int(digits) for digits in match.groups())
+    return (ByteRange(first, last), length) if first <= last < length else None
+
+
+def read_part(content_range: bytes | None, body: bytes) -> Part | None:
+    """The part that `body` is by this Content-Range value; None where it is no such part."""
+    found = parse_content_range(content_range)
+    if found is None:
+        return None
+    (first, last), length = found
+    # RFC 9111, 3.3: what breaks off is not the part that it says to be.
+    return Part(first, length, body) if len(body) == last - first + 1 else None
+
+
+def find_span(range_value: bytes, part: Part, *, most: int) -> ByteRange | None:
+    """What a Range value asks for, where that is one range and the part holds all of it.
+
+    `most` is how many ranges are served at all.
+
+    Source: RFC 9111, 3.3: an incomplete response answers a request only for "a range wholly within
+    the incomplete response".
+    """
+    spans = parse_range(range_value, part.length, most=min(most, 1))
+    if not spans:
+        return None
+    (span,) = spans
+    return span if part.first <= span.first and span.last <= part.last else None
+
+
+def are_of_one(etag: bytes | None, other: bytes | None) -> bool:
+    """Whether two parts with these ETag values are parts of the same representation.
+
+    Source: RFC 9110, 15.3.7.3, and RFC 9111, 3.4: if they share the same strong validator.
+    """
+    if etag is None or other is None:
+        return False
+    one, another = parse_entity_tag(etag), parse_entity_tag(other)
+    return one is not None and another is not None and strong_match(one, another)
+
+
+def is_contrary(old: Part, new: Part) -> bool:
+    """Whether two parts, said to be of one representation, can not be that."""
+    if old.length != new.length:
+        return True
+    first, last = max(old.first, new.first), min(old.last, new.last)
+    if first > last:
+        return False
+    common = ByteRange(first, last)
+    return old.cut(common) != new.cut(common)
+
+
+def join_parts(old: Part, new: Part) -> Part | None:
+    """What two parts of one representation are together; None where there is a gap between them.
+
+    Source: RFC 9110, 15.3.7.3.
+    """
+    if new.first > old.last + 1 or old.first > new.last + 1:
+        return None
+    before = old.body[: max(0, new.first - old.first)]
+    after = old.body[new.last + 1 - old.first :]
+    return Part(min(old.first, new.first), old.length, before + new.body + after)
