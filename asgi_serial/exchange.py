@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from asgi_serial.cache.collapse import Ending, running_loop
 from asgi_serial.codecs.decoding import DECODE_OFFLOAD_BYTES
+from asgi_serial.engine.completion import Completion
 from asgi_serial.engine.plan import RequestCopy, body_part, request_key
 from asgi_serial.engine.problem import Problem
 from asgi_serial.engine.request import RequestBody, explain_refusal, scope_for_app, why_refused
@@ -190,7 +191,8 @@ class Exchange:
     async def _run_app(self, app: ASGIApp) -> None:
         token = CURRENT.set(self.plan)
         try:
-            await app(self.open(), self.receive, self.send)
+            send = self.send if self.plan.completes is None else self._open_completion()
+            await app(self.open(), self.receive, send)
             if self._asks_again:
                 self._drop_conditions()
                 await app(self.open(), self.receive, self.send)
@@ -210,10 +212,26 @@ class Exchange:
             self.end()
 
     def _drop_conditions(self) -> None:
-        """Ask the app as if nothing were stored: its 304 was not about what is."""
+        """Ask the app as if nothing were stored: its 304, or its 206, was not about what is."""
         self._asks_again = False
-        self.plan.selected, self.plan.validates = None, False
+        self.plan.selected, self.plan.validates, self.plan.completes = None, False, None
         self._replayed = deque(({"type": "http.request", "body": b"", "more_body": False},))
+
+    def _open_completion(self) -> Send:
+        """The app's `send` where it was asked for the rest of what is stored in part."""
+        assert self.plan.completes is not None
+        completion = Completion(self.engine, self.plan, self.plan.completes)
+
+        def send(message: Message) -> Awaitable[None]:
+            if completion.is_void:
+                return _take_turns()
+            put_together = completion.take(message)
+            if put_together is not None:
+                return self.send(put_together)
+            self._asks_again = True
+            return _take_turns()
+
+        return send
 
     async def _stand_in(self, messages: tuple[Message, Message]) -> None:
         start, last = messages

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from asgi_serial.cache.collapse import Ending, running_loop
 from asgi_serial.cache.key import part_key
 from asgi_serial.cache.responses import LEASE_SECONDS
+from asgi_serial.engine.completion import can_be_completed, may_complete
 from asgi_serial.engine.derive import DERIVE_OFFLOAD_BYTES, derive, encoded_size
 from asgi_serial.engine.hit import (
     answer,
@@ -162,7 +163,19 @@ class Seeker:
             if messages is not None:
                 return messages
         await self._prepare_validation()
+        if may_complete(self.engine, plan):
+            await self._prepare_completion(key)
         return None
+
+    async def _prepare_completion(self, key: Key) -> None:
+        """See whether only the rest of the response is to be asked for."""
+        engine, plan, select = self.engine, self.plan, partial(read_selecting, self.plan)
+        found = engine.responses.find(part_key(key), select)
+        if isinstance(found, Reason) and engine.responses.store is not None:
+            found = await engine.responses.load(part_key(key), select)
+        if isinstance(found, Reason) or not can_be_completed(engine, plan, found, engine.clock()):
+            return
+        plan.completes, plan.forward = found, Reason.PARTIAL
 
     async def _prepare_validation(self) -> None:
         """See that the form is there in which a stored response will answer, once confirmed."""

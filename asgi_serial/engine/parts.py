@@ -163,7 +163,8 @@ def build_part(
     joined = join_parts(part, new)
     if joined is None or len(joined.body) > engine.settings.cache_max_object:
         joined = new
-    return _build(engine, request, storing, _merged(engine, old, said, storing), joined, route)
+    merged = without(merged_fields(engine, old, said), unstored_names(None, storing.directives))
+    return _build(engine, request, storing, merged, joined, route)
 
 
 def _has_fresh_whole(engine: Engine, request: RequestPlan, storing: Storing) -> bool:
@@ -194,13 +195,13 @@ def _find_old(
     return old if len({*old.tags, *storing.tags}) <= MAX_TAGS else None
 
 
-def _merged(engine: Engine, old: Entry, said: Fields, storing: Storing) -> Fields:
-    """The fields of a stored part with those of one that has come.
+def merged_fields(engine: Engine, old: Entry, said: Fields) -> Fields:
+    """The fields of a stored part with those of one that has come, less those of its content.
 
     Source: RFC 9111, 3.4: those of the new response replace those stored, but for Content-Range.
     """
     replaced = {name for name, _ in said} | _TIMES | engine.freshness_fields
-    return [*without(old.fields, replaced | unstored_names(None, storing.directives)), *said]
+    return [*without(old.fields, replaced), *without(said, OF_THE_CONTENT)]
 
 
 def _build(

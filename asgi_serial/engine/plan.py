@@ -148,6 +148,7 @@ class RequestPlan(RequestPolicy):
     selected: Entry | None = None  # the stored response for it, which may not be used as it is
     form: Representation | None = None  # of it, by which it answers once it may
     validates = False  # the app is asked whether that still holds
+    completes: Entry | None = None  # the stored part to which the app is asked for the rest
     collapsed = False  # it has waited for another's call of the app
     client_left = False
     served: str | None = None  # what the cache did where the app was called and did not answer

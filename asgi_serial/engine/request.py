@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asgi_serial.codecs.decoding import BodyDecoder, DecodeLimits, UnsupportedCoding
+from asgi_serial.engine.completion import ask_for_rest
 from asgi_serial.engine.handed import EXTENSION, offer_models
 from asgi_serial.engine.heads import content_length, without
 from asgi_serial.engine.problem import Problem
@@ -83,6 +84,8 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
         pairs = _without_line(pairs, (b"accept-encoding", fields[b"accept-encoding"]))
     if plan.validates and plan.selected is not None:
         pairs = [*without(pairs, CONDITIONS | {b"range"}), *conditions_for(plan.selected)]
+    elif plan.completes is not None:
+        pairs = ask_for_rest(scope, pairs, plan.completes)
     elif b"if-none-match" in fields or b"if-match" in fields:
         pairs = _app_conditions(engine, plan, pairs)
     if plan.wants.media_type:

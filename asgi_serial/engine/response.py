@@ -11,6 +11,7 @@ from asgi_serial.cache.encodings import Encoded
 from asgi_serial.cache.entry import Representation
 from asgi_serial.cache.key import body_of
 from asgi_serial.engine.cachestatus import with_key
+from asgi_serial.engine.completion import narrowed
 from asgi_serial.engine.consulting import OF_ONE_REQUEST, consult_stored, is_news
 from asgi_serial.engine.handed import JSON_TYPE
 from asgi_serial.engine.heads import content_length, read_response_fields, without
@@ -257,6 +258,8 @@ class ResponseFlow:
             self.unstored = Reason.HAS_TRAILERS if has_trailers else Reason.CLIENT_LEFT
         elif self.plan.event_stream:
             self.unstored = Reason.BODY_NOT_WHOLE
+        elif request.completes is not None:
+            self.storing = narrowed(storing, request.completes)
         else:
             self.storing = storing
 

@@ -75,6 +75,15 @@ def find_span(range_value: bytes, part: Part, *, most: int) -> ByteRange | None:
     return span if part.first <= span.first and span.last <= part.last else None
 
 
+def missing_span(part: Part) -> ByteRange | None:
+    """The bytes that a part lacks; None where they are none, or lie on both sides of it."""
+    if part.is_whole or (part.first > 0 and part.last < part.length - 1):
+        return None
+    if part.first == 0:
+        return ByteRange(part.last + 1, part.length - 1)
+    return ByteRange(0, part.first - 1)
+
+
 def are_of_one(etag: bytes | None, other: bytes | None) -> bool:
     """Whether two parts with these ETag values are parts of the same representation.
 

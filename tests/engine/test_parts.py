@@ -218,7 +218,7 @@ async def test_a_part_is_in_the_second_level_too():
     await seen(one, get("0-3"))
     await one.engine.responses.flush()
     assert await seen(other, get("1-2")) == [(206, b"12", "hit")]
-    assert await seen(other, Request()) == [(200, b"0123456789", "fwd=uri-miss, stored")]
+    assert await seen(other, Request()) == [(200, b"0123456789", "fwd=partial, stored")]
     assert len(origin.asked) == 2
 
 

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from asgi_serial.engine.heads import read_fields
 from asgi_serial.http.parts import parse_content_range
-from asgi_serial.http.ranges import content_range, parse_range
+from asgi_serial.http.ranges import ByteRange, content_range, parse_range
 
 from .client import Answer
 
@@ -22,14 +22,15 @@ class Version(NamedTuple):
 class Changing:
     """An app with one resource, of which each version has a strong tag and bytes of its own.
 
-    `ignores` ranges it answers by all, `breaks` off in the middle, `pieces` of a body at a time.
+    It `ignores` ranges, `breaks` off in the middle, heeds no If-Range (`is_deaf`), or
+    gives a byte less than is asked for (`is_mean`); a body comes in so many `pieces`.
     """
 
     def __init__(self, clock: Any, *lines: tuple[bytes, bytes]) -> None:
         self.clock = clock
         self.lines = lines
         self.versions: list[Version] = []
-        self.ignores = self.breaks = False
+        self.behave()
         self.pieces = 1
         self.asked: list[dict[bytes, bytes]] = []
         self.change(b"0123456789")
@@ -37,6 +38,11 @@ class Changing:
     @property
     def now(self) -> Version:
         return self.versions[-1]
+
+    def behave(self, how: str = "") -> None:
+        """Misbehave in one way, or in none."""
+        self.ignores, self.breaks = how == "ignores", how == "breaks"
+        self.is_deaf, self.is_mean = how == "is_deaf", how == "is_mean"
 
     def change(self, body: bytes) -> None:
         if self.versions:
@@ -65,13 +71,16 @@ class Changing:
         if fields.get(b"if-none-match") == version.etag:
             return 304, b"", []
         parts = None
-        if not self.ignores and fields.get(b"if-range", version.etag) == version.etag:
+        is_same = self.is_deaf or fields.get(b"if-range", version.etag) == version.etag
+        if not self.ignores and is_same:
             parts = parse_range(fields.get(b"range", b""), len(version.body), most=1)
         if parts is None:
             return 200, version.body, []
         if not parts:
             return 416, b"", [(b"content-range", content_range(None, len(version.body)))]
         (span,) = parts
+        if self.is_mean and span.first < span.last:
+            span = ByteRange(span.first, span.last - 1)
         line = (b"content-range", content_range(span, len(version.body)))
         return 206, version.body[span.first : span.last + 1], [line]
 

@@ -10,6 +10,7 @@ from asgi_serial.http.parts import (
     find_span,
     is_contrary,
     join_parts,
+    missing_span,
     parse_content_range,
     read_part,
 )
@@ -122,6 +123,21 @@ def test_a_range_that_is_resolved_by_the_complete_length(value, content):
 
 def test_where_no_range_is_served_no_part_is():
     assert find_span(b"bytes=3-6", MIDDLE, most=0) is None
+
+
+@pytest.mark.parametrize(
+    ("held", "lacks"),
+    [
+        pytest.param((0, 3), (4, 9), id="the end"),
+        pytest.param((4, 9), (0, 3), id="the start"),
+        pytest.param((0, 8), (9, 9), id="the last byte"),
+        pytest.param((1, 9), (0, 0), id="the first byte"),
+        pytest.param((3, 5), None, id="bytes on both sides"),
+        pytest.param((0, 9), None, id="nothing"),
+    ],
+)
+def test_the_one_range_that_a_part_lacks(held, lacks):
+    assert missing_span(part_of(*held)) == lacks
 
 
 @pytest.mark.parametrize(

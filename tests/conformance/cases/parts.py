@@ -52,6 +52,32 @@ def not_kept(name, *lines, section="9111 3.3", then=(), **rest):
     return parts(section, MUST, name, get("0-3", *lines, **rest), miss("0-3", *then))
 
 
+def complete(name, span, rest, *, bare=False):
+    """A plain GET where a part is stored, for which the origin is asked for the rest."""
+    lines = (FRESH, TAG) if bare else (FRESH, TAG, "X-A: 1")
+    first, last = map(int, rest.split("-"))
+    answer = reply(
+        *lines, f"Content-Range: bytes {rest}/10", status=206, body=DIGITS[first : last + 1]
+    )
+    step = ask(
+        reply=answer,
+        status=200,
+        content=DIGITS,
+        has=("X-A: 1", TAG, "Content-Length: 10"),
+        lacks=("content-range",),
+        asked=(f"Range: bytes={rest}", 'If-Range: "a"'),
+        says=("fwd=partial",),
+    )
+    return parts(
+        "9111 3.4",
+        MAY,
+        name,
+        get(span, "X-A: 1"),
+        step,
+        ask(source=CACHE, status=200, content=DIGITS),
+    )
+
+
 CASES = [
     # What a part answers.
     parts("9111 3.3", MAY, "the same bytes", get("2-5"), hit("2-5", b"2345", "2-5")),
@@ -453,6 +479,149 @@ CASES = [
         get("0-3", tag='ETag: "b"', fresh="Cache-Control: max-age=600"),
         whole(),
         ask("Range: bytes=0-3", reply=part("0-3"), after=61),
+    ),
+    # The rest.
+    complete("the end of what has begun", "0-3", "4-9"),
+    complete("the start of what is the end", "4-9", "0-3"),
+    complete("the last byte", "0-8", "9-9"),
+    complete("a rest without the fields that are there", "0-3", "4-9", bare=True),
+    parts(
+        "9111 3.4",
+        MAY,
+        "what was completed is stored, with the fields of the rest before those of the part",
+        get("0-3", "X-A: 1", "X-B: 1"),
+        ask(reply=part("4-9", "X-A: 2"), status=200, content=DIGITS, says=("fwd=partial",)),
+        ask(source=CACHE, status=200, content=DIGITS, has=("X-A: 2", "X-B: 1", TAG)),
+    ),
+    parts(
+        "9111 3.4",
+        MUST,
+        "a rest that may not be stored completes one answer only",
+        get("0-3"),
+        ask(reply=part("4-9", fresh="Cache-Control: no-store"), status=200, content=DIGITS),
+        ask(reply=part("4-9"), status=200, content=DIGITS),
+    ),
+    parts(
+        "9110 13.1.5",
+        MUST,
+        "what has changed comes whole",
+        get("0-3"),
+        ask(reply=reply(FRESH, 'ETag: "b"', body=b"abc"), status=200, content=b"abc"),
+        ask(source=CACHE, of=2),
+    ),
+    *(
+        parts(
+            "9110 15.3.7.3",
+            MUST,
+            f"{name} is not put together",
+            get("0-3"),
+            ask(
+                reply=answer,
+                again=reply(FRESH, TAG, body=b"abc"),
+                status=200,
+                content=b"abc",
+                not_asked=("range", "if-range"),
+            ),
+            ask(source=CACHE, status=200, content=b"abc"),
+        )
+        for name, answer in (
+            ("a rest of another tag", part("4-9", tag='ETag: "b"')),
+            ("a rest of a weak tag", part("4-9", tag='ETag: W/"a"')),
+            ("a rest without a tag", part("4-9", tag="X-A: 1")),
+            ("a rest with a gap before it", part("5-9")),
+            ("a rest that is too short", part("4-8")),
+            ("a rest that begins too early", part("3-9")),
+            ("a rest of other fields in Vary", part("4-9", "Vary: X-A")),
+            ("a rest in another coding", part("4-9", "Content-Encoding: gzip")),
+            ("a rest that is no part", part("4-9", "Content-Range: bytes 4-9/10")),
+            ("a rest with less than it says", part("4-9", body=b"456")),
+            (
+                "a rest of another length",
+                reply(FRESH, TAG, "Content-Range: bytes 4-9/11", status=206, body=b"456789"),
+            ),
+            ("nothing that there is", reply("Content-Range: bytes */3", status=416, body=b"")),
+            ("nothing new", reply(TAG, status=304)),
+        )
+    ),
+    *(
+        parts(
+            "9110 15.1",
+            MUST,
+            f"{status} in place of the rest is {status}",
+            get("0-3"),
+            ask(reply=reply("Cache-Control: no-store", status=status, body=b"no"), content=b"no"),
+        )
+        for status in (404, 500, 503)
+    ),
+    *(
+        parts(
+            "9111 3.4",
+            MUST,
+            f"a request with {line} gets no part that is completed",
+            get("0-3"),
+            ask(line, reply=reply(FRESH, TAG, body=DIGITS), not_asked=("range",)),
+        )
+        for line in (
+            'If-None-Match: "b"',
+            'If-Match: "a"',
+            "If-Modified-Since: {-10}",
+            "Authorization: a",
+            "Cookie: a=b",
+            "Cache-Control: no-cache",
+        )
+    ),
+    parts(
+        "9110 15.3.7.3",
+        MUST,
+        "a part of a weak tag is not completed",
+        get("0-3", tag='ETag: W/"a"'),
+        whole(not_asked=("range",)),
+    ),
+    parts(
+        "9110 15.3.7.3",
+        MUST,
+        "a part with a date only is not completed",
+        get("0-3", tag="Last-Modified: {-1000}"),
+        whole(not_asked=("range",)),
+    ),
+    parts(
+        "9111 3.4",
+        MAY,
+        "what lacks bytes on both sides comes whole",
+        get("3-5"),
+        whole(not_asked=("range",)),
+    ),
+    parts(
+        "9111 4.2",
+        MUST,
+        "a stale part is not completed",
+        get("0-3"),
+        whole(not_asked=("range",), after=61),
+    ),
+    parts(
+        "9111 4.4",
+        MUST,
+        "a part that was dropped is not completed",
+        get("0-3"),
+        ask(method="PUT", body=b"x"),
+        whole(not_asked=("range",)),
+    ),
+    parts(
+        "9111 3.4",
+        MUST,
+        "what was completed is for whom both parts are",
+        get("0-3"),
+        ask(
+            reply=part("4-9", fresh="Cache-Control: public, max-age=60"), status=200, content=DIGITS
+        ),
+        ask("Authorization: a", reply=reply(FRESH, TAG, body=DIGITS)),
+    ),
+    parts(
+        "9111 4.1",
+        MUST,
+        "the part of another variant is not completed",
+        get("0-3", "Vary: X-A", first=("X-A: 1",)),
+        whole("X-A: 2", not_asked=("range",)),
     ),
     # Writes.
     *(
