@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asgi_serial.engine.heads import content_length, read_fields, read_response_fields, without
-from asgi_serial.engine.parts import is_of_use, merged_fields, stored_part
+from asgi_serial.engine.parts import (
+    has_coding_of_part,
+    has_tag_of_part,
+    is_of_use,
+    merged_fields,
+    stored_part,
+)
 from asgi_serial.engine.validation import CONDITIONS, varies_otherwise
 from asgi_serial.http.parts import are_of_one, missing_span, parse_content_range
-from asgi_serial.http.validators import parse_entity_tag
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
 
 _MISSES = (Reason.MISS, Reason.VARY_MISS)
 _PARTIAL_FIELDS = CONDITIONS | {b"range"}
-_READ = frozenset({b"content-encoding", b"etag"})
+_READ = frozenset({b"etag"})
 
 # A 304 or a 416 is about what was asked for here, and not by the client.
 _OF_OUR_RANGE = frozenset({206, 304, 416})
@@ -52,20 +57,18 @@ def can_be_completed(engine: Engine, plan: RequestPlan, entry: Entry, now: float
     Source: RFC 9111, 3.4: only parts that share a strong validator are put together.
     """
     part = stored_part(entry)
-    etag = _read(entry).get(b"etag", b"")
-    tag = parse_entity_tag(etag)
+    etag = _tag_of(entry)
     return (
         part is not None
-        and tag is not None
-        and not tag.weak
+        and are_of_one(etag, etag)
         and missing_span(part) is not None
         and part.length <= engine.settings.cache_max_object
         and is_of_use(engine, plan, entry, now)
     )
 
 
-def _read(entry: Entry) -> dict[bytes, bytes]:
-    return read_fields(entry.fields, _READ)
+def _tag_of(entry: Entry) -> bytes:
+    return read_fields(entry.fields, _READ).get(b"etag", b"")
 
 
 def _rest_of(entry: Entry) -> tuple[Part, ByteRange]:
@@ -88,7 +91,7 @@ def ask_for_rest(scope: Scope, pairs: Fields, entry: Entry) -> Fields:
     return [
         *without(pairs, _PARTIAL_FIELDS),
         (b"range", b"bytes=%d-%d" % span),
-        (b"if-range", _read(entry)[b"etag"]),
+        (b"if-range", _tag_of(entry)),
     ]
 
 
@@ -131,7 +134,7 @@ class Completion:
         pairs, fields = read_response_fields(
             message.get("headers", ()), self._engine.response_fields
         )
-        is_of_one = are_of_one(_read(entry).get(b"etag"), fields.get(b"etag"))
+        is_of_one = has_tag_of_part(entry, fields)
         if status in _NEWS and not is_of_one and not request.credentials:
             self._engine.responses.forget(entry)
         if status not in _OF_OUR_RANGE:
@@ -147,12 +150,11 @@ class Completion:
 
     def _fits(self, fields: Mapping[bytes, bytes]) -> bool:
         """Whether a 206 with these fields is all that is missing, and nothing else."""
-        span, stored = self._span, _read(self._entry)
-        coding = stored.get(b"content-encoding")
+        span = self._span
         return (
             parse_content_range(fields.get(b"content-range")) == (span, self._part.length)
             and content_length(fields) == span.last - span.first + 1
-            and fields.get(b"content-encoding", coding) == coding
+            and has_coding_of_part(self._entry, fields, may_be_bare=True)
             and not varies_otherwise(self._entry, fields)
         )
 

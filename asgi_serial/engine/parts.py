@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _OWN = ("", "")  # the variant that the app has made
 _READ = frozenset({b"content-range", b"date", b"etag", b"last-modified"})
+_CODING = frozenset({b"content-encoding"})
 _TIMES = frozenset({b"age", b"date"})
 # If-Range is about the part; every other condition may need the app, or all of the response.
 _OTHER_CONDITIONS = CONDITIONS - {b"if-range"}
@@ -185,7 +186,9 @@ def _find_old(
     part = stored_part(old) if isinstance(old, Entry) else None
     if part is None or not isinstance(old, Entry):
         return None
-    is_of_one = are_of_one(read_fields(old.fields, _READ).get(b"etag"), fields.get(b"etag"))
+    is_of_one = has_tag_of_part(old, fields) and has_coding_of_part(
+        old, fields, may_be_bare=b"if-range" in request.fields
+    )
     # What this client may not have is not put together with what he gets.
     is_for_him = old.credentialed.issuperset(request.credentials)
     is_before = old.born <= storing.born and old.selecting == storing.selecting
@@ -193,6 +196,22 @@ def _find_old(
         return None
     # Purged by the tags of either, it has to have those of both.
     return old if len({*old.tags, *storing.tags}) <= MAX_TAGS else None
+
+
+def has_tag_of_part(old: Entry, fields: Mapping[bytes, bytes]) -> bool:
+    """Whether a response with these fields has the strong tag that a stored part has."""
+    return are_of_one(read_fields(old.fields, _READ).get(b"etag"), fields.get(b"etag"))
+
+
+def has_coding_of_part(old: Entry, fields: Mapping[bytes, bytes], *, may_be_bare: bool) -> bool:
+    """Whether it is in the coding of the stored part.
+
+    It may say nothing of that where it answers to If-Range (RFC 9110, 15.3.7). Apps are known that
+    give one tag to what they compress and to what they do not.
+    """
+    coding = fields.get(b"content-encoding")
+    stored = read_fields(old.fields, _CODING).get(b"content-encoding")
+    return coding == stored or (may_be_bare and coding is None)
 
 
 def merged_fields(engine: Engine, old: Entry, said: Fields) -> Fields:

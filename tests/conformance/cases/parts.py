@@ -349,6 +349,21 @@ CASES = [
         get("4-6", tag='ETag: "b"'),
         miss("0-3"),
     ),
+    *(
+        parts(
+            "9110 15.3.7.3",
+            MUST,
+            f"a part {name}, of one tag",
+            get("0-3", one),
+            get("4-6", other),
+            miss("0-6"),
+        )
+        for name, one, other in (
+            ("that is not encoded", "Content-Encoding: gzip", "X-A: 1"),
+            ("that is encoded", "X-A: 1", "Content-Encoding: gzip"),
+            ("in another coding", "Content-Encoding: gzip", "Content-Encoding: br"),
+        )
+    ),
     parts(
         "9110 15.3.7.3",
         MUST,
