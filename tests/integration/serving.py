@@ -26,7 +26,9 @@ else:
     from backports import zstd
 
 ROOT = Path(__file__).parents[2]
-_START_SECONDS = 30.0
+_START_SECONDS = 60.0
+# That a client waits for an answer: only for one that does not come at all.
+ANSWER_SECONDS = 60.0
 
 
 class Answer(NamedTuple):
@@ -85,7 +87,7 @@ class Server:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self._log = log
-        self.client = httpx.Client(base_url=self.url, timeout=20, trust_env=False)
+        self.client = httpx.Client(base_url=self.url, timeout=ANSWER_SECONDS, trust_env=False)
         self.client.headers.clear()
 
     def wait(self) -> None:
@@ -104,7 +106,7 @@ class Server:
 
     def connect(self) -> socket.socket:
         """A connection for bytes of the test's own."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=ANSWER_SECONDS)
 
     def ask(self, method: str, path: str, content: Any = None, **fields: str) -> Answer:
         """The response to a request with these fields, `_` standing for `-`, and no others."""
@@ -129,7 +131,7 @@ class Server:
         line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
 
-    def stop(self, seconds: float = 10) -> int:
+    def stop(self, seconds: float = 60) -> int:
         """End it by SIGTERM, as a supervisor does; its return code."""
         self.client.close()
         self.process.send_signal(signal.SIGTERM)

@@ -8,12 +8,14 @@ import pytest
 from tests.cache.services import free_port
 
 from .serving import Answer, Server
-from .sites import SERVICES, TIMEOUT_SECONDS, Site, app_over, calls_of, new, site_over, wait_until
+from .sites import SERVICES, Site, app_over, calls_of, new, site_over, wait_until
 
+# So long that only a store that is not well takes it, on a busy machine, too.
+TIMEOUT_SECONDS = 1.0
 # What a busy machine may add to a time-out.
-SLACK_SECONDS = 0.4
-# The breaker's first back-off, and a second one should a probe come too early.
-RECOVERY_SECONDS = 8.0
+SLACK_SECONDS = 4.0
+# The breaker's first back-offs, should some probes come too early.
+RECOVERY_SECONDS = 30.0
 
 VARIANTS = [
     {"accept": accept, "accept_encoding": coding}
@@ -32,7 +34,10 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
 @pytest.fixture(params=SERVICES)
 def doomed(request: pytest.FixtureRequest) -> Iterator[Site]:
     """A site whose store is to suffer."""
-    with SERVICES[request.param]() as store, site_over(request.param, store) as site:
+    with (
+        SERVICES[request.param]() as store,
+        site_over(request.param, store, TIMEOUT_SECONDS) as site,
+    ):
         yield site
 
 
@@ -135,10 +140,10 @@ def test_a_store_that_hangs_costs_its_time_out_until_the_breaker_opens(doomed):
     doomed.store.hang()
     seconds, answer = timed(doomed.first, kept)
     assert answer.cache == "hit"
-    assert seconds < SLACK_SECONDS / 2
+    assert seconds < TIMEOUT_SECONDS
     took = ask_without_store(doomed.first)
     assert max(took) < TIMEOUT_SECONDS + SLACK_SECONDS
-    assert sum(seconds > TIMEOUT_SECONDS / 2 for seconds in took) <= 4
+    assert sum(seconds >= TIMEOUT_SECONDS for seconds in took) <= 4
     doomed.store.go_on()
     wait_for_sharing(doomed)
 
@@ -147,15 +152,15 @@ def test_a_store_that_is_killed_costs_nothing_and_is_found_again(doomed):
     doomed.fill(new("/document"))
     doomed.store.kill()
     took = ask_without_store(doomed.first)
-    assert max(took) < SLACK_SECONDS
+    assert max(took) < TIMEOUT_SECONDS
     doomed.store.start()
     wait_for_sharing(doomed)
 
 
 @pytest.mark.parametrize("scheme", SERVICES)
 def test_a_store_that_was_never_there_changes_no_answer(scheme):
-    with app_over(f"{scheme}://127.0.0.1:{free_port()}") as server:
-        assert max(ask_without_store(server)) < SLACK_SECONDS
+    with app_over(f"{scheme}://127.0.0.1:{free_port()}", TIMEOUT_SECONDS) as server:
+        assert max(ask_without_store(server)) < TIMEOUT_SECONDS
         server.stop()
         assert "Traceback" not in server.log()
 
@@ -176,5 +181,5 @@ def test_a_server_stops_though_its_store_hangs(doomed):
         doomed.first.get(new("/document"))
     began = time.monotonic()
     doomed.first.stop()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     doomed.store.go_on()
