@@ -26,6 +26,12 @@ def read_blocks(text: str) -> dict[str, str]:
     return dict(blocks)
 
 
+# The app of a miss takes half a second; a busy machine adds to that, and to a hit.
+MISS_THEN_HIT = (
+    r"fwd=uri-miss; stored[\s\S]*?\n(?:0\.[5-9]|[1-9]\d*\.)\d* s\n"
+    r"[\s\S]*?; hit; ttl=\d+[\s\S]*?\n0\.[0-4]\d* s\Z"
+)
+
 EXPECTED = {
     "JSON, and MessagePack for who asks for it": [
         r'\A\[\{"id":0,"name":"Lisbon","population":545796',
@@ -40,11 +46,11 @@ EXPECTED = {
         r'\A\{"content_type":"application/json","got":\{"name":"Porto"\}\}\Z',
     ],
     "a miss, then a hit (look at Cache-Status and the time)": [
-        r"fwd=uri-miss; stored[\s\S]*?\n0\.[5-9]\d* s\n[\s\S]*?; hit; ttl=\d+[\s\S]*?\n0\.0\d* s\Z",
+        MISS_THEN_HIT,
     ],
     "a 304: the client has it already": [r'\AHTTP/1.1 304 [\s\S]*?etag: "city-3"'],
     "a POST that is answered from the cache by its body's digest": [
-        r"fwd=uri-miss; stored[\s\S]*?\n0\.[5-9]\d* s\n[\s\S]*?; hit; ttl=\d+[\s\S]*?\n0\.0\d* s\Z",
+        MISS_THEN_HIT,
     ],
     "an event stream, compressed and yet live": [r"\Adata: tick 0\n\ndata: tick 1\n\n"],
     "what each route has cost, and why it was not cached": [
@@ -60,7 +66,7 @@ def test_every_line_that_is_printed_shows_what_it_says(demo):
     assert list(blocks) == list(EXPECTED)
     for title, commands in blocks.items():
         ran = subprocess.run(
-            ["bash", "-c", commands], capture_output=True, timeout=30, check=True, text=True
+            ["bash", "-c", commands], capture_output=True, timeout=60, check=True, text=True
         )
         shown = ran.stdout.strip()
         for pattern in EXPECTED[title]:

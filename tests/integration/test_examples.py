@@ -165,7 +165,8 @@ def test_a_route_is_left_uncompressed_by_its_policy(server):
     assert len(answer.value) >= 100
 
 
-def test_events_arrive_as_they_are_sent(server):
+def arrivals_of_events(server: Server) -> list[float]:
+    """When each of the three events was there, in seconds from the request."""
     decoder = DECODERS["br"]()
     times, content = [], b""
     began = time.monotonic()
@@ -177,9 +178,14 @@ def test_events_arrive_as_they_are_sent(server):
             while content.count(b"\n\n") > len(times):
                 times.append(time.monotonic() - began)
     assert content == b"".join(b"data: tick %d\n\n" % number for number in range(3))
-    # The app pauses for 0.2 s after each event; one that waits for the next comes with it.
-    assert times[1] - times[0] > 0.1
-    assert times[2] - times[1] > 0.1
+    return times
+
+
+def test_events_arrive_as_they_are_sent(server):
+    # The app pauses for 0.2 s after each event; one that waits for the next comes with it, each
+    # time. A client that gets the processor late may find two of them, but not each time.
+    rounds = (arrivals_of_events(server) for _ in range(10))
+    assert any(min(b - a, c - b) > 0.1 for a, b, c in rounds)
 
 
 @pytest.mark.parametrize(

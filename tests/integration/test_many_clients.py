@@ -9,7 +9,7 @@ import httpx
 
 from tests.cache.services import redis_server
 
-from .serving import Answer, uvicorn_of
+from .serving import ANSWER_SECONDS, Answer, uvicorn_of
 
 CLIENTS, REQUESTS = 8, 80
 ACCEPTED = ["application/json", "application/vnd.msgpack", "application/x-msgpack", "*/*"]
@@ -58,7 +58,7 @@ def check(request: httpx.Request, answer: Answer) -> None:
 def run_client(urls: list[str], seed: int) -> Counter[str]:
     choose = random.Random(seed)
     outcomes: Counter[str] = Counter()
-    with httpx.Client(timeout=20, trust_env=False) as client:
+    with httpx.Client(timeout=ANSWER_SECONDS, trust_env=False) as client:
         for _ in range(REQUESTS):
             request = make_request(choose)
             place = choose.choice(urls) + urlsplit(str(request.url)).path

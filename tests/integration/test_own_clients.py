@@ -12,9 +12,10 @@ from asgi_serial import SerialMiddleware
 from asgi_serial.cache.responses import LEASE_SECONDS
 from tests.cache.services import redis_cluster, run
 
-TIMEOUT_SECONDS = 0.2
+# So long that only a node that is gone takes it, on a busy machine, too.
+TIMEOUT_SECONDS = 1.0
 # What a busy machine may add to a time-out.
-SLACK_SECONDS = 0.5
+SLACK_SECONDS = 5.0
 
 _processes = itertools.count()
 
@@ -107,7 +108,7 @@ def test_processes_share_what_a_cluster_has_and_outlive_one_of_its_nodes():
             assert third.slowest < TIMEOUT_SECONDS + SLACK_SECONDS + LEASE_SECONDS
 
             # What the other nodes have is still shared, as soon as the client has found them again.
-            deadline, shared = time.monotonic() + 25, 0
+            deadline, shared = time.monotonic() + 40, 0
             while shared <= 20 and time.monotonic() < deadline:
                 fourth = Site(client, namespace)
                 answers = [await fourth.get(path) for path in paths]
