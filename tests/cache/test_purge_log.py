@@ -201,9 +201,9 @@ class TestServers:
         """Opens a store of each kind; each call of it opens one more over the same values."""
         if request.param == "memory":
             cache = SimpleMemoryCache()
-            return lambda: open_store(cache, timeout=2.0)
+            return lambda: open_store(cache, timeout=20.0)
         service = request.getfixturevalue(request.param)
-        return lambda: open_store(f"{request.param}://127.0.0.1:{service.port}", timeout=2.0)
+        return lambda: open_store(f"{request.param}://127.0.0.1:{service.port}", timeout=20.0)
 
     def test_purges_reach_others_over_it(self, open_one):
         async def main():

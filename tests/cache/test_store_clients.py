@@ -19,7 +19,9 @@ from asgi_serial.errors import ConfigurationError
 from .services import Service, longest_stall, redis_cluster, redis_sentinel, redis_server, run
 
 # What a busy machine may add to a time-out.
-SLACK_SECONDS = 0.5
+SLACK_SECONDS = 5.0
+# So long that only a node that is gone takes it, on a busy machine, too.
+TIMEOUT_SECONDS = 0.5
 
 _keys = itertools.count()
 
@@ -50,7 +52,7 @@ class TestCluster:
     def test_every_operation_works_over_all_nodes(self, cluster: list[Service]) -> None:
         async def main() -> None:
             async with redis_client.RedisCluster("127.0.0.1", cluster[0].port) as client:
-                store = open_store(client, timeout=2.0)
+                store = open_store(client, timeout=20.0)
                 values = await fill(store, 60)
                 found = await asyncio.gather(*(store.get(key) for key in values))
                 assert found == list(values.values())
@@ -74,7 +76,7 @@ class TestCluster:
             async with redis_client.RedisCluster("127.0.0.1", cluster[0].port) as client:
                 # By this clock each call comes long after the one before: none is held back.
                 store = open_store(client, timeout=0.05, clock=lambda: next(_keys) * 100.0)
-                values = await fill(open_store(client, timeout=5.0), 60)
+                values = await fill(open_store(client, timeout=20.0), 60)
                 for _ in range(3):
                     for node in cluster:
                         node.hang()
@@ -100,13 +102,13 @@ class TestCluster:
 
         async def main() -> None:
             async with redis_client.RedisCluster("127.0.0.1", cluster[0].port) as client:
-                store = open_store(client, timeout=0.2, clock=lambda: now[0])
+                store = open_store(client, timeout=TIMEOUT_SECONDS, clock=lambda: now[0])
                 values = await fill(store, 60)
                 asking = asyncio.create_task(ask_all(store, values, rounds=60))
                 await asyncio.sleep(0.02)
                 cluster[1].kill()
                 longest, _ = await asking
-                assert longest < 0.2 + SLACK_SECONDS
+                assert longest < TIMEOUT_SECONDS + SLACK_SECONDS
                 lost = [
                     key
                     for key in values
@@ -120,7 +122,7 @@ class TestCluster:
                 # Of the node that is gone nothing is asked any more: the rest costs nothing.
                 began = time.monotonic()
                 assert (await ask_all(store, values, rounds=1))[1] == right
-                assert time.monotonic() - began < 0.2 + SLACK_SECONDS
+                assert time.monotonic() - began < TIMEOUT_SECONDS + SLACK_SECONDS
                 cluster[1].start()
                 assert await recovered(store, lost, now)
 
@@ -168,7 +170,7 @@ async def settled(
     store: Store, values: dict[str, bytes], right: list[bytes | None], now: list[float]
 ) -> bool:
     """Whether the nodes that are there are found again, after some probes."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         now[0] += 60
         if (await ask_all(store, values, rounds=2))[1] == right:
@@ -178,7 +180,7 @@ async def settled(
 
 async def recovered(store: Store, keys: list[str], now: list[float]) -> bool:
     """Whether the values of a node can be written again, by probes that are not held back."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         now[0] += 60
         await store.set(keys[0], b"new", ttl=60)
@@ -193,7 +195,7 @@ class TestSentinel:
         async def main() -> None:
             sentinel = Sentinel([("127.0.0.1", watcher.port)])
             async with sentinel.master_for("main") as client:
-                store = open_store(client, timeout=2.0)
+                store = open_store(client, timeout=20.0)
                 values = await fill(store, 20)
                 assert await store.get_many(list(values)) == list(values.values())
                 assert await store.increment("number", ttl=60) == 1
@@ -205,7 +207,7 @@ class TestSentinel:
                 began = time.monotonic()
                 for key in values:
                     assert await store.get(key) is None
-                assert time.monotonic() - began < 3 * (2.0 + SLACK_SECONDS)
+                assert time.monotonic() - began < 3 * SLACK_SECONDS
             for each in sentinel.sentinels:
                 await each.aclose()
 
@@ -229,7 +231,7 @@ class TestLookalike:
     def test_it_is_a_store(self, redis: Service) -> None:
         async def main() -> None:
             async with redis_client.Redis(port=redis.port, protocol=3) as client:
-                store, key = open_store(Lookalike(client), timeout=2.0), new_key()
+                store, key = open_store(Lookalike(client), timeout=20.0), new_key()
                 await store.set(key, b"\xff", ttl=60)
                 assert await store.get(key) == b"\xff"
                 assert await store.get_many([key]) == [b"\xff"]
@@ -245,7 +247,7 @@ class TestLookalike:
     def test_what_it_decodes_is_a_miss(self, redis: Service) -> None:
         async def main() -> None:
             async with redis_client.Redis(port=redis.port, decode_responses=True) as client:
-                store, key = open_store(Lookalike(client), timeout=2.0), new_key()
+                store, key = open_store(Lookalike(client), timeout=20.0), new_key()
                 await store.set(key, b"text", ttl=60)
                 assert await store.get(key) is None
                 assert failures(store) == {"not_bytes": 1}

@@ -16,7 +16,7 @@ KEY = "m" * 32
 def test_a_value_that_the_server_finds_too_large_is_refused(memcached: Service) -> None:
     async def main() -> None:
         store = open_store(
-            f"memcached://127.0.0.1:{memcached.port}", timeout=5.0, max_value_bytes=1 << 23
+            f"memcached://127.0.0.1:{memcached.port}", timeout=20.0, max_value_bytes=1 << 23
         )
         await store.set(KEY, b"value", ttl=60)
         for _ in range(5):
@@ -33,7 +33,7 @@ def test_a_value_that_the_server_finds_too_large_is_refused(memcached: Service) 
 
 def test_a_value_with_flags_that_another_client_wrote_is_a_failure(memcached: Service) -> None:
     async def main() -> None:
-        store = open_store(f"memcached://127.0.0.1:{memcached.port}", timeout=2.0)
+        store = open_store(f"memcached://127.0.0.1:{memcached.port}", timeout=20.0)
         reader, writer = await asyncio.open_connection("127.0.0.1", memcached.port)
         writer.write(f"set asgi_serial:{KEY} 5 0 3\r\nabc\r\n".encode())
         assert await reader.readline() == b"STORED\r\n"
@@ -48,7 +48,7 @@ def test_a_value_with_flags_that_another_client_wrote_is_a_failure(memcached: Se
 @pytest.mark.parametrize("key", ["a b", "a\r\nflush_all", "é", "a" * 300, ""])
 def test_no_key_can_break_out_of_its_command(memcached: Service, key: str) -> None:
     async def main() -> None:
-        store = open_store(f"memcached://127.0.0.1:{memcached.port}", timeout=2.0)
+        store = open_store(f"memcached://127.0.0.1:{memcached.port}", timeout=20.0)
         await store.set(KEY, b"value", ttl=60)
         await store.set(key, b"other", ttl=60)
         await store.get(key)

@@ -43,10 +43,10 @@ class TestTargets:
         cache = kind(PLAIN, endpoint="127.0.0.1", port=server[1].port, namespace=namespace)
 
         async def main() -> None:
-            store = open_store(cache, timeout=2.0)
+            store = open_store(cache, timeout=20.0)
             await store.set(KEY, b"\xff", ttl=60)
             assert await store.get(KEY) == b"\xff"
-            other = open_store(f"{server[0]}://127.0.0.1:{server[1].port}", timeout=2.0)
+            other = open_store(f"{server[0]}://127.0.0.1:{server[1].port}", timeout=20.0)
             assert await other.get(KEY) == (None if namespace else b"\xff")
             await store.delete(KEY)
             assert await store.get(KEY) is None
@@ -63,7 +63,7 @@ class TestTargets:
         )
 
         async def main() -> None:
-            store = open_store(client, timeout=2.0)
+            store = open_store(client, timeout=20.0)
             await store.set(KEY, b"\xff", ttl=60)
             assert await store.get(KEY) == b"\xff"
             assert await open_store(f"redis://127.0.0.1:{redis.port}/3").get(KEY) == b"\xff"
@@ -80,7 +80,7 @@ class TestTargets:
         async def main() -> None:
             pool = Pool(host="127.0.0.1", port=redis.port, protocol=2)
             client = redis_client.Redis(connection_pool=pool)
-            store = open_store(client, timeout=2.0)
+            store = open_store(client, timeout=20.0)
             await store.set(KEY, b"\xff", ttl=60)
             await store.close()
             assert await client.get(f"asgi_serial:{KEY}") == b"\xff"
@@ -192,7 +192,7 @@ class TestRefusals:
 
 class TestLoops:
     def test_one_store_serves_loops_one_after_another(self, server: Server) -> None:
-        store = open_store(f"{server[0]}://127.0.0.1:{server[1].port}", timeout=2.0)
+        store = open_store(f"{server[0]}://127.0.0.1:{server[1].port}", timeout=20.0)
 
         async def main(number: int) -> None:
             await store.set(KEY, b"%d" % number, ttl=60)
@@ -203,7 +203,7 @@ class TestLoops:
         assert store.statistics()["hits"] == 5
 
     def test_one_store_serves_loops_of_several_threads(self, server: Server) -> None:
-        store = open_store(f"{server[0]}://127.0.0.1:{server[1].port}", timeout=10.0)
+        store = open_store(f"{server[0]}://127.0.0.1:{server[1].port}", timeout=20.0)
         wrong: list[object] = []
 
         async def main(number: int) -> None:
@@ -225,7 +225,7 @@ class TestLoops:
         assert wrong == []
 
     def test_close_reaches_the_loop_of_another_thread(self, server: Server) -> None:
-        store = open_store(f"{server[0]}://127.0.0.1:{server[1].port}", timeout=2.0)
+        store = open_store(f"{server[0]}://127.0.0.1:{server[1].port}", timeout=20.0)
         asked, closed = threading.Event(), threading.Event()
 
         async def other() -> None:
@@ -237,14 +237,14 @@ class TestLoops:
 
         thread = threading.Thread(target=lambda: asyncio.run(other()), daemon=True)
         thread.start()
-        assert asked.wait(10)
+        assert asked.wait(30)
         run(store.close())
-        assert closed.wait(10)
+        assert closed.wait(30)
         thread.join()
 
     def test_a_store_is_used_again_after_it_was_closed(self, server: Server) -> None:
         async def main() -> None:
-            store = open_store(f"{server[0]}://127.0.0.1:{server[1].port}", timeout=2.0)
+            store = open_store(f"{server[0]}://127.0.0.1:{server[1].port}", timeout=20.0)
             await store.set(KEY, b"value", ttl=60)
             await store.close()
             await store.close()
@@ -261,7 +261,7 @@ class TestLoops:
         assert loop not in store._drivers._held
 
     def test_a_loop_that_pauses_keeps_its_connections(self, server: Server) -> None:
-        store = open_store(f"{server[0]}://127.0.0.1:{server[1].port}", timeout=2.0)
+        store = open_store(f"{server[0]}://127.0.0.1:{server[1].port}", timeout=20.0)
         loop = asyncio.new_event_loop()
         loop.run_until_complete(store.set(KEY, b"value", ttl=60))
         run(store.close())
@@ -275,7 +275,7 @@ class TestLoops:
         program = f"""
 import asyncio
 from asgi_serial.cache.aiocache_store import open_store
-store = open_store("{server[0]}://127.0.0.1:{server[1].port}", timeout=5.0)
+store = open_store("{server[0]}://127.0.0.1:{server[1].port}", timeout=20.0)
 async def main():
     await store.set("{KEY}", b"value", ttl=60)
     assert await asyncio.gather(*(store.get("{KEY}") for _ in range(9))) == [b"value"] * 9
@@ -287,7 +287,7 @@ asyncio.run(main())
             [sys.executable, "-X", "dev", "-W", "error", "-c", program],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             check=False,
         )
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -14,7 +14,7 @@ KEY = "k" * 32
 
 
 def open_at(service: Service, password: str = "") -> AiocacheStore:
-    return open_store(f"redis://{password}127.0.0.1:{service.port}", timeout=2.0)
+    return open_store(f"redis://{password}127.0.0.1:{service.port}", timeout=20.0)
 
 
 def failures(store: AiocacheStore) -> dict[str, int]:
@@ -84,7 +84,7 @@ def test_a_password_opens_the_store(credentials: str, failed: dict[str, int]) ->
 
 def test_a_database_there_is_not_is_a_failure(redis: Service) -> None:
     async def main() -> None:
-        store = open_store(f"redis://127.0.0.1:{redis.port}/9999", timeout=2.0)
+        store = open_store(f"redis://127.0.0.1:{redis.port}/9999", timeout=20.0)
         await store.set(KEY, b"value", ttl=60)
         assert await store.get(KEY) is None
         assert sum(failures(store).values()) == 2
@@ -95,7 +95,7 @@ def test_a_database_there_is_not_is_a_failure(redis: Service) -> None:
 def test_databases_are_kept_apart(redis: Service) -> None:
     async def main() -> None:
         one, two = (
-            open_store(f"valkey://127.0.0.1:{redis.port}/{number}", timeout=2.0)
+            open_store(f"valkey://127.0.0.1:{redis.port}/{number}", timeout=20.0)
             for number in (1, 2)
         )
         await one.set(KEY, b"one", ttl=60)
@@ -135,7 +135,7 @@ def test_a_pool_of_the_user_s_keeps_its_bounds(redis: Service) -> None:
             pool = redis_client.BlockingConnectionPool(
                 1, timeout=0.05, host="127.0.0.1", port=proxy.port, protocol=2
             )
-            store = open_store(redis_client.Redis(connection_pool=pool), timeout=5.0)
+            store = open_store(redis_client.Redis(connection_pool=pool), timeout=20.0)
             await store.set(KEY, b"value", ttl=60)
 
             async def delay(data: bytes) -> bytes:
@@ -161,7 +161,9 @@ def test_a_value_over_the_limit_is_not_even_sent(redis: Service) -> None:
                 sent += len(data)
                 return data
 
-            store = open_store(f"redis://127.0.0.1:{proxy.port}", timeout=5.0, max_value_bytes=1000)
+            store = open_store(
+                f"redis://127.0.0.1:{proxy.port}", timeout=20.0, max_value_bytes=1000
+            )
             await ask(redis, "SET", f"asgi_serial:{KEY}", b"a" * 500_000)
             proxy.answer = count
             assert await store.get(KEY) is None

@@ -12,8 +12,10 @@ from asgi_serial.cache.aiocache_store import AiocacheStore, open_store
 from .services import Cut, Proxy, Service, longest_stall, memcached_server, redis_server, run
 
 # What a busy machine may add to a time-out.
-SLACK_SECONDS = 0.5
-STALL_SECONDS = 0.5
+SLACK_SECONDS = 5.0
+STALL_SECONDS = 5.0
+# So long that only a server that does not answer takes it, on a busy machine, too.
+TIMEOUT_SECONDS = 0.5
 
 Server = tuple[str, Service]
 _keys = itertools.count()
@@ -39,7 +41,7 @@ def new_key() -> str:
     return f"{next(_keys):032x}"
 
 
-def open_at(scheme: str, port: int, timeout: float = 2.0, **options: object) -> AiocacheStore:
+def open_at(scheme: str, port: int, timeout: float = 20.0, **options: object) -> AiocacheStore:
     return open_store(f"{scheme}://127.0.0.1:{port}", timeout=timeout, **options)  # type: ignore[arg-type]
 
 
@@ -92,7 +94,7 @@ def test_a_value_ends_with_its_lifetime(server: Server) -> None:
     async def main() -> None:
         store, key = open_at(server[0], server[1].port), new_key()
         await store.set(key, b"value", ttl=0.5)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while await store.get(key) and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
         assert await store.get(key) is None
@@ -129,7 +131,7 @@ def test_a_value_over_the_limit_is_not_read(server: Server, size: int) -> None:
 
 def test_many_calls_at_once_each_get_their_own_answer(server: Server) -> None:
     async def main() -> None:
-        store = open_at(server[0], server[1].port, timeout=10)
+        store = open_at(server[0], server[1].port)
         values = {new_key(): random.randbytes(200) for _ in range(300)}
         await asyncio.gather(*(store.set(key, value, ttl=60) for key, value in values.items()))
         found = await asyncio.gather(*(store.get(key) for key in values))
@@ -143,7 +145,7 @@ def test_a_server_that_hangs_costs_its_time_out_and_then_nothing(server: Server)
     scheme, service = server
 
     async def main() -> None:
-        store, key = open_at(scheme, service.port, timeout=0.1), new_key()
+        store, key = open_at(scheme, service.port, timeout=TIMEOUT_SECONDS), new_key()
         await store.set(key, b"value", ttl=60)
         service.hang()
         try:
@@ -151,10 +153,12 @@ def test_a_server_that_hangs_costs_its_time_out_and_then_nothing(server: Server)
                 for call in list(CALLS.values())[:3]:
                     began = time.monotonic()
                     assert await call(store, key) is None
-                    assert time.monotonic() - began < 0.1 + SLACK_SECONDS
-                began = time.monotonic()
-                assert await store.get(key) is None
-                assert time.monotonic() - began < 0.05
+                    assert time.monotonic() - began < TIMEOUT_SECONDS + SLACK_SECONDS
+                held_back = asyncio.create_task(store.get(key))
+                for _ in range(5):
+                    await asyncio.sleep(0)
+                assert held_back.done()
+                assert held_back.result() is None
             assert stall[0] < STALL_SECONDS
             assert failures(store) == {"timeouts": 3, "skipped_by_breaker": 1}
         finally:
@@ -252,7 +256,7 @@ def test_an_answer_that_is_cut_is_a_failure_and_the_next_is_right(
 def test_half_an_answer_is_a_time_out_and_the_next_is_right(server: Server, call: str) -> None:
     async def main() -> None:
         async with Proxy(server[1].port) as proxy:
-            store = open_at(server[0], proxy.port, timeout=0.1)
+            store = open_at(server[0], proxy.port, timeout=TIMEOUT_SECONDS)
             key, other = new_key(), new_key()
             await store.set(key, b"value", ttl=60)
             await store.set(other, b"other", ttl=60)
@@ -321,7 +325,7 @@ def test_a_server_of_another_protocol_is_a_failure(server: Server, garbage: byte
 def test_a_cancelled_call_leaves_no_answer_for_another(server: Server, by: str) -> None:
     async def main() -> None:
         async with Proxy(server[1].port) as proxy:
-            timeout = 2.0 if by == "its caller" else 0.02
+            timeout = 20.0 if by == "its caller" else 0.02
             store = open_at(server[0], proxy.port, timeout=timeout, clock=always_probing)
             sure = open_at(server[0], server[1].port)
             values = {new_key(): random.randbytes(20) for _ in range(20)}

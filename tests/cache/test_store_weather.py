@@ -14,12 +14,14 @@ from asgi_serial.cache.store import Store
 from .services import Proxy, Service, memcached_server, redis_server, run
 
 # What a busy machine may add to a time-out.
-SLACK_SECONDS = 0.5
+SLACK_SECONDS = 5.0
+# So long that only a server that is not well takes it, on a busy machine, too.
+TIMEOUT_SECONDS = 0.5
 
 Server = tuple[str, Service]
 
 
-def open_at(scheme: str, port: int, timeout: float = 2.0, **options: object) -> Store:
+def open_at(scheme: str, port: int, timeout: float = 20.0, **options: object) -> Store:
     return open_store(f"{scheme}://127.0.0.1:{port}", timeout=timeout, **options)  # type: ignore[arg-type]
 
 
@@ -55,17 +57,17 @@ def test_a_server_that_is_slow_but_in_time_is_a_store(server: Server) -> None:
 def test_a_server_that_is_too_slow_costs_its_time_out_and_then_nothing(server: Server) -> None:
     async def main() -> None:
         async with Proxy(server[1].port) as proxy:
-            store = open_at(server[0], proxy.port, timeout=0.1)
+            store = open_at(server[0], proxy.port, timeout=TIMEOUT_SECONDS)
             (key,) = await fill(store, 1)
 
             async def delay(data: bytes) -> bytes:
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(3 * TIMEOUT_SECONDS)
                 return data
 
             proxy.answer = delay
             began = time.monotonic()
             assert [await store.get(key) for _ in range(50)] == [None] * 50
-            assert time.monotonic() - began < 3 * 0.1 + SLACK_SECONDS
+            assert time.monotonic() - began < 3 * TIMEOUT_SECONDS + SLACK_SECONDS
             assert failures(store) == {"timeouts": 3, "skipped_by_breaker": 47}
 
     run(main())
@@ -76,7 +78,7 @@ def test_a_server_that_comes_and_goes_gives_what_is_right_or_nothing(server: Ser
 
     async def main() -> None:
         async with Proxy(server[1].port) as proxy:
-            store = open_at(server[0], proxy.port, timeout=0.2, clock=lambda: now[0])
+            store = open_at(server[0], proxy.port, timeout=TIMEOUT_SECONDS, clock=lambda: now[0])
             values = await fill(store, 20)
 
             async def stop(_: bytes) -> bytes:
@@ -97,7 +99,7 @@ def test_a_server_that_comes_and_goes_gives_what_is_right_or_nothing(server: Ser
                 assert found == ([None] * 20 if turn % 2 else list(values.values()))
                 found_ever += sum(value is not None for value in found)
             assert found_ever == 4 * 20
-            assert slowest < 0.2 + SLACK_SECONDS
+            assert slowest < TIMEOUT_SECONDS + SLACK_SECONDS
 
     run(main())
 
@@ -109,8 +111,8 @@ def test_a_thousand_calls_at_once_take_no_longer_than_the_time_out(
     scheme, service = server
 
     async def main() -> None:
-        store = open_at(scheme, service.port, timeout=0.3 if state == "hung" else 10.0)
-        patient = open_at(scheme, service.port, timeout=10.0)
+        store = open_at(scheme, service.port, timeout=0.3 if state == "hung" else 20.0)
+        patient = open_at(scheme, service.port, timeout=20.0)
         values = await fill(patient, 100)
         if state == "hung":
             service.hang()
@@ -122,7 +124,7 @@ def test_a_thousand_calls_at_once_take_no_longer_than_the_time_out(
             service.go_on()
         if state == "hung":
             assert found == [None] * 1000
-            assert took < 0.3 + 2 * SLACK_SECONDS
+            assert took < 0.3 + SLACK_SECONDS
         else:
             assert found == list(values.values()) * 10
         await patient.close()
@@ -143,7 +145,7 @@ def test_a_server_that_forgets_under_pressure_gives_what_is_right_or_nothing(
 ) -> None:
     async def main() -> None:
         scheme = start.__name__.partition("_")[0]
-        store = open_at(scheme, service.port, timeout=10.0)
+        store = open_at(scheme, service.port, timeout=20.0)
         values = await fill(store, 600, size=20_000)
         found = await asyncio.gather(*(store.get(key) for key in values))
         for value, right in zip(found, values.values(), strict=True):
@@ -202,7 +204,7 @@ def test_a_user_who_may_not_read_misses(rule: str) -> None:
     async def main() -> None:
         await ask(service, "ACL", "SETUSER", "app", "on", ">secret", "~*", "+@all")
         await ask(service, "ACL", "SETUSER", "app", rule)
-        store = open_store(f"redis://app:secret@127.0.0.1:{service.port}", timeout=2.0)
+        store = open_store(f"redis://app:secret@127.0.0.1:{service.port}", timeout=20.0)
         for _ in range(2):
             assert await store.get("key") is None
             assert await store.get_many(["key", "other"]) == [None, None]
