@@ -26,6 +26,7 @@ from tests.engine.driver import (
     drive,
     fields_of,
     serial_of,
+    until,
 )
 
 BODY = "http.response.body"
@@ -120,8 +121,8 @@ async def test_who_waits_too_long_calls_the_app_and_spares_the_next_ones_the_wai
     await settle_down()
     gate = app.may_answer
     following = asyncio.ensure_future(ask(serial_app, GET))
-    await asyncio.sleep(0.05)
-    app.may_answer.set()
+    await until(lambda: len(app.gates) == 2)
+    app.gates[1].set()
     assert (await following).content == b"content"
     assert not leading.done()
     gate.set()

@@ -29,6 +29,7 @@ from tests.engine.driver import (
     document_of,
     drive,
     serial_of,
+    settled,
 )
 
 PLAIN = {"content_type": "text/plain"}
@@ -134,7 +135,7 @@ async def test_an_app_that_is_cancelled_is_counted_and_lets_nobody_wait():
 
     serial_app = serial_of(app)
     running = asyncio.ensure_future(drive(serial_app, GET.having(accept_encoding="gzip")))
-    await asyncio.sleep(0.01)
+    await settled()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

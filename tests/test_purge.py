@@ -9,7 +9,7 @@ import pytest
 from asgi_serial import ConfigurationError, SerialMiddleware, purge
 from asgi_serial.cache.purges import Purge
 from tests.cache.entries import DictStore, make_entry
-from tests.engine.driver import Clock, Request, ask, awaited, drive, serial_of
+from tests.engine.driver import Clock, Request, ask, awaited, drive, heard, serial_of, told
 from tests.engine.making import JSON
 from tests.engine.test_validation import Origin
 
@@ -168,10 +168,6 @@ async def test_more_tags_than_are_kept_forbid_to_store():
     assert answer.one("cache-status").endswith("detail=too-many-tags")
 
 
-async def heard(process):
-    await asyncio.sleep(0.12)
-
-
 def processes_over(store, count=2):
     app = App(**TAGGED)
     return [serial_of(app, store=store, cache_poll="50ms") for _ in range(count)]
@@ -200,6 +196,7 @@ async def test_every_process_hears_of_a_write():
         await ask(process, Request(path="/news"))
         await process.engine.responses.flush()
     await drive(first, Request("PUT", path="/news"))
+    await told(first)
     await heard(second)
     answer = await ask(second, Request(path="/news"))
     assert "; hit;" not in answer.one("cache-status")
@@ -346,7 +343,8 @@ async def test_what_the_store_did_not_take_is_told_again():
 
     store.increment = fails_once
     await drive(first, Request("PUT", path="/news"))
-    await asyncio.sleep(0.3)
+    await told(first)
+    await heard(second)
     answer = await ask(second, Request(path="/news"))
     assert "; hit;" not in answer.one("cache-status")
     assert len(attempts) == 2
@@ -362,7 +360,8 @@ async def test_more_writes_than_can_wait_are_told_as_everything(monkeypatch):
         await process.engine.responses.flush()
     for number in range(5):
         await drive(first, Request("PUT", path=f"/{number}"))
-    await asyncio.sleep(0.2)
+    await told(first)
+    await heard(second)
     answer = await ask(second, Request(path="/news"))
     assert "; hit;" not in answer.one("cache-status")
 
@@ -387,7 +386,7 @@ async def test_nobody_listens_for_a_cache_that_is_gone():
     listener = process.engine.responses._listener
     del process
     gc.collect()
-    await asyncio.wait_for(asyncio.wait([listener]), 5)
+    await asyncio.wait([listener])
     assert listener.exception() is None
 
 

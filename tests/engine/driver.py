@@ -21,9 +21,41 @@ def awaited(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
     @functools.wraps(test)
     def run(*arguments: Any, **options: Any) -> None:
-        asyncio.run(asyncio.wait_for(test(*arguments, **options), 20))
+        asyncio.run(asyncio.wait_for(test(*arguments, **options), 60))
 
     return run
+
+
+async def settled(turns: int = 100) -> None:
+    """Let every task come to where it waits, however long the machine takes for it."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Wait until this holds; what never does is ended by `awaited`."""
+    while not holds():
+        await asyncio.sleep(0.001)
+
+
+async def heard(process: Any) -> None:
+    """Wait until a process has asked what others have purged, having begun to after this."""
+    log, polls = process.engine.responses._log, []
+    poll = log.poll
+
+    async def watched() -> Any:
+        found = await poll()
+        polls.append(found)
+        return found
+
+    log.poll = watched
+    await until(lambda: polls)
+    log.poll = poll
+
+
+async def told(process: Any) -> None:
+    """Wait until other processes were told of all that was written in this one."""
+    await asyncio.wait((process.engine.responses._teller,))
 
 
 class Clock:

@@ -6,10 +6,11 @@ import json
 import random
 import subprocess
 import sys
+import threading
 import tracemalloc
 import zlib
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import pytest
 from aiocache import SimpleMemoryCache
@@ -20,7 +21,7 @@ from asgi_serial.cache.frame import digest_key, pack_entry
 from asgi_serial.codecs.registry import build_codecs
 from asgi_serial.engine.heads import read_fields
 
-from .driver import awaited
+from .driver import awaited, settled, until
 
 JSON = (b"content-type", b"application/json")
 FRESH = (b"cache-control", b"max-age=60")
@@ -237,7 +238,7 @@ async def test_requests_that_refuse_what_is_stored_do_not_wait_for_one_another()
         nonlocal most, running
         running += 1
         most = max(most, running)
-        await asyncio.sleep(0.02)
+        await settled()
         running -= 1
         return b"{}"
 
@@ -405,11 +406,11 @@ async def test_a_hit_is_encoded_as_its_miss_was_where_the_handler_turned_compres
 
 def test_many_lines_of_one_field_are_read_in_linear_time():
     def seconds(count):
-        began = perf_counter()
+        began = process_time()
         read_fields([(b"accept", b"b")] * count, frozenset({b"accept"}))
-        return perf_counter() - began
+        return process_time() - began
 
-    assert min(seconds(160_000) for _ in range(3)) < 16 * min(seconds(20_000) for _ in range(3))
+    assert min(seconds(160_000) for _ in range(3)) < 24 * min(seconds(20_000) for _ in range(3))
 
 
 @awaited
@@ -449,8 +450,7 @@ async def test_nobody_waits_for_a_response_that_says_it_is_too_large_to_keep():
 
     served = SerialMiddleware(app, cache_ttl="60s")
     viewers = [asyncio.create_task(call(served)) for _ in range(2)]
-    await asyncio.sleep(0.05)
-    assert len(calls) == 2
+    await until(lambda: len(calls) == 2)
     go_on.set()
     await asyncio.gather(*viewers)
 
@@ -492,13 +492,13 @@ for path in "ab":
     asyncio.run(call(served, path="/" + path, fields=[(b"accept-encoding", b"br")]))
 if os.fork() == 0:
     asking = call(served, path="/c", fields=[(b"accept-encoding", b"zstd")])
-    asyncio.run(asyncio.wait_for(asking, 5))
+    asyncio.run(asyncio.wait_for(asking, 40))
     os._exit(0)
 raise SystemExit(os.waitstatus_to_exitcode(os.wait()[1]))
 """
     here = str(Path(__file__).parents[2])
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script, here], timeout=60, check=False
+        [sys.executable, "-W", "ignore", "-c", script, here], timeout=90, check=False
     )
     assert done.returncode == 0
 
@@ -531,13 +531,23 @@ async def test_uploads_do_not_hold_up_the_encoding_of_answers():
     (zstd,) = build_codecs(["zstd"])
     frames = zstd.compress(b"") * 30_000
     fields = [(b"content-encoding", b"zstd"), (b"content-length", b"%d" % len(frames))]
+    held, go_on, run = [], threading.Event(), served.engine.decoders.run
+
+    def hold(work):
+        held.append(work)
+        return run(lambda: go_on.wait(60) and work())
+
+    served.engine.decoders.run = hold
     uploads = [
         asyncio.create_task(call(served, "POST", body=frames, fields=fields)) for _ in range(6)
     ]
-    await asyncio.sleep(0.05)
-    began = perf_counter()
-    await call(served, fields=[(b"accept-encoding", b"br")])
-    assert perf_counter() - began < 0.5
+    await until(lambda: len(held) == 6)
+    try:
+        answer = call(served, fields=[(b"accept-encoding", b"br")])
+        _, fields, _ = await asyncio.wait_for(answer, 30)
+    finally:
+        go_on.set()
+    assert values(fields, b"content-encoding") == [b"br"]
     await asyncio.gather(*uploads)
 
 
@@ -651,7 +661,7 @@ async def test_requests_that_what_is_stored_does_not_content_call_the_app_side_b
         nonlocal most, running
         running += 1
         most = max(most, running)
-        await asyncio.sleep(0.02)
+        await settled()
         running -= 1
         return b"{}"
 

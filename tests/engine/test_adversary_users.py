@@ -8,7 +8,7 @@ import pytest
 
 from asgi_serial import set_policy
 
-from .driver import Clock, Request, ask, awaited, serial_of
+from .driver import Clock, Request, ask, awaited, heard, serial_of, until
 from .test_adversary_validation import JSON, app_of
 from .test_validation import site
 
@@ -195,12 +195,8 @@ async def test_a_refresh_of_what_is_an_endless_stream_now_ends():
     state["endless"] = True
     clock.now += 100
     await ask(serial, Request())
-    await asyncio.sleep(0.3)
-    left = list(serial.engine.tasks)
-    for task in left:
-        task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
-    assert not left
+    assert serial.engine.tasks
+    await until(lambda: not serial.engine.tasks)
 
 
 @awaited
@@ -236,7 +232,7 @@ async def test_an_app_whose_client_has_left_still_gets_the_request_it_is_to_answ
     waiter = asyncio.ensure_future(ask(serial, Request()))
     await asyncio.sleep(0.002)
     leader.cancel()
-    assert (await asyncio.wait_for(waiter, 1)).document == 1
+    assert (await asyncio.wait_for(waiter, 30)).document == 1
 
 
 @pytest.mark.parametrize(
@@ -276,7 +272,7 @@ async def test_a_user_is_purged_in_every_process_or_not_said_to_be():
     clock.now += 5
     calls = app.calls
     told = await purge(one, users=[{"cookie:sid": "s"}])  # he has logged out
-    await asyncio.sleep(0.3)
+    await heard(other)
     await ask(other, bob)
     assert app.calls > calls or not told
 

@@ -88,7 +88,7 @@ class Run:
         step = self._with_tag(step)
         process = step.process % len(self.processes)
         serial = self.processes[process]
-        got = await asyncio.wait_for(drive(serial, step.request), 5)
+        got = await asyncio.wait_for(drive(serial, step.request), 30)
         await serial.engine.responses.flush()
         self.answers.append(got)
         call = called(got)

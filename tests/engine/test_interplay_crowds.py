@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from .client import understand
-from .driver import Recording, Request, ask, awaited, drive, serial_of
+from .driver import Recording, Request, ask, awaited, drive, serial_of, settled
 from .scripts import DOCUMENT, FRESH_JSON, JSON, body_of, start_of
 from .variants import VALUE, VARIANTS, variants_as, wanting
 
@@ -33,12 +33,6 @@ class Gated:
             await send(body_of(DOCUMENT))
         finally:
             self.inside -= 1
-
-
-async def settled() -> None:
-    """Let every task come to where it waits."""
-    for _ in range(30):
-        await asyncio.sleep(0)
 
 
 def asking(app: Any, requests: list[Request]) -> list[asyncio.Task[Recording]]:

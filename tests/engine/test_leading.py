@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from .driver import Request, ask, awaited, drive, serial_of
+from .driver import Request, ask, awaited, drive, serial_of, settled, until
 from .making import FRESH, JSON
 
 
@@ -34,11 +34,6 @@ class Slow:
         await send({"type": "http.response.start", "status": 200, "headers": [JSON, FRESH]})
         await send({"type": "http.response.body", "body": b"[1", "more_body": True})
         await send({"type": "http.response.body", "body": b"]"})
-
-
-async def settled():
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 LEAVING, STAYING = Request(leaves=True), Request()
@@ -75,6 +70,7 @@ async def test_the_app_is_told_in_the_end_that_nobody_reads():
     await settled()
     other = asyncio.ensure_future(ask(serial, STAYING))
     await asyncio.sleep(0.05)
+    await settled()
     app.gate.set()
     assert (await other).content == b"[1]"
     await leader
@@ -133,8 +129,7 @@ async def test_the_call_of_a_cancelled_leader_does_not_go_on_for_ever():
     other = asyncio.ensure_future(ask(serial, STAYING))
     await settled()
     leader.cancel()
-    await asyncio.sleep(0.05)
-    assert "cancelled" in app.heard
+    await until(lambda: "cancelled" in app.heard)
     app.gate.set()
     assert (await other).content == b"[1]"
     assert app.calls == 2

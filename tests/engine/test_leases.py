@@ -6,7 +6,7 @@ import pytest
 
 from tests.cache.entries import DictStore
 
-from .driver import Request, ask, awaited, serial_of
+from .driver import Clock, Request, ask, awaited, serial_of, settled, until
 from .making import FRESH, JSON
 
 
@@ -32,9 +32,10 @@ def processes_of(app, count=4, store=None, **settings):
 
 async def crowd(processes, *requests):
     asked = [asyncio.ensure_future(ask(one, r)) for one in processes for r in requests]
-    while not processes[0].app.calls:
-        await asyncio.sleep(0.001)
+    await until(lambda: processes[0].app.calls)
+    # Those of other processes look for the lease a few times, and come to where they wait.
     await asyncio.sleep(0.05)
+    await settled()
     return asked
 
 
@@ -74,14 +75,16 @@ async def test_what_is_not_stored_ends_the_wait_of_the_others():
 
 
 @awaited
-async def test_nobody_waits_longer_than_for_others_in_its_own_process():
+async def test_nobody_waits_longer_than_for_others_in_its_own_process(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("asgi_serial.seeking.monotonic", clock)
     app = App()
     store = DictStore()
     processes = processes_of(app, 2, store, cache_wait="300ms")
     asked = await crowd(processes, Request())
     assert app.calls == 1
-    await asyncio.sleep(0.4)
-    assert app.calls == 2
+    clock.now += 0.4
+    await until(lambda: app.calls == 2)
     app.gate.set()
     await asyncio.gather(*asked)
 
@@ -93,7 +96,7 @@ async def test_a_lease_holds_for_as_long_as_the_call_takes(monkeypatch):
     asked = await crowd(processes_of(app, 2, store), Request())
     (name,) = [name for name, value in store.values.items() if len(value) == 16]
     del store.values[name]
-    await asyncio.sleep(0.05)
+    await until(lambda: name in store.values)
     assert len(store.values[name]) == 16
     app.gate.set()
     await asyncio.gather(*asked)

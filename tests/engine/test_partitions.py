@@ -8,7 +8,7 @@ import pytest
 
 from asgi_serial import ConfigurationError, SerialMiddleware, serial, set_policy
 
-from .driver import Clock, Request, ask, awaited, serial_of
+from .driver import Clock, Request, ask, awaited, serial_of, settled
 from .making import JSON
 
 PARTITIONED = {"/": {"cache_partition": "authorization", "cache_ttl": "60s"}}
@@ -140,7 +140,7 @@ async def test_those_who_wait_for_what_turns_out_to_be_anothers_call_themselves(
         asyncio.ensure_future(ask(serial_app, Request().having(x_user=name)))
         for name in ("alice", "bob", "carol") * 2
     ]
-    await asyncio.sleep(0.01)
+    await settled()
     gate.set()
     answers = await asyncio.gather(*crowd)
     assert [answer.document[0] for answer in answers] == ["alice", "bob", "carol"] * 2

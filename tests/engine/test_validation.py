@@ -9,7 +9,7 @@ from asgi_serial import timing_report
 from asgi_serial.engine.validation import agrees, conditions_for, confirms
 
 from .client import understand
-from .driver import Clock, Request, ask, awaited, drive, serial_of
+from .driver import Clock, Request, ask, awaited, drive, serial_of, settled
 from .making import body, make_engine, make_flow, run, start
 
 LATER = 100
@@ -318,7 +318,7 @@ async def test_a_form_that_is_not_kept_any_more_stands_in_all_the_same():
     origin.status = 503
     origin.gate.clear()
     asking = asyncio.ensure_future(ask(serial, Request()))
-    await asyncio.sleep(0.01)
+    await settled()
     (entry,) = [slot.value for slot in serial.engine.memory._slots.values()][:1]
     entry.kept = entry.variants = ()
     origin.gate.set()
@@ -333,9 +333,9 @@ async def test_who_waits_gets_no_error_answered_in_a_form_that_there_is_not():
     origin.status = 503
     origin.gate.clear()
     first = asyncio.ensure_future(ask(serial, Request()))
-    await asyncio.sleep(0.01)
+    await settled()
     second = asyncio.ensure_future(ask(serial, Request().having(accept_encoding="gzip")))
-    await asyncio.sleep(0.01)
+    await settled()
     origin.gate.set()
     assert (await first).status == 200
     answer = await second

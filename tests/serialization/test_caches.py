@@ -1,6 +1,7 @@
 """What is kept beside the models: in the process, in a store, and how failures of that are met."""
 
 import asyncio
+import itertools
 
 import pytest
 from aiocache import SimpleMemoryCache
@@ -197,10 +198,15 @@ def test_a_payload_is_shared_by_processes_where_the_store_is_fast(make_manager):
     assert asyncio.run(use(store))
 
 
-def test_a_slow_store_is_not_asked_for_what_is_made_in_less(make_manager):
+def test_a_slow_store_is_not_asked_for_what_is_made_in_less(make_manager, monkeypatch):
+    # A millisecond passes between any two looks at the clock, so that to make one takes that.
+    now_ns = itertools.count(step=1_000_000)
+    monkeypatch.setattr("asgi_serial.serialization.cached.perf_counter_ns", lambda: next(now_ns))
+
     class SlowStore(FakeStore):
         async def get(self, key):
-            await asyncio.sleep(0.02)
+            for _ in range(20):
+                next(now_ns)
             return await super().get(key)
 
     async def use(store):

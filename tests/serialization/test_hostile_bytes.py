@@ -71,13 +71,13 @@ def test_random_bytes_in_a_frame(format, content, codec):
 
 
 def measured(data, model, format):
-    """Seconds, and the bytes that were allocated at the most."""
+    """Seconds of the processor, and the bytes that were allocated at the most."""
     gc.collect()
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(ValidationError):
         MANAGER.deserialize_sync(data, model, format)
-    took = time.perf_counter() - began
+    took = time.process_time() - began
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return took, peak

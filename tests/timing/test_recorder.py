@@ -119,7 +119,7 @@ def test_snapshots_in_a_thread_lose_and_double_nothing():
     reader.start()
     for number in range(20_000):
         record(recorder, f"/{number % 7}", total_ns=number, reasons=tuple(Reason)[: number % 9])
-    reader.join(timeout=30)
+    reader.join(timeout=60)
     assert counts[-1] == 20_000
     assert counts == sorted(counts)
     assert recorder.failures == 0
