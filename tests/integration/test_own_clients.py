@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import math
 import time
 
 import httpx
@@ -77,7 +78,11 @@ async def find_namespace(client: redis_client.RedisCluster, port: int) -> str:
     """
     for number in range(100):
         namespace = f"n{number}"
-        await Site(client, namespace).serial.engine.responses.listen()
+        site = Site(client, namespace)
+        await site.serial.engine.responses.listen()
+        # Where that took longer than a request waits for it, the log may not be there yet.
+        while site.serial.engine.responses._log.heard_at == -math.inf:
+            await asyncio.sleep(0.01)
         if port not in await keepers_of_log(client):
             return namespace
         await client.flushall(target_nodes=redis_client.RedisCluster.PRIMARIES)
