@@ -10,7 +10,7 @@ import pytest
 from tests.cache.services import redis_server
 
 from .serving import Server, uvicorn_of
-from .sites import wait_until
+from .sites import PATIENT_SECONDS, wait_until
 from .wire import Wire, head_of
 
 APP = "tests.integration.torrent:app"
@@ -114,7 +114,12 @@ def test_any_number_of_names_takes_what_the_cache_may(make):
 
 def test_servers_stop_whatever_is_under_way():
     with redis_server() as store, ExitStack() as stack:
-        environ = {"ASGI_SERIAL_CACHE_URL": f"redis://127.0.0.1:{store.port}"}
+        # One call for both: neither gives up on the store, or on the other's call, before the end.
+        environ = {
+            "ASGI_SERIAL_CACHE_URL": f"redis://127.0.0.1:{store.port}",
+            "ASGI_SERIAL_CACHE_STORE_TIMEOUT": f"{PATIENT_SECONDS}s",
+            "ASGI_SERIAL_CACHE_WAIT": f"{PATIENT_SECONDS}s",
+        }
         options = ["--timeout-graceful-shutdown", "1"]
         servers = [
             stack.enter_context(uvicorn_of(APP, *options, environ=environ)) for _ in range(2)
