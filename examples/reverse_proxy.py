@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 from email.utils import formatdate
 from http import HTTPStatus
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import h11
 import uvicorn
@@ -37,11 +37,14 @@ HOP_BY_HOP = frozenset(
 ESSENTIAL = frozenset({b"content-length", b"host", b"transfer-encoding"})
 # RFC 9110, 9.2.2: a request of these methods may be sent again where its connection failed.
 IDEMPOTENT = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})
+ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+# RFC 3986, 3.2.2 and 3.2.3, without what nobody sends.
+HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[\w.~%!$&'()*+,;=-]*)(:[0-9]*)?", re.ASCII)
 CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Gateway:
-    """Takes from a request what is of the client's connection only, before the cache sees it."""
+    """Makes of a request what it means, before the cache sees it."""
 
     def __init__(self, app):
         self.app = app
@@ -51,7 +54,11 @@ class Gateway:
             # A field that is not passed on must not select among stored responses either.
             named = connection_options(scope["headers"]) - ESSENTIAL
             kept = [field for field in scope["headers"] if field[0] not in named]
-            scope = {**scope, "headers": kept}
+            scope = in_origin_form({**scope, "headers": kept})
+            # RFC 9112, 3.2: 400 for a Host that is invalid.
+            if any(name == b"host" and not HOST.fullmatch(value) for name, value in kept):
+                await answer(send, 400)
+                return
         await self.app(scope, receive, send)
 
 
@@ -89,9 +96,9 @@ class Proxy:
             await exchange.run()
         except (UpstreamError, OSError, h11.ProtocolError) as error:
             if exchange.has_begun:
-                # RFC 9112, 8: content that is not whole must not look so. An exception makes
-                # the server cut the connection, and the cache drop what it has.
-                raise UpstreamError("The response of the upstream is incomplete.") from error
+                # RFC 9112, 8: content that is not whole must not look so. The server cuts the
+                # connection of a response without its end, and the cache drops what it has.
+                return
             if isinstance(error, h11.LocalProtocolError):
                 status = 400
             else:
@@ -187,6 +194,20 @@ class Exchange:
         elif head.status_code == 103 and EARLY_HINT in (self.scope.get("extensions") or ()):
             links = [value for name, value in head.headers if name == b"link"]
             await self.send({"type": EARLY_HINT, "links": links})
+
+
+def in_origin_form(scope):
+    """The scope with a path for the target, and the host that an absolute one names.
+
+    Source: RFC 9112, 3.2.2: the host of the target goes before that of Host.
+    """
+    absolute = ABSOLUTE.fullmatch(scope.get("raw_path") or b"")
+    if absolute is None:
+        return scope
+    host, path = absolute.groups()
+    fields = [(b"host", host), *[field for field in scope["headers"] if field[0] != b"host"]]
+    raw_path = path or b"/"
+    return {**scope, "headers": fields, "raw_path": raw_path, "path": unquote(raw_path.decode())}
 
 
 def connection_options(fields: Fields) -> set[bytes]:
@@ -290,6 +311,9 @@ def main() -> None:
         build_app(arguments.upstream, silence_seconds=arguments.silence, preset=arguments.preset),
         host=arguments.host,
         port=arguments.port,
+        # Takes a response of unknown length to a client of HTTP/1.0 as RFC 9112, 6.1, asks for,
+        # fields without the white space around them, and any method: httptools does not.
+        http="h11",
         ws="none",
         access_log=False,
         # What the upstream says of itself passes.

@@ -103,7 +103,8 @@ class Pool:
         self.is_secure = url.scheme == "https"
         self.host, self.port = url.hostname, url.port or (443 if self.is_secure else 80)
         self.silence_seconds = silence_seconds
-        self.idle: list[Connection] = []
+        self.idle: list[Connection] = []  # those that were used last come last
+        self.reaper: asyncio.TimerHandle | None = None
 
     async def take(self, *, new: bool) -> Connection:
         """A connection: the one that was used last, or a new one. Raises: OSError."""
@@ -122,11 +123,27 @@ class Pool:
         """Keep a connection for the next request, if it can take one."""
         if len(self.idle) < MAX_IDLE and connection.reset():
             self.idle.append(connection)
+            self.reap_later()
         else:
             connection.writer.close()
 
+    def reap_later(self) -> None:
+        """See that no connection stays that nobody uses, nor one that the upstream has closed."""
+        if self.reaper is None:
+            self.reaper = asyncio.get_running_loop().call_later(IDLE_SECONDS, self.reap)
+
+    def reap(self) -> None:
+        """Close those that have been idle for too long."""
+        self.reaper = None
+        while self.idle and time.monotonic() - self.idle[0].idle_since >= IDLE_SECONDS:
+            self.idle.pop(0).writer.close()
+        if self.idle:
+            self.reap_later()
+
     def close(self) -> None:
         """Close those that are idle."""
+        if self.reaper is not None:
+            self.reaper.cancel()
         for connection in self.idle:
             connection.writer.close()
         self.idle.clear()

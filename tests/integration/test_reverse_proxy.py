@@ -39,6 +39,7 @@ def proxy_of(origin: Origin, silence_seconds: float) -> Iterator[Server]:
         yield server
         server.stop()
         assert "Finished server process" in server.log()
+        assert "Traceback" not in server.log()
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def lines_of(answer: bytes) -> list[bytes]:
     """The field lines of a response, without those that the proxy or its server adds."""
     lines = answer.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
     added = (b"via:", b"cache-status:", b"connection:", b"transfer-encoding:")
-    return [line for line in lines if not line.startswith(added)]
+    return [line for line in lines if not line.lower().startswith(added)]
 
 
 def body_of(answer: bytes) -> bytes:
@@ -148,6 +149,79 @@ def test_a_request_of_http_1_0_goes_on_as_http_1_1(server, origin):
     assert origin.asked[-1].line == "GET / HTTP/1.1"
     assert origin.asked[-1].all("host") == [origin.url.removeprefix("http://")]
     assert origin.asked[-1].all("via") == ["1.0 asgi_serial"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        response(b"Transfer-Encoding: chunked", body=b"3\r\none\r\n0\r\n\r\n"),
+        response(b"Connection: close", body=b"one"),
+    ],
+    ids=["chunked", "up to its end"],
+)
+@pytest.mark.parametrize("cached", [b"", b"Cache-Control: max-age=60\r\n"], ids=["a miss", "a hit"])
+def test_a_client_of_http_1_0_gets_no_chunks(server, origin, answer, cached):
+    """RFC 9112, 6.1."""
+    origin.scripts["/old"] = breaks_off(answer.replace(DATE, cached))
+    for _ in range(2):
+        got = server.exchange(b"GET /old HTTP/1.0\r\nHost: %d\r\n\r\n" % len(answer + cached))
+        assert b"transfer-encoding" not in got.lower()
+        assert body_of(got) == b"one"
+    assert len(origin.asked) == 1 + (not cached)
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("http://one.example/a%2Fb?c=d", "/a%2Fb?c=d"),
+        ("HTTP://one.example", "/"),
+        ("http://one.example?c=d", "/?c=d"),
+    ],
+)
+def test_the_host_of_an_absolute_target_goes_before_that_of_host(server, origin, target, path):
+    """RFC 9112, 3.2.2."""
+    origin.scripts[path.partition("?")[0]] = response(EMPTY.strip())
+    head = f"GET {target} HTTP/1.1\r\nHost: other.example\r\nConnection: close\r\n\r\n"
+    assert server.exchange(head.encode()).startswith(b"HTTP/1.1 200 ")
+    assert origin.asked[-1].line == f"GET {path} HTTP/1.1"
+    assert origin.asked[-1].all("host") == ["one.example"]
+
+
+@pytest.mark.parametrize("host", ["a b", "a/b", "u@a", "a:b", "a, b", "[::1", "a\\b"])
+def test_a_host_that_is_none_is_refused(server, origin, host):
+    """RFC 9112, 3.2."""
+    head = f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    assert server.exchange(head.encode()).startswith(b"HTTP/1.1 400 ")
+    assert not origin.asked
+
+
+@pytest.mark.parametrize("lines", [b"", b"Host: a\r\nHost: b\r\n"], ids=["none", "two"])
+def test_a_request_names_one_host(server, origin, lines):
+    head = b"GET / HTTP/1.1\r\nConnection: close\r\n" + lines + b"\r\n"
+    assert server.exchange(head).startswith(b"HTTP/1.1 400 ")
+    assert not origin.asked
+
+
+@pytest.mark.parametrize("host", ["a", "A.example:80", "[::1]:8080", "a_b", "", "127.0.0.1"])
+def test_a_host_passes(server, origin, host):
+    origin.scripts["/"] = response(EMPTY.strip())
+    head = f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    assert server.exchange(head.encode()).startswith(b"HTTP/1.1 200 ")
+    assert origin.asked[-1].all("host") == [host]
+
+
+def test_a_method_that_nobody_knows_passes(server, origin):
+    origin.scripts["/"] = response(EMPTY.strip())
+    assert ask(server, method="FROBNICATE").startswith(b"HTTP/1.1 200 ")
+    assert origin.asked[-1].line == "FROBNICATE / HTTP/1.1"
+
+
+def test_white_space_around_a_value_selects_nothing(server, origin):
+    answer = response(b"Cache-Control: max-age=60", b"Vary: X-A", EMPTY.strip())
+    origin.scripts["/white"] = answer.replace(DATE, b"")
+    for line in ("X-A: 1", "X-A: 1  ", "X-A:\t1"):
+        server.exchange(head_of("GET", "/white", line, "Connection: close"))
+    assert len(origin.asked) == 1
 
 
 @pytest.mark.parametrize("is_chunked", [False, True], ids=["of known length", "chunked"])
