@@ -178,7 +178,7 @@ def processes_over(store, count=2):
 async def test_every_process_hears_of_it(asked):
     first, second = processes_over(DictStore())
     for process in (first, second):
-        await process.engine.responses.listen()
+        await process.engine.responses.news.listen()
     for process in (first, second):
         await ask(process, Request(path="/news"))
         await process.engine.responses.flush()
@@ -192,7 +192,7 @@ async def test_every_process_hears_of_it(asked):
 async def test_every_process_hears_of_a_write():
     first, second = processes_over(DictStore())
     for process in (first, second):
-        await process.engine.responses.listen()
+        await process.engine.responses.news.listen()
         await ask(process, Request(path="/news"))
         await process.engine.responses.flush()
     await drive(first, Request("PUT", path="/news"))
@@ -206,7 +206,7 @@ async def test_every_process_hears_of_a_write():
 async def test_a_process_that_begins_later_believes_what_was_stored_after_the_purge():
     store = DictStore()
     (first,) = processes_over(store, 1)
-    await first.engine.responses.listen()
+    await first.engine.responses.news.listen()
     await ask(first, Request(path="/about"))
     await first.engine.responses.flush()
     (second,) = processes_over(store, 1)
@@ -303,7 +303,7 @@ async def test_a_client_that_leaves_has_asked_for_nothing():
 async def test_over_http_it_is_said_that_others_were_not_told():
     store = DictStore()
     serial = serial_of(App(), store=store, **TOKEN)
-    await serial.engine.responses.listen()
+    await serial.engine.responses.news.listen()
 
     async def fails(key, **more):
         return None
@@ -332,7 +332,7 @@ async def test_what_the_store_did_not_take_is_told_again():
     store = DictStore()
     first, second = processes_over(store)
     for process in (first, second):
-        await process.engine.responses.listen()
+        await process.engine.responses.news.listen()
         await ask(process, Request(path="/news"))
         await process.engine.responses.flush()
     increment, attempts = store.increment, []
@@ -352,10 +352,10 @@ async def test_what_the_store_did_not_take_is_told_again():
 
 @awaited
 async def test_more_writes_than_can_wait_are_told_as_everything(monkeypatch):
-    monkeypatch.setattr("asgi_serial.cache.responses.MAX_UNTOLD", 3)
+    monkeypatch.setattr("asgi_serial.cache.news.MAX_UNTOLD", 3)
     first, second = processes_over(DictStore())
     for process in (first, second):
-        await process.engine.responses.listen()
+        await process.engine.responses.news.listen()
         await ask(process, Request(path="/news"))
         await process.engine.responses.flush()
     for number in range(5):
@@ -371,7 +371,7 @@ async def test_what_is_purged_is_not_loaded_from_the_store():
     store = DictStore()
     first, second = processes_over(store)
     for process in (first, second):
-        await process.engine.responses.listen()
+        await process.engine.responses.news.listen()
     await ask(first, Request(path="/news"))
     await first.engine.responses.flush()
     second.engine.purges.add(Purge("tag", "news", None, second.engine.clock()))
@@ -382,8 +382,8 @@ async def test_what_is_purged_is_not_loaded_from_the_store():
 @awaited
 async def test_nobody_listens_for_a_cache_that_is_gone():
     (process,) = processes_over(DictStore(), 1)
-    await process.engine.responses.listen()
-    listener = process.engine.responses._listener
+    await process.engine.responses.news.listen()
+    listener = process.engine.responses.news._listener
     del process
     gc.collect()
     await asyncio.wait([listener])
@@ -395,7 +395,7 @@ async def test_news_forget_one_entry_in_both_levels():
     store, clock = DictStore(), Clock()
     app = Origin()
     serial = serial_of(app, store=store, clock=clock)
-    await serial.engine.responses.listen()
+    await serial.engine.responses.news.listen()
     await ask(serial, Request())
     await serial.engine.responses.flush()
     entries = [value for value in store.values.values() if b"v1" in value]

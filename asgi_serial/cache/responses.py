@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
-from itertools import islice
 from math import inf
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
-from weakref import WeakKeyDictionary, ref
+from typing import TYPE_CHECKING
 
 from asgi_serial.cache.collapse import running_loop
 from asgi_serial.cache.entry import Entry, VaryIndex
@@ -26,13 +22,16 @@ from asgi_serial.cache.key import (
     uri_of,
     usual_kinds,
 )
+from asgi_serial.cache.news import PurgeNews
 from asgi_serial.cache.purge_log import PurgeLog
 from asgi_serial.cache.purges import Purge, PurgeTable, purge_of_uri
 from asgi_serial.cache.sharing import SharedFields
+from asgi_serial.cache.size import KEPT_BYTES, entry_size, index_size
+from asgi_serial.cache.writer import Writers
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from asgi_serial.cache.entry import Key, Representation, Variant
     from asgi_serial.cache.memory import Memory
@@ -45,13 +44,7 @@ MISS, VARY_MISS = Reason.MISS, Reason.VARY_MISS
 _LEASE = "lease"
 LEASE_SECONDS = 2.0
 
-# Writes that wait for the second level; what comes on top is dropped, and counted.
-MAX_WAITING_WRITES = 256
-MAX_WAITING_DROPS = 10_000
-WRITES_AT_ONCE, ENTRIES_AT_ONCE = 16, 4
 MAX_REMEMBERED_DROPS = 10_000
-MAX_TOLD = 1000
-MAX_UNTOLD = 10_000  # beyond it all is purged elsewhere: the second level takes nothing any more
 SKEW_SECONDS = 1.0  # by which the clocks of hosts may differ
 
 
@@ -81,14 +74,12 @@ class ResponseCache:
         self.purges = PurgeTable()
         # Without polls nothing is heard of other processes, and they are told nothing.
         hears = store is not None and poll_seconds > 0
-        self._log = PurgeLog(store, clock, realm) if store is not None and hears else None
-        self._poll_seconds = poll_seconds
-        self._hearing_seconds = hearing_seconds  # that a request waits for what was purged before
-        self._listener: asyncio.Task[None] | None = None
-        self._has_heard = asyncio.Event()  # the listener, for the first time
-        self._believed_from = -inf  # what is older in the second level may have been purged
-        self._untold: list[Purge] = []  # what other processes are to be told
-        self._teller: asyncio.Task[None] | None = None
+        self.news = PurgeNews(
+            self.purges,
+            PurgeLog(store, clock, realm) if store is not None and hears else None,
+            poll_seconds=poll_seconds,
+            hearing_seconds=hearing_seconds,
+        )
         self._max_entry_bytes = min(max_entry_bytes, memory.max_bytes / 4)
         self._shared_fields = SharedFields()
         # When what is stored of a URI was made invalid, and the number of that drop, by its hash:
@@ -99,9 +90,8 @@ class ResponseCache:
         self._dropped_before = -inf  # when, at the latest, one that is not remembered any more
         self._kinds: dict[Kind, None] = {}  # of the keys under which anything was kept or loaded
         self._lock = Lock()
-        self._writers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Writer] = WeakKeyDictionary()
+        self._writers = Writers()
         self.stored = 0
-        self.writes_dropped = 0
 
     def find(self, key: Key, select: Select) -> Entry | Reason:
         """The entry in the first level that this request selects, or why there is none."""
@@ -141,49 +131,7 @@ class ResponseCache:
         """
         for purge in purges:
             self.purges.add(purge)
-        return self._log is None or await self._log.publish(purges)
-
-    async def listen(self) -> None:
-        """See that what other processes purge is heard, now and from now on."""
-        if self._log is None:
-            return
-        loop = asyncio.get_running_loop()
-        if self._listener is None or _has_ended(self._listener):
-            self._has_heard = asyncio.Event()
-            listening = _listen(ref(self), self._log, self._has_heard, self._poll_seconds)
-            self._listener = loop.create_task(listening)
-        # Another event loop's listener is this one's, too, but can not be waited for.
-        if not self._has_heard.is_set() and self._listener.get_loop() is loop:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._has_heard.wait(), self._hearing_seconds)
-
-    async def hear(self, log: PurgeLog) -> None:
-        """Take note of what other processes have purged since it was last asked."""
-        is_first = log.heard_at == -inf
-        purges = await log.poll()
-        if is_first and purges and not self.stored:
-            # Nothing of this process's own can be meant by what was told before it began.
-            self._believed_from = purges.pop(0).at
-        for purge in purges:
-            self.purges.add(purge)
-
-    def _tell(self, purge: Purge) -> None:
-        """Have other processes told, behind the response, with what else there is to tell then."""
-        if self._log is None or running_loop() is None:
-            return
-        if len(self._untold) >= MAX_UNTOLD:
-            self._untold = [Purge("all", "", None, purge.at)]
-        self._untold.append(purge)
-        if self._teller is None or _has_ended(self._teller):
-            self._teller = asyncio.get_running_loop().create_task(self._tell_all(self._log))
-
-    async def _tell_all(self, log: PurgeLog) -> None:
-        while self._untold:
-            # In one record what comes within half a poll: others read so many of them only.
-            await asyncio.sleep(self._poll_seconds / 2)
-            told, self._untold = self._untold[:MAX_TOLD], self._untold[MAX_TOLD:]
-            if not await log.publish(told):
-                self._untold = [*told, *self._untold]
+        return await self.news.publish(purges)
 
     def flight_key(self, key: Key, select: Select) -> Key:
         """What requests have in common that may wait for one another's call of the app.
@@ -204,8 +152,8 @@ class ResponseCache:
         store = self.store
         if store is None or running_loop() is None:
             return MISS
-        await self.listen()
-        if self._log is not None and self._log.heard_at == -inf:
+        await self.news.listen()
+        if self.news.is_deaf:
             return MISS  # what is there may have been purged
         uri = key
         self._has_parts = self._has_parts or is_of_part(key)
@@ -229,7 +177,7 @@ class ResponseCache:
         if found is None or self._clock() >= found.kept_until or self._dropped_at(uri) != since:
             return MISS
         epoch = self.purges.epoch
-        if found.born < self._believed_from:
+        if found.born < self.news.believed_from:
             return MISS
         if self._purged_at(found.tags, found.key) + SKEW_SECONDS >= found.born:
             return MISS
@@ -257,7 +205,7 @@ class ResponseCache:
         known = self._memory.get(key)
         if isinstance(known, VaryIndex) and known.born >= found.born:
             return known
-        self._memory.put(key, found, _index_size(key, found))
+        self._memory.put(key, found, index_size(key, found))
         return found
 
     def _take_over(self, found: Entry) -> Entry:
@@ -297,6 +245,7 @@ class ResponseCache:
         if isinstance(known, Entry) and known.born > entry.born and self._clock() < known.expires:
             return  # RFC 9111, 4: of several stored responses the most recent is used
         self.stored += 1
+        self.news.is_newcomer = False
         self._shared_fields.share(entry)
         self._write(entry)
         if is_of_part(resource):
@@ -320,7 +269,7 @@ class ResponseCache:
         self._memory.delete(key)
         store = self.store
         if store is not None:
-            self._send(key, store.delete, must=True)
+            self._writers.send(digest_key(key), store.delete, must=True)
 
     def holds(self, entry: Entry) -> bool:
         """Whether this very entry is in the first level, and not purged."""
@@ -339,7 +288,7 @@ class ResponseCache:
         """
         if self._memory.get(entry.key) is not entry:
             return
-        size = entry_size(entry) + len(made.body) + _KEPT_BYTES
+        size = entry_size(entry) + len(made.body) + KEPT_BYTES
         if size <= self._max_entry_bytes:
             entry.add(variant, made)
             self._shared_fields.share(entry)
@@ -350,7 +299,9 @@ class ResponseCache:
         ttl = entry.kept_until - self._clock()
         store = self.store
         if store is not None and ttl > 0:
-            self._send(entry.key, lambda name: store.set(name, pack_entry(entry), ttl=ttl))
+            self._writers.send(
+                digest_key(entry.key), lambda name: store.set(name, pack_entry(entry), ttl=ttl)
+            )
 
     def forget(self, entry: Entry) -> None:
         """Forget one entry, in both levels."""
@@ -358,7 +309,7 @@ class ResponseCache:
             self._memory.delete(entry.key)
         store = self.store
         if store is not None:
-            self._send(entry.key, store.delete, must=True)
+            self._writers.send(digest_key(entry.key), store.delete, must=True)
 
     def drop(self, key: Key, *, is_gone: bool = False) -> int:
         """Forget all that is stored of the URI of `key`; where it is gone already, remember when.
@@ -375,7 +326,7 @@ class ResponseCache:
             self._dropped[name] = self._clock(), number
         if is_gone:
             return number
-        self._tell(purge_of_uri(key, self._clock()))
+        self.news.tell(purge_of_uri(key, self._clock()))
         store = self.store
         kinds = {kind_of(key), *self._kinds}
         if store is not None:
@@ -384,7 +335,7 @@ class ResponseCache:
             stored = key_of_kind(key, kind)
             self._memory.delete(stored)
             if store is not None:
-                self._send(stored, store.delete, must=True)
+                self._writers.send(digest_key(stored), store.delete, must=True)
         return number
 
     async def take_lease(self, key: Key) -> bytes | None:
@@ -402,13 +353,22 @@ class ResponseCache:
         """Let it hold for as long again."""
         store = self.store
         assert store is not None
-        self._send((_LEASE, key), lambda name: store.set(name, token, ttl=LEASE_SECONDS), must=True)
+        self._writers.send(
+            digest_key((_LEASE, key)),
+            lambda name: store.set(name, token, ttl=LEASE_SECONDS),
+            must=True,
+        )
 
     def end_lease(self, key: Key, token: bytes) -> None:
         """Let other processes call the app for `key`, once what was stored of it has been sent."""
         store = self.store
         assert store is not None
-        self._send((_LEASE, key), lambda name: store.delete_if(name, token), must=True, last=True)
+        self._writers.send(
+            digest_key((_LEASE, key)),
+            lambda name: store.delete_if(name, token),
+            must=True,
+            last=True,
+        )
 
     def is_outdated(self, key: Key, asked: float) -> bool:
         """Whether what is stored of the URI of `key` was made invalid since `asked`."""
@@ -428,7 +388,12 @@ class ResponseCache:
 
     async def flush(self) -> None:
         """Wait until the second level has been sent what is there to be written."""
-        await self._writer().flush()
+        await self._writers.flush()
+
+    @property
+    def writes_dropped(self) -> int:
+        """How many writes to the second level were lost since too many waited."""
+        return self._writers.dropped
 
     def _index(
         self, key: Key, names: tuple[bytes, ...], ttl: float, owner: bytes | None
@@ -447,152 +412,22 @@ class ResponseCache:
         ):
             return known
         index = VaryIndex(names, os.urandom(16), now)
-        self._memory.put(key, index, _index_size(key, index), owner=owner)
+        self._memory.put(key, index, index_size(key, index), owner=owner)
         store = self.store
         if store is not None:
             lasts = max(_INDEX_TTL, 2 * ttl)
-            self._send(key, lambda name: store.set(name, pack_vary_index(index, key), ttl=lasts))
+            self._writers.send(
+                digest_key(key),
+                lambda name: store.set(name, pack_vary_index(index, key), ttl=lasts),
+            )
         return index
-
-    def _send(
-        self,
-        key: Key,
-        write: Callable[[str], Awaitable[object]],
-        *,
-        must: bool = False,
-        last: bool = False,
-    ) -> None:
-        """Have the second level write, behind the response; `last`: after what waits already."""
-        if running_loop() is None:
-            return
-        if not self._writer().put(digest_key(key), write, must=must, last=last):
-            self.writes_dropped += 1
-
-    def _writer(self) -> _Writer:
-        loop = asyncio.get_running_loop()
-        writer = self._writers.get(loop)
-        if writer is None:
-            writer = self._writers[loop] = _Writer()
-        return writer
 
 
 # The index outlives its entries; one without entries costs a look-up that misses.
 _INDEX_TTL = 86_400.0
 
 
-class _Writer:
-    """Writes to the second level behind the responses, in one task of its loop.
-
-    They are made a few side by side, so that one that takes long holds up few others, in the order
-    in which they came, and of several to one name the last only.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: dict[str, _Write] = {}
-        self._task: asyncio.Task[None] | None = None
-
-    def put(
-        self,
-        name: str,
-        write: Callable[[str], Awaitable[object]],
-        *,
-        must: bool = False,
-        last: bool = False,
-    ) -> bool:
-        """Queue a write; False where one was lost since too many wait (of drops, more may)."""
-        known = self._waiting.pop(name, None)
-        if not must and known is None and len(self._waiting) >= MAX_WAITING_WRITES:
-            return False
-        is_full = len(self._waiting) >= MAX_WAITING_DROPS
-        if is_full:
-            del self._waiting[next(iter(self._waiting))]
-        self._waiting[name] = _Write(write, must, last)
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._write())
-        return not is_full
-
-    async def flush(self) -> None:
-        """Wait until nothing waits."""
-        while (task := self._task) is not None and not task.done():
-            await asyncio.wait((task,))
-
-    def _take(self) -> list[tuple[str, _Write]]:
-        """The next few: of those that carry an entry fewer, since each is in the memory twice."""
-        taken: list[tuple[str, _Write]] = []
-        entries = 0
-        for name, write in list(islice(self._waiting.items(), WRITES_AT_ONCE)):
-            entries += not write.must
-            if entries > ENTRIES_AT_ONCE:
-                break
-            del self._waiting[name]
-            taken.append((name, write))
-        return taken
-
-    async def _write(self) -> None:
-        try:
-            while self._waiting:
-                taken = self._take()
-                for is_last in (False, True):
-                    now = [write.make(name) for name, write in taken if write.last is is_last]
-                    await asyncio.gather(*now)
-        finally:
-            self._task = None  # it refers to its loop, which could never be forgotten
-
-
-class _Write(NamedTuple):
-    """What is to be written under a name."""
-
-    make: Callable[[str], Awaitable[object]]
-    must: bool  # a deletion, which is not left out when many wait
-    last: bool  # after those that came before it
-
-
-async def _listen(
-    cache: ref[ResponseCache], log: PurgeLog, has_heard: asyncio.Event, seconds: float
-) -> None:
-    """Hear what others purge for as long as somebody has the cache; it is not kept for this."""
-    while (heard_by := cache()) is not None:
-        await heard_by.hear(log)
-        del heard_by
-        has_heard.set()
-        await asyncio.sleep(seconds)
-
-
-def _has_ended(task: asyncio.Task[None]) -> bool:
-    return task.done() or task.get_loop().is_closed()
-
-
 def _selected_key(
     key: Key, index: VaryIndex, selecting: tuple[tuple[bytes, bytes | None], ...]
 ) -> Key:
     return (key, index.nonce, *[value for _, value in selecting])
-
-
-# Measured with tracemalloc: a line of its own takes a tuple and a value, most are shared.
-_PAIR_BYTES = 75
-# A representation takes itself, its two lists, its tag and its length, and what counts its hits.
-_KEPT_BYTES = 650
-_LINE_BYTES = 16
-_INDEX_BYTES = 300
-
-
-def entry_size(entry: Entry) -> int:
-    """The memory that an entry takes, in bytes, to about a tenth."""
-    size = _key_size(entry.key) + sum(len(value) + _PAIR_BYTES for _, value in entry.fields)
-    for kept in entry.kept:
-        size += len(kept.body) + _KEPT_BYTES + _LINE_BYTES * len(kept.fields)
-    return size
-
-
-def _index_size(key: Key, index: VaryIndex) -> int:
-    return _INDEX_BYTES + _key_size(key) + sum(map(len, index.names))
-
-
-def _key_size(key: Key) -> int:
-    size = 0
-    for part in key:
-        if isinstance(part, tuple):
-            size += _key_size(part)
-        elif isinstance(part, str | bytes):
-            size += len(part) + 50
-    return size

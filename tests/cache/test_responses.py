@@ -10,13 +10,14 @@ from aiocache.serializers import NullSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_serial.cache import responses, sharing
+from asgi_serial.cache import sharing, writer
 from asgi_serial.cache.aiocache_store import open_store
 from asgi_serial.cache.entry import Entry, Representation, Terms, VaryIndex
 from asgi_serial.cache.frame import digest_key, pack_entry, pack_vary_index, unpack_record
 from asgi_serial.cache.key import fork_of
 from asgi_serial.cache.memory import Memory
-from asgi_serial.cache.responses import MAX_REMEMBERED_DROPS, MAX_WAITING_WRITES, ResponseCache
+from asgi_serial.cache.responses import MAX_REMEMBERED_DROPS, ResponseCache
+from asgi_serial.cache.writer import MAX_WAITING_WRITES
 from asgi_serial.reasons import Reason
 from tests.engine.driver import Clock, awaited
 
@@ -545,7 +546,7 @@ async def test_the_writes_that_wait_are_bounded_and_deletions_are_not_among_the_
 
 @awaited
 async def test_drops_wait_side_by_side_up_to_a_bound(monkeypatch):
-    monkeypatch.setattr(responses, "MAX_WAITING_DROPS", 50)
+    monkeypatch.setattr(writer, "MAX_WAITING_DROPS", 50)
     caches = Caches()
     cache = caches.process()
     caches.store.may_go_on.clear()

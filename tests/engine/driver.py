@@ -40,7 +40,7 @@ async def until(holds: Callable[[], object]) -> None:
 
 async def heard(process: Any) -> None:
     """Wait until a process has asked what others have purged, having begun to after this."""
-    log, polls = process.engine.responses._log, []
+    log, polls = process.engine.responses.news.log, []
     poll = log.poll
 
     async def watched() -> Any:
@@ -55,7 +55,7 @@ async def heard(process: Any) -> None:
 
 async def told(process: Any) -> None:
     """Wait until other processes were told of all that was written in this one."""
-    await asyncio.wait((process.engine.responses._teller,))
+    await asyncio.wait((process.engine.responses.news.teller,))
 
 
 class Clock:

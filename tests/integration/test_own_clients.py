@@ -79,9 +79,9 @@ async def find_namespace(client: redis_client.RedisCluster, port: int) -> str:
     for number in range(100):
         namespace = f"n{number}"
         site = Site(client, namespace)
-        await site.serial.engine.responses.listen()
+        await site.serial.engine.responses.news.listen()
         # Where that took longer than a request waits for it, the log may not be there yet.
-        while site.serial.engine.responses._log.heard_at == -math.inf:
+        while site.serial.engine.responses.news.log.heard_at == -math.inf:
             await asyncio.sleep(0.01)
         if port not in await keepers_of_log(client):
             return namespace
