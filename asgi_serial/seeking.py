@@ -265,21 +265,27 @@ class Seeker:
         self, key: Key, shared: Key, deadline: float
     ) -> tuple[Message, Message] | None:
         """Call the app for other processes, too, or wait for what another one stores."""
-        responses, pause = self.engine.responses, 0.01
+        responses, pause, has_waited = self.engine.responses, 0.01, False
         select = partial(read_selecting, self.plan)
         while True:
             self._lease = await responses.take_lease(shared)
             if self._lease is not None:
                 self._renew_later()
-            if self._lease is not None or monotonic() + pause > deadline:
+                if not has_waited:
+                    return None
+            elif monotonic() + pause > deadline:
                 return None
-            self.plan.collapsed = True
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, MAX_PAUSE)
+            else:
+                self.plan.collapsed = has_waited = True
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, MAX_PAUSE)
+            # With the lease, too: another may have stored since the last look, and ended its own.
             hit = self._use(await responses.load(key, select))
             if hit is not None or self._underived is not None:
                 self.land(Ending.STORED)
                 return await self._derive() if hit is None else hit
+            if self._lease is not None:
+                return None
 
     def _share_error(self) -> tuple[Message, Message] | None:
         """The stale response that stands in for another's failed call of the app, too."""

@@ -103,6 +103,29 @@ async def test_a_lease_holds_for_as_long_as_the_call_takes(monkeypatch):
     assert app.calls <= 2
 
 
+@awaited
+async def test_what_was_stored_just_before_the_lease_was_taken_is_not_made_again():
+    store, app = DictStore(), App()
+    first, second = processes_of(app, 2, store)
+    (leading,) = await crowd([first], Request())
+    add, tries = store.add, []
+
+    async def add_late(key, value, *, ttl):
+        tries.append(key)
+        if len(tries) == 2:  # the first process ends after the look of the second one
+            app.gate.set()
+            await leading
+            await first.engine.responses.flush()
+        return await add(key, value, ttl=ttl)
+
+    store.add = add_late
+    answer = await ask(second, Request())
+    await second.engine.responses.flush()
+    assert (app.calls, len(tries)) == (1, 2)
+    assert "collapsed" in answer.cached
+    assert not [value for value in store.values.values() if len(value) == 16]  # a token
+
+
 @pytest.mark.parametrize("known", [None, True])
 @awaited
 async def test_a_store_that_knows_nothing_forbids_nothing(known):
