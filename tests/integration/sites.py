@@ -28,12 +28,16 @@ class Site(NamedTuple):
     first: Server
     second: Server
 
-    def count(self) -> int:
-        """How many values the store holds."""
+    def drops(self) -> int:
+        """A number that grows with each response that the store is told to forget.
+
+        How many values there are says little: a purge is one more, and a lease that has ended
+        is counted by Memcached for as long as it likes.
+        """
         if self.scheme == "redis":
             with self.redis() as client:
-                return client.dbsize()
-        return self._memcached_says(b"curr_items")
+                return -len(entries_in(client))
+        return self._memcached_says(b"delete_hits")
 
     def leases_ended(self) -> int:
         """How many calls of an app have ended: by then what was stored has been sent."""
@@ -72,7 +76,7 @@ def entries_in(client: redis.Redis) -> list[bytes]:
     found = []
     for key in client.scan_iter():
         value = client.get(key) if client.type(key) == b"string" else b""
-        if not (value.isdigit() or b"purge" in value[:10]):
+        if value is not None and not (value.isdigit() or b"purge" in value[:10]):
             found.append(key)
     return found
 
