@@ -214,6 +214,24 @@ async def test_a_process_that_begins_later_believes_what_was_stored_after_the_pu
 
 
 @awaited
+async def test_what_was_stored_before_a_log_that_was_lost_is_not_believed():
+    store, clock = DictStore(), Clock()
+    first, second = (
+        serial_of(App(), store=store, clock=clock, cache_poll="50ms") for _ in range(2)
+    )
+    await first.engine.responses.listen()
+    await ask(first, Request(path="/about"))
+    await first.engine.responses.flush()
+    del first
+    gc.collect()  # nobody else begins another log
+    for key in [key for key, value in store.values.items() if b"about" not in value]:
+        del store.values[key]
+    clock.now += 1
+    assert len(store.values) == 1
+    assert "; hit;" not in (await ask(second, Request(path="/about"))).one("cache-status")
+
+
+@awaited
 async def test_a_store_that_does_not_take_it_is_told():
     store = DictStore()
     (process,) = processes_over(store, 1)
