@@ -40,6 +40,7 @@ class Representation:
         "fields_of_304",
         "hit_fields",
         "hits",
+        "hits_of_304",
         "second",
         "wants",
     )
@@ -54,6 +55,7 @@ class Representation:
         self.hit_fields = fields
         self.fields_of_304: Fields | None = None  # the same for a 304, once there was one
         self.hits: Any = None  # the count of those that wait for the recorder
+        self.hits_of_304: Any = None
 
 
 class Entry:

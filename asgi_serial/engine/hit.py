@@ -28,7 +28,6 @@ _UNACCEPTABLE = Decision(Action.FORWARD, Reason.NOT_ACCEPTABLE)
 # A request with a body is the client's alone: it is not made conditional, nor sent again.
 _WITH_A_REQUEST_OF_OURS = (Action.USE_STALE_AND_REFRESH, Action.VALIDATE)
 
-NO_REASONS: tuple[Reason, ...] = ()
 _DATES = frozenset({b"date", b"last-modified"})
 # RFC 9110, 13.1.2: 304 for these, 412 for others; QUERY is safe as GET is.
 _READS = frozenset({"GET", "HEAD", "QUERY"})
@@ -254,12 +253,12 @@ def record_hit(
     recorder: Recorder, entry: Entry, kept: Representation, status: int, took_ns: int
 ) -> None:
     """Count the answer that `find_hit` has given."""
-    if status != entry.status:  # 304
-        recorder.record(entry.route, "GET", status, took_ns, took_ns, 0, 0, 0, "hit", NO_REASONS)
-        return
-    hits = kept.hits
+    hits = kept.hits if status == entry.status else kept.hits_of_304
     if hits is None:
-        made = entry.app_bytes if status == 200 else len(kept.body)
         key = SeriesKey(entry.route, "GET", status)
-        hits = kept.hits = Hits(key, made, len(kept.body))
+        if status == entry.status:
+            made = entry.app_bytes if status == 200 else len(kept.body)
+            hits = kept.hits = Hits(key, made, len(kept.body))
+        else:
+            hits = kept.hits_of_304 = Hits(key, 0, 0)
     recorder.record_hit(hits, took_ns)
