@@ -219,7 +219,7 @@ async def test_what_was_stored_before_a_log_that_was_lost_is_not_believed():
     first, second = (
         serial_of(App(), store=store, clock=clock, cache_poll="50ms") for _ in range(2)
     )
-    await first.engine.responses.listen()
+    await first.engine.responses.news.listen()
     await ask(first, Request(path="/about"))
     await first.engine.responses.flush()
     del first
