@@ -10,7 +10,7 @@ from asgi_serial.engine.heads import read_fields
 from asgi_serial.engine.partial import serve_ranges
 from asgi_serial.engine.plan import BODY_METHODS
 from asgi_serial.engine.representation import not_modified_fields
-from asgi_serial.http.reuse import Action, Decision, decide, may_use_on_error
+from asgi_serial.http.reuse import ERROR_STATUSES, Action, Decision, decide, may_use_on_error
 from asgi_serial.http.validators import is_not_modified
 from asgi_serial.reasons import Reason
 from asgi_serial.timing.recorder import Hits, SeriesKey
@@ -205,6 +205,8 @@ def answer_on_error(
     `status` is that of the error.
     """
     now = engine.clock()
+    if entry.status in ERROR_STATUSES:
+        return None  # a stored error is no better
     if not may_use_on_error(plan.demands, entry, now, engine.stale_options):
         return None
     assert plan.key is not None  # it was found by it

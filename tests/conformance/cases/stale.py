@@ -140,6 +140,13 @@ CASES = [
     ),
     case(
         "5861 4",
+        MAY,
+        "a stored error stands in for no other",
+        ask(reply=reply(ON_ERROR, status=503)),
+        ask(reply=error(500), source=ORIGIN, after=20),
+    ),
+    case(
+        "5861 4",
         MUST,
         "stale for longer than stale-if-error",
         ask(reply=reply(ON_ERROR)),
