@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from asgi_serial.cache.collapse import Ending, running_loop
 from asgi_serial.codecs.decoding import DECODE_OFFLOAD_BYTES
 from asgi_serial.engine.completion import Completion
+from asgi_serial.engine.counting import count_answer, count_response
 from asgi_serial.engine.plan import RequestCopy, body_part, request_key
 from asgi_serial.engine.problem import Problem
 from asgi_serial.engine.request import RequestBody, explain_refusal, scope_for_app, why_refused
@@ -239,7 +240,7 @@ class Exchange:
         self.seeker.land(Ending.ERROR)
         label = self.engine.label(self._scope)
         size = len(last["body"])
-        self._record(label, start["status"], size, "stale", (Reason.STALE_IF_ERROR,))
+        self._count(label, start["status"], size, "stale", Reason.STALE_IF_ERROR)
         await self._send_all([start, last])
 
     def enter(self, scope: Scope) -> None:
@@ -316,7 +317,7 @@ class Exchange:
     def _refuse(self, problem: Problem) -> list[Message]:
         messages = problem.messages(is_head=self.plan.method == "HEAD")
         size = len(messages[1]["body"])
-        self._record(REFUSED_ROUTE, problem.status, size, "", (problem.reason,))
+        self._count(REFUSED_ROUTE, problem.status, size, "", problem.reason)
         return messages
 
     def _refuse_to_call(self, why: Reason) -> list[Message]:
@@ -570,11 +571,11 @@ class Exchange:
         flow = self._flow
         if flow is None:
             label = self.engine.label(self._scope)
-            self._record(label, 500, 0, self.plan.outcome, (Reason.INCOMPLETE,))
+            self._count(label, 500, 0, self.plan.outcome, Reason.INCOMPLETE)
         else:
             flow.let_go()
             flow.note(Reason.INCOMPLETE)
-            self._record_flow(flow)
+            count_response(self.engine, self.plan, flow, self.began_ns, self.first_byte_ns)
 
     def _complete(self, flow: ResponseFlow) -> None:
         """The last byte is about to go: store, tell those who wait, and count."""
@@ -584,7 +585,7 @@ class Exchange:
             self._keep(flow, entry)
         if self.seeker.flight is not None:
             self.seeker.land(Ending.STORED if entry is not None else flow.ending)
-        self._record_flow(flow)
+        count_response(self.engine, self.plan, flow, self.began_ns, self.first_byte_ns)
 
     def _keep(self, flow: ResponseFlow, entry: Entry) -> None:
         responses = self.engine.responses
@@ -595,42 +596,6 @@ class Exchange:
         else:
             responses.keep(entry, self.plan.asked)
 
-    def _record_flow(self, flow: ResponseFlow) -> None:
-        plan, recorder = self.plan, self.engine.recorder
-        if logger.isEnabledFor(logging.DEBUG):
-            why = ", ".join(reason.name for reason in flow.reasons()) or "nothing left undone"
-            path = plan.scope["path"]
-            logger.debug(
-                "%s %r: %d, cache %s, %s", plan.method, path, flow.status, plan.outcome, why
-            )
-        if recorder is not None:
-            took = perf_counter_ns() - self.began_ns
-            first = self.first_byte_ns - self.began_ns if self.first_byte_ns else took
-            recorder.record(
-                flow.route(),
-                plan.method,
-                flow.status,
-                first,
-                took,
-                *flow.sizes(),
-                plan.outcome,
-                flow.reasons(),
-                flow.encoding_outcome,
-            )
-
-    def _record(
-        self,
-        route: str,
-        status: int,
-        size: int,
-        outcome: str,
-        reasons: tuple[Reason, ...],
-        app_bytes: int = 0,
-    ) -> None:
+    def _count(self, route: str, status: int, size: int, outcome: str, why: Reason) -> None:
         """Count an answer that the app has not made."""
-        recorder = self.engine.recorder
-        if recorder is not None:
-            took = perf_counter_ns() - self.began_ns
-            method = self.plan.method
-            made = app_bytes or size
-            recorder.record(route, method, status, took, took, made, made, size, outcome, reasons)
+        count_answer(self.engine, self.plan, self.began_ns, route, status, size, outcome, (why,))

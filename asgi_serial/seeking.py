@@ -11,6 +11,7 @@ from asgi_serial.cache.collapse import Ending, running_loop
 from asgi_serial.cache.key import part_key
 from asgi_serial.cache.responses import LEASE_SECONDS
 from asgi_serial.engine.completion import can_be_completed, may_complete
+from asgi_serial.engine.counting import count_answer
 from asgi_serial.engine.derive import DERIVE_OFFLOAD_BYTES, derive, encoded_size
 from asgi_serial.engine.hit import (
     answer,
@@ -133,7 +134,7 @@ class Seeker:
         if engine.recorder is not None:
             outcome = "stale" if why is not HIT else "collapsed" if plan.collapsed else "hit"
             app_bytes = found.app_bytes if last["body"] else 0
-            self._record(found.route, start["status"], len(last["body"]), outcome, app_bytes)
+            self._count(found.route, start["status"], len(last["body"]), outcome, app_bytes)
         return start, last
 
     async def seek(self, key: Key) -> tuple[Message, Message] | None:
@@ -293,7 +294,7 @@ class Seeker:
         if messages is not None and entry is not None:
             start, last = messages
             size = len(last["body"])
-            self._record(entry.route, start["status"], size, "stale", entry.app_bytes)
+            self._count(entry.route, start["status"], size, "stale", entry.app_bytes)
         return messages
 
     def _renew_later(self) -> None:
@@ -325,10 +326,7 @@ class Seeker:
             if self.landed is not None:
                 self.landed.set()
 
-    def _record(self, route: str, status: int, size: int, outcome: str, app_bytes: int) -> None:
+    def _count(self, route: str, status: int, size: int, outcome: str, app_bytes: int) -> None:
         """Count an answer out of the cache."""
-        recorder = self.engine.recorder
-        if recorder is not None:
-            took, made = perf_counter_ns() - self.began_ns, app_bytes or size
-            method = self.plan.method
-            recorder.record(route, method, status, took, took, made, made, size, outcome, ())
+        engine, plan, began_ns = self.engine, self.plan, self.began_ns
+        count_answer(engine, plan, began_ns, route, status, size, outcome, app_bytes=app_bytes)
