@@ -14,6 +14,7 @@ from asgi_serial.cache.collapse import Ending, running_loop
 from asgi_serial.codecs.decoding import DECODE_OFFLOAD_BYTES
 from asgi_serial.engine.completion import Completion
 from asgi_serial.engine.counting import count_answer, count_response
+from asgi_serial.engine.dropping import Dropping
 from asgi_serial.engine.plan import RequestCopy, body_part, request_key
 from asgi_serial.engine.problem import Problem
 from asgi_serial.engine.request import RequestBody, explain_refusal, scope_for_app, why_refused
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from contextvars import Context
 
-    from asgi_serial.cache.entry import Entry, Key
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
     from asgi_serial.types import ASGIApp, Message, Receive, Scope, Send
@@ -88,10 +88,7 @@ class Exchange:
     _turn: asyncio.Task[None] | None = None  # what is being done before the app's next message
     _asks_again = False
     _has_read = False  # the app has had the last message of the request
-    _stored = -1  # how many responses had been stored when what is invalid was dropped
-    _dropped = 0  # the number of that drop
-    _posted: Entry | None = None  # what this write has stored itself
-    _may_keep_posted = False  # the app has done what it said there
+    _dropping: Dropping | None = None  # what this write makes invalid
 
     def __init__(
         self, engine: Engine, plan: RequestPlan, receive: Receive, send: Send, began_ns: int
@@ -199,8 +196,8 @@ class Exchange:
                 await app(self.open(), self.receive, self.send)
             if not self.is_over:
                 await self.settle()
-            if self._posted is not None:
-                self._may_keep_posted = True
+            if self._dropping is not None:
+                self._dropping.has_ended_well = True
         except Exception:
             messages = self.seeker.use_on_error() if self._flow is None else None
             if messages is None:
@@ -405,7 +402,7 @@ class Exchange:
         out = flow.begin(message)
         self._flow = flow
         if flow.invalid:
-            self._drop(flow.invalid)
+            self._dropping = Dropping(engine.responses, flow.invalid)
         if flow.outdated is not None:
             engine.responses.forget(flow.outdated)
         if flow.is_rekeyed:
@@ -543,24 +540,8 @@ class Exchange:
         """The app is done with this request."""
         if not self.is_over:
             self._abandon()
-        if self._flow is not None and self._flow.invalid:
-            self._drop_again(self._flow.invalid)
-
-    def _drop_again(self, keys: tuple[Key, ...]) -> None:
-        # Apps commit after their response, too: what was read since is of the time before. What
-        # this write has answered itself is of the time after, if the app has ended well.
-        responses, posted = self.engine.responses, self._posted
-        holds = self._may_keep_posted and posted is not None and responses.holds(posted)
-        self._drop(keys, since=self._stored)
-        if holds and posted is not None:
-            responses.keep_again(posted, self._dropped)
-
-    def _drop(self, keys: tuple[Key, ...], *, since: int = -1) -> None:
-        """Drop what is stored; `since`: so many responses were when it was dropped before."""
-        responses = self.engine.responses
-        is_gone = responses.stored == since and responses.store is None
-        numbers = [responses.drop(key, is_gone=is_gone) for key in keys]
-        self._stored, self._dropped = responses.stored, numbers[0]
+        if self._dropping is not None:
+            self._dropping.drop_again()
 
     def _abandon(self) -> None:
         """The response will not be whole: let nobody wait for it, and count it."""
@@ -581,20 +562,13 @@ class Exchange:
         """The last byte is about to go: store, tell those who wait, and count."""
         self.is_over = True
         entry = flow.entry
-        if entry is not None:
-            self._keep(flow, entry)
+        if self._dropping is not None and entry is not None:
+            self._dropping.keep(entry, self.plan.asked)
+        elif entry is not None:
+            self.engine.responses.keep(entry, self.plan.asked)
         if self.seeker.flight is not None:
             self.seeker.land(Ending.STORED if entry is not None else flow.ending)
         count_response(self.engine, self.plan, flow, self.began_ns, self.first_byte_ns)
-
-    def _keep(self, flow: ResponseFlow, entry: Entry) -> None:
-        responses = self.engine.responses
-        if flow.invalid:
-            # Its own drop came after the app was asked; another's since then is not its own.
-            self._posted = entry
-            responses.keep(entry, self.plan.asked, own_drop=self._dropped)
-        else:
-            responses.keep(entry, self.plan.asked)
 
     def _count(self, route: str, status: int, size: int, outcome: str, why: Reason) -> None:
         """Count an answer that the app has not made."""

@@ -1,0 +1,50 @@
+"""What a write drops out of the cache, and what it has stored itself in its place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asgi_serial.cache.entry import Entry, Key
+    from asgi_serial.cache.responses import ResponseCache
+
+
+class Dropping:
+    """The two drops of one write: when its response starts, and when the app is done.
+
+    `has_ended_well` is set once the app has done what it said in its response.
+    """
+
+    __slots__ = ("_keys", "_number", "_posted", "_responses", "_stored", "has_ended_well")
+
+    def __init__(self, responses: ResponseCache, keys: tuple[Key, ...]) -> None:
+        self.has_ended_well = False
+        self._responses = responses
+        self._keys = keys
+        self._posted: Entry | None = None  # what this write has stored itself
+        self._stored = -1  # how many responses had been stored when the keys were dropped
+        self._number = 0  # of that drop
+        self._drop()
+
+    def keep(self, posted: Entry, asked: float) -> None:
+        """Store what the write itself has answered, for those who GET it."""
+        self._posted = posted
+        # Its own drop came after the app was asked; another's since then is not its own.
+        self._responses.keep(posted, asked, own_drop=self._number)
+
+    def drop_again(self) -> None:
+        """Drop what was stored since."""
+        # Apps commit after their response, too: what was read since is of the time before. What
+        # this write has answered itself is of the time after, if the app has ended well.
+        responses, posted = self._responses, self._posted
+        holds = self.has_ended_well and posted is not None and responses.holds(posted)
+        self._drop()
+        if holds and posted is not None:
+            responses.keep_again(posted, self._number)
+
+    def _drop(self) -> None:
+        responses = self._responses
+        # Where nothing was stored since they were dropped before, they are gone.
+        is_gone = responses.stored == self._stored and responses.store is None
+        numbers = [responses.drop(key, is_gone=is_gone) for key in self._keys]
+        self._stored, self._number = responses.stored, numbers[0]
