@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from contextvars import copy_context
 from functools import partial
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from asgi_serial.cache.collapse import Ending, running_loop
 from asgi_serial.codecs.decoding import DECODE_OFFLOAD_BYTES
@@ -21,6 +20,7 @@ from asgi_serial.engine.request import RequestBody, explain_refusal, scope_for_a
 from asgi_serial.engine.response import DONE, ResponseFlow
 from asgi_serial.errors import CodecError, FormatError
 from asgi_serial.http.storing import CACHED_METHODS
+from asgi_serial.leading import Nobody, run_led
 from asgi_serial.policy import CURRENT
 from asgi_serial.reasons import Reason
 from asgi_serial.seeking import Seeker, run_off_loop
@@ -28,7 +28,6 @@ from asgi_serial.timing.server_timing import add_server_timing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
-    from contextvars import Context
 
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
@@ -38,35 +37,12 @@ logger = logging.getLogger("asgi_serial")
 
 REFUSED_ROUTE = "(refused)"
 BODY = "http.response.body"
-_UNSET: Any = object()
 
 
 async def _take_turns() -> None:
     """Give the event loop back: an app that only sends what goes nowhere would never do so."""
     if running_loop() is not None:
         await asyncio.sleep(0)
-
-
-async def _discard(message: Message) -> None:
-    """Send nothing: the client is gone."""
-
-
-def _take_over(context: Context) -> None:
-    """Let what the app has set in ContextVars be seen outside, as without a task of its own."""
-    for variable, value in context.items():
-        if variable.get(_UNSET) is not value:
-            variable.set(value)
-
-
-def cancel_after(seconds: float, task: asyncio.Task[None]) -> None:
-    """Let a task that nobody waits for go on for so long."""
-    timer = task.get_loop().call_later(seconds, task.cancel)
-    task.add_done_callback(lambda _: timer.cancel())
-
-
-def _log_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        logger.error("The app has failed after its client had left.", exc_info=task.exception())
 
 
 class Exchange:
@@ -88,6 +64,7 @@ class Exchange:
     _turn: asyncio.Task[None] | None = None  # what is being done before the app's next message
     _asks_again = False
     _has_read = False  # the app has had the last message of the request
+    _nobody: Nobody | None = None  # in place of a client that has left
     _dropping: Dropping | None = None  # what this write makes invalid
 
     def __init__(
@@ -134,57 +111,20 @@ class Exchange:
         # Nobody waits for it, or it is in a task of its own already.
         if self.seeker.flight is None or self.seeker.landed is not None:
             return self._run_app(app)
-        return self._run_led(app)
+        return run_led(self.engine, self.seeker, self._run_app(app), self._leave_client)
 
-    async def _run_led(self, app: ASGIApp) -> None:
-        """The same, where others may come to wait: it goes on when its own client leaves."""
-        loop = asyncio.get_running_loop()
-        self.seeker.landed = asyncio.Event()
-        context = copy_context()
-        task = loop.create_task(self._run_app(app), context=context)
-        self.engine.led.add(task)
-        task.add_done_callback(self._end_led)
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if task.done():
-                raise  # the app's own
-            if self._leaves_client():
-                task.add_done_callback(_log_failure)
-                cancel_after(self.engine.settings.cache_lead, task)
-                raise
-            task.cancel()
-            await asyncio.wait((task,))
-            if task.cancelled():
-                raise
-            task.result()  # the app has made something else of it
-        finally:
-            if task.done():
-                _take_over(context)
-
-    def _end_led(self, task: asyncio.Task[None]) -> None:
-        self.engine.led.discard(task)
-        self.seeker.land(Ending.FAILED)  # it may have been cancelled before its first step
-
-    def _leaves_client(self) -> bool:
-        """Whether to go on without the client, since others wait for what this call gives."""
+    def _leave_client(self) -> bool:
+        """Go on without the client, if others wait for what this call gives."""
         flight, landed = self.seeker.flight, self.seeker.landed
         if flight is None or landed is None or not flight.waiting:
             return False
-        self._receive, self._send = self._receive_nothing, _discard
-        # They do not wait for ever, nor does an app that would end when it is told.
-        loop = asyncio.get_running_loop()
-        loop.call_later(self.engine.settings.cache_lead, landed.set)
+        if self._nobody is None:
+            nobody = self._nobody = Nobody(landed, has_asked=self._has_read)
+            self._receive, self._send = nobody.receive, nobody.send
+            # They do not wait for ever, nor does an app that would end when it is told.
+            loop = asyncio.get_running_loop()
+            loop.call_later(self.engine.settings.cache_lead, landed.set)
         return True
-
-    async def _receive_nothing(self) -> Message:
-        if not self._has_read:
-            # The app has not had the request yet, of which nothing more is to come.
-            self._has_read = True
-            return {"type": "http.request", "body": b"", "more_body": False}
-        assert self.seeker.landed is not None
-        await self.seeker.landed.wait()
-        return {"type": "http.disconnect"}
 
     async def _run_app(self, app: ASGIApp) -> None:
         token = CURRENT.set(self.plan)
@@ -331,8 +271,8 @@ class Exchange:
         message = await self._receive()
         if message["type"] == "http.request":
             self._has_read = not message.get("more_body", False)
-        elif message["type"] == "http.disconnect" and self._leaves_client():
-            message = await self._receive_nothing()
+        elif message["type"] == "http.disconnect" and self._leave_client():
+            message = await self._receive()
         return await self.hear(message)
 
     async def hear(self, message: Message) -> Message:

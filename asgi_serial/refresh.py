@@ -14,14 +14,15 @@ from asgi_serial.engine.hit import find_representation
 from asgi_serial.engine.plan import plan_request
 from asgi_serial.engine.storing import read_selecting
 from asgi_serial.engine.validation import CONDITIONS
-from asgi_serial.exchange import Exchange, cancel_after
+from asgi_serial.exchange import Exchange
+from asgi_serial.leading import Nobody, cancel_after
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
     from asgi_serial.cache.entry import Entry
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
-    from asgi_serial.types import ASGIApp, Message
+    from asgi_serial.types import ASGIApp
 
 logger = logging.getLogger("asgi_serial")
 
@@ -48,7 +49,7 @@ def start_refresh(app: ASGIApp, answered: Exchange, entry: Entry) -> None:
     if flight is None:
         return
     landed = asyncio.Event()
-    nobody = _Nobody(landed)
+    nobody = Nobody(landed)
     exchange = Exchange(engine, again, nobody.receive, nobody.send, perf_counter_ns())
     exchange.seeker.lead(flight_key, flight)
     exchange.seeker.landed = landed
@@ -84,21 +85,3 @@ def _plan_again(engine: Engine, plan: RequestPlan, entry: Entry) -> RequestPlan:
     if again.form is None:
         again.selected, again.validates = None, False
     return again
-
-
-class _Nobody:
-    """The client that is not there; it leaves once nothing is stored of the response any more."""
-
-    def __init__(self, leaves: asyncio.Event) -> None:
-        self._has_asked = False
-        self._leaves = leaves
-
-    async def receive(self) -> Message:
-        if self._has_asked:
-            await self._leaves.wait()
-            return {"type": "http.disconnect"}
-        self._has_asked = True
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(self, message: Message) -> None:
-        """Take it, and do nothing."""

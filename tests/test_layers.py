@@ -19,6 +19,7 @@ ROWS = (
     ("settings",),
     ("engine",),
     ("seeking",),
+    ("leading",),
     ("exchange", "passage"),
     ("attempt",),
     ("refresh", "warming", "purging"),
@@ -32,6 +33,7 @@ RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
 COROUTINES_MAY_STAND_IN = {
     *(
         "seeking",
+        "leading",
         "exchange",
         "passage",
         "attempt",
