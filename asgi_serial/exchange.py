@@ -25,6 +25,7 @@ from asgi_serial.policy import CURRENT
 from asgi_serial.reasons import Reason
 from asgi_serial.seeking import Seeker, run_off_loop
 from asgi_serial.timing.server_timing import add_server_timing
+from asgi_serial.turns import Turns, give_way
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -37,12 +38,6 @@ logger = logging.getLogger("asgi_serial")
 
 REFUSED_ROUTE = "(refused)"
 BODY = "http.response.body"
-
-
-async def _take_turns() -> None:
-    """Give the event loop back: an app that only sends what goes nowhere would never do so."""
-    if running_loop() is not None:
-        await asyncio.sleep(0)
 
 
 class Exchange:
@@ -61,7 +56,7 @@ class Exchange:
     _passed_bytes = 0
     _body: bytes | None = None  # as the app is to have it, where it is not what came
     _replayed: deque[Message] | None = None
-    _turn: asyncio.Task[None] | None = None  # what is being done before the app's next message
+    _turns: Turns | None = None  # what is being done before the app's next message
     _asks_again = False
     _has_read = False  # the app has had the last message of the request
     _nobody: Nobody | None = None  # in place of a client that has left
@@ -162,12 +157,12 @@ class Exchange:
 
         def send(message: Message) -> Awaitable[None]:
             if completion.is_void:
-                return _take_turns()
+                return give_way()
             put_together = completion.take(message)
             if put_together is not None:
                 return self.send(put_together)
             self._asks_again = True
-            return _take_turns()
+            return give_way()
 
         return send
 
@@ -314,8 +309,8 @@ class Exchange:
         flow = self._flow
         if flow is None:
             return self._begin(message)
-        if self._turn is not None:
-            return self._await(self._take_turn(partial(self._send_in_turn, flow, message)))
+        if self._turns is not None and not self._turns.are_over:
+            return self._turns.take(partial(self._send_in_turn, flow, message))
         if self.engine.server_timing:
             self._fed_ns = perf_counter_ns()
         return self._give(flow, flow.feed(message))
@@ -333,7 +328,7 @@ class Exchange:
     def _begin(self, message: Message) -> Awaitable[None]:
         """The first messages of the app: what is not the start passes, as an early hint does."""
         if self._asks_again:
-            return _take_turns()
+            return give_way()
         if message["type"] != "http.response.start":
             return self._send(message)
         engine = self.engine
@@ -350,7 +345,7 @@ class Exchange:
         if flow.asks_again:
             # Of this call nothing more is heard.
             self._flow, self._asks_again = None, True
-            return _take_turns()
+            return give_way()
         if flow.storing is None and flow.entry is None and self.plan.key is not None:
             if self.seeker.flight is not None:
                 self.seeker.land(flow.ending)
@@ -379,13 +374,13 @@ class Exchange:
         if flow.job is not None:
             job, flow.job = flow.job, None
             work = partial(self._work, flow, job, out)
-            return work() if running_loop() is None else self._await(self._take_turn(work))
+            return work() if running_loop() is None else self._take_turn(work)
         self._heed(flow, out)
         if not isinstance(out, list):
             return self._send(out)
         if len(out) == 1:
             return self._send(out[0])
-        return self._send_all(out) if out or not flow.is_over else _take_turns()
+        return self._send_all(out) if out or not flow.is_over else give_way()
 
     def _heed(self, flow: ResponseFlow, out: Message | list[Message]) -> None:
         """Note what has come about with the messages that are sent next."""
@@ -398,28 +393,12 @@ class Exchange:
         elif flow.storing is None and self.seeker.flight is not None:
             self.seeker.land(flow.ending)
 
-    def _take_turn(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
-        """Begin what takes a while, after what is under way; what the app sends waits for it."""
-        before = self._turn
-
-        async def wait_and_work() -> None:
-            if before is not None:
-                await asyncio.wait((before,))
-            await work()
-
-        task = self._turn = asyncio.get_running_loop().create_task(wait_and_work())
-        task.add_done_callback(self._end_turn)
-        return task
-
-    def _end_turn(self, task: asyncio.Task[None]) -> None:
-        if self._turn is task:
-            self._turn = None
-        if not task.cancelled():
-            task.exception()  # the app may have ceased to wait for it
-
-    async def _await(self, task: asyncio.Task[None]) -> None:
-        # An app may give up waiting and go on: what it has handed over is sent, in its turn.
-        await asyncio.shield(task)
+    def _take_turn(self, work: Callable[[], Awaitable[None]]) -> Awaitable[None]:
+        """Have done what takes a while, after what is under way; what the app sends waits."""
+        turns = self._turns
+        if turns is None:
+            turns = self._turns = Turns()
+        return turns.take(work)
 
     async def _release(self, flow: ResponseFlow, messages: list[Message]) -> None:
         """Send what is held, since the app listens to the client.
@@ -432,7 +411,7 @@ class Exchange:
             if running_loop() is None:
                 await sending()
             else:
-                await asyncio.shield(self._take_turn(sending))
+                await self._take_turn(sending)
 
     def _timed(self, start: Message) -> Message:
         """The start with what the app took, and what was then done to its response."""
@@ -468,8 +447,8 @@ class Exchange:
         `quietly`: before an exception of the app goes on, which no other may replace.
         """
         flow = self._flow
-        while self._turn is not None:
-            await asyncio.wait((self._turn,))
+        if self._turns is not None:
+            await self._turns.finish()
         if flow is None:
             return
         messages = flow.release(Reason.INCOMPLETE)
@@ -486,8 +465,8 @@ class Exchange:
     def _abandon(self) -> None:
         """The response will not be whole: let nobody wait for it, and count it."""
         self.is_over = True
-        if self._turn is not None:
-            self._turn.cancel()
+        if self._turns is not None:
+            self._turns.cancel()
         self.seeker.land(Ending.FAILED)
         flow = self._flow
         if flow is None:

@@ -19,7 +19,7 @@ ROWS = (
     ("settings",),
     ("engine",),
     ("seeking",),
-    ("leading",),
+    ("leading", "turns"),
     ("exchange", "passage"),
     ("attempt",),
     ("refresh", "warming", "purging"),
@@ -34,6 +34,7 @@ COROUTINES_MAY_STAND_IN = {
     *(
         "seeking",
         "leading",
+        "turns",
         "exchange",
         "passage",
         "attempt",

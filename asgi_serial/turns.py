@@ -1,0 +1,68 @@
+"""What takes a while on the way of a response, done in the order in which it was begun."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from asgi_serial.cache.collapse import running_loop
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+class Turns:
+    """Pieces of work of which each begins when the one before it is done.
+
+    They are tasks: an app may give up waiting and go on, and what it has handed over is sent all
+    the same, in its turn.
+    """
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last: asyncio.Task[None] | None = None
+
+    @property
+    def are_over(self) -> bool:
+        """Whether nothing is under way."""
+        return self._last is None
+
+    def take(self, work: Callable[[], Awaitable[None]]) -> Awaitable[None]:
+        """Have `work` done after what is under way; what this gives may be waited for."""
+        before = self._last
+
+        async def wait_and_work() -> None:
+            if before is not None:
+                await asyncio.wait((before,))
+            await work()
+
+        task = self._last = asyncio.get_running_loop().create_task(wait_and_work())
+        task.add_done_callback(self._end)
+        return _follow(task)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        if self._last is task:
+            self._last = None
+        if not task.cancelled():
+            task.exception()  # the app may have ceased to wait for it
+
+    async def finish(self) -> None:
+        """Wait until all is done."""
+        while self._last is not None:
+            await asyncio.wait((self._last,))
+
+    def cancel(self) -> None:
+        """Give up what is under way."""
+        if self._last is not None:
+            self._last.cancel()
+
+
+async def _follow(task: asyncio.Task[None]) -> None:
+    await asyncio.shield(task)
+
+
+async def give_way() -> None:
+    """Give the event loop back: an app that only sends what goes nowhere would never do so."""
+    if running_loop() is not None:
+        await asyncio.sleep(0)
