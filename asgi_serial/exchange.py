@@ -10,18 +10,17 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from asgi_serial.cache.collapse import Ending, running_loop
-from asgi_serial.codecs.decoding import DECODE_OFFLOAD_BYTES
 from asgi_serial.engine.completion import Completion
 from asgi_serial.engine.counting import count_answer, count_response
 from asgi_serial.engine.dropping import Dropping
-from asgi_serial.engine.plan import RequestCopy, body_part, request_key
+from asgi_serial.engine.plan import RequestCopy
 from asgi_serial.engine.problem import Problem
-from asgi_serial.engine.request import RequestBody, explain_refusal, scope_for_app, why_refused
+from asgi_serial.engine.request import scope_for_app
 from asgi_serial.engine.response import DONE, ResponseFlow
-from asgi_serial.errors import CodecError, FormatError
 from asgi_serial.http.storing import CACHED_METHODS
 from asgi_serial.leading import Nobody, run_led
 from asgi_serial.policy import CURRENT
+from asgi_serial.reading import read_request
 from asgi_serial.reasons import Reason
 from asgi_serial.seeking import Seeker, run_off_loop
 from asgi_serial.timing.server_timing import add_server_timing
@@ -83,14 +82,13 @@ class Exchange:
 
     async def _answer_without_app(self) -> bool:
         plan = self.plan
-        messages: Iterable[Message] | None
-        if plan.content_codings or plan.msgpack_body:
-            problem = await self._read_decoded()
-            messages = None if problem is None else self._refuse(problem)
-        else:
-            if plan.keys_on_body:
-                await self._read_for_key()
-            messages = None
+        messages: Iterable[Message] | None = None
+        if plan.content_codings or plan.msgpack_body or plan.keys_on_body:
+            read = await read_request(self.engine, plan, self._receive)
+            if isinstance(read, Problem):
+                messages = self._refuse(read)
+            else:
+                self._replayed, self._body = deque(read.messages), read.body
         if messages is None and plan.key is not None:
             messages = self.seeker.find_hit(plan.key) or await self.seeker.seek(plan.key)
         if messages is None and plan.wants_stored_only:
@@ -100,6 +98,16 @@ class Exchange:
         for message in messages:
             await self._send(message)
         return True
+
+    def _refuse(self, problem: Problem) -> list[Message]:
+        messages = problem.messages(is_head=self.plan.method == "HEAD")
+        size = len(messages[1]["body"])
+        self._count(REFUSED_ROUTE, problem.status, size, "", problem.reason)
+        return messages
+
+    def _refuse_to_call(self, why: Reason) -> list[Message]:
+        # RFC 9111, 5.2.1.7: only-if-cached: answer 504 where nothing stored may be used.
+        return self._refuse(Problem(504, why, why.value.capitalize() + "."))
 
     def run(self, app: ASGIApp) -> Awaitable[None]:
         """Have the app answer; its exceptions go on unchanged."""
@@ -188,73 +196,6 @@ class Exchange:
             plan.copy = RequestCopy(self.engine.settings.cache_max_key_body)
         self._scope = scope_for_app(self.engine, plan, self._body)
         return self._scope
-
-    async def _read_decoded(self) -> Problem | None:
-        """Read and decode the body before the app is called; or say what is wrong with it.
-
-        An exception inside the app's own `receive` would be a 500 of the app's.
-        """
-        engine, plan = self.engine, self.plan
-        problem = why_refused(engine, plan)
-        if problem is not None:
-            return problem
-        reader = RequestBody(engine, plan)
-        try:
-            more = True
-            while more:
-                message = await self._receive()
-                if message["type"] != "http.request":
-                    self._replayed = deque((message,))
-                    return None  # the client has left, and the app is to see it
-                reader.feed(message.get("body", b""))
-                more = message.get("more_body", False)
-            if reader.encoded_bytes < DECODE_OFFLOAD_BYTES:
-                body = reader.finish()
-            else:
-                body = await run_off_loop(reader.finish, self.engine.decoders)
-        except (CodecError, FormatError) as error:
-            return explain_refusal(engine, error)
-        self._replayed = deque(({"type": "http.request", "body": body, "more_body": False},))
-        self._body = body
-        if plan.keys_on_body:
-            self._key_on(body)
-        return None
-
-    async def _read_for_key(self) -> None:
-        """Read the body as far as it may take part in the key; the app gets it all the same."""
-        replayed: deque[Message] = deque()
-        self._replayed = replayed
-        parts: list[bytes] = []
-        left = self.engine.settings.cache_max_key_body
-        more = True
-        while more:
-            message = await self._receive()
-            replayed.append(message)
-            if message["type"] != "http.request":
-                return
-            parts.append(message.get("body", b""))
-            left -= len(parts[-1])
-            if left < 0:
-                self.plan.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
-                return
-            more = message.get("more_body", False)
-        self._key_on(b"".join(parts))
-
-    def _key_on(self, body: bytes) -> None:
-        if len(body) > self.engine.settings.cache_max_key_body:
-            self.plan.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
-        else:
-            self.plan.key = request_key(self.engine, self.plan, body_part(self.plan, body))
-
-    def _refuse(self, problem: Problem) -> list[Message]:
-        messages = problem.messages(is_head=self.plan.method == "HEAD")
-        size = len(messages[1]["body"])
-        self._count(REFUSED_ROUTE, problem.status, size, "", problem.reason)
-        return messages
-
-    def _refuse_to_call(self, why: Reason) -> list[Message]:
-        # RFC 9111, 5.2.1.7: only-if-cached: answer 504 where nothing stored may be used.
-        return self._refuse(Problem(504, why, why.value.capitalize() + "."))
 
     async def receive(self) -> Message:
         """The app's `receive`."""

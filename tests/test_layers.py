@@ -19,7 +19,7 @@ ROWS = (
     ("settings",),
     ("engine",),
     ("seeking",),
-    ("leading", "turns"),
+    ("leading", "reading", "turns"),
     ("exchange", "passage"),
     ("attempt",),
     ("refresh", "warming", "purging"),
@@ -34,6 +34,7 @@ COROUTINES_MAY_STAND_IN = {
     *(
         "seeking",
         "leading",
+        "reading",
         "turns",
         "exchange",
         "passage",
