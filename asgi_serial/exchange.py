@@ -287,7 +287,7 @@ class Exchange:
             # Of this call nothing more is heard.
             self._flow, self._asks_again = None, True
             return give_way()
-        if flow.storing is None and flow.entry is None and self.plan.key is not None:
+        if flow.keeping is None and flow.entry is None and self.plan.key is not None:
             if self.seeker.flight is not None:
                 self.seeker.land(flow.ending)
             elif flow.ending is Ending.FRUITLESS:
@@ -331,7 +331,7 @@ class Exchange:
                 out[0] = self._timed(out[0])
         if flow.is_over and not self.is_over:
             self._complete(flow)
-        elif flow.storing is None and self.seeker.flight is not None:
+        elif flow.keeping is None and self.seeker.flight is not None:
             self.seeker.land(flow.ending)
 
     def _take_turn(self, work: Callable[[], Awaitable[None]]) -> Awaitable[None]:

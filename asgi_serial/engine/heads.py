@@ -126,6 +126,12 @@ def content_length(fields: Mapping[bytes, bytes]) -> int | None:
     return parse_length(fields.get(b"content-length"))
 
 
+def contradicts(fields: Mapping[bytes, bytes], size_bytes: int) -> bool:
+    """Whether another length is declared than the body has."""
+    length = content_length(fields)
+    return length is not None and length != size_bytes
+
+
 def parse_length(value: bytes | None) -> int | None:
     """The number that a Content-Length says; None where it is missing or no number."""
     # int() takes signs, spaces and underscores as well; and 19 digits hold any length there is.

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.cache.collapse import Ending
 from asgi_serial.cache.encodings import Encoded
-from asgi_serial.cache.entry import Representation
 from asgi_serial.cache.key import body_of
 from asgi_serial.engine.cachestatus import with_key
-from asgi_serial.engine.completion import narrowed
 from asgi_serial.engine.consulting import OF_ONE_REQUEST, consult_stored, is_news
 from asgi_serial.engine.handed import JSON_TYPE
-from asgi_serial.engine.heads import content_length, read_response_fields, without
+from asgi_serial.engine.heads import content_length, contradicts, read_response_fields, without
 from asgi_serial.engine.invalidation import invalid_keys
+from asgi_serial.engine.keeping import Keeping, plan_keeping
 from asgi_serial.engine.partitions import adopt_partition, keep_private
-from asgi_serial.engine.parts import build_part, plan_part
 from asgi_serial.engine.plan import (
     BODY_METHODS,
     METHOD_NOT_CACHED,
@@ -25,7 +23,6 @@ from asgi_serial.engine.plan import (
     find_wants,
     request_key,
 )
-from asgi_serial.engine.posted import plan_posted
 from asgi_serial.engine.problem import Problem
 from asgi_serial.engine.representation import (
     Base,
@@ -35,7 +32,6 @@ from asgi_serial.engine.representation import (
     shown_tag,
 )
 from asgi_serial.engine.response_plan import plan_response
-from asgi_serial.engine.storing import build_entry, plan_storing, stored_fields
 from asgi_serial.errors import FormatError
 from asgi_serial.http.storing import invalidates
 from asgi_serial.http.validators import is_not_modified
@@ -51,7 +47,6 @@ if TYPE_CHECKING:
     from asgi_serial.engine.handed import Handed
     from asgi_serial.engine.plan import RequestPlan, Wants
     from asgi_serial.engine.response_plan import ResponsePlan
-    from asgi_serial.engine.storing import Storing
     from asgi_serial.policy import RoutePolicy
     from asgi_serial.types import Field, Fields, Message, Scope
 
@@ -100,7 +95,7 @@ class ResponseFlow:
     outdated: Entry | None = None  # what this response shows to be of the past
     is_rekeyed = False  # it is another's than those may think who wait for it
     asks_again = False  # it says nothing: the app is to be called again, without conditions
-    storing: Storing | None = None
+    keeping: Keeping | None = None  # it is to be stored
     unstored: Reason | None = None  # why it is not stored
     entry: Entry | None = None
     job: Callable[[], bytes] | None = None
@@ -116,9 +111,6 @@ class ResponseFlow:
     handed: Handed | None = None  # the app has made the format that the plan asks for
     encoder: Encoder | None = None
     gathered: list[bytes]
-    collected: list[bytes] | None = None
-    collected_size = 0
-    made: Fields
     more_reasons: tuple[Reason, ...] = ()
     _then: Callable[[bytes], list[Message]]
     _digest = b""
@@ -160,12 +152,12 @@ class ResponseFlow:
         if request.method not in _READS and engine.may_cache:
             self._plan_write(fields)
         if request.caching:
-            self._plan_storing(fields, has_trailers=has_trailers)
-        if self.storing is None and is_news(request, status, self.unstored):
+            self._plan_keeping(fields, has_trailers=has_trailers)
+        if self.keeping is None and is_news(request, status, self.unstored):
             self.outdated = request.selected
         if self.handed is not None and self.handed.media_type != plan.media_type:
             plan = self._give_handed_up(fields)
-        if plan.passes and self.storing is None and b"etag" not in fields:
+        if plan.passes and self.keeping is None and b"etag" not in fields:
             return self._begin_plain(pairs, fields)
         self.base = Base(
             pairs,
@@ -174,13 +166,13 @@ class ResponseFlow:
             fields.get(b"etag"),
             plan.weak,
             engine.tag_suffixes,
-            is_read=request.method in _READS or request.key is not None or self.storing is not None,
+            is_read=request.method in _READS or request.key is not None or self.keeping is not None,
         )
         if plan.refused and request.method in _READS:
             return self._refuse()
         if plan.passes:
             # What is to be stored is looked at whole where it can be: for its tag, and to be told.
-            if self.storing is None:
+            if self.keeping is None:
                 return self._begin_passing()
         elif request.method == "HEAD":
             return self._begin_head()
@@ -244,24 +236,21 @@ class ResponseFlow:
         if self.handed is not None:
             self.forget(Reason.BODY_NOT_WHOLE)
 
-    def _plan_storing(self, fields: Mapping[bytes, bytes], *, has_trailers: bool) -> None:
-        engine, request = self.engine, self.request
-        if self.invalid and engine.settings.cache_posted:
-            storing = plan_posted(engine, request, self.status, fields)
-        elif self.status == 206 and engine.settings.cache_parts:
-            storing = plan_part(engine, request, fields)
-        else:
-            storing = plan_storing(engine, request, self.status, fields)
+    def _plan_keeping(self, fields: Mapping[bytes, bytes], *, has_trailers: bool) -> None:
+        engine, request, plan = self.engine, self.request, self.plan
+        storing = plan_keeping(
+            engine,
+            request,
+            plan,
+            self.status,
+            fields,
+            has_trailers=has_trailers,
+            is_write=bool(self.invalid),
+        )
         if isinstance(storing, Reason):
             self.unstored = storing
-        elif has_trailers or request.client_left:
-            self.unstored = Reason.HAS_TRAILERS if has_trailers else Reason.CLIENT_LEFT
-        elif self.plan.event_stream:
-            self.unstored = Reason.BODY_NOT_WHOLE
-        elif request.completes is not None:
-            self.storing = narrowed(storing, request.completes)
         else:
-            self.storing = storing
+            self.keeping = Keeping(engine, request, storing, self.wants, plan, self.status)
 
     def _begin_plain(self, pairs: Fields, fields: Mapping[bytes, bytes]) -> Message:
         """Pass a response to whose fields there is nothing to do but to add to them."""
@@ -410,7 +399,7 @@ class ResponseFlow:
     def _refuse(self) -> list[Message]:
         self.state = REPLACED
         self.status = 406
-        self.storing = None
+        self.keeping = None
         # RFC 9110, 12.4.1: a list of what there is lets the client choose.
         detail = f"This resource is available as {', '.join(self.engine.media_types)}."
         vary = () if self.plan.vary is None else ((b"vary", self.plan.vary),)
@@ -464,7 +453,7 @@ class ResponseFlow:
         plan = self.plan
         self.media_type, codec = plan.media_type, plan.codec
         self.coding = codec.name if codec is not None else ""
-        self.storing = None
+        self.keeping = None
         made, self.etag = represent(self.base, self.media_type, self.coding, None)
         return [self._head(made)]
 
@@ -482,8 +471,8 @@ class ResponseFlow:
         size = len(body)
         self.app_bytes += size
         self.encoded_bytes = self.app_bytes
-        if self.collected is not None and size:
-            self._collect(bytes(body))
+        if self.keeping is not None and size:
+            self._collect(self.keeping, bytes(body))
         if self._is_not_modified or (
             self.request.method == "HEAD" and (self.media_type or self.coding)
         ):
@@ -508,8 +497,8 @@ class ResponseFlow:
 
         def passed(encoded: bytes) -> list[Message]:
             self.sent_bytes += len(encoded)
-            if self.collected is not None:
-                self._collect(encoded)
+            if self.keeping is not None:
+                self._collect(self.keeping, encoded)
             if not more:
                 self._finish()
             return [{"type": "http.response.body", "body": encoded, "more_body": more}]
@@ -543,7 +532,7 @@ class ResponseFlow:
     def _complete(self, body: bytes) -> list[Message]:
         plan, encodings = self.plan, self.engine.encodings
         self.app_bytes = len(body)
-        if self._contradicts(len(body)):
+        if contradicts(self.base.fields, len(body)):
             return self._complete_contradiction(body)
         coding = plan.codec.name if plan.codec is not None else ""
         remembers = (
@@ -552,7 +541,7 @@ class ResponseFlow:
             and self.handed is None
             and encodings.wants(self.route(), coding, len(body))
         )
-        if remembers or (self.storing is not None and self._wants_tag()):
+        if remembers or (self.keeping is not None and self._wants_tag()):
             self._digest = content_tag(body)
             if self._wants_tag() and self.status == 200:
                 self.base = self.base.tagged(self._digest)
@@ -589,17 +578,17 @@ class ResponseFlow:
         if codec is None or len(content) < self.engine.settings.min_size:
             if codec is not None:
                 self.note(Reason.TOO_SMALL)
-            return self._made(body, Encoded(media_type, "", content, len(content)))
+            return self._encoded(body, Encoded(media_type, "", content, len(content)))
 
         def compressed(encoded: bytes) -> list[Message]:
             if len(encoded) < len(content):
-                return self._made(body, Encoded(media_type, codec.name, encoded, len(content)))
+                return self._encoded(body, Encoded(media_type, codec.name, encoded, len(content)))
             self.note(Reason.NOT_SMALLER)
-            return self._made(body, Encoded(media_type, "", content, len(content)))
+            return self._encoded(body, Encoded(media_type, "", content, len(content)))
 
         return self._encode(len(content), partial(codec.compress, content), compressed)
 
-    def _made(self, body: bytes, encoded: Encoded) -> list[Message]:
+    def _encoded(self, body: bytes, encoded: Encoded) -> list[Message]:
         if self.encoding_outcome and self.engine.encodings is not None:
             coding = self.plan.codec.name if self.plan.codec is not None else ""
             self.engine.encodings.keep(self._digest, self.plan.media_type, coding, encoded)
@@ -609,8 +598,9 @@ class ResponseFlow:
         media_type, coding, content, self.encoded_bytes = encoded
         self.media_type, self.coding = media_type, coding
         made, self.etag = represent(self.base, media_type, coding, content)
-        if self.storing is not None:
-            self._store_whole(self.storing, made, body, content)
+        if self.keeping is not None:
+            base, handed, route = self.base, self.handed, self.route()
+            self._keep(self.keeping.take_whole(base, made, self.etag, body, encoded, handed, route))
         self.state = DONE
         if self._is_held_by_client():
             return [
@@ -623,107 +613,41 @@ class ResponseFlow:
             {"type": "http.response.body", "body": content, "more_body": False},
         ]
 
-    def _store_whole(self, storing: Storing, made: Fields, body: bytes, content: bytes) -> None:
-        if self.handed is not None:
-            try:
-                body = self.handed.encode(JSON_TYPE)
-            except FormatError:
-                self.forget(Reason.VALUE_NOT_CARRIED)
-                return
-            pairs = self.handed.json_fields(self.base.pairs, len(body))
-            self.base = self.base._replace(pairs=pairs)
-        size = len(content) + (len(body) if self.media_type else 0)
-        if size > self.engine.settings.cache_max_object:
-            self.forget(Reason.OBJECT_TOO_LARGE)
-            return
-        self._store(storing, made, content)
-        if self.media_type and self.entry is not None:
-            # Every other variant can be made from the app's own bytes, and from these only.
-            own, etag = represent(self.base, "", "", None)
-            source = Representation(self._stored(storing, own), body, "", etag)
-            self.entry.add(("", ""), source)
+    def _collect_from(self, fields: Fields) -> None:
+        if self.keeping is not None:
+            self.keeping.begin(self.base, fields, self.coding, self.etag)
 
-    def _store(self, storing: Storing, made: Fields, content: bytes) -> None:
-        if self.status == 206:
-            self._store_part(storing, content)
-            return
-        by_format, by_coding = self.plan.negotiates
-        media_type = self.wants.media_type if by_format else ""
-        coding = self.wants.coding if by_coding else ""
-        kept = Representation(self._stored(storing, made), content, self.coding, self.etag)
-        variants = {(media_type, coding): kept}
-        if media_type and not self.media_type:
-            # What could not be carried over is what the clients of the app's format get, too.
-            variants["", coding] = kept
-        self.entry = build_entry(
-            storing,
-            self.start["status"],
-            self.base,
-            self.plan.negotiates,
-            self.route(),
-            variants,
-            self.app_bytes,
-        )
+    def _collect(self, keeping: Keeping, content: bytes) -> None:
+        why = keeping.add(content)
+        if why is not None:
+            self.forget(why)
 
-    def _store_part(self, storing: Storing, content: bytes) -> None:
-        built = build_part(self.engine, self.request, storing, self.base, content, self.route())
+    def _keep(self, built: Entry | Reason) -> None:
         if isinstance(built, Reason):
             self.forget(built)
         else:
             self.entry = built
 
-    def _stored(self, storing: Storing, made: Fields) -> Fields:
-        return stored_fields(made, storing, self.base.fields.get(b"connection"))
-
-    def _collect_from(self, made: Fields) -> None:
-        if self.storing is not None:
-            self.made = made.copy()  # what is sent, others may change
-            self.collected = []
-
-    def _collect(self, content: bytes) -> None:
-        assert self.collected is not None
-        if self.collected_size + len(content) > self.engine.settings.cache_max_object:
-            self.forget(Reason.OBJECT_TOO_LARGE)
-        elif not self.engine.collecting.take(len(content)):
-            self.forget(Reason.TOO_MUCH_AT_ONCE)
-        else:
-            self.collected.append(content)
-            self.collected_size += len(content)
-
     def let_go(self) -> None:
         """Hold nothing any more of what was collected to be stored."""
-        if self.collected is not None:
-            self.engine.collecting.give_back(self.collected_size)
-            self.collected, self.collected_size = None, 0
+        if self.keeping is not None:
+            self.keeping.let_go()
+            self.keeping = None
 
     def forget(self, why: Reason) -> None:
         """Do not store this response after all."""
-        self.let_go()
-        if self.storing is not None:
-            self.storing = None
+        if self.keeping is not None:
+            self.let_go()
             self.unstored = why
 
     def note(self, why: Reason) -> None:
         """Add a reason why something was not done."""
         self.more_reasons = (*self.more_reasons, why)
 
-    def _contradicts(self, size: int) -> bool:
-        """Whether the app has declared another length than its body has."""
-        length = content_length(self.base.fields)
-        return length is not None and length != size
-
     def _finish(self) -> None:
         self.state = DONE
-        storing = self.storing
-        if self.collected is None or storing is None:
-            return
-        if self._contradicts(self.app_bytes):
-            # RFC 9111, 3.3: an incomplete response must not be stored as a complete one.
-            self.forget(Reason.INCOMPLETE)
-            return
-        content = b"".join(self.collected)
-        self.let_go()
-        self._store(storing, self.made, content)
+        if self.keeping is not None:
+            self._keep(self.keeping.finish(self.app_bytes, self.route()))
 
     @property
     def is_holding(self) -> bool:
