@@ -11,6 +11,7 @@ from asgi_serial.cache.encodings import Encoded
 from asgi_serial.cache.key import body_of
 from asgi_serial.engine.cachestatus import with_key
 from asgi_serial.engine.consulting import OF_ONE_REQUEST, consult_stored, is_news
+from asgi_serial.engine.encoding import WholeEncoding
 from asgi_serial.engine.handed import JSON_TYPE
 from asgi_serial.engine.heads import content_length, contradicts, read_response_fields, without
 from asgi_serial.engine.invalidation import invalid_keys
@@ -32,7 +33,6 @@ from asgi_serial.engine.representation import (
     shown_tag,
 )
 from asgi_serial.engine.response_plan import plan_response
-from asgi_serial.errors import FormatError
 from asgi_serial.http.storing import invalidates
 from asgi_serial.http.validators import is_not_modified
 from asgi_serial.reasons import Reason
@@ -113,7 +113,6 @@ class ResponseFlow:
     gathered: list[bytes]
     more_reasons: tuple[Reason, ...] = ()
     _then: Callable[[bytes], list[Message]]
-    _digest = b""
     _is_not_modified = False
     _route: str | None = None
 
@@ -530,27 +529,36 @@ class ResponseFlow:
         return [*self._begin_stream(codec), *self._encode_piece(gathered, more=True)]
 
     def _complete(self, body: bytes) -> list[Message]:
-        plan, encodings = self.plan, self.engine.encodings
         self.app_bytes = len(body)
         if contradicts(self.base.fields, len(body)):
             return self._complete_contradiction(body)
-        coding = plan.codec.name if plan.codec is not None else ""
-        remembers = (
-            encodings is not None
-            and not plan.passes
-            and self.handed is None
-            and encodings.wants(self.route(), coding, len(body))
+        if self.plan.passes:
+            if self.keeping is not None and self._wants_tag():
+                self._tag(content_tag(body))
+            return self._emit(body, Encoded("", "", body, len(body)))
+        encoding = WholeEncoding(self.engine, self.plan, body, self.note)
+        is_made = self.handed is not None
+        may_be_known = not is_made and encoding.may_be_known(self.route)
+        if may_be_known or (self.keeping is not None and self._wants_tag()):
+            digest = content_tag(body)
+            if self._wants_tag():
+                self._tag(digest)
+            if may_be_known:
+                found = encoding.recall(self.route(), digest)
+                self.encoding_outcome = "hit" if found is not None else "miss"
+                if found is not None:
+                    return self._emit(body, found)
+        if not is_made:
+            encoding.translate()
+        if not encoding.may_compress():
+            return self._emit(body, encoding.choose())
+        return self._encode(
+            len(encoding.content), encoding.compress, partial(self._emit_chosen, encoding)
         )
-        if remembers or (self.keeping is not None and self._wants_tag()):
-            self._digest = content_tag(body)
-            if self._wants_tag() and self.status == 200:
-                self.base = self.base.tagged(self._digest)
-        if remembers and encodings is not None:
-            found = encodings.find(self.route(), self._digest, plan.media_type, coding)
-            self.encoding_outcome = "hit" if found is not None else "miss"
-            if found is not None:
-                return self._emit(body, found)
-        return self._transcode(body)
+
+    def _tag(self, digest: bytes) -> None:
+        if self.status == 200:
+            self.base = self.base.tagged(digest)
 
     def _complete_contradiction(self, body: bytes) -> list[Message]:
         # The app's Content-Length is not its body's: what it says goes out as it says it, and is
@@ -561,38 +569,8 @@ class ResponseFlow:
         last: Message = {"type": "http.response.body", "body": body, "more_body": False}
         return [*messages, self._passed(last, body, more=False)]
 
-    def _transcode(self, body: bytes) -> list[Message]:
-        plan = self.plan
-        content, media_type = body, plan.media_type
-        is_made = self.handed is not None
-        if media_type and not is_made and len(body) > self.engine.settings.format_max_size:
-            self.note(Reason.BODY_NOT_WHOLE)
-            media_type = ""
-        if media_type and not is_made:
-            try:
-                content = self.engine.transcoder.json_to_msgpack(body)
-            except FormatError:
-                self.note(Reason.VALUE_NOT_CARRIED)
-                media_type = ""
-        codec = plan.codec
-        if codec is None or len(content) < self.engine.settings.min_size:
-            if codec is not None:
-                self.note(Reason.TOO_SMALL)
-            return self._encoded(body, Encoded(media_type, "", content, len(content)))
-
-        def compressed(encoded: bytes) -> list[Message]:
-            if len(encoded) < len(content):
-                return self._encoded(body, Encoded(media_type, codec.name, encoded, len(content)))
-            self.note(Reason.NOT_SMALLER)
-            return self._encoded(body, Encoded(media_type, "", content, len(content)))
-
-        return self._encode(len(content), partial(codec.compress, content), compressed)
-
-    def _encoded(self, body: bytes, encoded: Encoded) -> list[Message]:
-        if self.encoding_outcome and self.engine.encodings is not None:
-            coding = self.plan.codec.name if self.plan.codec is not None else ""
-            self.engine.encodings.keep(self._digest, self.plan.media_type, coding, encoded)
-        return self._emit(body, encoded)
+    def _emit_chosen(self, encoding: WholeEncoding, compressed: bytes) -> list[Message]:
+        return self._emit(encoding.body, encoding.choose(compressed))
 
     def _emit(self, body: bytes, encoded: Encoded) -> list[Message]:
         media_type, coding, content, self.encoded_bytes = encoded

@@ -1,0 +1,90 @@
+"""A whole body on its way into the form that its client wants: translated, then compressed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asgi_serial.cache.encodings import Encoded
+from asgi_serial.errors import FormatError
+from asgi_serial.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.engine.response_plan import ResponsePlan
+
+
+class WholeEncoding:
+    """What the plan of a response makes of its body, once that is there as a whole.
+
+    `recall` may have it already. Else it is `translate`d, then, where `may_compress`, compressed
+    by `compress` in any thread, and `choose` gives what is sent. `note` is told what was not done.
+    """
+
+    __slots__ = ("_coding", "_digest", "_engine", "_note", "_plan", "body", "content", "media_type")
+
+    def __init__(
+        self, engine: Engine, plan: ResponsePlan, body: bytes, note: Callable[[Reason], None]
+    ) -> None:
+        self.body = self.content = body  # as the app made it, and as it is now
+        self.media_type = plan.media_type
+        self._coding = plan.codec.name if plan.codec is not None else ""
+        self._engine = engine
+        self._plan = plan
+        self._note = note
+        self._digest = b""  # by which the outcome is to be remembered
+
+    def may_be_known(self, route: Callable[[], str]) -> bool:
+        """Whether it is worth a digest to see if the same body was encoded before."""
+        encodings = self._engine.encodings
+        return encodings is not None and encodings.wants(route(), self._coding, len(self.body))
+
+    def recall(self, route: str, digest: bytes) -> Encoded | None:
+        """What the same body became before; else what becomes of it now is remembered."""
+        encodings = self._engine.encodings
+        assert encodings is not None  # it was asked whether this may be known
+        self._digest = digest
+        return encodings.find(route, digest, self._plan.media_type, self._coding)
+
+    def translate(self) -> None:
+        """Have the body in the format of the plan, if it can be carried over."""
+        if not self.media_type:
+            return
+        if len(self.body) > self._engine.settings.format_max_size:
+            self._note(Reason.BODY_NOT_WHOLE)
+            self.media_type = ""
+            return
+        try:
+            self.content = self._engine.transcoder.json_to_msgpack(self.body)
+        except FormatError:
+            self._note(Reason.VALUE_NOT_CARRIED)
+            self.media_type = ""
+
+    def may_compress(self) -> bool:
+        """Whether there is a coding, and enough to compress."""
+        if self._plan.codec is None:
+            return False
+        if len(self.content) < self._engine.settings.min_size:
+            self._note(Reason.TOO_SMALL)
+            return False
+        return True
+
+    def compress(self) -> bytes:
+        """The content in the coding of the plan."""
+        assert self._plan.codec is not None
+        return self._plan.codec.compress(self.content)
+
+    def choose(self, compressed: bytes | None = None) -> Encoded:
+        """What is sent: the compressed content, if it is there and smaller."""
+        media_type, coding, content = self.media_type, "", self.content
+        if compressed is not None:
+            if len(compressed) < len(content):
+                coding, content = self._coding, compressed
+            else:
+                self._note(Reason.NOT_SMALLER)
+        encoded = Encoded(media_type, coding, content, len(self.content))
+        if self._digest and self._engine.encodings is not None:
+            plan = self._plan
+            self._engine.encodings.keep(self._digest, plan.media_type, self._coding, encoded)
+        return encoded
