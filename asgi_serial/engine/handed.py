@@ -10,11 +10,12 @@ from asgi_serial.engine.response_plan import plan_response
 from asgi_serial.errors import FormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
+    from asgi_serial.engine.response_plan import ResponsePlan
     from asgi_serial.types import Field, Fields
 
     Encode = Callable[[str], bytes]
@@ -37,6 +38,10 @@ class Handed(NamedTuple):
     encode: Encode
     media_type: str
 
+    def is_sent(self, fields: Mapping[bytes, bytes]) -> bool:
+        """Whether a response with these fields is still the one that was handed over."""
+        return fields.get(b"content-type") == self.media_type.encode()
+
     def json_fields(self, pairs: Fields, length: int) -> Fields:
         """The fields that the same response would have in JSON."""
         return [
@@ -44,6 +49,19 @@ class Handed(NamedTuple):
             (b"content-type", JSON_TYPE.encode()),
             (b"content-length", b"%d" % length),
         ]
+
+
+def plan_as_made(engine: Engine, plan: ResponsePlan, fields: Mapping[bytes, bytes]) -> ResponsePlan:
+    """The plan by which the format that the app has made already passes as it is."""
+    vary = engine.varies[True, plan.negotiates[1]][fields.get(b"vary", b"")]
+    return plan._replace(
+        media_type="",
+        codec=None,
+        vary=vary,
+        added=[(b"vary", vary)],
+        refused=False,
+        passes=True,
+    )
 
 
 def offer_models(engine: Engine, plan: RequestPlan) -> dict[str, Any]:

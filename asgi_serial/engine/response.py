@@ -12,7 +12,7 @@ from asgi_serial.cache.key import body_of
 from asgi_serial.engine.cachestatus import with_key
 from asgi_serial.engine.consulting import OF_ONE_REQUEST, consult_stored, is_news
 from asgi_serial.engine.encoding import WholeEncoding
-from asgi_serial.engine.handed import JSON_TYPE
+from asgi_serial.engine.handed import JSON_TYPE, plan_as_made
 from asgi_serial.engine.heads import content_length, contradicts, read_response_fields, without
 from asgi_serial.engine.invalidation import invalid_keys
 from asgi_serial.engine.keeping import Keeping, plan_keeping
@@ -137,8 +137,9 @@ class ResponseFlow:
         wants = self.wants = request.wants
         if request.policy is not None and request.policy is not request.path_policy:
             wants = self.wants = find_wants(engine, request)  # the handler has had its say
-        if request.handed is not None:
-            fields = self._take_handed(request.handed, fields)
+        if request.handed is not None and request.handed.is_sent(fields):
+            self.handed = request.handed
+            fields = {**fields, b"content-type": JSON_TYPE.encode()}  # it is planned by that
         self.plan = plan = plan_response(engine, wants, status, fields, has_trailers)
         if self.asks_again:
             self.state = REPLACED
@@ -155,7 +156,10 @@ class ResponseFlow:
         if self.keeping is None and is_news(request, status, self.unstored):
             self.outdated = request.selected
         if self.handed is not None and self.handed.media_type != plan.media_type:
-            plan = self._give_handed_up(fields)
+            # It was changed on its way to here: another form is chosen than the app has made.
+            self.handed = None
+            self.forget(Reason.ALREADY_ENCODED)
+            plan = self.plan = plan_as_made(engine, plan, fields)
         if plan.passes and self.keeping is None and b"etag" not in fields:
             return self._begin_plain(pairs, fields)
         self.base = Base(
@@ -206,29 +210,6 @@ class ResponseFlow:
         # What was selected is everybody's, and so are conditions that were made of it.
         self.asks_again = request.validates and self.status == 304
         request.selected, request.validates = None, False
-
-    def _take_handed(self, handed: Handed, fields: dict[bytes, bytes]) -> dict[bytes, bytes]:
-        """The fields that the plan is made by: those of the response in JSON."""
-        if fields.get(b"content-type") != handed.media_type.encode():
-            return fields  # another response has taken its place
-        self.handed = handed
-        return {**fields, b"content-type": JSON_TYPE.encode()}
-
-    def _give_handed_up(self, fields: dict[bytes, bytes]) -> ResponsePlan:
-        """Pass the format that the app has made already: it was changed on its way to here."""
-        engine, plan = self.engine, self.plan
-        self.handed = None
-        self.forget(Reason.ALREADY_ENCODED)
-        vary = engine.varies[True, plan.negotiates[1]][fields.get(b"vary", b"")]
-        self.plan = plan._replace(
-            media_type="",
-            codec=None,
-            vary=vary,
-            added=[(b"vary", vary)],
-            refused=False,
-            passes=True,
-        )
-        return self.plan
 
     def _forget_handed(self) -> None:
         # What is not whole is stored as the app made it, which here is not the format of others.
