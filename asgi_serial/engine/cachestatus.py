@@ -10,6 +10,8 @@ from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
     from asgi_serial.cache.entry import Key
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.engine.plan import RequestPlan
     from asgi_serial.types import Field
 
 # RFC 9211, 2.2: why a request went forward; all other reasons are a bypass.
@@ -95,6 +97,17 @@ def forward_status(
     if detail is not None:
         parts.append(f"detail={reason_token(detail)}")
     return "; ".join(parts).encode()
+
+
+def forward_line(
+    engine: Engine, request: RequestPlan, *, stored: bool, detail: Reason | None
+) -> Field:
+    """The line of Cache-Status for the app's answer to a request."""
+    why, waited = request.bypass or request.forward, request.collapsed
+    line = engine.forward_pair(why, stored=stored, detail=detail, waited=waited)
+    if request.key is not None and engine.settings.cache_status_key:
+        line = with_key(line, request.key)
+    return line
 
 
 def with_key(line: Field, key: Key) -> Field:

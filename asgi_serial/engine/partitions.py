@@ -65,23 +65,6 @@ def digest_partition(engine: Engine, user: str | Iterable[tuple[str, bytes]]) ->
     return digest.hexdigest().encode()
 
 
-def adopt_partition(engine: Engine, request: RequestPlan) -> bool:
-    """Keep a response for its user, if the handler has just said what tells users apart.
-
-    True where it was not known before: then the request's key is another's than those may think
-    who wait for it.
-    """
-    policy = request.policy
-    if policy is None or policy.cache_partition is None or policy is request.path_policy:
-        return False
-    method = "GET" if request.method == "HEAD" else request.method
-    engine.learn(method, request.scope["path"], policy)
-    if request.partition is not None:
-        return False
-    enter_partition(engine, request, policy)
-    return request.partition is not None
-
-
 def keep_private(
     engine: Engine, status: int, pairs: Fields, fields: dict[bytes, bytes]
 ) -> tuple[Fields, dict[bytes, bytes]]:

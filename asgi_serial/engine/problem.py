@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from asgi_serial.reasons import Reason
@@ -53,3 +54,13 @@ class Problem(NamedTuple):
             {"type": "http.response.start", "status": self.status, "headers": fields},
             {"type": "http.response.body", "body": b"" if is_head else body, "more_body": False},
         ]
+
+
+def not_acceptable(media_types: Iterable[str], vary: bytes | None) -> Problem:
+    """The refusal of a client that accepts no format there is.
+
+    Source: RFC 9110, 12.4.1: a list of what there is lets the client choose.
+    """
+    detail = f"This resource is available as {', '.join(media_types)}."
+    fields = () if vary is None else ((b"vary", vary),)
+    return Problem(406, Reason.NOT_ACCEPTABLE, detail, fields)

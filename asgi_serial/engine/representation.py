@@ -18,6 +18,7 @@ from asgi_serial.http.validators import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from asgi_serial.engine.plan import Wants
     from asgi_serial.types import Fields
 
 # What describes the bytes as the app made them, and is not true of others.
@@ -164,6 +165,16 @@ def shown_tag(base: Base, etag: bytes, media_type: str, coding: str, if_none_mat
             if tag is not None and one.opaque == tag.opaque:
                 return format_entity_tag(one)
     return own
+
+
+def with_shown_tag(base: Base, etag: bytes, wants: Wants, if_none_match: bytes) -> Base:
+    """The base of a 304 that the app has answered, with the tag that the client is shown."""
+    tag = shown_tag(base, etag, wants.media_type, wants.coding, if_none_match)
+    if tag == etag:
+        return base
+    # What is shown is a tag of ours already, and must not be taken for one of the app's.
+    pairs = [(name, tag if name == b"etag" else value) for name, value in base.pairs]
+    return base._replace(pairs=pairs, etag=None)
 
 
 _ALGORITHMS = {b"sha-256": hashlib.sha256, b"sha-512": hashlib.sha512}

@@ -8,29 +8,28 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.cache.collapse import Ending
 from asgi_serial.cache.encodings import Encoded
-from asgi_serial.cache.key import body_of
-from asgi_serial.engine.cachestatus import with_key
+from asgi_serial.engine.adopting import (
+    adopt_body,
+    adopt_partition,
+    find_body_policy,
+    take_partition,
+)
+from asgi_serial.engine.cachestatus import forward_line
 from asgi_serial.engine.consulting import OF_ONE_REQUEST, consult_stored, is_news
 from asgi_serial.engine.encoding import WholeEncoding
 from asgi_serial.engine.handed import JSON_TYPE, plan_as_made
 from asgi_serial.engine.heads import content_length, contradicts, read_response_fields, without
 from asgi_serial.engine.invalidation import invalid_keys
 from asgi_serial.engine.keeping import Keeping, plan_keeping
-from asgi_serial.engine.partitions import adopt_partition, keep_private
-from asgi_serial.engine.plan import (
-    BODY_METHODS,
-    METHOD_NOT_CACHED,
-    body_part,
-    find_wants,
-    request_key,
-)
-from asgi_serial.engine.problem import Problem
+from asgi_serial.engine.partitions import keep_private
+from asgi_serial.engine.plan import find_wants
+from asgi_serial.engine.problem import not_acceptable
 from asgi_serial.engine.representation import (
     Base,
     content_tag,
     not_modified_fields,
     represent,
-    shown_tag,
+    with_shown_tag,
 )
 from asgi_serial.engine.response_plan import plan_response
 from asgi_serial.http.storing import invalidates
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
     from asgi_serial.engine.handed import Handed
     from asgi_serial.engine.plan import RequestPlan, Wants
     from asgi_serial.engine.response_plan import ResponsePlan
-    from asgi_serial.policy import RoutePolicy
     from asgi_serial.types import Field, Fields, Message, Scope
 
 
@@ -129,8 +127,15 @@ class ResponseFlow:
         self.status = status = message["status"]
         # What is not keyed on its body yet may come to be, by the same word of the handler.
         takes_part = request.bypass is None or request.may_key_on_body
-        if request.caching and takes_part and adopt_partition(engine, request):
-            self._take_partition(request.key)
+        if (
+            request.caching
+            and takes_part
+            and adopt_partition(engine, request)
+            and request.key is not None  # else it is made with the body, if at all
+        ):
+            self.is_rekeyed = True
+            self.asks_again = request.validates and status == 304
+            take_partition(engine, request, request.key)
         if request.partition is not None:
             pairs, fields = keep_private(engine, status, pairs, fields)
         has_trailers = "trailers" in message and bool(message["trailers"])
@@ -199,17 +204,6 @@ class ResponseFlow:
         self.status = start["status"]
         self.app_bytes = self.encoded_bytes = self.sent_bytes = len(last["body"])
         return [start, last]
-
-    def _take_partition(self, key: Key | None) -> None:
-        """Have the response go to its user, of whom the handler has just told."""
-        request = self.request
-        if key is None:
-            return  # it is made with the body, if at all
-        request.key = request_key(self.engine, request, body_of(key))
-        self.is_rekeyed = True
-        # What was selected is everybody's, and so are conditions that were made of it.
-        self.asks_again = request.validates and self.status == 304
-        request.selected, request.validates = None, False
 
     def _forget_handed(self) -> None:
         # What is not whole is stored as the app made it, which here is not the format of others.
@@ -353,24 +347,12 @@ class ResponseFlow:
         return self._wants_tag() and content_length(self.base.fields) == size
 
     def _plan_write(self, fields: Mapping[bytes, bytes]) -> None:
-        request = self.request
-        policy = request.policy
-        if policy is not None and policy.cache_body and request.method in BODY_METHODS:
-            if request.may_key_on_body and request.bypass is METHOD_NOT_CACHED:
-                self._adopt_body(policy)
+        engine, request = self.engine, self.request
+        policy = find_body_policy(request)
+        if policy is not None:
+            adopt_body(engine, request, policy)
         elif invalidates(request.method, self.status):
-            self.invalid = invalid_keys(self.engine, request, fields)
-
-    def _adopt_body(self, policy: RoutePolicy) -> None:
-        """Key on the request's body after all: the handler has asked for it."""
-        request = self.request
-        self.engine.learn(request.method, request.scope["path"], policy)
-        body = request.copy.whole() if request.copy is not None else None
-        if body is None:
-            request.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
-        else:
-            request.bypass = None
-            request.key = request_key(self.engine, request, body_part(request, body))
+            self.invalid = invalid_keys(engine, request, fields)
 
     def _wants_tag(self) -> bool:
         # RFC 9110, 8.8.3 and 9.3.4: a tag is of what GET gives; only the app may give a PUT one.
@@ -380,10 +362,7 @@ class ResponseFlow:
         self.state = REPLACED
         self.status = 406
         self.keeping = None
-        # RFC 9110, 12.4.1: a list of what there is lets the client choose.
-        detail = f"This resource is available as {', '.join(self.engine.media_types)}."
-        vary = () if self.plan.vary is None else ((b"vary", self.plan.vary),)
-        problem = Problem(406, Reason.NOT_ACCEPTABLE, detail, vary)
+        problem = not_acceptable(self.engine.media_types, self.plan.vary)
         self.note(Reason.NOT_ACCEPTABLE)
         messages = problem.messages(is_head=self.request.method == "HEAD")
         self.sent_bytes = len(messages[1]["body"])
@@ -393,9 +372,9 @@ class ResponseFlow:
         self.state = PASS
         self._forget_handed()
         base = self.base
-        if self.status == 304 and base.etag is not None:
-            self._restore_tag(base.etag)
-            base = self.base
+        condition = self.request.fields.get(b"if-none-match")
+        if self.status == 304 and base.etag is not None and condition is not None:
+            base = self.base = with_shown_tag(base, base.etag, self.wants, condition)
         made, self.etag = represent(base, "", "", None)
         self._collect_from(made)
         if self._is_held_by_client():
@@ -416,17 +395,6 @@ class ResponseFlow:
             and request.method in _READS
             and is_not_modified(request.fields, self.etag, None, now=0.0)
         )
-
-    def _restore_tag(self, etag: bytes) -> None:
-        request, base = self.request, self.base
-        condition = request.fields.get(b"if-none-match")
-        if condition is None:
-            return
-        tag = shown_tag(base, etag, self.wants.media_type, self.wants.coding, condition)
-        if tag != etag:
-            # What is shown is a tag of ours already, and must not be taken for one of the app's.
-            pairs = [(name, tag if name == b"etag" else value) for name, value in base.pairs]
-            self.base = base._replace(pairs=pairs, etag=None)
 
     def _begin_head(self) -> list[Message]:
         self.state = PASS
@@ -658,13 +626,6 @@ class ResponseFlow:
         return {**self.start, "status": self.status, "headers": made}
 
     def _cache_status(self) -> Field:
-        request = self.request
-        line = self.engine.forward_pair(
-            request.bypass or request.forward,
-            stored=self.entry is not None,
-            detail=self.unstored,
-            waited=request.collapsed,
+        return forward_line(
+            self.engine, self.request, stored=self.entry is not None, detail=self.unstored
         )
-        if request.key is not None and self.engine.settings.cache_status_key:
-            line = with_key(line, request.key)
-        return line
