@@ -276,14 +276,14 @@ class Exchange:
         self._fed_ns = perf_counter_ns()
         flow = ResponseFlow(engine, self.plan, self._scope)
         out = flow.begin(message)
-        self._flow = flow
-        if flow.invalid:
-            self._dropping = Dropping(engine.responses, flow.invalid)
-        if flow.outdated is not None:
-            engine.responses.forget(flow.outdated)
-        if flow.is_rekeyed:
+        self._flow, opening = flow, flow.opening
+        if opening.invalid:
+            self._dropping = Dropping(engine.responses, opening.invalid)
+        if opening.outdated is not None:
+            engine.responses.forget(opening.outdated)
+        if opening.is_rekeyed:
             self.seeker.land(Ending.FRUITLESS)
-        if flow.asks_again:
+        if opening.asks_again:
             # Of this call nothing more is heard.
             self._flow, self._asks_again = None, True
             return give_way()

@@ -8,21 +8,11 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.cache.collapse import Ending
 from asgi_serial.cache.encodings import Encoded
-from asgi_serial.engine.adopting import (
-    adopt_body,
-    adopt_partition,
-    find_body_policy,
-    take_partition,
-)
 from asgi_serial.engine.cachestatus import forward_line
-from asgi_serial.engine.consulting import OF_ONE_REQUEST, consult_stored, is_news
+from asgi_serial.engine.consulting import OF_ONE_REQUEST
 from asgi_serial.engine.encoding import WholeEncoding
-from asgi_serial.engine.handed import JSON_TYPE, plan_as_made
-from asgi_serial.engine.heads import content_length, contradicts, read_response_fields, without
-from asgi_serial.engine.invalidation import invalid_keys
-from asgi_serial.engine.keeping import Keeping, plan_keeping
-from asgi_serial.engine.partitions import keep_private
-from asgi_serial.engine.plan import find_wants
+from asgi_serial.engine.heads import content_length, contradicts, without
+from asgi_serial.engine.opening import READS, Opening
 from asgi_serial.engine.problem import not_acceptable
 from asgi_serial.engine.representation import (
     Base,
@@ -31,20 +21,18 @@ from asgi_serial.engine.representation import (
     represent,
     with_shown_tag,
 )
-from asgi_serial.engine.response_plan import plan_response
-from asgi_serial.http.storing import invalidates
 from asgi_serial.http.validators import is_not_modified
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from asgi_serial.cache.entry import Entry, Key
+    from asgi_serial.cache.entry import Entry
     from asgi_serial.codecs.base import Codec, Encoder
-    from asgi_serial.engine.consulting import Consulted
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.handed import Handed
-    from asgi_serial.engine.plan import RequestPlan, Wants
+    from asgi_serial.engine.keeping import Keeping
+    from asgi_serial.engine.plan import RequestPlan
     from asgi_serial.engine.response_plan import ResponsePlan
     from asgi_serial.types import Field, Fields, Message, Scope
 
@@ -67,7 +55,6 @@ START, HELD, WHOLE, STREAM = State.START, State.HELD, State.WHOLE, State.STREAM
 BUSY, PASS, DONE, REPLACED = State.BUSY, State.PASS, State.DONE, State.REPLACED
 
 
-_READS = frozenset({"GET", "HEAD"})
 PATHSEND, ZEROCOPYSEND = "http.response.pathsend", "http.response.zerocopysend"
 BODY_TYPE = "http.response.body"
 _VARY = frozenset({b"vary"})
@@ -89,10 +76,6 @@ class ResponseFlow:
     # What most responses never set has its default on the class.
     state = START
     is_plain = False  # nothing is left to do but to pass messages and to count their bytes
-    invalid: tuple[Key, ...] = ()  # what this write has made invalid in the cache
-    outdated: Entry | None = None  # what this response shows to be of the past
-    is_rekeyed = False  # it is another's than those may think who wait for it
-    asks_again = False  # it says nothing: the app is to be called again, without conditions
     keeping: Keeping | None = None  # it is to be stored
     unstored: Reason | None = None  # why it is not stored
     entry: Entry | None = None
@@ -100,7 +83,7 @@ class ResponseFlow:
     app_bytes = encoded_bytes = sent_bytes = 0
     encoding_outcome = ""
     status: int
-    wants: Wants
+    opening: Opening
     plan: ResponsePlan
     start: Message
     base: Base
@@ -120,51 +103,17 @@ class ResponseFlow:
         self.scope = scope  # as the app has it
 
     def begin(self, message: Message) -> Message | list[Message]:
-        """Decide what is to be done to the response, by its start."""
+        """Do what the start of the response decides."""
         engine, request = self.engine, self.request
-        pairs, fields = read_response_fields(message.get("headers", ()), engine.response_fields)
+        opening = self.opening = Opening(engine, request, message)
         self.start = message
-        self.status = status = message["status"]
-        # What is not keyed on its body yet may come to be, by the same word of the handler.
-        takes_part = request.bypass is None or request.may_key_on_body
-        if (
-            request.caching
-            and takes_part
-            and adopt_partition(engine, request)
-            and request.key is not None  # else it is made with the body, if at all
-        ):
-            self.is_rekeyed = True
-            self.asks_again = request.validates and status == 304
-            take_partition(engine, request, request.key)
-        if request.partition is not None:
-            pairs, fields = keep_private(engine, status, pairs, fields)
-        has_trailers = "trailers" in message and bool(message["trailers"])
-        wants = self.wants = request.wants
-        if request.policy is not None and request.policy is not request.path_policy:
-            wants = self.wants = find_wants(engine, request)  # the handler has had its say
-        if request.handed is not None and request.handed.is_sent(fields):
-            self.handed = request.handed
-            fields = {**fields, b"content-type": JSON_TYPE.encode()}  # it is planned by that
-        self.plan = plan = plan_response(engine, wants, status, fields, has_trailers)
-        if self.asks_again:
-            self.state = REPLACED
-            return []
-        if request.selected is not None:
-            consulted = consult_stored(engine, request, request.selected, status, pairs, fields)
-            replaced = self._follow(consulted)
-            if replaced is not None:
-                return replaced
-        if request.method not in _READS and engine.may_cache:
-            self._plan_write(fields)
-        if request.caching:
-            self._plan_keeping(fields, has_trailers=has_trailers)
-        if self.keeping is None and is_news(request, status, self.unstored):
-            self.outdated = request.selected
-        if self.handed is not None and self.handed.media_type != plan.media_type:
-            # It was changed on its way to here: another form is chosen than the app has made.
-            self.handed = None
-            self.forget(Reason.ALREADY_ENCODED)
-            plan = self.plan = plan_as_made(engine, plan, fields)
+        self.status = opening.status
+        self.plan = plan = opening.plan
+        self.entry, self.unstored = opening.entry, opening.unstored
+        self.keeping, self.handed = opening.keeping, opening.handed
+        if opening.asks_again or opening.messages is not None:
+            return self._replace(opening.messages)
+        pairs, fields = opening.pairs, opening.fields
         if plan.passes and self.keeping is None and b"etag" not in fields:
             return self._begin_plain(pairs, fields)
         self.base = Base(
@@ -174,9 +123,9 @@ class ResponseFlow:
             fields.get(b"etag"),
             plan.weak,
             engine.tag_suffixes,
-            is_read=request.method in _READS or request.key is not None or self.keeping is not None,
+            is_read=request.method in READS or request.key is not None or self.keeping is not None,
         )
-        if plan.refused and request.method in _READS:
+        if plan.refused and request.method in READS:
             return self._refuse()
         if plan.passes:
             # What is to be stored is looked at whole where it can be: for its tag, and to be told.
@@ -189,42 +138,15 @@ class ResponseFlow:
         self.state = HELD
         return []
 
-    def _follow(self, consulted: Consulted) -> list[Message] | None:
-        """What is sent in place of the app's response, where it is about a stored one."""
-        self.entry, self.unstored = consulted.entry, consulted.unstored
-        if consulted.is_outdated:
-            self.outdated = self.request.selected
-        if consulted.asks_again:
-            self.state, self.asks_again = REPLACED, True
-            return []
-        if consulted.messages is None:
-            return None
-        start, last = consulted.messages
+    def _replace(self, messages: tuple[Message, Message] | None) -> list[Message]:
+        """Send these in place of the app's response; nothing where it is to answer again."""
         self.state = REPLACED
+        if messages is None:
+            return []
+        start, last = messages
         self.status = start["status"]
         self.app_bytes = self.encoded_bytes = self.sent_bytes = len(last["body"])
         return [start, last]
-
-    def _forget_handed(self) -> None:
-        # What is not whole is stored as the app made it, which here is not the format of others.
-        if self.handed is not None:
-            self.forget(Reason.BODY_NOT_WHOLE)
-
-    def _plan_keeping(self, fields: Mapping[bytes, bytes], *, has_trailers: bool) -> None:
-        engine, request, plan = self.engine, self.request, self.plan
-        storing = plan_keeping(
-            engine,
-            request,
-            plan,
-            self.status,
-            fields,
-            has_trailers=has_trailers,
-            is_write=bool(self.invalid),
-        )
-        if isinstance(storing, Reason):
-            self.unstored = storing
-        else:
-            self.keeping = Keeping(engine, request, storing, self.wants, plan, self.status)
 
     def _begin_plain(self, pairs: Fields, fields: Mapping[bytes, bytes]) -> Message:
         """Pass a response to whose fields there is nothing to do but to add to them."""
@@ -346,14 +268,6 @@ class ResponseFlow:
         # client of an app that makes its body slowly is not to wait for one.
         return self._wants_tag() and content_length(self.base.fields) == size
 
-    def _plan_write(self, fields: Mapping[bytes, bytes]) -> None:
-        engine, request = self.engine, self.request
-        policy = find_body_policy(request)
-        if policy is not None:
-            adopt_body(engine, request, policy)
-        elif invalidates(request.method, self.status):
-            self.invalid = invalid_keys(engine, request, fields)
-
     def _wants_tag(self) -> bool:
         # RFC 9110, 8.8.3 and 9.3.4: a tag is of what GET gives; only the app may give a PUT one.
         return self.base.etag is None and self.request.method == "GET"
@@ -374,7 +288,7 @@ class ResponseFlow:
         base = self.base
         condition = self.request.fields.get(b"if-none-match")
         if self.status == 304 and base.etag is not None and condition is not None:
-            base = self.base = with_shown_tag(base, base.etag, self.wants, condition)
+            base = self.base = with_shown_tag(base, base.etag, self.opening.wants, condition)
         made, self.etag = represent(base, "", "", None)
         self._collect_from(made)
         if self._is_held_by_client():
@@ -392,7 +306,7 @@ class ResponseFlow:
             self.status == 200
             and self.etag is not None
             and b"if-none-match" in request.fields
-            and request.method in _READS
+            and request.method in READS
             and is_not_modified(request.fields, self.etag, None, now=0.0)
         )
 
@@ -414,6 +328,11 @@ class ResponseFlow:
         made, self.etag = represent(self.base, "", codec.name, None)
         self._collect_from(made)
         return [self._head(made)]
+
+    def _forget_handed(self) -> None:
+        # What is not whole is stored as the app made it, which here is not the format of others.
+        if self.handed is not None:
+            self.forget(Reason.BODY_NOT_WHOLE)
 
     def _passed(self, message: Message, body: bytes, *, more: bool) -> Message:
         size = len(body)
