@@ -87,10 +87,10 @@ def _confirm(
     )
     request.served = "validated"
     start, last = answer(engine, request, renewed, kept, now, said)
-    directives = engine.read_directives(fields)
-    own = directives.private_fields | directives.no_cache_fields
-    start["headers"] += [line for line in pairs if line[0] in own]  # not kept, but this one's
     if unstored is None:
+        directives = engine.read_directives(fields)
+        own = directives.private_fields | directives.no_cache_fields
+        start["headers"] += [line for line in pairs if line[0] in own]  # not kept, but this one's
         return Consulted((start, last), renewed)
     return Consulted((start, last), None, unstored, is_for_all(request, unstored))
 

@@ -300,6 +300,16 @@ async def test_a_private_field_of_a_304_reaches_the_client_that_asked():
 
 
 @awaited
+async def test_a_private_field_of_a_304_that_is_not_kept_reaches_it_once():
+    origin, clock, serial = site((b"cache-control", b'max-age=60, private="x-mine"'))
+    await ask(serial, Request())
+    clock.now += 100
+    origin.fields = [(b"cache-control", b'no-store, private="x-mine"')]
+    origin.more = [(b"x-mine", b"1")]
+    assert (await ask(serial, Request())).all("x-mine") == [b"1"]
+
+
+@awaited
 async def test_an_app_that_ignores_conditions_is_not_asked_by_them_for_a_while():
     origin, clock, serial = site((b"cache-control", b"no-cache"), cache_confirm=True)
     asked = []
