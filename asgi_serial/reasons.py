@@ -40,6 +40,7 @@ class Reason(Enum):
     REQUEST_HAS_CREDENTIALS = "the request carries credentials, and nothing allows sharing"
     REQUEST_HAS_UNKEYED_FIELD = "the request carries a field that may route it elsewhere"
     REQUEST_TOO_LARGE_TO_KEY = "the request's body is too large to take part in the key"
+    REQUEST_NOT_READ = "the app has not read the body that is to take part in the key"
     NO_STORE = "the response forbids storing it"
     PRIVATE = "the response is for one user only"
     NO_CACHE = "the response must not be reused without validation"

@@ -53,9 +53,12 @@ def adopt_body(engine: Engine, request: RequestPlan, policy: RoutePolicy) -> Non
     if not request.may_key_on_body or request.bypass is not METHOD_NOT_CACHED:
         return
     engine.learn(request.method, request.scope["path"], policy)
-    body = request.copy.whole() if request.copy is not None else None
-    if body is None:
-        request.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
-    else:
+    copy = request.copy
+    body = None if copy is None else copy.whole()
+    if body is not None:
         request.bypass = None
         request.key = request_key(engine, request, body_part(request, body))
+    elif copy is not None and copy.is_too_large:
+        request.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
+    else:
+        request.bypass = Reason.REQUEST_NOT_READ

@@ -113,9 +113,14 @@ class RequestCopy:
         self._parts.append(part)
         self._is_whole = not message.get("more_body", False)
 
+    @property
+    def is_too_large(self) -> bool:
+        """Whether more has come than may take part in a key."""
+        return self._left < 0
+
     def whole(self) -> bytes | None:
         """The body; None where the app has not read it all, or it is too large."""
-        return b"".join(self._parts) if self._is_whole and self._left >= 0 else None
+        return b"".join(self._parts) if self._is_whole and not self.is_too_large else None
 
 
 class RequestPlan(RequestPolicy):

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from asgi_serial.engine.storing import Storing
 
 # What keeps a POST from being answered out of the cache, and not its answer from being stored.
-_ABOUT_THE_POST = (METHOD_NOT_CACHED, Reason.REQUEST_TOO_LARGE_TO_KEY)
+_ABOUT_THE_POST = (
+    METHOD_NOT_CACHED,
+    Reason.REQUEST_NOT_READ,
+    Reason.REQUEST_TOO_LARGE_TO_KEY,
+)
 
 # What describes the content of the POST, or its conditions: a GET would come without it.
 _OF_THE_POST = CONDITIONS | {

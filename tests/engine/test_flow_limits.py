@@ -8,6 +8,7 @@ from hashlib import sha256, sha512
 import pytest
 
 from asgi_serial.engine.plain import begin_plainly
+from asgi_serial.engine.plan import RequestCopy
 from asgi_serial.policy import RoutePolicy
 from asgi_serial.reasons import Reason
 from tests.engine.driver import Request, awaited, drive, serial_of
@@ -157,13 +158,27 @@ def test_a_406_varies_on_what_is_negotiated_only():
     assert fields_of(out)[b"vary"] == b"accept"
 
 
-def test_a_handler_that_asks_for_it_has_its_bodiless_post_not_kept():
-    """The app has not read the body, so there is nothing to key on."""
+@pytest.mark.parametrize(
+    ("pieces", "why"),
+    [
+        pytest.param([], Reason.REQUEST_NOT_READ, id="nothing of it was read"),
+        pytest.param([(b"x", True)], Reason.REQUEST_NOT_READ, id="not all of it"),
+        pytest.param([(b"x" * 11, True)], Reason.REQUEST_TOO_LARGE_TO_KEY, id="it is too large"),
+        pytest.param(
+            [(b"x" * 11, False)], Reason.REQUEST_TOO_LARGE_TO_KEY, id="it was, at its end"
+        ),
+    ],
+)
+def test_a_post_whose_body_can_not_be_a_key_is_not_kept(pieces, why):
+    """The handler has asked for `cache_body` when its response begins."""
     policy = RoutePolicy(cache_ttl=60.0, cache_body=True)
     flow = make_flow(make_engine(), method="POST", policy=policy)
+    flow.request.copy = RequestCopy(10)
+    for part, more in pieces:
+        flow.request.copy.take({"type": "http.request", "body": part, "more_body": more})
     run(flow, start(JSON), body(DOCUMENT))
     assert flow.entry is None
-    assert flow.unstored is Reason.REQUEST_TOO_LARGE_TO_KEY
+    assert flow.unstored is why
 
 
 @pytest.mark.parametrize(
