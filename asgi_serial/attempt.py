@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asgi_serial.engine.plan import plan_request
-from asgi_serial.engine.request import scope_for_passage
+from asgi_serial.engine.request import scope_without_codings
 from asgi_serial.exchange import Exchange
 from asgi_serial.passage import Passage
 from asgi_serial.policy import CURRENT, RequestPolicy
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 class Attempt(RequestPolicy):
     """The way of a request of which the response's start will show whether there is much to do.
+
+    Its client takes a coding (`wants`), and nothing else may be wanted of the engine.
 
     Most answers of an API are small, and pass as the app makes them. They are spared the objects
     of an exchange, which is begun only where the start shows that one is needed.
@@ -65,8 +67,8 @@ class Attempt(RequestPolicy):
         self._asked = engine.clock()
         self._exchange: Exchange | None = None
         self._has_left = self._has_body = False
-        self._scope = scope_for_passage(engine, scope, wants, fields)
-        self._passage = Passage(engine, wants, self._scope, send, began_ns, key, self._take_over)
+        self._scope = scope_without_codings(engine, scope, fields[b"accept-encoding"])
+        self._passage = Passage(engine, wants, self._scope, send, began_ns, key, self)
 
     async def run(self, app: ASGIApp) -> None:
         """Have the app answer; its exceptions go on unchanged."""
@@ -96,7 +98,7 @@ class Attempt(RequestPolicy):
             self._has_body = True
         return message
 
-    def _take_over(self) -> Send:
+    def take_over(self) -> Send:
         """Begin an exchange in the middle of the call; gives its `send`."""
         plan = plan_request(self._engine, self._given, self._fields, self._wants, self._key)
         plan.asked, plan.policy, plan.client_left = self._asked, self.policy, self._has_left

@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from asgi_serial.engine.plain import begin_plainly
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
     from asgi_serial.cache.entry import Key
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import Wants
+    from asgi_serial.policy import RoutePolicy
     from asgi_serial.types import Message, Scope, Send
 
 BODY = "http.response.body"
 LAST_MESSAGES = frozenset({BODY, "http.response.pathsend", "http.response.zerocopysend"})
 
 
+class TakesOver(Protocol):
+    """What takes over a response that does not pass."""
+
+    policy: RoutePolicy | None
+    """What the handler has said, which has to be heeded."""
+
+    def take_over(self) -> Send:
+        """The `send` for the start of the response, and for what follows."""
+
+
 class Passage:
     """The way of a response that its client wants as the app makes it, and that is not stored.
 
     `key` is that of a request whose last response was not one to be stored; should this one be,
-    the next will be looked at again. Where another form is wanted after all, once the start has
-    shown that there is one, `take_over` gives the `send` for it and for what follows.
+    the next will be looked at again. Where there is an `attempt`, it takes over what turns out not
+    to pass.
     """
 
     __slots__ = (
+        "_attempt",
         "_began_ns",
         "_engine",
         "_first_byte_ns",
@@ -38,7 +50,6 @@ class Passage:
         "_send",
         "_size",
         "_status",
-        "_take_over",
         "_wants",
         "scope",
     )
@@ -51,7 +62,7 @@ class Passage:
         send: Send,
         began_ns: int,
         key: Key | None,
-        take_over: Callable[[], Send] | None = None,
+        attempt: TakesOver | None = None,
     ) -> None:
         self._engine = engine
         self._wants = wants
@@ -59,7 +70,7 @@ class Passage:
         self._send = send
         self._began_ns = began_ns
         self._key = key
-        self._take_over = take_over
+        self._attempt = attempt
         self._status = self._size = self._first_byte_ns = 0
         self._is_open = False  # its start has passed, its last message has not, and it is counted
         self._reasons: tuple[Reason, ...] = ()
@@ -84,13 +95,16 @@ class Passage:
             self._count()
 
     def _begin(self, message: Message) -> Message:
-        engine, key = self._engine, self._key
+        engine, key, attempt = self._engine, self._key, self._attempt
         self._status = message["status"]
+        if attempt is not None and attempt.policy is not None:
+            self._send = attempt.take_over()  # the handler has a say
+            return message
         if self._wants.offers or key is not None:
             message, reasons = begin_plainly(engine, self._wants, message, key)
             if reasons is None:
-                assert self._take_over is not None  # the client wants another form
-                self._send = self._take_over()
+                assert attempt is not None  # the client wants another form
+                self._send = attempt.take_over()
                 return message
             self._reasons = reasons
         if engine.recorder is not None:

@@ -20,10 +20,8 @@ from asgi_serial.http.validators import (
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from asgi_serial.engine.engine import Engine
-    from asgi_serial.engine.plan import RequestPlan, Wants
+    from asgi_serial.engine.plan import RequestPlan
     from asgi_serial.types import Field, Fields, Scope
 
 ZEROCOPYSEND = "http.response.zerocopysend"
@@ -53,17 +51,15 @@ def mark(scope: Scope, engine: Engine) -> Scope:
     return marked
 
 
-def scope_for_passage(
-    engine: Engine, scope: Scope, wants: Wants, fields: Mapping[bytes, bytes]
-) -> Scope:
-    """The scope for an app whose response the engine may encode, and has no other part in."""
+def scope_without_codings(engine: Engine, scope: Scope, accepted: bytes) -> Scope:
+    """The scope for an app whose response the engine may encode, and has no other part in.
+
+    `accepted` is the request's Accept-Encoding.
+    """
     marked = mark(scope, engine)
-    if b"accept-encoding" in fields:
-        if wants.compression:
-            line = (b"accept-encoding", fields[b"accept-encoding"])
-            marked["headers"] = _without_line(marked["headers"], line)
-        if "extensions" in marked:
-            _hide_zero_copy(marked)
+    marked["headers"] = _without_line(marked["headers"], (b"accept-encoding", accepted))
+    if "extensions" in marked:
+        _hide_zero_copy(marked)
     return marked
 
 
