@@ -121,6 +121,18 @@ async def test_a_route_that_is_turned_off_says_so():
 
 
 @awaited
+async def test_a_body_that_is_to_be_a_key_and_was_not_read_is_said():
+    async def app(scope, receive, send):
+        set_policy(cache_body=True)
+        start, content = FRESH
+        await send(start)
+        await send({"type": "http.response.body", "body": content})
+
+    answer = await ask(serial_of(app), POST)
+    assert answer.one("cache-status").endswith("detail=request-not-read")
+
+
+@awaited
 async def test_a_304_that_varies_otherwise_says_so():
     clock = Clock()
     other = says(TAG, cache_control="max-age=60", vary="x-a", status=304, bodies=(b"",))
@@ -132,7 +144,8 @@ async def test_a_304_that_varies_otherwise_says_so():
 
 def test_the_table_of_reasons_is_whole():
     found = [name for name, _, _ in DETAILS]
-    assert sorted(found) == sorted([*WHY_NOT, "has-trailers", "turned-off", "vary-changed"])
+    others = ["has-trailers", "request-not-read", "turned-off", "vary-changed"]
+    assert sorted(found) == sorted([*WHY_NOT, *others])
 
 
 REVALIDATED = says(cache_control="max-age=60, stale-while-revalidate=30")
