@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from asgi_serial.types import ASGIApp, Message, Receive, Scope, Send
 
 
+MAX_PATHS, MAX_PATH_CHARACTERS = 1024, 256
+
+
 class Attempt(RequestPolicy):
     """The way of a request of which the response's start will show whether there is much to do.
 
@@ -98,8 +101,17 @@ class Attempt(RequestPolicy):
             self._has_body = True
         return message
 
+    def _remember(self) -> None:
+        """See that the next response of this path has an exchange from the start: that is less."""
+        paths, path = self._engine.encoded_paths, self._given["path"]
+        if len(paths) >= MAX_PATHS:
+            paths.clear()
+        if len(path) <= MAX_PATH_CHARACTERS:
+            paths.add(path)
+
     def take_over(self) -> Send:
         """Begin an exchange in the middle of the call; gives its `send`."""
+        self._remember()
         plan = plan_request(self._engine, self._given, self._fields, self._wants, self._key)
         plan.asked, plan.policy, plan.client_left = self._asked, self.policy, self._has_left
         if self._has_body and plan.key is not None:

@@ -128,11 +128,12 @@ class SerialMiddleware:
                 and not (TURNED_ON and engine.is_partly_off)
                 and DEMANDING_FIELDS.isdisjoint(fields)
             ):
-                if not wants.is_plain:
+                if wants.is_plain:
+                    passage = Passage(engine, wants, mark(scope, engine), send, began_ns, key)
+                elif scope["path"] not in engine.encoded_paths:
                     attempt = Attempt(engine, wants, scope, fields, key, receive, send, began_ns)
                     await attempt.run(self.app)
                     return
-                passage = Passage(engine, wants, mark(scope, engine), send, began_ns, key)
         if passage is not None:
             try:
                 await self.app(passage.scope, receive, passage.send)

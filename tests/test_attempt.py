@@ -33,6 +33,20 @@ async def test_what_is_large_is_compressed_and_what_is_small_passes(content, cod
     assert answer.one("vary") == "accept, accept-encoding"
 
 
+@awaited
+async def test_which_paths_do_not_pass_is_remembered_in_bounded_memory():
+    serial = serial_of(Whole(LARGE, **JSON), **NO_CACHE)
+    known = serial.engine.encoded_paths
+    for _ in range(2):
+        assert (await ask(serial, BROWSER)).coding == "gzip"
+    assert known == {"/"}
+    await ask(serial, Request(path="/" + "x" * 300).having(accept_encoding="gzip"))
+    assert known == {"/"}
+    for number in range(1100):
+        await ask(serial, Request(path=f"/{number}").having(accept_encoding="gzip"))
+    assert len(known) <= 1024
+
+
 @pytest.mark.parametrize("said", ["before", "after"])
 @pytest.mark.parametrize("content", [LARGE, b"[1]"], ids=["large", "small"])
 @awaited

@@ -164,6 +164,7 @@ class Engine:
         # What is collected of responses under way: clients may ask for many, and not read.
         self.collecting = Budget(max(settings.cache_memory // 4, settings.cache_max_object))
         self.flights = Flights(clock)
+        self.encoded_paths: set[str] = set()  # whose responses did not pass (see `Attempt`)
         self.tasks: set[object] = set()  # the calls of the app that no client waits for
         self.led: set[object] = set()  # those that others may wait for: tasks of their own
         self.encodings = (
