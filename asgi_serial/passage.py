@@ -97,19 +97,20 @@ class Passage:
     def _begin(self, message: Message) -> Message:
         engine, key, attempt = self._engine, self._key, self._attempt
         self._status = message["status"]
-        if attempt is not None and attempt.policy is not None:
-            self._send = attempt.take_over()  # the handler has a say
-            return message
-        if self._wants.offers or key is not None:
-            message, reasons = begin_plainly(engine, self._wants, message, key)
-            if reasons is None:
-                assert attempt is not None  # the client wants another form
-                self._send = attempt.take_over()
-                return message
-            self._reasons = reasons
         if engine.recorder is not None:
             self._is_open = True
             self._first_byte_ns = perf_counter_ns()
+        reasons: tuple[Reason, ...] | None = self._reasons
+        if attempt is not None and attempt.policy is not None:
+            reasons = None  # the handler has a say
+        elif self._wants.offers or key is not None:
+            message, reasons = begin_plainly(engine, self._wants, message, key)
+        if reasons is not None:
+            self._reasons = reasons
+        else:
+            assert attempt is not None  # no policy speaks, and no client wants another form
+            self._is_open = False  # it is counted there
+            self._send = attempt.take_over()
         return message
 
     def _pass_last(self, message: Message) -> None:

@@ -213,3 +213,13 @@ async def test_an_engine_further_in_is_refused_whatever_the_client_takes(coding)
     outer = SerialMiddleware(inner, formats=False, cache=False)
     await outer(request.make_scope(), request.make_receive(), recording.send)
     assert inner.engine.recorder.snapshot() == {}
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+@awaited
+async def test_a_start_that_can_not_be_read_is_counted_as_one_that_was_not_whole(coding):
+    serial = serial_of(saying({**START, "headers": [(b"a",)]}), **NO_CACHE)
+    recording = await drive(serial, Request().having(accept_encoding=coding))
+    assert isinstance(recording.error, ValueError)
+    (row,) = rows_of(serial)
+    assert (row["status"], row["count"]) == (200, 1)
