@@ -107,6 +107,23 @@ class Engine:
         self.encoders = Threads(ENCODERS, "asgi_serial_encode")
         self.decoders = Threads(DECODERS, "asgi_serial_decode")
         self._build_negotiation(settings)
+        self._choose_fields(settings)
+        self._choose_ways(settings)
+        secret = settings.cache_secret
+        self.secret = secret.get_secret_value().encode() if secret else os.urandom(32)
+        self._build_caches(settings, store)
+        self.recorder = Recorder(settings.max_series) if settings.timing else None
+        self.encoded_paths: set[str] = set()  # whose responses did not pass (see `Attempt`)
+        self.tasks: set[object] = set()  # the calls of the app that no client waits for
+        self.led: set[object] = set()  # those that others may wait for: tasks of their own
+        self._unconditional: dict[int, float] = {}
+        self.learned_policies: dict[tuple[str, str], RoutePolicy] = {}
+        self._age_pairs: dict[int, Field] = {}
+        self._hit_pairs: dict[int, Field] = {}
+        self._forward_pairs: dict[tuple[str, bool, str | None, bool], Field] = {}
+
+    def _choose_fields(self, settings: Settings) -> None:
+        """Which fields of a head have a say."""
         self.key_fields = tuple(name.encode() for name in settings.cache_key_fields)
         self.keyed_fields = frozenset(self.key_fields)
         self.user_fields = USER_FIELDS - self.keyed_fields
@@ -118,6 +135,9 @@ class Engine:
         self.request_fields = REQUEST_FIELDS | UNKEYED_FIELDS | USER_FIELDS | self.keyed_fields
         # A GET with none of these is looked up without a second thought.
         self.special_fields = SPECIAL_FIELDS | (UNKEYED_FIELDS - self.keyed_fields)
+
+    def _choose_ways(self, settings: Settings) -> None:
+        """Which of the shorter ways a request may take."""
         # How large a response is that has this Content-Length, as far as a plan depends on it.
         self.reaches = Memo(partial(_reach, limits=(settings.min_size, settings.whole_limit + 1)))
         # On the way of every request; attributes of the settings lie one look-up further.
@@ -125,7 +145,6 @@ class Engine:
         # A write that has no part in the cache itself makes what is stored invalid all the same.
         self.may_cache = settings.cache or any(rule.policy.cache for rule in settings.routes)
         self.policies = PolicyTable(settings.routes) if settings.routes else None
-        self.realm = make_realm(settings.cache_namespace)
         # Where nothing but the usual fields has a say, a hit needs no plan (see `find_hit`).
         self.finds_hits = settings.cache and not (
             settings.routes
@@ -143,10 +162,9 @@ class Engine:
         self.plain_wants = self.wants[None, None]
         self.sole_wants = None if self.plain_wants.offers else self.plain_wants
         self.has_partitions = any(rule.policy.cache_partition for rule in settings.routes)
-        secret = settings.cache_secret
-        self.secret = secret.get_secret_value().encode() if secret else os.urandom(32)
-        self._unconditional: dict[int, float] = {}
-        self.learned_policies: dict[tuple[str, str], RoutePolicy] = {}
+
+    def _build_caches(self, settings: Settings, store: Store | None) -> None:
+        self.realm = make_realm(settings.cache_namespace)
         memory: Memory[object] = Memory(settings.cache_memory)
         self.memory = memory
         self.find_slot = memory.find_slot
@@ -154,7 +172,7 @@ class Engine:
             # The second level takes records of twice an object, with what stands around the bodies.
             memory,
             store,
-            clock,
+            self.clock,
             max_entry_bytes=1.9 * settings.cache_max_object,
             realm=self.realm,
             poll_seconds=settings.cache_poll,
@@ -163,17 +181,10 @@ class Engine:
         self.purges = self.responses.purges
         # What is collected of responses under way: clients may ask for many, and not read.
         self.collecting = Budget(max(settings.cache_memory // 4, settings.cache_max_object))
-        self.flights = Flights(clock)
-        self.encoded_paths: set[str] = set()  # whose responses did not pass (see `Attempt`)
-        self.tasks: set[object] = set()  # the calls of the app that no client waits for
-        self.led: set[object] = set()  # those that others may wait for: tasks of their own
+        self.flights = Flights(self.clock)
         self.encodings = (
             Encodings(memory, settings.cache_max_object) if settings.encodings_cache else None
         )
-        self.recorder = Recorder(settings.max_series) if settings.timing else None
-        self._age_pairs: dict[int, Field] = {}
-        self._hit_pairs: dict[int, Field] = {}
-        self._forward_pairs: dict[tuple[str, bool, str | None, bool], Field] = {}
 
     def _build_negotiation(self, settings: Settings) -> None:
         self.all_codecs = build_codecs(
