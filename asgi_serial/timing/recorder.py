@@ -232,7 +232,7 @@ class Recorder:
     def record_hit(self, hits: Hits, took_ns: int) -> None:
         """Count one more of answers that are alike; synchronous, O(1), and never raises.
 
-        It costs a fifth of what `record` does, and that is most of what a hit costs.
+        With `record` in its place a hit takes 4,000 of 44,000 instructions more.
         """
         durations = hits.durations
         durations.append(took_ns)
