@@ -39,7 +39,9 @@ class Attempt(RequestPolicy):
         "_given",
         "_has_body",
         "_has_left",
+        "_has_read",
         "_key",
+        "_listeners",
         "_passage",
         "_receive",
         "_scope",
@@ -69,7 +71,8 @@ class Attempt(RequestPolicy):
         self._began_ns = began_ns
         self._asked = engine.clock()
         self._exchange: Exchange | None = None
-        self._has_left = self._has_body = False
+        self._has_left = self._has_body = self._has_read = False
+        self._listeners = 0  # calls of `receive` that wait for the client
         self._scope = scope_without_codings(engine, scope, fields[b"accept-encoding"])
         self._passage = Passage(engine, wants, self._scope, send, began_ns, key, self)
 
@@ -92,13 +95,18 @@ class Attempt(RequestPolicy):
         """The app's `receive`."""
         if self._exchange is not None:
             return await self._exchange.receive()
-        message = await self._receive()
+        self._listeners += 1
+        try:
+            message = await self._receive()
+        finally:
+            self._listeners -= 1
         if self._exchange is not None:  # begun meanwhile
             return await self._exchange.hear(message)
         if message["type"] == "http.disconnect":
             self._has_left = True
-        elif message.get("body"):
-            self._has_body = True
+        else:
+            self._has_body = self._has_body or bool(message.get("body"))
+            self._has_read = not message.get("more_body", False)
         return message
 
     def _remember(self) -> None:
@@ -117,6 +125,6 @@ class Attempt(RequestPolicy):
         if self._has_body and plan.key is not None:
             plan.bypass = Reason.REQUEST_HAS_BODY
         exchange = Exchange(self._engine, plan, self._receive, self._send, self._began_ns)
-        exchange.enter(self._scope)
+        exchange.enter(self._scope, listeners=self._listeners, has_read=self._has_read)
         self._exchange = exchange
         return exchange.send

@@ -57,6 +57,7 @@ class Exchange:
     _replayed: deque[Message] | None = None
     _turns: Turns | None = None  # what is being done before the app's next message
     _asks_again = False
+    _listeners = 0  # calls of `receive` that wait for the client
     _has_read = False  # the app has had the last message of the request
     _nobody: Nobody | None = None  # in place of a client that has left
     _dropping: Dropping | None = None  # what this write makes invalid
@@ -183,9 +184,13 @@ class Exchange:
         self._count(label, start["status"], size, "stale", Reason.STALE_IF_ERROR)
         await self._send_all([start, last])
 
-    def enter(self, scope: Scope) -> None:
-        """Take part in a call of the app that has begun without; the app has this scope."""
-        self._scope = scope
+    def enter(self, scope: Scope, *, listeners: int, has_read: bool) -> None:
+        """Take part in a call of the app that has begun without; the app has this scope.
+
+        `listeners` is how many calls of `receive` wait for the client, `has_read` whether the app
+        has had the last message of the request.
+        """
+        self._scope, self._listeners, self._has_read = scope, listeners, has_read
 
     def open(self) -> Scope:
         """The scope for the app, which is called next."""
@@ -204,11 +209,13 @@ class Exchange:
         flow = self._flow
         if flow is not None and flow.is_holding:
             await self._release(flow, flow.wait_for_client())
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._has_read = not message.get("more_body", False)
-        elif message["type"] == "http.disconnect" and self._leave_client():
+        self._listeners += 1
+        try:
             message = await self._receive()
+            if message["type"] == "http.disconnect" and self._leave_client():
+                message = await self._receive()
+        finally:
+            self._listeners -= 1
         return await self.hear(message)
 
     async def hear(self, message: Message) -> Message:
@@ -222,6 +229,8 @@ class Exchange:
 
     def _heed_request(self, message: Message) -> Message:
         flow, plan = self._flow, self.plan
+        if message["type"] == "http.request":
+            self._has_read = not message.get("more_body", False)
         if plan.key is not None and plan.method in CACHED_METHODS and message.get("body"):
             self._heed_body(flow)
         if plan.copy is not None:
@@ -276,6 +285,8 @@ class Exchange:
         self._fed_ns = perf_counter_ns()
         flow = ResponseFlow(engine, self.plan, self._scope)
         out = flow.begin(message)
+        if self._listeners and flow.is_holding:
+            out = flow.begin_for_listener(has_read=self._has_read)
         self._flow, opening = flow, flow.opening
         if opening.invalid:
             self._dropping = Dropping(engine.responses, opening.invalid)

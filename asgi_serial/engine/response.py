@@ -220,6 +220,17 @@ class ResponseFlow:
             return self._begin_stream(plan.codec)
         return self.release(Reason.BODY_NOT_WHOLE)
 
+    def begin_for_listener(self, *, has_read: bool) -> list[Message]:
+        """Return what is held back if the app was waiting for the client when it began to answer.
+
+        An app that has read the whole request (`has_read`) waits for a disconnect only, as a
+        Starlette StreamingResponse does: its body need not be cut short of a translation, nor be
+        streamed where its length is known and small.
+        """
+        if has_read and (self.plan.media_type or not self.plan.weak):
+            return []
+        return self.wait_for_client()
+
     def _may_send_file(self) -> bool:
         """Whether the server offers to take the body out of a file, which can not be encoded."""
         return PATHSEND in (self.scope.get("extensions") or ())

@@ -1,6 +1,7 @@
 """Several tasks of one app send and receive at once, while messages are held or threads encode."""
 
 import asyncio
+import gzip
 import json
 from typing import Any
 
@@ -8,7 +9,7 @@ import anyio
 import pytest
 
 from .client import understand
-from .driver import Recording, Request, ask, awaited, drive, find_faults, serial_of
+from .driver import Recording, Request, ask, awaited, drive, find_faults, serial_of, settled
 from .scripts import COMPRESSING, DOCUMENT, JSON, LARGE, body_of, every_client, script, start_of
 
 every_coding = pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
@@ -100,3 +101,83 @@ async def test_a_task_that_listens_all_along_changes_nothing():
 
     answer = await ask(serial_of(app), COMPRESSING)
     assert (answer.coding, answer.content) == ("gzip", DOCUMENT)
+
+
+TEXT, PLENTY = {"content_type": "text/plain"}, b"the same words again " * 100
+SIZED = {**TEXT, "content_length": str(len(PLENTY))}
+LONG = {**TEXT, "content_length": "100000000"}
+DOCUMENT_LENGTH = {**JSON, "content_length": str(len(DOCUMENT))}
+MSGPACK = Request(fields=(("accept", "application/vnd.msgpack"),))
+READ, UNREAD = True, False
+
+
+CACHED, UNCACHED = {"cache_ttl": "60s"}, {"cache": False}
+
+
+@pytest.mark.parametrize(
+    ("client", "has_read", "fields", "settings", "at_once", "coding"),
+    [
+        pytest.param(COMPRESSING, READ, TEXT, {}, True, "gzip", id="lines"),
+        pytest.param(COMPRESSING, READ, TEXT, UNCACHED, True, "gzip", id="lines, uncached"),
+        pytest.param(COMPRESSING, READ, TEXT, CACHED, True, "gzip", id="lines to be stored"),
+        pytest.param(COMPRESSING, UNREAD, TEXT, {}, True, "gzip", id="an echo"),
+        pytest.param(COMPRESSING, UNREAD, TEXT, UNCACHED, True, "gzip", id="an echo, uncached"),
+        pytest.param(COMPRESSING, READ, SIZED, {}, False, "", id="length known"),
+        pytest.param(COMPRESSING, READ, SIZED, UNCACHED, False, "", id="length known, uncached"),
+        pytest.param(COMPRESSING, UNREAD, SIZED, {}, True, "", id="an echo of known length"),
+        pytest.param(
+            COMPRESSING, UNREAD, SIZED, UNCACHED, True, "", id="an echo of known length, uncached"
+        ),
+        pytest.param(COMPRESSING, READ, LONG, {}, True, "gzip", id="long"),
+        pytest.param(Request(), READ, TEXT, CACHED, True, "", id="to be stored"),
+        pytest.param(Request(), READ, SIZED, CACHED, False, "", id="to be tagged"),
+        pytest.param(MSGPACK, READ, JSON, {}, False, "", id="to be translated"),
+        pytest.param(MSGPACK, UNREAD, JSON, {}, True, "", id="an echo to be translated"),
+    ],
+)
+@awaited
+async def test_a_response_begins_at_once_where_the_app_already_waits(
+    client, has_read, fields, settings, at_once, coding
+):
+    """Its client may be waiting for the head before it says what the app waits for."""
+    recording = Recording()
+    begun: list[bool] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def listen() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        listening = asyncio.create_task(listen())
+        await settled(5)
+        await send(start_of(**fields))
+        begun.append(bool(recording.messages))
+        listening.cancel()
+
+    async def say_nothing() -> Any:
+        await asyncio.Event().wait()
+
+    receive = client.make_receive() if has_read else say_nothing
+    await serial_of(app, **settings)(client.make_scope(), receive, recording.send)
+    assert begun == [at_once]
+    sent = dict(recording.start["headers"])
+    assert sent.get(b"content-encoding", b"").decode() == coding
+
+
+@pytest.mark.parametrize("upload", [(), (("content-encoding", "gzip"),)], ids=["plain", "decoded"])
+@awaited
+async def test_a_client_that_has_said_all_is_waited_for_no_more(upload):
+    """A body of known length is encoded as a whole, however the request was read."""
+    content = gzip.compress(b"[]") if upload else b"[]"
+    client = Request("POST", body=(content,), fields=(*COMPRESSING.fields, *upload))
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert (await receive())["body"] == b"[]"
+        listening = asyncio.create_task(receive())
+        await asyncio.sleep(0)
+        await script(start_of(**DOCUMENT_LENGTH), body_of(DOCUMENT))(scope, receive, send)
+        listening.cancel()
+
+    answer = await ask(serial_of(app), client)
+    assert (answer.coding, answer.content) == ("gzip", DOCUMENT)
+    assert answer.one("content-length") == str(len(answer.body))
