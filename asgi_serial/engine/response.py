@@ -133,7 +133,7 @@ class ResponseFlow:
                 return self._begin_passing()
         elif request.method == "HEAD":
             return self._begin_head()
-        elif plan.event_stream and plan.codec is not None:
+        elif plan.event_stream and plan.codec is not None and not self._may_send_file():
             return self._begin_stream(plan.codec)
         self.state = HELD
         return []
@@ -232,7 +232,10 @@ class ResponseFlow:
         return self.wait_for_client()
 
     def _may_send_file(self) -> bool:
-        """Whether the server offers to take the body out of a file, which can not be encoded."""
+        """Whether the server offers to take the body out of a file, which cannot be encoded.
+
+        Then no coding is named before the first message of the body shows that it is none.
+        """
         return PATHSEND in (self.scope.get("extensions") or ())
 
     def lose_client(self) -> list[Message]:
@@ -273,8 +276,9 @@ class ResponseFlow:
         """Whether a body, of whose pieces the first has this size, is held until it is whole."""
         plan = self.plan
         if plan.media_type or plan.codec is not None:
-            # What is not weak has a known length, up to the limit for what is gathered.
-            return bool(plan.media_type) or not plan.weak
+            # What is not weak has a known length, up to the limit for what is gathered. The client
+            # of an event stream has each event at once.
+            return bool(plan.media_type) or not (plan.weak or plan.event_stream)
         # The last piece may be an empty one, and what is all there can still be given a tag. The
         # client of an app that makes its body slowly is not to wait for one.
         return self._wants_tag() and content_length(self.base.fields) == size

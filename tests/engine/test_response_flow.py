@@ -199,6 +199,37 @@ def test_no_stream_begins_while_a_file_may_follow():
     assert flow.feed(file) == [file]
 
 
+EVENT = b"data: hello\n\n" * 10
+
+
+@pytest.mark.parametrize(
+    ("first", "coding"),
+    [
+        pytest.param(FILE, None, id="a file"),
+        pytest.param(body(EVENT, more=True), b"gzip", id="an event"),
+        pytest.param(body(EVENT * 10), b"gzip", id="all events at once"),
+        pytest.param(None, None, id="nothing, and the app waits for the client"),
+    ],
+)
+@pytest.mark.parametrize(
+    "fields", [(), ((b"content-length", b"1300"),)], ids=["length unknown", "known"]
+)
+def test_an_event_stream_names_no_coding_before_it_is_sure_of_one(fields, first, coding):
+    """RFC 9110, 8.4: Content-Encoding says what has been applied to the content."""
+    engine = make_engine()
+    flow = make_flow(engine, GZIP, extensions={"http.response.pathsend": {}})
+    assert flow.begin(start(EVENTS, *fields)) == []
+    out = flow.wait_for_client() if first is None else finish_jobs(flow, flow.feed(first))
+    assert fields_of(out).get(b"content-encoding") == coding
+    assert (FILE in out) == (first is FILE)
+
+
+@pytest.mark.parametrize("extensions", [None, {}, {"http.response.push": {}}])
+def test_an_event_stream_that_can_be_no_file_begins_at_once(extensions):
+    flow = make_flow(make_engine(), GZIP, extensions=extensions)
+    assert fields_of(as_list(flow.begin(start(EVENTS))))[b"content-encoding"] == b"gzip"
+
+
 def test_parts_of_a_body_out_of_files_are_not_offered_where_it_may_be_encoded():
     extensions = {"http.response.zerocopysend": {}, "http.response.pathsend": {}}
     flow = make_flow(ENGINE, GZIP, extensions=extensions)
