@@ -1,4 +1,4 @@
-"""MessagePack, read and written by msgpack, or faster by msgspec where it is installed."""
+"""MessagePack, read by msgpack; written by msgspec where that is installed, which is faster."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -117,20 +117,24 @@ def check_keys(data: bytes) -> None:
     msgpack.unpackb(data, object_pairs_hook=unique_object)
 
 
-def choose_engine(
-    engine: Engine,
-) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
-    """The functions that write and read MessagePack. Raises: ConfigurationError."""
+def choose_packer(engine: Engine) -> Callable[[Any], bytes]:
+    """Return the function that writes MessagePack. Raises: ConfigurationError.
+
+    There is no such choice for reading: msgspec makes keys of arrays, numbers and booleans, whose
+    hashes anybody can have collide, so that 320 kB kept it busy for five seconds. msgpack refuses
+    any key but a string or a binary, whose hashes are randomized, before it enters one into a map.
+    """
     if engine not in ("auto", "msgspec", "msgpack"):
         raise ConfigurationError(f"engine is {engine!r}; expected 'auto', 'msgspec' or 'msgpack'.")
     if engine != "msgpack":
         try:
-            from msgspec.msgpack import Decoder, Encoder
+            from msgspec.msgpack import Encoder
         except ImportError:
             if engine == "msgspec":
                 raise ConfigurationError(
                     "engine is 'msgspec', which is not installed; install asgi-serial[speed]."
                 ) from None
         else:
-            return Encoder().encode, Decoder().decode
-    return msgpack.packb, msgpack.unpackb
+            return Encoder().encode
+    pack: Callable[[Any], bytes] = msgpack.packb
+    return pack

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import msgpack  # type: ignore[import-untyped]
 import orjson
 
 from asgi_serial.errors import FormatError
@@ -14,7 +15,7 @@ from asgi_serial.formats.msgpack_format import (
     check_containers,
     check_keys,
     check_whole,
-    choose_engine,
+    choose_packer,
     may_claim_much,
 )
 
@@ -22,7 +23,7 @@ from asgi_serial.formats.msgpack_format import (
 class Transcoder:
     """Carries documents over between JSON and MessagePack; safe to share between threads.
 
-    Both engines give the same bytes, and refuse the same documents with the same message. A
+    Either engine writes the same bytes; both documents are read alike, whichever it is. A
     document takes up to 80 times its size in memory while it is carried over (one byte can be an
     empty map), and orjson reserves 260 bytes of address space for each member of a long array, 520
     for each of a long object, so callers bound the size of what they hand in.
@@ -30,7 +31,7 @@ class Transcoder:
 
     def __init__(self, *, engine: Engine = "auto", max_depth: int = MAX_DEPTH) -> None:
         self._json = JsonFormat(max_depth=max_depth)
-        self._pack, self._unpack = choose_engine(engine)
+        self._pack = choose_packer(engine)
 
     def json_to_msgpack(self, data: bytes) -> bytes:
         """Write a JSON document as MessagePack.
@@ -56,7 +57,7 @@ class Transcoder:
             if may_claim_much(data):
                 check_whole(data)
             check_containers(data)
-            value = self._unpack(data)
+            value = msgpack.unpackb(data)
             text = self._json.write(value)
             # What writes back to the same bytes has lost nothing; most clients write the shortest.
             if self._pack(value) != data:
@@ -78,7 +79,7 @@ class Transcoder:
 
 @cache
 def build_transcoder(engine: Engine = "auto", *, max_depth: int = MAX_DEPTH) -> Transcoder:
-    """The transcoder on `engine`: msgspec is the faster one, `auto` takes it where installed.
+    """Return the transcoder that writes by `engine`; `auto` is msgspec where that is installed.
 
     Raises: ConfigurationError where the engine is unknown or not installed, or `max_depth` beyond
     what orjson writes (254).

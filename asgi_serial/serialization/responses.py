@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from asgi_serial.errors import FormatError
 from asgi_serial.formats.json_format import JsonFormat
-from asgi_serial.formats.msgpack_format import MALFORMED, MsgPackFormat, choose_engine
+from asgi_serial.formats.msgpack_format import MALFORMED, MsgPackFormat, choose_packer
 from asgi_serial.formats.transcoding import build_transcoder, may_hold_nonfinite
 from asgi_serial.http.negotiation import choose_format
 from asgi_serial.serialization.fidelity import UNWRITABLE
@@ -64,7 +64,7 @@ def encode_model(model: Any, media_type: str, *, by_alias: bool | None = None) -
 
 @cache
 def _packer() -> Callable[[Any], bytes]:
-    return choose_engine("auto")[0]
+    return choose_packer("auto")
 
 
 def respond(model: Any, request: Request, *, status_code: int = 200) -> Response:

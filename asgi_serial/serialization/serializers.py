@@ -9,7 +9,7 @@ from pydantic_core import from_json, to_json
 
 from asgi_serial.errors import FormatError
 from asgi_serial.formats.json_format import JsonFormat
-from asgi_serial.formats.msgpack_format import MALFORMED, MsgPackFormat, choose_engine
+from asgi_serial.formats.msgpack_format import MALFORMED, MsgPackFormat, choose_packer
 from asgi_serial.formats.pickle_format import PickleFormat, is_value_class
 from asgi_serial.formats.transcoding import build_transcoder, may_hold_nonfinite
 from asgi_serial.serialization.fidelity import UNWRITABLE, may_have_offset
@@ -107,7 +107,7 @@ class MsgPackSerializer:
     def __init__(self, types: ModelTypes) -> None:
         self._types = types
         self._transcoder = build_transcoder()
-        self._pack, _ = choose_engine("auto")
+        self._pack = choose_packer("auto")
         self._plain = MsgPackFormat()
 
     def writer(self, cls: type) -> Writer:

@@ -74,3 +74,27 @@ def test_text_that_looks_like_containers_is_no_reason_to_refuse(transcoder):
     text = "\u0900" * 60_000
     data = b"\xdb" + (len(text.encode())).to_bytes(4, "big") + text.encode()
     assert transcoder.msgpack_to_json(data) == b'"' + text.encode() + b'"'
+
+
+@pytest.mark.parametrize(
+    ("head", "width"),
+    [
+        pytest.param(b"\x92\x01\xce", 4, id="arrays"),
+        pytest.param(b"\x91\x91\xce", 4, id="arrays of arrays"),
+        pytest.param(b"\xcf\0\0", 6, id="integers"),
+        pytest.param(b"\xd3\xff\xff", 6, id="negative integers"),
+        pytest.param(b"\xcb\x40\0", 6, id="floats"),
+        pytest.param(b"\xd6\x05", 4, id="extension types"),
+        pytest.param(b"\xd6\xff", 4, id="timestamps"),
+    ],
+)
+@pytest.mark.parametrize("read", MSGPACK_READERS)
+def test_keys_whose_hashes_can_be_chosen_are_refused_before_a_map_is_made(read, head, width):
+    """A map of keys of one hash takes time by the square of their number: none may be built."""
+    count = 45_000
+    keys = [head + number.to_bytes(width, "big") for number in range(count)]
+    data = b"\xdf" + count.to_bytes(4, "big") + b"".join(key + b"\0" for key in keys)
+    with pytest.raises(FormatError, match="map key that is not a string"):
+        read(data)
+    # The map alone would take 2.6 MB.
+    assert _peak_of_refusing(read, data) < 3 * len(data)
