@@ -42,6 +42,7 @@ class Reason(Enum):
     REQUEST_TOO_LARGE_TO_KEY = "the request's body is too large to take part in the key"
     REQUEST_NOT_READ = "the app has not read the body that is to take part in the key"
     NO_STORE = "the response forbids storing it"
+    MALFORMED_CACHE_CONTROL = "the response's Cache-Control is malformed, and may forbid storing it"
     PRIVATE = "the response is for one user only"
     NO_CACHE = "the response must not be reused without validation"
     SETS_COOKIE = "the response sets a cookie"

@@ -66,6 +66,7 @@ KEYED = {"routes": {"/": {"cache_body": True}}}
 WHY_NOT = {
     "no-freshness": (says(), GET, {}),
     "no-store": (says(cache_control="no-store"), GET, {}),
+    "malformed-cache-control": (says(cache_control="private; max-age=0"), GET, {"cache_ttl": 60}),
     "private": (says(cache_control="private, max-age=60"), GET, {}),
     "no-cache": (says(cache_control="no-cache"), GET, {}),
     "sets-cookie": (says(cache_control="max-age=60", set_cookie="a=b"), GET, {}),

@@ -1,5 +1,7 @@
 """The directives of Cache-Control, read so that no restriction is lost."""
 
+import re
+
 from asgi_serial.http.fields import (
     MAX_DELTA_SECONDS,
     is_token,
@@ -26,18 +28,25 @@ _SECONDS = {
     )
 }
 
+_RESTRICTIONS = frozenset({b"no-cache", b"no-store", b"private"})
+# A restriction in an element that is not that directive, such as `max-age=0; private`.
+_RESTRICTIVE_WORD = re.compile(rb"(?<![a-z0-9-])(?:no[-_ ]store|no[-_ ]cache|private)(?![a-z0-9-])")
+
 
 class CacheControl:
     """The directives of one request or response; an absent one is False or None.
 
     Times are whole seconds; `max_stale` is `MAX_DELTA_SECONDS` where any staleness will do.
     `no_cache_fields` and `private_fields` hold the lower-case names that the directive is
-    restricted to; they are empty where it is about the whole response. `targeted` says that the
-    directives are those of a targeted field, beside which Expires says nothing (RFC 9213, 2.2).
+    restricted to; they are empty where it is about the whole response. `malformed` says that an
+    element may be a restriction that was written wrong: a response with one is not stored.
+    `targeted` says that the directives are those of a targeted field, beside which Expires says
+    nothing (RFC 9213, 2.2).
     """
 
     __slots__ = (
         "immutable",
+        "malformed",
         "max_age",
         "max_stale",
         "min_fresh",
@@ -60,6 +69,7 @@ class CacheControl:
 
     def __init__(self) -> None:
         self.immutable = False
+        self.malformed = False
         self.max_age: int | None = None
         self.max_stale: int | None = None
         self.min_fresh: int | None = None
@@ -87,9 +97,9 @@ def parse_cache_control(value: bytes) -> CacheControl:
     values: such a response is stale (RFC 9111, 4.2.1), such a request wants validation. Of
     several min-fresh the greatest holds. A restriction holds whatever its argument; `public`,
     `immutable` and `must-understand`, which lift one, hold without an argument only. Unknown
-    directives are ignored.
+    directives are ignored, unless they are malformed or a restriction is a word of theirs.
 
-    Source: RFC 9111, 5.2; RFC 5861; RFC 8246.
+    Source: RFC 9111, 5.2 and 5.2.3; RFC 5861; RFC 8246.
     """
     cc = CacheControl()
     private: list[bytes] = []
@@ -97,6 +107,9 @@ def parse_cache_control(value: bytes) -> CacheControl:
     for element in split_list(value):
         name, equals, argument = element.partition(b"=")
         name = name.lower()
+        if _is_malformed(element, name, argument if equals else None):
+            cc.malformed = True
+            cc.no_transform |= b"no-transform" in element.lower()
         if name[-1:] in (b" ", b"\t"):
             # No white space may stand before "=": the name still counts, its argument does not.
             name, argument = name.rstrip(b" \t"), b""
@@ -112,6 +125,18 @@ def parse_cache_control(value: bytes) -> CacheControl:
     cc.private, cc.private_fields = bool(private), _restricted_to(private)
     cc.no_cache, cc.no_cache_fields = bool(no_cache), _restricted_to(no_cache)
     return cc
+
+
+def _is_malformed(element: bytes, name: bytes, argument: bytes | None) -> bool:
+    """Whether an element may be a restriction that was written wrong.
+
+    Source: RFC 9111, 5.2: a directive is a token, with an optional token or quoted string as its
+    argument; 5.2.3: an unknown one is ignored, and so is what its string says.
+    """
+    if not is_token(name) or (argument is not None and unquote(argument) is None):
+        return True
+    unquoted = name if b'"' in element else element.lower()
+    return name not in _RESTRICTIONS and _RESTRICTIVE_WORD.search(unquoted) is not None
 
 
 def _add_seconds(cc: CacheControl, name: bytes, argument: bytes | None) -> None:

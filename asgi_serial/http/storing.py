@@ -271,6 +271,10 @@ def _why_not_by_fields(
     # RFC 9111, 5.2.2.3: no-store is ignored beside must-understand where that is fulfilled.
     if cc.no_store and not cc.must_understand:
         return _NO_STORE
+    # RFC 9111, 4.2.1: of directives in conflict the most restrictive is honoured; so it is here of
+    # the readings that something malformed may have.
+    if cc.malformed:
+        return _MALFORMED
     # RFC 9111, 5.2.2.7: with field names, private forbids to store these fields only.
     if cc.private and not cc.private_fields and not is_private:
         return _PRIVATE
@@ -404,6 +408,7 @@ _REQUEST_HAS_BODY = Reason.REQUEST_HAS_BODY
 _REQUEST_HAS_CREDENTIALS = Reason.REQUEST_HAS_CREDENTIALS
 _REQUEST_HAS_UNKEYED_FIELD = Reason.REQUEST_HAS_UNKEYED_FIELD
 _NO_STORE = Reason.NO_STORE
+_MALFORMED = Reason.MALFORMED_CACHE_CONTROL
 _PRIVATE = Reason.PRIVATE
 _NO_CACHE = Reason.NO_CACHE
 _SETS_COOKIE = Reason.SETS_COOKIE

@@ -179,6 +179,14 @@ def test_must_understand(status: int, cache_control: str, reason: Reason | None)
         pytest.param({"cache_control": "private=x"}, Reason.PRIVATE, id="a field without quotes"),
         pytest.param({"cache_control": "no-cache"}, Reason.NO_CACHE, id="no-cache"),
         pytest.param({"cache_control": 'no-cache="x"'}, None, id="a no-cache field"),
+        pytest.param(
+            {"cache_control": "private; max-age=0"}, Reason.MALFORMED_CACHE_CONTROL, id="semicolons"
+        ),
+        pytest.param(
+            {"cache_control": "must-understand, public, (no-store)"},
+            Reason.MALFORMED_CACHE_CONTROL,
+            id="brackets, beside what lifts no-store",
+        ),
         pytest.param({"set_cookie": "a=b"}, Reason.SETS_COOKIE, id="a cookie"),
         pytest.param(
             {"set_cookie": "a=b", "cache_control": "public"}, Reason.SETS_COOKIE, id="though public"
