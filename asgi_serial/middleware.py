@@ -19,7 +19,7 @@ from asgi_serial.engine.request import MARK, mark
 from asgi_serial.engine.sharing import engines_of, share
 from asgi_serial.exchange import Exchange
 from asgi_serial.passage import Passage
-from asgi_serial.policy import TURNED_ON
+from asgi_serial.policy import CURRENT, TURNED_ON
 from asgi_serial.purging import purge_messages
 from asgi_serial.refresh import start_refresh
 from asgi_serial.settings import SettingOptions, Settings
@@ -135,10 +135,14 @@ class SerialMiddleware:
                     await attempt.run(self.app)
                     return
         if passage is not None:
+            # In the handler of another request this one has no say about that one's response.
+            outer = None if CURRENT.get() is None else CURRENT.set(None)
             try:
                 await self.app(passage.scope, receive, passage.send)
             finally:
                 passage.end()
+                if outer is not None:
+                    CURRENT.reset(outer)
             return
         plan = plan_request(engine, scope, fields, wants, key)
         exchange = Exchange(engine, plan, receive, send, began_ns)

@@ -7,6 +7,8 @@ import logging
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from asgi_serial.policy import CURRENT
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -42,6 +44,7 @@ async def warm(
     may_ask = asyncio.Semaphore(max(1, at_once))
 
     async def ask(url: str, scope: Scope) -> tuple[str, int]:
+        CURRENT.set(None)  # in a task of its own: a handler that warms does not answer these
         async with may_ask:
             return url, await _ask(app, url, scope)
 

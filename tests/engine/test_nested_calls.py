@@ -1,0 +1,102 @@
+"""A handler that calls an app in process: the inner handler's policy is not the outer one's."""
+
+import asyncio
+
+import pytest
+
+from asgi_serial import serial, set_policy
+from asgi_serial.warming import warm
+
+from .driver import Clock, Recording, Request, ask, awaited, serial_of
+
+FIELDS = [(b"content-type", b"text/plain")]
+TIMING_ONLY = {"cache": False, "compression": False, "formats": False, "decoding": False}
+
+
+async def answer(send, body, status=200):
+    await send({"type": "http.response.start", "status": status, "headers": FIELDS})
+    await send({"type": "http.response.body", "body": body})
+
+
+def cookie_of(scope):
+    return dict(scope["headers"]).get(b"cookie", b"")
+
+
+def make_site(inner_request, *, inner=None, options=None, status=503):
+    """An app whose /me answers with the cookie after it has called `inner`, or itself."""
+
+    @serial(cache_ttl="60s", cache_shared=True)
+    async def config(scope, receive, send):
+        set_policy(cache_ttl="60s", cache_shared=True)
+        await answer(send, b"dark", status)
+
+    async def app(scope, receive, send):
+        if scope["path"] == "/config":
+            await config(scope, receive, send)
+            return
+        await inner_request(inner or site)
+        await answer(send, cookie_of(scope))
+
+    site = serial_of(app, clock=Clock(), **(options or {}))
+    return site, app
+
+
+async def call_plainly(app):
+    await app(*_asked())
+
+
+async def call_for_coding(app):
+    await app(*_asked(accept_encoding="gzip"))
+
+
+async def call_in_task(app):
+    await asyncio.create_task(app(*_asked()))
+
+
+async def call_with_credentials(app):
+    await app(*_asked(cookie="sid=inner"))
+
+
+async def warm_it(app):
+    await warm(app, ["http://example.org/config"])
+
+
+def _asked(**fields):
+    request = Request(path="/config").having(**fields)
+    return request.make_scope(), request.make_receive(), Recording().send
+
+
+CALLS = [call_plainly, call_for_coding, call_in_task, call_with_credentials, warm_it]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
+@pytest.mark.parametrize("status", [503, 200], ids=["not stored inside", "stored inside"])
+@pytest.mark.parametrize("fields", [{}, {"accept_encoding": "gzip"}], ids=["plain", "gzip"])
+@awaited
+async def test_an_inner_requests_handler_does_not_speak_for_the_outer_one(call, status, fields):
+    """However often the inner way has changed, from an exchange to a passage and a hit."""
+    site, _ = make_site(call, status=status)
+    for _ in range(5):
+        for user in ("sid=alice", "sid=bob"):
+            got = await ask(site, Request(path="/me").having(cookie=user, **fields))
+            assert got.body == user.encode()
+            assert got.one("cache-status").endswith("fwd=uri-miss; detail=no-freshness")
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
+@awaited
+async def test_nor_does_one_behind_a_middleware_that_times_only(call):
+    _, app = make_site(call)
+    site, _ = make_site(call, inner=serial_of(app, **TIMING_ONLY))
+    for user in ("sid=alice", "sid=bob"):
+        got = await ask(site, Request(path="/me").having(cookie=user))
+        assert got.body == user.encode()
+        assert got.one("cache-status").endswith("detail=no-freshness")
+
+
+@awaited
+async def test_nor_one_that_is_warmed_without_a_middleware():
+    _, app = make_site(warm_it)
+    site, _ = make_site(warm_it, inner=app)
+    for user in ("sid=alice", "sid=bob"):
+        assert (await ask(site, Request(path="/me").having(cookie=user))).body == user.encode()
