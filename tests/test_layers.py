@@ -47,7 +47,7 @@ COROUTINES_MAY_STAND_IN = {
     ),
     *("admin", "demo", "cache", "policy"),
 }
-PURE_PARTS_OF_THE_CACHE = {"cache/entry", "cache/frame", "cache/key", "cache/purges"}
+PURE_PARTS_OF_THE_CACHE = {"cache/drops", "cache/entry", "cache/frame", "cache/key", "cache/purges"}
 
 FRAMEWORKS = {"fastapi", "litestar", "starlette"}
 

@@ -202,6 +202,69 @@ async def test_every_process_hears_of_a_write():
     assert "; hit;" not in answer.one("cache-status")
 
 
+SPELLINGS = {
+    "a reserved character": ("/users/ann@x.org", b"/users/ann@x.org", b"/users/ann%40x.org"),
+    "an apostrophe": ("/users/O'Hara", b"/users/O'Hara", b"/users/O%27Hara"),
+    "hexadecimal digits": ("/users/caf\xe9", b"/users/caf%C3%A9", b"/users/caf%c3%a9"),
+    "a tilde": ("/users/~bob", b"/users/~bob", b"/users/%7Ebob"),
+    "a comma": ("/users/a,b", b"/users/a,b", b"/users/a%2Cb"),
+    "parentheses": ("/users/(x)", b"/users/(x)", b"/users/%28x%29"),
+}
+
+
+@pytest.mark.parametrize(("path", "asked", "written"), SPELLINGS.values(), ids=SPELLINGS.keys())
+@awaited
+async def test_a_write_reaches_every_spelling_of_its_path_in_every_process(path, asked, written):
+    """RFC 9111, 4.4: the target URI is invalidated: the app routes by the decoded path."""
+    clock, store, app = Clock(), DictStore(), App()
+    first, second = (serial_of(app, store=store, clock=clock, cache_poll="50ms") for _ in range(2))
+    get = Request(path=path, scope={"raw_path": asked})
+    for process in (first, second):
+        await process.engine.responses.news.listen()
+        await ask(process, get)
+        await process.engine.responses.flush()
+        assert "; hit;" in (await ask(process, get)).one("cache-status")
+    clock.now += 1
+    await drive(first, Request("PUT", path=path, scope={"raw_path": written}))
+    await told(first)
+    await heard(second)
+    for process in (first, second):
+        assert "; hit;" not in (await ask(process, get)).one("cache-status")
+
+
+@pytest.mark.parametrize(
+    ("stored", "purged"),
+    [
+        pytest.param(b"x=a+b", "/news?x=a%20b", id="a blank as a plus"),
+        pytest.param(b"x=a%20b", "/news?x=a+b", id="a plus for a blank"),
+        pytest.param(b"x=%c3%a9", "/news?x=%C3%A9", id="hexadecimal digits"),
+        pytest.param(b"y=%7e&x=%0A", "/news?x=%0a&y=~", id="another order"),
+    ],
+)
+@awaited
+async def test_a_purge_reaches_every_spelling_of_a_query(stored, purged):
+    serial = serial_of(App(**TAGGED))
+    get = Request(path="/news", query=stored)
+    for _ in range(2):
+        answer = await ask(serial, get)
+    assert "; hit;" in answer.one("cache-status")
+    await purge(serial, uris=[purged])
+    assert "; hit;" not in (await ask(serial, get)).one("cache-status")
+
+
+@awaited
+async def test_writes_of_others_drop_only_what_they_name():
+    """However many come: an attacker needs no more than a redirect to his POST."""
+    (process,) = processes_over(DictStore(), 1)
+    await process.engine.responses.news.listen()
+    await ask(process, Request(path="/news"))
+    now = process.engine.clock()
+    for number in range(16_000):
+        digest = f"{number:032x}"
+        process.engine.purges.add(Purge("digest", digest, None, now + 1))
+    assert "; hit;" in (await ask(process, Request(path="/news"))).one("cache-status")
+
+
 @awaited
 async def test_a_process_that_begins_later_believes_what_was_stored_after_the_purge():
     store = DictStore()

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple, TypeAlias
 
+from asgi_serial.cache.drops import NEVER_DROPPED
 from asgi_serial.types import Fields
 
 Variant: TypeAlias = tuple[str, str]
@@ -86,6 +87,7 @@ class Entry:
         "status",
         "tags",
         "terms",
+        "uri",
         "variants",
     )
 
@@ -117,6 +119,7 @@ class Entry:
         self.terms = terms
         self.tags = tags  # by which it may be purged
         self.epoch = 0  # of the purges of which it is known that none is about it
+        self.uri = NEVER_DROPPED  # what it shares with all that is stored of its URI
         self.credentialed = credentialed  # what it may answer: {authorization, cookie}
         self.route = route  # the route template, for the timing of hits
         self.selecting = selecting  # the varying fields of the request, and their values

@@ -1,6 +1,8 @@
 """Which requests are answered by the same stored responses."""
 
 from collections.abc import Mapping
+from hashlib import blake2b
+from operator import itemgetter
 from typing import TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -153,9 +155,43 @@ def key_of_kind(key: Key, kind: Kind) -> Key:
     return (key[REALM], method, scheme, host, proto, *key[ROOT:EXTRA], None, None)
 
 
-def uri_of(key: Key) -> Key:
-    """What a key says of the URI alone, whoever asked by whichever scheme."""
-    return (key[REALM], split_host(key[HOST])[0], *key[ROOT:EXTRA])
+def uri_digest(key: Key) -> bytes:
+    """Return the digest of the URI of a key: by this a write invalidates what is stored of it.
+
+    A write to one spelling of a URI changes what the app answers to all of them. So the path is the
+    one that the app routes by, decoded, and the query is compared by its decoded parameters.
+
+    Source: RFC 3986, 6.2.2: URIs that differ in their percent-encoding only may be equivalent.
+    """
+    resource = resource_of(key)
+    root, path = as_bytes(resource[ROOT]), as_bytes(resource[PATH])
+    # Servers leave the root path in the path; some frameworks take it out for a mounted app.
+    if root and path != root and not path.startswith(root + b"/"):
+        path = root + path
+    host, _ = split_host(resource[HOST])
+    parts = (resource[REALM], host, path, read_query(as_bytes(resource[QUERY])))
+    return blake2b(repr(parts).encode(), digest_size=16).digest()
+
+
+def as_bytes(part: object) -> bytes:
+    """Return a part of a key, or what is compared with one, as bytes; b"" for a missing one."""
+    if isinstance(part, str):
+        # Bytes of a path that are no UTF-8 may reach us as lone surrogates.
+        return part.encode("utf-8", "surrogatepass")
+    return part if isinstance(part, bytes) else b""
+
+
+def read_query(query: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the decoded parameters in the order of their names; those of one name keep theirs.
+
+    >>> read_query(b"b=%31&a=x+y&b")
+    [(b'a', b'x y'), (b'b', b'1'), (b'b', b'')]
+    """
+    if not query:
+        return []
+    pairs = [pair.partition(b"=") for pair in query.replace(b"+", b" ").split(b"&") if pair]
+    read = [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in pairs]
+    return sorted(read, key=itemgetter(0))
 
 
 def split_host(host: object) -> tuple[bytes, bytes]:

@@ -1,13 +1,14 @@
 """What was purged, and when: by tag, by URI, by the beginning of a path, by partition."""
 
+import re
 from array import array
 from collections.abc import Iterable, Mapping
-from hashlib import blake2b
 from math import inf, isfinite
 from threading import Lock
 from typing import NamedTuple, TypeAlias
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
+from asgi_serial.cache.drops import DropTable
 from asgi_serial.cache.entry import Key
 from asgi_serial.cache.key import (
     HOST,
@@ -15,19 +16,17 @@ from asgi_serial.cache.key import (
     QUERY,
     RAW_PATH,
     ROOT,
+    as_bytes,
+    read_query,
     resource_of,
-    sorted_query,
     split_host,
 )
 
-MAX_REMEMBERED = {
-    "tag": 10_000,
-    "uri": 10_000,
-    "digest": 10_000,
-    "partition": 10_000,
-    "prefix": 256,
-}
-"""How many purges of a kind are remembered each by itself; there is one more kind, `all`."""
+MAX_REMEMBERED = {"tag": 10_000, "uri": 10_000, "partition": 10_000, "prefix": 256}
+"""How many purges of a kind are remembered each by itself.
+
+There are two more kinds: `all`, and `digest`, whose number has no bound (see `DropTable`).
+"""
 
 Name: TypeAlias = tuple[bytes | None, bytes]
 """What a purge is remembered by: the host, or None, and the value."""
@@ -36,7 +35,7 @@ MAX_VALUE_CHARACTERS = 4096
 MAX_HOST_CHARACTERS = 255
 MAX_TAGS = 128
 MAX_TAG_BYTES = 256
-_KEPT_IN_QUERIES = "!$&'()*+,;=:@/?%"
+_DIGEST = re.compile("[0-9a-f]{32}")
 _BLANKS = " \t\r\n\f\v"  # those of bytes.strip
 
 
@@ -50,12 +49,14 @@ class Purge(NamedTuple):
     - `uri`: those of one path with its query, or without one: `/a?b=1`, whatever the scheme. It is
       the path that the client sent, or that the app got, with or without the `root_path` before;
     - `prefix`: those whose path, decoded, begins with it: `/a` is the beginning of `/ab`, too;
-    - `digest`: as `uri`, for one that is too long to be told, by its digest;
+    - `digest`: those of the URI of one host with this `uri_digest`, in hexadecimal digits: what a
+      write has invalidated;
     - `partition`: those of one user;
     - `all`: everything. `value` is empty.
 
-    Percent-encoding and the order of parameters make no difference: rather is a resource purged
-    that was not meant than one kept that was. `host` as in the Host field; None for any host.
+    Percent-encoding, `+` for a blank in a query, and the order of parameters make no difference:
+    rather is a resource purged that was not meant than one kept that was. `host` as in the Host
+    field; None for any host.
     """
 
     kind: str
@@ -67,7 +68,7 @@ class Purge(NamedTuple):
 def find_fault(purge: Purge) -> str | None:
     """What is wrong with a purge, as a sentence's predicate; None where nothing is."""
     kind, value, host, at = purge
-    if kind != "all" and kind not in MAX_REMEMBERED:
+    if kind not in ("all", "digest") and kind not in MAX_REMEMBERED:
         return f"is of the kind {kind!r}; expected tag, uri, prefix, partition or all."
     if not isfinite(at):
         return f"is of the time {at!r}; expected epoch seconds."
@@ -92,6 +93,8 @@ def _find_fault_of_value(kind: str, value: str) -> str | None:
         return f"is {value[:50]!r}; expected nothing beside the kind all." if value else None
     if not value:
         return "is empty."
+    if kind == "digest" and _DIGEST.fullmatch(value) is None:
+        return f"is {value[:50]!r}; expected 32 hexadecimal digits."
     if kind == "tag" and (value != value.strip(_BLANKS) or len(value) > MAX_TAG_BYTES):
         return f"is {value[:50]!r}; expected at most {MAX_TAG_BYTES} bytes, no blanks around them."
     if kind in ("uri", "prefix") and (value[0] != "/" or "#" in value):
@@ -113,8 +116,10 @@ class PurgeTable:
         self._times = {kind: _Times(most) for kind, most in MAX_REMEMBERED.items()}
         self._all_at = -inf
         self._lock = Lock()
+        self.drops = DropTable()
+        """What writes have invalidated, here and elsewhere; `purged_at` leaves it out."""
         self.epoch = 0
-        """Another number after each purge. Read it before `purged_at`, and not after."""
+        """Another number after each purge but `digest`. Read it before `purged_at`, not after."""
 
     def add(self, purge: Purge) -> None:
         """Remember a purge.
@@ -124,6 +129,9 @@ class PurgeTable:
         fault = find_fault(purge)
         if fault is not None:
             raise ValueError(f"the purge {fault}")
+        if purge.kind == "digest":
+            self.drops.drop_at(bytes.fromhex(purge.value), purge.at)
+            return
         with self._lock:
             if purge.kind == "all":
                 self._all_at = max(self._all_at, purge.at)
@@ -137,20 +145,14 @@ class PurgeTable:
         `key` is the entry's, with the indexes that it hangs on.
         """
         resource = resource_of(key)
-        hosts = (None, _host_name(_as_bytes(resource[HOST])))
+        hosts = (None, _host_name(as_bytes(resource[HOST])))
         paths = _paths_of(resource)
-        query = _query_name(_as_bytes(resource[QUERY]))
+        query = _query_name(as_bytes(resource[QUERY]))
         times = self._times
         found = [self._all_at, *[times["tag"].latest((None, tag)) for tag in tags]]
         if partition is not None:
-            found.append(times["partition"].latest((None, _as_bytes(partition))))
+            found.append(times["partition"].latest((None, as_bytes(partition))))
         found += [times["uri"].latest((host, path + query)) for path in paths for host in hosts]
-        if times["digest"].items():
-            found += [
-                times["digest"].latest((None, _digest(host, path + query)))
-                for path in paths
-                for host in hosts
-            ]
         for (host, prefix), at in times["prefix"].items():
             if host in hosts and any(path.startswith(prefix) for path in paths):
                 found.append(at)
@@ -194,26 +196,6 @@ class _Times:
         return tuple(self._times.items())
 
 
-def purge_of_uri(key: Key, at: float) -> Purge:
-    """The purge of all that is stored of the URI of a key, for other processes.
-
-    A URI that is too long is told by its digest: any client may send one, and it must not empty
-    the cache.
-    """
-    resource = resource_of(key)
-    raw_path, _, _ = _as_bytes(resource[RAW_PATH]).partition(b"?")
-    path = unquote_to_bytes(raw_path) or _as_bytes(resource[PATH])
-    query = quote(_as_bytes(resource[QUERY]), safe=_KEPT_IN_QUERIES)
-    told = _as_bytes(resource[HOST]).decode("latin-1")
-    host = None if _find_fault_of_host(told) else told
-    purge = Purge("uri", f"{quote(path)}?{query}" if query else quote(path), host, at)
-    if len(purge.value) > MAX_VALUE_CHARACTERS:
-        ((name, place),) = _names_of(purge)
-        purge = Purge("digest", _digest(name, place).decode(), None, at)
-    # What does not begin with a slash can not be named.
-    return purge if find_fault(purge) is None else Purge("all", "", None, at)
-
-
 def parse_tags(fields: Mapping[bytes, bytes], names: Iterable[bytes]) -> tuple[bytes, ...] | None:
     """The tags in a response's fields of these names; None where they are too many or too long.
 
@@ -237,8 +219,8 @@ def parse_tags(fields: Mapping[bytes, bytes], names: Iterable[bytes]) -> tuple[b
 
 def _names_of(purge: Purge) -> tuple[Name, ...]:
     """The names by which `purged_at` looks for what a purge covers."""
-    value = _as_bytes(purge.value)
-    if purge.kind in ("partition", "digest"):
+    value = as_bytes(purge.value)
+    if purge.kind == "partition":
         return ((None, value),)
     if purge.kind == "tag":
         # Frameworks encode the values of fields as Latin-1, apps of their own as they like.
@@ -249,10 +231,6 @@ def _names_of(purge: Purge) -> tuple[Name, ...]:
     return ((host, unquote_to_bytes(path) + _query_name(query)),)
 
 
-def _digest(host: bytes | None, place: bytes) -> bytes:
-    return blake2b(b"%s %s" % (host or b"", place), digest_size=16).hexdigest().encode()
-
-
 def _host_name(host: bytes) -> bytes:
     """The host without what makes no difference to whoever purges: case, and the usual ports."""
     return split_host(host.lower())[0]
@@ -260,18 +238,15 @@ def _host_name(host: bytes) -> bytes:
 
 def _paths_of(resource: Key) -> set[bytes]:
     """The decoded paths by which a resource may be known: to clients, to a proxy, to the app."""
-    path = _as_bytes(resource[PATH])
-    raw_path, _, _ = _as_bytes(resource[RAW_PATH]).partition(b"?")
-    return {path, _as_bytes(resource[ROOT]) + path, unquote_to_bytes(raw_path) or path}
+    path = as_bytes(resource[PATH])
+    raw_path, _, _ = as_bytes(resource[RAW_PATH]).partition(b"?")
+    return {path, as_bytes(resource[ROOT]) + path, unquote_to_bytes(raw_path) or path}
 
 
 def _query_name(query: bytes) -> bytes:
-    return b"?" + unquote_to_bytes(sorted_query(query)) if query else b""
+    pairs = [b"%b=%b" % (_quoted(name), _quoted(value)) for name, value in read_query(query)]
+    return b"?" + b"&".join(pairs) if pairs else b""
 
 
-def _as_bytes(part: object) -> bytes:
-    """A part of a key, or of what is to be compared with one; b"" for one that is not there."""
-    if isinstance(part, str):
-        # Bytes of a path that are no UTF-8 may reach us as lone surrogates.
-        return part.encode("utf-8", "surrogatepass")
-    return part if isinstance(part, bytes) else b""
+def _quoted(text: bytes) -> bytes:
+    return quote_from_bytes(text).encode()

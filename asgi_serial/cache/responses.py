@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from math import inf
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from asgi_serial.cache.collapse import running_loop
@@ -19,12 +18,12 @@ from asgi_serial.cache.key import (
     part_key,
     partition_of,
     resource_of,
-    uri_of,
+    uri_digest,
     usual_kinds,
 )
 from asgi_serial.cache.news import PurgeNews
 from asgi_serial.cache.purge_log import PurgeLog
-from asgi_serial.cache.purges import Purge, PurgeTable, purge_of_uri
+from asgi_serial.cache.purges import Purge, PurgeTable
 from asgi_serial.cache.sharing import SharedFields
 from asgi_serial.cache.size import KEPT_BYTES, entry_size, index_size
 from asgi_serial.cache.writer import Writers
@@ -44,7 +43,6 @@ MISS, VARY_MISS = Reason.MISS, Reason.VARY_MISS
 _LEASE = "lease"
 LEASE_SECONDS = 2.0
 
-MAX_REMEMBERED_DROPS = 10_000
 SKEW_SECONDS = 1.0  # by which the clocks of hosts may differ
 
 
@@ -72,6 +70,7 @@ class ResponseCache:
         self.store = store
         self._clock = clock
         self.purges = PurgeTable()
+        self._drops = self.purges.drops
         # Without polls nothing is heard of other processes, and they are told nothing.
         hears = store is not None and poll_seconds > 0
         self.news = PurgeNews(
@@ -82,14 +81,8 @@ class ResponseCache:
         )
         self._max_entry_bytes = min(max_entry_bytes, memory.max_bytes / 4)
         self._shared_fields = SharedFields()
-        # When what is stored of a URI was made invalid, and the number of that drop, by its hash:
-        # of two that share one, what is dropped of one is dropped of both.
-        self._dropped: dict[int, tuple[float, int]] = {}
-        self._drops = 0
         self._has_parts = False  # any was kept here, or looked for
-        self._dropped_before = -inf  # when, at the latest, one that is not remembered any more
         self._kinds: dict[Kind, None] = {}  # of the keys under which anything was kept or loaded
-        self._lock = Lock()
         self._writers = Writers()
         self.stored = 0
 
@@ -108,12 +101,13 @@ class ResponseCache:
         return found if isinstance(found, Entry) and not self.is_purged(found) else missed
 
     def is_purged(self, entry: Entry) -> bool:
-        """Whether an entry of the first level was purged, and so is forgotten now."""
+        """Whether an entry of the first level was purged, or dropped; then it is forgotten now."""
         purges = self.purges
         epoch = purges.epoch
-        if entry.epoch == epoch:
+        is_dropped = entry.uri.is_dropped
+        if entry.epoch == epoch and not is_dropped:
             return False
-        if self._purged_at(entry.tags, entry.key) >= entry.born:
+        if is_dropped or self._purged_at(entry.tags, entry.key) >= entry.born:
             self._memory.delete(entry.key)
             return True
         entry.epoch = epoch
@@ -155,11 +149,11 @@ class ResponseCache:
         await self.news.listen()
         if self.news.is_deaf:
             return MISS  # what is there may have been purged
-        uri = key
         self._has_parts = self._has_parts or is_of_part(key)
-        since = self._dropped_at(uri)
-        self._kinds[kind_of(uri)] = None
-        fork = fork_of(uri)
+        digest = uri_digest(key)
+        since = self._drops.dropped_at(digest)
+        self._kinds[kind_of(key)] = None
+        fork = fork_of(key)
         if fork is not None:
             root = await self._load_index(store, fork, since)
             if root is None:
@@ -173,15 +167,14 @@ class ResponseCache:
             )
             if not isinstance(found, Entry):
                 return VARY_MISS
+        if found is None or self._clock() >= found.kept_until:
+            return MISS
+        found.epoch, found.uri = self.purges.epoch, self._drops.find(digest)
         # What was made invalid meanwhile must not come back.
-        if found is None or self._clock() >= found.kept_until or self._dropped_at(uri) != since:
+        if self._drops.dropped_at(digest) != since or found.born < self.news.believed_from:
             return MISS
-        epoch = self.purges.epoch
-        if found.born < self.news.believed_from:
+        if max(since, self._purged_at(found.tags, found.key)) + SKEW_SECONDS >= found.born:
             return MISS
-        if self._purged_at(found.tags, found.key) + SKEW_SECONDS >= found.born:
-            return MISS
-        found.epoch = epoch
         return self._take_over(found)
 
     async def _load_index(self, store: Store, fork: Key, since: float) -> VaryIndex | None:
@@ -220,19 +213,20 @@ class ResponseCache:
         self._memory.put(found.key, found, entry_size(found), owner=partition_of(found.key))
         return found
 
-    def keep(self, entry: Entry, asked: float, *, own_drop: int = 0) -> None:
+    def keep(self, entry: Entry, asked: float, *, own_drop: float | None = None) -> None:
         """Keep an entry whose key is its resource's; `asked`: when the app was asked for it.
 
-        `own_drop` is the number of the drop by which the very request has made room for it: that
-        one was after it asked, and is not held against it.
+        `own_drop` is the time of the drop by which the very request has made room for it: that one
+        was after it asked, and is not held against it.
         """
         key = resource = entry.key
         # What a write has made invalid since the app was asked may be in this very response.
-        epoch = self.purges.epoch
-        is_outdated = self._last_drop(key) != own_drop if own_drop else self.is_outdated(key, asked)
+        digest = uri_digest(key)
+        entry.epoch, entry.uri = self.purges.epoch, self._drops.find(digest)
+        dropped_at = self._drops.dropped_at(digest)
+        is_outdated = dropped_at >= asked if own_drop is None else dropped_at != own_drop
         if is_outdated or self._purged_at(entry.tags, key) >= asked:
             return
-        entry.epoch = epoch
         ttl = entry.kept_until - self._clock()
         self._kinds[kind_of(key)] = None
         fork, owner = fork_of(key), partition_of(key)
@@ -275,8 +269,8 @@ class ResponseCache:
         """Whether this very entry is in the first level, and not purged."""
         return self._memory.get(entry.key) is entry and not self.is_purged(entry)
 
-    def keep_again(self, entry: Entry, own_drop: int) -> None:
-        """Keep an entry that was held until the drop of this number, by its own request."""
+    def keep_again(self, entry: Entry, own_drop: float) -> None:
+        """Keep an entry that was held until the drop at this time, by its own request."""
         entry.key = resource_of(entry.key)
         self.keep(entry, inf, own_drop=own_drop)
 
@@ -311,22 +305,16 @@ class ResponseCache:
         if store is not None:
             self._writers.send(digest_key(entry.key), store.delete, must=True)
 
-    def drop(self, key: Key, *, is_gone: bool = False) -> int:
-        """Forget all that is stored of the URI of `key`; where it is gone already, remember when.
+    def drop(self, key: Key) -> float:
+        """Forget all that is stored of the URI of `key`, in whichever spelling.
 
-        What was asked for before this is not kept when it comes. Gives the number of this drop.
+        What was asked for before this is not kept when it comes. Returns the time of this drop.
         """
-        name = hash(uri_of(key))
-        with self._lock:
-            self._dropped.pop(name, None)
-            if len(self._dropped) >= MAX_REMEMBERED_DROPS:
-                # Later times come later. Nothing is kept any more that was asked for before this.
-                self._dropped_before, _ = self._dropped.pop(next(iter(self._dropped)))
-            number = self._drops = self._drops + 1
-            self._dropped[name] = self._clock(), number
-        if is_gone:
-            return number
-        self.news.tell(purge_of_uri(key, self._clock()))
+        digest, now = uri_digest(key), self._clock()
+        at = self._drops.drop(digest, now)
+        self.news.tell(Purge("digest", digest.hex(), None, now))
+        # It holds by now. Keys of this spelling are deleted to make room, and for processes that
+        # are not told in time.
         store = self.store
         kinds = {kind_of(key), *self._kinds}
         if store is not None:
@@ -336,7 +324,7 @@ class ResponseCache:
             self._memory.delete(stored)
             if store is not None:
                 self._writers.send(digest_key(stored), store.delete, must=True)
-        return number
+        return at
 
     async def take_lease(self, key: Key) -> bytes | None:
         """A token by which this process calls the app for `key`; None where another one does.
@@ -372,19 +360,7 @@ class ResponseCache:
 
     def is_outdated(self, key: Key, asked: float) -> bool:
         """Whether what is stored of the URI of `key` was made invalid since `asked`."""
-        return self._dropped_at(key) >= asked
-
-    def _dropped_at(self, key: Key) -> float:
-        """When what is stored of the URI of `key` was last made invalid, at the latest."""
-        if not self._dropped:
-            return -inf
-        known = self._dropped.get(hash(uri_of(key)))
-        return self._dropped_before if known is None else known[0]
-
-    def _last_drop(self, key: Key) -> int:
-        """The number of the last drop of the URI of `key`; 0 where it is not remembered."""
-        known = self._dropped.get(hash(uri_of(key)))
-        return 0 if known is None else known[1]
+        return self._drops.dropped_at(uri_digest(key)) >= asked
 
     async def flush(self) -> None:
         """Wait until the second level has been sent what is there to be written."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 _PAIR_BYTES = 75
 _LINE_BYTES = 16
 _INDEX_BYTES = 300
+_URI_BYTES = 250  # what is shared by all that is stored of one URI; most have one entry
 
 KEPT_BYTES = 650
 """A representation takes itself, its two lists, its tag, its length, and what counts its hits."""
@@ -18,7 +19,8 @@ KEPT_BYTES = 650
 
 def entry_size(entry: Entry) -> int:
     """The size of an entry with all its representations."""
-    size = _key_size(entry.key) + sum(len(value) + _PAIR_BYTES for _, value in entry.fields)
+    size = _URI_BYTES + _key_size(entry.key)
+    size += sum(len(value) + _PAIR_BYTES for _, value in entry.fields)
     for kept in entry.kept:
         size += len(kept.body) + KEPT_BYTES + _LINE_BYTES * len(kept.fields)
     return size

@@ -15,22 +15,20 @@ class Dropping:
     `has_ended_well` is set once the app has done what it said in its response.
     """
 
-    __slots__ = ("_keys", "_number", "_posted", "_responses", "_stored", "has_ended_well")
+    __slots__ = ("_dropped_at", "_keys", "_posted", "_responses", "has_ended_well")
 
     def __init__(self, responses: ResponseCache, keys: tuple[Key, ...]) -> None:
         self.has_ended_well = False
         self._responses = responses
         self._keys = keys
         self._posted: Entry | None = None  # what this write has stored itself
-        self._stored = -1  # how many responses had been stored when the keys were dropped
-        self._number = 0  # of that drop
-        self._drop()
+        self._dropped_at = self._drop()
 
     def keep(self, posted: Entry, asked: float) -> None:
         """Store what the write itself has answered, for those who GET it."""
         self._posted = posted
         # Its own drop came after the app was asked; another's since then is not its own.
-        self._responses.keep(posted, asked, own_drop=self._number)
+        self._responses.keep(posted, asked, own_drop=self._dropped_at)
 
     def drop_again(self) -> None:
         """Drop what was stored since."""
@@ -38,13 +36,11 @@ class Dropping:
         # this write has answered itself is of the time after, if the app has ended well.
         responses, posted = self._responses, self._posted
         holds = self.has_ended_well and posted is not None and responses.holds(posted)
-        self._drop()
+        dropped_at = self._drop()
         if holds and posted is not None:
-            responses.keep_again(posted, self._number)
+            responses.keep_again(posted, dropped_at)
 
-    def _drop(self) -> None:
-        responses = self._responses
-        # Where nothing was stored since they were dropped before, they are gone.
-        is_gone = responses.stored == self._stored and responses.store is None
-        numbers = [responses.drop(key, is_gone=is_gone) for key in self._keys]
-        self._stored, self._number = responses.stored, numbers[0]
+    def _drop(self) -> float:
+        """Drop all keys; return the time of the target URI's drop, which is the last."""
+        # Another of them may be the target URI in another spelling.
+        return [self._responses.drop(key) for key in reversed(self._keys)][-1]

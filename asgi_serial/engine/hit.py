@@ -86,7 +86,9 @@ def find_hit(
     now = engine.clock()
     if type(entry) is not Entry or now >= entry.expires:
         return key, None
-    if entry.epoch != engine.purges.epoch and engine.responses.is_purged(entry):
+    if (entry.uri.is_dropped or entry.epoch != engine.purges.epoch) and engine.responses.is_purged(
+        entry
+    ):
         return key, None
     wants = engine.sole_wants
     if wants is None or True in entry.negotiates:
@@ -209,9 +211,7 @@ def answer_on_error(
         return None  # a stored error is no better
     if not may_use_on_error(plan.demands, entry, now, engine.stale_options):
         return None
-    assert plan.key is not None  # it was found by it
-    responses = engine.responses
-    if responses.is_outdated(plan.key, entry.born) or responses.is_purged(entry):
+    if engine.responses.is_purged(entry):
         return None
     kept = plan.form or find_representation(plan.wants, entry)
     if kept is None:
