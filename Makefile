@@ -8,12 +8,26 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 
 CORE := asgi_serial/http/*,asgi_serial/engine/*,asgi_serial/cache/*
 
+# How many processes the tests run in, and how they are dealt out: whoever is done takes tests from
+# the end of another's list, so that the tests of a file, which share servers, stay together.
+JOBS ?= auto
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+# The tests of pure functions, which need no server, but for those of how much time or memory is used.
+UNITS := tests/http tests/codecs tests/formats tests/timing tests/test_layers.py \
+  tests/test_documentation.py tests/test_public_names.py tests/test_settings.py tests/test_policy.py \
+  --ignore tests/http/test_cost.py --ignore tests/codecs/test_memory.py \
+  --ignore tests/formats/test_hostile_memory.py
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types format services bench clean
+.PHONY: help demo check test test-long test-thrice lint types format services bench clean
 
 help:
 	@echo 'make demo    serve the demonstration API and print commands to try on it'
+	@echo 'make check   run lint, type checks and the tests of pure functions'
 	@echo 'make test    run lint, type checks and every test, with coverage'
+	@echo '             SEED=1 shuffles the tests and draws other examples; JOBS=4 for more processes'
+	@echo 'make test-thrice  run every test with three seeds       make test-long  search for longer'
 	@echo 'make bench   measure against a bare app and the peers; ARGS="--only hit_all_on" for one row'
 	@echo 'make lint    run ruff          make types   run mypy'
 	@echo 'make format  format the code   make clean   remove what make has made'
@@ -21,10 +35,25 @@ help:
 demo: $(VENV)/.demo-$(VERSION)
 	$(BIN)/python -m asgi_serial demo
 
+check: lint types
+	$(PYTEST) -q $(UNITS)
+
+# The reports are printed whether the tests pass or not.
 test: services lint types
-	$(BIN)/python -m pytest --cov --cov-report=
-	$(BIN)/coverage report --skip-covered
-	$(BIN)/coverage report --include='$(CORE)' --fail-under=100
+	@failed=0; \
+	$(PYTEST) $(if $(SEED),--hypothesis-seed=$(SEED)) --cov --cov-report= || failed=1; \
+	$(BIN)/coverage report --skip-covered || failed=1; \
+	$(BIN)/coverage report --include='$(CORE)' --fail-under=100 || failed=1; \
+	exit $$failed
+
+# The properties alone, with many more examples, which are new ones each time.
+test-long: $(VENV)/.test-$(VERSION)
+	$(PYTEST) --hypothesis-profile long -m hypothesis
+
+test-thrice: services lint types
+	for seed in 1 2 3; do \
+	  $(PYTEST) --hypothesis-seed=$$seed || exit 1; \
+	done
 
 lint: $(VENV)/.test-$(VERSION)
 	$(BIN)/ruff check .

@@ -1,4 +1,6 @@
-"""What holds for all tests."""
+"""Settings for all tests: how many examples are searched, and in which order tests run."""
+
+import random
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -7,8 +9,42 @@ from asgi_serial.policy import TURNED_ON
 
 # A busy machine takes longer for an example now and then, which says nothing of the code; what
 # a cost may be is asserted where it matters.
-settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("steady")
+settings.register_profile("fresh", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The same examples each time: a change that breaks nothing cannot fail on an example it is the
+# first to meet. `--hypothesis-seed` and the profile `long` search elsewhere.
+settings.register_profile("steady", settings.get_profile("fresh"), derandomize=True)
+settings.register_profile("long", settings.get_profile("fresh"), max_examples=3_000)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw the same examples each time, unless the command line asks for others."""
+    if not config.getoption("--hypothesis-profile"):
+        settings.load_profile("steady" if _seed_of(config) is None else "fresh")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle the files, and the tests within each, by `--hypothesis-seed`."""
+    if (seed := _seed_of(config)) is None:
+        return
+    files: dict[object, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    chance = random.Random(seed)
+    shuffled = list(files.values())
+    chance.shuffle(shuffled)
+    for tests in shuffled:
+        chance.shuffle(tests)
+    items[:] = [item for tests in shuffled for item in tests]
+
+
+def _seed_of(config: pytest.Config) -> str | None:
+    return config.getoption("--hypothesis-seed")
+
+
+@pytest.fixture(autouse=True)
+def _random_numbers_are_the_same_each_time(request: pytest.FixtureRequest) -> None:
+    random.seed(f"{_seed_of(request.config)} {request.node.nodeid}")
 
 
 @pytest.fixture(autouse=True)

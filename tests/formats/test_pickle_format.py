@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import PurePosixPath
-from uuid import uuid4
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -29,7 +29,7 @@ VALUES = [
     datetime(2026, 1, 1, tzinfo=ZoneInfo("Europe/Paris")),
     timedelta(seconds=1),
     Decimal("1.50"),
-    uuid4(),
+    UUID("00112233-4455-4677-8899-aabbccddeeff"),
     PurePosixPath("/a"),
     ip_address("::1"),
     collections.deque([1]),
