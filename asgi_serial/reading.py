@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from asgi_serial.codecs.decoding import DECODE_OFFLOAD_BYTES
 from asgi_serial.engine.plan import body_part, request_key
 from asgi_serial.engine.problem import Problem
 from asgi_serial.engine.request import RequestBody, explain_refusal, why_refused
@@ -52,10 +51,10 @@ async def _read_decoded(
                 return ReadRequest((message,))  # the client has left, and the app is to see it
             reader.feed(message.get("body", b""))
             more = message.get("more_body", False)
-        if reader.encoded_bytes < DECODE_OFFLOAD_BYTES:
-            body = reader.finish()
-        else:
+        if reader.is_slow():
             body = await run_off_loop(reader.finish, engine.decoders)
+        else:
+            body = reader.finish()
     except (CodecError, FormatError) as error:
         return explain_refusal(engine, error)
     if plan.keys_on_body:

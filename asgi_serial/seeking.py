@@ -12,7 +12,7 @@ from asgi_serial.cache.key import part_key
 from asgi_serial.cache.responses import LEASE_SECONDS
 from asgi_serial.engine.completion import can_be_completed, may_complete
 from asgi_serial.engine.counting import count_answer
-from asgi_serial.engine.derive import DERIVE_OFFLOAD_BYTES, derive, encoded_size
+from asgi_serial.engine.derive import DERIVE_OFFLOAD_BYTES, derive, size_to_derive
 from asgi_serial.engine.hit import (
     answer,
     answer_on_error,
@@ -200,7 +200,7 @@ class Seeker:
 
     async def _make(self, entry: Entry) -> Representation | None:
         variant = variant_of(self.plan.wants, entry)
-        if encoded_size(entry) >= DERIVE_OFFLOAD_BYTES:
+        if size_to_derive(entry) >= DERIVE_OFFLOAD_BYTES:
             return await self._make_large(entry, variant)
         made = derive(self.engine, entry, variant)
         if made is not None:

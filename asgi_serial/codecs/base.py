@@ -17,11 +17,17 @@ class Encoder(Protocol):
 class Decoder(Protocol):
     """One body on its way in, decoded in steps whose output is bounded; an error spends it."""
 
-    def pieces(self, data: bytes) -> Iterator[bytes]:
-        """Decode `data` into pieces of some 100 KB, each made when it is asked for.
+    @property
+    def members(self) -> int:
+        """How many members (gzip) or frames (zstd) were begun so far."""
 
-        A body decodes to the same bytes however it is cut. All pieces are taken before the
-        next call. Raises: CodecError where the data is corrupt, or goes on after its end.
+    def pieces(self, data: bytes | memoryview) -> Iterator[bytes]:
+        """Decode `data` into pieces of at most some 100 KB, each made when it is asked for.
+
+        There is a piece, which may be empty, for each step that takes time. A body decodes to the
+        same bytes however it is cut. All pieces are taken before the next call.
+
+        Raises: CodecError where the data is corrupt, or goes on after its end.
         """
 
     def feed(self, data: bytes, *, limit: int) -> bytes:

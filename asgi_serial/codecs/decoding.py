@@ -5,7 +5,7 @@ from io import BytesIO
 from typing import NamedTuple
 
 from asgi_serial.codecs.base import Codec, Decoder
-from asgi_serial.codecs.bounded import within
+from asgi_serial.codecs.bounded import MAX_MEMBERS, within
 from asgi_serial.errors import CodecError, OutputLimitExceeded
 from asgi_serial.http.fields import split_list
 
@@ -13,8 +13,15 @@ RATIO_FREE_BYTES = 1 << 20
 """What a body may decode to at any ratio: small bodies may well compress a thousandfold."""
 
 DECODE_OFFLOAD_BYTES = 32 << 10
-"""The encoded size from which decoding takes too long for the event loop; some 300 us at a
-usual ratio, and a few ms in the worst case, a body that decodes to RATIO_FREE_BYTES."""
+"""The encoded size from which decoding takes too long for the event loop: some 300 us."""
+
+LOOP_WORK = 256 << 10
+"""How much may be decoded on the event loop before a thread goes on, however few bytes came: 1 ms.
+
+Work is counted in the bytes that all codings decode to, each step of one being STEP_WORK more."""
+
+STEP_WORK = 16 << 10
+"""What a step of a decoder counts beside its output: opening a frame of zstd takes up to 60 us."""
 
 
 class UnsupportedCoding(CodecError):
@@ -43,7 +50,7 @@ class BodyDecoder:
 
     The whole encoded body must be known to judge its ratio: were it judged as it arrives, a body
     could pass in one message and fail in hundreds. The most it holds is the encoded body, the
-    decoded one and an eighth, and what the libraries need (for zstd 8 MB).
+    decoded one and an eighth of both, and what the libraries need (for zstd 8 MB).
     """
 
     def __init__(
@@ -59,8 +66,17 @@ class BodyDecoder:
             )
         self._decoders = _open_decoders(codings, codecs)
         self._limits = limits
-        self._chunks: list[bytes] = []
+        # A client may send its body in millions of pieces, each an object of its own.
+        self._encoded = BytesIO()
         self.encoded_bytes = 0
+        self._decoded = BytesIO()
+        self._work = 0
+        self._steps: Iterator[bytes] | None = None
+
+    @property
+    def decoded_bytes(self) -> int:
+        """How many bytes were decoded so far."""
+        return self._decoded.tell() if self._decoders else self.encoded_bytes
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the encoded body.
@@ -72,22 +88,54 @@ class BodyDecoder:
             raise OutputLimitExceeded(
                 f"the encoded body has more than {self._limits.encoded_bytes} bytes"
             )
-        self._chunks.append(chunk)
+        self._encoded.write(chunk)
+
+    def decode(self, work: int | None = None) -> bool:
+        """Decode the body, or go on with it, until so much `work` was done; return whether it is
+        complete.
+
+        Another thread may go on. Raises: CodecError where the body is corrupt, truncated, empty, or
+        followed by other bytes; OutputLimitExceeded where it passes a limit.
+        """
+        steps = self._steps
+        if steps is None:
+            steps = self._steps = self._begin()
+        bound = None if work is None else self._work + work
+        for piece in steps:
+            self._decoded.write(piece)
+            if bound is not None and self._work >= bound:
+                return False
+        return True
 
     def finish(self) -> bytes:
-        """Decode the whole body; it may be run in a thread, and once only.
+        """Return the whole body, decoded; may be called once only, in any thread.
 
-        Without codings it is the body as it came. Raises: CodecError where it is corrupt,
-        truncated, empty, or followed by other bytes; OutputLimitExceeded where it passes a limit.
+        Without codings it is the body as it came. Raises: as `decode`.
         """
+        self.decode()
+        return (self._decoded if self._decoders else self._encoded).getvalue()
+
+    def _begin(self) -> Iterator[bytes]:
+        if not self._decoders:
+            return iter(())
         limit = self._decoded_limit()
-        pieces = _drain(self._chunks)
+        pieces: Iterator[bytes | memoryview] = iter((self._encoded.getbuffer(),))
         for decoder in self._decoders:
-            pieces = within(limit, _through(decoder, pieces))
-        decoded = BytesIO()
+            pieces = steps = within(limit, self._through(decoder, pieces))
+        return steps
+
+    def _through(self, decoder: Decoder, pieces: Iterator[bytes | memoryview]) -> Iterator[bytes]:
+        """Decode the pieces that the coding outside has decoded to; each step gives a piece."""
         for piece in pieces:
-            decoded.write(piece)
-        return decoded.getvalue()
+            if not piece:
+                yield b""
+                continue
+            for decoded in decoder.pieces(piece):
+                self._work += STEP_WORK + len(decoded)
+                if sum([one.members for one in self._decoders]) > MAX_MEMBERS:
+                    raise OutputLimitExceeded(f"the body has more than {MAX_MEMBERS} members")
+                yield decoded
+        decoder.finish()
 
     def _decoded_limit(self) -> int:
         by_ratio = int(self._limits.ratio * self.encoded_bytes)
@@ -119,16 +167,3 @@ def _open_decoders(codings: tuple[str, ...], codecs: Iterable[Codec]) -> list[De
             raise UnsupportedCoding(coding)
         decoders.append(by_name[coding].decoder())
     return decoders
-
-
-def _through(decoder: Decoder, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    for piece in pieces:
-        yield from decoder.pieces(piece)
-    decoder.finish()
-
-
-def _drain(chunks: list[bytes]) -> Iterator[bytes]:
-    """Hand the chunks out from the first to the last, and let go of each."""
-    chunks.reverse()
-    while chunks:
-        yield chunks.pop()

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 DERIVE_OFFLOAD_BYTES = 16_000
 
 
-def encoded_size(entry: Entry) -> int:
-    """How many bytes there are to work on, as far as it is known before they are decoded."""
+def size_to_derive(entry: Entry) -> int:
+    """Return how many bytes there are to work on: those that are stored, or what they decode to."""
     source = _find_source(entry)
-    return 0 if source is None else len(source.body)
+    return 0 if source is None else max(len(source.body), entry.app_bytes)
 
 
 def derive(engine: Engine, entry: Entry, variant: Variant) -> Representation | None:

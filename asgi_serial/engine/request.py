@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asgi_serial.codecs.decoding import BodyDecoder, DecodeLimits, UnsupportedCoding
+from asgi_serial.codecs.decoding import (
+    DECODE_OFFLOAD_BYTES,
+    LOOP_WORK,
+    BodyDecoder,
+    DecodeLimits,
+    UnsupportedCoding,
+)
 from asgi_serial.engine.completion import ask_for_rest
 from asgi_serial.engine.handed import EXTENSION, offer_models
 from asgi_serial.engine.heads import content_length, without
@@ -12,6 +18,7 @@ from asgi_serial.engine.problem import Problem
 from asgi_serial.engine.representation import tag_suffix
 from asgi_serial.engine.validation import CONDITIONS, conditions_for
 from asgi_serial.errors import CodecError, FormatError, OutputLimitExceeded
+from asgi_serial.formats.transcoding import MSGPACK_OFFLOAD_BYTES
 from asgi_serial.http.validators import (
     format_entity_tag,
     parse_entity_tags,
@@ -194,6 +201,18 @@ class RequestBody:
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body. Raises: OutputLimitExceeded."""
         self._decoder.feed(chunk)
+
+    def is_slow(self) -> bool:
+        """Decode as much as the event loop may; return whether what is left belongs in a thread.
+
+        Raises: CodecError.
+        """
+        decoder = self._decoder
+        if not decoder.encoded_bytes:
+            return False
+        if decoder.encoded_bytes >= DECODE_OFFLOAD_BYTES or not decoder.decode(LOOP_WORK):
+            return True
+        return self.plan.msgpack_body and decoder.decoded_bytes >= MSGPACK_OFFLOAD_BYTES
 
     def finish(self) -> bytes:
         """The body as the app is to have it; may run in a thread.

@@ -1,8 +1,13 @@
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asgi_serial.codecs.bounded import MAX_MEMBERS
 from asgi_serial.codecs.decoding import (
+    LOOP_WORK,
     RATIO_FREE_BYTES,
     BodyDecoder,
     DecodeLimits,
@@ -172,3 +177,86 @@ def test_the_encoded_size_is_known_before_decoding() -> None:
     decoder.feed(b"abc")
     decoder.feed(b"de")
     assert decoder.encoded_bytes == 5
+
+
+EMPTY_GZIP, EMPTY_ZSTD = encode(b"", "gzip"), encode(b"", "zstd")
+SKIPPABLE = b"\x50\x2a\x4d\x18\x00\x00\x00\x00"
+
+
+@pytest.mark.parametrize(
+    ("codings", "data"),
+    [
+        pytest.param(("zstd",), EMPTY_ZSTD * MAX_MEMBERS, id="frames"),
+        pytest.param(("zstd",), SKIPPABLE * MAX_MEMBERS, id="skippable frames"),
+        pytest.param(("gzip",), EMPTY_GZIP * MAX_MEMBERS, id="members"),
+        pytest.param(
+            ("zstd", "gzip"),
+            encode(EMPTY_ZSTD * (MAX_MEMBERS // 2), "gzip") + EMPTY_GZIP * (MAX_MEMBERS // 2 - 1),
+            id="half of them in each of two codings",
+        ),
+        pytest.param(
+            ("zstd", "gzip", "gzip"),
+            encode(EMPTY_GZIP * (MAX_MEMBERS - 2) + encode(EMPTY_ZSTD, "gzip"), "gzip"),
+            id="in the coding between two others",
+        ),
+    ],
+)
+def test_members_are_counted_over_all_codings(codings: tuple[str, ...], data: bytes) -> None:
+    """RFC 1952, 2.2 and RFC 8878, 3: a body may consist of any number of members or frames."""
+    one_more = EMPTY_ZSTD if codings == ("zstd",) else EMPTY_GZIP
+    if len(codings) < 3:
+        assert decode(data, codings, LIMITS, len(data)) == b""
+    with pytest.raises(OutputLimitExceeded, match=f"more than {MAX_MEMBERS} members"):
+        decode(data + one_more, codings, LIMITS, len(data))
+
+
+@pytest.mark.parametrize(
+    ("codings", "data", "body"),
+    [
+        pytest.param(
+            ("zstd", "gzip"),
+            encode(EMPTY_ZSTD * 900 + encode(BODY, "zstd"), "gzip"),
+            BODY,
+            id="hundreds of frames that decode to nothing",
+        ),
+        pytest.param(
+            ("zstd",), encode(bytes(1_000_000), "zstd"), bytes(1_000_000), id="a dense body"
+        ),
+        pytest.param(
+            ("zstd", "br"),
+            encode(SKIPPABLE[:-4] + b"\0\0\x0c\0" + bytes(786_432) + encode(BODY, "zstd"), "br"),
+            BODY,
+            id="a long frame to skip under another coding",
+        ),
+    ],
+)
+def test_decoding_stops_where_the_work_is_done_that_is_allowed(
+    codings: tuple[str, ...], data: bytes, body: bytes
+) -> None:
+    """The few bytes that arrive say nothing of the work; another thread may go on with the rest."""
+    assert len(data) < 8_000
+    decoder = BodyDecoder(codings, CODECS, LIMITS)
+    decoder.feed(data)
+    assert not decoder.decode(LOOP_WORK)
+    assert decoder.decoded_bytes <= LOOP_WORK + (128 << 10)
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(decoder.finish).result() == body
+
+
+def test_a_usual_body_is_decoded_within_the_work_that_is_allowed() -> None:
+    decoder = BodyDecoder(("gzip",), CODECS, LIMITS)
+    decoder.feed(encode(BODY * 20, "gzip"))
+    assert decoder.decode(LOOP_WORK)
+    assert decoder.decoded_bytes == 20 * len(BODY)
+    assert decoder.finish() == BODY * 20
+
+
+def test_a_body_in_tiny_pieces_takes_no_more_memory_than_in_one() -> None:
+    decoder = BodyDecoder((), CODECS, LIMITS)
+    tracemalloc.start()
+    try:
+        for number in range(50_000):
+            decoder.feed(number.to_bytes(3, "big"))
+        assert tracemalloc.get_traced_memory()[0] < 200_000
+    finally:
+        tracemalloc.stop()

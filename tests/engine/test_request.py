@@ -1,6 +1,7 @@
 """What the app is given in place of the request that came."""
 
 import gzip
+import random
 import zlib
 
 import brotli
@@ -213,3 +214,27 @@ def test_a_coding_that_is_not_known_is_told_which_ones_are():
     assert dict(why_refused(ENGINE, plan).fields) == {
         b"accept-encoding": b"zstd, br, gzip, deflate"
     }
+
+
+@pytest.mark.parametrize(
+    ("headers", "data", "is_slow"),
+    [
+        pytest.param((GZIPPED,), gzip.compress(b"[1]"), False, id="a short body"),
+        pytest.param((GZIPPED,), b"", False, id="no body"),
+        pytest.param((GZIPPED,), gzip.compress(bytes(1_000_000)), True, id="a dense body"),
+        pytest.param((GZIPPED,), gzip.compress(b"", mtime=0) * 900, True, id="many members"),
+        pytest.param(
+            (GZIPPED,), gzip.compress(random.Random(1).randbytes(40_000)), True, id="much"
+        ),
+        pytest.param((PACKED,), msgpack.packb([1]), False, id="a short document"),
+        pytest.param((PACKED,), msgpack.packb([1] * 20_000), True, id="a long document"),
+        pytest.param(
+            (PACKED, GZIPPED), gzip.compress(msgpack.packb([1] * 20_000)), True, id="a dense one"
+        ),
+    ],
+)
+def test_what_takes_long_is_left_to_a_thread(headers, data, is_slow):
+    reader = body_of(*headers)
+    reader.feed(data)
+    assert reader.is_slow() is is_slow
+    reader.finish()

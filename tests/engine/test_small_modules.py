@@ -10,7 +10,7 @@ from asgi_serial.cache.sharing import MAX_SHARED, SharedFields
 from asgi_serial.codecs.decoding import UnsupportedCoding
 from asgi_serial.engine import engine as engine_module
 from asgi_serial.engine.cachestatus import forward_status
-from asgi_serial.engine.derive import derive, encoded_size
+from asgi_serial.engine.derive import derive, size_to_derive
 from asgi_serial.engine.heads import read_fields
 from asgi_serial.engine.hit import answer, find_hit, find_representation, judge
 from asgi_serial.engine.memo import MAX_ENTRIES, MAX_KEY_BYTES, Memo
@@ -228,12 +228,17 @@ class TestDerive:
         entry.add(("", "gzip"), Representation([], b"no gzip", "gzip", None))
         assert derive(engine, entry, ("", "")) is None
 
+    def test_what_a_stored_form_decodes_to_counts_as_work(self):
+        engine = make_engine()
+        entry = store(engine, GZIP, document=DOCUMENT * 100)
+        assert len(entry.kept[0].body) < size_to_derive(entry) == len(DOCUMENT) * 100
+
     def test_without_the_apps_own_form_there_is_nothing_to_make_it_of(self):
         engine = make_engine()
         entry = store(engine)
         entry.variants = ((MSGPACK, ""),)
         assert derive(engine, entry, ("", "gzip")) is None
-        assert encoded_size(entry) == 0
+        assert size_to_derive(entry) == 0
 
 
 class TestRequests:
