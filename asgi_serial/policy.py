@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack, cast
 
 from .errors import ConfigurationError
+from .http.paths import is_plain, resolve_path
 from .options import (
     explain_unknown,
     explain_value,
@@ -104,6 +105,38 @@ def merge(higher: RoutePolicy | None, lower: RoutePolicy | None) -> RoutePolicy 
     )
 
 
+_SWITCHES = ("compression", "formats", "decoding", "cache", "cache_shared", "cache_body")
+
+
+def is_permission(policy: RoutePolicy) -> bool:
+    """Whether a policy allows anything, rather than only forbid."""
+    given = policy.cache_ttl is not None or policy.cache_partition is not None
+    return given or any(getattr(policy, name) for name in _SWITCHES)
+
+
+def restrict(policies: Iterable[RoutePolicy], default_ttl: float | None) -> RoutePolicy | None:
+    """Return what any of the policies forbids, and nothing that one permits; None for nothing.
+
+    A lifetime forbids a longer one, `default_ttl`. Where responses belong to users, of whom the
+    path does not tell surely, none is kept.
+    """
+    policies = tuple(policies)
+    values: dict[str, Any] = {
+        name: False for name in _SWITCHES if any(getattr(each, name) is False for each in policies)
+    }
+    if default_ttl is not None:
+        shorter = [each.cache_ttl for each in policies if each.cache_ttl is not None]
+        values["cache_ttl"] = min((ttl for ttl in shorter if ttl < default_ttl), default=None)
+    of_users = [each.cache_partition for each in policies if each.cache_partition is not None]
+    if of_users:
+        values |= {"cache": False, "cache_partition": of_users[0]}
+    restricted = RoutePolicy(**values)
+    return None if restricted == _OPEN else restricted
+
+
+_OPEN = RoutePolicy()
+
+
 class RouteRule(NamedTuple):
     """A policy for the requests whose method and path match; made by `build_rule`."""
 
@@ -139,6 +172,11 @@ def build_rule(pattern: str, policy: RoutePolicy) -> RouteRule:
             f"[{pattern!r}] is not a route pattern; expected [METHOD ]/path, with * or {{name}} "
             "for a segment or a part of it, at most one in each, and ** for anything, at most once."
         )
+    if is_permission(policy) and not is_plain(_WILDCARD.sub("x", written[2])):
+        raise ConfigurationError(
+            f"[{pattern!r}] permits something, and would match no request; expected a path without "
+            "dot segments, //, backslashes, semicolons or what is percent-encoded."
+        )
     return RouteRule(pattern, written[1].upper() if written[1] else None, path, policy)
 
 
@@ -162,32 +200,56 @@ def _compile_path(path: str) -> re.Pattern[str] | None:
 class PolicyTable:
     """Finds the policy of a request by its rules: the first that matches speaks.
 
+    A path that a server may take for another (`/static/..%2faccount`) is permitted nothing, and is
+    forbidden what any rule forbids it, or the path that it may be taken for. `cache_ttl` is the
+    lifetime where no rule speaks.
+
     Finds are remembered for as many as `capacity` requests of usual length, so that nobody can
     fill the memory with paths of his own.
     """
 
-    def __init__(self, rules: Iterable[RouteRule], *, capacity: int = 1024) -> None:
+    def __init__(
+        self,
+        rules: Iterable[RouteRule],
+        *,
+        cache_ttl: float | None = None,
+        capacity: int = 1024,
+    ) -> None:
         self._rules = tuple(rules)
+        self._cache_ttl = cache_ttl
         self._capacity = capacity
-        self._found: dict[tuple[str, str], RoutePolicy | None] = {}
+        self._found: dict[tuple[str, str, bytes | None], RoutePolicy | None] = {}
 
     def __bool__(self) -> bool:
         return bool(self._rules)
 
-    def find(self, method: str, path: str) -> RoutePolicy | None:
-        """The policy for `method` (upper case) and `path` (decoded), or None."""
-        key = (method, path)
+    def find(self, method: str, path: str, raw_path: bytes | None = None) -> RoutePolicy | None:
+        """Return the policy for `method` (upper case) and `path` (decoded), or None.
+
+        `raw_path` is the path as it was sent, whole, where it is known.
+        """
+        key = (method, path, raw_path)
         try:
             return self._found[key]
         except KeyError:
-            return self._search(key)
+            return self._search(method, path, raw_path)
 
-    def _search(self, key: tuple[str, str]) -> RoutePolicy | None:
-        policy = next((rule.policy for rule in self._rules if rule.matches(*key)), None)
-        if len(key[0]) + len(key[1]) <= 256:
+    def _search(self, method: str, path: str, raw_path: bytes | None) -> RoutePolicy | None:
+        if is_plain(path, raw_path):
+            policy = next((rule.policy for rule in self._rules if rule.matches(method, path)), None)
+        else:
+            policy = restrict(
+                (
+                    rule.policy
+                    for rule in self._rules
+                    if rule.matches(method, path) or rule.matches(method, resolve_path(path))
+                ),
+                self._cache_ttl,
+            )
+        if len(method) + len(path) + len(raw_path or b"") <= 512:
             if len(self._found) >= self._capacity:
                 self._found.clear()
-            self._found[key] = policy
+            self._found[method, path, raw_path] = policy
         return policy
 
 

@@ -13,6 +13,7 @@ from asgi_serial.policy import (
     RoutePolicy,
     build_policy,
     build_rule,
+    is_permission,
     merge,
     serial,
     set_policy,
@@ -144,6 +145,92 @@ def test_the_first_rule_that_matches_speaks():
         assert table.find("GET", "/a/b") is None
     assert table
     assert not PolicyTable([])
+
+
+@pytest.mark.parametrize(
+    ("options", "permits"),
+    [
+        ({"cache_ttl": 60}, True),
+        ({"cache_ttl": 0}, True),
+        ({"cache_shared": True}, True),
+        ({"cache_partition": "cookie:sid"}, True),
+        ({"cache": True}, True),
+        ({"cache_body": True}, True),
+        ({"compression": True, "cache": False}, True),
+        ({"cache": False}, False),
+        ({"compression": False, "formats": False, "decoding": False}, False),
+        ({"cache_shared": False, "cache_body": False, "cache_ttl": None}, False),
+        ({}, False),
+    ],
+)
+def test_what_a_policy_permits(options, permits):
+    rule = build_rule("/static/**", build_policy(options))
+    assert is_permission(rule.policy) is permits
+    if permits:
+        with pytest.raises(ConfigurationError, match="permits something, and would match no"):
+            build_rule("/static/../**", rule.policy)
+    else:
+        assert build_rule("/static/../**", rule.policy).matches("GET", "/static/../a")
+
+
+ODD = [
+    ("/static/../account", b"/static/..%2faccount"),
+    ("/static/../account", b"/static/%2e%2e/account"),
+    ("/static/../account", None),
+    ("/static/%2e%2e/account", b"/static/%252e%252e/account"),
+    ("/static//account", b"/static//account"),
+    ("/static/a/b", b"/static/a%2fb"),
+    ("/static/a\\b", b"/static/a%5cb"),
+    ("/static/..;/account", b"/static/..;/account"),
+]
+
+
+@pytest.mark.parametrize(("path", "raw_path"), ODD)
+def test_a_pattern_permits_nothing_to_a_path_that_may_be_taken_for_another(path, raw_path):
+    permits = build_policy({"cache_ttl": 60, "cache_shared": True, "compression": True})
+    table = PolicyTable([build_rule("/static/**", permits)])
+    for _ in range(2):
+        assert table.find("GET", path, raw_path) is None
+        assert table.find("GET", "/static/a/b", b"/static/a/b") is permits
+
+
+@pytest.mark.parametrize(("path", "raw_path"), ODD)
+def test_it_is_forbidden_what_any_rule_forbids(path, raw_path):
+    """Also by a rule behind the one that permits, or by one for the path that it may be."""
+    table = PolicyTable(
+        [
+            build_rule("/static/**", build_policy({"cache_shared": True, "cache_body": False})),
+            build_rule("**", build_policy({"cache": False, "compression": True})),
+        ]
+    )
+    assert table.find("GET", path, raw_path) == RoutePolicy(cache=False, cache_body=False)
+
+
+def test_a_rule_for_the_path_that_it_may_be_taken_for_is_heard():
+    table = PolicyTable(
+        [
+            build_rule("/static/**", build_policy({"cache_shared": True})),
+            build_rule("GET /account", build_policy({"cache": False})),
+        ]
+    )
+    assert table.find("GET", "/static/../account") == RoutePolicy(cache=False)
+    assert table.find("POST", "/static/../account") is None
+
+
+def test_nothing_is_kept_where_it_may_be_that_of_a_user():
+    table = PolicyTable([build_rule("/me/*", build_policy({"cache_partition": "cookie:sid"}))])
+    found = table.find("GET", "/me//cart")
+    assert (found.cache, found.cache_partition) == (False, ("cookie:sid",))
+    assert table.find("GET", "/static/../me/cart").cache is False
+
+
+@pytest.mark.parametrize(
+    ("default", "pattern", "lifetime"), [(60, 5, 5), (60, 600, None), (None, 5, None), (60, 0, 0)]
+)
+def test_a_lifetime_forbids_a_longer_one(default, pattern, lifetime):
+    rules = [build_rule("/prices/**", build_policy({"cache_ttl": pattern, "formats": False}))]
+    table = PolicyTable(rules, cache_ttl=default)
+    assert table.find("GET", "/prices//a") == RoutePolicy(formats=False, cache_ttl=lifetime)
 
 
 def test_finds_are_right_beyond_what_is_remembered():

@@ -144,7 +144,9 @@ class Engine:
         self.caching, self.server_timing = settings.cache, settings.server_timing
         # A write that has no part in the cache itself makes what is stored invalid all the same.
         self.may_cache = settings.cache or any(rule.policy.cache for rule in settings.routes)
-        self.policies = PolicyTable(settings.routes) if settings.routes else None
+        self.policies = (
+            PolicyTable(settings.routes, cache_ttl=settings.cache_ttl) if settings.routes else None
+        )
         # Where nothing but the usual fields has a say, a hit needs no plan (see `find_hit`).
         self.finds_hits = settings.cache and not (
             settings.routes

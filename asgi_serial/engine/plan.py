@@ -226,11 +226,12 @@ def plan_request(
 def find_policy(policies: PolicyTable, scope: Scope) -> RoutePolicy | None:
     """What the patterns say of a path below the app's root, or as it was sent."""
     method, path, root = scope["method"], scope["path"], scope.get("root_path", "")
+    raw_path = scope.get("raw_path")
     if root and path.startswith(root):
-        policy = policies.find(method, path[len(root) :])
+        policy = policies.find(method, path[len(root) :], raw_path)
         if policy is not None:
             return policy
-    return policies.find(method, path)
+    return policies.find(method, path, raw_path)
 
 
 def find_wants(engine: Engine, plan: RequestPlan) -> Wants:
