@@ -17,7 +17,7 @@ from asgi_serial.engine.plan import RequestCopy
 from asgi_serial.engine.problem import Problem
 from asgi_serial.engine.request import scope_for_app
 from asgi_serial.engine.response import DONE, ResponseFlow
-from asgi_serial.http.storing import CACHED_METHODS
+from asgi_serial.http.storing import CACHED_METHODS, announces_body
 from asgi_serial.leading import Nobody, run_led
 from asgi_serial.policy import CURRENT
 from asgi_serial.reading import read_request
@@ -208,7 +208,8 @@ class Exchange:
             return self._heed_request(self._replayed.popleft())
         flow = self._flow
         if flow is not None and flow.is_holding:
-            await self._release(flow, flow.wait_for_client())
+            has_said_all = self._client_has_said_all()
+            await self._release(flow, flow.wait_for_client(has_said_all=has_said_all))
         self._listeners += 1
         try:
             message = await self._receive()
@@ -286,7 +287,7 @@ class Exchange:
         flow = ResponseFlow(engine, self.plan, self._scope)
         out = flow.begin(message)
         if self._listeners and flow.is_holding:
-            out = flow.begin_for_listener(has_read=self._has_read)
+            out = flow.wait_for_client(has_said_all=self._client_has_said_all())
         self._flow, opening = flow, flow.opening
         if opening.invalid:
             self._dropping = Dropping(engine.responses, opening.invalid)
@@ -310,6 +311,13 @@ class Exchange:
         if engine.server_timing:
             out = self._timed(out)
         return self._send(out)
+
+    def _client_has_said_all(self) -> bool:
+        """Whether nothing more of the request can come."""
+        if self._has_read:
+            return True
+        # From HTTP/2 on content needs no field, but that of a GET has no meaning.
+        return self.plan.method in CACHED_METHODS and not announces_body(self.plan.fields)
 
     def _pass_last(self, message: Message) -> None:
         """Count the response, if this really is its last message; other kinds may come between."""

@@ -98,7 +98,7 @@ def represent(
     """A new list of the fields of one variant, and its entity tag.
 
     `content` is all of the bytes that were made from the app's; None where they are streamed, or
-    belong to a HEAD.
+    are not there, as for a HEAD.
     """
     if media_type or coding:
         return _variant_fields(base, media_type, coding, content)
@@ -144,6 +144,17 @@ def _variant_fields(
         made.append((b"etag", etag))
     made.append((b"vary", base.vary))
     return made, etag
+
+
+def undecided_fields(base: Base, *, by_format: bool) -> Fields:
+    """Return a new list of the fields that are the same in every form that GET may be answered in.
+
+    `by_format` says whether the app's format is among what is undecided.
+    """
+    assert base.vary is not None  # it names what the form depends on
+    made = without(base.pairs, _FORMAT_DROPS if by_format else _VARIANT_DROPS)
+    made.append((b"vary", base.vary))
+    return made
 
 
 def not_modified_fields(made: Fields) -> Fields:

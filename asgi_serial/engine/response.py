@@ -19,6 +19,7 @@ from asgi_serial.engine.representation import (
     content_tag,
     not_modified_fields,
     represent,
+    undecided_fields,
     with_shown_tag,
 )
 from asgi_serial.http.validators import is_not_modified
@@ -133,7 +134,7 @@ class ResponseFlow:
                 return self._begin_passing()
         elif request.method == "HEAD":
             return self._begin_head()
-        elif plan.event_stream and plan.codec is not None and not self._may_send_file():
+        elif plan.codec is not None and self._streams_at_once():
             return self._begin_stream(plan.codec)
         self.state = HELD
         return []
@@ -203,12 +204,16 @@ class ResponseFlow:
             messages.append(self._passed(rest, body, more=True))
         return messages
 
-    def wait_for_client(self) -> list[Message]:
-        """Give what is held back, since the app asks for the client's next message.
+    def wait_for_client(self, *, has_said_all: bool = False) -> list[Message]:
+        """Return what is held back, since the app waits for the client's next message.
 
-        The client may be waiting for the start before it says anything.
+        The client may be waiting for the start before it says anything. If it `has_said_all`, the
+        app waits for a disconnect only, as a Starlette StreamingResponse does: then a body is not
+        cut short of a translation, nor sent as it is where its length is known and small.
         """
         plan = self.plan
+        if has_said_all and (plan.media_type or not plan.weak):
+            return []
         # A body of a known length is not streamed: only as a whole it can be seen to be smaller.
         if (
             self.state is HELD
@@ -219,17 +224,6 @@ class ResponseFlow:
         ):
             return self._begin_stream(plan.codec)
         return self.release(Reason.BODY_NOT_WHOLE)
-
-    def begin_for_listener(self, *, has_read: bool) -> list[Message]:
-        """Return what is held back if the app was waiting for the client when it began to answer.
-
-        An app that has read the whole request (`has_read`) waits for a disconnect only, as a
-        Starlette StreamingResponse does: its body need not be cut short of a translation, nor be
-        streamed where its length is known and small.
-        """
-        if has_read and (self.plan.media_type or not self.plan.weak):
-            return []
-        return self.wait_for_client()
 
     def _may_send_file(self) -> bool:
         """Whether the server offers to take the body out of a file, which cannot be encoded.
@@ -327,12 +321,24 @@ class ResponseFlow:
 
     def _begin_head(self) -> list[Message]:
         self.state = PASS
-        plan = self.plan
-        self.media_type, codec = plan.media_type, plan.codec
-        self.coding = codec.name if codec is not None else ""
         self.keeping = None
-        made, self.etag = represent(self.base, self.media_type, self.coding, None)
+        plan, base = self.plan, self.base
+        codec = plan.codec
+        if codec is not None and self._streams_at_once():
+            made, self.etag = represent(base._replace(weak=True), "", codec.name, None)
+        elif codec is None and self.handed is not None:
+            made, self.etag = represent(base, plan.media_type, "", None)
+        else:
+            # RFC 9110, 9.3.2: a HEAD may omit fields whose value is determined only while the
+            # content is generated. Only then it shows whether compressing pays, whether the values
+            # can be carried over, and whether the content is a file.
+            by_format = bool(plan.media_type) and self.handed is None
+            made = undecided_fields(base, by_format=by_format)
         return [self._head(made)]
+
+    def _streams_at_once(self) -> bool:
+        """Whether the head alone decides that the response is encoded as a stream."""
+        return self.plan.event_stream and not self._may_send_file()
 
     def _begin_stream(self, codec: Codec) -> list[Message]:
         self.state = STREAM
@@ -355,9 +361,7 @@ class ResponseFlow:
         self.encoded_bytes = self.app_bytes
         if self.keeping is not None and size:
             self._collect(self.keeping, bytes(body))
-        if self._is_not_modified or (
-            self.request.method == "HEAD" and (self.media_type or self.coding)
-        ):
+        if self._is_not_modified or (self.request.method == "HEAD" and not self.plan.passes):
             # There is no content to send, and what the app made is not what the fields describe.
             message = {**message, "body": b""}
         elif self.request.method != "HEAD":

@@ -158,15 +158,18 @@ def why_not_looked_up(
         return _REQUEST_NO_STORE
     if b"range" in request and method not in CACHED_METHODS:
         return _REQUEST_HAS_RANGE
-    if method in CACHED_METHODS and _has_body(request):
+    if method in CACHED_METHODS and announces_body(request):
         return _REQUEST_HAS_BODY
     if not keyed.issuperset(UNKEYED_FIELDS.intersection(request)):
         return _REQUEST_HAS_UNKEYED_FIELD
     return None
 
 
-def _has_body(request: Mapping[bytes, bytes]) -> bool:
-    # RFC 9112, 6.3: a request without both fields has no body.
+def announces_body(request: Mapping[bytes, bytes]) -> bool:
+    """Whether a request with these fields says that content follows.
+
+    Source: RFC 9112, 6.3: a request without both fields has no body.
+    """
     return b"transfer-encoding" in request or bool(
         request.get(b"content-length", b"").strip(b"0 \t")
     )

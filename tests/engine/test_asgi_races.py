@@ -108,6 +108,9 @@ SIZED = {**TEXT, "content_length": str(len(PLENTY))}
 LONG = {**TEXT, "content_length": "100000000"}
 DOCUMENT_LENGTH = {**JSON, "content_length": str(len(DOCUMENT))}
 MSGPACK = Request(fields=(("accept", "application/vnd.msgpack"),))
+UPLOADING = Request("POST", fields=COMPRESSING.fields)
+UPLOADING_FOR_MSGPACK = Request("POST", fields=MSGPACK.fields)
+ANNOUNCING = COMPRESSING.having(transfer_encoding="chunked")
 READ, UNREAD = True, False
 
 
@@ -120,19 +123,22 @@ CACHED, UNCACHED = {"cache_ttl": "60s"}, {"cache": False}
         pytest.param(COMPRESSING, READ, TEXT, {}, True, "gzip", id="lines"),
         pytest.param(COMPRESSING, READ, TEXT, UNCACHED, True, "gzip", id="lines, uncached"),
         pytest.param(COMPRESSING, READ, TEXT, CACHED, True, "gzip", id="lines to be stored"),
-        pytest.param(COMPRESSING, UNREAD, TEXT, {}, True, "gzip", id="an echo"),
-        pytest.param(COMPRESSING, UNREAD, TEXT, UNCACHED, True, "gzip", id="an echo, uncached"),
+        pytest.param(UPLOADING, UNREAD, TEXT, {}, True, "gzip", id="an echo"),
+        pytest.param(UPLOADING, UNREAD, TEXT, UNCACHED, True, "gzip", id="an echo, uncached"),
         pytest.param(COMPRESSING, READ, SIZED, {}, False, "", id="length known"),
         pytest.param(COMPRESSING, READ, SIZED, UNCACHED, False, "", id="length known, uncached"),
-        pytest.param(COMPRESSING, UNREAD, SIZED, {}, True, "", id="an echo of known length"),
+        pytest.param(ANNOUNCING, UNREAD, SIZED, {}, True, "", id="an echo of known length"),
         pytest.param(
-            COMPRESSING, UNREAD, SIZED, UNCACHED, True, "", id="an echo of known length, uncached"
+            UPLOADING, UNREAD, SIZED, UNCACHED, True, "", id="an echo of known length, uncached"
         ),
+        pytest.param(COMPRESSING, UNREAD, SIZED, {}, False, "", id="no body announced"),
         pytest.param(COMPRESSING, READ, LONG, {}, True, "gzip", id="long"),
         pytest.param(Request(), READ, TEXT, CACHED, True, "", id="to be stored"),
         pytest.param(Request(), READ, SIZED, CACHED, False, "", id="to be tagged"),
         pytest.param(MSGPACK, READ, JSON, {}, False, "", id="to be translated"),
-        pytest.param(MSGPACK, UNREAD, JSON, {}, True, "", id="an echo to be translated"),
+        pytest.param(
+            UPLOADING_FOR_MSGPACK, UNREAD, JSON, {}, True, "", id="an echo to be translated"
+        ),
     ],
 )
 @awaited

@@ -60,10 +60,10 @@ def test_a_head_is_told_what_a_get_would_be_and_gets_no_content(headers):
     told = run(flow, first, body(document if headers == (GZIP,) else b""))
     assert flow.state is DONE
     assert content_of(told) == b""
-    for name in (b"content-type", b"content-encoding", b"vary", b"etag"):
-        assert fields_of(told).get(name) == fields_of(got).get(name)
-    if b"content-length" in fields_of(told):
-        assert fields_of(told)[b"content-length"] == fields_of(got)[b"content-length"]
+    assert fields_of(told).items() <= fields_of(got).items()
+    assert fields_of(told)[b"vary"] == fields_of(got)[b"vary"]
+    # Which form GET gives depends on the content, and so do the fields that describe it.
+    assert (b"etag" in fields_of(told)) is (headers == ())
     assert flow.sizes()[2] == 0
 
 

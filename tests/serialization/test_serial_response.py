@@ -63,12 +63,14 @@ def litestar_app(**settings: Any) -> Any:
 APPS = [pytest.param(make, id=make.__name__) for make in (starlette_app, fastapi_app, litestar_app)]
 
 
-def ask(app: Any, accept: str = "*/*", coding: str = "identity", **fields: str) -> Any:
+def ask(
+    app: Any, accept: str = "*/*", coding: str = "identity", method: str = "GET", **fields: str
+) -> Any:
     async def get_item() -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://h") as client:
             asked = {"accept": accept, "accept-encoding": coding, **fields}
-            return await client.get("/item", headers=asked)
+            return await client.request(method, "/item", headers=asked)
 
     return asyncio.run(get_item())
 
@@ -111,6 +113,21 @@ def test_a_model_is_written_once_in_the_format_that_is_wanted(make, accept, medi
     assert response.headers["vary"] == "accept"
     assert read(response) == DOCUMENT
     assert encoded == [media_type]
+
+
+@pytest.mark.parametrize("accept", ["application/json", MSGPACK])
+@pytest.mark.parametrize(
+    ("coding", "unsure"),
+    [("identity", {"content-length"}), ("gzip", {"content-length", "content-encoding", "etag"})],
+)
+def test_head_says_the_format_that_the_model_was_written_in(accept, coding, unsure):
+    """RFC 9110, 9.3.2: only whether it is compressed is decided by the content."""
+    large = Item(id=1, name="x" * 5_000)
+    app = starlette_app(lambda request: SerialResponse(large, headers={"etag": '"v1"'}))
+    got, told = ask(app, accept, coding).headers, ask(app, accept, coding, "HEAD").headers
+    assert told["content-type"] == accept
+    assert got.items() - told.items() <= {(name, got[name]) for name in unsure if name in got}
+    assert told.items() <= got.items()
 
 
 @pytest.mark.parametrize("make", APPS)
@@ -311,15 +328,14 @@ def test_a_websocket_may_be_denied_with_it():
 
 
 async def pieces_app(scope: Any, receive: Any, send: Any) -> None:
-    """Sends in pieces, without a length, what it has encoded by the extension."""
+    """Sends in pieces, with another message between them, what it has encoded by the extension."""
     media_type, body = scope["extensions"]["asgi_serial.model"]["encode"](
         lambda media_type: module.encode_model(ITEM, media_type)
     )
     fields = [(b"content-type", media_type.encode()), (b"cache-control", b"max-age=60")]
     await send({"type": "http.response.start", "status": 200, "headers": fields})
     await send({"type": "http.response.body", "body": body[:3], "more_body": True})
-    await receive()
-    await receive()
+    await send({"type": "http.response.of.tomorrow"})
     await send({"type": "http.response.body", "body": body[3:]})
 
 
