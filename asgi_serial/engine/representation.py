@@ -13,6 +13,7 @@ from asgi_serial.http.validators import (
     parse_entity_tag,
     parse_entity_tags,
     variant_tag,
+    weak_match,
 )
 
 if TYPE_CHECKING:
@@ -163,18 +164,23 @@ def not_modified_fields(made: Fields) -> Fields:
 
 
 def shown_tag(base: Base, etag: bytes, media_type: str, coding: str, if_none_match: bytes) -> bytes:
-    """The entity tag of a 304 that the app has answered to a condition with tags of ours.
+    """Return the entity tag of a 304 that the app has answered to a condition with tags of ours.
 
-    The app knows its own tag `etag` only. The client is to be told the one that it has, of those
-    that this request could have been answered with.
+    The app knows its own tag `etag` only. Of the representations that a 200 to this request could
+    carry, the 304 names the one that the client has.
     """
     own = app_tag(etag, base.suffixes)
     held = parse_entity_tags(if_none_match) or ()
     for coded in dict.fromkeys((coding, "")):
-        tag = parse_entity_tag(variant_tag(own, tag_suffix(media_type, coded)))
+        suffix = tag_suffix(media_type, coded)
+        tag = parse_entity_tag(variant_tag(own, suffix))
         for one in held:
-            if tag is not None and one.opaque == tag.opaque:
-                return format_entity_tag(one)
+            if tag is not None and weak_match(one, tag):
+                # RFC 9110, 15.4.5: a 304 has the ETag that a 200 would have had. If-None-Match is
+                # compared weakly (13.1.2), so the client's may differ from it by `W/`. Of a variant
+                # of a strong tag only the client knows whether it was streamed, and is weak.
+                is_weak = tag.weak or (bool(suffix) and one.weak)
+                return format_entity_tag(tag._replace(weak=is_weak))
     return own
 
 

@@ -1,5 +1,6 @@
 """Conditions between a client that knows the tags of variants and an app that knows its own."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -189,3 +190,43 @@ async def test_what_is_no_tag_matches_nothing(tag, variant):
             request = request if tag == "*" else request.having(if_none_match=tag)
             answer = await ask(serial, request)
             assert (answer.status, answer.media_type, answer.coding) == (200, *variant)
+
+
+async def compares_weakly(scope: Any, receive: Any, send: Any) -> None:
+    """Evaluates If-None-Match as Starlette's StaticFiles does."""
+    tag = scope["path"].removeprefix("/")
+    held = dict(scope["headers"]).get(b"if-none-match", b"").decode()
+    fields = {"etag": tag, "content_type": "application/json", "cache_control": "max-age=60"}
+    if tag.removeprefix("W/") in [one.strip(" W/") for one in held.split(",")]:
+        await send(start_of(304, **fields))
+        await send(body_of())
+    else:
+        await send(start_of(**fields, **KNOWN_LENGTH))
+        await send(body_of(DOCUMENT))
+
+
+async def compares_nothing(scope: Any, receive: Any, send: Any) -> None:
+    await compares_weakly({**scope, "headers": []}, receive, send)
+
+
+@pytest.mark.parametrize("settings", [{}, UNCACHED], ids=["with the cache", "without"])
+@pytest.mark.parametrize("app", [compares_weakly, compares_nothing])
+@pytest.mark.parametrize("tag", ['"v1"', 'W/"v1"', 'W/"v1-gzip"'])
+@pytest.mark.parametrize("form", ["{0}", "W/{0}", '"other", {0}', '"other", W/{0}'])
+@variants_as("variant")
+@awaited
+async def test_a_304_has_the_tag_of_a_200(variant, form, tag, app, settings):
+    """RFC 9110, 15.4.5, whoever says it: If-None-Match is compared weakly (13.1.2)."""
+    request = replace(wanting(variant), path=f"/{tag}")
+    whole = (await ask(serial_of(app, **settings), request)).one("etag")
+    condition = request.having(if_none_match=form.format(whole.removeprefix("W/")))
+    serial = serial_of(app, **settings)
+    first = await ask(serial, condition)
+    await ask(serial, request)
+    again = await ask(serial, condition)
+    for answer in (first, again):
+        assert answer.status == 304
+        # Only its client knows whether an encoded form of a strong tag was streamed.
+        is_told = app is compares_weakly and (answer is first or settings is UNCACHED)
+        weak = "W/" if is_told and variant != VARIANTS[0] and "W/" in form else ""
+        assert answer.one("etag") == (whole if whole.startswith("W/") else weak + whole)
