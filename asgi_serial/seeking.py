@@ -199,31 +199,36 @@ class Seeker:
         return None if made is None else self._use(entry, made)
 
     async def _make(self, entry: Entry) -> Representation | None:
-        variant = variant_of(self.plan.wants, entry)
+        responses, variant = self.engine.responses, variant_of(self.plan.wants, entry)
+        made = responses.find_apart(entry, variant)
+        if made is not None:
+            return made
         if size_to_derive(entry) >= DERIVE_OFFLOAD_BYTES:
             return await self._make_large(entry, variant)
         made = derive(self.engine, entry, variant)
         if made is not None:
-            self.engine.responses.add(entry, variant, made)
+            responses.add(entry, variant, made)
         return made
 
     async def _make_large(self, entry: Entry, variant: Variant) -> Representation | None:
-        """Such a form in a thread: of those who want it at once, one makes it for all."""
+        """Make such a form in a thread: of those who want it at once, one makes it for all."""
         engine, key = self.engine, (entry.key, *variant)
-        flight = engine.flights.find(key)
-        if flight is not None:
-            await flight.wait(engine.settings.cache_wait)
-            made = entry.find(variant)
-            if made is not None:
-                return made
+        while (making := engine.flights.find(key)) is not None:
+            # It ends: nothing is waited for but the work of a thread.
+            if await making.wait(None) is Ending.STORED:
+                return making.made
         flight = engine.flights.lead(key)
+        ending = Ending.FAILED
         try:
             made = await run_off_loop(partial(derive, engine, entry, variant), engine.encoders)
             if made is not None:
                 engine.responses.add(entry, variant, made)
+            if flight is not None:
+                flight.made = made
+            ending = Ending.STORED
         finally:
             if flight is not None:
-                engine.flights.land(key, flight, Ending.FAILED)
+                engine.flights.land(key, flight, ending)
         return made
 
     async def _join(self, key: Key) -> tuple[Message, Message] | None:

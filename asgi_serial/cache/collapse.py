@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asgi_serial.cache.entry import Key
+    from asgi_serial.cache.entry import Key, Representation
 
 # How long a resource whose response was not stored is remembered, in seconds: its requests do
 # not wait for one another, since nothing would come of it.
@@ -40,16 +40,17 @@ class Ending(Enum):
 
 
 class Flight:
-    """A call of the app, and those who wait for what it stores."""
+    """A call of the app, or the making of a form, and those who wait for what comes of it."""
 
-    __slots__ = ("_landed", "loop", "waiting")
+    __slots__ = ("_landed", "loop", "made", "waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.waiting = 0  # how many wait for it
+        self.made: Representation | None = None  # the form, for those who wait
         self._landed: asyncio.Future[Ending] = loop.create_future()
 
-    async def wait(self, seconds: float) -> Ending | None:
+    async def wait(self, seconds: float | None) -> Ending | None:
         """Wait for its end; None where it does not come in time."""
         self.waiting += 1
         try:

@@ -81,6 +81,7 @@ class Entry:
         "kept_until",
         "key",
         "last_kept",
+        "mark",
         "negotiates",
         "route",
         "selecting",
@@ -128,6 +129,7 @@ class Entry:
         self.variants = tuple(representations)
         self.kept = tuple(representations.values())
         self.last_kept: Representation | None = None  # what was served last
+        self.mark: object = None  # by which forms that are kept apart from it are known as its own
 
     @property
     def no_cache(self) -> bool:
@@ -178,6 +180,13 @@ class Entry:
         # In this order: another thread may be looking, and finds nothing rather than too much.
         self.kept = tuple(representations.values())
         self.variants = tuple(representations)
+
+
+class FormApart(NamedTuple):
+    """A representation that found no room in its entry, which has the same mark."""
+
+    mark: object
+    made: Representation
 
 
 class VaryIndex(NamedTuple):

@@ -7,7 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from asgi_serial.cache.collapse import running_loop
-from asgi_serial.cache.entry import Entry, VaryIndex
+from asgi_serial.cache.entry import Entry, FormApart, VaryIndex
 from asgi_serial.cache.frame import digest_key, pack_entry, pack_vary_index, unpack_record
 from asgi_serial.cache.key import (
     Kind,
@@ -25,7 +25,7 @@ from asgi_serial.cache.news import PurgeNews
 from asgi_serial.cache.purge_log import PurgeLog
 from asgi_serial.cache.purges import Purge, PurgeTable
 from asgi_serial.cache.sharing import SharedFields
-from asgi_serial.cache.size import KEPT_BYTES, entry_size, index_size
+from asgi_serial.cache.size import KEPT_BYTES, entry_size, form_size, index_size
 from asgi_serial.cache.writer import Writers
 from asgi_serial.reasons import Reason
 
@@ -277,8 +277,9 @@ class ResponseCache:
     def add(self, entry: Entry, variant: Variant, made: Representation) -> None:
         """Keep another representation of an entry, if that is still what is stored, and has room.
 
-        The forms of one response are many (each name of a format in each coding): past a size the
-        memory is better spent on other responses, and the second level takes no more.
+        The forms of one response are many (each name of a format in each coding), and the second
+        level takes no more than a size. One that finds no room is kept apart in the first level,
+        and leaves it by itself.
         """
         if self._memory.get(entry.key) is not entry:
             return
@@ -287,6 +288,17 @@ class ResponseCache:
             entry.add(variant, made)
             self._shared_fields.share(entry)
             self._write(entry)
+            return
+        entry.mark = entry.mark or object()
+        form, size = FormApart(entry.mark, made), form_size(entry.key, made)
+        self._memory.put((entry.key, variant), form, size, owner=partition_of(entry.key))
+
+    def find_apart(self, entry: Entry, variant: Variant) -> Representation | None:
+        """Return a representation of the entry that found no room in it."""
+        if entry.mark is None:
+            return None
+        found = self._memory.get((entry.key, variant))
+        return found.made if isinstance(found, FormApart) and found.mark is entry.mark else None
 
     def _write(self, entry: Entry) -> None:
         self._memory.put(entry.key, entry, entry_size(entry), owner=partition_of(entry.key))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from asgi_serial.cache.entry import Entry, Key, VaryIndex
+    from asgi_serial.cache.entry import Entry, Key, Representation, VaryIndex
 
 # Measured with tracemalloc: a line of its own takes a tuple and a value, most are shared.
 _PAIR_BYTES = 75
@@ -24,6 +24,12 @@ def entry_size(entry: Entry) -> int:
     for kept in entry.kept:
         size += len(kept.body) + KEPT_BYTES + _LINE_BYTES * len(kept.fields)
     return size
+
+
+def form_size(key: Key, made: Representation) -> int:
+    """The size of a representation that is kept apart from the entry under `key`."""
+    size = _key_size(key) + KEPT_BYTES + len(made.body)
+    return size + sum(len(value) + _PAIR_BYTES for _, value in made.fields)
 
 
 def index_size(key: Key, index: VaryIndex) -> int:

@@ -72,7 +72,9 @@ def as_values(entry: Entry | None) -> object:
         for variant, form in entry.representations.items()
     }
     scalars = [
-        getattr(entry, name) for name in Entry.__slots__ if name not in {"kept", "last_kept"}
+        getattr(entry, name)
+        for name in Entry.__slots__
+        if name not in {"kept", "last_kept", "mark"}
     ]
     return scalars, held, list(held)
 

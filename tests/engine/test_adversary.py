@@ -12,6 +12,7 @@ import zlib
 from pathlib import Path
 from time import process_time
 
+import brotli
 import pytest
 from aiocache import SimpleMemoryCache
 from aiocache.serializers import NullSerializer
@@ -19,6 +20,7 @@ from aiocache.serializers import NullSerializer
 from asgi_serial import SerialMiddleware, set_policy
 from asgi_serial.cache.frame import digest_key, pack_entry
 from asgi_serial.codecs.registry import build_codecs
+from asgi_serial.codecs.zstd_codec import zstd
 from asgi_serial.engine.heads import read_fields
 
 from .driver import awaited, settled, until
@@ -571,17 +573,67 @@ async def test_a_large_form_that_many_want_at_once_is_made_once(monkeypatch):
 
 
 @awaited
-async def test_a_large_form_that_is_not_kept_is_made_by_each_who_wants_it():
+async def test_a_large_form_that_finds_no_room_in_its_entry_is_made_once():
     document = b'["' + random.Random(1).randbytes(200_000).hex().encode() + b'"]'
     served = SerialMiddleware(
         app_of(lambda scope: document), cache_max_object=410_000, encodings_cache=False
     )
     await call(served)
-    for coding in (b"br", b"zstd", b"gzip"):
-        asked = [call(served, fields=[(b"accept-encoding", coding)]) for _ in range(3)]
-        for _, fields, _ in await asyncio.gather(*asked):
-            assert values(fields, b"content-encoding") == [coding]
+    made, run = [], served.engine.encoders.run
+
+    def watched(work):
+        made.append(work)
+        return run(work)
+
+    served.engine.encoders.run = watched
+    decode = {b"br": brotli.decompress, b"zstd": zstd.decompress, b"gzip": gzip.decompress}
+    for _ in range(2):
+        for coding in (b"br", b"zstd", b"gzip"):
+            asked = [call(served, fields=[(b"accept-encoding", coding)]) for _ in range(3)]
+            for _, fields, content in await asyncio.gather(*asked):
+                assert values(fields, b"content-encoding") == [coding]
+                assert decode[coding](content) == document
+    assert len(made) == 3
     assert served.engine.responses.stored == 1
+
+
+@awaited
+async def test_a_form_that_is_kept_apart_is_not_that_of_a_later_response():
+    documents = [random.Random(seed).randbytes(200_000).hex().encode() for seed in (1, 2)]
+    served = SerialMiddleware(
+        app_of(lambda scope: documents[0]), cache_max_object=410_000, encodings_cache=False
+    )
+    codings = [(b"br", brotli.decompress), (b"zstd", zstd.decompress), (b"gzip", gzip.decompress)]
+    for document in [*documents]:
+        await call(served, fields=[(b"cache-control", b"no-cache")])
+        for coding, decode in codings:
+            answer = await call(served, fields=[(b"accept-encoding", coding)])
+            assert decode(answer[2]) == document
+        documents.pop(0)
+
+
+@awaited
+async def test_those_who_wait_for_a_form_make_it_where_its_maker_leaves(monkeypatch):
+    document = b'["' + random.Random(1).randbytes(100_000).hex().encode() + b'"]'
+    served = SerialMiddleware(app_of(lambda scope: document), encodings_cache=False)
+    await call(served)
+    made, go_on, run = [], asyncio.Event(), served.engine.encoders.run
+
+    async def held(work):
+        made.append(work)
+        if len(made) == 1:
+            await go_on.wait()
+        return await run(work)
+
+    monkeypatch.setattr(served.engine.encoders, "run", held)
+    gzipped = [(b"accept-encoding", b"gzip")]
+    asked = [asyncio.create_task(call(served, fields=gzipped)) for _ in range(5)]
+    await until(lambda: made)
+    await settled()
+    asked[0].cancel()
+    answers = await asyncio.gather(*asked[1:])
+    assert {gzip.decompress(body) for _, _, body in answers} == {document}
+    assert len(made) == 2
 
 
 @awaited
