@@ -384,7 +384,7 @@ class Exchange:
             await self._send(message)
 
     async def _work(
-        self, flow: ResponseFlow, job: Callable[[], bytes], before: Message | list[Message]
+        self, flow: ResponseFlow, job: Callable[[], bytes | None], before: Message | list[Message]
     ) -> None:
         """Let a thread do what would hold up the event loop, and send what comes of it."""
         assert isinstance(before, list)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.cache.encodings import Encoded
 from asgi_serial.errors import FormatError
+from asgi_serial.formats.transcoding import JSON_OFFLOAD_BYTES
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 class WholeEncoding:
     """What the plan of a response makes of its body, once that is there as a whole.
 
-    `recall` may have it already. Else it is `translate`d, then, where `may_compress`, compressed
-    by `compress` in any thread, and `choose` gives what is sent. `note` is told what was not done.
+    `recall` may have it already. Else `encode` translates and compresses it, in a thread where it
+    `is_slow`, and `choose` gives what is sent. `note` is told what was not done.
     """
 
     __slots__ = ("_coding", "_digest", "_engine", "_note", "_plan", "body", "content", "media_type")
@@ -47,10 +48,28 @@ class WholeEncoding:
         self._digest = digest
         return encodings.find(route, digest, self._plan.media_type, self._coding)
 
-    def translate(self) -> None:
-        """Have the body in the format of the plan, if it can be carried over."""
-        if not self.media_type:
-            return
+    def is_slow(self, *, is_made: bool) -> bool:
+        """Whether `encode` takes too long for the event loop."""
+        size, codec = len(self.body), self._plan.codec
+        is_long = codec is not None and size >= codec.offload_bytes
+        return is_long or (bool(self.media_type) and not is_made and size >= JSON_OFFLOAD_BYTES)
+
+    def encode(self, *, is_made: bool) -> bytes | None:
+        """Translate the body, unless it `is_made` in its format, and return it compressed.
+
+        None where it is not compressed. Any thread may do it.
+        """
+        if self.media_type and not is_made:
+            self._translate()
+        codec = self._plan.codec
+        if codec is None:
+            return None
+        if len(self.content) < self._engine.settings.min_size:
+            self._note(Reason.TOO_SMALL)
+            return None
+        return codec.compress(self.content)
+
+    def _translate(self) -> None:
         if len(self.body) > self._engine.settings.format_max_size:
             self._note(Reason.BODY_NOT_WHOLE)
             self.media_type = ""
@@ -60,20 +79,6 @@ class WholeEncoding:
         except FormatError:
             self._note(Reason.VALUE_NOT_CARRIED)
             self.media_type = ""
-
-    def may_compress(self) -> bool:
-        """Whether there is a coding, and enough to compress."""
-        if self._plan.codec is None:
-            return False
-        if len(self.content) < self._engine.settings.min_size:
-            self._note(Reason.TOO_SMALL)
-            return False
-        return True
-
-    def compress(self) -> bytes:
-        """The content in the coding of the plan."""
-        assert self._plan.codec is not None
-        return self._plan.codec.compress(self.content)
 
     def choose(self, compressed: bytes | None = None) -> Encoded:
         """What is sent: the compressed content, if it is there and smaller."""

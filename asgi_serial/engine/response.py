@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asgi_serial.cache.collapse import Ending
 from asgi_serial.cache.encodings import Encoded
@@ -80,7 +80,7 @@ class ResponseFlow:
     keeping: Keeping | None = None  # it is to be stored
     unstored: Reason | None = None  # why it is not stored
     entry: Entry | None = None
-    job: Callable[[], bytes] | None = None
+    job: Callable[[], bytes | None] | None = None
     app_bytes = encoded_bytes = sent_bytes = 0
     encoding_outcome = ""
     status: int
@@ -94,7 +94,7 @@ class ResponseFlow:
     encoder: Encoder | None = None
     gathered: list[bytes]
     more_reasons: tuple[Reason, ...] = ()
-    _then: Callable[[bytes], list[Message]]
+    _then: Callable[[Any], list[Message]]
     _is_not_modified = False
     _route: str | None = None
 
@@ -185,7 +185,7 @@ class ResponseFlow:
             return [{"type": BODY_TYPE, "body": b"", "more_body": False}]
         return [message]
 
-    def resume(self, result: bytes) -> list[Message]:
+    def resume(self, result: bytes | None) -> list[Message]:
         """Go on with what `job` gave."""
         self.job = None
         return self._then(result)
@@ -389,13 +389,19 @@ class ResponseFlow:
                 self._finish()
             return [{"type": "http.response.body", "body": encoded, "more_body": more}]
 
-        return self._encode(len(body), encode, passed)
+        codec = self.plan.codec
+        return self._encode(
+            encode, passed, is_slow=codec is not None and len(body) >= codec.offload_bytes
+        )
 
     def _encode(
-        self, size: int, job: Callable[[], bytes], then: Callable[[bytes], list[Message]]
+        self,
+        job: Callable[[], bytes | None],
+        then: Callable[[Any], list[Message]],
+        *,
+        is_slow: bool,
     ) -> list[Message]:
-        codec = self.plan.codec
-        if codec is None or size < codec.offload_bytes:
+        if not is_slow:
             return then(job())
         self.job, self._then = job, then
         if self.state is not STREAM:
@@ -435,12 +441,9 @@ class ResponseFlow:
                 self.encoding_outcome = "hit" if found is not None else "miss"
                 if found is not None:
                     return self._emit(body, found)
-        if not is_made:
-            encoding.translate()
-        if not encoding.may_compress():
-            return self._emit(body, encoding.choose())
+        job = partial(encoding.encode, is_made=is_made)
         return self._encode(
-            len(encoding.content), encoding.compress, partial(self._emit_chosen, encoding)
+            job, partial(self._emit_chosen, encoding), is_slow=encoding.is_slow(is_made=is_made)
         )
 
     def _tag(self, digest: bytes) -> None:
@@ -456,7 +459,7 @@ class ResponseFlow:
         last: Message = {"type": "http.response.body", "body": body, "more_body": False}
         return [*messages, self._passed(last, body, more=False)]
 
-    def _emit_chosen(self, encoding: WholeEncoding, compressed: bytes) -> list[Message]:
+    def _emit_chosen(self, encoding: WholeEncoding, compressed: bytes | None) -> list[Message]:
         return self._emit(encoding.body, encoding.choose(compressed))
 
     def _emit(self, body: bytes, encoded: Encoded) -> list[Message]:

@@ -23,6 +23,9 @@ MSGPACK_OFFLOAD_BYTES = 16 << 10
 """The size from which reading MessagePack takes too long for the event loop: 0.25 ms, and 3 ms for
 a document of nothing but arrays."""
 
+JSON_OFFLOAD_BYTES = 64 << 10
+"""The size from which writing JSON as MessagePack takes too long for the event loop: 0.6 ms."""
+
 
 class Transcoder:
     """Carries documents over between JSON and MessagePack; safe to share between threads.

@@ -1,5 +1,8 @@
 """The response's way through its states: what is held, what is sent, what is kept."""
 
+import json
+
+import msgpack
 import pytest
 
 from asgi_serial.cache.collapse import Ending
@@ -306,6 +309,19 @@ def test_a_long_body_waits_for_a_thread():
     assert flow.job is None
     assert flow.state is DONE
     assert decoded(ENGINE, out) == LONG["body"]
+
+
+@pytest.mark.parametrize(
+    ("size", "is_slow"), [(60_000, False), (70_000, True), (900_000, True)], ids="{} bytes".format
+)
+def test_a_long_document_waits_for_a_thread_to_be_translated(size, is_slow):
+    flow = make_flow(ENGINE, WANTS_MSGPACK)
+    message = body(make_document(size))
+    out = as_list(flow.begin(start(JSON))) + as_list(flow.feed(message))
+    assert (flow.job is not None, flow.state is BUSY) == (is_slow, is_slow)
+    packed = decoded(ENGINE, finish_jobs(flow, out))
+    assert msgpack.unpackb(packed) == json.loads(message["body"])
+    assert flow.state is DONE
 
 
 def test_a_long_piece_waits_for_a_thread_behind_the_start():
