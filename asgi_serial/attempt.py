@@ -24,7 +24,8 @@ MAX_PATHS, MAX_PATH_CHARACTERS = 1024, 256
 class Attempt(RequestPolicy):
     """The way of a request of which the response's start will show whether there is much to do.
 
-    Its client takes a coding (`wants`), and nothing else may be wanted of the engine.
+    Its client takes a coding (`wants`), or its handler may have a policy; nothing else may be
+    wanted of the engine.
 
     Most answers of an API are small, and pass as the app makes them. They are spared the objects
     of an exchange, which is begun only where the start shows that one is needed.
@@ -73,7 +74,7 @@ class Attempt(RequestPolicy):
         self._exchange: Exchange | None = None
         self._has_left = self._has_body = self._has_read = False
         self._listeners = 0  # calls of `receive` that wait for the client
-        self._scope = scope_without_codings(engine, scope, fields[b"accept-encoding"])
+        self._scope = scope_without_codings(engine, scope, fields.get(b"accept-encoding"))
         self._passage = Passage(engine, wants, self._scope, send, began_ns, key, self)
 
     async def run(self, app: ASGIApp) -> None:

@@ -10,6 +10,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from asgi_serial.cache.collapse import Ending, running_loop
+from asgi_serial.engine.adopting import adopt_partition
 from asgi_serial.engine.completion import Completion
 from asgi_serial.engine.counting import count_answer, count_response
 from asgi_serial.engine.dropping import Dropping
@@ -143,7 +144,7 @@ class Exchange:
             if self._dropping is not None:
                 self._dropping.has_ended_well = True
         except Exception:
-            messages = self.seeker.use_on_error() if self._flow is None else None
+            messages = self._use_on_error() if self._flow is None else None
             if messages is None:
                 await self.settle(quietly=True)
                 raise
@@ -152,6 +153,11 @@ class Exchange:
         finally:
             CURRENT.reset(token)
             self.end()
+
+    def _use_on_error(self) -> tuple[Message, Message] | None:
+        """The stale response that stands in, unless the handler has named another user."""
+        adopt_partition(self.engine, self.plan)
+        return self.seeker.use_on_error()
 
     def _drop_conditions(self) -> None:
         """Ask the app as if nothing were stored: its 304, or its 206, was not about what is."""

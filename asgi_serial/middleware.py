@@ -19,7 +19,7 @@ from asgi_serial.engine.request import MARK, mark
 from asgi_serial.engine.sharing import engines_of, share
 from asgi_serial.exchange import Exchange
 from asgi_serial.passage import Passage
-from asgi_serial.policy import CURRENT, TURNED_ON
+from asgi_serial.policy import CURRENT, SAID, TURNED_ON
 from asgi_serial.purging import purge_messages
 from asgi_serial.refresh import start_refresh
 from asgi_serial.settings import SettingOptions, Settings
@@ -128,7 +128,7 @@ class SerialMiddleware:
                 and not (TURNED_ON and engine.is_partly_off)
                 and DEMANDING_FIELDS.isdisjoint(fields)
             ):
-                if wants.is_plain:
+                if wants.is_plain and not SAID:
                     passage = Passage(engine, wants, mark(scope, engine), send, began_ns, key)
                 elif scope["path"] not in engine.encoded_paths:
                     attempt = Attempt(engine, wants, scope, fields, key, receive, send, began_ns)

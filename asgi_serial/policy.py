@@ -265,6 +265,9 @@ class RequestPolicy:
 TURNED_ON: set[str] = set()
 """The parts that any handler of this process turns on by its own word."""
 
+SAID: set[str] = set()
+"""The options that any handler of this process sets: responses wait for what they say."""
+
 CURRENT: ContextVar[RequestPolicy | None] = ContextVar("asgi_serial_policy", default=None)
 """Set by the middleware for each request, read by it when the response starts."""
 
@@ -302,6 +305,7 @@ def _build_handler_policy(options: PolicyOptions) -> RoutePolicy:
             "expected it in the setting `routes`."
         )
     policy = build_policy(options)
+    SAID.update(name for name in policy._fields if getattr(policy, name) is not None)
     TURNED_ON.update(name for name in ("compression", "formats") if getattr(policy, name))
     return policy
 

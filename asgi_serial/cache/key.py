@@ -96,6 +96,9 @@ def partition_of(key: Key) -> bytes | None:
     return None
 
 
+COOKIES = b":cookies"
+"""What stands in `extra` beside a partition that cookies tell apart, for the other cookies."""
+
 PART = b":part"
 """What stands in `extra`, without a value, for what is kept of a resource in part."""
 

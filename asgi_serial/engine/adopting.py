@@ -10,34 +10,30 @@ from asgi_serial.engine.plan import BODY_METHODS, METHOD_NOT_CACHED, body_part, 
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
-    from asgi_serial.cache.entry import Key
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
     from asgi_serial.policy import RoutePolicy
 
 
 def adopt_partition(engine: Engine, request: RequestPlan) -> bool:
-    """Keep a response for its user, if the handler has just said what tells users apart.
+    """Keep a response for the user of whom its handler or pattern speaks now.
 
-    True where it was not known before: then the request's key is another's than those may think
-    who wait for it.
+    The request was looked up by what a handler of its route had said before, or by the pattern
+    alone. Return whether its key is another's than those may think who wait for it.
     """
     policy = request.policy
-    if policy is None or policy.cache_partition is None or policy is request.path_policy:
+    if policy is not None and policy is not request.path_policy and policy.cache_partition:
+        engine.learn(request.scope, request.fields, policy)
+    assumed = request.partition
+    if (None if policy is None else policy.cache_partition) is not request.source:
+        enter_partition(engine, request, policy)
+    if request.partition == assumed:
         return False
-    method = "GET" if request.method == "HEAD" else request.method
-    engine.learn(method, request.scope["path"], policy)
-    if request.partition is not None:
-        return False
-    enter_partition(engine, request, policy)
-    return request.partition is not None
-
-
-def take_partition(engine: Engine, request: RequestPlan, key: Key) -> None:
-    """Have a response go to the user of whom the handler has just told, in place of `key`."""
-    request.key = request_key(engine, request, body_of(key))
-    # What was selected is everybody's, and so are conditions that were made of it.
-    request.selected, request.validates = None, False
+    if request.key is not None:  # else it is made with the body, if at all
+        request.key = request_key(engine, request, body_of(request.key))
+    # What was selected is another's, and so are conditions that were made of it.
+    request.selected, request.validates, request.completes = None, False, None
+    return request.key is not None
 
 
 def find_body_policy(request: RequestPlan) -> RoutePolicy | None:
@@ -52,7 +48,7 @@ def adopt_body(engine: Engine, request: RequestPlan, policy: RoutePolicy) -> Non
     """Key on the request's body after all, if only now the handler has asked for it."""
     if not request.may_key_on_body or request.bypass is not METHOD_NOT_CACHED:
         return
-    engine.learn(request.method, request.scope["path"], policy)
+    engine.learn(request.scope, request.fields, policy)
     copy = request.copy
     body = None if copy is None else copy.whole()
     if body is not None:

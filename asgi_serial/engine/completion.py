@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from asgi_serial.engine.adopting import adopt_partition
 from asgi_serial.engine.heads import content_length, read_fields, read_response_fields, without
 from asgi_serial.engine.parts import (
     has_coding_of_part,
@@ -134,8 +135,10 @@ class Completion:
         pairs, fields = read_response_fields(
             message.get("headers", ()), self._engine.response_fields
         )
-        is_of_one = has_tag_of_part(entry, fields)
-        if status in _NEWS and not is_of_one and not request.credentials:
+        adopt_partition(self._engine, request)
+        is_its = request.completes is not None  # of the user of whom the handler speaks
+        is_of_one = is_its and has_tag_of_part(entry, fields)
+        if is_its and status in _NEWS and not is_of_one and not request.credentials:
             self._engine.responses.forget(entry)
         if status not in _OF_OUR_RANGE:
             request.completes = None  # it is the app's own answer

@@ -59,9 +59,12 @@ DECODABLE = ("zstd", "br", "gzip", "deflate")
 Accepted: TypeAlias = tuple[bytes | None, bytes | None]
 """A request's Accept and Accept-Encoding."""
 
+RouteKey: TypeAlias = tuple[str | bytes | None, ...]
+"""The method, scheme, host and path of a request, and what else it is routed by."""
+
 ENCODERS, DECODERS = 4, 2  # threads; codecs release the GIL, so they use as many cores
 MAX_LEARNED = 1024
-MAX_LEARNED_PATH = 256
+MAX_LEARNED_KEY = 1024  # of characters and bytes
 MAX_PAIRS = 4096
 UNCONDITIONAL_SECONDS = 600.0
 
@@ -117,7 +120,7 @@ class Engine:
         self.tasks: set[object] = set()  # the calls of the app that no client waits for
         self.led: set[object] = set()  # those that others may wait for: tasks of their own
         self._unconditional: dict[int, float] = {}
-        self.learned_policies: dict[tuple[str, str], RoutePolicy] = {}
+        self.learned_policies: dict[RouteKey, RoutePolicy] = {}
         self._age_pairs: dict[int, Field] = {}
         self._hit_pairs: dict[int, Field] = {}
         self._forward_pairs: dict[tuple[str, bool, str | None, bool], Field] = {}
@@ -263,15 +266,37 @@ class Engine:
             self._unconditional.clear()
         self._unconditional[hash(key)] = self.clock() + UNCONDITIONAL_SECONDS
 
-    def learn(self, method: str, path: str, policy: RoutePolicy) -> None:
-        """Remember what the handler of a path has said, for requests to be planned by it."""
+    def learn(self, scope: Scope, fields: Mapping[bytes, bytes], policy: RoutePolicy) -> None:
+        """Remember a handler's policy, by which the next requests of its route are looked up.
+
+        A response is stored by what its own handler says: where nothing was learned, or what was
+        is not true any more, there are misses.
+        """
         if policy.cache_partition is not None:
             self.has_partitions = True
-        if len(path) > MAX_LEARNED_PATH:
+        key = self.route_key(scope, fields)
+        if sum(len(part) for part in key if part is not None) > MAX_LEARNED_KEY:
             return
         if len(self.learned_policies) >= MAX_LEARNED:
             self.learned_policies.clear()
-        self.learned_policies[method, path] = policy
+        self.learned_policies[key] = policy
+
+    def find_learned(self, scope: Scope, fields: Mapping[bytes, bytes]) -> RoutePolicy | None:
+        """Return the policy that the handler of the request's route has last said."""
+        return self.learned_policies.get(self.route_key(scope, fields))
+
+    def route_key(self, scope: Scope, fields: Mapping[bytes, bytes]) -> RouteKey:
+        """Return all that requests are usually routed by."""
+        return (
+            "GET" if scope["method"] == "HEAD" else scope["method"],
+            scope.get("scheme"),
+            fields.get(b"host", b"").lower(),
+            fields.get(b"x-forwarded-proto"),
+            scope.get("root_path"),
+            scope["path"],
+            scope.get("raw_path"),
+            *[fields.get(name) for name in self.key_fields],
+        )
 
     def age_pair(self, seconds: int) -> Field:
         """The Age field (RFC 9111, 5.1)."""

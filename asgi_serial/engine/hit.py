@@ -57,8 +57,6 @@ def find_hit(
     """
     if scope["method"] != "GET" or not _SIMPLE_FIELDS.issuperset(fields):
         return None, None
-    if engine.has_partitions and ("GET", scope["path"]) in engine.learned_policies:
-        return None, None  # who asks has to be known first
     find = fields.get
     try:
         # As `make_key` has it.
@@ -79,6 +77,8 @@ def find_hit(
         return None, None
     if key[4] is not None and key[4] not in _SCHEMES:
         return None, None
+    if engine.has_partitions and key[1:8] in engine.learned_policies:
+        return None, None  # who asks has to be known first
     slot = engine.find_slot(key)
     if slot is None:
         return key, None

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asgi_serial.engine.adopting import (
-    adopt_body,
-    adopt_partition,
-    find_body_policy,
-    take_partition,
-)
+from asgi_serial.engine.adopting import adopt_body, adopt_partition, find_body_policy
 from asgi_serial.engine.consulting import consult_stored, is_news
 from asgi_serial.engine.handed import JSON_TYPE, plan_as_made
 from asgi_serial.engine.heads import read_response_fields
@@ -59,9 +54,11 @@ class Opening:
         pairs, fields = read_response_fields(message.get("headers", ()), engine.response_fields)
         self.status = status = message["status"]
         self.wants = request.wants
-        if request.policy is not None and request.policy is not request.path_policy:
+        policy = request.policy
+        source = None if policy is None else policy.cache_partition
+        if policy is not request.path_policy or source is not request.source:
             self._heed_handler(engine, request)
-        if request.partition is not None:
+        if request.is_personal:
             pairs, fields = keep_private(engine, status, pairs, fields)
         if request.handed is not None and request.handed.is_sent(fields):
             self.handed = request.handed
@@ -82,17 +79,10 @@ class Opening:
 
     def _heed_handler(self, engine: Engine, request: RequestPlan) -> None:
         """Plan anew what the handler has had its say in since the request was planned."""
-        # What is not keyed on its body yet may come to be, by the same word of the handler.
-        takes_part = request.bypass is None or request.may_key_on_body
-        if (
-            request.caching
-            and takes_part
-            and adopt_partition(engine, request)
-            and request.key is not None  # else it is made with the body, if at all
-        ):
-            self.is_rekeyed = True
-            self.asks_again = request.validates and self.status == 304
-            take_partition(engine, request, request.key)
+        was_asked = request.validates and self.status == 304
+        self.is_rekeyed = adopt_partition(engine, request)
+        # The condition was made of what is another user's: the 304 is about that.
+        self.asks_again = was_asked and not request.validates
         self.wants = find_wants(engine, request)
 
     def _consult(self, engine: Engine, request: RequestPlan) -> bool:

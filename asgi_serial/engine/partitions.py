@@ -6,54 +6,89 @@ import logging
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from asgi_serial.cache.key import COOKIES, PARTITION
 from asgi_serial.engine.heads import read_fields, without
-from asgi_serial.http.partition import make_private, partition_values
-from asgi_serial.http.storing import CREDENTIAL_FIELDS
+from asgi_serial.http.partition import COOKIE, make_private, other_cookies, partition_values
+from asgi_serial.http.storing import CREDENTIAL_FIELDS, credentials_of
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
     from asgi_serial.policy import RoutePolicy
-    from asgi_serial.types import Fields
+    from asgi_serial.types import Fields, Scope
 
 logger = logging.getLogger("asgi_serial")
 
 _NOBODY = (None, "", False)
 
 
-def enter_partition(engine: Engine, plan: RequestPlan, policy: RoutePolicy | None) -> None:
-    """Have the cache be that of the user who asks, where the policy says what tells users apart.
+def find_credentials(engine: Engine, plan: RequestPlan) -> None:
+    """Note which kinds of credentials the request carries, whoever's cache it is."""
+    plan.credentials = credentials_of(plan.fields, engine.user_fields)
 
-    It bypasses the cache where nobody can say who asks.
+
+def enter_partition(engine: Engine, plan: RequestPlan, policy: RoutePolicy | None) -> None:
+    """Use the private cache of the user who asks, if the policy names what identifies users.
+
+    The user of another partition that was assumed before is forgotten. The cache is bypassed where
+    nobody can say who asks.
     """
-    sources = None if policy is None else policy.cache_partition
+    plan.source = sources = None if policy is None else policy.cache_partition
+    plan.partition, plan.is_personal = (), False
+    find_credentials(engine, plan)
     if sources is None:
         return
     if callable(sources):
-        try:
-            user = sources(plan.scope)
-            plan.partition = None if user in _NOBODY else digest_partition(engine, str(user))
-        except Exception:
-            logger.exception("The function that tells users apart has failed.")
-            plan.bypass = Reason.REQUEST_HAS_CREDENTIALS
-            return
-        lifted = CREDENTIAL_FIELDS | engine.user_fields
+        _enter_by_function(engine, plan, sources)
     else:
-        values = partition_values(sources, read_fields(plan.scope["headers"], _names_of(sources)))
-        plan.partition = None if values is None else digest_partition(engine, values)
-        lifted = _names_of(sources)
-    if plan.partition is not None:
-        # What tells the users apart is no reason any more not to store what belongs to one.
-        left = plan.credentials - lifted
-        others = (engine.user_fields - lifted).isdisjoint(plan.fields)
-        plan.credentials = left if others else left | {b"cookie"}
+        _enter_by_fields(engine, plan, sources)
 
 
-def _names_of(sources: Iterable[str]) -> frozenset[bytes]:
-    return frozenset(source.partition(":")[0].encode() for source in sources)
+def _enter_by_function(
+    engine: Engine, plan: RequestPlan, find_user: Callable[[Scope], str | None]
+) -> None:
+    try:
+        user = find_user(plan.scope)
+        digest = None if user in _NOBODY else digest_partition(engine, str(user))
+    except Exception:
+        logger.exception("The function that tells users apart has failed.")
+        plan.bypass, plan.is_personal = Reason.REQUEST_HAS_CREDENTIALS, True
+        return
+    if digest is not None:
+        _enter(engine, plan, ((PARTITION, digest),), CREDENTIAL_FIELDS | engine.user_fields)
+
+
+def _enter_by_fields(engine: Engine, plan: RequestPlan, sources: tuple[str, ...]) -> None:
+    names = frozenset(source.partition(":")[0].encode() for source in sources)
+    fields = read_fields(plan.scope["headers"], names)
+    values = partition_values(sources, fields)
+    if values is None:
+        return
+    parts: tuple[tuple[bytes, bytes], ...] = ((PARTITION, digest_partition(engine, values)),)
+    named = {
+        source.removeprefix(COOKIE).encode() for source in sources if source.startswith(COOKIE)
+    }
+    # A cookie that is named speaks for itself alone: by the others, too, answers may differ.
+    others = b"" if "cookie" in sources else other_cookies(fields.get(b"cookie", b""), named)
+    if others:
+        parts = (*parts, (COOKIES, digest_partition(engine, [("cookie", others)])))
+    _enter(engine, plan, parts, names)
+
+
+def _enter(
+    engine: Engine,
+    plan: RequestPlan,
+    parts: tuple[tuple[bytes, bytes], ...],
+    lifted: frozenset[bytes],
+) -> None:
+    """Make the cache that of one user; what tells users apart is no reason not to store."""
+    plan.partition, plan.is_personal = parts, True
+    left = plan.credentials - lifted
+    others = (engine.user_fields - lifted).isdisjoint(plan.fields)
+    plan.credentials = left if others else left | {b"cookie"}
 
 
 def digest_partition(engine: Engine, user: str | Iterable[tuple[str, bytes]]) -> bytes:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from asgi_serial.cache.key import PARTITION, BodyPart, make_key, sorted_query
+from asgi_serial.cache.key import BodyPart, make_key, sorted_query
 from asgi_serial.engine.heads import content_length
-from asgi_serial.engine.partitions import enter_partition
+from asgi_serial.engine.partitions import enter_partition, find_credentials
 from asgi_serial.http.reuse import ASKS_NOTHING, Asked
 from asgi_serial.http.storing import (
     CACHED_METHODS,
-    credentials_of,
     forces_revalidation,
     why_not_looked_up,
 )
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from asgi_serial.engine.handed import Handed
     from asgi_serial.engine.response_plan import ResponsePlan
     from asgi_serial.http.cachecontrol import CacheControl
-    from asgi_serial.policy import PolicyTable, RoutePolicy
+    from asgi_serial.policy import Partition, PolicyTable, RoutePolicy
     from asgi_serial.types import Message, Scope
 
 # A GET without any of these is looked up without a second thought.
@@ -148,7 +147,9 @@ class RequestPlan(RequestPolicy):
     copy: RequestCopy | None = None  # what the app has read of the body, until it may be a key
     forward = Reason.MISS  # why the request goes to the app
     credentials: frozenset[bytes] = frozenset()  # the kinds that the request carries
-    partition: bytes | None = None  # the digest of the user whose cache this is
+    source: Partition | None = None  # what its user was told apart by up to now
+    partition: tuple[tuple[bytes, bytes], ...] = ()  # parts of the key: whose cache this is
+    is_personal = False  # the answer is one user's, whether or not it is stored
     demands = ASKS_NOTHING  # what it says of caching
     selected: Entry | None = None  # the stored response for it, which may not be used as it is
     form: Representation | None = None  # of it, by which it answers once it may
@@ -213,11 +214,9 @@ def plan_request(
     elif engine.caching if policy is None or policy.cache is None else policy.cache:
         plan.caching = True
         plan.asked = engine.clock()
-        plan.credentials = credentials_of(fields, engine.user_fields)
+        find_credentials(engine, plan)
         if engine.has_partitions:
-            method = "GET" if plan.method == "HEAD" else plan.method
-            learned = engine.learned_policies.get((method, scope["path"]))
-            enter_partition(engine, plan, merge(learned, plan.policy))
+            enter_partition(engine, plan, merge(engine.find_learned(scope, fields), plan.policy))
         if plan.bypass is None:
             _plan_lookup(engine, plan)
     return plan
@@ -293,8 +292,7 @@ def _plan_lookup(engine: Engine, plan: RequestPlan) -> None:
 
 
 def _plan_body_key(engine: Engine, plan: RequestPlan) -> None:
-    learned = engine.learned_policies.get((plan.method, plan.scope["path"]))
-    policy = merge(learned, plan.policy)
+    policy = merge(engine.find_learned(plan.scope, plan.fields), plan.policy)
     length = content_length(plan.fields)
     if length is not None and length > engine.settings.cache_max_key_body:
         plan.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
@@ -323,8 +321,8 @@ def request_key(
     if engine.settings.cache_sort_query:
         query = sorted_query(query)
     extra = tuple([(name, fields.get(name)) for name in engine.key_fields])
-    if plan.partition is not None:
-        extra = (*extra, (PARTITION, plan.partition))
+    if plan.partition:
+        extra = (*extra, *plan.partition)
     return make_key(engine.realm, scope, method or plan.method, fields, query, extra, body)
 
 

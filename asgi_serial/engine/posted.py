@@ -52,7 +52,7 @@ def plan_posted(
     again = _plan_get(engine, request)
     if again is None or again.key is None:
         return METHOD_NOT_CACHED
-    directives, is_shared = engine.read_directives(fields), again.partition is None
+    directives, is_shared = engine.read_directives(fields), not again.partition
     # RFC 9110, 9.3.3: "explicit freshness information": no setting and no guess stands for it.
     if freshness_lifetime(directives, fields, now=engine.clock(), shared=is_shared) is None:
         return Reason.NO_FRESHNESS
@@ -72,7 +72,7 @@ def _plan_get(engine: Engine, request: RequestPlan) -> RequestPlan | None:
     again = plan_request(engine, {**request.scope, "method": "GET"}, fields, wants, None)
     policy = request.policy
     is_one_user = again.partition == request.partition
-    if request.partition is None and policy is not None and policy.cache_partition is not None:
+    if not request.partition and policy is not None and policy.cache_partition is not None:
         is_one_user = False  # it is not known whose it is
     if not again.caching or again.bypass is not None:
         return None

@@ -58,12 +58,14 @@ def mark(scope: Scope, engine: Engine) -> Scope:
     return marked
 
 
-def scope_without_codings(engine: Engine, scope: Scope, accepted: bytes) -> Scope:
+def scope_without_codings(engine: Engine, scope: Scope, accepted: bytes | None) -> Scope:
     """The scope for an app whose response the engine may encode, and has no other part in.
 
     `accepted` is the request's Accept-Encoding.
     """
     marked = mark(scope, engine)
+    if accepted is None or not engine.settings.compression:
+        return marked
     marked["headers"] = _without_line(marked["headers"], (b"accept-encoding", accepted))
     if "extensions" in marked:
         _hide_zero_copy(marked)

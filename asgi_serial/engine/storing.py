@@ -93,7 +93,7 @@ def plan_storing(
     length = content_length(fields)
     if length is not None and length > engine.settings.cache_max_object:
         return Reason.OBJECT_TOO_LARGE
-    is_private = request.partition is not None
+    is_private = bool(request.partition)
     # A path may take writes beside what its handler wants to be cached.
     methods = CACHED_METHODS | BODY_METHODS if policy and policy.cache_body else CACHED_METHODS
     forbidden = why_forbidden(

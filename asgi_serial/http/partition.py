@@ -4,7 +4,7 @@ Inside a partition the cache is the private cache of one user (RFC 9111, 1): `pr
 forbid it to store, and `s-maxage` is not said to it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from asgi_serial.http.fields import split_list
 
@@ -48,6 +48,18 @@ def find_cookie(value: bytes, name: bytes) -> bytes | None:
         if given.strip(b" \t") == name
     ]
     return found[0] if len(found) == 1 else None
+
+
+def other_cookies(value: bytes, named: Container[bytes]) -> bytes:
+    """Return what a Cookie field says beside the cookies that are named.
+
+    >>> other_cookies(b"sid=x; role=admin", {b"sid"})
+    b'role=admin'
+    """
+    pairs = [pair.strip(b" \t") for pair in value.replace(b", ", b"; ").split(b";")]
+    return b"; ".join(
+        pair for pair in pairs if pair and pair.partition(b"=")[0].rstrip(b" \t") not in named
+    )
 
 
 def make_private(cache_control: bytes) -> bytes:

@@ -228,7 +228,8 @@ def test_an_unencoded_document_is_translated_where_nothing_is_decoded():
 def test_who_lets_a_body_be_a_part_of_the_key(route, learned, keys, may_key):
     engine = make_engine(routes={"/": route})
     if learned is not None:
-        engine.learn("POST", "/", RoutePolicy(cache_body=learned))
+        scope = make_scope("POST")
+        engine.learn(scope, {b"host": b"a.example"}, RoutePolicy(cache_body=learned))
     plan = planned(engine=engine, method="POST")
     assert (plan.keys_on_body, plan.may_key_on_body) == (keys, may_key)
     assert plan.bypass is (None if keys else Reason.METHOD_NOT_CACHED)
@@ -238,9 +239,10 @@ def test_who_lets_a_body_be_a_part_of_the_key(route, learned, keys, may_key):
 def test_what_handlers_have_said_is_bounded():
     engine = make_engine()
     for number in range(3000):
-        engine.learn("POST", f"/{number}", RoutePolicy(cache_body=True))
+        scope = make_scope("POST", f"/{number}")
+        engine.learn(scope, {}, RoutePolicy(cache_body=True))
     assert 0 < len(engine.learned_policies) <= 1024
-    assert ("POST", "/2999") in engine.learned_policies
+    assert engine.find_learned(scope, {}) == RoutePolicy(cache_body=True)
 
 
 def test_a_handlers_word_changes_what_is_wanted():

@@ -83,7 +83,7 @@ class TestMemo:
     def test_learned_policies_are_bounded(self):
         engine = make_engine()
         for number in range(engine_module.MAX_LEARNED + 1):
-            engine.learn("POST", f"/{number}", RoutePolicy())
+            engine.learn({"method": "POST", "path": f"/{number}"}, {}, RoutePolicy())
         assert len(engine.learned_policies) == 1
 
     @pytest.mark.parametrize("part", ["name", "value"])
