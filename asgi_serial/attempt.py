@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from asgi_serial.engine.app_scope import AppScope
 from asgi_serial.engine.plan import plan_request
 from asgi_serial.engine.request import scope_without_codings
 from asgi_serial.exchange import Exchange
@@ -32,21 +33,20 @@ class Attempt(RequestPolicy):
     """
 
     __slots__ = (
+        "_app_scope",
         "_asked",
         "_began_ns",
         "_engine",
         "_exchange",
         "_fields",
-        "_given",
         "_has_body",
         "_has_left",
         "_has_read",
         "_key",
         "_listeners",
         "_passage",
+        "_path",
         "_receive",
-        "_scope",
-        "_send",
         "_wants",
     )
 
@@ -64,24 +64,25 @@ class Attempt(RequestPolicy):
         self.policy = None
         self._engine = engine
         self._wants = wants
-        self._given = scope
+        self._path = scope["path"]
         self._fields = fields
         self._key = key
         self._receive = receive
-        self._send = send
         self._began_ns = began_ns
         self._asked = engine.clock()
         self._exchange: Exchange | None = None
         self._has_left = self._has_body = self._has_read = False
         self._listeners = 0  # calls of `receive` that wait for the client
-        self._scope = scope_without_codings(engine, scope, fields.get(b"accept-encoding"))
-        self._passage = Passage(engine, wants, self._scope, send, began_ns, key, self)
+        marked = scope_without_codings(engine, scope, fields.get(b"accept-encoding"))
+        self._app_scope = AppScope(scope, marked, send)
+        outward = self._app_scope.send
+        self._passage = Passage(engine, wants, marked, outward, began_ns, key, self)
 
     async def run(self, app: ASGIApp) -> None:
         """Have the app answer; its exceptions go on unchanged."""
         token = CURRENT.set(self)
         try:
-            await app(self._scope, self.receive, self._passage.send)
+            await app(self._app_scope.scope, self.receive, self._passage.send)
             if self._exchange is not None and not self._exchange.is_over:
                 await self._exchange.settle()
         except Exception:
@@ -90,7 +91,9 @@ class Attempt(RequestPolicy):
             raise
         finally:
             CURRENT.reset(token)
+            self._app_scope.carry_out()
             (self._exchange or self._passage).end()
+            del self._passage  # which refers to this object, in a circle
 
     async def receive(self) -> Message:
         """The app's `receive`."""
@@ -112,7 +115,7 @@ class Attempt(RequestPolicy):
 
     def _remember(self) -> None:
         """See that the next response of this path has an exchange from the start: that is less."""
-        paths, path = self._engine.encoded_paths, self._given["path"]
+        paths, path = self._engine.encoded_paths, self._path
         if len(paths) >= MAX_PATHS:
             paths.clear()
         if len(path) <= MAX_PATH_CHARACTERS:
@@ -121,11 +124,13 @@ class Attempt(RequestPolicy):
     def take_over(self) -> Send:
         """Begin an exchange in the middle of the call; gives its `send`."""
         self._remember()
-        plan = plan_request(self._engine, self._given, self._fields, self._wants, self._key)
+        scope = self._app_scope.original
+        plan = plan_request(self._engine, scope, self._fields, self._wants, self._key)
         plan.asked, plan.policy, plan.client_left = self._asked, self.policy, self._has_left
         if self._has_body and plan.key is not None:
             plan.bypass = Reason.REQUEST_HAS_BODY
-        exchange = Exchange(self._engine, plan, self._receive, self._send, self._began_ns)
-        exchange.enter(self._scope, listeners=self._listeners, has_read=self._has_read)
+        app_scope = self._app_scope
+        exchange = Exchange(self._engine, plan, self._receive, app_scope.send, self._began_ns)
+        exchange.enter(app_scope.scope, listeners=self._listeners, has_read=self._has_read)
         self._exchange = exchange
         return exchange.send

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.cache.collapse import Ending, running_loop
 from asgi_serial.engine.adopting import adopt_partition
+from asgi_serial.engine.app_scope import AppScope
 from asgi_serial.engine.completion import Completion
 from asgi_serial.engine.counting import count_answer, count_response
 from asgi_serial.engine.dropping import Dropping
@@ -61,6 +62,8 @@ class Exchange:
     _listeners = 0  # calls of `receive` that wait for the client
     _has_read = False  # the app has had the last message of the request
     _nobody: Nobody | None = None  # in place of a client that has left
+    _app_scope: AppScope | None = None
+    _is_detached = False  # nobody awaits the call any more
     _dropping: Dropping | None = None  # what this write makes invalid
 
     def __init__(
@@ -70,9 +73,9 @@ class Exchange:
         self.plan = plan
         self.began_ns = began_ns
         self.seeker = Seeker(engine, plan, began_ns)
-        self._scope = plan.scope
+        self._given = self._scope = plan.scope
         self._receive = receive
-        self._send = send
+        self._send = self._outside = send
 
     async def answer_without_app(self) -> bool:
         """Refuse the request, or answer it out of the cache; False where the app is to answer."""
@@ -116,7 +119,7 @@ class Exchange:
         # Nobody waits for it, or it is in a task of its own already.
         if self.seeker.flight is None or self.seeker.landed is not None:
             return self._run_app(app)
-        return run_led(self.engine, self.seeker, self._run_app(app), self._leave_client)
+        return run_led(self.engine, self.seeker, self._run_app(app), self._detach)
 
     def _leave_client(self) -> bool:
         """Go on without the client, if others wait for what this call gives."""
@@ -130,6 +133,11 @@ class Exchange:
             loop = asyncio.get_running_loop()
             loop.call_later(self.engine.settings.cache_lead, landed.set)
         return True
+
+    def _detach(self) -> bool:
+        """Go on although nobody awaits the call, if others wait for what it gives."""
+        self._is_detached = self._leave_client()
+        return self._is_detached
 
     async def _run_app(self, app: ASGIApp) -> None:
         token = CURRENT.set(self.plan)
@@ -205,7 +213,12 @@ class Exchange:
             plan.asked = self.engine.clock()  # to look there has taken a while
         if plan.caching and plan.may_key_on_body:
             plan.copy = RequestCopy(self.engine.settings.cache_max_key_body)
+        # The app's changes are carried to the given scope, and the plan is about what came.
+        plan.scope = dict(self._given)
         self._scope = scope_for_app(self.engine, plan, self._body)
+        self._app_scope = AppScope(self._given, self._scope, self._outside)
+        if self._nobody is None:
+            self._send = self._app_scope.send
         return self._scope
 
     async def receive(self) -> Message:
@@ -423,6 +436,8 @@ class Exchange:
 
     def end(self) -> None:
         """The app is done with this request."""
+        if self._app_scope is not None and not self._is_detached:
+            self._app_scope.carry_out()
         if not self.is_over:
             self._abandon()
         if self._dropping is not None:

@@ -15,7 +15,7 @@ from asgi_serial.engine.hit import find_hit, record_hit
 from asgi_serial.engine.plan import plan_request
 from asgi_serial.engine.purging import build_purges, is_for_purge, purge_of_user
 from asgi_serial.engine.reporting import engine_report, is_for_report, report_messages
-from asgi_serial.engine.request import MARK, mark
+from asgi_serial.engine.request import MARK
 from asgi_serial.engine.sharing import engines_of, share
 from asgi_serial.exchange import Exchange
 from asgi_serial.passage import Passage
@@ -106,7 +106,7 @@ class SerialMiddleware:
         key: Key | None = None
         passage: Passage | None = None
         if engine.only_times and not TURNED_ON:
-            passage = Passage(engine, engine.plain_wants, mark(scope, engine), send, began_ns, None)
+            passage = Passage(engine, engine.plain_wants, scope, send, began_ns, None)
         else:
             fields = read_fields(scope["headers"], engine.request_fields)
             if engine.finds_hits:
@@ -129,7 +129,7 @@ class SerialMiddleware:
                 and DEMANDING_FIELDS.isdisjoint(fields)
             ):
                 if wants.is_plain and not SAID:
-                    passage = Passage(engine, wants, mark(scope, engine), send, began_ns, key)
+                    passage = Passage(engine, wants, scope, send, began_ns, key)
                 elif scope["path"] not in engine.encoded_paths:
                     attempt = Attempt(engine, wants, scope, fields, key, receive, send, began_ns)
                     await attempt.run(self.app)
@@ -137,9 +137,12 @@ class SerialMiddleware:
         if passage is not None:
             # In the handler of another request this one has no say about that one's response.
             outer = None if CURRENT.get() is None else CURRENT.set(None)
+            # Nothing in it is changed for the app, which has what those outside have.
+            scope[MARK] = engine
             try:
-                await self.app(passage.scope, receive, passage.send)
+                await self.app(scope, receive, passage.send)
             finally:
+                scope.pop(MARK, None)
                 passage.end()
                 if outer is not None:
                     CURRENT.reset(outer)

@@ -31,11 +31,11 @@ def rows_of(serial_app):
 
 
 @awaited
-async def test_an_app_that_is_timed_only_has_the_servers_receive_and_a_marked_scope():
+async def test_an_app_that_is_timed_only_has_the_servers_receive_and_scope_with_a_mark():
     seen = []
 
     async def app(scope, receive, send):
-        seen.append((scope, receive))
+        seen.append((scope, dict(scope), receive))
         await send(START)
         await send(body(b"content"))
 
@@ -44,9 +44,11 @@ async def test_an_app_that_is_timed_only_has_the_servers_receive_and_a_marked_sc
     before = {**scope, "headers": list(scope["headers"])}
     recording = Recording()
     await serial_of(app, **TIMING_ONLY)(scope, receive, recording.send)
-    assert {name: seen[0][0][name] for name in scope} == scope
-    assert seen[0][0].keys() - scope.keys() == {"asgi_serial"}
-    assert seen[0][1] is receive
+    given, held, heard = seen[0]
+    assert given is scope
+    assert {name: held[name] for name in scope} == scope
+    assert held.keys() - scope.keys() == {"asgi_serial"}
+    assert heard is receive
     assert scope == before
     assert recording.messages == [START, body(b"content")]
 

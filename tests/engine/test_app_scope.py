@@ -1,0 +1,254 @@
+"""What the app changes at the top of its scope is there for those outside, as without us."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from asgi_serial.engine.app_scope import AppScope
+from asgi_serial.engine.request import MARK
+
+from .driver import Request, awaited, serial_of, settled, until
+from .making import FRESH, JSON
+
+TEXT = b'{"a":1}'
+LONG = b'{"a":"' + b"b" * 5000 + b'"}'
+TAKES_GZIP = Request().having(accept_encoding="gzip")
+TAKES_MSGPACK = Request().having(accept="application/msgpack")
+CONFIRMS = Request().having(if_none_match='"v1"')
+WRITES = Request("POST", body=(b"x",))
+
+
+class Unlike:
+    """A value that cannot be compared, as an array's."""
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("compare the elements")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Same:
+    """A value that is equal to all of its kind, as a row's by its key."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Framework:
+    """An app that leaves things in its scope, as frameworks do, before and between messages."""
+
+    def __init__(self, *pieces: bytes, fails: bool = False, hints: bool = False) -> None:
+        self.pieces = pieces
+        self.fails = fails
+        self.hints = hints
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        scope["route"] = "/shelf/{number}"
+        scope["user"] = "ada"
+        scope["path"] = "/rest"
+        scope["array"] = Unlike()
+        scope["row"] = Same()
+        del scope["tenant"]
+        scope.setdefault("opened", []).append("session")
+        if self.hints:
+            await send({"type": "http.response.debug", "info": {}})
+        scope["late"] = 1
+        fields = [JSON, FRESH, (b"etag", b'"v1"')]
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        for place, piece in enumerate(self.pieces, 1):
+            scope["piece"] = piece
+            scope["opened"] = ["piece", place]
+            more = place < len(self.pieces)
+            await send({"type": "http.response.body", "body": piece, "more_body": more})
+        scope["after"] = True
+        scope["user"] = None
+        if self.fails:
+            raise RuntimeError("the app fails")
+
+
+class Outside:
+    """A server, or a middleware around: notes what is in its scope at each message."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.scope = {
+            **request.make_scope(),
+            "user": None,
+            "tenant": 7,
+            "array": Unlike(),
+            "row": Same(),
+            "extensions": {"http.response.zerocopysend": {}},
+        }
+        self.given = dict(self.scope)
+        self.states: list[dict[str, Any]] = []  # at each message, and at the end
+
+    async def send(self, message: Any) -> None:
+        self.states.append(self.state())
+
+    def state(self) -> dict[str, Any]:
+        """What is in the scope, but for values that do not compare."""
+        left = {key: value for key, value in self.scope.items() if key != MARK}
+        array, row = left.pop("array"), left.pop("row")
+        return {
+            **left,
+            "array is the first": array is self.given["array"],
+            "row is the first": row is self.given["row"],
+        }
+
+    async def call(self, app: Any) -> list[dict[str, Any]]:
+        try:
+            await app(self.scope, self.request.make_receive(), self.send)
+        except RuntimeError:
+            pass
+        assert MARK not in self.scope
+        self.states.append(self.state())
+        return self.states
+
+
+WAYS = [
+    pytest.param({"cache": False}, Request(), id="nothing is wanted"),
+    pytest.param(
+        {"cache": False, "compression": False, "formats": False}, Request(), id="only timed"
+    ),
+    pytest.param({"cache": False}, TAKES_GZIP, id="a coding may be wanted"),
+    pytest.param({"cache": False}, TAKES_MSGPACK, id="another format is wanted"),
+    pytest.param({}, Request(), id="led for others"),
+    pytest.param({}, TAKES_GZIP, id="led for others, and compressed"),
+    pytest.param({}, CONFIRMS, id="with a condition"),
+    pytest.param({}, WRITES, id="a write"),
+    pytest.param({"routes": {"/": {"cache_body": True}}}, WRITES, id="keyed by its body"),
+]
+APPS = [
+    pytest.param(Framework(TEXT), id="small"),
+    pytest.param(Framework(LONG), id="to be compressed"),
+    pytest.param(Framework(LONG, LONG, TEXT), id="streamed"),
+    pytest.param(Framework(TEXT, hints=True), id="with an early message"),
+    pytest.param(Framework(LONG, hints=True), id="to be compressed, with an early message"),
+    pytest.param(Framework(TEXT, fails=True), id="fails at the end"),
+]
+
+
+@pytest.mark.parametrize("app", APPS)
+@pytest.mark.parametrize(("settings", "request_"), WAYS)
+@awaited
+async def test_those_outside_see_what_they_see_of_a_bare_app(app, settings, request_):
+    bare = await Outside(request_).call(app)
+    ours = await Outside(request_).call(serial_of(app, **settings))
+    # A message may be held until the next is there, and leaves with what came with that.
+    assert all(state in bare for state in ours)
+    assert ours[-2:] == bare[-2:]
+
+
+@awaited
+async def test_our_changes_stay_with_the_app():
+    """Fields, extensions and the mark of the app's scope are not those outside."""
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append((dict(scope["headers"]), scope["extensions"], MARK in scope))
+        await Framework(LONG)(scope, receive, send)
+
+    for settings in ({}, {"cache": False}):
+        outside = Outside(TAKES_GZIP)
+        headers, extensions = outside.scope["headers"], outside.scope["extensions"]
+        await outside.call(serial_of(app, **settings))
+        assert seen.pop() == ({b"host": b"example.org"}, {}, True)
+        assert outside.scope["headers"] is headers
+        assert outside.scope["extensions"] is extensions
+
+
+@awaited
+async def test_what_is_done_with_a_response_is_decided_by_the_request_that_came():
+    """An app that writes another path into its scope is still the one of the first path."""
+    calls = []
+
+    async def app(scope, receive, send):
+        calls.append(scope["path"])
+        scope["path"] = scope["raw_path"] = "/elsewhere"
+        await send({"type": "http.response.debug", "info": {}})
+        fields = [JSON, FRESH]
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        await send({"type": "http.response.body", "body": LONG})
+
+    serial = serial_of(app)
+    for _ in range(2):
+        await Outside(Request(path="/a")).call(serial)
+        await Outside(Request(path="/elsewhere")).call(serial)
+    assert calls == ["/a", "/elsewhere"]
+    await Outside(Request("DELETE", path="/a")).call(serial)
+    await Outside(Request(path="/a")).call(serial)
+    await Outside(Request(path="/elsewhere")).call(serial)
+    assert calls == ["/a", "/elsewhere", "/a", "/a"]
+
+
+@awaited
+async def test_a_call_that_goes_on_for_others_leaves_the_scope_of_a_cancelled_request_alone():
+    gate = asyncio.Event()
+
+    async def app(scope, receive, send):
+        scope["before"] = True
+        await gate.wait()
+        await Framework(TEXT)(scope, receive, send)
+
+    serial = serial_of(app)
+    leaving, staying = Outside(Request()), Outside(Request())
+    first = asyncio.create_task(leaving.call(serial))
+    await settled()
+    second = asyncio.create_task(staying.call(serial))
+    await settled()
+    first.cancel()
+    await asyncio.wait((first,))
+    left = leaving.state()
+    gate.set()
+    seen = await second
+    await until(lambda: not serial.engine.led)
+    assert leaving.state() == left
+    assert "route" not in left
+    assert "route" not in seen[-1]  # a hit: no app has filled this one
+
+
+def make_pair() -> tuple[dict[str, Any], AppScope]:
+    async def send(message: Any) -> None: ...
+
+    given: dict[str, Any] = {"headers": [], "a": 1, "b": 2}
+    return given, AppScope(given, {**given, MARK: object(), "headers": [1]}, send)
+
+
+def test_a_key_that_the_outside_deletes_stays_deleted():
+    """SQLAlchemyPlugin's before_send takes the session out when it has committed it."""
+    given, app = make_pair()
+    app.scope["session"] = "s"
+    app.carry_out()
+    del given["session"]
+    app.scope["other"] = 1
+    app.carry_out()
+    assert given == {"headers": [], "a": 1, "b": 2, "other": 1}
+    app.scope["session"] = "t"
+    app.carry_out()
+    assert given["session"] == "t"
+
+
+def test_fields_that_we_have_changed_are_ours_and_others_are_the_apps():
+    given, app = make_pair()
+    app.scope["headers"] = [2]
+    app.scope["extensions"] = {"a": {}}
+    app.carry_out()
+    assert given == {"headers": [], "a": 1, "b": 2, "extensions": {"a": {}}}
+    del app.scope["headers"], app.scope["a"], app.scope[MARK], app.scope["extensions"]
+    app.carry_out()
+    assert given == {"headers": [], "b": 2}
+    assert app.original == {"headers": [], "a": 1, "b": 2}
+
+
+def test_values_that_cannot_be_compared_are_carried():
+    given, app = make_pair()
+    app.scope["a"] = Unlike()
+    app.carry_out()
+    app.scope["a"] = second = Unlike()
+    app.carry_out()
+    assert given["a"] is second
