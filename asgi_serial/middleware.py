@@ -120,6 +120,8 @@ class SerialMiddleware:
                     await send(last)
                     return
             wants = engine.wants[fields.get(b"accept"), fields.get(b"accept-encoding")]
+            if wants.coded_only:
+                key = None  # that of a plain GET is not its own
             misses = key is not None and engine.misses(key)
             if (
                 wants.may_pass

@@ -205,7 +205,7 @@ class Seeker:
             return made
         if size_to_derive(entry) >= DERIVE_OFFLOAD_BYTES:
             return await self._make_large(entry, variant)
-        made = derive(self.engine, entry, variant)
+        made = derive(self.engine, entry, variant, must_encode=self.plan.wants.must_encode)
         if made is not None:
             responses.add(entry, variant, made)
         return made
@@ -220,7 +220,9 @@ class Seeker:
         flight = engine.flights.lead(key)
         ending = Ending.FAILED
         try:
-            made = await run_off_loop(partial(derive, engine, entry, variant), engine.encoders)
+            must_encode = self.plan.wants.must_encode
+            work = partial(derive, engine, entry, variant, must_encode=must_encode)
+            made = await run_off_loop(work, engine.encoders)
             if made is not None:
                 engine.responses.add(entry, variant, made)
             if flight is not None:

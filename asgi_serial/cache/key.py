@@ -99,6 +99,12 @@ def partition_of(key: Key) -> bytes | None:
 COOKIES = b":cookies"
 """What stands in `extra` beside a partition that cookies tell apart, for the other cookies."""
 
+CODED_ONLY = b":coded-only"
+"""What stands in `extra`, without a value, for clients that refuse what has no content coding.
+
+Others get small responses, and those that do not shrink, as the app makes them.
+"""
+
 PART = b":part"
 """What stands in `extra`, without a value, for what is kept of a resource in part."""
 

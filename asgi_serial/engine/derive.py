@@ -24,9 +24,12 @@ def size_to_derive(entry: Entry) -> int:
     return 0 if source is None else max(len(source.body), entry.app_bytes)
 
 
-def derive(engine: Engine, entry: Entry, variant: Variant) -> Representation | None:
+def derive(
+    engine: Engine, entry: Entry, variant: Variant, *, must_encode: bool = False
+) -> Representation | None:
     """The representation of `entry` for `variant`; None where only the app can make it.
 
+    `must_encode`: it is encoded even where it is small, or does not shrink.
     It may take long: a large body is decoded and encoded. It may run in any thread.
     """
     media_type, coding = variant
@@ -43,9 +46,9 @@ def derive(engine: Engine, entry: Entry, variant: Variant) -> Representation | N
         media_type = ""
     except CodecError:
         return None
-    if coding and len(content) >= engine.settings.min_size:
+    if coding and len(content) >= (1 if must_encode else engine.settings.min_size):
         encoded = engine.codecs[coding].compress(content)
-        if len(encoded) < len(content):
+        if must_encode or len(encoded) < len(content):
             content = encoded
         else:
             coding = ""

@@ -41,12 +41,17 @@ class WholeEncoding:
         encodings = self._engine.encodings
         return encodings is not None and encodings.wants(route(), self._coding, len(self.body))
 
+    @property
+    def _outcome(self) -> str:
+        """The name under which the outcome is remembered, which is another where it must differ."""
+        return f"{self._coding} only" if self._plan.must_encode else self._coding
+
     def recall(self, route: str, digest: bytes) -> Encoded | None:
         """What the same body became before; else what becomes of it now is remembered."""
         encodings = self._engine.encodings
         assert encodings is not None  # it was asked whether this may be known
         self._digest = digest
-        return encodings.find(route, digest, self._plan.media_type, self._coding)
+        return encodings.find(route, digest, self._plan.media_type, self._outcome)
 
     def is_slow(self, *, is_made: bool) -> bool:
         """Whether `encode` takes too long for the event loop."""
@@ -64,7 +69,7 @@ class WholeEncoding:
         codec = self._plan.codec
         if codec is None:
             return None
-        if len(self.content) < self._engine.settings.min_size:
+        if len(self.content) < (1 if self._plan.must_encode else self._engine.settings.min_size):
             self._note(Reason.TOO_SMALL)
             return None
         return codec.compress(self.content)
@@ -81,15 +86,15 @@ class WholeEncoding:
             self.media_type = ""
 
     def choose(self, compressed: bytes | None = None) -> Encoded:
-        """What is sent: the compressed content, if it is there and smaller."""
+        """Return what is sent: the compressed content, if it is there and smaller, or has to be."""
         media_type, coding, content = self.media_type, "", self.content
         if compressed is not None:
-            if len(compressed) < len(content):
+            if self._plan.must_encode or len(compressed) < len(content):
                 coding, content = self._coding, compressed
             else:
                 self._note(Reason.NOT_SMALLER)
         encoded = Encoded(media_type, coding, content, len(self.content))
         if self._digest and self._engine.encodings is not None:
             plan = self._plan
-            self._engine.encodings.keep(self._digest, plan.media_type, self._coding, encoded)
+            self._engine.encodings.keep(self._digest, plan.media_type, self._outcome, encoded)
         return encoded

@@ -32,7 +32,7 @@ from asgi_serial.formats.transcoding import build_transcoder
 from asgi_serial.http.cachecontrol import parse_cache_control
 from asgi_serial.http.fields import merge_vary, split_list
 from asgi_serial.http.mediatypes import essence, has_utf8_charset, is_compressible
-from asgi_serial.http.negotiation import choose_coding, choose_format
+from asgi_serial.http.negotiation import choose_coding, choose_format, refuses_identity
 from asgi_serial.http.reuse import Options
 from asgi_serial.http.storing import UNKEYED_FIELDS, USER_FIELDS
 from asgi_serial.http.targeted import find_targeted, parse_targeted
@@ -203,10 +203,10 @@ class Engine:
         self.tag_suffixes = tag_suffixes(settings.codings)
         self.media_types = (JSON_TYPE, *MSGPACK_TYPES)
         self.transcoder = build_transcoder(max_depth=settings.format_max_depth)
-        self.codings = Memo(partial(choose_coding, available=settings.codings))
+        self.codings = Memo(partial(_choose_coding, available=settings.codings))
         self.choices = Memo(_choose_media_type)
         self.wants = Memo(partial(self.read_wants, settings.compression, settings.formats))
-        self._known_wants: dict[tuple[bool, bool, str, str, bool], Wants] = {}
+        self._known_wants: dict[tuple[bool, bool, str, bool, str, bool], Wants] = {}
         self.content_codings = Memo(parse_content_encoding)
         self.cache_controls = Memo(parse_cache_control)
         self.targeted_controls = Memo(parse_targeted)
@@ -222,18 +222,19 @@ class Engine:
         """What a client wants that sends these fields, where these switches are on."""
         accept, accept_encoding = accepted
         coding = media_type = ""
-        acceptable = True
+        coded_only, acceptable = False, True
         if accept_encoding is not None:
-            coding = self.codings[accept_encoding]
+            coding, coded_only = self.codings[accept_encoding]
         if accept is not None:
             media_type, acceptable = self.choices[accept]
-        known = (compression, formats, coding, media_type, acceptable)
+        known = (compression, formats, coding, coded_only, media_type, acceptable)
         wants = self._known_wants.get(known)
         if wants is None:
             wants = self._known_wants[known] = Wants(
                 compression=compression,
                 formats=formats,
                 coding=coding,
+                coded_only=coded_only,
                 media_type=media_type,
                 acceptable=acceptable,
                 strict=self.settings.format_strict,
@@ -377,6 +378,16 @@ def _reach(length: bytes, *, limits: tuple[int, ...]) -> int | None:
     """How many of the limits a length reaches; None for what is no length."""
     size = parse_length(length)
     return None if size is None else sum(size >= limit for limit in limits)
+
+
+def _choose_coding(accepted: bytes, *, available: tuple[str, ...]) -> tuple[str, bool]:
+    """The coding for a client, and whether what has none is no answer to it.
+
+    One that refuses identity and every coding here still gets identity.
+    RFC 9110, 15.5.7: a 406 is for a server that is unwilling to supply a default representation.
+    """
+    coding = choose_coding(accepted, available)
+    return coding, bool(coding) and refuses_identity(accepted)
 
 
 def _choose_media_type(accept: bytes) -> FormatChoice:

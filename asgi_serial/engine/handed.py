@@ -57,6 +57,7 @@ def plan_as_made(engine: Engine, plan: ResponsePlan, fields: Mapping[bytes, byte
     return plan._replace(
         media_type="",
         codec=None,
+        must_encode=False,
         vary=vary,
         added=[(b"vary", vary)],
         refused=False,

@@ -93,6 +93,8 @@ def find_hit(
     wants = engine.sole_wants
     if wants is None or True in entry.negotiates:
         wants = engine.wants[find(b"accept"), find(b"accept-encoding")]
+        if wants.coded_only:
+            return key, None  # it has entries of its own
     kept = entry.last_kept
     if kept is None or kept.wants is not wants:
         kept = find_representation(wants, entry)

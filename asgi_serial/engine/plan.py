@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from asgi_serial.cache.key import BodyPart, make_key, sorted_query
+from asgi_serial.cache.key import CODED_ONLY, BodyPart, make_key, sorted_query
 from asgi_serial.engine.heads import content_length
 from asgi_serial.engine.partitions import enter_partition, find_credentials
 from asgi_serial.http.reuse import ASKS_NOTHING, Asked
@@ -56,12 +56,14 @@ class Wants:
     __slots__ = (
         "acceptable",
         "accepts",
+        "coded_only",
         "coding",
         "compression",
         "formats",
         "is_plain",
         "may_pass",
         "media_type",
+        "must_encode",
         "offers",
         "plans",
         "refused",
@@ -73,6 +75,7 @@ class Wants:
         compression: bool,
         formats: bool,
         coding: str,
+        coded_only: bool,
         media_type: str,
         acceptable: bool,
         strict: bool,
@@ -82,6 +85,8 @@ class Wants:
         # What it would get of what could be offered, whether or not it is: the handler may differ.
         self.accepts = (media_type, coding)
         self.coding = coding if compression else ""  # what it gets; "" for identity
+        self.coded_only = coded_only  # it refuses identity, and accepts a coding that is here
+        self.must_encode = coded_only and compression
         self.media_type = media_type if formats else ""  # in place of JSON; "" for the app's own
         self.acceptable = acceptable  # whether it accepts one of the formats
         self.offers = compression or formats
@@ -323,6 +328,8 @@ def request_key(
     extra = tuple([(name, fields.get(name)) for name in engine.key_fields])
     if plan.partition:
         extra = (*extra, *plan.partition)
+    if plan.wants.coded_only:
+        extra = (*extra, (CODED_ONLY, None))
     return make_key(engine.realm, scope, method or plan.method, fields, query, extra, body)
 
 

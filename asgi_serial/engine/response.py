@@ -218,7 +218,7 @@ class ResponseFlow:
         if (
             self.state is HELD
             and plan.codec is not None
-            and plan.weak
+            and (plan.weak or plan.must_encode)
             and not plan.media_type
             and not self._may_send_file()
         ):

@@ -32,6 +32,7 @@ class ResponsePlan(NamedTuple):
     negotiates: tuple[bool, bool]  # whether another client could have got another format, coding
     media_type: str  # to transcode to; "" for the app's own
     codec: Codec | None
+    must_encode: bool  # even what is small, or does not shrink
     event_stream: bool
     weak: bool  # the bytes of an encoded variant depend on how the app cuts its body
     vary: bytes | None  # the whole value that Vary is to have; None leaves it as it is
@@ -84,7 +85,10 @@ def _make_plan(
     reasons = []
     if obstacle is None:
         formats = formats and types.is_json
-        large = length is None or length >= settings.min_size
+        # RFC 9110, 12.5.3: who refuses identity is not to get it where a coding is acceptable.
+        # Others are not told by Vary that what is small depends on this field: caches would keep
+        # it once for each value, for the sake of clients that hardly exist.
+        large = wants.must_encode or length is None or length >= settings.min_size
         coding = coding and types.is_compressible and large
         if formats:
             media_type = wants.media_type
@@ -104,6 +108,7 @@ def _make_plan(
         negotiates=(formats, coding),
         media_type=media_type,
         codec=codec,
+        must_encode=codec is not None and wants.must_encode,
         event_stream=types.is_event_stream,
         weak=length is None or length > settings.whole_limit,
         vary=vary,

@@ -242,3 +242,16 @@ def choose_coding(value: bytes | None, available: tuple[str, ...]) -> str:
         if weight > best_weight:
             best, best_weight = coding, weight
     return best if best_weight >= weights.get(b"identity", 0) else ""
+
+
+def refuses_identity(value: bytes) -> bool:
+    """Whether a client with this Accept-Encoding refuses what has no content coding.
+
+    >>> refuses_identity(b"gzip, *;q=0"), refuses_identity(b"gzip, identity, *;q=0")
+    (True, False)
+
+    Source: RFC 9110, 12.5.3: identity is acceptable unless `identity;q=0` excludes it, or `*;q=0`
+    without a more specific entry for identity.
+    """
+    weights = parse_accept_encoding(value)
+    return weights.get(b"identity", weights.get(b"*", 1000)) == 0

@@ -13,6 +13,7 @@ from asgi_serial.http.negotiation import (
     parse_accept,
     parse_accept_encoding,
     parse_weight,
+    refuses_identity,
 )
 
 JSON = "application/json"
@@ -337,6 +338,26 @@ def test_parse_accept_encoding(value: bytes, weights: dict[bytes, int]) -> None:
 def test_choose_coding(value: bytes | None, coding: str) -> None:
     assert choose_coding(value, CODINGS) == coding
     assert choose_coding(value, ()) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "refused"),
+    [
+        pytest.param(b"", False, id="an empty field"),
+        pytest.param(b"gzip", False, id="not named"),
+        pytest.param(b"identity;q=0, gzip", True, id="named"),
+        pytest.param(b"Identity;Q=0.000, gzip", True, id="named in capitals"),
+        pytest.param(b"*;q=0, gzip", True, id="by any"),
+        pytest.param(b"*;q=0, identity;q=0.001, gzip", False, id="a more specific entry"),
+        pytest.param(b"identity;q=0, *", True, id="any is less specific"),
+        pytest.param(b"identity, identity;q=0", True, id="no refusal is overheard"),
+        pytest.param(b"identity;q=no, gzip", False, id="an unparsable element is skipped"),
+        pytest.param(b"gzip;q=0", False, id="another coding"),
+    ],
+)
+def test_who_refuses_identity(value: bytes, refused: bool) -> None:
+    """RFC 9110, 12.5.3."""
+    assert refuses_identity(value) is refused
 
 
 @given(st.binary() | st.text("gzipbr*;q=0.15, ").map(str.encode))
