@@ -6,17 +6,29 @@ from .services import Service, memcached_server, redis_server
 
 
 @pytest.fixture(scope="session")
-def redis() -> Iterator[Service]:
-    """A Redis that a test may hang, but leaves running."""
+def _redis() -> Iterator[Service]:
     with redis_server() as service:
         yield service
 
 
 @pytest.fixture(scope="session")
-def memcached() -> Iterator[Service]:
-    """A Memcached that a test may hang, but leaves running."""
+def _memcached() -> Iterator[Service]:
     with memcached_server() as service:
         yield service
+
+
+@pytest.fixture
+def redis(_redis: Service) -> Service:
+    """An empty Redis that a test may hang, but leaves running."""
+    _redis.ask(b"FLUSHALL")
+    return _redis
+
+
+@pytest.fixture
+def memcached(_memcached: Service) -> Service:
+    """An empty Memcached that a test may hang, but leaves running."""
+    _memcached.ask(b"flush_all")
+    return _memcached
 
 
 @pytest.fixture(params=["redis", "memcached"])

@@ -70,6 +70,12 @@ class Service:
         self.kill()
         raise RuntimeError(f"{self.arguments[0]} does not listen on port {self.port}")
 
+    def ask(self, command: bytes) -> None:
+        """Give a command that is answered by OK."""
+        with socket.create_connection(("127.0.0.1", self.port), _START_SECONDS) as connection:
+            connection.sendall(command + b"\r\n")
+            assert connection.recv(100).strip().endswith(b"OK")
+
     def hang(self) -> None:
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
@@ -208,7 +214,7 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> "Proxy":
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -221,13 +227,18 @@ class Proxy:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for _ in range(10):  # until the sockets are closed, and both sides have heard of it
+            await asyncio.sleep(0.001)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        task = asyncio.current_task()
-        assert task is not None
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # Not in the coroutine: a task that is cancelled before its first step runs none of it.
+        task.add_done_callback(lambda _: writer.close())
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.target)
         asked = asyncio.create_task(self._pump(reader, up_writer, None))
         try:
@@ -235,8 +246,7 @@ class Proxy:
                 await self._pump(up_reader, writer, lambda: self.answer)
         finally:
             asked.cancel()
-            for each in (writer, up_writer):
-                each.close()
+            up_writer.close()
             await asyncio.gather(asked, return_exceptions=True)
 
     async def _pump(
@@ -260,7 +270,18 @@ class StoodStill(BaseException):
     """The event loop did not turn; nothing in the loop may take this for a failed call."""
 
 
-def run(main: Coroutine[object, object, T], *, seconds: int = 60) -> T:
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop whose clock can be put forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.skipped_seconds = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.skipped_seconds
+
+
+def run(main: Coroutine[object, object, T], *, seconds: int = 300) -> T:
     """Run `main`; an event loop that stands still is broken up by a signal, and fails."""
 
     def stop(*_: object) -> None:
@@ -269,10 +290,33 @@ def run(main: Coroutine[object, object, T], *, seconds: int = 60) -> T:
     previous = signal.signal(signal.SIGALRM, stop)
     signal.alarm(seconds)
     try:
-        return asyncio.run(main)
+        with asyncio.Runner(loop_factory=_Loop) as runner:
+            return runner.run(main)
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, previous)
+
+
+@asynccontextmanager
+async def hurried() -> AsyncIterator[None]:
+    """Let the loop's clock run fast, while a server does not answer anyhow.
+
+    So a time-out is waited for in a moment though it is one that no server misses that is well,
+    however busy the machine is.
+    """
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, _Loop)
+
+    async def hurry() -> None:
+        while True:
+            await asyncio.sleep(0.01)
+            loop.skipped_seconds += 0.5
+
+    task = asyncio.create_task(hurry())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 @asynccontextmanager

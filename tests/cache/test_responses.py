@@ -19,7 +19,7 @@ from asgi_serial.cache.memory import Memory
 from asgi_serial.cache.responses import SKEW_SECONDS, ResponseCache
 from asgi_serial.cache.writer import MAX_WAITING_WRITES
 from asgi_serial.reasons import Reason
-from tests.engine.driver import Clock, awaited
+from tests.engine.driver import Clock, awaited, settled
 
 from .entries import BORN, KEY, NOTHING, DictStore, make_entry, selecting_by
 
@@ -530,7 +530,7 @@ async def test_of_the_writes_under_one_name_that_wait_the_last_is_made():
         cache.drop(KEY)
     caches.clock.now += 1
     cache.keep(make_entry(body=b"last", born=caches.clock.now), caches.clock.now)
-    await asyncio.sleep(0.01)
+    await settled()
     assert caches.store.log == []
     caches.store.may_go_on.set()
     await cache.flush()
@@ -555,7 +555,7 @@ async def test_the_writes_that_wait_are_bounded_and_deletions_are_not_among_the_
     cache = caches.process()
     caches.store.may_go_on.clear()
     cache.keep(make_entry(), BORN)
-    await asyncio.sleep(0.01)  # one write is under way, and waits no more
+    await settled()  # one write is under way, and waits no more
     for number in range(MAX_WAITING_WRITES + 7):
         cache.keep(make_entry(key_number(number)), BORN)
     cache.drop(KEY)
@@ -574,7 +574,7 @@ async def test_drops_wait_side_by_side_up_to_a_bound(monkeypatch):
     cache = caches.process()
     caches.store.may_go_on.clear()
     cache.drop(KEY)
-    await asyncio.sleep(0.01)  # its six are under way
+    await settled()  # its six are under way
     for _ in range(10):
         cache.drop(OTHER_KEY)  # the same six
     for number in range(10):

@@ -5,6 +5,7 @@ import itertools
 import random
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,12 +17,20 @@ from asgi_serial.cache.aiocache_store import open_store
 from asgi_serial.cache.store import Store
 from asgi_serial.errors import ConfigurationError
 
-from .services import Service, longest_stall, redis_cluster, redis_sentinel, redis_server, run
+from .services import (
+    Service,
+    hurried,
+    longest_stall,
+    redis_cluster,
+    redis_sentinel,
+    redis_server,
+    run,
+)
 
-# What a busy machine may add to a time-out.
-SLACK_SECONDS = 5.0
 # So long that only a node that is gone takes it, on a busy machine, too.
-TIMEOUT_SECONDS = 0.5
+TIMEOUT_SECONDS = 20.0
+# What a busy machine may add to it.
+SLACK_SECONDS = 20.0
 
 _keys = itertools.count()
 
@@ -52,7 +61,7 @@ class TestCluster:
     def test_every_operation_works_over_all_nodes(self, cluster: list[Service]) -> None:
         async def main() -> None:
             async with redis_client.RedisCluster("127.0.0.1", cluster[0].port) as client:
-                store = open_store(client, timeout=20.0)
+                store = open_store(client, timeout=TIMEOUT_SECONDS)
                 values = await fill(store, 60)
                 found = await asyncio.gather(*(store.get(key) for key in values))
                 assert found == list(values.values())
@@ -76,7 +85,7 @@ class TestCluster:
             async with redis_client.RedisCluster("127.0.0.1", cluster[0].port) as client:
                 # By this clock each call comes long after the one before: none is held back.
                 store = open_store(client, timeout=0.05, clock=lambda: next(_keys) * 100.0)
-                values = await fill(open_store(client, timeout=20.0), 60)
+                values = await fill(open_store(client, timeout=TIMEOUT_SECONDS), 60)
                 for _ in range(3):
                     for node in cluster:
                         node.hang()
@@ -107,7 +116,8 @@ class TestCluster:
                 asking = asyncio.create_task(ask_all(store, values, rounds=60))
                 await asyncio.sleep(0.02)
                 cluster[1].kill()
-                longest, _ = await asking
+                async with hurried():
+                    longest, _ = await asking
                 assert longest < TIMEOUT_SECONDS + SLACK_SECONDS
                 lost = [
                     key
@@ -131,12 +141,13 @@ class TestCluster:
     def test_a_cluster_that_is_not_there_costs_its_time_out(self) -> None:
         async def main() -> None:
             client = redis_client.RedisCluster("127.0.0.1", 1)
-            store = open_store(client, timeout=0.1)
-            async with longest_stall() as stall:
+            store = open_store(client, timeout=TIMEOUT_SECONDS)
+            loop = asyncio.get_running_loop()
+            async with longest_stall() as stall, hurried():
                 for _ in range(10):
-                    began = time.monotonic()
+                    began = loop.time()
                     assert await store.get_many(["a", "b"]) == [None, None]
-                    assert time.monotonic() - began < 0.1 + SLACK_SECONDS
+                    assert loop.time() - began < TIMEOUT_SECONDS + SLACK_SECONDS
             assert stall[0] < SLACK_SECONDS
             assert store.statistics()["skipped_by_breaker"] == 7
             await client.aclose()
@@ -151,13 +162,13 @@ async def ask_all(
 
     Whatever is found is right.
     """
-    slowest = 0.0
+    slowest, loop = 0.0, asyncio.get_running_loop()
 
     async def ask(key: str) -> bytes | None:
         nonlocal slowest
-        began = time.monotonic()
+        began = loop.time()
         value = await store.get(key)
-        slowest = max(slowest, time.monotonic() - began)
+        slowest = max(slowest, loop.time() - began)
         assert value in (values[key], None)
         return value
 
@@ -170,17 +181,20 @@ async def settled(
     store: Store, values: dict[str, bytes], right: list[bytes | None], now: list[float]
 ) -> bool:
     """Whether the nodes that are there are found again, after some probes."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
+    # In haste a node that is there may be taken for one that is not; so every other time only.
+    haste = itertools.cycle([hurried, nullcontext])
     while time.monotonic() < deadline:
         now[0] += 60
-        if (await ask_all(store, values, rounds=2))[1] == right:
-            return True
+        async with next(haste)():
+            if (await ask_all(store, values, rounds=2))[1] == right:
+                return True
     return False
 
 
 async def recovered(store: Store, keys: list[str], now: list[float]) -> bool:
     """Whether the values of a node can be written again, by probes that are not held back."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         now[0] += 60
         await store.set(keys[0], b"new", ttl=60)
@@ -195,7 +209,7 @@ class TestSentinel:
         async def main() -> None:
             sentinel = Sentinel([("127.0.0.1", watcher.port)])
             async with sentinel.master_for("main") as client:
-                store = open_store(client, timeout=20.0)
+                store = open_store(client, timeout=TIMEOUT_SECONDS)
                 values = await fill(store, 20)
                 assert await store.get_many(list(values)) == list(values.values())
                 assert await store.increment("number", ttl=60) == 1
@@ -231,7 +245,7 @@ class TestLookalike:
     def test_it_is_a_store(self, redis: Service) -> None:
         async def main() -> None:
             async with redis_client.Redis(port=redis.port, protocol=3) as client:
-                store, key = open_store(Lookalike(client), timeout=20.0), new_key()
+                store, key = open_store(Lookalike(client), timeout=TIMEOUT_SECONDS), new_key()
                 await store.set(key, b"\xff", ttl=60)
                 assert await store.get(key) == b"\xff"
                 assert await store.get_many([key]) == [b"\xff"]
@@ -247,7 +261,7 @@ class TestLookalike:
     def test_what_it_decodes_is_a_miss(self, redis: Service) -> None:
         async def main() -> None:
             async with redis_client.Redis(port=redis.port, decode_responses=True) as client:
-                store, key = open_store(Lookalike(client), timeout=20.0), new_key()
+                store, key = open_store(Lookalike(client), timeout=TIMEOUT_SECONDS), new_key()
                 await store.set(key, b"text", ttl=60)
                 assert await store.get(key) is None
                 assert failures(store) == {"not_bytes": 1}

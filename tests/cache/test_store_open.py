@@ -66,7 +66,8 @@ class TestTargets:
             store = open_store(client, timeout=20.0)
             await store.set(KEY, b"\xff", ttl=60)
             assert await store.get(KEY) == b"\xff"
-            assert await open_store(f"redis://127.0.0.1:{redis.port}/3").get(KEY) == b"\xff"
+            other = open_store(f"redis://127.0.0.1:{redis.port}/3", timeout=20.0)
+            assert await other.get(KEY) == b"\xff"
             await store.close()
 
         run(main())

@@ -21,7 +21,7 @@ def awaited(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
     @functools.wraps(test)
     def run(*arguments: Any, **options: Any) -> None:
-        asyncio.run(asyncio.wait_for(test(*arguments, **options), 60))
+        asyncio.run(asyncio.wait_for(test(*arguments, **options), 300))
 
     return run
 
