@@ -31,6 +31,7 @@ from asgi_serial.turns import Turns, give_way
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from asgi_serial.engine.bodies import BodyShare
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
     from asgi_serial.types import ASGIApp, Message, Receive, Scope, Send
@@ -57,6 +58,7 @@ class Exchange:
     _passed_bytes = 0
     _body: bytes | None = None  # as the app is to have it, where it is not what came
     _replayed: deque[Message] | None = None
+    _share: BodyShare | None = None  # what the body holds of the memory for all of them
     _turns: Turns | None = None  # what is being done before the app's next message
     _asks_again = False
     _listeners = 0  # calls of `receive` that wait for the client
@@ -83,13 +85,15 @@ class Exchange:
             return await self._answer_without_app()
         except BaseException:
             self.seeker.land(Ending.FAILED)  # others may wait for the call that will not be made
+            self._release_body()
             raise
 
     async def _answer_without_app(self) -> bool:
         plan = self.plan
         messages: Iterable[Message] | None = None
         if plan.content_codings or plan.msgpack_body or plan.keys_on_body:
-            read = await read_request(self.engine, plan, self._receive)
+            self._share = self.engine.bodies.open()
+            read = await read_request(self.engine, plan, self._receive, self._share)
             if isinstance(read, Problem):
                 messages = self._refuse(read)
             else:
@@ -100,9 +104,16 @@ class Exchange:
             messages = self._refuse_to_call(plan.bypass or plan.forward)
         if messages is None:
             return False
+        self._release_body()
         for message in messages:
             await self._send(message)
         return True
+
+    def _release_body(self) -> None:
+        """Hold no memory any more for a body that the app has received, or will not."""
+        if self._share is not None:
+            self._share.release()
+            self._share = self._replayed = self._body = None
 
     def _refuse(self, problem: Problem) -> list[Message]:
         messages = problem.messages(is_head=self.plan.method == "HEAD")
@@ -224,7 +235,10 @@ class Exchange:
     async def receive(self) -> Message:
         """The app's `receive`."""
         if self._replayed:
-            return self._heed_request(self._replayed.popleft())
+            message = self._replayed.popleft()
+            if not self._replayed:
+                self._release_body()
+            return self._heed_request(message)
         flow = self._flow
         if flow is not None and flow.is_holding:
             has_said_all = self._client_has_said_all()
@@ -438,6 +452,7 @@ class Exchange:
         """The app is done with this request."""
         if self._app_scope is not None and not self._is_detached:
             self._app_scope.carry_out()
+        self._release_body()
         if not self.is_over:
             self._abandon()
         if self._dropping is not None:

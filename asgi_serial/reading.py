@@ -2,85 +2,153 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
+from asgi_serial.cache.collapse import running_loop
 from asgi_serial.engine.plan import body_part, request_key
-from asgi_serial.engine.problem import Problem
+from asgi_serial.engine.problem import no_room_for_body, too_slow_body
 from asgi_serial.engine.request import RequestBody, explain_refusal, why_refused
 from asgi_serial.errors import CodecError, FormatError
 from asgi_serial.reasons import Reason
 from asgi_serial.seeking import run_off_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from asgi_serial.engine.bodies import BodyShare
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
+    from asgi_serial.engine.problem import Problem
     from asgi_serial.types import Message, Receive
+
+
+MESSAGE_BYTES = 300
+"""What a message takes beside its piece of the body, of which a client may send thousands."""
 
 
 class ReadRequest(NamedTuple):
     """What was read of a request."""
 
-    messages: Sequence[Message]  # as the app is to receive them
+    messages: Sequence[Message] = ()  # as the app is to receive them
     body: bytes | None = None  # as the app is to have it, where it is not what came
 
 
+class _NoRoom(Exception):
+    """The bodies that are being read hold all the memory that they may."""
+
+
+class _TooSlow(Exception):
+    """The body did not arrive within `body_timeout`."""
+
+
 async def read_request(
-    engine: Engine, plan: RequestPlan, receive: Receive
+    engine: Engine, plan: RequestPlan, receive: Receive, share: BodyShare
 ) -> ReadRequest | Problem:
-    """Read a body that is to be decoded, translated or keyed on; or say what is wrong with it."""
-    if plan.content_codings or plan.msgpack_body:
-        return await _read_decoded(engine, plan, receive)
-    return ReadRequest(await _read_for_key(engine, plan, receive))
+    """Read a body that is to be decoded, translated or keyed on; or say what is wrong with it.
+
+    The body is held by `share`, which its owner releases.
+    """
+    if engine.is_unrouted(plan.scope):
+        # It is refused by its head, and may have the body as it comes.
+        plan.content_codings, plan.msgpack_body = (), False
+        if plan.keys_on_body:
+            plan.bypass = Reason.METHOD_NOT_CACHED
+        return ReadRequest()
+    try:
+        if plan.content_codings or plan.msgpack_body:
+            return await _read_decoded(engine, plan, receive, share)
+        return await _read_for_key(engine, plan, receive, share)
+    except _NoRoom:
+        return no_room_for_body(plan.scope)
+    except _TooSlow:
+        return too_slow_body(plan.scope, engine.settings.body_timeout)
+
+
+async def _receive_all(
+    engine: Engine, receive: Receive, share: BodyShare, feed: Callable[[Message], bool]
+) -> None:
+    """Hand messages to `feed` until it wants no more, or there is no more time or room."""
+    loop, more = running_loop(), True
+    if loop is None:
+        while more:
+            more = feed(await receive())
+        return
+    try:
+        async with asyncio.timeout(engine.settings.body_timeout) as limit:
+            share.begin(loop, lambda: limit.reschedule(loop.time()))
+            while more:
+                more = feed(await receive())
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise (_NoRoom if share.gave_way else _TooSlow) from None
+    finally:
+        share.end()
 
 
 async def _read_decoded(
-    engine: Engine, plan: RequestPlan, receive: Receive
+    engine: Engine, plan: RequestPlan, receive: Receive, share: BodyShare
 ) -> ReadRequest | Problem:
     # An exception inside the app's own `receive` would be a 500 of the app's.
     problem = why_refused(engine, plan)
     if problem is not None:
         return problem
-    reader = RequestBody(engine, plan)
+    reader, others = RequestBody(engine, plan), []
+
+    def feed(message: Message) -> bool:
+        if message["type"] != "http.request":
+            others.append(message)  # the client has left, and the app is to see it
+            return False
+        piece = message.get("body", b"")
+        reader.feed(piece)
+        if not share.take(len(piece)):
+            raise _NoRoom
+        more: bool = message.get("more_body", False)
+        return more
+
     try:
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] != "http.request":
-                return ReadRequest((message,))  # the client has left, and the app is to see it
-            reader.feed(message.get("body", b""))
-            more = message.get("more_body", False)
+        await _receive_all(engine, receive, share, feed)
+        if others:
+            return ReadRequest(others)
         if reader.is_slow():
             body = await run_off_loop(reader.finish, engine.decoders)
         else:
             body = reader.finish()
     except (CodecError, FormatError) as error:
         return explain_refusal(engine, error)
+    if not share.resize(len(body)):
+        raise _NoRoom
     if plan.keys_on_body:
         _key_on(engine, plan, body)
     return ReadRequest(({"type": "http.request", "body": body, "more_body": False},), body)
 
 
-async def _read_for_key(engine: Engine, plan: RequestPlan, receive: Receive) -> list[Message]:
-    """The messages as far as they may take part in the key; the app gets them all the same."""
+async def _read_for_key(
+    engine: Engine, plan: RequestPlan, receive: Receive, share: BodyShare
+) -> ReadRequest:
+    """Read the body as far as it may take part in the key; the app gets it all the same."""
     messages: list[Message] = []
-    parts: list[bytes] = []
-    left = engine.settings.cache_max_key_body
-    more = True
-    while more:
-        message = await receive()
+    left, more = engine.settings.cache_max_key_body, True
+
+    def feed(message: Message) -> bool:
+        nonlocal left, more
         messages.append(message)
         if message["type"] != "http.request":
-            return messages
-        parts.append(message.get("body", b""))
-        left -= len(parts[-1])
+            return False
+        size = len(message.get("body", b""))
+        left -= size
         if left < 0:
             plan.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
-            return messages
+        elif not share.take(size + MESSAGE_BYTES):
+            plan.bypass = Reason.NO_ROOM_FOR_BODY
         more = message.get("more_body", False)
-    _key_on(engine, plan, b"".join(parts))
-    return messages
+        return more and plan.bypass is None
+
+    await _receive_all(engine, receive, share, feed)
+    if not more and plan.bypass is None:
+        _key_on(engine, plan, b"".join([message.get("body", b"") for message in messages]))
+    return ReadRequest(messages)
 
 
 def _key_on(engine: Engine, plan: RequestPlan, body: bytes) -> None:

@@ -10,6 +10,8 @@ class Reason(Enum):
     BAD_ENCODED_BODY = "the request's body does not decode by its Content-Encoding"
     BAD_FORMAT_BODY = "the request's body is not a document of its Content-Type"
     BODY_TOO_LARGE = "the request's body passes a limit on its size or its compression ratio"
+    BODY_TOO_SLOW = "the request's body did not arrive in time"
+    NO_ROOM_FOR_BODY = "the bodies of other requests hold all the memory that bodies may"
     UNSUPPORTED_CODING = "the request's Content-Encoding is not one that is decoded here"
     NOT_ACCEPTABLE = "no format that the client accepts can carry this response"
 

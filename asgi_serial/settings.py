@@ -144,6 +144,10 @@ class Settings(BaseModel):
     """How many times larger than it arrived a request's body may become."""
     max_codings: Annotated[int, PlainValidator(integer(1, 10))] = 3
     """How many codings may lie over one another in a request."""
+    max_gathered: Size = 100_000_000
+    """What the bodies of all requests may take that are read before the app is called."""
+    body_timeout: TimeLimit = 60.0
+    """The longest that such a body may take to arrive."""
 
     cache: Switch = True
     """Keep responses and answer from them."""
@@ -386,6 +390,8 @@ class SettingOptions(TypedDict, total=False):
     max_decoded: int | str
     max_ratio: int | str
     max_codings: int | str
+    max_gathered: int | str
+    body_timeout: float | timedelta | str
     cache: bool | str
     cache_url: SecretStr | str | None
     cache_ttl: float | timedelta | str | None

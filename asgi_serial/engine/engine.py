@@ -15,6 +15,7 @@ from asgi_serial.cache.memory import Memory
 from asgi_serial.cache.responses import ResponseCache
 from asgi_serial.codecs.decoding import parse_content_encoding
 from asgi_serial.codecs.registry import build_codecs
+from asgi_serial.engine.bodies import Bodies
 from asgi_serial.engine.cachestatus import (
     forward_status,
     hit_status,
@@ -106,9 +107,14 @@ class Engine:
         )
         self.clock = clock
         self.label = label or build_resolver()
+        self.is_unrouted: Callable[[Scope], bool] = getattr(
+            self.label, "is_unrouted", _is_never_unrouted
+        )
         # Apart, so that those who send what is slow to decode hold up one another only.
         self.encoders = Threads(ENCODERS, "asgi_serial_encode")
         self.decoders = Threads(DECODERS, "asgi_serial_decode")
+        # One body always finds room.
+        self.bodies = Bodies(max(settings.max_gathered, settings.max_encoded, settings.max_decoded))
         self._build_negotiation(settings)
         self._choose_fields(settings)
         self._choose_ways(settings)
@@ -398,6 +404,10 @@ def _choose_media_type(accept: bytes) -> FormatChoice:
 def _vary(current: bytes, *, by_format: bool, by_coding: bool) -> bytes:
     names = [b"accept"] * by_format + [b"accept-encoding"] * by_coding
     return merge_vary(split_list(current), *names)
+
+
+def _is_never_unrouted(scope: Scope) -> bool:
+    return False
 
 
 def _make_room(pairs: dict[int, Field]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from asgi_serial.reasons import Reason
-from asgi_serial.types import Fields, Message
+from asgi_serial.types import Field, Fields, Message, Scope
 
 # Those of RFC 9110, 15; the standard library's are older in older releases of it.
 TITLES = {
@@ -15,6 +15,7 @@ TITLES = {
     401: "Unauthorized",
     405: "Method Not Allowed",
     406: "Not Acceptable",
+    408: "Request Timeout",
     413: "Content Too Large",
     415: "Unsupported Media Type",
     503: "Service Unavailable",
@@ -64,3 +65,34 @@ def not_acceptable(media_types: Iterable[str], vary: bytes | None) -> Problem:
     detail = f"This resource is available as {', '.join(media_types)}."
     fields = () if vary is None else ((b"vary", vary),)
     return Problem(406, Reason.NOT_ACCEPTABLE, detail, fields)
+
+
+RETRY_SECONDS = 5
+"""When a client whose body found no room may come again: most bodies arrive in less."""
+
+
+def too_slow_body(scope: Scope, seconds: float) -> Problem:
+    """Return the refusal of a body that did not arrive in time.
+
+    Source: RFC 9110, 15.5.9: the server did not receive a complete request message within the time
+    that it was prepared to wait.
+    """
+    detail = f"The body did not arrive within {seconds:g} s."
+    return Problem(408, Reason.BODY_TOO_SLOW, detail, _closing(scope))
+
+
+def no_room_for_body(scope: Scope) -> Problem:
+    """Return the refusal of a body for which there is no memory at the moment.
+
+    Source: RFC 9110, 15.6.4: a 503 may say by Retry-After (10.2.3) how long to wait.
+    """
+    detail = "Too many bodies of requests are being read at the moment."
+    retry = (b"retry-after", b"%d" % RETRY_SECONDS)
+    return Problem(503, Reason.NO_ROOM_FOR_BODY, detail, (retry, *_closing(scope)))
+
+
+def _closing(scope: Scope) -> tuple[Field, ...]:
+    # The rest of the body is not read: the connection is of no use for another request. HTTP/2 and
+    # later have no such field (RFC 9113, 8.2.2).
+    is_http1 = scope.get("http_version", "1.1").startswith("1")
+    return ((b"connection", b"close"),) if is_http1 else ()

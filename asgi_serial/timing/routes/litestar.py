@@ -30,6 +30,17 @@ class LitestarRoutes:
             return _mount_path(scope.get("litestar_app"), scope, handler) + MOUNTED
         return template
 
+    def is_unrouted(self, scope: Scope) -> bool:
+        """Whether Litestar answers with a 404 or a 405; its middlewares come after its router."""
+        if self._router is None or not _is_litestar(self._app) or "path_template" in scope:
+            return False
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        try:
+            self._router.handle_routing(path="/" + path.strip("/"), method=scope["method"])
+        except Exception as error:
+            return getattr(error, "status_code", None) in (404, 405)
+        return False
+
     def _route(self, scope: Scope) -> str | None:
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         try:
@@ -41,6 +52,10 @@ class LitestarRoutes:
         if getattr(handler, "is_mount", False):
             return _mount_path(self._app, scope, handler) + MOUNTED
         return str(template)
+
+
+def _is_litestar(app: object) -> bool:
+    return type(app).__module__.partition(".")[0] == "litestar"
 
 
 def _mount_path(app: object, scope: Scope, handler: object) -> str:

@@ -43,6 +43,14 @@ class LabelResolver:
             self.failures += 1
             return UNMATCHED
 
+    def is_unrouted(self, scope: Scope) -> bool:
+        """Whether it is certain before the app is called that none of its routes takes this."""
+        try:
+            return self._starlette.is_unrouted(scope) or self._litestar.is_unrouted(scope)
+        except Exception:
+            self.failures += 1
+            return False
+
     def _search(self, scope: Scope) -> str:
         if self._callback is not None:
             label = self._ask(self._callback, scope)

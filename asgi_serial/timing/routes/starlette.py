@@ -1,7 +1,13 @@
 """Routes of Starlette and FastAPI, by what their routers leave in the scope."""
 
 from asgi_serial.timing.routes.base import MOUNTED
-from asgi_serial.timing.routes.tree import RouteNode, RouteTree, may_have_routes, routes_of
+from asgi_serial.timing.routes.tree import (
+    RouteNode,
+    RouteTree,
+    leads_to_router,
+    may_have_routes,
+    routes_of,
+)
 from asgi_serial.types import Scope
 
 # One process seldom holds more than a few routers; an app that makes one a request gets no more.
@@ -48,6 +54,19 @@ class StarletteRoutes:
             node = _choose(tree, scope, endpoint)
             self._learn(tree, scope, endpoint)
         return node.template if node is not None else None
+
+    def is_unrouted(self, scope: Scope) -> bool:
+        """Whether the routes of the app alone decide about a request, and none of them takes it."""
+        app = self._app
+        if app is None or "endpoint" in scope or "router" in scope or not leads_to_router(app):
+            return False
+        tree = self._tree_of(app, None)
+        if tree is None or not tree.is_known:
+            return False
+        node = _match(tree, scope)
+        if node is None or not tree.is_flat:
+            return node is None
+        return node.methods is not None and scope["method"] not in node.methods
 
     def _learn(self, tree: RouteTree, scope: Scope, endpoint: object) -> None:
         """Let the next request to such an endpoint be answered by one look-up."""

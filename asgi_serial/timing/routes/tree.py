@@ -82,6 +82,40 @@ def routes_of(app: object) -> list[Any]:
     return []
 
 
+def leads_to_router(app: object) -> bool:
+    """Whether a request comes to the routes of an app as it is, and to nothing but them.
+
+    Any middleware but the frameworks' own may change its path, as may a subclass of the app, and a
+    router's `default` takes what no route does.
+    """
+    for _ in range(_MAX_DEPTH):
+        if not _is_of_framework(type(app)):
+            return False
+        if hasattr(app, "user_middleware"):
+            if not all(_is_of_framework(one.cls) for one in app.user_middleware):
+                return False
+            app = getattr(app, "router", None)
+            continue
+        if isinstance(getattr(app, "routes", None), list):
+            default = getattr(app, "default", None)
+            return getattr(default, "__func__", None) is getattr(type(app), "not_found", app)
+        app = getattr(app, "app", None)
+    return False
+
+
+def _is_of_framework(cls: type) -> bool:
+    name = cls.__module__
+    # A function that is given to BaseHTTPMiddleware may do anything.
+    is_open = name == "starlette.middleware.base"
+    return name.partition(".")[0] in ("starlette", "fastapi") and not is_open
+
+
+def _is_known(listed: Any) -> bool:
+    """Whether an entry in a list of routes decides by its own path, method and host."""
+    matches = getattr(type(listed), "matches", None)
+    return getattr(matches, "__module__", "").partition(".")[0] in ("starlette", "fastapi")
+
+
 def _unfold(listed: Any) -> Iterator[tuple[Any, object, object]]:
     """A route, the object that goes into the scope for it, and FastAPI's context of it.
 
@@ -162,6 +196,8 @@ class RouteTree:
         "_nodes",
         "_size",
         "has_hosts",
+        "is_flat",
+        "is_known",
         "root",
     )
 
@@ -181,6 +217,9 @@ class RouteTree:
                 break
             self._nodes.append(node)
             self._by_endpoint.setdefault(id(node.endpoint), []).append(node)
+        # Whether what it does not match is matched by no route of the app.
+        self.is_known = len(self._nodes) < _MAX_NODES and all(map(_is_known, self._listed))
+        self.is_flat = all(node.is_leaf for node in self._nodes)
         self.has_hosts = any(node.host is not None for node in self._nodes)
 
     def is_outdated(self) -> bool:
