@@ -10,7 +10,7 @@ from asgi_serial.attempt import Attempt
 from asgi_serial.cache.aiocache_store import open_store
 from asgi_serial.cache.purge_log import MAX_RECORD_BYTES
 from asgi_serial.engine.engine import Engine
-from asgi_serial.engine.heads import read_fields
+from asgi_serial.engine.heads import keep_iterators, read_fields
 from asgi_serial.engine.hit import find_hit, record_hit
 from asgi_serial.engine.plan import plan_request
 from asgi_serial.engine.purging import build_purges, is_for_purge, purge_of_user
@@ -99,9 +99,9 @@ class SerialMiddleware:
             if await self._settle(scope, receive, send):
                 return
             engine = self.engine
-        if type(scope["headers"]) is not list:
-            # Any iterable is allowed; this one may be read once, and the app is to have it too.
-            scope = {**scope, "headers": list(scope["headers"])}
+        headers = scope["headers"]
+        if type(headers) is not list or (headers and type(headers[0]) is not tuple):
+            keep_iterators(scope)
         began_ns = perf_counter_ns()
         key: Key | None = None
         passage: Passage | None = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from asgi_serial.types import Field, Fields
+from asgi_serial.types import Field, Fields, Scope
 
 REQUEST_FIELDS = frozenset(
     {
@@ -55,6 +55,24 @@ RESPONSE_FIELDS = frozenset(
         b"vary",
     }
 )
+
+
+def keep_iterators(scope: Scope) -> None:
+    """Put lists and tuples in place of what can be read only once, for us, the app and others.
+
+    Source: ASGI, HTTP connection scope: `headers` is an iterable of two-item iterables, `client`
+    and `server` are two-item iterables.
+    """
+    pairs = scope["headers"]
+    if _is_read_once(pairs) or any(map(_is_read_once, pairs)):
+        scope["headers"] = [tuple(pair) for pair in pairs]
+    for name in ("client", "server"):
+        if name in scope and _is_read_once(scope[name]):
+            scope[name] = tuple(scope[name])
+
+
+def _is_read_once(value: object) -> bool:
+    return hasattr(value, "__next__")
 
 
 def read_fields(

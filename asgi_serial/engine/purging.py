@@ -88,7 +88,7 @@ def purge_of_user(engine: Engine, user: str | Mapping[str, str]) -> Purge:
 def is_for_purge(engine: Engine, scope: Scope) -> bool:
     """Whether a request is for purging rather than for the app."""
     path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", "")) == engine.settings.purge_path
+    return path.removeprefix(scope.get("root_path") or "") == engine.settings.purge_path
 
 
 def refuse_purge(engine: Engine, scope: Scope) -> Problem | None:

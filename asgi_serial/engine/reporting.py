@@ -53,7 +53,7 @@ def engine_statistics(engine: Engine) -> dict[str, Any]:
 def is_for_report(engine: Engine, scope: Scope) -> bool:
     """Whether a request is for the report rather than for the app."""
     path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", "")) == engine.settings.report_path
+    return path.removeprefix(scope.get("root_path") or "") == engine.settings.report_path
 
 
 def report_messages(engine: Engine, scope: Scope) -> list[Message]:

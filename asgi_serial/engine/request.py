@@ -178,8 +178,11 @@ def _only_of_format(value: bytes, suffixes: tuple[bytes, ...]) -> bytes:
 def _with_json_accepted(pairs: Fields) -> Fields:
     # An app that takes Accept at its word would refuse a client of MessagePack, which it can not
     # make but we can. One that can make it still sees that the client prefers it.
-    last = max(place for place, (name, _) in enumerate(pairs) if name == b"accept")
-    line = (b"accept", pairs[last][1] + b", application/json;q=0.001")
+    pairs = list(pairs)
+    last, accepted = max(
+        (place, value) for place, (name, value) in enumerate(pairs) if name == b"accept"
+    )
+    line = (b"accept", accepted + b", application/json;q=0.001")
     return [*pairs[:last], line, *pairs[last + 1 :]]
 
 
