@@ -60,6 +60,7 @@ class Wants:
         "coding",
         "compression",
         "formats",
+        "hides_codings",
         "is_plain",
         "may_pass",
         "media_type",
@@ -87,6 +88,9 @@ class Wants:
         self.coding = coding if compression else ""  # what it gets; "" for identity
         self.coded_only = coded_only  # it refuses identity, and accepts a coding that is here
         self.must_encode = coded_only and compression
+        # The engine encodes, and an app that did too would leave it nothing to do but pass. Where
+        # the engine has no coding that the client takes, the app may have one.
+        self.hides_codings = bool(self.coding)
         self.media_type = media_type if formats else ""  # in place of JSON; "" for the app's own
         self.acceptable = acceptable  # whether it accepts one of the formats
         self.offers = compression or formats

@@ -27,8 +27,10 @@ from asgi_serial.http.validators import (
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from asgi_serial.engine.engine import Engine
-    from asgi_serial.engine.plan import RequestPlan
+    from asgi_serial.engine.plan import RequestPlan, Wants
     from asgi_serial.types import Field, Fields, Scope
 
 ZEROCOPYSEND = "http.response.zerocopysend"
@@ -58,14 +60,17 @@ def mark(scope: Scope, engine: Engine) -> Scope:
     return marked
 
 
-def scope_without_codings(engine: Engine, scope: Scope, accepted: bytes | None) -> Scope:
-    """The scope for an app whose response the engine may encode, and has no other part in.
+def scope_without_codings(
+    engine: Engine, scope: Scope, wants: Wants, fields: Mapping[bytes, bytes]
+) -> Scope:
+    """Return the scope for an app whose response may be encoded, and is changed in no other way.
 
-    `accepted` is the request's Accept-Encoding.
+    `fields` are those of the request, `wants` what its client wants by them.
     """
     marked = mark(scope, engine)
-    if accepted is None or not engine.settings.compression:
+    if not wants.hides_codings:
         return marked
+    accepted = fields.get(b"accept-encoding", b"")
     marked["headers"] = _without_line(marked["headers"], (b"accept-encoding", accepted))
     if "extensions" in marked:
         _hide_zero_copy(marked)
@@ -84,8 +89,7 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
     pairs = given
     if body is not None:
         pairs = _decoded_fields(plan, pairs, body)
-    if plan.wants.compression and b"accept-encoding" in fields:
-        # The engine encodes; an app that did too would leave it nothing to do but pass.
+    if plan.wants.hides_codings and b"accept-encoding" in fields:
         pairs = _without_line(pairs, (b"accept-encoding", fields[b"accept-encoding"]))
     if plan.validates and plan.selected is not None:
         pairs = [*without(pairs, CONDITIONS | {b"range"}), *conditions_for(plan.selected)]

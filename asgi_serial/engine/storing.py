@@ -125,8 +125,9 @@ def plan_storing(
     born, fresh = now - age, is_fresh(directives, lifetime, age)
     # One that is validated before each use is never fresh, whatever the clocks of others say.
     expires = 0.0 if terms.no_cache else born + (lifetime or 0.0)
-    if request.wants.compression:
-        # The app was not shown this field, so its answer can not have depended on it.
+    if b"content-encoding" not in fields and not _was_shown_codings(request):
+        # Its answer cannot have depended on this field, and is encoded here for each client. One
+        # that is encoded all the same is only for clients that send what this one has sent.
         names = tuple([name for name in names if name != b"accept-encoding"])
     return Storing(
         request.key,
@@ -145,6 +146,11 @@ def plan_storing(
         directives,
         tags,
     )
+
+
+def _was_shown_codings(request: RequestPlan) -> bool:
+    """Whether the app was shown an Accept-Encoding: see `scope_for_app`."""
+    return b"accept-encoding" in request.fields and not request.wants.hides_codings
 
 
 class Said(NamedTuple):

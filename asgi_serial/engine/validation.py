@@ -118,6 +118,9 @@ def renew(
     decision: Storing | Reason = Reason.VARY_CHANGED
     if not varies_otherwise(entry, fields):
         decision = plan_storing(engine, request, entry.status, read, method)
+        if isinstance(decision, Storing):
+            # RFC 9111, 4.1: it is for requests that match the one for which it was made.
+            decision = decision._replace(selecting=entry.selecting)
     storing = (
         decision if isinstance(decision, Storing) else _for_this_request(entry, engine.clock())
     )

@@ -17,6 +17,9 @@ from tests.engine.making import MSGPACK, make_engine, make_plan, make_scope
 
 ENGINE = make_engine()
 ACCEPT_GZIP = (b"accept-encoding", b"gzip")
+ACCEPT_DEFLATE = (b"accept-encoding", b"deflate")
+IDENTITY = (b"accept-encoding", b"identity")
+NO_TRANSFORM = (b"cache-control", b"no-transform")
 ACCEPT_MSGPACK = (b"accept", MSGPACK.encode())
 EITHER = MSGPACK.encode() + b", application/json;q=0.001"
 PACKED = (b"content-type", MSGPACK.encode())
@@ -45,6 +48,12 @@ def shown(*headers, method="GET", content=None, engine=ENGINE):
         pytest.param([X, ACCEPT_GZIP, (b"x-b", b"2")], {}, [X, (b"x-b", b"2")], id="we encode"),
         pytest.param([ACCEPT_GZIP], {"compression": False}, [ACCEPT_GZIP], id="the app may encode"),
         pytest.param([ACCEPT_GZIP, X, ACCEPT_GZIP], {}, [X], id="in two lines"),
+        pytest.param([ACCEPT_DEFLATE], {}, [ACCEPT_DEFLATE], id="we have no such coding"),
+        pytest.param([ACCEPT_GZIP], {"codings": "zstd"}, [ACCEPT_GZIP], id="or not any more"),
+        pytest.param([IDENTITY], {}, [IDENTITY], id="no coding is wanted"),
+        pytest.param(
+            [ACCEPT_GZIP, NO_TRANSFORM], {}, [ACCEPT_GZIP, NO_TRANSFORM], id="only the app may"
+        ),
         pytest.param([ACCEPT_MSGPACK], {"formats": False}, [ACCEPT_MSGPACK]),
         pytest.param([(b"accept", b"application/json")], {}, [(b"accept", b"application/json")]),
         pytest.param([ACCEPT_MSGPACK], {}, [(b"accept", EITHER)], id="we translate"),

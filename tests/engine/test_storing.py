@@ -192,6 +192,28 @@ def test_an_app_that_was_shown_accept_encoding_varies_on_it():
     assert kept.selecting == ((b"accept-encoding", b"gzip"),)
 
 
+@pytest.mark.parametrize(
+    ("accepted", "coding", "selecting"),
+    [
+        pytest.param(None, None, (), id="it was not there"),
+        pytest.param(b"gzip", None, (), id="it was hidden"),
+        pytest.param(b"deflate", None, (b"deflate",), id="it was shown"),
+        pytest.param(b"identity", None, (b"identity",), id="no coding is wanted"),
+        pytest.param(b"deflate", b"deflate", (b"deflate",), id="it was shown and used"),
+        pytest.param(b"gzip", b"gzip", (b"gzip",), id="it was hidden, and the app encodes"),
+        pytest.param(None, b"gzip", (None,), id="it was not there, and the app encodes"),
+    ],
+)
+def test_a_response_is_selected_by_the_codings_that_the_app_was_shown(accepted, coding, selecting):
+    """RFC 9111, 4.1: by the fields of the request that the app answered."""
+    kept = stored(
+        *(control(b"max-age=60"), (b"vary", b"Accept-Encoding")),
+        *(() if coding is None else ((b"content-encoding", coding),)),
+        request=[] if accepted is None else [(b"accept-encoding", accepted)],
+    )
+    assert kept.selecting == tuple((b"accept-encoding", value) for value in selecting)
+
+
 def test_nothing_is_read_where_nothing_selects():
     assert read_selecting(object(), ()) == ()
 
