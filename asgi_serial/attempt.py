@@ -83,10 +83,13 @@ class Attempt(RequestPolicy):
         token = CURRENT.set(self)
         try:
             await app(self._app_scope.scope, self.receive, self._passage.send)
-            if self._exchange is not None and not self._exchange.is_over:
-                await self._exchange.settle()
+            if self._exchange is not None:
+                if not self._exchange.is_over:
+                    await self._exchange.settle()
+                self._exchange.has_returned = True
         except Exception:
             if self._exchange is not None:
+                self._exchange.has_failed = True
                 await self._exchange.settle(quietly=True)
             raise
         finally:

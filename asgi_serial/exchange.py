@@ -31,6 +31,7 @@ from asgi_serial.turns import Turns, give_way
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from asgi_serial.cache.entry import Entry
     from asgi_serial.engine.bodies import BodyShare
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
@@ -67,6 +68,11 @@ class Exchange:
     _app_scope: AppScope | None = None
     _is_detached = False  # nobody awaits the call any more
     _dropping: Dropping | None = None  # what this write makes invalid
+    _pending: Entry | None = None  # is stored once the app has returned
+    _stored: Entry | None = None  # is dropped again should the app fail
+    has_returned = False  # the app, without an exception
+    has_failed = False  # the app, with an exception of its own
+    _is_unsent = False  # the server has not taken a message
 
     def __init__(
         self, engine: Engine, plan: RequestPlan, receive: Receive, send: Send, began_ns: int
@@ -160,9 +166,9 @@ class Exchange:
                 await app(self.open(), self.receive, self.send)
             if not self.is_over:
                 await self.settle()
-            if self._dropping is not None:
-                self._dropping.has_ended_well = True
+            self.has_returned = True
         except Exception:
+            self.has_failed = True
             messages = self._use_on_error() if self._flow is None else None
             if messages is None:
                 await self.settle(quietly=True)
@@ -369,11 +375,10 @@ class Exchange:
             work = partial(self._work, flow, job, out)
             return work() if running_loop() is None else self._take_turn(work)
         self._heed(flow, out)
-        if not isinstance(out, list):
-            return self._send(out)
-        if len(out) == 1:
-            return self._send(out[0])
-        return self._send_all(out) if out or not flow.is_over else give_way()
+        messages = out if isinstance(out, list) else [out]
+        if len(messages) == 1 and self._stored is None:
+            return self._send(messages[0])
+        return self._send_all(messages) if messages or not flow.is_over else give_way()
 
     def _heed(self, flow: ResponseFlow, out: Message | list[Message]) -> None:
         """Note what has come about with the messages that are sent next."""
@@ -413,8 +418,12 @@ class Exchange:
         return add_server_timing(start, took, {"cache": outcome} if outcome else {})
 
     async def _send_all(self, messages: list[Message]) -> None:
-        for message in messages:
-            await self._send(message)
+        try:
+            for message in messages:
+                await self._send(message)
+        except Exception:
+            self._is_unsent = True  # this exception is the server's, and not the app's own
+            raise
 
     async def _work(
         self, flow: ResponseFlow, job: Callable[[], bytes | None], before: Message | list[Message]
@@ -449,13 +458,27 @@ class Exchange:
         await (self._send_quietly if quietly else self._send_all)(messages)
 
     def end(self) -> None:
-        """The app is done with this request."""
+        """The app is done with this request, as `has_returned` and `has_failed` say.
+
+        Neither of them: its call was cancelled, which says nothing of a response that is whole.
+        """
         if self._app_scope is not None and not self._is_detached:
             self._app_scope.carry_out()
         self._release_body()
         if not self.is_over:
             self._abandon()
+        if self._pending is not None:
+            assert self._flow is not None  # it has made what is pending
+            if self.has_returned:
+                self._store(self._pending)
+            self._flow.let_go()
+            self.seeker.land(Ending.FAILED)
+        elif self.has_failed and not self._is_unsent and self._stored is not None:
+            # An exception after a body that looked whole: it may have been cut off, and ended by
+            # a middleware that did not know.
+            self.engine.responses.retract(self._stored)
         if self._dropping is not None:
+            self._dropping.has_ended_well = self.has_returned
             self._dropping.drop_again()
 
     def _abandon(self) -> None:
@@ -477,13 +500,25 @@ class Exchange:
         """The last byte is about to go: store, tell those who wait, and count."""
         self.is_over = True
         entry = flow.entry
-        if self._dropping is not None and entry is not None:
-            self._dropping.keep(entry, self.plan.asked)
-        elif entry is not None:
-            self.engine.responses.keep(entry, self.plan.asked)
-        if self.seeker.flight is not None:
-            self.seeker.land(Ending.STORED if entry is not None else flow.ending)
+        if entry is None:
+            self.seeker.land(flow.ending)
+        elif flow.is_end_sure:
+            self._store(entry)
+            flow.let_go()
+        else:
+            self._pending = entry
+            if self.seeker.landed is not None:
+                self.seeker.landed.set()  # a client that is not there has all, and leaves
         count_response(self.engine, self.plan, flow, self.began_ns, self.first_byte_ns)
+
+    def _store(self, entry: Entry) -> None:
+        """Store a response that is whole, and let those have it who wait for it."""
+        keeper = self._dropping or self.engine.responses
+        if keeper.keep(entry, self.plan.asked):
+            self._stored = entry
+            self.seeker.land(Ending.STORED)
+        else:
+            self.seeker.land(Ending.FAILED)
 
     def _count(self, route: str, status: int, size: int, outcome: str, why: Reason) -> None:
         """Count an answer that the app has not made."""

@@ -213,8 +213,10 @@ class ResponseCache:
         self._memory.put(found.key, found, entry_size(found), owner=partition_of(found.key))
         return found
 
-    def keep(self, entry: Entry, asked: float, *, own_drop: float | None = None) -> None:
-        """Keep an entry whose key is its resource's; `asked`: when the app was asked for it.
+    def keep(self, entry: Entry, asked: float, *, own_drop: float | None = None) -> bool:
+        """Keep an entry whose key is its resource's; False where it is outdated by now.
+
+        `asked` is when the app was asked for it.
 
         `own_drop` is the time of the drop by which the very request has made room for it: that one
         was after it asked, and is not held against it.
@@ -226,7 +228,7 @@ class ResponseCache:
         dropped_at = self._drops.dropped_at(digest)
         is_outdated = dropped_at >= asked if own_drop is None else dropped_at != own_drop
         if is_outdated or self._purged_at(entry.tags, key) >= asked:
-            return
+            return False
         ttl = entry.kept_until - self._clock()
         self._kinds[kind_of(key)] = None
         fork, owner = fork_of(key), partition_of(key)
@@ -237,7 +239,7 @@ class ResponseCache:
             entry.key = _selected_key(key, self._index(key, names, ttl, owner), entry.selecting)
         known = self._memory.get(entry.key)
         if isinstance(known, Entry) and known.born > entry.born and self._clock() < known.expires:
-            return  # RFC 9111, 4: of several stored responses the most recent is used
+            return False  # RFC 9111, 4: of several stored responses the most recent is used
         self.stored += 1
         self.news.is_newcomer = False
         self._shared_fields.share(entry)
@@ -246,6 +248,7 @@ class ResponseCache:
             self._has_parts = True
         elif self._has_parts:
             self._forget_part(resource, entry.selecting)
+        return True
 
     def _forget_part(self, key: Key, selecting: tuple[tuple[bytes, bytes | None], ...]) -> None:
         """Forget what was kept in part of what is there whole now, by the same varying fields."""
@@ -316,6 +319,12 @@ class ResponseCache:
         store = self.store
         if store is not None:
             self._writers.send(digest_key(entry.key), store.delete, must=True)
+
+    def retract(self, entry: Entry) -> None:
+        """Forget an entry that proved not to be whole, wherever it has come meanwhile."""
+        self.forget(entry)
+        # Another process may have it by now: it is told of a drop of the URI.
+        self.drop(resource_of(entry.key))
 
     def drop(self, key: Key) -> float:
         """Forget all that is stored of the URI of `key`, in whichever spelling.

@@ -24,11 +24,11 @@ class Dropping:
         self._posted: Entry | None = None  # what this write has stored itself
         self._dropped_at = self._drop()
 
-    def keep(self, posted: Entry, asked: float) -> None:
-        """Store what the write itself has answered, for those who GET it."""
+    def keep(self, posted: Entry, asked: float) -> bool:
+        """Store what the write itself has answered, for those who GET it; False if it is not."""
         self._posted = posted
         # Its own drop came after the app was asked; another's since then is not its own.
-        self._responses.keep(posted, asked, own_drop=self._dropped_at)
+        return self._responses.keep(posted, asked, own_drop=self._dropped_at)
 
     def drop_again(self) -> None:
         """Drop what was stored since."""

@@ -150,6 +150,18 @@ def contradicts(fields: Mapping[bytes, bytes], size_bytes: int) -> bool:
     return length is not None and length != size_bytes
 
 
+def states_its_end(status: int, fields: Mapping[bytes, bytes]) -> bool:
+    """Whether the head says where the content ends, so that one that broke off can be told.
+
+    A last message alone does not say so: behind some middleware an app that fails in the middle of
+    its response ends it as if it were whole, and raises afterwards.
+
+    Source: RFC 9112, 8: a message is complete by its Content-Length; without, by the word of its
+    sender. RFC 9110, 14.4 and 15.3.5: Content-Range says it too, and a 204 has no content.
+    """
+    return status in (204, 206) or content_length(fields) is not None
+
+
 def parse_length(value: bytes | None) -> int | None:
     """The number that a Content-Length says; None where it is missing or no number."""
     # int() takes signs, spaces and underscores as well; and 19 digits hold any length there is.

@@ -107,16 +107,21 @@ class Keeping:
 
     def add(self, content: bytes) -> Reason | None:
         """Collect a piece of the body as it is sent; or say why this is kept no longer."""
-        if self._size + len(content) > self._engine.settings.cache_max_object:
+        why = self._hold(len(content))
+        if why is None:
+            self._pieces.append(content)
+        return why
+
+    def _hold(self, size: int) -> Reason | None:
+        if self._size + size > self._engine.settings.cache_max_object:
             return Reason.OBJECT_TOO_LARGE
-        if not self._engine.collecting.take(len(content)):
+        if not self._engine.collecting.take(size):
             return Reason.TOO_MUCH_AT_ONCE
-        self._pieces.append(content)
-        self._size += len(content)
+        self._size += size
         return None
 
     def let_go(self) -> None:
-        """Hold nothing any more of what was collected."""
+        """Give back what is held of the budget, once the response is stored, or will not be."""
         if self._size:
             self._engine.collecting.give_back(self._size)
             self._pieces, self._size = [], 0
@@ -126,8 +131,7 @@ class Keeping:
         if contradicts(self._base.fields, app_bytes):
             # RFC 9111, 3.3: an incomplete response must not be stored as a complete one.
             return Reason.INCOMPLETE
-        content = b"".join(self._pieces)
-        self.let_go()
+        content, self._pieces = b"".join(self._pieces), []
         stored = self._stored(self._base, self._fields)
         kept = Representation(stored, content, self._coding, self._etag)
         return self._build(self._base, kept, "", app_bytes, route)
@@ -141,10 +145,13 @@ class Keeping:
         encoded: Encoded,
         handed: Handed | None,
         route: str,
+        *,
+        is_end_sure: bool,
     ) -> Entry | Reason:
         """The entry of a response that the app has made as `body`, and that is sent as `encoded`.
 
-        `handed` is there where `body` is in another format than that of others.
+        `handed` is there where `body` is in another format than that of others. Where the end is
+        not sure, the entry is held until the app has returned.
         """
         media_type, coding, content, _ = encoded
         app_bytes = len(body)
@@ -157,6 +164,9 @@ class Keeping:
         size = len(content) + (len(body) if media_type else 0)
         if size > self._engine.settings.cache_max_object:
             return Reason.OBJECT_TOO_LARGE
+        why = None if is_end_sure else self._hold(size)
+        if why is not None:
+            return why
         kept = Representation(self._stored(base, fields), content, coding, etag)
         entry = self._build(base, kept, media_type, app_bytes, route)
         if media_type and not isinstance(entry, Reason):

@@ -11,7 +11,7 @@ from asgi_serial.cache.encodings import Encoded
 from asgi_serial.engine.cachestatus import forward_line
 from asgi_serial.engine.consulting import OF_ONE_REQUEST
 from asgi_serial.engine.encoding import WholeEncoding
-from asgi_serial.engine.heads import content_length, contradicts, without
+from asgi_serial.engine.heads import content_length, contradicts, states_its_end, without
 from asgi_serial.engine.opening import READS, Opening
 from asgi_serial.engine.problem import not_acceptable
 from asgi_serial.engine.representation import (
@@ -68,7 +68,7 @@ class ResponseFlow:
     in its place: one message, or a list of them. Where `job` is set afterwards, work waits that
     is too long for the event loop: the caller runs it in any thread, gives its result to
     `resume`, and sends what that gives. Once `is_over`, `entry` is what is to be stored, if
-    anything, and has to be there before the last messages are sent.
+    anything: before the last messages are sent, where `is_end_sure`.
     """
 
     LAST_MESSAGES = (PATHSEND, ZEROCOPYSEND)
@@ -80,6 +80,7 @@ class ResponseFlow:
     keeping: Keeping | None = None  # it is to be stored
     unstored: Reason | None = None  # why it is not stored
     entry: Entry | None = None
+    is_end_sure = True  # else `entry` is stored once the app has returned, and not before
     job: Callable[[], bytes | None] | None = None
     app_bytes = encoded_bytes = sent_bytes = 0
     encoding_outcome = ""
@@ -247,7 +248,7 @@ class ResponseFlow:
             return self._encode_piece(bytes(body), more=more)
         if state is HELD:
             if not more:
-                return self._complete(bytes(body))
+                return self._complete(bytes(body), len(body))
             plan = self.plan
             if self._gathers(len(body)):
                 self.state = WHOLE
@@ -263,7 +264,7 @@ class ResponseFlow:
             if more:
                 return self._gather(bytes(body))
             gathered, self.gathered = [*self.gathered, bytes(body)], []
-            return self._complete(b"".join(gathered))
+            return self._complete(b"".join(gathered), len(body))
         return [] if state is REPLACED else message
 
     def _gathers(self, size: int) -> bool:
@@ -367,7 +368,7 @@ class ResponseFlow:
         elif self.request.method != "HEAD":
             self.sent_bytes += size
         if not more:
-            self._finish()
+            self._finish(size)
         return message
 
     def _encode_piece(self, body: bytes, *, more: bool) -> list[Message]:
@@ -386,7 +387,7 @@ class ResponseFlow:
             if self.keeping is not None:
                 self._collect(self.keeping, encoded)
             if not more:
-                self._finish()
+                self._finish(len(body))
             return [{"type": "http.response.body", "body": encoded, "more_body": more}]
 
         codec = self.plan.codec
@@ -421,8 +422,9 @@ class ResponseFlow:
         self.note(Reason.BODY_NOT_WHOLE)
         return [*self._begin_stream(codec), *self._encode_piece(gathered, more=True)]
 
-    def _complete(self, body: bytes) -> list[Message]:
+    def _complete(self, body: bytes, last_bytes: int) -> list[Message]:
         self.app_bytes = len(body)
+        self.is_end_sure = self._has_sure_end(last_bytes)
         if contradicts(self.base.fields, len(body)):
             return self._complete_contradiction(body)
         if self.plan.passes:
@@ -446,6 +448,11 @@ class ResponseFlow:
             job, partial(self._emit_chosen, encoding), is_slow=encoding.is_slow(is_made=is_made)
         )
 
+    def _has_sure_end(self, last_bytes: int) -> bool:
+        # Content that comes all in the last message can not have broken off; none at all can.
+        is_one_piece = 0 < last_bytes == self.app_bytes
+        return is_one_piece or states_its_end(self.status, self.base.fields)
+
     def _tag(self, digest: bytes) -> None:
         if self.status == 200:
             self.base = self.base.tagged(digest)
@@ -468,7 +475,12 @@ class ResponseFlow:
         made, self.etag = represent(self.base, media_type, coding, content)
         if self.keeping is not None:
             base, handed, route = self.base, self.handed, self.route()
-            self._keep(self.keeping.take_whole(base, made, self.etag, body, encoded, handed, route))
+            sure = self.is_end_sure
+            self._keep(
+                self.keeping.take_whole(
+                    base, made, self.etag, body, encoded, handed, route, is_end_sure=sure
+                )
+            )
         self.state = DONE
         if self._is_held_by_client():
             return [
@@ -512,9 +524,10 @@ class ResponseFlow:
         """Add a reason why something was not done."""
         self.more_reasons = (*self.more_reasons, why)
 
-    def _finish(self) -> None:
+    def _finish(self, last_bytes: int) -> None:
         self.state = DONE
         if self.keeping is not None:
+            self.is_end_sure = self._has_sure_end(last_bytes)
             self._keep(self.keeping.finish(self.app_bytes, self.route()))
 
     @property
@@ -568,5 +581,8 @@ class ResponseFlow:
 
     def _cache_status(self) -> Field:
         return forward_line(
-            self.engine, self.request, stored=self.entry is not None, detail=self.unstored
+            self.engine,
+            self.request,
+            stored=self.entry is not None and self.is_end_sure,
+            detail=self.unstored,
         )

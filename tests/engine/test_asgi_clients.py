@@ -159,7 +159,8 @@ async def test_background_work_delays_nobody_and_is_not_counted(settings, client
 
 @awaited
 async def test_a_stored_response_is_visible_before_the_last_message():
-    app = Whole(DOCUMENT, pieces=3, **FRESH_JSON)
+    """Its length says where it ends; of one without that the app has to return first."""
+    app = Whole(DOCUMENT, pieces=3, content_length=str(len(DOCUMENT)), **FRESH_JSON)
     serial = serial_of(app)
     outcomes: list[str] = []
 

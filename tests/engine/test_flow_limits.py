@@ -280,6 +280,8 @@ def test_what_is_collected_at_once_is_bounded_in_all():
     assert engine.collecting.held_bytes == 8_000
     flows[0].feed(body(b"x"))
     assert flows[0].entry is not None
+    assert engine.collecting.held_bytes == 8_001  # until it is stored
+    flows[0].let_go()
     flows[1].lose_client()
     assert engine.collecting.held_bytes == 0
 
