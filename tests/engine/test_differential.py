@@ -158,7 +158,7 @@ async def run_through(scenario: Scenario) -> None:
 
 
 @settings(
-    max_examples=6 * settings.default.max_examples,
+    max_examples=3 * settings.default.max_examples,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
