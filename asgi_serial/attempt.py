@@ -84,8 +84,7 @@ class Attempt(RequestPolicy):
         try:
             await app(self._app_scope.scope, self.receive, self._passage.send)
             if self._exchange is not None:
-                if not self._exchange.is_over:
-                    await self._exchange.settle()
+                await self._exchange.settle()
                 self._exchange.has_returned = True
         except Exception:
             if self._exchange is not None:
@@ -96,6 +95,8 @@ class Attempt(RequestPolicy):
             CURRENT.reset(token)
             self._app_scope.carry_out()
             (self._exchange or self._passage).end()
+            if self._exchange is not None:
+                await self._exchange.stop()
             del self._passage  # which refers to this object, in a circle
 
     async def receive(self) -> Message:

@@ -164,7 +164,7 @@ class Exchange:
             if self._asks_again:
                 self._drop_conditions()
                 await app(self.open(), self.receive, self.send)
-            if not self.is_over:
+            if not self.is_over or self._turns is not None:
                 await self.settle()
             self.has_returned = True
         except Exception:
@@ -178,6 +178,7 @@ class Exchange:
         finally:
             CURRENT.reset(token)
             self.end()
+            await self.stop()
 
     def _use_on_error(self) -> tuple[Message, Message] | None:
         """The stale response that stands in, unless the handler has named another user."""
@@ -451,7 +452,7 @@ class Exchange:
         flow = self._flow
         if self._turns is not None:
             await self._turns.finish()
-        if flow is None:
+        if flow is None or self.is_over:
             return
         messages = flow.release(Reason.INCOMPLETE)
         self._heed(flow, messages)
@@ -480,6 +481,11 @@ class Exchange:
         if self._dropping is not None:
             self._dropping.has_ended_well = self.has_returned
             self._dropping.drop_again()
+
+    async def stop(self) -> None:
+        """Wait until nothing is sent any more: after a cancellation a task of ours may still."""
+        if self._turns is not None:
+            await self._turns.end()
 
     def _abandon(self) -> None:
         """The response will not be whole: let nobody wait for it, and count it."""

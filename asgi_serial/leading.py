@@ -8,6 +8,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from asgi_serial.cache.collapse import Ending
+from asgi_serial.cancellation import cancel_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -47,13 +48,15 @@ async def run_led(
         await asyncio.shield(task)
     except asyncio.CancelledError:
         if task.done():
-            raise  # the app's own
+            # The app's own; or ours, in the moment in which the app has ended.
+            if not task.cancelled():
+                task.exception()
+            raise
         if leave_client():
             task.add_done_callback(_log_failure)
             cancel_after(engine.settings.cache_lead, task)
             raise
-        task.cancel()
-        await asyncio.wait((task,))
+        await cancel_and_wait(task)
         if task.cancelled():
             raise
         task.result()  # the app has made something else of it

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from asgi_serial.cache.collapse import running_loop
+from asgi_serial.cancellation import cancel_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -18,44 +19,49 @@ class Turns:
     the same, in its turn.
     """
 
-    __slots__ = ("_last",)
+    __slots__ = ("_tasks",)
 
     def __init__(self) -> None:
-        self._last: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def are_over(self) -> bool:
         """Whether nothing is under way."""
-        return self._last is None
+        return not self._tasks
 
     def take(self, work: Callable[[], Awaitable[None]]) -> Awaitable[None]:
         """Have `work` done after what is under way; what this gives may be waited for."""
-        before = self._last
+        before = self._tasks[-1] if self._tasks else None
 
         async def wait_and_work() -> None:
             if before is not None:
                 await asyncio.wait((before,))
             await work()
 
-        task = self._last = asyncio.get_running_loop().create_task(wait_and_work())
+        task = asyncio.get_running_loop().create_task(wait_and_work())
+        self._tasks.append(task)
         task.add_done_callback(self._end)
         return _follow(task)
 
     def _end(self, task: asyncio.Task[None]) -> None:
-        if self._last is task:
-            self._last = None
+        self._tasks.remove(task)
         if not task.cancelled():
             task.exception()  # the app may have ceased to wait for it
 
     async def finish(self) -> None:
         """Wait until all is done."""
-        while self._last is not None:
-            await asyncio.wait((self._last,))
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     def cancel(self) -> None:
         """Give up what is under way."""
-        if self._last is not None:
-            self._last.cancel()
+        for task in reversed(self._tasks):
+            task.cancel()
+
+    async def end(self) -> None:
+        """Give up what is under way, and wait until it has ended."""
+        for task in reversed([*self._tasks]):
+            await cancel_and_wait(task)
 
 
 async def _follow(task: asyncio.Task[None]) -> None:

@@ -18,7 +18,7 @@ ROWS = (
     ("policy",),
     ("settings",),
     ("engine",),
-    ("seeking",),
+    ("seeking", "cancellation"),
     ("leading", "reading", "turns"),
     ("exchange", "passage"),
     ("attempt",),
@@ -33,6 +33,7 @@ RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
 COROUTINES_MAY_STAND_IN = {
     *(
         "seeking",
+        "cancellation",
         "leading",
         "reading",
         "turns",
