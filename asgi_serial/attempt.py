@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from asgi_serial.types import ASGIApp, Message, Receive, Scope, Send
 
 
-MAX_PATHS, MAX_PATH_CHARACTERS = 1024, 256
-
-
 class Attempt(RequestPolicy):
     """The way of a request of which the response's start will show whether there is much to do.
 
@@ -119,11 +116,7 @@ class Attempt(RequestPolicy):
 
     def _remember(self) -> None:
         """See that the next response of this path has an exchange from the start: that is less."""
-        paths, path = self._engine.encoded_paths, self._path
-        if len(paths) >= MAX_PATHS:
-            paths.clear()
-        if len(path) <= MAX_PATH_CHARACTERS:
-            paths.add(path)
+        self._engine.encoded_paths.keep(self._path, None)
 
     def take_over(self) -> Send:
         """Begin an exchange in the middle of the call; gives its `send`."""

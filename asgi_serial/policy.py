@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack, cast
 
 from .errors import ConfigurationError
 from .http.paths import is_plain, resolve_path
+from .memo import BoundedDict
 from .options import (
     explain_unknown,
     explain_value,
@@ -204,8 +205,7 @@ class PolicyTable:
     forbidden what any rule forbids it, or the path that it may be taken for. `cache_ttl` is the
     lifetime where no rule speaks.
 
-    Finds are remembered for as many as `capacity` requests of usual length, so that nobody can
-    fill the memory with paths of his own.
+    Finds are remembered in a bounded memory, so that nobody can fill it with paths of his own.
     """
 
     def __init__(
@@ -213,12 +213,11 @@ class PolicyTable:
         rules: Iterable[RouteRule],
         *,
         cache_ttl: float | None = None,
-        capacity: int = 1024,
     ) -> None:
         self._rules = tuple(rules)
         self._cache_ttl = cache_ttl
-        self._capacity = capacity
-        self._found: dict[tuple[str, str, bytes | None], RoutePolicy | None] = {}
+        self._found: BoundedDict[tuple[str, str, bytes | None], RoutePolicy | None]
+        self._found = BoundedDict(shares_values=True)
 
     def __bool__(self) -> bool:
         return bool(self._rules)
@@ -246,10 +245,7 @@ class PolicyTable:
                 ),
                 self._cache_ttl,
             )
-        if len(method) + len(path) + len(raw_path or b"") <= 512:
-            if len(self._found) >= self._capacity:
-                self._found.clear()
-            self._found[method, path, raw_path] = policy
+        self._found.keep((method, path, raw_path), policy)
         return policy
 
 

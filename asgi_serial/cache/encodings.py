@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from asgi_serial.memo import BoundedDict
+
 if TYPE_CHECKING:
     from asgi_serial.cache.memory import Memory
 
@@ -22,7 +24,6 @@ TRIAL = 64
 WORTH_IT = TRIAL // 4
 PAUSE = 1_000
 
-MAX_ROUTES = 2_000
 # The digest, the key's tuple, the named tuple and their places in the memory.
 OVERHEAD_BYTES = 400
 
@@ -55,7 +56,7 @@ class Encodings:
         self.misses = 0
         self._memory = memory
         self._max_object_bytes = max_object_bytes
-        self._trials: dict[str, _Trial] = {}
+        self._trials: BoundedDict[str, _Trial] = BoundedDict()
 
     def wants(self, route: str, coding: str, size_bytes: int) -> bool:
         """Whether looking a body of this size up is expected to pay, on this route."""
@@ -63,9 +64,8 @@ class Encodings:
             return False
         trial = self._trials.get(route)
         if trial is None:
-            if len(self._trials) >= MAX_ROUTES:
-                self._trials.clear()
-            trial = self._trials[route] = _Trial()
+            trial = _Trial()
+            self._trials.keep(route, trial)
         trial.left -= 1
         if trial.left < 0:
             trial.pausing = not trial.pausing and trial.found < WORTH_IT

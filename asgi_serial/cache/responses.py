@@ -27,6 +27,7 @@ from asgi_serial.cache.purges import Purge, PurgeTable
 from asgi_serial.cache.sharing import SharedFields
 from asgi_serial.cache.size import KEPT_BYTES, entry_size, form_size, index_size
 from asgi_serial.cache.writer import Writers
+from asgi_serial.memo import BoundedDict
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 MISS, VARY_MISS = Reason.MISS, Reason.VARY_MISS
 _LEASE = "lease"
 LEASE_SECONDS = 2.0
+
+MAX_KINDS_BYTES = 32 << 10  # a hundred, each of which costs a drop a deletion
 
 SKEW_SECONDS = 1.0  # by which the clocks of hosts may differ
 
@@ -82,7 +85,8 @@ class ResponseCache:
         self._max_entry_bytes = min(max_entry_bytes, memory.max_bytes / 4)
         self._shared_fields = SharedFields()
         self._has_parts = False  # any was kept here, or looked for
-        self._kinds: dict[Kind, None] = {}  # of the keys under which anything was kept or loaded
+        # Of the keys under which anything was kept or loaded. A client chooses its port.
+        self._kinds: BoundedDict[Kind, None] = BoundedDict(MAX_KINDS_BYTES)
         self._writers = Writers()
         self.stored = 0
 
@@ -152,7 +156,7 @@ class ResponseCache:
         self._has_parts = self._has_parts or is_of_part(key)
         digest = uri_digest(key)
         since = self._drops.dropped_at(digest)
-        self._kinds[kind_of(key)] = None
+        self._kinds.keep(kind_of(key), None)
         fork = fork_of(key)
         if fork is not None:
             root = await self._load_index(store, fork, since)
@@ -230,7 +234,7 @@ class ResponseCache:
         if is_outdated or self._purged_at(entry.tags, key) >= asked:
             return False
         ttl = entry.kept_until - self._clock()
-        self._kinds[kind_of(key)] = None
+        self._kinds.keep(kind_of(key), None)
         fork, owner = fork_of(key), partition_of(key)
         if fork is not None:
             key = entry.key = (key, self._index(fork, (), ttl, owner).nonce)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 # Measured with tracemalloc: a line of its own takes a tuple and a value, most are shared.
 _PAIR_BYTES = 75
 _LINE_BYTES = 16
+_TAG_BYTES = 45
 _INDEX_BYTES = 300
 _URI_BYTES = 250  # what is shared by all that is stored of one URI; most have one entry
 
@@ -21,6 +22,7 @@ def entry_size(entry: Entry) -> int:
     """The size of an entry with all its representations."""
     size = _URI_BYTES + _key_size(entry.key)
     size += sum(len(value) + _PAIR_BYTES for _, value in entry.fields)
+    size += sum(len(tag) + _TAG_BYTES for tag in entry.tags)
     for kept in entry.kept:
         size += len(kept.body) + KEPT_BYTES + _LINE_BYTES * len(kept.fields)
     return size

@@ -23,7 +23,6 @@ from asgi_serial.engine.cachestatus import (
     shared_status,
 )
 from asgi_serial.engine.heads import REQUEST_FIELDS, RESPONSE_FIELDS, parse_length
-from asgi_serial.engine.memo import Memo
 from asgi_serial.engine.plan import SPECIAL_FIELDS, Wants
 from asgi_serial.engine.representation import tag_suffixes
 from asgi_serial.engine.threads import Threads
@@ -37,6 +36,7 @@ from asgi_serial.http.negotiation import choose_coding, choose_format, refuses_i
 from asgi_serial.http.reuse import Options
 from asgi_serial.http.storing import UNKEYED_FIELDS, USER_FIELDS
 from asgi_serial.http.targeted import find_targeted, parse_targeted
+from asgi_serial.memo import BoundedDict, Memo
 from asgi_serial.policy import PolicyTable
 from asgi_serial.timing.recorder import Recorder
 from asgi_serial.timing.routes.resolver import build_resolver
@@ -65,7 +65,6 @@ RouteKey: TypeAlias = tuple[str | bytes | None, ...]
 
 ENCODERS, DECODERS = 4, 2  # threads; codecs release the GIL, so they use as many cores
 MAX_LEARNED = 1024
-MAX_LEARNED_KEY = 1024  # of characters and bytes
 MAX_PAIRS = 4096
 UNCONDITIONAL_SECONDS = 600.0
 
@@ -122,11 +121,12 @@ class Engine:
         self.secret = secret.get_secret_value().encode() if secret else os.urandom(32)
         self._build_caches(settings, store)
         self.recorder = Recorder(settings.max_series) if settings.timing else None
-        self.encoded_paths: set[str] = set()  # whose responses did not pass (see `Attempt`)
+        # The paths whose responses did not pass (see `Attempt`).
+        self.encoded_paths: BoundedDict[str, None] = BoundedDict()
         self.tasks: set[object] = set()  # the calls of the app that no client waits for
         self.led: set[object] = set()  # those that others may wait for: tasks of their own
         self._unconditional: dict[int, float] = {}
-        self.learned_policies: dict[RouteKey, RoutePolicy] = {}
+        self.learned_policies: BoundedDict[RouteKey, RoutePolicy] = BoundedDict(shares_values=True)
         self._age_pairs: dict[int, Field] = {}
         self._hit_pairs: dict[int, Field] = {}
         self._forward_pairs: dict[tuple[str, bool, str | None, bool], Field] = {}
@@ -211,7 +211,9 @@ class Engine:
         self.transcoder = build_transcoder(max_depth=settings.format_max_depth)
         self.codings = Memo(partial(_choose_coding, available=settings.codings))
         self.choices = Memo(_choose_media_type)
-        self.wants = Memo(partial(self.read_wants, settings.compression, settings.formats))
+        self.wants = Memo(
+            partial(self.read_wants, settings.compression, settings.formats), shares_values=True
+        )
         self._known_wants: dict[tuple[bool, bool, str, bool, str, bool], Wants] = {}
         self.content_codings = Memo(parse_content_encoding)
         self.cache_controls = Memo(parse_cache_control)
@@ -281,12 +283,7 @@ class Engine:
         """
         if policy.cache_partition is not None:
             self.has_partitions = True
-        key = self.route_key(scope, fields)
-        if sum(len(part) for part in key if part is not None) > MAX_LEARNED_KEY:
-            return
-        if len(self.learned_policies) >= MAX_LEARNED:
-            self.learned_policies.clear()
-        self.learned_policies[key] = policy
+        self.learned_policies.keep(self.route_key(scope, fields), policy)
 
     def find_learned(self, scope: Scope, fields: Mapping[bytes, bytes]) -> RoutePolicy | None:
         """Return the policy that the handler of the request's route has last said."""

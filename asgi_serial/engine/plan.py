@@ -14,6 +14,7 @@ from asgi_serial.http.storing import (
     forces_revalidation,
     why_not_looked_up,
 )
+from asgi_serial.memo import BoundedDict
 from asgi_serial.policy import RequestPolicy, merge
 from asgi_serial.reasons import Reason
 
@@ -41,6 +42,10 @@ _CONDITIONS = frozenset({b"if-match", b"if-none-match"})
 
 BODY_METHODS = frozenset({"POST", "QUERY"})
 """The methods whose requests may be told apart by their bodies (opted in by route)."""
+
+MAX_PLANS_BYTES = 128 << 10
+"""What plans take for each way of wanting, of which there are some dozens: an app has few kinds of
+responses."""
 
 METHOD_NOT_CACHED = Reason.METHOD_NOT_CACHED
 _HAS_CREDENTIALS = Reason.REQUEST_HAS_CREDENTIALS
@@ -98,7 +103,7 @@ class Wants:
         # The app's own will do: as it is, or at most encoded.
         self.may_pass = not self.media_type and (acceptable or not formats)
         self.is_plain = self.may_pass and not self.coding
-        self.plans: dict[object, ResponsePlan] = {}
+        self.plans: BoundedDict[object, ResponsePlan] = BoundedDict(MAX_PLANS_BYTES)
 
 
 class RequestCopy:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from asgi_serial.engine.heads import content_length
-from asgi_serial.engine.memo import MAX_KEY_BYTES, size_of
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ UNTRANSFORMED = frozenset((*range(100, 200), 204, 205, 206, 304))
 # What is looked at beside the type and the length, where it is there at all.
 _RARER_FIELDS = (b"vary", b"content-encoding", b"cache-control", b"content-range")
 _RARER = frozenset(_RARER_FIELDS)
-
-MAX_PLANS = 256  # for each way of wanting; an app has few kinds of responses
 
 
 class ResponsePlan(NamedTuple):
@@ -62,10 +59,7 @@ def plan_response(
     plan = wants.plans.get(kind)
     if plan is None:
         plan = _make_plan(engine, wants, status, fields, has_trailers)
-        if size_of(kind) <= MAX_KEY_BYTES:
-            if len(wants.plans) >= MAX_PLANS:
-                wants.plans.clear()
-            wants.plans[kind] = plan
+        wants.plans.keep(kind, plan)
     return plan
 
 

@@ -3,7 +3,6 @@
 import pytest
 
 from asgi_serial.cache.encodings import (
-    MAX_ROUTES,
     MIN_BYTES,
     MIN_BYTES_ELSE,
     PAUSE,
@@ -13,6 +12,7 @@ from asgi_serial.cache.encodings import (
     Encodings,
 )
 from asgi_serial.cache.memory import Memory
+from asgi_serial.memo import MAX_ENTRIES
 
 DIGEST = b"d" * 32
 CONTENT = Encoded("", "gzip", b"encoded", 7)
@@ -118,7 +118,7 @@ def test_routes_are_judged_apart(encodings):
 def test_the_routes_that_are_judged_are_bounded(encodings):
     """A route that was paused is on trial again after so many others."""
     look_up(encodings, "/unlike", TRIAL + 1, found=0)
-    for number in range(MAX_ROUTES):
+    for number in range(MAX_ENTRIES):
         encodings.wants(f"/{number}", "gzip", LARGE)
     assert encodings.wants("/unlike", "gzip", LARGE)
 

@@ -14,9 +14,9 @@ from asgi_serial.cache import sharing, writer
 from asgi_serial.cache.aiocache_store import open_store
 from asgi_serial.cache.entry import Entry, Representation, Terms, VaryIndex
 from asgi_serial.cache.frame import digest_key, pack_entry, pack_vary_index, unpack_record
-from asgi_serial.cache.key import fork_of
+from asgi_serial.cache.key import HOST, fork_of
 from asgi_serial.cache.memory import Memory
-from asgi_serial.cache.responses import SKEW_SECONDS, ResponseCache
+from asgi_serial.cache.responses import MAX_KINDS_BYTES, SKEW_SECONDS, ResponseCache
 from asgi_serial.cache.writer import MAX_WAITING_WRITES
 from asgi_serial.reasons import Reason
 from tests.engine.driver import Clock, awaited, settled
@@ -733,13 +733,21 @@ async def test_an_index_is_made_anew_rather_than_written_again():
     assert isinstance(await third.load(KEY, german), Reason)
 
 
-def test_equal_terms_are_one_object_and_few_are_remembered(monkeypatch):
+def test_equal_terms_are_one_object():
     shared = sharing.SharedFields()
     first, second = (make_entry(terms=Terms(no_cache=True)) for _ in range(2))
     shared.share(first)
     shared.share(second)
     assert first.terms is second.terms
-    monkeypatch.setattr(sharing, "MAX_SHARED", 1)
     third = make_entry(terms=Terms(immutable=True))
     shared.share(third)
     assert third.terms == Terms(immutable=True)
+
+
+def test_the_kinds_of_keys_are_bounded_however_many_ports_a_client_names():
+    cache, _ = alone()
+    for number in range(2_000):
+        host = b"h:%d" % number if number % 2 else b"h:" + b"%d" % number * 1_000
+        cache.keep(make_entry((*KEY[:HOST], host, *KEY[HOST + 1 :])), BORN)
+    assert cache._kinds.held_bytes <= MAX_KINDS_BYTES
+    assert len(cache._kinds) < 200

@@ -2,9 +2,9 @@
 
 import pytest
 
-from asgi_serial.cache import sharing
 from asgi_serial.cache.entry import Representation
 from asgi_serial.cache.sharing import SharedFields
+from asgi_serial.memo import MAX_BYTES
 
 from .entries import make_entry
 
@@ -69,13 +69,23 @@ def test_lists_and_bytearrays_of_an_app_are_copied():
     assert entry.fields == entry.kept[0].fields == [TYPE]
 
 
-def test_what_is_remembered_is_bounded_and_entries_stay_as_they_are(monkeypatch):
-    monkeypatch.setattr(sharing, "MAX_SHARED", 3)
+def test_what_is_remembered_is_bounded_and_entries_stay_as_they_are():
     shared = SharedFields()
-    lines = [(b"x-%d" % number, b"value") for number in range(10)]
+    lines = [(b"x-%d" % number, b"value" * 1_000) for number in range(1_000)]
     entries = [entry_of(line) for line in lines]
     for entry in entries:
         shared.share(entry)
-        assert len(shared._lines) <= 3
-        assert len(shared._names) <= 3
+        assert shared._lines.held_bytes <= MAX_BYTES
+        assert shared._names.held_bytes <= MAX_BYTES
     assert [entry.fields for entry in entries] == [[line] for line in lines]
+
+
+def test_a_long_line_is_that_of_its_entry_alone_and_one_object_in_it():
+    line = (b"x-long", b"value" * 10_000)
+    entry = entry_of(line)
+    entry.add(("", "br"), Representation([fresh(line)], b"br", "br", None))
+    shared = SharedFields()
+    shared.share(entry)
+    own, encoded = entry.kept
+    assert own.fields[0] is encoded.fields[0]
+    assert not shared._lines

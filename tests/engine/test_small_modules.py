@@ -6,14 +6,13 @@ import weakref
 import pytest
 
 from asgi_serial.cache.entry import Representation
-from asgi_serial.cache.sharing import MAX_SHARED, SharedFields
+from asgi_serial.cache.sharing import SharedFields
 from asgi_serial.codecs.decoding import UnsupportedCoding
 from asgi_serial.engine import engine as engine_module
 from asgi_serial.engine.cachestatus import forward_status
 from asgi_serial.engine.derive import derive, size_to_derive
 from asgi_serial.engine.heads import read_fields
 from asgi_serial.engine.hit import answer, find_hit, find_representation, judge
-from asgi_serial.engine.memo import MAX_ENTRIES, MAX_KEY_BYTES, Memo
 from asgi_serial.engine.reporting import engine_statistics, is_for_report, report_messages
 from asgi_serial.engine.request import (
     RequestBody,
@@ -21,10 +20,9 @@ from asgi_serial.engine.request import (
     scope_for_app,
     why_refused,
 )
-from asgi_serial.engine.response_plan import MAX_PLANS, plan_response
 from asgi_serial.engine.sharing import engines_of, share
 from asgi_serial.errors import CodecError, FormatError, OutputLimitExceeded
-from asgi_serial.policy import RoutePolicy
+from asgi_serial.memo import MAX_ENTRIES
 from asgi_serial.reasons import Reason
 from tests.engine.making import (
     FRESH,
@@ -54,44 +52,20 @@ def store(engine, *headers, document=DOCUMENT, fields=(JSON, FRESH)):
     return flow.entry
 
 
-class TestMemo:
-    def test_it_holds_so_many_and_begins_again(self):
-        memo = Memo(len)
-        for number in range(MAX_ENTRIES + 1):
-            assert memo[b"%d" % number] == len(b"%d" % number)
-        assert len(memo) == 1
-
-    def test_a_long_value_is_worked_out_each_time(self):
-        memo = Memo(len)
-        assert memo[b"a" * (MAX_KEY_BYTES + 1)] == MAX_KEY_BYTES + 1
-        assert not memo
-
-    def test_plans_of_responses_are_bounded(self):
-        engine = make_engine()
-        wants = engine.plain_wants
-        for number in range(MAX_PLANS + 1):
-            fields = {b"content-type": b"text/x-%d" % number}
-            plan_response(engine, wants, 200, fields)
-        assert len(wants.plans) == 1
-
+class TestMemories:
     def test_ready_fields_are_bounded(self):
         engine = make_engine()
         for seconds in range(engine_module.MAX_PAIRS + 1):
             assert engine.age_pair(seconds) == (b"age", b"%d" % seconds)
         assert engine.age_pair(5) is engine.age_pair(5)
 
-    def test_learned_policies_are_bounded(self):
-        engine = make_engine()
-        for number in range(engine_module.MAX_LEARNED + 1):
-            engine.learn({"method": "POST", "path": f"/{number}"}, {}, RoutePolicy())
-        assert len(engine.learned_policies) == 1
-
     @pytest.mark.parametrize("part", ["name", "value"])
-    def test_shared_lines_are_bounded(self, part):
+    @pytest.mark.parametrize("length", [0, 10_000])
+    def test_entries_stay_as_they_are_where_shared_lines_are_forgotten(self, part, length):
         entry = store(make_engine())
         shared = SharedFields()
-        for number in range(MAX_SHARED + 1):
-            text = b"%d" % number
+        for number in range(MAX_ENTRIES + 1):
+            text = b"%d" % number + bytes(length)
             line = (b"x-" + text, b"") if part == "name" else (b"x", text)
             entry.fields = [line]
             shared.share(entry)

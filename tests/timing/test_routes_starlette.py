@@ -6,6 +6,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Host, Match, Mount, Route, Router, WebSocketRoute
 
+from asgi_serial.memo import MAX_BYTES
 from asgi_serial.timing.routes.resolver import build_resolver
 
 from .drive import Capturing, Copying, http_scope, run
@@ -208,8 +209,11 @@ def test_the_paths_remembered_are_bounded():
     resolve = build_resolver(app=app)
     for number in range(10_000):
         assert resolve(http_scope(f"/items/{number}")) == "/items/{id}"
+    for size in (1_000, 60_000):
+        scope = http_scope("/items/" + "1" * size, method="M" * size, host="h" * size)
+        assert resolve(scope) == "/items/{id}"
     tree = resolve._starlette._trees[id(app)]
-    assert len(tree._matched) <= 4096
+    assert tree._matched.held_bytes <= MAX_BYTES
 
 
 def test_many_routers_are_kept_within_bounds():

@@ -6,6 +6,9 @@ from asgi_serial.timing.routes.starlette import StarletteRoutes
 from asgi_serial.timing.routes.tree import may_have_routes
 from asgi_serial.types import Scope
 
+LONGEST_LABEL = 200
+"""How many characters are kept of a label that a callback gives."""
+
 
 class LabelResolver:
     """The label of the route that served a request; never raises, and is never empty.
@@ -64,7 +67,8 @@ class LabelResolver:
         try:
             label = callback(scope)
             if label is None or isinstance(label, str):
-                return label
+                # It may be the path that the client has sent, and stays with what is stored.
+                return label and label[:LONGEST_LABEL]
         except Exception:
             pass
         self.failures += 1

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from asgi_serial.memo import BoundedDict
 from asgi_serial.timing.routes.base import MOUNTED
 
 # Middleware around a mounted app is passed through by its `app` attribute, mounts inside mounts are
@@ -201,17 +202,14 @@ class RouteTree:
         "root",
     )
 
-    # A path that is matched again and again is a handful; those of an attack are many and long.
-    _MATCHED_PATHS = 4096
-    _LONGEST_PATH = 1024
-
     def __init__(self, root: object) -> None:
         self.root = root
         self._listed = routes_of(root)
         self._size = len(self._listed)
         self._nodes: list[RouteNode] = []
         self._by_endpoint: dict[int, list[RouteNode]] = {}
-        self._matched: dict[tuple[object, ...], RouteNode | None] = {}
+        self._matched: BoundedDict[tuple[object, ...], RouteNode | None]
+        self._matched = BoundedDict(shares_values=True)
         for node in walk_routes(self._listed, Prefix()):
             if len(self._nodes) == _MAX_NODES:
                 break
@@ -246,10 +244,7 @@ class RouteTree:
             pass
         nodes = self._nodes if endpoint is None else self.nodes_of(endpoint)
         node = _first_match(nodes, path, method, host)
-        if len(path) <= self._LONGEST_PATH:
-            if len(self._matched) >= self._MATCHED_PATHS:
-                self._matched.clear()
-            self._matched[key] = node
+        self._matched.keep(key, node)
         return node
 
 
