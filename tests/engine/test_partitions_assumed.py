@@ -8,7 +8,7 @@ from .driver import Clock, Request, ask, awaited, serial_of
 from .making import JSON
 
 TENANT, SESSION = "cookie:tenant", "cookie:session"
-LONG = "/" + "x" * 1100  # nothing is learned of such a path
+LONG = "/" + "x" * 10_000  # nothing is learned of such a path
 
 
 def cookies_of(scope):
