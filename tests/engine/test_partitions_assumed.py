@@ -3,6 +3,7 @@
 import pytest
 
 from asgi_serial import set_policy
+from asgi_serial.memo import MAX_BYTES
 
 from .driver import Clock, Request, ask, awaited, serial_of
 from .making import JSON
@@ -116,11 +117,13 @@ async def test_what_was_learned_is_bounded_and_more_of_it_changes_no_answer():
         return {"cache_partition": session_of}, b"private, max-age=60", session_of(scope)
 
     site = serial_of(Dashboard(speak), routes={"/**": {"cache_partition": TENANT}})
-    for number in range(1030):
-        await ask(site, having("joe", path=f"/{number}"))
-    assert len(site.engine.learned_policies) <= 1024
+    paths = [f"/{number}" + "x" * 5_000 for number in range(150)]
+    for path in paths:
+        await ask(site, having("joe", path=path))
+    assert 0 < len(site.engine.learned_policies) < len(paths)
+    assert site.engine.learned_policies.held_bytes <= MAX_BYTES
     for session in ("joe", "jim"):
-        assert (await ask(site, having(session, path="/0"))).document == session
+        assert (await ask(site, having(session, path=paths[0]))).document == session
 
 
 @pytest.mark.parametrize(
