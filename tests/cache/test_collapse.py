@@ -19,7 +19,7 @@ def make_flights() -> tuple[Flights, Clock]:
 
 async def gather_waiters(flights, key, number=3):
     """Tasks that wait for the call under way, all of which have begun to wait."""
-    waiting = [asyncio.ensure_future(flights.find(key).wait(5)) for _ in range(number)]
+    waiting = [asyncio.ensure_future(flights.find(key).wait(60)) for _ in range(number)]
     await asyncio.sleep(0)
     return waiting
 

@@ -238,9 +238,9 @@ class TestLoops:
 
         thread = threading.Thread(target=lambda: asyncio.run(other()), daemon=True)
         thread.start()
-        assert asked.wait(30)
+        assert asked.wait(120)
         run(store.close())
-        assert closed.wait(30)
+        assert closed.wait(120)
         thread.join()
 
     def test_a_store_is_used_again_after_it_was_closed(self, server: Server) -> None:
@@ -288,7 +288,7 @@ asyncio.run(main())
             [sys.executable, "-X", "dev", "-W", "error", "-c", program],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

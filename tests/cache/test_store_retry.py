@@ -27,7 +27,7 @@ class Call:
 def make_guard(retries, delay=0.0):
     return Guard(
         "store",
-        timeout=5.0,
+        timeout=60.0,
         refusals=(),
         clock=lambda: 0.0,
         retry=lambda: (retries, delay),

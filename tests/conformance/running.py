@@ -23,7 +23,7 @@ from .table import ANY, CACHE, ORIGIN, REFRESHED, WHOLE, Case, Step
 OPTIONS = {"compression": False, "formats": False, "decoding": False, "timing": False}
 OPTIONS["cache_confirm"] = True
 PRESET: dict[str, object] = {"preset": "conformance"}
-_REFRESH_SECONDS = 20.0
+_REFRESH_SECONDS = 120.0
 _numbers = itertools.count()
 
 
@@ -155,7 +155,7 @@ def run_in_process(case: Case) -> list[str]:
                 await asyncio.sleep(0)
             play.check(step, answer)
 
-    asyncio.run(asyncio.wait_for(main(), 60))
+    asyncio.run(asyncio.wait_for(main(), 300))
     return play.faults
 
 
@@ -202,7 +202,7 @@ class Wire(threading.Thread):
 
     def __enter__(self) -> "Wire":
         self.start()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not all(server.started for server, _ in self._servers):
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -211,7 +211,7 @@ class Wire(threading.Thread):
     def __exit__(self, *_: object) -> None:
         for server, _ in self._servers:
             server.should_exit = True
-        self.join(60)
+        self.join(120)
 
     def run(self) -> None:
         async def main() -> None:
@@ -223,7 +223,7 @@ class Wire(threading.Thread):
     def play(self, case: Case) -> list[str]:
         """The faults of the proxy over HTTP."""
         play = Play(self.origin)
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         try:
             for step in case.steps:
                 play.prepare(step)

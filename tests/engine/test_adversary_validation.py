@@ -79,7 +79,7 @@ async def test_who_is_cancelled_before_the_app_is_called_leaves_no_flight_behind
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not serial.engine.flights._flights or await asyncio.wait_for(ask(serial, Request()), 30)
+    assert not serial.engine.flights._flights or await asyncio.wait_for(ask(serial, Request()), 120)
 
 
 @awaited

@@ -89,7 +89,7 @@ class Run:
         process = step.process % len(self.processes)
         serial = self.processes[process]
         calls = self.app.calls
-        got = await asyncio.wait_for(drive(serial, step.request), 30)
+        got = await asyncio.wait_for(drive(serial, step.request), 120)
         await serial.engine.responses.flush()
         self.answers.append(got)
         call = called(got)

@@ -26,9 +26,9 @@ else:
     from backports import zstd
 
 ROOT = Path(__file__).parents[2]
-_START_SECONDS = 60.0
+_START_SECONDS = 120.0
 # That a client waits for an answer: only for one that does not come at all.
-ANSWER_SECONDS = 60.0
+ANSWER_SECONDS = 120.0
 
 
 class Answer(NamedTuple):
@@ -131,7 +131,7 @@ class Server:
         line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
 
-    def stop(self, seconds: float = 60) -> int:
+    def stop(self, seconds: float = 120) -> int:
         """End it by SIGTERM, as a supervisor does; its return code."""
         self.client.close()
         self.process.send_signal(signal.SIGTERM)

@@ -122,7 +122,7 @@ def calls_of(server: Server, path: str) -> int:
     return server.get("/calls").value.get(path, 0)
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 30) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline

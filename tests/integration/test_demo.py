@@ -66,7 +66,7 @@ def test_every_line_that_is_printed_shows_what_it_says(demo):
     assert list(blocks) == list(EXPECTED)
     for title, commands in blocks.items():
         ran = subprocess.run(
-            ["bash", "-c", commands], capture_output=True, timeout=60, check=True, text=True
+            ["bash", "-c", commands], capture_output=True, timeout=300, check=True, text=True
         )
         shown = ran.stdout.strip()
         for pattern in EXPECTED[title]:

@@ -6,19 +6,19 @@ import json
 import math
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 import httpx
 import redis.asyncio as redis_client
 
 from asgi_serial import SerialMiddleware
 from asgi_serial.cache.responses import LEASE_SECONDS
-from tests.cache.services import redis_cluster, run
+from tests.cache.services import hurried, redis_cluster, run
 
 # So long that only a node that is gone takes it, on a busy machine, too.
-TIMEOUT_SECONDS = 1.0
-# What a busy machine may add to a time-out.
-SLACK_SECONDS = 5.0
+TIMEOUT_SECONDS = 20.0
+# What a busy machine may add to it.
+SLACK_SECONDS = 20.0
 
 _processes = itertools.count()
 
@@ -124,10 +124,11 @@ def test_processes_share_what_a_cluster_has_and_outlive_one_of_its_nodes():
 
             asking = asyncio.gather(*(third.get(path) for path in paths[:30]))
             cluster[1].kill()
-            assert {number for _, number in await asking} <= {first.number, third.number}
-            for path in paths[30:]:
-                cache, number = await third.get(path)
-                assert number == (first.number if cache == "hit" else third.number)
+            async with hurried():
+                assert {number for _, number in await asking} <= {first.number, third.number}
+                for path in paths[30:]:
+                    cache, number = await third.get(path)
+                    assert number == (first.number if cache == "hit" else third.number)
             answers = await asyncio.gather(*(third.get(path) for path in paths))
             assert {cache for cache, _ in answers} == {"hit"}  # of the process' own
             assert third.slowest < TIMEOUT_SECONDS + SLACK_SECONDS + LEASE_SECONDS
@@ -135,10 +136,13 @@ def test_processes_share_what_a_cluster_has_and_outlive_one_of_its_nodes():
             # What the other nodes have is still shared. A process that begins now has a client of
             # its own: one of redis-py (8.1) may go on to put its own questions to the node that is
             # gone, and then fails in each call, of any node, before it is made.
-            deadline, shared = time.monotonic() + 40, 0
+            # In haste a node that is there may be taken for one that is not.
+            deadline, shared = time.monotonic() + 120, 0
+            haste = itertools.cycle([hurried, nullcontext])
             while shared <= 20 and time.monotonic() < deadline:
                 fourth = Site(another, namespace)
-                answers = [await fourth.get(path) for path in paths]
+                async with next(haste)():
+                    answers = [await fourth.get(path) for path in paths]
                 shared = sum(cache == "hit" for cache, _ in answers)
                 assert fourth.calls == 60 - shared
                 # A lease may still hold whose end the node has not heard of.

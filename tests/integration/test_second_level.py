@@ -10,12 +10,10 @@ from tests.cache.services import free_port
 from .serving import Answer, Server
 from .sites import SERVICES, Site, app_over, calls_of, new, site_over, wait_until
 
-# So long that only a store that is not well takes it, on a busy machine, too.
+# Of a store that is to hang; so long that one which is well seldom takes it on a busy machine.
 TIMEOUT_SECONDS = 1.0
-# What a busy machine may add to a time-out.
-SLACK_SECONDS = 4.0
-# The breaker's first back-offs, should some probes come too early.
-RECOVERY_SECONDS = 30.0
+# Some of the breaker's back-offs, should probes come too early.
+RECOVERY_SECONDS = 120.0
 
 VARIANTS = [
     {"accept": accept, "accept_encoding": coding}
@@ -33,7 +31,14 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
 
 @pytest.fixture(params=SERVICES)
 def doomed(request: pytest.FixtureRequest) -> Iterator[Site]:
-    """A site whose store is to suffer."""
+    """A site whose store is to be killed."""
+    with SERVICES[request.param]() as store, site_over(request.param, store) as site:
+        yield site
+
+
+@pytest.fixture(params=SERVICES)
+def hanging(request: pytest.FixtureRequest) -> Iterator[Site]:
+    """A site whose store is to hang, and which does not wait for it for long."""
     with (
         SERVICES[request.param]() as store,
         site_over(request.param, store, TIMEOUT_SECONDS) as site,
@@ -104,24 +109,20 @@ def test_a_process_that_has_written_does_not_find_what_was_there_before(site):
     assert (answer.cache, answer.value["call"]) == ("fwd=uri-miss", 3)
 
 
-def timed(server: Server, path: str) -> tuple[float, Answer]:
-    began = time.monotonic()
-    answer = server.get(path, accept_encoding="br")
-    return time.monotonic() - began, answer
+def counted(server: Server, name: str) -> int:
+    """How many calls of its store have ended so."""
+    return server.get("/report", accept="application/json").value["engine"][f"store_{name}"]
 
 
-def ask_without_store(server: Server) -> list[float]:
-    """The seconds that first requests take, each of which is answered in full."""
-    took = []
+def ask_without_store(server: Server) -> None:
+    """Have requests answered in full, each of them the first of its URI."""
     for _ in range(12):
         path = new("/document")
-        seconds, answer = timed(server, path)
-        took.append(seconds)
+        answer = server.get(path, accept_encoding="br")
         assert answer.status == 200
         assert answer.value["process"] == server.process.pid
         assert len(answer.value["rows"]) == 50
         assert server.get(path, accept_encoding="br").cache == "hit"
-    return took
 
 
 def wait_for_sharing(site: Site) -> None:
@@ -134,33 +135,38 @@ def wait_for_sharing(site: Site) -> None:
     wait_until(is_shared, RECOVERY_SECONDS)
 
 
-def test_a_store_that_hangs_costs_its_time_out_until_the_breaker_opens(doomed):
+def test_a_store_that_hangs_costs_its_time_out_until_the_breaker_opens(hanging):
     kept = new("/document")
-    doomed.fill(kept)
-    doomed.store.hang()
-    seconds, answer = timed(doomed.first, kept)
-    assert answer.cache == "hit"
-    assert seconds < TIMEOUT_SECONDS
-    took = ask_without_store(doomed.first)
-    assert max(took) < TIMEOUT_SECONDS + SLACK_SECONDS
-    assert sum(seconds >= TIMEOUT_SECONDS for seconds in took) <= 4
-    doomed.store.go_on()
-    wait_for_sharing(doomed)
+    hanging.fill(kept)
+    before = counted(hanging.first, "timeouts")
+    hanging.store.hang()
+    assert hanging.first.get(kept).cache == "hit"
+    assert counted(hanging.first, "timeouts") == before
+    ask_without_store(hanging.first)
+    timeouts = counted(hanging.first, "timeouts") - before
+    assert timeouts >= 3
+    # A busy machine may take so long that some probes are made; all other calls are not.
+    assert counted(hanging.first, "skipped_by_breaker") > timeouts
+    hanging.store.go_on()
+    wait_for_sharing(hanging)
 
 
 def test_a_store_that_is_killed_costs_nothing_and_is_found_again(doomed):
     doomed.fill(new("/document"))
     doomed.store.kill()
-    took = ask_without_store(doomed.first)
-    assert max(took) < TIMEOUT_SECONDS
+    ask_without_store(doomed.first)
+    assert counted(doomed.first, "errors") >= 3
+    assert counted(doomed.first, "timeouts") == 0
     doomed.store.start()
     wait_for_sharing(doomed)
 
 
 @pytest.mark.parametrize("scheme", SERVICES)
 def test_a_store_that_was_never_there_changes_no_answer(scheme):
-    with app_over(f"{scheme}://127.0.0.1:{free_port()}", TIMEOUT_SECONDS) as server:
-        assert max(ask_without_store(server)) < TIMEOUT_SECONDS
+    with app_over(f"{scheme}://127.0.0.1:{free_port()}") as server:
+        ask_without_store(server)
+        assert counted(server, "errors") >= 3
+        assert counted(server, "timeouts") == 0
         server.stop()
         assert "Traceback" not in server.log()
 
@@ -174,12 +180,10 @@ def test_the_password_of_a_store_that_fails_is_not_logged():
         assert "anna" not in server.log()
 
 
-def test_a_server_stops_though_its_store_hangs(doomed):
-    doomed.fill(new("/document"))
-    doomed.store.hang()
+def test_a_server_stops_though_its_store_hangs(hanging):
+    hanging.fill(new("/document"))
+    hanging.store.hang()
     for _ in range(5):
-        doomed.first.get(new("/document"))
-    began = time.monotonic()
-    doomed.first.stop()
-    assert time.monotonic() - began < 20
-    doomed.store.go_on()
+        hanging.first.get(new("/document"))
+    hanging.first.stop()
+    hanging.store.go_on()

@@ -17,7 +17,7 @@ from .serving import DECODERS, Server, uvicorn_of, zstd
 from .wire import Wire, head_of
 
 MSGPACK = "application/vnd.msgpack"
-DISCONNECT_SECONDS = 30
+DISCONNECT_SECONDS = 120
 _numbers = itertools.count()
 
 

@@ -22,7 +22,7 @@ WORKERS, CLIENTS = 4, 200
 POLL_SECONDS, CALL_SECONDS = 0.4, 0.5
 # What a busy machine may add. Whoever heard of nothing would have the old response for a minute,
 # and who waited for a process that is gone would do so for all of `PATIENT_SECONDS`.
-SLACK_SECONDS = 10.0
+SLACK_SECONDS = 15.0
 
 FORMS = [
     {"accept": accept, "accept-encoding": coding}

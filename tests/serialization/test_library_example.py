@@ -17,7 +17,7 @@ def test_the_example_runs_and_asks_once():
         env={**environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=True,
     )
     lines = done.stdout.splitlines()
