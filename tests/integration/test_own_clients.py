@@ -129,8 +129,13 @@ def test_processes_share_what_a_cluster_has_and_outlive_one_of_its_nodes():
                 for path in paths[30:]:
                     cache, number = await third.get(path)
                     assert number == (first.number if cache == "hit" else third.number)
-            answers = await asyncio.gather(*(third.get(path) for path in paths))
-            assert {cache for cache, _ in answers} == {"hit"}  # of the process' own
+            # By and by the process has them all itself. On a busy machine, in haste above all, it
+            # may not have heard of purges for so long that it believes nothing for a while.
+            deadline, found = time.monotonic() + 120, set()
+            while found != {"hit"} and time.monotonic() < deadline:
+                answers = await asyncio.gather(*(third.get(path) for path in paths))
+                found = {cache for cache, _ in answers}
+            assert found == {"hit"}
             assert third.slowest < TIMEOUT_SECONDS + SLACK_SECONDS + LEASE_SECONDS
 
             # What the other nodes have is still shared. A process that begins now has a client of
