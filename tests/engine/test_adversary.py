@@ -725,7 +725,7 @@ async def test_requests_that_what_is_stored_does_not_content_call_the_app_side_b
 
 @pytest.mark.parametrize(
     ("length", "learned"),
-    [pytest.param(256, 1, id="usual"), pytest.param(1100, 0, id="long")],
+    [pytest.param(256, 1, id="usual"), pytest.param(10_000, 0, id="long")],
 )
 @awaited
 async def test_what_a_handler_says_is_learned_of_paths_of_usual_length(length, learned):
