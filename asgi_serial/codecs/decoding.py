@@ -7,7 +7,7 @@ from typing import NamedTuple
 from asgi_serial.codecs.base import Codec, Decoder
 from asgi_serial.codecs.bounded import MAX_MEMBERS, within
 from asgi_serial.errors import CodecError, OutputLimitExceeded
-from asgi_serial.http.fields import split_list
+from asgi_serial.http.fields import MAX_LIST_BYTES, split_list
 
 RATIO_FREE_BYTES = 1 << 20
 """What a body may decode to at any ratio: small bodies may well compress a thousandfold."""
@@ -145,12 +145,15 @@ class BodyDecoder:
 def parse_content_encoding(value: bytes) -> tuple[str, ...]:
     """The codings of a Content-Encoding value in lower case, in the order they were applied.
 
-    `identity` is left out: it says that there is none (RFC 9110, 8.4.1).
+    `identity` is left out: it says that there is none (RFC 9110, 8.4.1). What is longer than any
+    list of codings is one coding that nobody knows.
     Source: RFC 9110, 8.4 and 8.4.1.
 
     >>> parse_content_encoding(b"X-GZip, br, identity")
     ('gzip', 'br')
     """
+    if len(value) > MAX_LIST_BYTES:
+        return (f"{value[:40].decode('latin-1')}...",)
     codings = (element.decode("latin-1").lower() for element in split_list(value))
     # "A recipient SHOULD consider "x-gzip" to be equivalent to "gzip"" (RFC 9110, 8.4.1.3).
     named = ("gzip" if coding == "x-gzip" else coding for coding in codings)

@@ -4,6 +4,7 @@ import re
 
 from asgi_serial.http.fields import (
     MAX_DELTA_SECONDS,
+    MAX_LIST_BYTES,
     is_token,
     parse_delta_seconds,
     split_list,
@@ -97,11 +98,16 @@ def parse_cache_control(value: bytes) -> CacheControl:
     values: such a response is stale (RFC 9111, 4.2.1), such a request wants validation. Of
     several min-fresh the greatest holds. A restriction holds whatever its argument; `public`,
     `immutable` and `must-understand`, which lift one, hold without an argument only. Unknown
-    directives are ignored, unless they are malformed or a restriction is a word of theirs.
+    directives are ignored, unless they are malformed or a restriction is a word of theirs. One of
+    more than MAX_LIST_BYTES is not read, and stands for every restriction on caches.
 
     Source: RFC 9111, 5.2 and 5.2.3; RFC 5861; RFC 8246.
     """
     cc = CacheControl()
+    if len(value) > MAX_LIST_BYTES:
+        cc.malformed = cc.no_store = cc.no_cache = True
+        cc.no_transform = b"no-transform" in value.lower()
+        return cc
     private: list[bytes] = []
     no_cache: list[bytes] = []
     for element in split_list(value):

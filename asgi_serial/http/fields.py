@@ -19,6 +19,10 @@ _QUOTED_STRING = re.compile(
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++")
 
+MAX_LIST_BYTES = 8192
+"""The length up to which a list is read, in 1 to 2 ms for the worst: that of a line that usual
+servers and proxies take. Each parser says what a longer one means; the app gets it whole."""
+
 MAX_DELTA_SECONDS = 2**31
 """The greatest number of seconds told apart (RFC 9111, 1.2.2: what overflows becomes 2**31)."""
 
@@ -35,6 +39,18 @@ def split_list(value: bytes) -> list[bytes]:
     Source: RFC 9110, 5.6.1 and 5.6.4.
     """
     return _split(value, b",")
+
+
+def split_first(value: bytes, most: int) -> list[bytes]:
+    """Return at most so many elements of a list, of which no more than MAX_LIST_BYTES are read.
+
+    >>> split_first(b"gzip, br, zstd", 2)
+    [b'gzip', b'br']
+    """
+    if len(value) <= MAX_LIST_BYTES:
+        return split_list(value)[:most]
+    # The last one may have been cut.
+    return split_list(value[:MAX_LIST_BYTES])[:-1][:most]
 
 
 def split_parameters(value: bytes) -> list[bytes]:
@@ -84,12 +100,15 @@ def unquote(value: bytes) -> bytes | None:
 def merge_vary(current: Iterable[bytes], *names: bytes) -> bytes:
     """One Vary value that holds the members of the current lines and then the names.
 
-    A member stands once, where and as it was first spelt; `*` says all and stands alone.
+    A member stands once, where and as it was first spelt; `*` says all and stands alone. What is
+    longer than MAX_LIST_BYTES is kept as it is, and the names follow it.
 
     Source: RFC 9110, 12.5.5.
     """
-    members: dict[bytes, bytes] = {}
-    for line in current:
+    lines, members = tuple(current), dict[bytes, bytes]()
+    if sum(map(len, lines)) > MAX_LIST_BYTES:
+        return b", ".join([*lines, *names])
+    for line in lines:
         for member in split_list(line):
             members.setdefault(member.lower(), member)
     for name in names:

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from asgi_serial.http.fields import is_token, split_list, split_parameters
+from asgi_serial.http.fields import is_token, split_first, split_parameters
 from asgi_serial.http.mediatypes import (
     MAX_PARAMETERS,
     MediaType,
@@ -69,7 +69,7 @@ def parse_accept(value: bytes) -> tuple[MediaRange, ...]:
 
     Source: RFC 9110, 12.5.1.
     """
-    ranges = (_parse_range(element) for element in split_list(value)[:MAX_ELEMENTS])
+    ranges = (_parse_range(element) for element in split_first(value, MAX_ELEMENTS))
     return tuple(one for one in ranges if one is not None)
 
 
@@ -203,7 +203,7 @@ def parse_accept_encoding(value: bytes) -> dict[bytes, int]:
     Source: RFC 9110, 12.5.3.
     """
     weights: dict[bytes, int] = {}
-    for element in split_list(value)[:MAX_ELEMENTS]:
+    for element in split_first(value, MAX_ELEMENTS):
         coding, *parameters = split_parameters(element) or (b"",)
         weight = _coding_weight(parameters)
         if weight is None or not is_token(coding):

@@ -6,7 +6,7 @@ forbid it to store, and `s-maxage` is not said to it.
 
 from collections.abc import Container, Iterable, Mapping
 
-from asgi_serial.http.fields import split_list
+from asgi_serial.http.fields import MAX_LIST_BYTES, split_list
 
 COOKIE = "cookie:"
 
@@ -39,8 +39,11 @@ def partition_values(
 def find_cookie(value: bytes, name: bytes) -> bytes | None:
     """The value of a cookie in a Cookie field; None where it is missing, or stands twice.
 
+    A field of more than MAX_LIST_BYTES is not read, and has none.
     Source: RFC 6265, 4.2.1. Of two with one name a server can not tell which is whose.
     """
+    if len(value) > MAX_LIST_BYTES:
+        return None
     found = [
         content.strip(b" \t")
         for pair in value.replace(b", ", b"; ").split(b";")
@@ -51,11 +54,13 @@ def find_cookie(value: bytes, name: bytes) -> bytes | None:
 
 
 def other_cookies(value: bytes, named: Container[bytes]) -> bytes:
-    """Return what a Cookie field says beside the cookies that are named.
+    """Return what a Cookie field says beside the cookies that are named, or all that is too long.
 
     >>> other_cookies(b"sid=x; role=admin", {b"sid"})
     b'role=admin'
     """
+    if len(value) > MAX_LIST_BYTES:
+        return value
     pairs = [pair.strip(b" \t") for pair in value.replace(b", ", b"; ").split(b";")]
     return b"; ".join(
         pair for pair in pairs if pair and pair.partition(b"=")[0].rstrip(b" \t") not in named
@@ -70,6 +75,8 @@ def make_private(cache_control: bytes) -> bytes:
 
     Source: RFC 9111, 5.2.2.7.
     """
+    if len(cache_control) > MAX_LIST_BYTES:
+        return b"private, no-store"
     kept = [
         element
         for element in split_list(cache_control)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from asgi_serial.http.fields import parse_http_date, split_list
+from asgi_serial.http.fields import MAX_LIST_BYTES, parse_http_date, split_list
 from asgi_serial.http.validators import parse_entity_tag, strong_match
 
 _BYTES_RANGES = re.compile(rb"bytes=(.*+)", re.IGNORECASE | re.DOTALL)
@@ -39,7 +39,8 @@ def parse_range(value: bytes, length: int, *, most: int) -> tuple[ByteRange, ...
     Source: RFC 9110, 14.1.1, 14.1.2, 14.2, 15.3.7.2 and 17.15.
     """
     match = _BYTES_RANGES.fullmatch(value)
-    elements = split_list(match[1]) if match is not None and length else []
+    is_read = match is not None and length and len(value) <= MAX_LIST_BYTES
+    elements = split_list(match[1]) if match is not None and is_read else []
     if not 0 < len(elements) <= most:
         return None
     found: list[ByteRange] = []

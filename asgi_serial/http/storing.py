@@ -3,7 +3,7 @@
 from collections.abc import Collection, Container, Mapping
 
 from asgi_serial.http.cachecontrol import CacheControl
-from asgi_serial.http.fields import is_token, split_list, split_parameters
+from asgi_serial.http.fields import MAX_LIST_BYTES, is_token, split_list, split_parameters
 from asgi_serial.http.freshness import HEURISTIC_STATUSES
 from asgi_serial.reasons import Reason
 
@@ -348,11 +348,13 @@ def allows_credentials(
 def selecting_names(vary: bytes) -> tuple[bytes, ...] | None:
     """The request fields that select among stored responses, lower case and sorted.
 
-    None for a value with `*`, which no request matches, or with what is no field name: nobody
-    knows then what the response varies on.
+    None for a value with `*`, which no request matches, with what is no field name, or of more
+    than MAX_LIST_BYTES: nobody knows then what the response varies on.
 
     Source: RFC 9111, 4.1.
     """
+    if len(vary) > MAX_LIST_BYTES:
+        return None
     names = {name.lower() for name in split_list(vary)}
     return None if b"*" in names or not all(map(is_token, names)) else tuple(sorted(names))
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from asgi_serial.http.cachecontrol import CacheControl, parse_field_names
-from asgi_serial.http.fields import MAX_DELTA_SECONDS
+from asgi_serial.http.fields import MAX_DELTA_SECONDS, MAX_LIST_BYTES
 from asgi_serial.http.structured import Member, parse_dictionary
 
 _RESTRICTIONS = frozenset({"no-store", "no-transform", "must-revalidate", "proxy-revalidate"})
@@ -36,18 +36,22 @@ def parse_targeted(value: bytes) -> CacheControl | None:
 
     What is well-formed and of the wrong type is not used: a time is 0 then, as one of
     Cache-Control would be, and a restriction still restricts, unless it is false. Directives of
-    requests and unknown ones are ignored.
+    requests and unknown ones are ignored. A field of more than MAX_LIST_BYTES is not read, and
+    forbids to store.
 
     >>> parse_targeted(b"max-age=60").max_age, parse_targeted(b"Max-Age=60")
     (60, None)
 
     Source: RFC 9213, 2.1 and 2.2.
     """
+    cc = CacheControl()
+    cc.targeted = True
+    if len(value) > MAX_LIST_BYTES:
+        cc.no_store = True
+        return cc
     members = parse_dictionary(value)
     if not members:
         return None
-    cc = CacheControl()
-    cc.targeted = True
     for name, member in members.items():
         attribute = name.replace("-", "_")
         if name in _TIMES:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from asgi_serial.http.fields import parse_http_date
+from asgi_serial.http.fields import MAX_LIST_BYTES, parse_http_date
 
 _OPAQUE = rb"[\x21\x23-\x7e\x80-\xff]*+"
 _ENTITY_TAG = re.compile(rb'(W/)?"(' + _OPAQUE + rb')"')
@@ -44,10 +44,13 @@ def format_entity_tag(tag: EntityTag) -> bytes:
 def parse_entity_tags(value: bytes) -> tuple[EntityTag, ...] | None:
     """The tags of an If-None-Match or If-Match value; None for `*`, which means any tag.
 
-    What can not be parsed is skipped.
+    What can not be parsed is skipped. A value of more than MAX_LIST_BYTES has none: a GET gets the
+    whole response, which is never wrong, and a write fails.
 
     Source: RFC 9110, 13.1.1 and 13.1.2.
     """
+    if len(value) > MAX_LIST_BYTES:
+        return ()
     if value.strip(b" \t") == b"*":
         return None
     return tuple(
@@ -122,7 +125,7 @@ def unmap_condition(
 
     Source: RFC 9110, 13.1.2: the condition is about the selected representation only.
     """
-    if b"-" not in value:
+    if b"-" not in value or len(value) > MAX_LIST_BYTES:
         return value
     mapped = (suffix,) if isinstance(suffix, bytes) else suffix
 

@@ -75,7 +75,7 @@ def present(value: bytes) -> dict[str, object]:
         pytest.param(b"max-age=0060", {"max_age": 60}, id="leading zeros"),
         pytest.param(b"max-age=99999999999", {"max_age": MAX_DELTA_SECONDS}, id="too great a time"),
         pytest.param(
-            b"max-age=" + b"9" * 60_000, {"max_age": MAX_DELTA_SECONDS}, id="far too great"
+            b"max-age=" + b"9" * 8_000, {"max_age": MAX_DELTA_SECONDS}, id="far too great"
         ),
         pytest.param(b"max-age", {"max_age": 0}, id="a time without its argument"),
         pytest.param(b"max-age=", {"max_age": 0, "malformed": True}, id="an empty time"),
