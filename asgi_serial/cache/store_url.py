@@ -1,5 +1,6 @@
 """Where a store is, read from a URL."""
 
+import re
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -20,6 +21,17 @@ _EXPECTED = (
 )
 
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,19}")
+# Where an "@" may end a password that holds what ends a host, nothing is known of what follows.
+_SHOWN = re.compile(
+    rf"(?P<scheme>{_SCHEME.pattern})://"
+    r"(?:(?P<user>[^/?#]*)@)?(?P<host>[A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])"
+    r"(?P<port>:[^/?#@]*)?(?P<path>/[^?#@]*)?(?P<rest>[?#][^@]*)?",
+    re.DOTALL,
+)
+_DATABASE = re.compile(r"/[0-9]{0,5}/?")
+
+
 class StoreAddress(NamedTuple):
     """The parts of a store's URL; `kind` is `memory`, `redis` or `memcached`."""
 
@@ -31,11 +43,15 @@ class StoreAddress(NamedTuple):
     password: str | None = None
     is_encrypted: bool = False
 
+    def __repr__(self) -> str:
+        hidden = self._replace(username=self.username and "***", password=self.password and "***")
+        return f"StoreAddress{tuple(hidden)!r}"
+
 
 def parse_store_url(url: str) -> StoreAddress:
     """Give the parts of a URL.
 
-    Raises: ConfigurationError, which shows neither user, password nor query.
+    Raises: ConfigurationError, which shows the scheme, the host, the port and the database only.
 
     >>> parse_store_url("redis://:secret@cache.example/2").port
     6379
@@ -43,8 +59,9 @@ def parse_store_url(url: str) -> StoreAddress:
     try:
         parts = urlsplit(url)
         port, kind = parts.port, _SCHEMES.get(parts.scheme)
-    except ValueError as error:
-        raise _fault(url, "has a host or a port that can not be read") from error
+    except ValueError:
+        # Its message repeats what may be a password.
+        raise _fault(url, "has a host or a port that can not be read") from None
     if kind is None or "://" not in url:
         raise _fault(url, "has no known scheme")
     if parts.query or parts.fragment:
@@ -88,21 +105,22 @@ def _fault(url: str, what: str) -> ConfigurationError:
 
 
 def shown_store_url(url: str) -> str:
-    """Give a URL that may be logged: without user, password, query, or what may be one.
+    """Give a URL that may be logged: its scheme, host, port and database; all else may be a secret.
 
     >>> shown_store_url("redis://user:p@ss@cache.example:6379/0?password=secret")
     'redis://***@cache.example:6379/0?***'
     >>> shown_store_url("redis://user:secret")
     'redis://user:***'
     """
-    scheme, separator, _ = url.partition("://")
-    if not (separator and scheme.isalnum()):
-        scheme = separator = ""
-    _, at, place = url.removeprefix(scheme + separator).rpartition("@")
-    place, question, _ = place.replace("#", "?").partition("?")
-    host, slash, path = place.partition("/")
-    name, colon, port = host.rpartition(":")
-    if colon and not (port.isdigit() or port.endswith("]")):
-        host = f"{name}:***"
-    hidden = "***@" if at else ""
-    return f"{scheme}{separator}{hidden}{host}{slash}{path}{'?***' if question else ''}"
+    parts = _SHOWN.fullmatch(url)
+    if parts is None:
+        # What is no URL may be a password that was put into the wrong place.
+        scheme, separator, _ = url.partition("://")
+        return f"{scheme}://***" if separator and _SCHEME.fullmatch(scheme) else "***"
+    user, port, path = parts["user"], parts["port"], parts["path"]
+    shown = [f"{parts['scheme']}://", "***@" * (user is not None), parts["host"]]
+    if port is not None:
+        shown.append(port if port[1:].isdecimal() and port.isascii() else ":***")
+    if path:
+        shown.append(path if _DATABASE.fullmatch(path) else "/***")
+    return "".join(shown) + "?***" * (parts["rest"] is not None)
