@@ -10,7 +10,7 @@ from asgi_serial.attempt import Attempt
 from asgi_serial.cache.aiocache_store import open_store
 from asgi_serial.cache.purge_log import MAX_RECORD_BYTES
 from asgi_serial.engine.engine import Engine
-from asgi_serial.engine.heads import keep_iterators, read_fields
+from asgi_serial.engine.heads import keep_iterators, read_request_fields
 from asgi_serial.engine.hit import find_hit, record_hit
 from asgi_serial.engine.plan import plan_request
 from asgi_serial.engine.purging import build_purges, is_for_purge, purge_of_user
@@ -108,7 +108,7 @@ class SerialMiddleware:
         if engine.only_times and not TURNED_ON:
             passage = Passage(engine, engine.plain_wants, scope, send, began_ns, None)
         else:
-            fields = read_fields(scope["headers"], engine.request_fields)
+            fields = read_request_fields(scope, engine.ignored_fields)
             if engine.finds_hits:
                 key, hit = find_hit(engine, scope, fields)
                 if hit is not None:

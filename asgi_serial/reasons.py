@@ -41,6 +41,7 @@ class Reason(Enum):
     REQUEST_HAS_BODY = "the request has a body that does not take part in the key"
     REQUEST_HAS_CREDENTIALS = "the request carries credentials, and nothing allows sharing"
     REQUEST_HAS_UNKEYED_FIELD = "the request carries a field that may route it elsewhere"
+    REQUEST_HAS_UNKNOWN_FIELD = "the request carries a field that may say who asks"
     REQUEST_TOO_LARGE_TO_KEY = "the request's body is too large to take part in the key"
     REQUEST_NOT_READ = "the app has not read the body that is to take part in the key"
     NO_STORE = "the response forbids storing it"

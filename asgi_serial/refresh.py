@@ -9,7 +9,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from asgi_serial.cache.collapse import Ending, running_loop
-from asgi_serial.engine.heads import read_fields, without
+from asgi_serial.engine.heads import read_request_fields, without
 from asgi_serial.engine.hit import find_representation
 from asgi_serial.engine.plan import plan_request
 from asgi_serial.engine.storing import read_selecting
@@ -77,7 +77,7 @@ def _plan_again(engine: Engine, plan: RequestPlan, entry: Entry) -> RequestPlan:
         "headers": without(plan.scope["headers"], _OF_THE_CLIENT),
     }
     again = plan_request(
-        engine, scope, read_fields(scope["headers"], engine.request_fields), plan.wants, None
+        engine, scope, read_request_fields(scope, engine.ignored_fields), plan.wants, None
     )
     again.forward, again.served = Reason.STALE, "refresh"
     again.selected, again.validates = entry, entry.has_validator

@@ -41,7 +41,12 @@ T = TypeVar("T")
 HIT, MISS, VARY_MISS, STALE = Reason.HIT, Reason.MISS, Reason.VARY_MISS, Reason.STALE
 COLLAPSIBLE = (MISS, VARY_MISS, STALE)
 USES = (Action.USE, Action.USE_STALE_AND_REFRESH)
-NOT_FOR_CLIENT = (Reason.REQUEST_HAS_CREDENTIALS, Reason.NOT_ACCEPTABLE)
+NOT_FOR_CLIENT = (
+    Reason.REQUEST_HAS_CREDENTIALS,
+    Reason.REQUEST_HAS_UNKEYED_FIELD,
+    Reason.REQUEST_HAS_UNKNOWN_FIELD,
+    Reason.NOT_ACCEPTABLE,
+)
 
 MAX_PAUSE = 0.2  # seconds between two looks for what another process stores
 
@@ -159,6 +164,9 @@ class Seeker:
         is_usual = plan.method != "HEAD" and not (
             plan.credentials or plan.refresh or plan.wants.refused or b"range" in plan.fields
         )
+        if plan.unknown and plan.selected is None:
+            # What another's call will store may not be for this client. What was stored is.
+            is_usual = False
         if is_usual and plan.forward in COLLAPSIBLE:
             messages = await self._join(key)
             if messages is not None:

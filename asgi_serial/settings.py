@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple, Self, TypedDict, get_args
 from pydantic import BaseModel, ConfigDict, PlainValidator, SecretStr, ValidationError
 
 from .errors import ConfigurationError
+from .http.request_fields import REQUEST_FIELDS
 from .options import (
     choices,
     explain_unknown,
@@ -69,6 +70,21 @@ def parse_routes(value: object) -> tuple[RouteRule, ...]:
     if faults:
         raise ConfigurationError("\n".join(faults))
     return tuple(rules)
+
+
+def parse_ignored_fields(value: object) -> tuple[str, ...]:
+    """Read a list of field names, none of which is one by which the cache itself answers."""
+    try:
+        names = parse_field_names(value)
+    except ValueError:
+        names = ("cookie",)
+    # RFC 9111, 3.5: a shared cache may not leave Authorization out of account.
+    if not REQUEST_FIELDS.isdisjoint(name.encode() for name in names):
+        raise ValueError(
+            "a list of field names such as X-App-Version, CF-IPCountry, without those that the "
+            "cache itself answers by, such as Authorization, Cookie or Host"
+        )
+    return names
 
 
 Switch = Annotated[bool, PlainValidator(parse_switch)]
@@ -227,6 +243,8 @@ class Settings(BaseModel):
     """Take query parameters in any order as one resource."""
     cache_key_fields: Annotated[tuple[str, ...], PlainValidator(parse_field_names)] = ()
     """Fields of the request that take part in the key."""
+    cache_ignore_fields: Annotated[tuple[str, ...], PlainValidator(parse_ignored_fields)] = ()
+    """Fields of the request by which no answer differs, whoever sends them."""
 
     encodings_cache: Switch = True
     """Remember what bodies the app repeats were encoded to."""
@@ -290,6 +308,12 @@ class Settings(BaseModel):
         if not faults and settings.purge_path is not None and settings.purge_token is None:
             label = sources["purge_path"].label
             faults.append(f"{label} is set without a token; expected {_beside(label)}, too.")
+        both = set() if faults else {*settings.cache_key_fields} & {*settings.cache_ignore_fields}
+        if both:
+            faults.append(
+                f"{sources['cache_ignore_fields'].label} and {sources['cache_key_fields'].label} "
+                f"both name {min(both)!r}; expected it in one of them."
+            )
         if faults:
             raise ConfigurationError("\n".join(faults))
         return settings
@@ -422,6 +446,7 @@ class SettingOptions(TypedDict, total=False):
     cache_namespace: str
     cache_sort_query: bool | str
     cache_key_fields: Iterable[str] | str
+    cache_ignore_fields: Iterable[str] | str
     encodings_cache: bool | str
     timing: bool | str
     server_timing: bool | str

@@ -12,7 +12,7 @@ from tests.engine.making import EVENTS, JSON, TAG
 
 PAGE = (Path(__file__).parents[1] / "docs" / "caching.md").read_text()
 LINES = re.findall(r"^\| `(asgi_serial; .+?)` \| (.+) \|$", PAGE, re.M)
-DETAILS = re.findall(r"^\| `([a-z-]+)` \| (.+) \| (.+) \|$", PAGE, re.M)
+DETAILS = re.findall(r"^\| `([a-z-]+)(?::[a-z-]+)?` \| (.+) \| (.+) \|$", PAGE, re.M)
 
 
 class Answers:
@@ -80,6 +80,7 @@ WHY_NOT = {
     "status-not-cached": (says(status=302), GET, {"cache_ttl": 60}),
     "method-not-cached": (FRESH, Request("HEAD"), {}),
     "request-has-credentials": (FRESH, GET.having(x_api_key="k"), {}),
+    "request-has-unknown-field": (says(), GET.having(x_token="t"), {"cache_ttl": 60}),
     "request-has-unkeyed-field": (FRESH, GET.having(x_forwarded_host="h"), {}),
     "request-has-body": (FRESH, Request(body=(b"x",)).having(content_length="1"), {}),
     "request-has-range": (FRESH, POST.having(range="bytes=0-0"), KEYED),
@@ -95,11 +96,19 @@ WHY_NOT = {
 }
 
 
+NAMED = {
+    "request-has-unkeyed-field": "x-forwarded-host",
+    "request-has-unknown-field": "x-token",
+}
+
+
 @pytest.mark.parametrize(("said", "asked", "settings"), WHY_NOT.values(), ids=WHY_NOT)
 @awaited
 async def test_what_is_said_to_be_why_is_why(said, asked, settings, request):
     answer = await ask(serial_of(Answers(said), **settings), asked)
-    assert answer.one("cache-status").split("; ")[2] == f"detail={request.node.callspec.id}"
+    why, _, field = answer.one("cache-status").split("; ")[2].partition(":")
+    assert why == f"detail={request.node.callspec.id}"
+    assert field == NAMED.get(request.node.callspec.id, "")
 
 
 @awaited

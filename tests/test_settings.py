@@ -80,6 +80,7 @@ def test_sources(options, environ, level):
         ("zstd_level", "-7", -7),
         ("brotli_level", "11", 11),
         ("cache_key_fields", "X-Tenant,,Accept-Language ,", ("x-tenant", "accept-language")),
+        ("cache_ignore_fields", "X-App-Version, cf-ipcountry", ("x-app-version", "cf-ipcountry")),
         ("compressible_types", "Application/X-Thing", ("application/x-thing",)),
         ("report_path", "/-/timing", "/-/timing"),
         ("cache_name", "edge/1", "edge/1"),
@@ -130,6 +131,10 @@ def test_arguments_are_read(name, given, value):
         ("codings", ",", "a list of zstd, br, gzip, deflate, each at most once"),
         ("compressible_types", "text", "a list of media types"),
         ("cache_key_fields", "x y", "a list of field names"),
+        ("cache_ignore_fields", "x y", "a list of field names"),
+        ("cache_ignore_fields", "x-a, Authorization", "a list of field names"),
+        ("cache_ignore_fields", "COOKIE", "a list of field names"),
+        ("cache_ignore_fields", "host", "a list of field names"),
         ("cache_name", "1st", "a token such as"),
         ("cache_namespace", "a b", "at most 100 visible ASCII characters"),
         ("report_path", "timing", "a path that begins with /"),
@@ -146,6 +151,14 @@ def test_wrong_text_names_the_variable_the_value_and_what_is_expected(name, text
     assert line.startswith(f"{variable} is {text!r}"[:100])
     assert f"; expected {expected}" in line
     assert len(line) < 300
+
+
+def test_a_field_is_no_part_of_the_key_that_is_ignored():
+    environ = {"ASGI_SERIAL_CACHE_KEY_FIELDS": "x-a, x-b"}
+    assert faults({"cache_ignore_fields": "X-B, x-c"}, environ) == [
+        "cache_ignore_fields and ASGI_SERIAL_CACHE_KEY_FIELDS both name 'x-b'; "
+        "expected it in one of them."
+    ]
 
 
 @pytest.mark.parametrize(

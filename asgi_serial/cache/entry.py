@@ -11,6 +11,9 @@ Variant: TypeAlias = tuple[str, str]
 Key: TypeAlias = tuple[object, ...]
 """The parts of a request that select a resource: str, bytes, None, or tuples of those."""
 
+UNKNOWN_FIELDS = b"*"
+"""Stands among the credentials of requests that an entry may answer, for fields nobody knows."""
+
 
 class Terms(NamedTuple):
     """What a stored response says of its use beyond its freshness: see `asgi_serial.http.reuse`.
@@ -121,7 +124,7 @@ class Entry:
         self.tags = tags  # by which it may be purged
         self.epoch = 0  # of the purges of which it is known that none is about it
         self.uri = NEVER_DROPPED  # what it shares with all that is stored of its URI
-        self.credentialed = credentialed  # what it may answer: {authorization, cookie}
+        self.credentialed = credentialed  # what it may answer: {authorization, cookie, *}
         self.route = route  # the route template, for the timing of hits
         self.selecting = selecting  # the varying fields of the request, and their values
         self.negotiates = negotiates  # (format, coding)

@@ -10,19 +10,31 @@ import struct
 from hashlib import blake2b
 from math import isfinite
 
-from asgi_serial.cache.entry import Entry, Key, Representation, Terms, Variant, VaryIndex
+from asgi_serial.cache.entry import (
+    UNKNOWN_FIELDS,
+    Entry,
+    Key,
+    Representation,
+    Terms,
+    Variant,
+    VaryIndex,
+)
 from asgi_serial.types import Fields
 
-REVISION = 2
+REVISION = 3
 """The layout of a record; a record of another revision is no record."""
 
 _CHECKSUM_BYTES = 16
 _PREFIX = b"\xa9asgi\xff" + bytes([REVISION])
 _HEAD_BYTES = len(_PREFIX) + _CHECKSUM_BYTES
 _ENTRY, _VARY_INDEX = 1, 2
-_AUTHORIZED, _BY_FORMAT, _BY_CODING, _WITH_COOKIES = 1, 2, 4, 8
-_ALL_FLAGS = _AUTHORIZED | _BY_FORMAT | _BY_CODING | _WITH_COOKIES
-_CREDENTIALS = {b"authorization": _AUTHORIZED, b"cookie": _WITH_COOKIES}
+_AUTHORIZED, _BY_FORMAT, _BY_CODING, _WITH_COOKIES, _WITH_UNKNOWN = 1, 2, 4, 8, 16
+_ALL_FLAGS = _AUTHORIZED | _BY_FORMAT | _BY_CODING | _WITH_COOKIES | _WITH_UNKNOWN
+_CREDENTIALS = {
+    b"authorization": _AUTHORIZED,
+    b"cookie": _WITH_COOKIES,
+    UNKNOWN_FIELDS: _WITH_UNKNOWN,
+}
 # A length that no string of ours has; it stands for None.
 _NONE = 0xFFFFFFFF
 # More than any server lets through; a record that claims more is not one of ours.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.cache.frame import digest_key
 from asgi_serial.cache.key import resource_of
+from asgi_serial.http.fields import is_token
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
     from asgi_serial.types import Field
+
+MAX_SHOWN_BYTES = 64
+"""The length up to which the name of a client's field is shown."""
 
 # RFC 9211, 2.2: why a request went forward; all other reasons are a bypass.
 FORWARD = {
@@ -24,6 +28,12 @@ FORWARD = {
     Reason.STALE: "stale",
     Reason.NO_CACHE: "stale",
 }
+
+
+_UNKNOWN_FIELD, _UNKEYED_FIELD = (
+    Reason.REQUEST_HAS_UNKNOWN_FIELD,
+    Reason.REQUEST_HAS_UNKEYED_FIELD,
+)
 
 
 def hit_status(name: str, ttl: int, *, detail: Reason | None = None) -> bytes:
@@ -105,9 +115,27 @@ def forward_line(
     """The line of Cache-Status for the app's answer to a request."""
     why, waited = request.bypass or request.forward, request.collapsed
     line = engine.forward_pair(why, stored=stored, detail=detail, waited=waited)
+    name = None if stored else field_behind(request, detail or why)
+    if name is not None:
+        line = line[0], line[1] + b":" + name
     if request.key is not None and engine.settings.cache_status_key:
         line = with_key(line, request.key)
     return line
+
+
+def field_behind(request: RequestPlan, reason: Reason) -> bytes | None:
+    """Return the name of the field that is a reason, if it is one that may be shown.
+
+    It is the client's own, but others may read it: it is bounded, and a token (RFC 9651, 3.3.4).
+    """
+    if reason is _UNKNOWN_FIELD:
+        names = request.unknown
+    elif reason is _UNKEYED_FIELD:
+        names = request.strange.routing or request.strange.twins
+    else:
+        return None
+    shown = [name for name in names if len(name) <= MAX_SHOWN_BYTES and is_token(name)]
+    return min(shown, default=None)
 
 
 def with_key(line: Field, key: Key) -> Field:

@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 # What these say is true for whoever asks; 401, 403 or 429 are about the one who did.
 _NEWS = HEURISTIC_STATUSES - {206}
 
-OF_ONE_REQUEST = (Reason.CLIENT_LEFT, Reason.INCOMPLETE, Reason.REQUEST_HAS_BODY)
+OF_ONE_REQUEST = (
+    Reason.CLIENT_LEFT,
+    Reason.INCOMPLETE,
+    Reason.REQUEST_HAS_BODY,
+    Reason.REQUEST_HAS_UNKEYED_FIELD,
+    Reason.REQUEST_HAS_UNKNOWN_FIELD,
+)
 """Why a response is not stored that says nothing of the next one's."""
 
 

@@ -6,6 +6,8 @@ import logging
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
+from asgi_serial.engine.cachestatus import field_behind
+
 if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
@@ -21,7 +23,8 @@ def count_response(
     """Count a response of the app; `first_byte_ns` is 0 where nothing of it was sent."""
     recorder = engine.recorder
     if logger.isEnabledFor(logging.DEBUG):
-        why = ", ".join(reason.name for reason in flow.reasons()) or "nothing left undone"
+        why = ", ".join(_explain(plan, reason) for reason in flow.reasons())
+        why = why or "nothing left undone"
         path = plan.scope["path"]
         logger.debug("%s %r: %d, cache %s, %s", plan.method, path, flow.status, plan.outcome, why)
     if recorder is not None:
@@ -37,6 +40,11 @@ def count_response(
             flow.reasons(),
             flow.encoding_outcome,
         )
+
+
+def _explain(plan: RequestPlan, reason: Reason) -> str:
+    name = field_behind(plan, reason)
+    return reason.name if name is None else f"{reason.name} ({name.decode()})"
 
 
 def count_answer(

@@ -22,8 +22,8 @@ from asgi_serial.engine.cachestatus import (
     replaced_status,
     shared_status,
 )
-from asgi_serial.engine.heads import REQUEST_FIELDS, RESPONSE_FIELDS, parse_length
-from asgi_serial.engine.plan import SPECIAL_FIELDS, Wants
+from asgi_serial.engine.heads import RESPONSE_FIELDS, parse_length
+from asgi_serial.engine.plan import Wants
 from asgi_serial.engine.representation import tag_suffixes
 from asgi_serial.engine.threads import Threads
 from asgi_serial.formats.json_format import JsonFormat
@@ -33,8 +33,13 @@ from asgi_serial.http.cachecontrol import parse_cache_control
 from asgi_serial.http.fields import merge_vary, split_list
 from asgi_serial.http.mediatypes import essence, has_utf8_charset, is_compressible
 from asgi_serial.http.negotiation import choose_coding, choose_format, refuses_identity
+from asgi_serial.http.request_fields import (
+    HARMLESS_FIELDS,
+    REQUEST_FIELDS,
+    canonical_name,
+    meaning_of,
+)
 from asgi_serial.http.reuse import Options
-from asgi_serial.http.storing import UNKEYED_FIELDS, USER_FIELDS
 from asgi_serial.http.targeted import find_targeted, parse_targeted
 from asgi_serial.memo import BoundedDict, Memo
 from asgi_serial.policy import PolicyTable
@@ -133,17 +138,20 @@ class Engine:
 
     def _choose_fields(self, settings: Settings) -> None:
         """Which fields of a head have a say."""
-        self.key_fields = tuple(name.encode() for name in settings.cache_key_fields)
-        self.keyed_fields = frozenset(self.key_fields)
-        self.user_fields = USER_FIELDS - self.keyed_fields
+        keyed = [name.encode() for name in settings.cache_key_fields]
+        # An app that takes `_` for `-` reads one that is named with it in both spellings.
+        self.key_fields = tuple(dict.fromkeys((*keyed, *map(canonical_name, keyed))))
+        self.known_fields = REQUEST_FIELDS.union(self.key_fields)
+        ignored = {name.encode() for name in settings.cache_ignore_fields}
+        self.ignored_fields = HARMLESS_FIELDS.union(ignored) - self.known_fields
+        self.meanings = Memo(
+            partial(meaning_of, keyed=frozenset(self.key_fields)), shares_values=True
+        )
         self.targets = tuple(name.encode() for name in settings.cache_targets)
         self.tag_fields = tuple(name.encode() for name in settings.cache_tag_fields)
         self.response_fields = RESPONSE_FIELDS.union(self.targets, self.tag_fields)
         self.freshness_fields = frozenset((b"cache-control", b"expires", *self.targets))
         self.stale_options = Options(settings.cache_grace, settings.cache_stale_if_error)
-        self.request_fields = REQUEST_FIELDS | UNKEYED_FIELDS | USER_FIELDS | self.keyed_fields
-        # A GET with none of these is looked up without a second thought.
-        self.special_fields = SPECIAL_FIELDS | (UNKEYED_FIELDS - self.keyed_fields)
 
     def _choose_ways(self, settings: Settings) -> None:
         """Which of the shorter ways a request may take."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asgi_serial.cache.entry import Entry
+from asgi_serial.cache.entry import UNKNOWN_FIELDS, Entry
 from asgi_serial.engine.cachestatus import with_key
 from asgi_serial.engine.heads import read_fields
 from asgi_serial.engine.partial import serve_ranges
 from asgi_serial.engine.plan import BODY_METHODS
 from asgi_serial.engine.representation import not_modified_fields
+from asgi_serial.http.request_fields import NOT_STRANGE, Meaning
 from asgi_serial.http.reuse import ERROR_STATUSES, Action, Decision, decide, may_use_on_error
+from asgi_serial.http.storing import why_strange
 from asgi_serial.http.validators import is_not_modified
 from asgi_serial.reasons import Reason
 from asgi_serial.timing.recorder import Hits, SeriesKey
@@ -42,6 +44,8 @@ _SIMPLE_FIELDS = frozenset(
         b"x-forwarded-proto",
     }
 )
+# Of themselves these change nothing but whom an answer may be given to.
+_WITHOUT_EFFECT = (Meaning.HARMLESS, Meaning.UNKNOWN)
 _SCHEMES = (None, b"http", b"https")
 
 
@@ -55,8 +59,12 @@ def find_hit(
     requests of ten, at a fourth of the cost: no plan is made, and no function called that can be
     done without.
     """
-    if scope["method"] != "GET" or not _SIMPLE_FIELDS.issuperset(fields):
+    if scope["method"] != "GET":
         return None, None
+    if not _SIMPLE_FIELDS.issuperset(fields):
+        if engine.known_fields.issuperset(fields):
+            return None, None
+        return None, _find_strange_hit(engine, scope, fields)
     find = fields.get
     try:
         # As `make_key` has it.
@@ -125,6 +133,20 @@ def find_hit(
     )
 
 
+def _find_strange_hit(
+    engine: Engine, scope: Scope, fields: dict[bytes, bytes]
+) -> tuple[Message, Message, Entry, Representation] | None:
+    """Find the answer to a GET with fields that nobody knows, if it is also for such requests."""
+    strange = fields.keys() - _SIMPLE_FIELDS
+    if not engine.known_fields.isdisjoint(strange):
+        return None
+    meanings = engine.meanings
+    if any(meanings[name] not in _WITHOUT_EFFECT for name in strange):
+        return None
+    _, hit = find_hit(engine, scope, {name: fields[name] for name in fields.keys() - strange})
+    return None if hit is None or UNKNOWN_FIELDS not in hit[2].credentialed else hit
+
+
 def judge(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> Decision:
     """What is done about a request for which this stored response was selected, and why.
 
@@ -132,12 +154,23 @@ def judge(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> Decisi
     """
     if not entry.credentialed.issuperset(plan.credentials):
         return _CREDENTIALED
+    if plan.strange is not NOT_STRANGE:
+        why = why_not_for(plan, entry)
+        if why is not None:
+            return Decision(Action.FORWARD, why)
     if is_refused(plan.wants, entry):
         return _UNACCEPTABLE
     decision = decide(plan.demands, entry, now, engine.stale_options)
     if plan.method in BODY_METHODS and decision.action in _WITH_A_REQUEST_OF_OURS:
         return Decision(Action.FORWARD, Reason.STALE)
     return decision
+
+
+def why_not_for(plan: RequestPlan, entry: Entry) -> Reason | None:
+    """Why an entry may not answer a request with such fields as no list knows; None if it may."""
+    names = [name for name, _ in entry.selecting]
+    for_unknown = UNKNOWN_FIELDS in entry.credentialed
+    return why_strange(plan.unknown, plan.strange.twins, names, allows_unknown=for_unknown)
 
 
 def is_refused(wants: Wants, entry: Entry) -> bool:

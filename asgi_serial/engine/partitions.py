@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from asgi_serial.cache.key import COOKIES, PARTITION
 from asgi_serial.engine.heads import read_fields, without
 from asgi_serial.http.partition import COOKIE, make_private, other_cookies, partition_values
-from asgi_serial.http.storing import CREDENTIAL_FIELDS, credentials_of
+from asgi_serial.http.request_fields import CREDENTIAL_FIELDS, NOT_STRANGE
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
@@ -25,9 +25,19 @@ logger = logging.getLogger("asgi_serial")
 _NOBODY = (None, "", False)
 
 
-def find_credentials(engine: Engine, plan: RequestPlan) -> None:
-    """Note which kinds of credentials the request carries, whoever's cache it is."""
-    plan.credentials = credentials_of(plan.fields, engine.user_fields)
+def find_credentials(plan: RequestPlan, lifted: frozenset[bytes] = frozenset()) -> None:
+    """Note by which fields the app may know who asks, but for those that are `lifted`.
+
+    A field by which apps are known to know their users counts as a cookie does.
+    """
+    strange = plan.strange
+    plan.credentials = CREDENTIAL_FIELDS.intersection(plan.fields)
+    plan.unknown = strange.unknown
+    if lifted:
+        plan.credentials -= lifted
+        plan.unknown -= lifted
+    if strange is not NOT_STRANGE and not strange.users <= lifted:
+        plan.credentials |= {b"cookie"}
 
 
 def enter_partition(engine: Engine, plan: RequestPlan, policy: RoutePolicy | None) -> None:
@@ -38,7 +48,7 @@ def enter_partition(engine: Engine, plan: RequestPlan, policy: RoutePolicy | Non
     """
     plan.source = sources = None if policy is None else policy.cache_partition
     plan.partition, plan.is_personal = (), False
-    find_credentials(engine, plan)
+    find_credentials(plan)
     if sources is None:
         return
     if callable(sources):
@@ -58,11 +68,16 @@ def _enter_by_function(
         plan.bypass, plan.is_personal = Reason.REQUEST_HAS_CREDENTIALS, True
         return
     if digest is not None:
-        _enter(engine, plan, ((PARTITION, digest),), CREDENTIAL_FIELDS | engine.user_fields)
+        # The function has seen all of them.
+        _enter(plan, ((PARTITION, digest),), frozenset(plan.fields))
 
 
 def _enter_by_fields(engine: Engine, plan: RequestPlan, sources: tuple[str, ...]) -> None:
     names = frozenset(source.partition(":")[0].encode() for source in sources)
+    if not plan.strange.twins.isdisjoint(names):
+        # The app may read another user in the other spelling.
+        plan.bypass, plan.is_personal = Reason.REQUEST_HAS_CREDENTIALS, True
+        return
     fields = read_fields(plan.scope["headers"], names)
     values = partition_values(sources, fields)
     if values is None:
@@ -75,20 +90,15 @@ def _enter_by_fields(engine: Engine, plan: RequestPlan, sources: tuple[str, ...]
     others = b"" if "cookie" in sources else other_cookies(fields.get(b"cookie", b""), named)
     if others:
         parts = (*parts, (COOKIES, digest_partition(engine, [("cookie", others)])))
-    _enter(engine, plan, parts, names)
+    _enter(plan, parts, names)
 
 
 def _enter(
-    engine: Engine,
-    plan: RequestPlan,
-    parts: tuple[tuple[bytes, bytes], ...],
-    lifted: frozenset[bytes],
+    plan: RequestPlan, parts: tuple[tuple[bytes, bytes], ...], lifted: frozenset[bytes]
 ) -> None:
     """Make the cache that of one user; what tells users apart is no reason not to store."""
     plan.partition, plan.is_personal = parts, True
-    left = plan.credentials - lifted
-    others = (engine.user_fields - lifted).isdisjoint(plan.fields)
-    plan.credentials = left if others else left | {b"cookie"}
+    find_credentials(plan, lifted)
 
 
 def digest_partition(engine: Engine, user: str | Iterable[tuple[str, bytes]]) -> bytes:

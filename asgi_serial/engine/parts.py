@@ -10,7 +10,7 @@ from asgi_serial.cache.key import part_key
 from asgi_serial.cache.purges import MAX_TAGS
 from asgi_serial.engine.cachestatus import with_key
 from asgi_serial.engine.heads import content_length, read_fields, without
-from asgi_serial.engine.hit import hit_fields, judge
+from asgi_serial.engine.hit import hit_fields, judge, why_not_for
 from asgi_serial.engine.partial import OF_THE_CONTENT, part_fields
 from asgi_serial.engine.representation import Base, represent
 from asgi_serial.engine.response_plan import plan_response
@@ -190,7 +190,9 @@ def _find_old(
         old, fields, may_be_bare=b"if-range" in request.fields
     )
     # What this client may not have is not put together with what he gets.
-    is_for_him = old.credentialed.issuperset(request.credentials)
+    is_for_him = (
+        old.credentialed.issuperset(request.credentials) and why_not_for(request, old) is None
+    )
     is_before = old.born <= storing.born and old.selecting == storing.selecting
     if not (is_of_one and is_for_him and is_before) or is_contrary(part, new):
         return None

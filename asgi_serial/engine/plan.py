@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from asgi_serial.cache.key import CODED_ONLY, BodyPart, make_key, sorted_query
 from asgi_serial.engine.heads import content_length
 from asgi_serial.engine.partitions import enter_partition, find_credentials
+from asgi_serial.http.request_fields import NOT_STRANGE, sort_strange
 from asgi_serial.http.reuse import ASKS_NOTHING, Asked
 from asgi_serial.http.storing import (
     CACHED_METHODS,
@@ -48,7 +49,7 @@ MAX_PLANS_BYTES = 128 << 10
 responses."""
 
 METHOD_NOT_CACHED = Reason.METHOD_NOT_CACHED
-_HAS_CREDENTIALS = Reason.REQUEST_HAS_CREDENTIALS
+_NOT_FOR_CLIENT = (Reason.REQUEST_HAS_CREDENTIALS, Reason.REQUEST_HAS_UNKNOWN_FIELD)
 
 
 class Wants:
@@ -160,7 +161,9 @@ class RequestPlan(RequestPolicy):
     path_policy: RoutePolicy | None = None
     copy: RequestCopy | None = None  # what the app has read of the body, until it may be a key
     forward = Reason.MISS  # why the request goes to the app
+    strange = NOT_STRANGE  # its fields that are not known to be harmless
     credentials: frozenset[bytes] = frozenset()  # the kinds that the request carries
+    unknown: frozenset[bytes] = frozenset()  # the fields that may say who asks
     source: Partition | None = None  # what its user was told apart by up to now
     partition: tuple[tuple[bytes, bytes], ...] = ()  # parts of the key: whose cache this is
     is_personal = False  # the answer is one user's, whether or not it is stored
@@ -198,7 +201,7 @@ class RequestPlan(RequestPolicy):
             return ""
         if self.served is not None:
             return self.served
-        missed = self.bypass is None and self.forward is not _HAS_CREDENTIALS
+        missed = self.bypass is None and self.forward not in _NOT_FOR_CLIENT
         return "miss" if missed else "bypass"
 
 
@@ -228,7 +231,10 @@ def plan_request(
     elif engine.caching if policy is None or policy.cache is None else policy.cache:
         plan.caching = True
         plan.asked = engine.clock()
-        find_credentials(engine, plan)
+        if not engine.known_fields.issuperset(fields):
+            names = fields.keys() - engine.known_fields
+            plan.strange = sort_strange(names, engine.meanings.__getitem__)
+        find_credentials(plan)
         if engine.has_partitions:
             enter_partition(engine, plan, merge(engine.find_learned(scope, fields), plan.policy))
         if plan.bypass is None:
@@ -283,13 +289,14 @@ def _plan_body(engine: Engine, plan: RequestPlan) -> None:
 def _plan_lookup(engine: Engine, plan: RequestPlan) -> None:
     fields, method = plan.fields, plan.method
     methods = CACHED_METHODS if method in CACHED_METHODS else BODY_METHODS
-    if methods is not CACHED_METHODS or not engine.special_fields.isdisjoint(fields):
+    is_routed = bool(plan.strange.routing)
+    if methods is not CACHED_METHODS or is_routed or not SPECIAL_FIELDS.isdisjoint(fields):
         if engine.settings.cache_obey_requests:
             plan.refresh = forces_revalidation(fields, plan.directives)
             no_cache = plan.refresh and plan.directives is None
             plan.demands = Asked(plan.directives, pragma_no_cache=no_cache)
         plan.bypass = why_not_looked_up(
-            method, fields, plan.demands.directives, methods=methods, keyed=engine.keyed_fields
+            method, fields, plan.demands.directives, methods=methods, is_routed=is_routed
         )
         if plan.bypass is not None:
             plan.may_end_early |= plan.wants_stored_only

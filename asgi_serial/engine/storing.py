@@ -5,16 +5,17 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
-from asgi_serial.cache.entry import Entry, Representation, Terms
+from asgi_serial.cache.entry import UNKNOWN_FIELDS, Entry, Representation, Terms
 from asgi_serial.cache.purges import parse_tags
 from asgi_serial.engine.heads import content_length, read_fields, without
 from asgi_serial.engine.plan import BODY_METHODS
 from asgi_serial.http.freshness import freshness_lifetime, heuristic_lifetime, initial_age
+from asgi_serial.http.request_fields import CREDENTIAL_FIELDS
 from asgi_serial.http.reuse import forbids_stale
 from asgi_serial.http.storing import (
     CACHED_METHODS,
-    CREDENTIAL_FIELDS,
     allows_credentials,
+    allows_unknown,
     is_fresh,
     needs_validation,
     selecting_names,
@@ -22,6 +23,7 @@ from asgi_serial.http.storing import (
     unstored_names,
     why_forbidden,
     why_of_no_use,
+    why_strange,
 )
 from asgi_serial.http.validators import parse_entity_tag
 from asgi_serial.reasons import Reason
@@ -40,11 +42,10 @@ if TYPE_CHECKING:
 # other caches have said in Cache-Status is of the response, and stays (RFC 9211, 2).
 ANSWER_FIELDS = frozenset({b"age", b"server-timing"})
 
-# Every entry has one of these four; each set of its own would take 200 bytes.
+# Every entry has one of these eight; each set of its own would take 200 bytes.
 _CREDENTIALS = tuple(sorted(CREDENTIAL_FIELDS))
-_SETS = {
-    names: frozenset(names) for count in range(3) for names in combinations(_CREDENTIALS, count)
-}
+_KINDS = (*_CREDENTIALS, UNKNOWN_FIELDS)
+_SETS = {names: frozenset(names) for count in range(4) for names in combinations(_KINDS, count)}
 
 NO_FRESHNESS = Reason.NO_FRESHNESS
 _CONFIRMED_STATUSES = frozenset({200, 203})
@@ -119,6 +120,11 @@ def plan_storing(
     names = selecting_names(fields.get(b"vary", b""))
     if reason is not None or names is None:
         return reason or Reason.VARIES_ON_EVERYTHING
+    for_unknown = allows_unknown(directives, is_granted=said.is_granted, explicitly_shared=shared)
+    reason = why_strange(request.unknown, request.strange.twins, names, allows_unknown=for_unknown)
+    if reason is not None:
+        request.unknown -= frozenset(names)  # those for which it is not stored
+        return reason
     tags = parse_tags(fields, engine.tag_fields)
     if tags is None:
         return Reason.TOO_MANY_TAGS
@@ -141,6 +147,7 @@ def plan_storing(
                 for name in _CREDENTIALS
                 if allows_credentials((name,), directives, explicitly_shared=shared, fresh=fresh)
             )
+            + (UNKNOWN_FIELDS,) * for_unknown
         ],
         read_selecting(request, names),
         directives,
@@ -159,6 +166,7 @@ class Said(NamedTuple):
     directives: CacheControl
     terms: Terms
     lifetime: float | None  # in seconds
+    is_granted: bool  # the response states none of its own
     served_stale: float  # for how many seconds beyond it the response may be used
 
 
@@ -184,6 +192,7 @@ def read_said(
     """Read it; `ttl` is the policy's lifetime for a response that states none."""
     directives = engine.read_directives(fields)
     lifetime = freshness_lifetime(directives, fields, now=now, shared=shared)
+    is_granted = lifetime is None
     if lifetime is None:
         lifetime = ttl
     if lifetime is None and engine.settings.cache_heuristic:
@@ -206,7 +215,7 @@ def read_said(
         stale_while_revalidate=directives.stale_while_revalidate,
         stale_if_error=directives.stale_if_error,
     )
-    return Said(directives, terms, lifetime, _served_stale(engine, terms))
+    return Said(directives, terms, lifetime, is_granted, _served_stale(engine, terms))
 
 
 def _served_stale(engine: Engine, terms: Terms) -> float:

@@ -9,52 +9,6 @@ from asgi_serial.reasons import Reason
 
 CACHED_METHODS = frozenset({"GET", "HEAD"})
 
-CREDENTIAL_FIELDS = frozenset({b"authorization", b"cookie"})
-
-USER_FIELDS = frozenset(
-    {
-        b"api-key",
-        b"apikey",
-        b"cf-access-authenticated-user-email",
-        b"cf-access-jwt-assertion",
-        b"client-cert",
-        b"proxy-authorization",
-        b"remote-user",
-        b"ssl-client-cert",
-        b"ssl-client-s-dn",
-        b"x-access-token",
-        b"x-amz-security-token",
-        b"x-amzn-oidc-data",
-        b"x-amzn-oidc-identity",
-        b"x-api-key",
-        b"x-api-token",
-        b"x-auth-request-email",
-        b"x-auth-request-user",
-        b"x-auth-token",
-        b"x-authenticated-user",
-        b"x-client-cert",
-        b"x-forwarded-access-token",
-        b"x-forwarded-client-cert",
-        b"x-forwarded-email",
-        b"x-forwarded-user",
-        b"x-goog-authenticated-user-email",
-        b"x-goog-iap-jwt-assertion",
-        b"x-org-id",
-        b"x-remote-user",
-        b"x-session-id",
-        b"x-session-token",
-        b"x-ssl-client-cert",
-        b"x-tenant-id",
-        b"x-user-email",
-        b"x-user-id",
-    }
-)
-"""Request fields by which apps, and the proxies before them, are known to know their users.
-
-HTTP says nothing of them, and apps that go by them often say nothing to caches: they count as a
-cookie does, unless they take part in the key.
-"""
-
 # RFC 9110, 9.2.1, and the safe methods of the IANA registry: these change nothing.
 _SAFE_METHODS = frozenset(
     {"GET", "HEAD", "OPTIONS", "PROPFIND", "QUERY", "REPORT", "SEARCH", "TRACE"}
@@ -75,33 +29,6 @@ _UNDERSTOOD_STATUSES = frozenset(
         *(500, 501, 502, 503, 504, 505),
     }
 )
-
-UNKEYED_FIELDS = frozenset(
-    {
-        b"forwarded",
-        b"x-forwarded-host",
-        b"x-forwarded-path",
-        b"x-forwarded-prefix",
-        b"x-forwarded-scheme",
-        b"x-forwarded-server",
-        b"x-forwarded-uri",
-        b"x-host",
-        b"x-http-host-override",
-        b"x-http-method",
-        b"x-http-method-override",
-        b"x-method-override",
-        b"x-original-host",
-        b"x-original-uri",
-        b"x-original-url",
-        b"x-rewrite-url",
-    }
-)
-"""Request fields by which frameworks and proxies route to another host, path or method.
-
-X-Forwarded-Proto and X-Forwarded-Port are not among them: nearly every proxy sends them always,
-and servers take the scheme, which is a part of the key, from the first. An app that reads them
-itself has to name them as varying fields.
-"""
 
 UNSTORED_FIELDS = frozenset(
     {
@@ -124,31 +51,19 @@ _MAX_NORMALISED_BYTES = 4096  # no honest client sends more; it would cost 30 ms
 _CASELESS_FIELDS = frozenset({b"accept-charset", b"accept-encoding", b"accept-language"})
 
 
-def credentials_of(
-    request: Collection[bytes], user_fields: frozenset[bytes] = USER_FIELDS
-) -> frozenset[bytes]:
-    """Which kinds of credentials a request carries: of `CREDENTIAL_FIELDS`, those that it has.
-
-    >>> credentials_of({b"x-api-key": b"secret"})
-    frozenset({b'cookie'})
-    """
-    kinds = CREDENTIAL_FIELDS.intersection(request)
-    return kinds if user_fields.isdisjoint(request) else kinds | {b"cookie"}
-
-
 def why_not_looked_up(
     method: str,
     request: Mapping[bytes, bytes],
     cc: CacheControl | None,
     *,
     methods: frozenset[str] = CACHED_METHODS,
-    keyed: frozenset[bytes] = frozenset(),
+    is_routed: bool = False,
 ) -> Reason | None:
     """Why the cache takes no part in answering this request; None if it may.
 
     `methods` are those whose responses are cached; the body of a GET or HEAD is not a part of
-    the key, that of any other method is taken to be. `keyed` names request fields that take part
-    in the key though they are among `UNKEYED_FIELDS`.
+    the key, that of any other method is taken to be. `is_routed` says that a field which is no
+    part of the key may route the request elsewhere (`Meaning.ROUTING`).
 
     Source: RFC 9111, 2, 4 and 5.2.1.5; RFC 9110, 9.3.1 and 14.2.
     """
@@ -160,7 +75,7 @@ def why_not_looked_up(
         return _REQUEST_HAS_RANGE
     if method in CACHED_METHODS and announces_body(request):
         return _REQUEST_HAS_BODY
-    if not keyed.issuperset(UNKEYED_FIELDS.intersection(request)):
+    if is_routed:
         return _REQUEST_HAS_UNKEYED_FIELD
     return None
 
@@ -205,7 +120,7 @@ def why_not_stored(
 ) -> Reason | None:
     """Why a shared cache must not store this response; None if it may.
 
-    `request` has the names of its fields, or of what counts as such (`credentials_of`).
+    `request` has the kinds of credentials that the request carries, of `CREDENTIAL_FIELDS`.
     `lifetime`, `age` and `stale_use` are in seconds; `lifetime` is the response's own, or that of
     a policy, which holds for the statuses only that may be cached without the app's word;
     `stale_use` is for how long beyond it the response is of use, as one that can be validated is.
@@ -345,6 +260,37 @@ def allows_credentials(
     return fresh and (cc.must_revalidate or cc.s_maxage is not None)
 
 
+def allows_unknown(cc: CacheControl, *, is_granted: bool, explicitly_shared: bool) -> bool:
+    """Whether a response may be shared though the request carries fields that nobody knows.
+
+    By any of them the app may have told who asks. Where the lifetime is one that is granted here
+    (`is_granted`), the app has not said that the response is for others, too.
+
+    Source: RFC 9111, 5.2.2.9 and 5.2.2.10: `public` and `s-maxage` are for shared caches.
+    """
+    return explicitly_shared or not is_granted or cc.public or cc.s_maxage is not None
+
+
+def why_strange(
+    unknown: frozenset[bytes],
+    twins: frozenset[bytes],
+    selecting: Collection[bytes],
+    *,
+    allows_unknown: bool,
+) -> Reason | None:
+    """Why a response may not be shared with a request for the fields that it carries.
+
+    `unknown` are the names of those that nobody knows, `twins` the canonical names of those that
+    are spelt otherwise, `selecting` the names on which the response varies: these are compared.
+    """
+    # RFC 9111, 4.1: the app may have read what it varies on in the other spelling.
+    if not twins.isdisjoint(selecting):
+        return _REQUEST_HAS_UNKEYED_FIELD
+    if allows_unknown or unknown.issubset(selecting):
+        return None
+    return _REQUEST_HAS_UNKNOWN_FIELD
+
+
 def selecting_names(vary: bytes) -> tuple[bytes, ...] | None:
     """The request fields that select among stored responses, lower case and sorted.
 
@@ -412,6 +358,7 @@ _REQUEST_HAS_RANGE = Reason.REQUEST_HAS_RANGE
 _REQUEST_HAS_BODY = Reason.REQUEST_HAS_BODY
 _REQUEST_HAS_CREDENTIALS = Reason.REQUEST_HAS_CREDENTIALS
 _REQUEST_HAS_UNKEYED_FIELD = Reason.REQUEST_HAS_UNKEYED_FIELD
+_REQUEST_HAS_UNKNOWN_FIELD = Reason.REQUEST_HAS_UNKNOWN_FIELD
 _NO_STORE = Reason.NO_STORE
 _MALFORMED = Reason.MALFORMED_CACHE_CONTROL
 _PRIVATE = Reason.PRIVATE

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from asgi_serial.cache.frame import digest_key
 from asgi_serial.cache.key import SCHEMA, make_key, make_realm, sorted_query
 from asgi_serial.engine.engine import Engine
-from asgi_serial.engine.heads import read_fields
+from asgi_serial.engine.heads import read_request_fields
 from asgi_serial.engine.hit import find_hit
 from asgi_serial.engine.plan import plan_request, request_key
 from asgi_serial.settings import Settings
@@ -201,7 +201,7 @@ def test_the_short_way_to_a_hit_has_the_same_key(path, host, proto, port, query)
         "query_string": query,
         "headers": [(name, value) for name, value in named.items() if value is not None],
     }
-    fields = read_fields(scope["headers"], ENGINE.request_fields)
+    fields = read_request_fields(scope, ENGINE.ignored_fields)
     key, hit = find_hit(ENGINE, scope, fields)
     plan = plan_request(ENGINE, scope, fields, ENGINE.plain_wants, None)
     assert hit is None

@@ -3,7 +3,7 @@
 import json
 
 from asgi_serial.engine.engine import Engine
-from asgi_serial.engine.heads import read_fields
+from asgi_serial.engine.heads import read_request_fields
 from asgi_serial.engine.hit import find_hit
 from asgi_serial.engine.plan import plan_request
 from asgi_serial.engine.request import scope_for_app
@@ -57,7 +57,7 @@ def make_scope(method="GET", path="/", headers=(), **more):
 
 def make_plan(engine, scope):
     """The plan of a request for which no hit was found."""
-    fields = read_fields(scope["headers"], engine.request_fields)
+    fields = read_request_fields(scope, engine.ignored_fields)
     key = find_hit(engine, scope, fields)[0] if engine.finds_hits else None
     wants = engine.wants[fields.get(b"accept"), fields.get(b"accept-encoding")]
     return plan_request(engine, scope, fields, wants, key)

@@ -11,7 +11,7 @@ from asgi_serial.codecs.decoding import UnsupportedCoding
 from asgi_serial.engine import engine as engine_module
 from asgi_serial.engine.cachestatus import forward_status
 from asgi_serial.engine.derive import derive, size_to_derive
-from asgi_serial.engine.heads import read_fields
+from asgi_serial.engine.heads import read_request_fields
 from asgi_serial.engine.hit import answer, find_hit, find_representation, judge
 from asgi_serial.engine.reporting import engine_statistics, is_for_report, report_messages
 from asgi_serial.engine.request import (
@@ -98,7 +98,7 @@ class TestHits:
         engine = make_engine()
         scope = make_scope()
         del scope[missing]
-        fields = read_fields(scope["headers"], engine.request_fields)
+        fields = read_request_fields(scope, engine.ignored_fields)
         assert find_hit(engine, scope, fields) == (None, None)
         assert make_plan(engine, scope).key is not None
 
@@ -106,7 +106,7 @@ class TestHits:
         engine = make_engine()
         store(engine)
         scope = make_scope(headers=((b"if-none-match", b'"other"'),))
-        fields = read_fields(scope["headers"], engine.request_fields)
+        fields = read_request_fields(scope, engine.ignored_fields)
         assert find_hit(engine, scope, fields)[1] is None
 
     def test_the_very_tag_is_a_304_each_time(self):
@@ -114,7 +114,7 @@ class TestHits:
         engine = make_engine(clock=clock)
         tag = store(engine).kept[0].etag
         scope = make_scope(headers=((b"if-none-match", tag),))
-        fields = read_fields(scope["headers"], engine.request_fields)
+        fields = read_request_fields(scope, engine.ignored_fields)
         ages = []
         for second in (0, 0, 5):
             clock.now = NOW + second
@@ -127,7 +127,7 @@ class TestHits:
         engine = make_engine()
         entry = store(engine)
         scope = make_scope()
-        fields = read_fields(scope["headers"], engine.request_fields)
+        fields = read_request_fields(scope, engine.ignored_fields)
         before = find_hit(engine, scope, fields)[1][0]
         engine.responses.add(entry, ("", "gzip"), derive(engine, entry, ("", "gzip")))
         assert find_hit(engine, scope, fields)[1][0] == before
@@ -136,7 +136,7 @@ class TestHits:
         engine = make_engine(cache_status=False)
         store(engine)
         scope = make_scope()
-        fields = read_fields(scope["headers"], engine.request_fields)
+        fields = read_request_fields(scope, engine.ignored_fields)
         first = find_hit(engine, scope, fields)[1][0]
         assert b"cache-status" not in dict(first["headers"])
         assert dict(first["headers"])[b"age"] == b"0"

@@ -128,18 +128,24 @@ def test_another_status_is_kept_by_the_apps_own_word(status):
     assert stored(control(b"max-age=60"), status=status).expires == NOW + 60
 
 
-BOTH = {b"authorization", b"cookie"}
+ALL = {b"authorization", b"cookie", b"*"}
+MODIFIED = (b"last-modified", b"Mon, 13 Nov 2023 22:13:20 GMT")
+EXPIRES = (b"expires", b"Tue, 14 Nov 2023 22:14:20 GMT")
 
 
 @pytest.mark.parametrize(
     ("response", "options", "credentialed"),
     [
-        pytest.param([control(b"max-age=60")], {}, set(), id="for nobody who is known"),
-        pytest.param([control(b"max-age=60, public")], {}, BOTH, id="public"),
-        pytest.param([control(b"s-maxage=60")], {}, {b"authorization"}, id="s-maxage"),
-        pytest.param([control(b"max-age=60, must-revalidate")], {}, {b"authorization"}),
+        pytest.param([control(b"max-age=60")], {}, {b"*"}, id="for nobody who is known"),
+        pytest.param([control(b"max-age=60, public")], {}, ALL, id="public"),
+        pytest.param([control(b"s-maxage=60")], {}, {b"authorization", b"*"}, id="s-maxage"),
+        pytest.param([control(b"max-age=60, must-revalidate")], {}, {b"authorization", b"*"}),
+        pytest.param([control(b"must-revalidate")], {"cache_ttl": 60}, {b"authorization"}),
+        pytest.param([control(b"public")], {"cache_ttl": 60}, ALL, id="public, for a ttl"),
+        pytest.param([MODIFIED], {"cache_heuristic": True}, set(), id="nor is a guess"),
+        pytest.param([EXPIRES], {"cache_ttl": 60}, {b"*"}, id="Expires, for nobody who is known"),
         pytest.param([], {"cache_ttl": 60}, set(), id="a ttl is no leave to share"),
-        pytest.param([], {"routes": {"/": {"cache_ttl": 60, "cache_shared": True}}}, BOTH),
+        pytest.param([], {"routes": {"/": {"cache_ttl": 60, "cache_shared": True}}}, ALL),
     ],
 )
 def test_with_whom_a_response_is_shared(response, options, credentialed):

@@ -1,0 +1,48 @@
+"""Whether the client of a request is known by other than its fields."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from asgi_serial.types import Scope
+
+
+def has_known_client(scope: Scope) -> bool:
+    """Whether the server has a certificate of the client, or an outer middleware a user.
+
+    Source: ASGI's TLS extension: `client_cert_name`, `client_cert_chain`. `user` and `auth` are
+    where Starlette, Litestar and Channels put who was authenticated.
+    """
+    extensions = scope.get("extensions")
+    if extensions and "tls" in extensions and _has_certificate(extensions["tls"]):
+        return True
+    return ("user" in scope and _is_somebody(scope["user"])) or (
+        "auth" in scope and _allows_something(scope["auth"])
+    )
+
+
+def _has_certificate(tls: Mapping[str, object] | None) -> bool:
+    return bool(tls and (tls.get("client_cert_name") or tls.get("client_cert_chain")))
+
+
+def _is_somebody(user: object) -> bool:
+    """Whether this is a user, or an object of an unknown kind, which may be one."""
+    if user is None:
+        return False
+    try:
+        return getattr(user, "is_authenticated", True) is not False
+    except Exception:
+        return True  # it would be looked up now, which is not always possible
+
+
+def _allows_something(auth: object) -> bool:
+    """Whether this is more than the credentials of a client that nobody knows."""
+    if auth is None:
+        return False
+    try:
+        return bool(getattr(auth, "scopes", True))
+    except Exception:
+        return True
