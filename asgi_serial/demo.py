@@ -89,7 +89,8 @@ def build_demo() -> Any:
             Route("/clock", clock),
         ]
     )
-    app.add_middleware(SerialMiddleware, report_path=REPORT_PATH)
+    # No handler here reads MessagePack itself.
+    app.add_middleware(SerialMiddleware, report_path=REPORT_PATH, format_uploads=True)
     return app
 
 

@@ -94,6 +94,20 @@ def parse_switch(value: object) -> bool:
     raise ValueError("true or false (also 1, 0, yes, no, on, off)")
 
 
+def parse_automatic(value: object) -> bool | None:
+    """Read a switch that may be left to decide for itself, which is None.
+
+    >>> parse_automatic("Auto"), parse_automatic("off")
+    (None, False)
+    """
+    if value is None or (isinstance(value, str) and value.strip().lower() == "auto"):
+        return None
+    try:
+        return parse_switch(value)
+    except ValueError as expected:
+        raise ValueError(f"auto, {expected}") from None
+
+
 def integer(lowest: int, highest: int) -> Callable[[object], int]:
     """A parser of the integers from `lowest` to `highest`, as numbers or as text."""
 

@@ -38,7 +38,9 @@ class RoutePolicy(NamedTuple):
     compression: bool | None = None
     """Whether responses are compressed."""
     formats: bool | None = None
-    """Whether the format of responses is negotiated and of requests translated."""
+    """Whether the format of responses is negotiated; off: nor are requests translated."""
+    format_uploads: bool | None = None
+    """Whether the route reads JSON, so that requests in MessagePack are translated for it."""
     decoding: bool | None = None
     """Whether the Content-Encoding of requests is decoded."""
     cache: bool | None = None
@@ -59,6 +61,7 @@ class PolicyOptions(TypedDict, total=False):
 
     compression: bool | None
     formats: bool | None
+    format_uploads: bool | None
     decoding: bool | None
     cache: bool | None
     cache_ttl: float | str | timedelta | None
@@ -295,11 +298,12 @@ def set_policy(**options: Unpack[PolicyOptions]) -> None:
 
 
 def _build_handler_policy(options: PolicyOptions) -> RoutePolicy:
-    if "decoding" in options:
-        raise ConfigurationError(
-            "decoding is not a handler's to set, since its request is decoded before it is called; "
-            "expected it in the setting `routes`."
-        )
+    for name, done in (("decoding", "decoded"), ("format_uploads", "translated")):
+        if name in options:
+            raise ConfigurationError(
+                f"{name} is not a handler's to set, since its request is {done} before it is "
+                "called; expected it in the setting `routes`."
+            )
     policy = build_policy(options)
     SAID.update(name for name in policy._fields if getattr(policy, name) is not None)
     TURNED_ON.update(name for name in ("compression", "formats") if getattr(policy, name))

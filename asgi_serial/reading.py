@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from asgi_serial.cache.collapse import running_loop
+from asgi_serial.engine.heads import content_length
 from asgi_serial.engine.plan import body_part, request_key
 from asgi_serial.engine.problem import no_room_for_body, too_slow_body
 from asgi_serial.engine.request import RequestBody, explain_refusal, why_refused
@@ -55,10 +56,15 @@ async def read_request(
         if plan.keys_on_body:
             plan.bypass = Reason.METHOD_NOT_CACHED
         return ReadRequest()
+    if plan.msgpack_body and not plan.reads_json and not plan.content_codings:
+        length = content_length(plan.fields)
+        plan.msgpack_body = length is None or length <= engine.settings.format_max_size
     try:
         if plan.content_codings or plan.msgpack_body:
             return await _read_decoded(engine, plan, receive, share)
-        return await _read_for_key(engine, plan, receive, share)
+        if plan.keys_on_body:
+            return await _read_for_key(engine, plan, receive, share)
+        return ReadRequest()
     except _NoRoom:
         return no_room_for_body(plan.scope)
     except _TooSlow:
@@ -94,18 +100,29 @@ async def _read_decoded(
     problem = why_refused(engine, plan)
     if problem is not None:
         return problem
-    reader, others = RequestBody(engine, plan), []
+    reader = RequestBody(engine, plan)
+    others: list[Message] = []
+    # What is not translated is the app's to read as it came, unless it reads JSON only.
+    may_pass = not plan.content_codings and not plan.reads_json
+    limit = min(engine.settings.format_max_size, engine.settings.max_encoded)
 
     def feed(message: Message) -> bool:
         if message["type"] != "http.request":
-            others.append(message)  # the client has left, and the app is to see it
+            others.append(message)  # the client has left, which the app has to see
             return False
         piece = message.get("body", b"")
-        reader.feed(piece)
+        is_too_long = may_pass and reader.encoded_bytes + len(piece) > limit
+        if is_too_long:
+            others.append({**message, "body": reader.received() + piece})
+            plan.msgpack_body = False
+            if plan.keys_on_body:
+                plan.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
+        else:
+            reader.feed(piece)
         if not share.take(len(piece)):
             raise _NoRoom
         more: bool = message.get("more_body", False)
-        return more
+        return more and not is_too_long
 
     try:
         await _receive_all(engine, receive, share, feed)
@@ -119,9 +136,11 @@ async def _read_decoded(
         return explain_refusal(engine, error)
     if not share.resize(len(body)):
         raise _NoRoom
+    plan.msgpack_body = reader.is_translated
     if plan.keys_on_body:
         _key_on(engine, plan, body)
-    return ReadRequest(({"type": "http.request", "body": body, "more_body": False},), body)
+    messages = ({"type": "http.request", "body": body, "more_body": False},)
+    return ReadRequest(messages, body if plan.content_codings or plan.msgpack_body else None)
 
 
 async def _read_for_key(

@@ -16,6 +16,7 @@ from .options import (
     integer,
     matching,
     optional,
+    parse_automatic,
     parse_duration,
     parse_field_names,
     parse_media_types,
@@ -125,6 +126,8 @@ class Settings(BaseModel):
 
     formats: Switch = True
     """Negotiate JSON or MessagePack for responses, and translate MessagePack requests."""
+    format_uploads: Annotated[bool | None, PlainValidator(parse_automatic)] = None
+    """Translate MessagePack requests: auto (for routes that are known to read JSON), on, off."""
     format_strict: Switch = False
     """Answer 406 where no acceptable format can be given, rather than send what the app made."""
     format_max_depth: Annotated[int, PlainValidator(integer(1, 254))] = 200
@@ -398,6 +401,7 @@ class SettingOptions(TypedDict, total=False):
     preset: str | None
     enabled: bool | str
     formats: bool | str
+    format_uploads: bool | str | None
     format_strict: bool | str
     format_max_depth: int | str
     format_max_size: int | str

@@ -117,7 +117,7 @@ async def answer(send, status, value, *fields):
 app = SerialMiddleware(
     shelf,
     report_path="/timing",
-    routes={"/export": {"compression": False}},
+    routes={"/export": {"compression": False}, "POST /*": {"format_uploads": True}},
     route_resolver=name_route,
 )
 

@@ -332,11 +332,11 @@ async def test_a_body_that_does_not_decode_is_refused_and_counted():
     app = Echo()
     serial_app = serial_of(app)
     request = Request(method="POST", body=(b"\xc1",))
-    answer = await ask(serial_app, request.having(content_type="application/vnd.msgpack"))
+    answer = await ask(serial_app, request.having(content_encoding="gzip"))
     assert (answer.status, app.calls) == (400, 0)
     row = rows_of(serial_app)["POST", 400]
     (reason,) = row["reasons"]
-    assert (row["route"], reason["name"], reason["count"]) == ("(refused)", "BAD_FORMAT_BODY", 1)
+    assert (row["route"], reason["name"], reason["count"]) == ("(refused)", "BAD_ENCODED_BODY", 1)
 
 
 @awaited
@@ -348,7 +348,7 @@ async def test_a_translated_body_is_there_once_and_then_the_client():
         received.append(await receive())
 
     request = Request(method="POST", body=(msgpack.packb({"a": 1}),), leaves=True)
-    serial_app = serial_of(app)
+    serial_app = serial_of(app, format_uploads=True)
     await drive(serial_app, request.having(content_type="application/vnd.msgpack"))
     assert received == [
         {"type": "http.request", "body": b'{"a":1}', "more_body": False},

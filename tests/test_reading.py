@@ -102,7 +102,7 @@ def held_bytes(serial_app):
     ("fields", "options"),
     [
         pytest.param((GZIPPED,), {}, id="to be decoded"),
-        pytest.param((PACKED,), {}, id="to be translated"),
+        pytest.param((PACKED,), {"format_uploads": True}, id="to be translated"),
         pytest.param((), KEYED, id="to be a part of the key"),
     ],
 )
@@ -328,7 +328,8 @@ async def test_nothing_is_read_for_what_no_route_takes(path, status, is_read, pl
 )
 @awaited
 async def test_a_body_is_read_where_the_routes_alone_do_not_decide(make_app):
-    upload = Upload(SerialMiddleware(make_app()), PACKED, path="/nowhere/pages")
+    serial_app = SerialMiddleware(make_app(), format_uploads=True)
+    upload = Upload(serial_app, PACKED, path="/nowhere/pages")
     await upload.give(msgpack.packb([1, 2, 3])).start()
     assert upload.status == 200
     assert upload.content in (b"7", b"[1,2,3]")

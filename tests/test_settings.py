@@ -79,6 +79,8 @@ def test_sources(options, environ, level):
         ("codings", "deflate", ("deflate",)),
         ("zstd_level", "-7", -7),
         ("brotli_level", "11", 11),
+        ("format_uploads", " Auto ", None),
+        ("format_uploads", "on", True),
         ("cache_key_fields", "X-Tenant,,Accept-Language ,", ("x-tenant", "accept-language")),
         ("cache_ignore_fields", "X-App-Version, cf-ipcountry", ("x-app-version", "cf-ipcountry")),
         ("compressible_types", "Application/X-Thing", ("application/x-thing",)),
@@ -100,6 +102,8 @@ def test_text_is_read(name, text, value):
         ("codings", ["br"], ("br",)),
         ("report_token", None, None),
         ("brotli_level", None, None),
+        ("format_uploads", False, False),
+        ("format_uploads", None, None),
     ],
 )
 def test_arguments_are_read(name, given, value):
@@ -126,6 +130,7 @@ def test_arguments_are_read(name, given, value):
         ("cache_ttl", "100000d", "a duration such as"),
         ("cache_store_timeout", "0", "a duration above zero"),
         ("cache_store_timeout", "x", "a duration above zero"),
+        ("format_uploads", "json", "auto, true or false (also 1, 0, yes, no, on, off)"),
         ("codings", "gzip,gzip", "a list of zstd, br, gzip, deflate, each at most once"),
         ("codings", "lzma", "a list of zstd, br, gzip, deflate, each at most once"),
         ("codings", ",", "a list of zstd, br, gzip, deflate, each at most once"),

@@ -111,8 +111,11 @@ class Engine:
         )
         self.clock = clock
         self.label = label or build_resolver()
+        self.reads_json: Callable[[Scope], bool] = getattr(
+            self.label, "reads_json", _is_never_known
+        )
         self.is_unrouted: Callable[[Scope], bool] = getattr(
-            self.label, "is_unrouted", _is_never_unrouted
+            self.label, "is_unrouted", _is_never_known
         )
         # Apart, so that those who send what is slow to decode hold up one another only.
         self.encoders = Threads(ENCODERS, "asgi_serial_encode")
@@ -411,7 +414,7 @@ def _vary(current: bytes, *, by_format: bool, by_coding: bool) -> bytes:
     return merge_vary(split_list(current), *names)
 
 
-def _is_never_unrouted(scope: Scope) -> bool:
+def _is_never_known(scope: Scope) -> bool:
     return False
 
 

@@ -150,6 +150,7 @@ class RequestPlan(RequestPolicy):
     directives: CacheControl | None = None  # of the request's Cache-Control
     content_codings: tuple[str, ...] = ()  # of the request's body, to be decoded
     msgpack_body = False  # the request's body is to be translated to JSON
+    reads_json = False  # the app is known to read nothing else
     caching = False  # the cache takes part on this route
     asked = 0.0  # when the request came, in epoch seconds
     bypass: Reason | None = None  # why the cache takes no part in this request
@@ -281,9 +282,19 @@ def _plan_body(engine: Engine, plan: RequestPlan) -> None:
     if encoded and decoding:
         plan.content_codings = engine.content_codings[fields[b"content-encoding"]]
     # What stays encoded can not be read as a document.
-    if plan.wants.formats and b"content-type" in fields and (decoding or not encoded):
-        plan.msgpack_body = engine.types[fields[b"content-type"]].is_msgpack
+    is_readable = plan.wants.formats and b"content-type" in fields and (decoding or not encoded)
+    if is_readable and engine.types[fields[b"content-type"]].is_msgpack:
+        _plan_translation(engine, plan)
     plan.may_end_early = bool(plan.content_codings) or plan.msgpack_body
+
+
+def _plan_translation(engine: Engine, plan: RequestPlan) -> None:
+    """Decide whether a body in MessagePack becomes JSON: an app may read MessagePack itself."""
+    said = None if plan.policy is None else plan.policy.format_uploads
+    uploads = engine.settings.format_uploads if said is None else said
+    if uploads is not False:
+        plan.reads_json = said is True or engine.reads_json(plan.scope)
+        plan.msgpack_body = plan.reads_json or uploads is True
 
 
 def _plan_lookup(engine: Engine, plan: RequestPlan) -> None:

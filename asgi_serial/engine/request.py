@@ -201,6 +201,7 @@ class RequestBody:
             settings.max_encoded, settings.max_decoded, settings.max_ratio, settings.max_codings
         )
         self._decoder = BodyDecoder(plan.content_codings, engine.all_codecs, limits)
+        self._is_translated = plan.msgpack_body
 
     @property
     def encoded_bytes(self) -> int:
@@ -210,6 +211,15 @@ class RequestBody:
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body. Raises: OutputLimitExceeded."""
         self._decoder.feed(chunk)
+
+    def received(self) -> bytes:
+        """Return what has come of a body that has no content coding."""
+        return self._decoder.finish()
+
+    @property
+    def is_translated(self) -> bool:
+        """Whether the body is a document in JSON that came in MessagePack."""
+        return self._is_translated
 
     def is_slow(self) -> bool:
         """Decode as much as the event loop may; return whether what is left belongs in a thread.
@@ -231,13 +241,22 @@ class RequestBody:
         if not self.encoded_bytes:
             return b""  # no body, whatever the head says of its coding
         body = self._decoder.finish()
-        if self.plan.msgpack_body:
-            # A document takes many times its size in memory while it is translated.
-            limit = self._engine.settings.format_max_size
-            if len(body) > limit:
-                raise OutputLimitExceeded(f"the document has more than {limit} bytes")
-            body = self._engine.transcoder.msgpack_to_json(body)
-        return body
+        if not self.plan.msgpack_body:
+            return body
+        try:
+            return self._translate(body)
+        except (OutputLimitExceeded, FormatError):
+            if self.plan.reads_json:
+                raise
+            self._is_translated = False
+            return body  # the app may read what JSON cannot carry
+
+    def _translate(self, body: bytes) -> bytes:
+        # A document takes many times its size in memory while it is translated.
+        limit = self._engine.settings.format_max_size
+        if len(body) > limit:
+            raise OutputLimitExceeded(f"the document has more than {limit} bytes")
+        return self._engine.transcoder.msgpack_to_json(body)
 
 
 def why_refused(engine: Engine, plan: RequestPlan) -> Problem | None:

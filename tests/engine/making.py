@@ -33,10 +33,23 @@ class Clock:
         return self.now
 
 
-def make_engine(clock=None, **options):
+class Paths:
+    """Routes that are the paths, and known to read JSON or not."""
+
+    def __init__(self, *, read_json=True):
+        self._read_json = read_json
+
+    def __call__(self, scope):
+        return scope["path"]
+
+    def reads_json(self, scope):
+        return self._read_json
+
+
+def make_engine(clock=None, *, read_json=True, **options):
     """An engine by these settings and no environment, whose routes are the paths."""
     return Engine(
-        Settings.load(options, {}), label=lambda scope: scope["path"], clock=clock or Clock()
+        Settings.load(options, {}), label=Paths(read_json=read_json), clock=clock or Clock()
     )
 
 

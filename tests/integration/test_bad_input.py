@@ -30,6 +30,7 @@ LIMITS = {
     "ASGI_SERIAL_MAX_DECODED": str(MAX_DECODED),
     "ASGI_SERIAL_MAX_ENCODED": "2MB",
     "ASGI_SERIAL_MAX_RATIO": "1000000",
+    "ASGI_SERIAL_ROUTES": '{"POST /echo": {"format_uploads": true}}',
 }
 _numbers = itertools.count()
 

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from asgi_serial.http.mediatypes import essence
 from asgi_serial.timing.routes.base import MOUNTED
+from asgi_serial.timing.routes.uploads import litestar_reads_json
 from asgi_serial.types import Scope
 
 
@@ -40,6 +42,18 @@ class LitestarRoutes:
         except Exception as error:
             return getattr(error, "status_code", None) in (404, 405)
         return False
+
+    def reads_json(self, scope: Scope) -> bool:
+        """Whether the handler of this request is known to read its body as JSON."""
+        handler = scope.get("route_handler")
+        if handler is None:
+            if self._router is None or not _is_litestar(self._app):
+                return False
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
+            found = self._router.handle_routing(path="/" + path.strip("/"), method=scope["method"])
+            handler = found[1]
+        sent = [value for name, value in scope["headers"] if name == b"content-type"]
+        return litestar_reads_json(handler, essence(b"".join(sent)).decode("latin-1"))
 
     def _route(self, scope: Scope) -> str | None:
         path = scope["path"].removeprefix(scope.get("root_path", ""))

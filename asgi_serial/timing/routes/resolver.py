@@ -54,6 +54,14 @@ class LabelResolver:
             self.failures += 1
             return False
 
+    def reads_json(self, scope: Scope) -> bool:
+        """Whether it is certain before the app is called that it reads this request as JSON."""
+        try:
+            return self._starlette.reads_json(scope) or self._litestar.reads_json(scope)
+        except Exception:
+            # A 404 or a 405 of Litestar's, or a framework of another shape.
+            return False
+
     def _search(self, scope: Scope) -> str:
         if self._callback is not None:
             label = self._ask(self._callback, scope)

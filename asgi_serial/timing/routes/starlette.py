@@ -8,6 +8,7 @@ from asgi_serial.timing.routes.tree import (
     may_have_routes,
     routes_of,
 )
+from asgi_serial.timing.routes.uploads import fastapi_reads_json
 from asgi_serial.types import Scope
 
 # One process seldom holds more than a few routers; an app that makes one a request gets no more.
@@ -67,6 +68,20 @@ class StarletteRoutes:
         if node is None or not tree.is_flat:
             return node is None
         return node.methods is not None and scope["method"] not in node.methods
+
+    def reads_json(self, scope: Scope) -> bool:
+        """Whether the route that takes this request is known to read its body as JSON.
+
+        A middleware inside a mounted app has the router around that in the scope, whose routes
+        have the whole path.
+        """
+        for app in (scope.get("router"), self._app):
+            tree = None if app is None else self._tree_of(app, None)
+            node = None if tree is None else _match(tree, scope)
+            if node is not None and node.is_leaf:
+                is_taken = node.methods is None or scope["method"] in node.methods
+                return is_taken and fastapi_reads_json(node.route, node.context)
+        return False
 
     def _learn(self, tree: RouteTree, scope: Scope, endpoint: object) -> None:
         """Let the next request to such an endpoint be answered by one look-up."""
