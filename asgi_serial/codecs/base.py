@@ -21,7 +21,7 @@ class Decoder(Protocol):
     def members(self) -> int:
         """How many members (gzip) or frames (zstd) were begun so far."""
 
-    def pieces(self, data: bytes | memoryview) -> Iterator[bytes]:
+    def pieces(self, data: bytes) -> Iterator[bytes]:
         """Decode `data` into pieces of at most some 100 KB, each made when it is asked for.
 
         There is a piece, which may be empty, for each step that takes time. A body decodes to the

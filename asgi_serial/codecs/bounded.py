@@ -63,7 +63,7 @@ class BoundedDecoder:
         self.members = 0
         self._window_bytes = FIRST_WINDOW_BYTES
 
-    def pieces(self, data: bytes | memoryview) -> Iterator[bytes]:
+    def pieces(self, data: bytes) -> Iterator[bytes]:
         """Decode `data` into pieces of at most some 100 KB, each made when it is asked for."""
         view = memoryview(data)
         position = 0

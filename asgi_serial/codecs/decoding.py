@@ -119,12 +119,12 @@ class BodyDecoder:
         if not self._decoders:
             return iter(())
         limit = self._decoded_limit()
-        pieces: Iterator[bytes | memoryview] = iter((self._encoded.getbuffer(),))
+        pieces: Iterator[bytes] = iter((self._encoded.getvalue(),))
         for decoder in self._decoders:
             pieces = steps = within(limit, self._through(decoder, pieces))
         return steps
 
-    def _through(self, decoder: Decoder, pieces: Iterator[bytes | memoryview]) -> Iterator[bytes]:
+    def _through(self, decoder: Decoder, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """Decode the pieces that the coding outside has decoded to; each step gives a piece."""
         for piece in pieces:
             if not piece:
