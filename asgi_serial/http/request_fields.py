@@ -111,8 +111,8 @@ _OF_BROWSERS = frozenset(
     }
 )
 _BROWSER_PREFIXES = (b"sec-ch-", b"sec-fetch-")
-# One request's number, which no app answers by. Not `baggage`, nor `x-datadog-tags`, which carry
-# what an app puts into them, such as its user's number.
+# One request's number or time, which no app answers by. Not `baggage`, nor `x-datadog-tags`, which
+# carry what an app puts into them, such as its user's number.
 _OF_TRACING = frozenset(
     {
         *(b"traceparent", b"tracestate", b"b3", b"x-b3-flags", b"x-b3-parentspanid"),
@@ -120,7 +120,9 @@ _OF_TRACING = frozenset(
         *(b"x-datadog-parent-id", b"x-datadog-sampling-priority", b"x-datadog-trace-id"),
         *(b"x-amzn-trace-id", b"x-cloud-trace-context", b"x-amz-cf-id", b"cf-ray", b"x-azure-ref"),
         *(b"request-id", b"x-request-id", b"correlation-id", b"x-correlation-id", b"x-trace-id"),
-        *(b"fly-request-id", b"x-vercel-id", b"x-request-start", b"x-queue-start"),
+        *(b"fly-request-id", b"x-vercel-id", b"x-varnish", b"x-arr-log-id"),
+        *(b"x-request-start", b"x-queue-start", b"connect-time", b"total-route-time"),
+        *(b"x-envoy-attempt-count", b"x-envoy-expected-rq-timeout-ms"),
     }
 )
 # Every proxy sends the first two; the others name proxies. Of the client's address only the two
@@ -239,6 +241,8 @@ def meaning_of(name: bytes, keyed: frozenset[bytes] = frozenset()) -> Meaning:
     In another than its canonical spelling it is not read here, and an app may still read it.
     `keyed` are the configured parts of the key: what may be taken for one of them is no part of it.
     """
+    if type(name) is not bytes:
+        return _ROUTING  # against ASGI; nobody knows how the app reads it
     spelt = canonical_name(name)
     if spelt == name and (name in HARMLESS_FIELDS or name.startswith(_BROWSER_PREFIXES)):
         return _HARMLESS
@@ -268,7 +272,9 @@ def sort_strange(names: Iterable[bytes], find_meaning: Callable[[bytes], Meaning
     by_meaning: dict[Meaning, list[bytes]] = {}
     twins = []
     for name in names:
-        by_meaning.setdefault(find_meaning(name), []).append(name)
+        meaning = find_meaning(name)
+        name = name if type(name) is bytes else repr(name).encode()
+        by_meaning.setdefault(meaning, []).append(name)
         spelt = canonical_name(name)
         if spelt != name:
             twins.append(spelt)

@@ -466,6 +466,15 @@ async def test_what_the_app_varies_on_in_another_spelling_keeps_a_request_out(na
     assert said(await ask(serial, asked_by("de", name))) == f"fwd=bypass; {out}"
 
 
+@awaited
+async def test_a_name_that_is_no_bytes_keeps_a_request_out():
+    """Against ASGI; apps are known to be tested with such scopes."""
+    serial = serial_of(Site("x-token", PLAIN._replace(control="max-age=60")))
+    asked = Request(path="/a", scope={"headers": [(b"host", b"a"), ("x-token", b"t")]})
+    expected = "fwd=bypass; detail=request-has-unkeyed-field:'x-token'"
+    assert said(await ask(serial, asked)) == expected
+
+
 @pytest.mark.parametrize("name", ["x_api_key", "X-API-Key", "Cookie", "X_Remote_User"])
 @awaited
 async def test_who_asks_in_another_spelling_has_credentials(name):
