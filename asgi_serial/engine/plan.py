@@ -112,7 +112,7 @@ class RequestCopy:
 
     def __init__(self, max_bytes: int) -> None:
         self._left = max_bytes
-        self._parts: list[bytes] = []
+        self._body = bytearray()  # a client may send thousands of pieces
         self._is_whole = False
 
     def take(self, message: Message) -> None:
@@ -122,9 +122,9 @@ class RequestCopy:
         part = message.get("body", b"")
         self._left -= len(part)
         if self._left < 0:
-            self._parts.clear()
+            self._body.clear()
             return
-        self._parts.append(part)
+        self._body += part
         self._is_whole = not message.get("more_body", False)
 
     @property
@@ -134,7 +134,7 @@ class RequestCopy:
 
     def whole(self) -> bytes | None:
         """The body; None where the app has not read it all, or it is too large."""
-        return b"".join(self._parts) if self._is_whole and not self.is_too_large else None
+        return bytes(self._body) if self._is_whole and not self.is_too_large else None
 
 
 class RequestPlan(RequestPolicy):

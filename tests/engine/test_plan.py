@@ -1,5 +1,7 @@
 """What is decided about a request by its head."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -417,3 +419,15 @@ def test_what_requests_say_of_caching_may_be_ignored():
     engine = make_engine(cache_obey_requests=False)
     plan = planned((b"cache-control", b"no-cache, no-store, only-if-cached"), engine=engine)
     assert (plan.bypass, plan.refresh, plan.wants_stored_only) == (None, False, False)
+
+
+def test_a_copy_of_a_body_in_tiny_pieces_takes_no_more_memory_than_in_one():
+    copy = RequestCopy(50_000)
+    tracemalloc.start()
+    for number in range(25_000):
+        copy.take({"type": "http.request", "body": number.to_bytes(2, "big"), "more_body": True})
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert taken < 100_000
+    copy.take({"type": "http.request"})
+    assert copy.whole() == b"".join(number.to_bytes(2, "big") for number in range(25_000))
