@@ -80,6 +80,7 @@ class Entry:
         "epoch",
         "expires",
         "fields",
+        "is_msgpack",
         "kept",
         "kept_until",
         "key",
@@ -128,6 +129,8 @@ class Entry:
         self.route = route  # the route template, for the timing of hits
         self.selecting = selecting  # the varying fields of the request, and their values
         self.negotiates = negotiates  # (format, coding)
+        # The app's own format, where others can be had: else it is JSON.
+        self.is_msgpack = negotiates[0] and _is_msgpack(fields)
         # Two tuples take 100 bytes less than a dict of one, which most entries would be.
         self.variants = tuple(representations)
         self.kept = tuple(representations.values())
@@ -190,6 +193,10 @@ class FormApart(NamedTuple):
 
     mark: object
     made: Representation
+
+
+def _is_msgpack(fields: Fields) -> bool:
+    return any(name == b"content-type" and b"msgpack" in value.lower() for name, value in fields)
 
 
 class VaryIndex(NamedTuple):

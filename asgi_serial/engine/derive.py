@@ -41,7 +41,7 @@ def derive(
         if len(content) > engine.settings.format_max_size:
             media_type = ""
         if media_type:
-            content = engine.transcoder.json_to_msgpack(content)
+            content = engine.transcoder.translate(content, to_json=entry.is_msgpack)
     except FormatError:
         media_type = ""
     except CodecError:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.cache.encodings import Encoded
 from asgi_serial.errors import FormatError
-from asgi_serial.formats.transcoding import JSON_OFFLOAD_BYTES
+from asgi_serial.formats.json_format import JsonFormat
+from asgi_serial.formats.transcoding import JSON_OFFLOAD_BYTES, MSGPACK_OFFLOAD_BYTES
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
@@ -23,13 +24,24 @@ class WholeEncoding:
     `is_slow`, and `choose` gives what is sent. `note` is told what was not done.
     """
 
-    __slots__ = ("_coding", "_digest", "_engine", "_note", "_plan", "body", "content", "media_type")
+    __slots__ = (
+        "_coding",
+        "_digest",
+        "_engine",
+        "_is_to_json",
+        "_note",
+        "_plan",
+        "body",
+        "content",
+        "media_type",
+    )
 
     def __init__(
         self, engine: Engine, plan: ResponsePlan, body: bytes, note: Callable[[Reason], None]
     ) -> None:
         self.body = self.content = body  # as the app made it, and as it is now
         self.media_type = plan.media_type
+        self._is_to_json = plan.media_type in JsonFormat.media_types
         self._coding = plan.codec.name if plan.codec is not None else ""
         self._engine = engine
         self._plan = plan
@@ -53,11 +65,16 @@ class WholeEncoding:
         self._digest = digest
         return encodings.find(route, digest, self._plan.media_type, self._outcome)
 
+    @property
+    def _offload_bytes(self) -> int:
+        """The size of a body whose translation is left to a thread."""
+        return MSGPACK_OFFLOAD_BYTES if self._is_to_json else JSON_OFFLOAD_BYTES
+
     def is_slow(self, *, is_made: bool) -> bool:
         """Whether `encode` takes too long for the event loop."""
         size, codec = len(self.body), self._plan.codec
         is_long = codec is not None and size >= codec.offload_bytes
-        return is_long or (bool(self.media_type) and not is_made and size >= JSON_OFFLOAD_BYTES)
+        return is_long or (bool(self.media_type) and not is_made and size >= self._offload_bytes)
 
     def encode(self, *, is_made: bool) -> bytes | None:
         """Translate the body, unless it `is_made` in its format, and return it compressed.
@@ -80,7 +97,8 @@ class WholeEncoding:
             self.media_type = ""
             return
         try:
-            self.content = self._engine.transcoder.json_to_msgpack(self.body)
+            transcoder = self._engine.transcoder
+            self.content = transcoder.translate(self.body, to_json=self._is_to_json)
         except FormatError:
             self._note(Reason.VALUE_NOT_CARRIED)
             self.media_type = ""

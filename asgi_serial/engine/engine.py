@@ -32,7 +32,7 @@ from asgi_serial.formats.transcoding import build_transcoder
 from asgi_serial.http.cachecontrol import parse_cache_control
 from asgi_serial.http.fields import merge_vary, split_list
 from asgi_serial.http.mediatypes import essence, has_utf8_charset, is_compressible
-from asgi_serial.http.negotiation import choose_coding, choose_format, refuses_identity
+from asgi_serial.http.negotiation import choose_coding, choose_format, prefers, refuses_identity
 from asgi_serial.http.request_fields import (
     HARMLESS_FIELDS,
     REQUEST_FIELDS,
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from asgi_serial.cache.entry import Entry, Key
     from asgi_serial.cache.store import Store
     from asgi_serial.http.cachecontrol import CacheControl
-    from asgi_serial.http.negotiation import FormatChoice
     from asgi_serial.policy import RoutePolicy
     from asgi_serial.reasons import Reason
     from asgi_serial.settings import Settings
@@ -221,11 +220,11 @@ class Engine:
         self.media_types = (JSON_TYPE, *MSGPACK_TYPES)
         self.transcoder = build_transcoder(max_depth=settings.format_max_depth)
         self.codings = Memo(partial(_choose_coding, available=settings.codings))
-        self.choices = Memo(_choose_media_type)
+        self.choices = Memo(_choose_formats)
         self.wants = Memo(
             partial(self.read_wants, settings.compression, settings.formats), shares_values=True
         )
-        self._known_wants: dict[tuple[bool, bool, str, bool, str, bool], Wants] = {}
+        self._known_wants: dict[tuple[bool, bool, str, bool, str, str, bool], Wants] = {}
         self.content_codings = Memo(parse_content_encoding)
         self.cache_controls = Memo(parse_cache_control)
         self.targeted_controls = Memo(parse_targeted)
@@ -240,13 +239,13 @@ class Engine:
     def read_wants(self, compression: bool, formats: bool, accepted: Accepted) -> Wants:  # noqa: FBT001
         """What a client wants that sends these fields, where these switches are on."""
         accept, accept_encoding = accepted
-        coding = media_type = ""
+        coding = media_type = json_type = ""
         coded_only, acceptable = False, True
         if accept_encoding is not None:
             coding, coded_only = self.codings[accept_encoding]
         if accept is not None:
-            media_type, acceptable = self.choices[accept]
-        known = (compression, formats, coding, coded_only, media_type, acceptable)
+            media_type, json_type, acceptable = self.choices[accept]
+        known = (compression, formats, coding, coded_only, media_type, json_type, acceptable)
         wants = self._known_wants.get(known)
         if wants is None:
             wants = self._known_wants[known] = Wants(
@@ -255,6 +254,7 @@ class Engine:
                 coding=coding,
                 coded_only=coded_only,
                 media_type=media_type,
+                json_type=json_type,
                 acceptable=acceptable,
                 strict=self.settings.format_strict,
             )
@@ -404,9 +404,14 @@ def _choose_coding(accepted: bytes, *, available: tuple[str, ...]) -> tuple[str,
     return coding, bool(coding) and refuses_identity(accepted)
 
 
-def _choose_media_type(accept: bytes) -> FormatChoice:
-    choice = choose_format(accept, JSON_TYPE, (MSGPACK_TYPES,))
-    return choice._replace(media_type="") if choice.media_type == JSON_TYPE else choice
+def _choose_formats(accept: bytes) -> tuple[str, str, bool]:
+    """Return what is sent in place of JSON, and of MessagePack, and whether either is accepted.
+
+    "" stands for the app's own.
+    """
+    media_type, acceptable = choose_format(accept, JSON_TYPE, (MSGPACK_TYPES,))
+    json_type = JSON_TYPE if prefers(accept, (JSON_TYPE,), MSGPACK_TYPES) else ""
+    return "" if media_type == JSON_TYPE else media_type, json_type, acceptable
 
 
 def _vary(current: bytes, *, by_format: bool, by_coding: bool) -> bytes:

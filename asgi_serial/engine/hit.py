@@ -181,7 +181,9 @@ def is_refused(wants: Wants, entry: Entry) -> bool:
 def variant_of(wants: Wants, entry: Entry) -> Variant:
     """Which variant of a stored response answers to these wants."""
     by_format, by_coding = entry.negotiates
-    media_type, coding = wants.accepts
+    media_type, json_type, coding = wants.accepts
+    if entry.is_msgpack:
+        media_type = json_type
     return media_type if by_format else "", coding if by_coding else ""
 
 

@@ -182,7 +182,7 @@ class Keeping:
         if self._status == 206:
             return build_part(self._engine, self._request, storing, base, kept.body, route)
         by_format, by_coding = negotiates
-        wanted = self._wants.media_type if by_format else ""
+        wanted = self._plan.media_type if by_format else ""
         coding = self._wants.coding if by_coding else ""
         variants = {(wanted, coding): kept}
         if wanted and not media_type:

@@ -68,8 +68,10 @@ class Wants:
         "formats",
         "hides_codings",
         "is_plain",
+        "json_type",
         "may_pass",
         "media_type",
+        "media_types",
         "must_encode",
         "offers",
         "plans",
@@ -84,13 +86,14 @@ class Wants:
         coding: str,
         coded_only: bool,
         media_type: str,
+        json_type: str,
         acceptable: bool,
         strict: bool,
     ) -> None:
         self.compression = compression  # whether responses are encoded here at all
         self.formats = formats  # whether documents are translated here at all
         # What it would get of what could be offered, whether or not it is: the handler may differ.
-        self.accepts = (media_type, coding)
+        self.accepts = (media_type, json_type, coding)
         self.coding = coding if compression else ""  # what it gets; "" for identity
         self.coded_only = coded_only  # it refuses identity, and accepts a coding that is here
         self.must_encode = coded_only and compression
@@ -98,12 +101,15 @@ class Wants:
         # the engine has no coding that the client takes, the app may have one.
         self.hides_codings = bool(self.coding)
         self.media_type = media_type if formats else ""  # in place of JSON; "" for the app's own
+        self.json_type = json_type if formats else ""  # in place of MessagePack; likewise
+        # In place of whatever the app makes: a client prefers one of two formats at most.
+        self.media_types = (self.json_type, "") if self.json_type else (self.media_type,)
         self.acceptable = acceptable  # whether it accepts one of the formats
         self.offers = compression or formats
         self.refused = strict and not acceptable  # a document in either format is a 406
         # The app's own will do: as it is, or at most encoded.
         self.may_pass = not self.media_type and (acceptable or not formats)
-        self.is_plain = self.may_pass and not self.coding
+        self.is_plain = self.may_pass and not self.coding and not self.json_type
         self.plans: BoundedDict[object, ResponsePlan] = BoundedDict(MAX_PLANS_BYTES)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
+from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 from asgi_serial.engine.heads import without
@@ -49,7 +50,8 @@ _DIGESTS = frozenset({b"content-digest", b"repr-digest"})
 _VARIANT_DROPS = BODY_FIELDS | {b"vary"}
 _FORMAT_DROPS = _VARIANT_DROPS | {b"content-type"}
 
-FORMAT_SUFFIX = "msgpack"
+MSGPACK_SUFFIX, JSON_SUFFIX = "msgpack", "json"
+_JSON_TYPE = "application/json"
 
 
 class Base(NamedTuple):
@@ -75,14 +77,15 @@ def tag_suffix(media_type: str, coding: str) -> bytes:
     >>> tag_suffix("application/msgpack", "zstd")
     b'msgpack-zstd'
     """
-    return "-".join(filter(None, (media_type and FORMAT_SUFFIX, coding))).encode()
+    name = JSON_SUFFIX if media_type == _JSON_TYPE else media_type and MSGPACK_SUFFIX
+    return "-".join(filter(None, (name, coding))).encode()
 
 
 def tag_suffixes(codings: tuple[str, ...]) -> frozenset[bytes]:
     """Every suffix that a tag made here can end in, beside `identity`."""
     return frozenset(
         tag_suffix(media_type, coding)
-        for media_type in ("", FORMAT_SUFFIX)
+        for media_type in ("", MSGPACK_SUFFIX, _JSON_TYPE)
         for coding in ("", *codings)
         if media_type or coding
     )
@@ -163,7 +166,9 @@ def not_modified_fields(made: Fields) -> Fields:
     return without(made, NOT_IN_304)
 
 
-def shown_tag(base: Base, etag: bytes, media_type: str, coding: str, if_none_match: bytes) -> bytes:
+def shown_tag(
+    base: Base, etag: bytes, media_types: tuple[str, ...], coding: str, if_none_match: bytes
+) -> bytes:
     """Return the entity tag of a 304 that the app has answered to a condition with tags of ours.
 
     The app knows its own tag `etag` only. Of the representations that a 200 to this request could
@@ -171,7 +176,7 @@ def shown_tag(base: Base, etag: bytes, media_type: str, coding: str, if_none_mat
     """
     own = app_tag(etag, base.suffixes)
     held = parse_entity_tags(if_none_match) or ()
-    for coded in dict.fromkeys((coding, "")):
+    for media_type, coded in product(media_types, dict.fromkeys((coding, ""))):
         suffix = tag_suffix(media_type, coded)
         tag = parse_entity_tag(variant_tag(own, suffix))
         for one in held:
@@ -186,7 +191,7 @@ def shown_tag(base: Base, etag: bytes, media_type: str, coding: str, if_none_mat
 
 def with_shown_tag(base: Base, etag: bytes, wants: Wants, if_none_match: bytes) -> Base:
     """The base of a 304 that the app has answered, with the tag that the client is shown."""
-    tag = shown_tag(base, etag, wants.media_type, wants.coding, if_none_match)
+    tag = shown_tag(base, etag, wants.media_types, wants.coding, if_none_match)
     if tag == etag:
         return base
     # What is shown is a tag of ours already, and must not be taken for one of the app's.

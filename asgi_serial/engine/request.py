@@ -147,9 +147,11 @@ def _app_conditions(engine: Engine, plan: RequestPlan, pairs: Fields) -> Fields:
     names the state of the resource that the client saw.
     """
     if plan.method in ("GET", "HEAD"):
-        suffixes: tuple[bytes, ...] = (
-            tag_suffix(plan.wants.media_type, plan.wants.coding),
-            tag_suffix(plan.wants.media_type, ""),
+        wants = plan.wants
+        suffixes: tuple[bytes, ...] = tuple(
+            tag_suffix(media_type, coding)
+            for media_type in wants.media_types
+            for coding in (wants.coding, "")
         )
     else:
         suffixes = tuple(engine.tag_suffixes)

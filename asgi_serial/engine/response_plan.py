@@ -73,19 +73,20 @@ def _make_plan(
     settings = engine.settings
     length = content_length(fields)
     types = engine.types[fields.get(b"content-type", b"")]
+    is_document = types.is_json or types.is_msgpack
     obstacle = find_obstacle(engine, status, fields, has_trailers=has_trailers)
     formats, coding = wants.formats, wants.compression
     media_type, codec, refused = "", None, False
     reasons = []
     if obstacle is None:
-        formats = formats and types.is_json
+        formats = formats and is_document
         # RFC 9110, 12.5.3: who refuses identity is not to get it where a coding is acceptable.
         # Others are not told by Vary that what is small depends on this field: caches would keep
         # it once for each value, for the sake of clients that hardly exist.
         large = wants.must_encode or length is None or length >= settings.min_size
         coding = coding and types.is_compressible and large
         if formats:
-            media_type = wants.media_type
+            media_type = wants.media_type if types.is_json else wants.json_type
             refused = wants.refused and status == 200
         if coding and wants.coding:
             codec = engine.codecs[wants.coding]
@@ -95,7 +96,7 @@ def _make_plan(
         reasons.append(obstacle)
         # RFC 9110, 15.4.5: a 304 has the Vary that the 200 would have had; 15.3.7 likewise for 206.
         partial = status in (206, 304)
-        formats = partial and formats and (types.is_json or not types.essence)
+        formats = partial and formats and (is_document or not types.essence)
         coding = partial and coding and (types.is_compressible or not types.essence)
     vary = engine.varies[formats, coding][fields.get(b"vary", b"")] if formats or coding else None
     return ResponsePlan(

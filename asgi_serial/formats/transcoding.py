@@ -40,6 +40,10 @@ class Transcoder:
         self._json = JsonFormat(max_depth=max_depth)
         self._pack = choose_packer(engine)
 
+    def translate(self, data: bytes, *, to_json: bool) -> bytes:
+        """Write a document in the other of the two formats. Raises: FormatError."""
+        return self.msgpack_to_json(data) if to_json else self.json_to_msgpack(data)
+
     def json_to_msgpack(self, data: bytes) -> bytes:
         """Write a JSON document as MessagePack.
 

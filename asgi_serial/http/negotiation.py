@@ -173,6 +173,21 @@ def choose_format(
     return FormatChoice(choice, acceptable=weight > 0)
 
 
+def prefers(accept: bytes, wanted: tuple[str, ...], sent: tuple[str, ...]) -> bool:
+    """Whether a client would rather have a format than the one that the app sends.
+
+    Each is given by all of its names, whose weights are found as `choose_format` finds them. A tie
+    goes to what the app sends, as does a field that accepts neither.
+
+    >>> prefers(b"application/json, */*;q=0.5", ("application/json",), ("application/msgpack",))
+    True
+
+    Source: RFC 9110, 12.5.1.
+    """
+    ranges = parse_accept(accept)
+    return _choose_name(ranges, wanted)[1] > _choose_name(ranges, sent)[1]
+
+
 def _choose_name(ranges: tuple[MediaRange, ...], names: tuple[str, ...]) -> tuple[str, int]:
     named: list[tuple[int, int, str]] = []
     by_wildcard: list[tuple[str, int]] = []

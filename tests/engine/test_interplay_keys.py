@@ -113,7 +113,7 @@ async def test_a_body_that_stays_encoded_is_not_taken_for_another():
 @awaited
 async def test_a_body_is_the_same_however_it_was_sent():
     """What the app gets takes part in the key; the type that the client gave it does, too."""
-    routes = {"/": {"cache_body": True, "cache_ttl": "60s"}}
+    routes = {"/": {"cache_body": True, "cache_ttl": "60s", "format_uploads": True}}
     app = serial_of(Personal(), routes=routes)
     packed = post(gzip.compress(b'{"a":1}'), content_encoding="gzip", **JSON)
     plain = post(b'{"a":1}', **JSON)

@@ -30,7 +30,6 @@ def planned(*headers, engine=ENGINE, method="GET", path="/", **scope):
         pytest.param(None, b"identity, gzip;q=0.5", ("", "", True), id="identity is preferred"),
         pytest.param(MSGPACK.encode(), None, ("", MSGPACK, True), id="another format"),
         pytest.param(b"application/x-msgpack", None, ("", "application/x-msgpack", True)),
-        pytest.param(b"application/json", None, ("", "", True), id="JSON is the app's own"),
         pytest.param(b"text/html", None, ("", "", False), id="no format that there is"),
         pytest.param(b"text/html", b"br", ("br", "", False), id="each axis by itself"),
     ],
@@ -40,6 +39,23 @@ def test_what_a_client_wants(accept, accept_encoding, expected):
     assert (wants.coding, wants.media_type, wants.acceptable) == expected
     assert wants.is_plain is (expected == ("", "", True))
     assert wants.offers
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type", "json_type"),
+    [
+        pytest.param(b"application/json", "", "application/json", id="JSON, also of MessagePack"),
+        pytest.param(b"application/json, */*;q=0.1", "", "application/json", id="by weight"),
+        pytest.param(b"application/json, */*", "", "", id="either: the app's own"),
+        pytest.param(b"text/html, */*;q=0.8", "", "", id="a browser: the app's own"),
+        pytest.param(MSGPACK.encode(), MSGPACK, "", id="MessagePack"),
+    ],
+)
+def test_what_is_sent_in_place_of_either_format(accept, media_type, json_type):
+    wants = ENGINE.wants[accept, None]
+    assert (wants.media_type, wants.json_type) == (media_type, json_type)
+    # Whether the response is MessagePack, only its start shows.
+    assert (wants.is_plain, wants.may_pass) == (not (media_type or json_type), not media_type)
 
 
 def test_clients_that_want_the_same_share_one_object():

@@ -216,8 +216,8 @@ def test_a_304_has_what_selects_and_renews_the_stored_response():
 )
 def test_the_tag_that_a_304_shows(own, media_type, coding, condition, shown):
     """RFC 9110, 15.4.5 and 13.1.2: that of a 200, by weak comparison with the client's."""
-    assert shown_tag(base(), own, media_type, coding, condition) == shown
+    assert shown_tag(base(), own, (media_type,), coding, condition) == shown
 
 
 def test_what_is_no_tag_is_shown_as_it_is():
-    assert shown_tag(base(), b"1", "", "br", b'"1-br"') == b"1"
+    assert shown_tag(base(), b"1", ("",), "br", b'"1-br"') == b"1"

@@ -13,6 +13,7 @@ from asgi_serial.http.negotiation import (
     parse_accept,
     parse_accept_encoding,
     parse_weight,
+    prefers,
     refuses_identity,
 )
 
@@ -338,6 +339,27 @@ def test_parse_accept_encoding(value: bytes, weights: dict[bytes, int]) -> None:
 def test_choose_coding(value: bytes | None, coding: str) -> None:
     assert choose_coding(value, CODINGS) == coding
     assert choose_coding(value, ()) == ""
+
+
+@pytest.mark.parametrize(
+    ("accept", "preferred"),
+    [
+        pytest.param(b"application/json", True, id="only the wanted one"),
+        pytest.param(b"application/vnd.msgpack", False, id="only the sent one"),
+        pytest.param(b"application/msgpack", False, id="the sent one by another name"),
+        pytest.param(b"application/json, application/msgpack;q=0.9", True, id="by weight"),
+        pytest.param(b"application/json;q=0.8, application/msgpack;q=0.9", False),
+        pytest.param(b"application/json, application/msgpack", False, id="a tie"),
+        pytest.param(b"*/*", False, id="anything is a tie"),
+        pytest.param(b"application/json, */*;q=0.1", True, id="named above the wildcard"),
+        pytest.param(b"application/*, application/x-msgpack;q=0", True, id="a refusal"),
+        pytest.param(b"text/html", False, id="neither"),
+        pytest.param(b"", False, id="an empty field"),
+        pytest.param(b"json", False, id="nothing can be parsed"),
+    ],
+)
+def test_what_a_client_prefers_to_what_is_sent(accept: bytes, preferred: bool) -> None:
+    assert prefers(accept, (JSON,), OFFERS[0]) is preferred
 
 
 @pytest.mark.parametrize(
