@@ -16,7 +16,7 @@ from asgi_serial.engine.plan import plan_request
 from asgi_serial.engine.purging import build_purges, is_for_purge, purge_of_user
 from asgi_serial.engine.reporting import engine_report, is_for_report, report_messages
 from asgi_serial.engine.request import MARK
-from asgi_serial.engine.sharing import engines_of, share
+from asgi_serial.engine.sharing import engines_of, register, share
 from asgi_serial.exchange import Exchange
 from asgi_serial.passage import Passage
 from asgi_serial.policy import CURRENT, SAID, TURNED_ON
@@ -27,11 +27,12 @@ from asgi_serial.timing.routes.resolver import build_resolver
 from asgi_serial.warming import warm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from asgi_serial.cache.entry import Key
     from asgi_serial.timing.report import Report
     from asgi_serial.timing.routes.base import RouteResolver
+    from asgi_serial.timing.routes.resolver import LabelResolver
     from asgi_serial.types import ASGIApp, Receive, Scope, Send
 
 
@@ -69,6 +70,7 @@ class SerialMiddleware:
         self.engine = engine or build_engine(
             app, store=store, route_resolver=route_resolver, **options
         )
+        register(self.engine, app)
 
     async def _settle(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Find the engine at the first request; True where a request is not for the app."""
@@ -177,6 +179,10 @@ def build_engine(
 ) -> Engine:
     """An engine by settings; `app` helps to name its routes. Raises: ConfigurationError."""
     settings = Settings.load(options, os.environ)
+    return _make_engine(settings, store, build_resolver(route_resolver, app=app))
+
+
+def _make_engine(settings: Settings, store: object, label: LabelResolver) -> Engine:
     if store is None and settings.cache_url is not None:
         store = settings.cache_url.get_secret_value()
     opened = None
@@ -187,15 +193,31 @@ def build_engine(
             # Twice an object, or what is told of purges.
             max_value_bytes=max(2 * settings.cache_max_object, 2 * MAX_RECORD_BYTES),
         )
-    return Engine(
-        settings, store=opened, store_target=store, label=build_resolver(route_resolver, app=app)
-    )
+    return Engine(settings, store=opened, store_target=store, label=label)
 
 
-def _engines_of(source: object) -> tuple[Engine, ...]:
-    if isinstance(source, SerialMiddleware):
-        source = source.engine
-    return (source,) if isinstance(source, Engine) else engines_of(source)
+def _engines_for_store(source: object) -> list[Engine] | None:
+    """Engines for what is stored of an app that this process does not serve; None for no app.
+
+    `source` is settings, the URL of a store, or a framework's app whose middleware is not built.
+    """
+    if isinstance(source, str):
+        source = Settings.load({"cache_url": source}, os.environ)
+    if isinstance(source, Settings):
+        return [_make_engine(source, None, build_resolver(None))]
+    listed = getattr(source, "user_middleware", None) or getattr(source, "middleware", None)
+    if not isinstance(listed, list | tuple):
+        return None
+    # What Starlette and Litestar keep of a middleware until they build it.
+    found = [(getattr(one, "cls", getattr(one, "middleware", one)), one) for one in listed]
+    options = [getattr(one, "kwargs", {}) for cls, one in found if cls is SerialMiddleware]
+    return [one.get("engine") or build_engine(**one) for one in options] or None
+
+
+_EXPECTED = (
+    "expected an app that has the middleware, one mounted or wrapped in it, a request or a scope "
+    "that it serves, an instance of it, or an engine"
+)
 
 
 async def purge(
@@ -209,19 +231,46 @@ async def purge(
 ) -> bool:
     """Answer with nothing any more that is stored of these; gives whether others were told.
 
-    `source` is what users call the app, an instance of the middleware, or its engine. A URI, or
-    a `prefix` of some, is a path, or absolute; `tags` are those that responses name in Cache-Tag
-    or Surrogate-Key. `users` are those of partitions: what the function of `cache_partition`
-    gives for one, or the values of its fields and cookies, as `{"cookie:sid": "..."}`.
+    `source` is what users call the app, an app that is mounted in it or wrapped by it, a request
+    or its scope, an instance of the middleware, or its engine. Where no app is served, as in a
+    script, it is the app, its `Settings`, or the URL of the second level, and what is stored there
+    is purged.
+
+    A URI, or a `prefix` of some, is a path, or absolute; `tags` are those that responses name in
+    Cache-Tag or Surrogate-Key. `users` are those of partitions: what the function of
+    `cache_partition` gives for one, or the values of its fields and cookies, as
+    `{"cookie:sid": "..."}`.
 
     It holds at once in this process, and in all others after their next poll of the second level
     (`cache_poll`); False says that the second level could not be told (do it again), or that
     `users` can not be named to it, since there is no `cache_secret`. Raises:
-    ValueError for what is no such name, LookupError where no request has been served yet.
+    ValueError for what is no such name, LookupError where `source` has no cache that is known.
     """
-    engines = _engines_of(source)
-    if not engines:
-        raise LookupError(f"{source!r} has nothing to purge: no request was served.")
+    engines: Sequence[Engine] | None = engines_of(source)
+    if engines:
+        return await _purge_all(engines, tags, uris, prefixes, users, everything=everything)
+    engines = _engines_for_store(source)
+    if engines is None:
+        raise LookupError(
+            f"{source!r} has nothing to purge; {_EXPECTED}, or settings or a cache_url."
+        )
+    try:
+        return await _purge_all(engines, tags, uris, prefixes, users, everything=everything)
+    finally:
+        for engine in engines:
+            if engine.responses.store is not None:
+                await engine.responses.store.close()
+
+
+async def _purge_all(
+    engines: Sequence[Engine],
+    tags: Iterable[str],
+    uris: Iterable[str],
+    prefixes: Iterable[str],
+    users: Iterable[str | Mapping[str, str]],
+    *,
+    everything: bool,
+) -> bool:
     asked = {"tags": list(tags), "uris": list(uris), "prefixes": list(prefixes)}
     known = list(users)
     # Without a secret that they share, other processes know their users by names of their own.
@@ -244,11 +293,14 @@ async def purge(
 def timing_report(source: object) -> Report:
     """The timing report of an app that has answered requests, or of an engine.
 
-    `source` is what the framework's users call the app (Starlette, FastAPI, Litestar), an
-    instance of the middleware, or its engine. Of several engines in one app it is that of the
-    first. Raises: LookupError where no request has been served yet, or timing is off.
+    `source` is what the framework's users call the app (Starlette, FastAPI, Litestar), an app that
+    is mounted in it or wrapped by it, a request or its scope, an instance of the middleware, or
+    its engine. Of several engines in one app it is that of the first. Raises: LookupError where no
+    request has been served yet, or timing is off.
     """
-    for engine in _engines_of(source):
+    for engine in engines_of(source):
         if engine.recorder is not None:
             return engine_report(engine)
-    raise LookupError(f"{source!r} has no timing report: no request was served, or timing is off.")
+    raise LookupError(
+        f"{source!r} has no timing report: no request was served, or timing is off; {_EXPECTED}."
+    )

@@ -83,6 +83,18 @@ def routes_of(app: object) -> list[Any]:
     return []
 
 
+def mounted_in(app: object, depth: int = 0) -> Iterator[object]:
+    """The apps that are mounted in an app, under a path or a host, and in those."""
+    if depth == _MAX_DEPTH:
+        return
+    for listed in routes_of(app):
+        for route, _, _ in _unfold(listed):
+            inner = None if hasattr(route, "endpoint") else getattr(route, "app", None)
+            if inner is not None:
+                yield inner
+                yield from mounted_in(inner, depth + 1)
+
+
 def leads_to_router(app: object) -> bool:
     """Whether a request comes to the routes of an app as it is, and to nothing but them.
 
