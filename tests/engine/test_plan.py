@@ -153,9 +153,17 @@ def test_a_route_speaks_before_the_settings(cache, route, caching):
     assert planned(engine=engine, path="/elsewhere").caching is cache
 
 
-def test_a_request_that_asks_for_credentials_is_counted_as_a_bypass():
+@pytest.mark.parametrize(
+    "why",
+    [
+        Reason.REQUEST_HAS_CREDENTIALS,
+        Reason.REQUEST_HAS_UNKEYED_FIELD,
+        Reason.REQUEST_HAS_UNKNOWN_FIELD,
+    ],
+)
+def test_a_request_that_what_is_stored_is_not_for_is_counted_as_a_bypass(why):
     plan = planned((b"authorization", b"Basic eDp5"))
-    plan.forward = Reason.REQUEST_HAS_CREDENTIALS
+    plan.forward = why
     assert plan.outcome == "bypass"
 
 
