@@ -15,8 +15,8 @@ from asgi_serial.cache.store import Store
 from asgi_serial.cache.store_target import (
     cache_at,
     cache_of,
+    calls_at_once,
     open_driver,
-    place_of,
     refusals_of,
 )
 from asgi_serial.cache.store_url import parse_store_url, shown_store_url
@@ -26,6 +26,9 @@ T = TypeVar("T")
 
 # A longer lifetime is a date to Memcached, and long past.
 _LONGEST_TTL_SECONDS = 30 * 24 * 3600
+
+# More than the connections to several nodes take, on a busy machine, too.
+_CLOSE_SECONDS = 1.0
 
 
 def open_store(
@@ -43,10 +46,11 @@ def open_store(
     Redis, RedisCluster, the master that sentinels name, or one of Valkey.
 
     Nothing is connected yet. Of a cache or a client only the settings are taken, and connections
-    of the store's own are made from them for each event loop; one of a class that can not be
-    made anew (a cluster, a master that sentinels name, Valkey's, a cache of the user's own) is
-    used as it is, in whichever loop calls, and is never closed here. `memory://` keeps what it is
-    given without a bound. `retry` is asked after each call that failed.
+    of the store's own are made from them for each event loop, as many as the client allows for at
+    most; calls beyond that wait. One of another class (a subclass, another library's client, a
+    cache of the user's own) is used as it is, in whichever loop calls, and is never closed here.
+    `memory://` keeps what it is given without a bound. `retry` is asked after each call that
+    failed.
 
     Raises: ConfigurationError.
     """
@@ -88,14 +92,18 @@ class AiocacheStore:
         clock: Callable[[], float],
         retry: Callable[[], Retry] = never_again,
     ) -> None:
-        self._cache = cache
         self._max_value_bytes = max_value_bytes
         self._prefix = f"{namespace}:"
         self._guard = Guard(
-            name, timeout=timeout, refusals=refusals_of(cache), clock=clock, retry=retry
+            name,
+            timeout=timeout,
+            refusals=refusals_of(cache),
+            clock=clock,
+            retry=retry,
+            at_once=calls_at_once(cache),
         )
         self._drivers: PerLoop[Driver] = PerLoop(
-            lambda: open_driver(cache, max_value_bytes), close_seconds=timeout
+            lambda: open_driver(cache, max_value_bytes), close_seconds=max(timeout, _CLOSE_SECONDS)
         )
 
     async def get(self, key: str) -> bytes | None:
@@ -117,7 +125,7 @@ class AiocacheStore:
         places: dict[str, dict[str, None]] = {}
         for key in keys:
             name = self._prefix + key
-            places.setdefault(place_of(self._cache, name), {})[name] = None
+            places.setdefault(self._place_of(name), {})[name] = None
         found: dict[str, bytes | None] = {}
         for values in await gather(*[self._read_many(list(names)) for names in places.values()]):
             found |= values
@@ -186,7 +194,11 @@ class AiocacheStore:
         async def made() -> T:
             return await call(await self._drivers.get())
 
-        return await self._guard.attempt(made, place_of(self._cache, name))
+        return await self._guard.attempt(made, self._place_of(name))
+
+    def _place_of(self, name: str) -> str:
+        driver = self._drivers.find()
+        return "" if driver is None else driver.place_of(name)
 
     def statistics(self) -> Mapping[str, int]:
         """Return the counters of `Guard`."""

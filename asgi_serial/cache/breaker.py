@@ -16,6 +16,7 @@ class Breaker:
         "_longest",
         "_next_probe",
         "_threshold",
+        "answers",
     )
 
     def __init__(
@@ -32,6 +33,7 @@ class Breaker:
         self._back_off = 0.0  # 0 while calls are let through
         self._next_probe = 0.0
         self._epoch = 0
+        self.answers = 0  # of all calls so far
 
     @property
     def is_open(self) -> bool:
@@ -49,6 +51,7 @@ class Breaker:
 
     def succeeded(self, ticket: int) -> None:
         """Take note that the call was answered."""
+        self.answers += 1
         # Calls of an earlier epoch, still under way when the breaker opened, say nothing new.
         if ticket == self._epoch:
             self._failures = 0

@@ -40,6 +40,9 @@ class Driver(Protocol):
     async def remove_if(self, key: str, token: bytes) -> bool:
         """Delete the value if it is the token, and tell whether it was."""
 
+    def place_of(self, key: str) -> str:
+        """Return the name of the cluster node that holds the key; "" where it is not known."""
+
 
 class RedisDriver:
     """The commands of a Redis, a cluster of them, or what speaks like them."""
@@ -92,6 +95,16 @@ class RedisDriver:
         removed = await self._cache.raw("eval", _DELETE_IF, 1, self._name(key), token, timeout=None)
         return bool(removed)
 
+    def place_of(self, key: str) -> str:
+        """Return the name of the node, once the cluster was asked for its nodes."""
+        find_node = getattr(self._cache.client, "get_node_from_key", None)
+        if find_node is None:
+            return ""
+        try:
+            return str(find_node(self._name(key)).name)
+        except Exception:  # the cluster has not been asked yet, or nobody has the key
+            return ""
+
 
 class MemcachedDriver:
     """The commands of Memcached."""
@@ -139,6 +152,10 @@ class MemcachedDriver:
             return False
         return bool(await self._cache.raw("cas", name, b"", version, _LONG_PAST, timeout=None))
 
+    def place_of(self, key: str) -> str:
+        """Return "": there is one server."""
+        return ""
+
 
 class AiocacheDriver:
     """The methods that every cache of aiocache has; it is one of memory, or of the user's own.
@@ -184,6 +201,10 @@ class AiocacheDriver:
         if await self._cache.get(key, timeout=None) != token:
             return False
         return bool(await self._cache.delete(key, timeout=None))
+
+    def place_of(self, key: str) -> str:
+        """Return "": nothing is known of nodes."""
+        return ""
 
 
 def _as_written(value: object) -> object:

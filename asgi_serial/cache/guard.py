@@ -2,10 +2,13 @@
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Coroutine
+from math import inf
 from typing import Any, TypeAlias, TypeVar
 
 from asgi_serial.cache.breaker import Breaker
+from asgi_serial.cache.loops import PerLoop
 
 T = TypeVar("T")
 
@@ -22,6 +25,7 @@ COUNTERS = (
     "increments",
     "deletes",
     "timeouts",
+    "crowded",
     "errors",
     "refusals",
     "oversized",
@@ -29,9 +33,9 @@ COUNTERS = (
     "skipped_by_breaker",
     "retries",
 )
-"""What is counted: calls; values found; calls that took too long, broke, or that the server
-answered with an error; values over the limit, or of another type; calls not made at all; calls
-made again since one had failed."""
+"""What is counted: calls; values found; calls that took too long, that waited too long for a free
+connection, broke, or that the server answered with an error; values over the limit, or of another
+type; calls not made at all; calls made again since one had failed."""
 
 Retry: TypeAlias = tuple[int, float]
 """How often to make a failed call again, and how many seconds to wait before each time."""
@@ -53,7 +57,8 @@ class Oversized(Refusal):
 class Guard:
     """Makes calls that end in time and never raise; may be shared by loops and threads.
 
-    Each place that is called, a node of a cluster say, has a breaker of its own.
+    Each place that is called, a node of a cluster say, has a breaker of its own, and each event
+    loop makes at most `at_once` calls of it at a time: the others wait, within their time-out.
     """
 
     def __init__(
@@ -64,9 +69,13 @@ class Guard:
         refusals: tuple[type[Exception], ...],
         clock: Callable[[], float],
         retry: Callable[[], Retry] = never_again,
+        at_once: int = 100,
     ) -> None:
         self._name = name
         self._retry = retry
+        self._gates: PerLoop[defaultdict[str, asyncio.Semaphore]] = PerLoop(
+            lambda: (defaultdict(lambda: asyncio.Semaphore(at_once)), None), close_seconds=0.0
+        )
         self._timeout = timeout
         self._refusals: tuple[type[Exception], ...] = (Refusal, *refusals)
         self._clock = clock
@@ -84,7 +93,11 @@ class Guard:
         Raises: CancelledError, where the caller's own task is cancelled.
         """
         breaker = self._breaker_of(place)
-        value, has_failed = await self._attempt_once(call, breaker)
+        gates = await self._gates.get()
+        if len(gates) >= _MAX_PLACES:
+            gates.clear()
+        gate = gates[place]
+        value, has_failed = await self._attempt_once(call, breaker, gate)
         if not has_failed:
             return value
         retries, delay_seconds = self._retry()
@@ -93,7 +106,7 @@ class Guard:
             if breaker.is_open:
                 break
             self.counters["retries"] += 1
-            value, has_failed = await self._attempt_once(call, breaker)
+            value, has_failed = await self._attempt_once(call, breaker, gate)
             if not has_failed:
                 return value
         return None
@@ -107,14 +120,23 @@ class Guard:
         return breaker
 
     async def _attempt_once(
-        self, call: Callable[[], Coroutine[Any, Any, T]], breaker: Breaker
+        self, call: Callable[[], Coroutine[Any, Any, T]], breaker: Breaker, gate: asyncio.Semaphore
     ) -> tuple[T | None, bool]:
         """What came of one call, and whether making it again may give more."""
         ticket = breaker.enter(self._clock())
         if ticket is None:
             self.counters["skipped_by_breaker"] += 1
             return None, False
-        task = asyncio.get_running_loop().create_task(call())
+        loop = asyncio.get_running_loop()
+        answers, began, deadline = breaker.answers, inf, loop.time() + self._timeout
+
+        async def pass_gate() -> T:
+            nonlocal began
+            async with gate:
+                began = loop.time()
+                return await call()
+
+        task = loop.create_task(pass_gate())
         try:
             await asyncio.wait((task,), timeout=self._timeout)
         except asyncio.CancelledError:
@@ -129,7 +151,16 @@ class Guard:
         if error is None:
             breaker.succeeded(ticket)
             return task.result(), False
-        kind = self._judge(error, breaker, ticket)
+        # A call that ran out of time says nothing against a store that has answered others
+        # meanwhile, where it had less than half of its time for itself, or where this loop is so
+        # busy that it does not get to answers that are there.
+        now = loop.time()
+        is_crowded = (
+            isinstance(error, TimeoutError)
+            and breaker.answers != answers
+            and (now - began < self._timeout / 2 or now - deadline > self._timeout / 20)
+        )
+        kind = "crowded" if is_crowded else self._judge(error, breaker, ticket)
         self._note(error, kind)
         return None, kind in ("timeouts", "errors")
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
+from weakref import ref
 
 T = TypeVar("T")
 
@@ -32,30 +33,26 @@ class PerLoop(Generic[T]):
         held = self._held.get(loop)
         return (await self._open(loop)).client if held is None else held.client
 
+    def find(self) -> T | None:
+        """Return the client of the running loop; None before the first call of `get`."""
+        held = self._held.get(asyncio.get_running_loop())
+        return None if held is None else held.client
+
     async def _open(self, loop: asyncio.AbstractEventLoop) -> _Held[T]:
         for other in list(self._held):
             if other.is_closed():
-                self._held.pop(other, None)
+                self.forget(other)
         client, close = self._open_client()
         # asyncio.run and its like close each asynchronous generator that is still open, while
         # the loop still turns: there is no other hook for the end of a loop.
-        until_loop_ends = self._until_loop_ends(loop, close)
+        until_loop_ends = _until_loop_ends(ref(self), loop, close, self._close_seconds)
         held = self._held[loop] = _Held(client, until_loop_ends)
         await anext(until_loop_ends)
         return held
 
-    async def _until_loop_ends(
-        self, loop: asyncio.AbstractEventLoop, close: Callable[[], Awaitable[object]] | None
-    ) -> AsyncGenerator[None, None]:
-        try:
-            yield
-        finally:
-            self._held.pop(loop, None)
-            if close is not None:
-                closing = asyncio.ensure_future(close())
-                await asyncio.wait((closing,), timeout=self._close_seconds)
-                if not closing.cancel() and not closing.cancelled():
-                    closing.exception()  # asyncio reports an exception that nobody read
+    def forget(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take note that a loop's client is being closed."""
+        self._held.pop(loop, None)
 
     async def close(self) -> None:
         """Close the running loop's client, and have other loops that still run close theirs."""
@@ -65,6 +62,26 @@ class PerLoop(Generic[T]):
                 await held.until_loop_ends.aclose()
             elif loop.is_running():
                 asyncio.run_coroutine_threadsafe(_finish(held.until_loop_ends), loop)
+
+
+async def _until_loop_ends(
+    # A reference that does not keep it: of a store that nobody has any more asyncio ends this
+    # generator, which is all that keeps the client until it is closed.
+    clients: ref[PerLoop[T]],
+    loop: asyncio.AbstractEventLoop,
+    close: Callable[[], Awaitable[object]] | None,
+    close_seconds: float,
+) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        if (holder := clients()) is not None:
+            holder.forget(loop)
+        if close is not None:
+            closing = asyncio.ensure_future(close())
+            await asyncio.wait((closing,), timeout=close_seconds)
+            if not closing.cancel() and not closing.cancelled():
+                closing.exception()  # asyncio reports an exception that nobody read
 
 
 async def _finish(generator: AsyncGenerator[None, None]) -> None:

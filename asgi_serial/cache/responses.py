@@ -308,12 +308,15 @@ class ResponseCache:
         return found.made if isinstance(found, FormApart) and found.mark is entry.mark else None
 
     def _write(self, entry: Entry) -> None:
-        self._memory.put(entry.key, entry, entry_size(entry), owner=partition_of(entry.key))
+        size = entry_size(entry)
+        self._memory.put(entry.key, entry, size, owner=partition_of(entry.key))
         ttl = entry.kept_until - self._clock()
         store = self.store
         if store is not None and ttl > 0:
             self._writers.send(
-                digest_key(entry.key), lambda name: store.set(name, pack_entry(entry), ttl=ttl)
+                digest_key(entry.key),
+                lambda name: store.set(name, pack_entry(entry), ttl=ttl),
+                size=size,
             )
 
     def forget(self, entry: Entry) -> None:
@@ -413,13 +416,15 @@ class ResponseCache:
         ):
             return known
         index = VaryIndex(names, os.urandom(16), now)
-        self._memory.put(key, index, index_size(key, index), owner=owner)
+        size = index_size(key, index)
+        self._memory.put(key, index, size, owner=owner)
         store = self.store
         if store is not None:
             lasts = max(_INDEX_TTL, 2 * ttl)
             self._writers.send(
                 digest_key(key),
                 lambda name: store.set(name, pack_vary_index(index, key), ttl=lasts),
+                size=size,
             )
         return index
 

@@ -16,6 +16,7 @@ from aiocache.serializers import NullSerializer  # type: ignore[import-untyped]
 from asgi_serial.cache.drivers import AiocacheDriver, Driver, MemcachedDriver, RedisDriver
 from asgi_serial.cache.loops import Opened
 from asgi_serial.cache.memcached_pool import MemcachedPool
+from asgi_serial.cache.redis_clients import max_connections_of, renew_client
 from asgi_serial.cache.redis_parser import bounded_parser
 from asgi_serial.cache.store_url import StoreAddress
 from asgi_serial.errors import ConfigurationError
@@ -23,6 +24,8 @@ from asgi_serial.errors import ConfigurationError
 # One Redis answers some 100,000 commands a second: more connections only wait side by side.
 _REDIS_CONNECTIONS = 32
 _MEMCACHED_CONNECTIONS = 8
+# The default of redis-py 8; its releases 5 and 6 would open a connection for each call of a burst.
+_MOST_CALLS = 100
 _REDIS_COMMANDS = ("getrange", "set", "delete", "expire", "incrby", "eval", "pipeline")
 
 
@@ -155,24 +158,27 @@ def _is_of(cache: object, name: str) -> bool:
 
 
 def refusals_of(cache: Any) -> tuple[type[Exception], ...]:
-    """Give the exceptions by which the client says that the server answered with an error."""
+    """Return the exceptions of a client that do not say that its server is out of reach."""
     if not _is_of(cache, "RedisBackend"):
         return ()
     packages = {cls.__module__.partition(".")[0] for cls in type(cache.client).__mro__}
     modules = [sys.modules.get(f"{package}.exceptions") for package in packages | {"redis"}]
-    found = [getattr(module, "ResponseError", None) for module in modules]
+    # `MaxConnectionsError`: nobody was asked, since the client's own connections are all in use.
+    found = [
+        getattr(module, name, None)
+        for module in modules
+        for name in ("ResponseError", "MaxConnectionsError")
+    ]
     return tuple(error for error in found if error is not None)
 
 
-def place_of(cache: Any, key: str) -> str:
-    """Give the name of the node of a cluster that has the key; "" where it is not known."""
-    find_node = getattr(getattr(cache, "client", None), "get_node_from_key", None)
-    if find_node is None:
-        return ""
-    try:
-        return str(find_node(cache.build_key(key, cache.namespace)).name)
-    except Exception:  # the cluster has not been asked yet, or nobody has the key
-        return ""
+def calls_at_once(cache: Any) -> int:
+    """Return how many calls of one event loop the connections to one server can carry at once."""
+    if _is_of(cache, "MemcachedBackend"):
+        return int(cache.pool_size)
+    if not _is_of(cache, "RedisBackend"):
+        return _MOST_CALLS
+    return min(max_connections_of(cache.client) or _MOST_CALLS, _MOST_CALLS)
 
 
 def open_driver(template: Any, max_value_bytes: int) -> Opened[Driver]:
@@ -192,33 +198,10 @@ def open_driver(template: Any, max_value_bytes: int) -> Opened[Driver]:
         return MemcachedDriver(cache), cache.client.close
     if not _is_of(template, "RedisBackend"):
         return AiocacheDriver(template), None
-    client = _renew(template.client)
-    if client is None:
+    renewed = renew_client(template.client)
+    if renewed is None:
         return RedisDriver(template, max_value_bytes), None
+    client, close = renewed
     cache = copy.copy(template)
     cache.client = client
-    return (
-        RedisDriver(cache, max_value_bytes),
-        lambda: client.aclose(close_connection_pool=True),
-    )
-
-
-def _renew(client: Any) -> Any:
-    """Give a redis-py client with the settings of another, but a pool of its own; or None.
-
-    None is for a cluster, a master that sentinels name, any other kind of client or pool.
-    """
-    from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
-
-    old = client.connection_pool if isinstance(client, Redis) else None
-    if old is None or type(old) not in (ConnectionPool, BlockingConnectionPool):
-        return None
-    settings = dict(old.connection_kwargs)
-    if type(old) is BlockingConnectionPool:
-        settings["timeout"] = old.timeout
-    pool = type(old)(
-        connection_class=old.connection_class,
-        max_connections=old.max_connections,
-        **settings,
-    )
-    return Redis(connection_pool=pool)
+    return RedisDriver(cache, max_value_bytes), close

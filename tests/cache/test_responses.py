@@ -17,7 +17,7 @@ from asgi_serial.cache.frame import digest_key, pack_entry, pack_vary_index, unp
 from asgi_serial.cache.key import HOST, fork_of
 from asgi_serial.cache.memory import Memory
 from asgi_serial.cache.responses import MAX_KINDS_BYTES, SKEW_SECONDS, ResponseCache
-from asgi_serial.cache.writer import MAX_WAITING_WRITES
+from asgi_serial.cache.size import entry_size
 from asgi_serial.reasons import Reason
 from tests.engine.driver import Clock, awaited, settled
 
@@ -550,26 +550,74 @@ async def test_an_index_is_written_before_the_entries_that_it_leads_to():
 
 
 @awaited
-async def test_the_writes_that_wait_are_bounded_and_deletions_are_not_among_the_dropped():
+async def test_the_writes_that_wait_are_bounded_in_bytes_and_deletions_are_not_among_the_dropped(
+    monkeypatch,
+):
+    monkeypatch.setattr(writer, "MAX_WAITING_BYTES", 20 * entry_size(make_entry(key_number(10))))
     caches = Caches()
     cache = caches.process()
     caches.store.may_go_on.clear()
     cache.keep(make_entry(), BORN)
     await settled()  # one write is under way, and waits no more
-    for number in range(MAX_WAITING_WRITES + 7):
+    for number in range(10, 10 + 20 + 7):
         cache.keep(make_entry(key_number(number)), BORN)
     cache.drop(KEY)
     assert cache.writes_dropped == 7
     caches.store.may_go_on.set()
     await cache.flush()
     kinds = [kind for kind, _ in caches.store.log]
-    assert kinds == ["set"] * (MAX_WAITING_WRITES + 1) + ["delete"] * 6
+    assert kinds == ["set"] * (1 + 20) + ["delete"] * 6
     assert digest_key(KEY) not in caches.store.values
 
 
 @awaited
+async def test_a_write_that_finds_no_room_leaves_the_deletion_under_its_name(monkeypatch):
+    monkeypatch.setattr(writer, "MAX_WAITING_BYTES", 1)
+    caches = Caches()
+    cache = caches.process()
+    caches.store.may_go_on.clear()
+    cache.drop(OTHER_KEY)
+    await settled()
+    cache.drop(KEY)
+    caches.clock.now += 1
+    cache.keep(make_entry(born=caches.clock.now), caches.clock.now)
+    assert cache.writes_dropped == 1
+    caches.store.may_go_on.set()
+    await cache.flush()
+    assert caches.store.log.count(("delete", digest_key(KEY))) == 1
+    assert digest_key(KEY) not in caches.store.values
+
+
+@awaited
+async def test_what_is_larger_than_all_that_may_wait_is_written_where_nothing_waits(monkeypatch):
+    monkeypatch.setattr(writer, "MAX_WAITING_BYTES", 1)
+    monkeypatch.setattr(writer, "BYTES_AT_ONCE", 1)
+    caches = Caches()
+    cache = caches.process()
+    cache.keep(make_entry(), BORN)
+    await cache.flush()
+    assert digest_key(KEY) in caches.store.values
+
+
+@awaited
+async def test_no_more_is_sent_at_once_than_so_many_bytes(monkeypatch):
+    size = entry_size(make_entry(key_number(0)))
+    monkeypatch.setattr(writer, "BYTES_AT_ONCE", 3 * size)
+    caches = Caches()
+    cache = caches.process()
+    for number in range(8):
+        cache.keep(make_entry(key_number(number)), BORN)
+    counts = []
+    while len(caches.store.log) < 8:
+        await asyncio.sleep(0)
+        counts.append(len(caches.store.log))
+    await cache.flush()
+    assert sorted({*counts} - {0}) == [3, 6, 8]
+
+
+@awaited
 async def test_drops_wait_side_by_side_up_to_a_bound(monkeypatch):
-    monkeypatch.setattr(writer, "MAX_WAITING_DROPS", 50)
+    monkeypatch.setattr(writer, "MAX_WAITING", 50)
     caches = Caches()
     cache = caches.process()
     caches.store.may_go_on.clear()

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import random
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -11,13 +12,18 @@ from typing import Any
 
 import pytest
 import redis.asyncio as redis_client
+from aiocache.backends.redis import RedisCache
+from aiocache.serializers import NullSerializer
+from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.sentinel import Sentinel
 
 from asgi_serial.cache.aiocache_store import open_store
+from asgi_serial.cache.redis_clients import max_connections_of, renew_client
 from asgi_serial.cache.store import Store
 from asgi_serial.errors import ConfigurationError
 
 from .services import (
+    Proxy,
     Service,
     hurried,
     longest_stall,
@@ -278,3 +284,197 @@ class TestLookalike:
         client = SimpleNamespace(execute_command=Lookalike.execute_command, set=print)
         with pytest.raises(ConfigurationError, match="SimpleNamespace"):
             open_store(client)
+
+
+class TestEachLoop:
+    """A client of redis-py belongs to one event loop: the store makes one for each."""
+
+    @staticmethod
+    def _use(client: Any) -> None:
+        store = open_store(client, timeout=TIMEOUT_SECONDS)
+
+        async def main() -> None:
+            values = await fill(store, 20)
+            assert await store.get_many(list(values)) == list(values.values())
+
+        for _ in range(3):
+            run(main())
+        threads = [threading.Thread(target=lambda: asyncio.run(main())) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures(store) == {}
+        assert store.statistics()["hits"] == 6 * 20
+
+    def test_of_a_redis(self, redis: Service) -> None:
+        self._use(redis_client.Redis(port=redis.port))
+
+    def test_of_a_cluster(self, cluster: list[Service]) -> None:
+        client = redis_client.RedisCluster("127.0.0.1", cluster[0].port)
+        self._use(client)
+        assert not client.get_nodes()  # it was used for its settings only
+
+    def test_of_a_master_that_sentinels_name(self) -> None:
+        with redis_server() as master, redis_sentinel(master) as watcher:
+            sentinel = Sentinel([("127.0.0.1", watcher.port)])
+            client = sentinel.master_for("main")
+            self._use(client)
+            assert not client.connection_pool._available_connections
+            (asked,) = sentinel.sentinels
+            assert not asked.connection_pool._available_connections
+
+    def test_of_a_cluster_whose_look_for_nodes_was_under_way_when_the_loop_ended(
+        self, cluster: list[Service]
+    ) -> None:
+        store = open_store(
+            redis_client.RedisCluster("127.0.0.1", cluster[0].port), timeout=TIMEOUT_SECONDS
+        )
+
+        async def main(*, leaves: bool) -> None:
+            asking = asyncio.create_task(store.set(new_key(), b"value", ttl=60))
+            while store._drivers.find() is None:  # type: ignore[attr-defined]
+                await asyncio.sleep(0)
+            if leaves:
+                await store.close()
+            await asking
+
+        run(main(leaves=True))
+        assert store.statistics()["errors"] == 1
+        run(main(leaves=False))
+        assert store.statistics()["errors"] == 1
+
+
+class TestSettings:
+    def test_a_cluster_s_are_taken_over(self) -> None:
+        def remap(address: tuple[str, int]) -> tuple[str, int]:
+            return address
+
+        client = redis_client.RedisCluster(
+            startup_nodes=[ClusterNode("127.0.0.1", 1), ClusterNode("127.0.0.1", 2)],
+            username="user",
+            password="secret",
+            ssl=True,
+            ssl_check_hostname=False,
+            max_connections=7,
+            require_full_coverage=False,
+            reinitialize_steps=3,
+            protocol=2,
+            socket_timeout=1.5,
+            address_remap=remap,
+        )
+        renewed, _ = renew_client(client) or (None, None)
+        assert type(renewed) is redis_client.RedisCluster
+        assert [*renewed.nodes_manager.startup_nodes] == ["127.0.0.1:1", "127.0.0.1:2"]
+        for name, value in client.connection_kwargs.items():
+            if name not in ("response_callbacks", "himport_registry"):
+                assert renewed.connection_kwargs[name] == value
+        assert renewed.connection_kwargs["connection_class"] is redis_client.SSLConnection
+        assert renewed.nodes_manager.require_full_coverage is False
+        assert renewed.nodes_manager.address_remap is remap
+        assert renewed.reinitialize_steps == 3
+        assert max_connections_of(renewed) == 7
+
+    @pytest.mark.parametrize("find", ["master_for", "slave_for"])
+    def test_a_sentinel_s_are_taken_over(self, find: str) -> None:
+        sentinel = Sentinel(
+            [("127.0.0.1", 1), ("127.0.0.1", 2)],
+            min_other_sentinels=1,
+            sentinel_kwargs={"password": "of the sentinel"},
+            password="of the master",
+        )
+        client = getattr(sentinel, find)("main", db=3, max_connections=7, check_connection=True)
+        renewed, _ = renew_client(client) or (None, None)
+        pool, old = renewed.connection_pool, client.connection_pool
+        assert pool is not old
+        assert pool.connection_kwargs["password"] == "of the master"
+        assert pool.connection_kwargs["db"] == 3
+        names = ("service_name", "max_connections", "is_master", "check_connection")
+        for name in (*names, "connection_class"):
+            assert getattr(pool, name) == getattr(old, name)
+        assert pool.sentinel_manager.min_other_sentinels == 1
+        for number, asked in enumerate(pool.sentinel_manager.sentinels, 1):
+            assert asked is not sentinel.sentinels[number - 1]
+            assert asked.connection_pool.connection_kwargs["port"] == number
+            assert asked.connection_pool.connection_kwargs["password"] == "of the sentinel"
+
+    def test_a_class_of_the_user_s_own_is_not_made_anew(self) -> None:
+        class Cluster(redis_client.RedisCluster):
+            pass
+
+        class Client(redis_client.Redis):
+            pass
+
+        assert renew_client(Cluster("127.0.0.1", 1)) is None
+        assert type((renew_client(Client()) or (None,))[0]) is redis_client.Redis
+        assert renew_client(Lookalike(redis_client.Redis())) is None
+        assert max_connections_of(Lookalike(redis_client.Redis())) is None
+
+
+class TestFewConnections:
+    """Calls wait for a free connection; that none is free says nothing against the server."""
+
+    @staticmethod
+    async def _burst(client: Any) -> None:
+        store = open_store(client, timeout=TIMEOUT_SECONDS)
+        values = await fill(store, 300)
+        found = await asyncio.gather(*(store.get(key) for key in values))
+        assert found == list(values.values())
+        assert failures(store) == {}
+        await store.close()
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"connection_pool": redis_client.ConnectionPool},
+            {"connection_pool": redis_client.BlockingConnectionPool},
+        ],
+        ids=["Redis", "ConnectionPool", "BlockingConnectionPool"],
+    )
+    def test_of_a_redis(self, redis: Service, options: dict[str, Any]) -> None:
+        async def main() -> None:
+            async with Proxy(redis.port) as proxy:
+                settings = {"host": "127.0.0.1", "port": proxy.port, "max_connections": 2}
+                made = {name: pool(**settings) for name, pool in options.items()}
+                await self._burst(redis_client.Redis(**(made or settings)))
+                assert proxy.connections <= 2
+
+        run(main())
+
+    def test_of_an_aiocache_cache(self, redis: Service) -> None:
+        cache = RedisCache(
+            NullSerializer(encoding=None),
+            endpoint="127.0.0.1",
+            port=redis.port,
+            pool_max_size=2,
+        )
+        run(self._burst(cache))
+
+    def test_of_a_cluster(self, cluster: list[Service]) -> None:
+        client = redis_client.RedisCluster("127.0.0.1", cluster[0].port, max_connections=2)
+        run(self._burst(client))
+
+    def test_of_a_master_that_sentinels_name(self) -> None:
+        with redis_server() as master, redis_sentinel(master) as watcher:
+            sentinel = Sentinel([("127.0.0.1", watcher.port)])
+            run(self._burst(sentinel.master_for("main", max_connections=2)))
+
+    def test_a_pool_that_others_have_emptied_is_a_miss_and_no_failure(self, redis: Service) -> None:
+        class Pool(redis_client.ConnectionPool):
+            pass
+
+        async def main() -> None:
+            pool = Pool(host="127.0.0.1", port=redis.port, max_connections=1)
+            client, key = redis_client.Redis(connection_pool=pool), new_key()
+            store = open_store(client, timeout=TIMEOUT_SECONDS)
+            await store.set(key, b"value", ttl=60)
+            taken = await pool.get_connection()
+            for _ in range(9):
+                assert await store.get(key) is None
+            await pool.release(taken)
+            assert await store.get(key) == b"value"
+            assert failures(store) == {"refusals": 9}
+            await pool.aclose()
+
+        run(main())

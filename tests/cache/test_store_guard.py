@@ -15,8 +15,10 @@ class Clock:
         return self.now
 
 
-def make_guard(clock: Clock | None = None, timeout: float = 0.05) -> Guard:
-    return Guard("memory://", timeout=timeout, refusals=(KeyError,), clock=clock or Clock())
+def make_guard(clock: Clock | None = None, timeout: float = 0.05, at_once: int = 100) -> Guard:
+    return Guard(
+        "memory://", timeout=timeout, refusals=(KeyError,), clock=clock or Clock(), at_once=at_once
+    )
 
 
 async def answer() -> str:
@@ -172,3 +174,107 @@ def test_places_without_end_are_forgotten() -> None:
 
     run(main())
     assert len(guard._breakers) <= 1000
+
+
+async def turns(count: int = 50) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def test_calls_beyond_the_limit_wait_for_one_another() -> None:
+    guard = make_guard(timeout=60, at_once=2)
+    running, most = 0, 0
+
+    async def call() -> bool:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        return True
+
+    async def main() -> None:
+        assert all(await asyncio.gather(*(guard.attempt(call) for _ in range(100))))
+        elsewhere = [guard.attempt(call, f"node {number}") for number in range(3)]
+        assert all(await asyncio.gather(*elsewhere))
+
+    run(main())
+    assert most == 3
+    run(main())  # in another loop, too
+    assert counted(guard) == {}
+
+
+def test_a_call_that_ran_out_of_time_in_a_queue_that_moves_says_nothing_against_the_store() -> None:
+    guard = make_guard(timeout=10, at_once=1)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        may_answer = asyncio.Event()
+
+        async def slow() -> str:
+            await may_answer.wait()
+            return "value"
+
+        for _ in range(5):
+            may_answer.clear()
+            first = asyncio.create_task(guard.attempt(slow))
+            await turns()
+            second = asyncio.create_task(guard.attempt(hang))
+            await turns()
+            loop.skipped_seconds += 8  # type: ignore[attr-defined]
+            may_answer.set()
+            assert await first == "value"
+            await turns()
+            loop.skipped_seconds += 3  # type: ignore[attr-defined]
+            assert await second is None
+
+    run(main())
+    assert counted(guard) == {"crowded": 5}
+
+
+def test_calls_that_wait_for_one_that_hangs_are_failures_of_the_store() -> None:
+    guard = make_guard(timeout=10, at_once=1)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        calls = [asyncio.create_task(guard.attempt(hang)) for _ in range(3)]
+        await turns()
+        loop.skipped_seconds += 11  # type: ignore[attr-defined]
+        assert await asyncio.gather(*calls) == [None] * 3
+        assert await guard.attempt(answer) is None
+
+    run(main())
+    assert counted(guard) == {"timeouts": 3, "skipped_by_breaker": 1}
+
+
+def test_a_time_out_that_a_busy_loop_sees_late_says_nothing_against_the_store() -> None:
+    guard = make_guard(timeout=10)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        for _ in range(5):
+            call = asyncio.create_task(guard.attempt(hang))
+            await turns()
+            assert await guard.attempt(answer) == "value"
+            loop.skipped_seconds += 11  # type: ignore[attr-defined]
+            assert await call is None
+
+    run(main())
+    assert counted(guard) == {"crowded": 5}
+
+
+def test_a_time_out_that_is_seen_in_time_is_a_failure_though_others_were_answered() -> None:
+    guard = make_guard(timeout=10)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        calls = [asyncio.create_task(guard.attempt(hang)) for _ in range(3)]
+        await turns()
+        assert await guard.attempt(answer) == "value"
+        while not calls[-1].done():
+            await asyncio.sleep(0)
+            loop.skipped_seconds += 0.05  # type: ignore[attr-defined]
+        assert await guard.attempt(answer) is None
+
+    run(main())
+    assert counted(guard) == {"timeouts": 3, "skipped_by_breaker": 1}

@@ -76,3 +76,16 @@ def test_a_client_that_can_not_be_made_is_asked_for_again() -> None:
         await clients.close()
 
     run(main())
+
+
+def test_a_client_that_nobody_has_any_more_is_closed() -> None:
+    closed = asyncio.Event()
+
+    async def close() -> None:
+        closed.set()
+
+    async def main() -> None:
+        await PerLoop(lambda: ("client", close), close_seconds=1).get()
+        await closed.wait()
+
+    run(main())

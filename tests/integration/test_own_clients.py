@@ -73,14 +73,16 @@ async def keepers_of_log(client: redis_client.RedisCluster) -> set[int]:
     return found
 
 
-async def find_namespace(client: redis_client.RedisCluster, port: int) -> str:
+async def find_namespace(client: redis_client.RedisCluster, port: int, sites: list[Site]) -> str:
     """One whose log of purges is not on the node of this port.
 
-    Without it nothing would be believed that the other nodes have.
+    Without it nothing would be believed that the other nodes have. `sites` keeps what is made
+    until its loop ends, and closes its connections.
     """
     for number in range(100):
         namespace = f"n{number}"
         site = Site(client, namespace)
+        sites.append(site)
         await site.serial.engine.responses.news.listen()
         # Where that took longer than a request waits for it, the log may not be there yet.
         while site.serial.engine.responses.news.log.heard_at == -math.inf:
@@ -96,7 +98,7 @@ async def client_of(port: int) -> AsyncIterator[redis_client.RedisCluster]:
     """A client of a cluster, of which no connection is left when it ends."""
     client = redis_client.RedisCluster("127.0.0.1", port)
     try:
-        yield client
+        yield await client.initialize()
     finally:
         # Those who still listen for purges would open connections again.
         others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -114,7 +116,8 @@ def test_processes_share_what_a_cluster_has_and_outlive_one_of_its_nodes():
 
     async def main() -> None:
         async with client_of(cluster[0].port) as client, client_of(cluster[0].port) as another:
-            namespace = await find_namespace(client, cluster[1].port)
+            sites: list[Site] = []
+            namespace = await find_namespace(client, cluster[1].port, sites)
             first, second, third = (Site(client, namespace) for _ in range(3))
             await asyncio.gather(*(first.get(path) for path in paths))
             await first.serial.engine.responses.flush()
@@ -146,6 +149,7 @@ def test_processes_share_what_a_cluster_has_and_outlive_one_of_its_nodes():
             haste = itertools.cycle([hurried, nullcontext])
             while shared <= 20 and time.monotonic() < deadline:
                 fourth = Site(another, namespace)
+                sites.append(fourth)
                 async with next(haste)():
                     answers = [await fourth.get(path) for path in paths]
                 shared = sum(cache == "hit" for cache, _ in answers)
