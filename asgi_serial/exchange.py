@@ -10,6 +10,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from asgi_serial.cache.collapse import Ending, running_loop
+from asgi_serial.cache.key import resource_of
 from asgi_serial.engine.adopting import adopt_partition
 from asgi_serial.engine.app_scope import AppScope
 from asgi_serial.engine.completion import Completion
@@ -333,17 +334,14 @@ class Exchange:
             self._dropping = Dropping(engine.responses, opening.invalid)
         if opening.outdated is not None:
             engine.responses.forget(opening.outdated)
-        if opening.is_rekeyed:
+        if opening.is_rekeyed and self.seeker.flight is not None:
             self.seeker.land(Ending.FRUITLESS)
         if opening.asks_again:
             # Of this call nothing more is heard.
             self._flow, self._asks_again = None, True
             return give_way()
         if flow.keeping is None and flow.entry is None and self.plan.key is not None:
-            if self.seeker.flight is not None:
-                self.seeker.land(flow.ending)
-            elif flow.ending is Ending.FRUITLESS:
-                engine.flights.remember_longer(self.plan.key)
+            self.seeker.land(flow.ending)
         if isinstance(out, list) or not flow.is_plain:
             return self._give(flow, out)
         self._is_passing = True
@@ -522,6 +520,7 @@ class Exchange:
         keeper = self._dropping or self.engine.responses
         if keeper.keep(entry, self.plan.asked):
             self._stored = entry
+            self.engine.flights.note_storable(self.plan.key or resource_of(entry.key))
             self.seeker.land(Ending.STORED)
         else:
             self.seeker.land(Ending.FAILED)

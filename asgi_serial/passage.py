@@ -104,11 +104,13 @@ class Passage:
         if attempt is not None and attempt.policy is not None:
             reasons = None  # the handler has a say
         elif self._wants.offers or key is not None:
-            message, reasons = begin_plainly(engine, self._wants, message, key)
+            message, reasons = begin_plainly(
+                engine, self._wants, message, key, may_take_over=attempt is not None
+            )
         if reasons is not None:
             self._reasons = reasons
         else:
-            assert attempt is not None  # no policy speaks, and no client wants another form
+            assert attempt is not None  # without it no policy speaks, and no form is wanted
             self._is_open = False  # it is counted there
             self._send = attempt.take_over()
         return message

@@ -7,7 +7,7 @@ from functools import partial
 from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING, TypeVar
 
-from asgi_serial.cache.collapse import Ending, running_loop
+from asgi_serial.cache.collapse import NOT_STORED, Ending, running_loop
 from asgi_serial.cache.key import part_key
 from asgi_serial.cache.responses import LEASE_SECONDS
 from asgi_serial.engine.completion import can_be_completed, may_complete
@@ -21,7 +21,7 @@ from asgi_serial.engine.hit import (
     variant_of,
 )
 from asgi_serial.engine.parts import answer_part, is_of_use, may_use_part
-from asgi_serial.engine.storing import read_selecting
+from asgi_serial.engine.storing import may_grant_lifetime, read_selecting
 from asgi_serial.http.reuse import Action
 from asgi_serial.reasons import Reason
 from asgi_serial.timing.server_timing import add_server_timing
@@ -72,6 +72,8 @@ class Seeker:
     _renewal: asyncio.TimerHandle | None = None
     _part: Entry | None = None  # is stored, and does not hold all that is asked for
     _underived: Entry | None = None  # may answer, in a form that is to be made yet
+    _is_usual = False  # what becomes of this request becomes of others of the resource
+    _has_landed = False
 
     def __init__(self, engine: Engine, plan: RequestPlan, began_ns: int) -> None:
         self.engine = engine
@@ -167,7 +169,8 @@ class Seeker:
         if plan.unknown and plan.selected is None:
             # What another's call will store may not be for this client. What was stored is.
             is_usual = False
-        if is_usual and plan.forward in COLLAPSIBLE:
+        self._is_usual = is_usual and plan.forward in COLLAPSIBLE
+        if self._is_usual and self._may_be_stored(key):
             messages = await self._join(key)
             if messages is not None:
                 return messages
@@ -175,6 +178,19 @@ class Seeker:
         if may_complete(self.engine, plan):
             await self._prepare_completion(key)
         return None
+
+    def _may_be_stored(self, key: Key) -> bool:
+        """Whether there is a sign that the app's response will be stored.
+
+        Without one, requests would wait for one another in vain, and be served one by one.
+        """
+        engine, plan = self.engine, self.plan
+        # Where it is stale, or there for others, a response of the resource was stored.
+        return (
+            plan.forward is not MISS
+            or may_grant_lifetime(engine, plan)
+            or engine.flights.was_storable(key)
+        )
 
     async def _prepare_completion(self, key: Key) -> None:
         """See whether only the rest of the response is to be asked for."""
@@ -260,7 +276,7 @@ class Seeker:
                 return await self._lead_processes(key, shared, deadline) if leads else None
             self.plan.collapsed = True
             ending = await flight.wait(deadline - monotonic())
-            if ending is None or ending is Ending.FRUITLESS:
+            if ending is None or ending in NOT_STORED:
                 break
             hit = self.find_hit(key)
             if hit is not None:
@@ -330,7 +346,10 @@ class Seeker:
         return answer_on_error(self.engine, self.plan, entry)
 
     def land(self, ending: Ending) -> None:
-        """End the call that others wait for, if this request has begun one."""
+        """End the call that others wait for, if this request has begun one.
+
+        The first end of a call that nobody could wait for is remembered all the same.
+        """
         flight, key = self.flight, self.flight_key
         if flight is not None and key is not None:
             self.flight = None
@@ -340,6 +359,11 @@ class Seeker:
                 self.engine.responses.end_lease(key, self._lease)
             if self.landed is not None:
                 self.landed.set()
+        elif ending in NOT_STORED and not self._has_landed and self.plan.key is not None:
+            flights, is_error = self.engine.flights, ending is Ending.UNSTORED_ERROR
+            note = flights.remember if self._is_usual else flights.remember_longer
+            note(self.plan.key, is_error=is_error)
+        self._has_landed = True
 
     def _count(self, route: str, status: int, size: int, outcome: str, app_bytes: int) -> None:
         """Count an answer out of the cache."""

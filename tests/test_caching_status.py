@@ -154,7 +154,7 @@ async def test_a_304_that_varies_otherwise_says_so():
 
 def test_the_table_of_reasons_is_whole():
     found = [name for name, _, _ in DETAILS]
-    others = ["has-trailers", "request-not-read", "turned-off", "vary-changed"]
+    others = ["has-trailers", "not-expected", "request-not-read", "turned-off", "vary-changed"]
     assert sorted(found) == sorted([*WHY_NOT, *others])
 
 
@@ -236,7 +236,7 @@ async def test_what_is_said_to_have_happened_gives_the_line(said, steps, request
 @awaited
 async def test_who_has_waited_gets_the_line(said, request):
     app = Answers(said, is_slow=True)
-    serial = serial_of(app)
+    serial = serial_of(app, cache_ttl="60s")
     asking = [asyncio.ensure_future(ask(serial, GET)) for _ in range(2)]
     await asyncio.sleep(0)
     app.gate.set()

@@ -79,7 +79,7 @@ async def settle_down():
 @awaited
 async def test_many_first_requests_are_one_call_of_the_app():
     app = Gated()
-    serial_app = serial_of(app)
+    serial_app = serial_of(app, cache_ttl="60s")
     waiting = [asyncio.ensure_future(ask(serial_app, GET)) for _ in range(10)]
     await settle_down()
     app.may_answer.set()
@@ -99,7 +99,7 @@ async def test_many_first_requests_are_one_call_of_the_app():
 async def test_where_the_first_call_fails_the_next_in_line_makes_one():
     app = Gated()
     app.fails = True
-    serial_app = serial_of(app)
+    serial_app = serial_of(app, cache_ttl="60s")
     waiting = [asyncio.ensure_future(drive(serial_app, GET)) for _ in range(3)]
     await settle_down()
     gate, app.fails = app.may_answer, False
@@ -132,8 +132,8 @@ async def test_who_waits_too_long_calls_the_app_and_spares_the_next_ones_the_wai
 
 @awaited
 async def test_who_waited_for_what_is_not_stored_calls_the_app():
-    app = Gated(**PLAIN)
-    serial_app = serial_of(app)
+    app = Gated(**PLAIN, cache_control="no-store")
+    serial_app = serial_of(app, cache_ttl="60s")
     waiting = [asyncio.ensure_future(ask(serial_app, GET)) for _ in range(3)]
     await settle_down()
     app.may_answer.set()
@@ -145,7 +145,7 @@ async def test_who_waited_for_what_is_not_stored_calls_the_app():
 async def test_who_waited_for_another_form_gets_one_that_is_made_of_it():
     document = document_of(2_000)
     app = Gated(document, **JSON, **FRESH)
-    serial_app = serial_of(app)
+    serial_app = serial_of(app, cache_ttl="60s")
     waiting = [
         asyncio.ensure_future(ask(serial_app, GET.having(accept_encoding=coding)))
         for coding in ("gzip", "br", "zstd", "identity")
@@ -542,7 +542,7 @@ async def test_a_hit_that_is_found_the_longer_way_is_counted_where_there_is_timi
 async def test_variants_are_made_side_by_side_and_each_once():
     """Those who ask for another variant than the first do not stand in line behind it."""
     app = Gated(**PLAIN, **FRESH, vary="accept-language")
-    serial_app = serial_of(app)
+    serial_app = serial_of(app, cache_ttl="60s")
     languages = ("de", "fr", "it", "de", "fr", "it", "de")
     waiting = [
         asyncio.ensure_future(ask(serial_app, GET.having(accept_language=language)))

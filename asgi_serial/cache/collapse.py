@@ -35,8 +35,13 @@ class Ending(Enum):
 
     STORED = "its response is stored"
     FRUITLESS = "its response is not one that is stored"
+    UNSTORED_ERROR = "its response is an error that is not stored; the next may be none"
     FAILED = "it broke off; the next call may fare better"
     ERROR = "the app has failed; what is stored may stand in, stale as it is"
+
+
+NOT_STORED = (Ending.FRUITLESS, Ending.UNSTORED_ERROR)
+"""The endings after which nobody waits for the next call."""
 
 
 class Flight:
@@ -74,6 +79,7 @@ class Flights:
         # Until when, and after how many calls. By hash: a client may send keys of any length. Two
         # that share one wait for nobody.
         self._fruitless: dict[int, tuple[float, int]] = {}
+        self._storable: dict[int, None] = {}  # by hash: the last response was one to be stored
 
     def find(self, key: Key) -> Flight | None:
         """The call of the app to wait for, if there is one in this event loop."""
@@ -103,23 +109,37 @@ class Flights:
         """End a call of the app."""
         if self._flights.get(key) is flight:
             del self._flights[key]
-        if ending is Ending.FRUITLESS:
-            self.remember(key)
+        if ending in NOT_STORED:
+            self.remember(key, is_error=ending is Ending.UNSTORED_ERROR)
         flight.land(ending)
 
-    def remember(self, key: Key) -> None:
-        """Let nobody wait for calls under this key for a while: nothing came of it."""
+    def remember(self, key: Key, *, is_error: bool = False) -> None:
+        """Let nobody wait for calls under this key for a while: nothing came of it.
+
+        An error is no sign that the next response will not be stored.
+        """
         hashed = hash(key)
+        self._storable.pop(hashed, None)
         _, count = self._fruitless.get(hashed, _NEVER)
         if len(self._fruitless) >= MAX_REMEMBERED:
             self._fruitless.clear()
-        self._fruitless[hashed] = (self._clock() + REMEMBERED_SECONDS, count + 1)
+        calls = max(1, count if is_error else count + 1)
+        self._fruitless[hashed] = (self._clock() + REMEMBERED_SECONDS, calls)
 
-    def forget(self, key: Key) -> None:
-        """Let requests under this key wait for one another again."""
-        self._fruitless.pop(hash(key), None)
+    def note_storable(self, key: Key) -> None:
+        """Remember that the last response of a resource was one to be stored."""
+        hashed = hash(key)
+        self._fruitless.pop(hashed, None)
+        self._storable.pop(hashed, None)
+        if len(self._storable) >= MAX_REMEMBERED:
+            del self._storable[next(iter(self._storable))]
+        self._storable[hashed] = None
 
-    def remember_longer(self, key: Key) -> None:
+    def was_storable(self, key: Key) -> bool:
+        """Whether the last response of a resource was one to be stored, if it is remembered."""
+        return hash(key) in self._storable
+
+    def remember_longer(self, key: Key, *, is_error: bool = False) -> None:
         """The same where it is remembered already: nothing has come of another call."""
         if hash(key) in self._fruitless:
-            self.remember(key)
+            self.remember(key, is_error=is_error)

@@ -24,21 +24,27 @@ _VARY = frozenset({b"vary"})
 
 
 def begin_plainly(
-    engine: Engine, wants: Wants, message: Message, key: Key | None
+    engine: Engine,
+    wants: Wants,
+    message: Message,
+    key: Key | None,
+    *,
+    may_take_over: bool = False,
 ) -> tuple[Message, tuple[Reason, ...] | None]:
-    """The start to be sent for the app's, and why things were not done to the response.
+    """Return the start to send for the app's, and why things were not done to the response.
 
-    None stands for the reasons, beside the app's own start, where the response is not to stay as
-    the app makes it, since its client wants another form.
+    The reasons are None, beside the app's own start, where the response does not stay as the app
+    makes it: its client wants another form, or it is to be stored and `may_take_over`.
 
     Other clients may get another form: Vary has to say so. `key` is that of a resource whose last
-    response was not one to be stored; should this one be, its next is looked at again.
+    responses were not stored; where this one should be, and cannot any more, the next is.
     """
     pairs, fields = read_response_fields(message.get("headers", ()), engine.response_fields)
     status = message["status"]
     trailers = "trailers" in message and bool(message["trailers"])
     plan = plan_response(engine, wants, status, fields, trailers)
-    if not plan.passes:
+    why = None if key is None else _why_not_kept(engine, status, fields, key)
+    if not plan.passes or (may_take_over and key is not None and why is None):
         # Fields out of a generator have been read by now.
         return {**message, "headers": pairs}, None
     added = plan.added
@@ -49,11 +55,10 @@ def begin_plainly(
         pairs = (without(pairs, _VARY) if b"vary" in fields else pairs) + added
     reasons = plan.reasons
     if key is not None:
-        why = _why_not_kept(engine, status, fields, key)
         if why is None:
-            engine.flights.forget(key)
-        else:
-            reasons = (*reasons, why)
+            engine.flights.note_storable(key)
+            why = Reason.NOT_EXPECTED
+        reasons = (*reasons, why)
         if engine.settings.cache_status:
             missed = engine.forward_pair(Reason.MISS, stored=False, detail=why)
             pairs = [*pairs, missed]

@@ -547,8 +547,9 @@ class ResponseFlow:
         if self.unstored is Reason.STALE_IF_ERROR:
             return Ending.ERROR
         # What is wrong with one request or its client says nothing of the next.
-        failed = self.status == 304 or self.unstored in OF_ONE_REQUEST
-        return Ending.FAILED if failed else Ending.FRUITLESS
+        if self.status == 304 or self.unstored in OF_ONE_REQUEST:
+            return Ending.FAILED
+        return Ending.UNSTORED_ERROR if self.status >= 400 else Ending.FRUITLESS
 
     def sizes(self) -> tuple[int, int, int]:
         """The bytes of the body: as the app made it, in its format, and as it was sent."""

@@ -170,6 +170,15 @@ class Said(NamedTuple):
     served_stale: float  # for how many seconds beyond it the response may be used
 
 
+def may_grant_lifetime(engine: Engine, request: RequestPlan) -> bool:
+    """Whether a response to this request may be stored though it states no freshness itself."""
+    policy, settings = request.policy, engine.settings
+    ttl = settings.cache_ttl
+    if policy is not None and policy.cache_ttl is not None:
+        ttl = policy.cache_ttl
+    return ttl is not None or settings.cache_heuristic
+
+
 def says_nothing(engine: Engine, fields: Mapping[bytes, bytes], ttl: float | None) -> bool:
     """Whether neither the response nor a setting can give a freshness lifetime."""
     return (

@@ -6,7 +6,13 @@ from threading import Event, Thread
 import pytest
 
 from asgi_serial.cache import collapse
-from asgi_serial.cache.collapse import MAX_REMEMBERED, REMEMBERED_SECONDS, Ending, Flights
+from asgi_serial.cache.collapse import (
+    MAX_REMEMBERED,
+    NOT_STORED,
+    REMEMBERED_SECONDS,
+    Ending,
+    Flights,
+)
 from tests.engine.driver import Clock, awaited
 
 KEY, OTHER = ("a",), ("b",)
@@ -34,7 +40,7 @@ async def test_all_who_wait_are_told_how_it_ended(ending):
     flights.land(KEY, flight, ending)
     assert await asyncio.gather(*waiting) == [ending] * 3
     assert flights.find(KEY) is None
-    assert flights.is_fruitless(KEY) is (ending is Ending.FRUITLESS)
+    assert flights.is_fruitless(KEY) is (ending in NOT_STORED)
 
 
 @awaited
@@ -137,9 +143,38 @@ def test_only_what_is_remembered_is_remembered_longer():
 async def test_what_is_forgotten_is_collapsed_again():
     flights, _ = make_flights()
     flights.remember(KEY)
-    flights.forget(KEY)
-    flights.forget(OTHER)
+    flights.note_storable(KEY)
     assert flights.lead(KEY) is not None
+
+
+def test_the_last_response_says_whether_the_next_may_be_stored():
+    flights, _ = make_flights()
+    assert not flights.was_storable(KEY)
+    flights.note_storable(KEY)
+    assert flights.was_storable(KEY)
+    assert not flights.was_storable(OTHER)
+    flights.remember(KEY)
+    assert not flights.was_storable(KEY)
+
+
+def test_the_resources_that_are_remembered_as_storable_are_bounded():
+    flights, _ = make_flights()
+    for number in range(MAX_REMEMBERED + 10):
+        flights.note_storable((str(number),))
+    known = [flights.was_storable((str(number),)) for number in range(MAX_REMEMBERED + 10)]
+    assert known == [False] * 10 + [True] * MAX_REMEMBERED
+
+
+def test_errors_do_not_add_up():
+    """Two responses that are not stored let the next one pass unseen; two errors do not."""
+    flights, _ = make_flights()
+    for _ in range(3):
+        flights.remember(KEY, is_error=True)
+    assert flights.is_fruitless(KEY)
+    assert not flights.is_fruitless(KEY, calls=2)
+    flights.remember(KEY)
+    flights.remember(KEY, is_error=True)
+    assert flights.is_fruitless(KEY, calls=2)
 
 
 def test_what_is_remembered_is_bounded():

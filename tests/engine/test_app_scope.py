@@ -195,7 +195,7 @@ async def test_a_call_that_goes_on_for_others_leaves_the_scope_of_a_cancelled_re
         await gate.wait()
         await Framework(TEXT)(scope, receive, send)
 
-    serial = serial_of(app)
+    serial = serial_of(app, cache_ttl="60s")
     leaving, staying = Outside(Request()), Outside(Request())
     first = asyncio.create_task(leaving.call(serial))
     await settled()

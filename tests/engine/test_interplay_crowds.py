@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from .client import understand
-from .driver import Recording, Request, ask, awaited, drive, serial_of, settled
+from .driver import Clock, Recording, Request, ask, awaited, drive, serial_of, settled
 from .scripts import DOCUMENT, FRESH_JSON, JSON, body_of, start_of
 from .variants import VALUE, VARIANTS, variants_as, wanting
 
@@ -42,7 +42,7 @@ def asking(app: Any, requests: list[Request]) -> list[asyncio.Task[Recording]]:
 @awaited
 async def test_a_hundred_misses_call_the_app_once():
     app = Gated(**FRESH_JSON)
-    tasks = asking(serial_of(app), [Request()] * 100)
+    tasks = asking(serial_of(app, cache_ttl="60s"), [Request()] * 100)
     await settled()
     app.gate.set()
     answers = [understand(await task) for task in tasks]
@@ -57,7 +57,7 @@ async def test_each_of_a_crowd_gets_its_own_form(variant):
     """Whatever the first one wants."""
     app = Gated(**FRESH_JSON)
     variants = [variant, *VARIANTS * 3]
-    tasks = asking(serial_of(app), [wanting(one) for one in variants])
+    tasks = asking(serial_of(app, cache_ttl="60s"), [wanting(one) for one in variants])
     await settled()
     app.gate.set()
     for (media_type, coding), task in zip(variants, tasks, strict=True):
@@ -95,11 +95,127 @@ async def test_those_who_get_nothing_of_it_do_not_wait(fields, request_fields):
     await asyncio.gather(*tasks)
 
 
+@pytest.mark.parametrize("fields", [JSON, FRESH_JSON], ids=["no freshness", "its own freshness"])
+@awaited
+async def test_nobody_waits_where_nothing_says_that_it_will_be_stored(fields):
+    """By default three GETs of a handler that takes a second take a second each, and not three."""
+    app = Gated(**fields)
+    tasks = asking(serial_of(app), [Request()] * 20)
+    await settled()
+    assert app.inside == 20
+    app.gate.set()
+    await asyncio.gather(*tasks)
+
+
+@pytest.mark.parametrize(
+    ("path", "collapses"),
+    [pytest.param("/", True, id="this resource"), pytest.param("/other", False, id="another")],
+)
+@awaited
+async def test_what_was_stored_once_is_waited_for(path, collapses):
+    """Also after a write has dropped it."""
+    clock = Clock()
+    app = Gated(**FRESH_JSON)
+    middleware = serial_of(app, clock=clock)
+    app.gate.set()
+    await ask(middleware, Request())
+    clock.now += 1
+    await ask(middleware, Request("PUT"))
+    clock.now += 1
+    app.gate.clear()
+    tasks = asking(middleware, [Request(path=path)] * 20)
+    await settled()
+    assert app.inside == (1 if collapses else 20)
+    app.gate.set()
+    await asyncio.gather(*tasks)
+
+
+@pytest.mark.parametrize(
+    ("settings", "collapses"),
+    [
+        pytest.param({"cache_ttl": "60s"}, True, id="a lifetime for all"),
+        pytest.param({"routes": {"/": {"cache_ttl": "60s"}}}, True, id="a pattern's"),
+        pytest.param({"routes": {"/x": {"cache_ttl": "60s"}}}, False, id="another pattern's"),
+        pytest.param({"cache_heuristic": True}, True, id="guesses"),
+        pytest.param({"cache_negative_ttl": "60s"}, False, id="a lifetime of errors"),
+        pytest.param({}, False, id="none"),
+    ],
+)
+@awaited
+async def test_a_lifetime_of_ours_lets_the_first_crowd_wait(settings, collapses):
+    app = Gated(**JSON)
+    tasks = asking(serial_of(app, **settings), [Request()] * 20)
+    await settled()
+    assert app.inside == (1 if collapses else 20)
+    app.gate.set()
+    await asyncio.gather(*tasks)
+
+
+@awaited
+async def test_what_is_not_stored_any_more_is_not_waited_for():
+    clock = Clock()
+    app = Gated(**FRESH_JSON)
+    middleware = serial_of(app, clock=clock)
+    app.gate.set()
+    await ask(middleware, Request())
+    clock.now += 61
+    app.fields = {**JSON, "cache_control": "no-store"}
+    for _ in range(2):
+        await ask(middleware, Request())
+    clock.now += 60
+    app.gate.clear()
+    tasks = asking(middleware, [Request()] * 20)
+    await settled()
+    assert app.inside == 20
+    app.gate.set()
+    await asyncio.gather(*tasks)
+
+
+@pytest.mark.parametrize(
+    "client", [Request(), Request().having(accept_encoding="gzip")], ids=["plain", "gzip"]
+)
+@pytest.mark.parametrize("status", [404, 500])
+@awaited
+async def test_what_comes_after_errors_is_stored(client, status):
+    """An error that is not stored says nothing of the next response."""
+    answers = [start_of(status, **JSON)] * 3 + [start_of(**FRESH_JSON)] * 2
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(answers.pop(0))
+        await send(body_of(DOCUMENT))
+
+    middleware = serial_of(app)
+    said = [(await ask(middleware, client)).cached for _ in range(5)]
+    assert said == ["fwd=uri-miss"] * 3 + ["fwd=uri-miss, stored", "hit"]
+
+
+@pytest.mark.parametrize(
+    ("client", "says"),
+    [
+        pytest.param(Request(), ["fwd=uri-miss; detail=not-expected", "fwd=uri-miss; stored"]),
+        pytest.param(Request().having(accept_encoding="gzip"), ["fwd=uri-miss; stored", "hit"]),
+    ],
+    ids=["plain", "gzip"],
+)
+@awaited
+async def test_what_comes_after_others_that_were_not_stored_says_what_becomes_of_it(client, says):
+    answers = [start_of(**JSON)] * 3 + [start_of(**FRESH_JSON)] * 2
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(answers.pop(0))
+        await send(body_of(b"[1]"))
+
+    middleware = serial_of(app)
+    lines = [(await ask(middleware, client)).one("cache-status") or "" for _ in range(5)]
+    for line, said in zip(lines[3:], says, strict=True):
+        assert line.startswith(f"asgi_serial; {said}")
+
+
 @awaited
 async def test_the_failure_of_the_first_fails_nobody_else():
     app = Gated(**FRESH_JSON)
     app.fails = 1
-    tasks = asking(serial_of(app), [Request()] * 10)
+    tasks = asking(serial_of(app, cache_ttl="60s"), [Request()] * 10)
     await settled()
     app.gate.set()
     recordings = await asyncio.gather(*tasks)
@@ -111,7 +227,7 @@ async def test_the_failure_of_the_first_fails_nobody_else():
 @awaited
 async def test_the_cancellation_of_the_first_cancels_nobody_else():
     app = Gated(**FRESH_JSON)
-    tasks = asking(serial_of(app), [Request()] * 10)
+    tasks = asking(serial_of(app, cache_ttl="60s"), [Request()] * 10)
     await settled()
     tasks[0].cancel()
     await settled()
@@ -125,7 +241,7 @@ async def test_the_cancellation_of_the_first_cancels_nobody_else():
 @awaited
 async def test_the_cancellation_of_one_who_waits_cancels_nobody_else():
     app = Gated(**FRESH_JSON)
-    tasks = asking(serial_of(app), [Request()] * 10)
+    tasks = asking(serial_of(app, cache_ttl="60s"), [Request()] * 10)
     await settled()
     tasks[4].cancel()
     await settled()
@@ -139,7 +255,7 @@ async def test_the_cancellation_of_one_who_waits_cancels_nobody_else():
 @awaited
 async def test_nobody_waits_for_ever():
     app = Gated(**FRESH_JSON)
-    middleware = serial_of(app, cache_wait="10ms")
+    middleware = serial_of(app, cache_ttl="60s", cache_wait="10ms")
     tasks = asking(middleware, [Request()] * 3)
     while app.inside < 3:
         await asyncio.sleep(0.005)
@@ -164,7 +280,7 @@ async def test_a_conditional_first_holds_up_nobody():
 
     app = Conditional(etag='"v1"', **FRESH_JSON)
     held = Request().having(if_none_match='"v1"')
-    tasks = asking(serial_of(app), [held, *[Request()] * 20])
+    tasks = asking(serial_of(app, cache_ttl="60s"), [held, *[Request()] * 20])
     await settled()
     app.gate.set()
     first, *others = [understand(await task) for task in tasks]
@@ -176,7 +292,7 @@ async def test_a_conditional_first_holds_up_nobody():
 @awaited
 async def test_a_response_from_before_a_write_is_not_stored_after_it():
     app = Gated(**FRESH_JSON)
-    middleware = serial_of(app)
+    middleware = serial_of(app, cache_ttl="60s")
     early = asking(middleware, [Request()] * 3)
     await settled()
     writing = asyncio.create_task(ask(middleware, Request("PUT")))

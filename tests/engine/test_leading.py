@@ -42,7 +42,7 @@ LEAVING, STAYING = Request(leaves=True), Request()
 @awaited
 async def test_the_app_is_not_told_that_its_client_has_left_while_others_wait():
     app = Slow()
-    serial = serial_of(app)
+    serial = serial_of(app, cache_ttl="60s")
     leader = asyncio.ensure_future(drive(serial, LEAVING))
     others = [asyncio.ensure_future(ask(serial, STAYING)) for _ in range(3)]
     await settled()
@@ -55,7 +55,7 @@ async def test_the_app_is_not_told_that_its_client_has_left_while_others_wait():
 @awaited
 async def test_the_app_is_told_where_nobody_waits():
     app = Slow()
-    leader = asyncio.ensure_future(drive(serial_of(app), LEAVING))
+    leader = asyncio.ensure_future(drive(serial_of(app, cache_ttl="60s"), LEAVING))
     await settled()
     app.gate.set()
     await leader
@@ -65,7 +65,7 @@ async def test_the_app_is_told_where_nobody_waits():
 @awaited
 async def test_the_app_is_told_in_the_end_that_nobody_reads():
     app = Slow()
-    serial = serial_of(app, cache_lead="10ms")
+    serial = serial_of(app, cache_ttl="60s", cache_lead="10ms")
     leader = asyncio.ensure_future(drive(serial, LEAVING))
     await settled()
     other = asyncio.ensure_future(ask(serial, STAYING))
@@ -80,7 +80,7 @@ async def test_the_app_is_told_in_the_end_that_nobody_reads():
 @awaited
 async def test_a_cancelled_leader_leaves_its_call_to_the_others():
     app = Slow()
-    serial = serial_of(app)
+    serial = serial_of(app, cache_ttl="60s")
     leader = asyncio.ensure_future(drive(serial, STAYING))
     await settled()
     others = [asyncio.ensure_future(ask(serial, STAYING)) for _ in range(3)]
@@ -107,7 +107,7 @@ async def test_an_app_that_listens_then_hears_nothing_before_its_end():
         await send({"type": "http.response.body", "body": b"[1]"})
         heard.append((await waiting)["type"])
 
-    serial = serial_of(listening)
+    serial = serial_of(listening, cache_ttl="60s")
     leader = asyncio.ensure_future(drive(serial, STAYING))
     await settled()
     other = asyncio.ensure_future(ask(serial, STAYING))
@@ -123,7 +123,7 @@ async def test_an_app_that_listens_then_hears_nothing_before_its_end():
 @awaited
 async def test_the_call_of_a_cancelled_leader_does_not_go_on_for_ever():
     app = Slow()
-    serial = serial_of(app, cache_lead="10ms")
+    serial = serial_of(app, cache_ttl="60s", cache_lead="10ms")
     leader = asyncio.ensure_future(drive(serial, STAYING))
     await settled()
     other = asyncio.ensure_future(ask(serial, STAYING))
@@ -139,7 +139,7 @@ async def test_the_call_of_a_cancelled_leader_does_not_go_on_for_ever():
 async def test_a_failure_after_the_client_has_left_is_logged(caplog):
     app = Slow()
     app.fails = True
-    serial = serial_of(app)
+    serial = serial_of(app, cache_ttl="60s")
     leader = asyncio.ensure_future(drive(serial, STAYING))
     await settled()
     other = asyncio.ensure_future(drive(serial, STAYING))
@@ -154,7 +154,7 @@ async def test_a_failure_after_the_client_has_left_is_logged(caplog):
 @awaited
 async def test_a_cancelled_leader_alone_takes_its_call_along():
     app = Slow()
-    leader = asyncio.ensure_future(drive(serial_of(app), STAYING))
+    leader = asyncio.ensure_future(drive(serial_of(app, cache_ttl="60s"), STAYING))
     await settled()
     leader.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -172,7 +172,7 @@ async def test_an_app_may_make_something_else_of_its_cancellation():
         except asyncio.CancelledError:
             raise RuntimeError("something else") from None
 
-    leader = asyncio.ensure_future(drive(serial_of(app), STAYING))
+    leader = asyncio.ensure_future(drive(serial_of(app, cache_ttl="60s"), STAYING))
     await settled()
     leader.cancel()
     assert isinstance((await leader).error, RuntimeError)
@@ -184,4 +184,4 @@ async def test_an_app_that_cancels_itself_is_cancelled():
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await serial_of(app)(STAYING.make_scope(), STAYING.make_receive(), None)
+        await serial_of(app, cache_ttl="60s")(STAYING.make_scope(), STAYING.make_receive(), None)

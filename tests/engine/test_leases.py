@@ -27,7 +27,7 @@ class App:
 
 def processes_of(app, count=4, store=None, **settings):
     store = store or DictStore()
-    return [serial_of(app, store=store, **settings) for _ in range(count)]
+    return [serial_of(app, store=store, cache_ttl="60s", **settings) for _ in range(count)]
 
 
 async def crowd(processes, *requests):
