@@ -58,7 +58,7 @@ class Attempt(RequestPolicy):
         send: Send,
         began_ns: int,
     ) -> None:
-        self.policy = None
+        super().__init__()
         self._engine = engine
         self._wants = wants
         self._path = scope["path"]
@@ -70,10 +70,15 @@ class Attempt(RequestPolicy):
         self._exchange: Exchange | None = None
         self._has_left = self._has_body = self._has_read = False
         self._listeners = 0  # calls of `receive` that wait for the client
-        marked = scope_without_codings(engine, scope, wants, fields)
+        marked = scope_without_codings(engine, scope, wants, fields, self)
         self._app_scope = AppScope(scope, marked, send)
         outward = self._app_scope.send
         self._passage = Passage(engine, wants, marked, outward, began_ns, key, self)
+
+    @property
+    def has_policy(self) -> bool:
+        """Whether anybody has said something that has to be heeded."""
+        return self.said is not None or bool(self.others)
 
     async def run(self, app: ASGIApp) -> None:
         """Have the app answer; its exceptions go on unchanged."""
@@ -123,7 +128,8 @@ class Attempt(RequestPolicy):
         self._remember()
         scope = self._app_scope.original
         plan = plan_request(self._engine, scope, self._fields, self._wants, self._key)
-        plan.asked, plan.policy, plan.client_left = self._asked, self.policy, self._has_left
+        plan.asked, plan.client_left = self._asked, self._has_left
+        plan.said, plan.others, plan.is_unheard = self.said, self.others, self.is_unheard
         if self._has_body and plan.key is not None:
             plan.bypass = Reason.REQUEST_HAS_BODY
         app_scope = self._app_scope

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from asgi_serial.cache.entry import Key
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import Wants
-    from asgi_serial.policy import RoutePolicy
     from asgi_serial.types import Message, Scope, Send
 
 BODY = "http.response.body"
@@ -24,8 +23,9 @@ LAST_MESSAGES = frozenset({BODY, "http.response.pathsend", "http.response.zeroco
 class TakesOver(Protocol):
     """What takes over a response that does not pass."""
 
-    policy: RoutePolicy | None
-    """What the handler has said, which has to be heeded."""
+    @property
+    def has_policy(self) -> bool:
+        """Whether anybody has said something that has to be heeded."""
 
     def take_over(self) -> Send:
         """The `send` for the start of the response, and for what follows."""
@@ -101,7 +101,7 @@ class Passage:
             self._is_open = True
             self._first_byte_ns = perf_counter_ns()
         reasons: tuple[Reason, ...] | None = self._reasons
-        if attempt is not None and attempt.policy is not None:
+        if attempt is not None and attempt.has_policy:
             reasons = None  # the handler has a say
         elif self._wants.offers or key is not None:
             message, reasons = begin_plainly(

@@ -6,7 +6,9 @@ path patterns in the settings. The handler's word goes first, then the pattern's
 
 import functools
 import inspect
+import logging
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
 from contextvars import ContextVar
@@ -24,7 +26,10 @@ from .options import (
     parse_partition,
     parse_switch,
 )
+from .routed import has_scope, is_routed_to, is_served_by
 from .types import Scope
+
+logger = logging.getLogger("asgi_serial")
 
 _Handler = TypeVar("_Handler", bound=Callable[..., Any])
 
@@ -253,12 +258,48 @@ class PolicyTable:
 
 
 class RequestPolicy:
-    """What the handler of one request has said so far; threads that serve it share the object."""
+    """What has been said so far while one request is served; its threads share the object."""
 
-    __slots__ = ("policy",)
+    __slots__ = ("app_scope", "is_unheard", "others", "said")
 
     def __init__(self) -> None:
-        self.policy: RoutePolicy | None = None
+        self.app_scope: Scope = {}
+        """The scope of the app, in which its framework may name the handler."""
+        self.said: RoutePolicy | None = None
+        """What the handler has said that the request was routed to."""
+        self.others: tuple[RoutePolicy, ...] = ()
+        """What others have said, who may forbid something and permit nothing."""
+        self.is_unheard = False
+        """Whether one of these has permitted something."""
+
+    def hear(self, policy: RoutePolicy, *, may_permit: bool) -> None:
+        """Take note of a policy; it `may_permit` something where it is the handler's."""
+        if may_permit:
+            self.said = merge(policy, self.said)
+        elif policy not in self.others:
+            self.others = (*self.others, policy)
+            self.is_unheard = self.is_unheard or is_permission(policy)
+
+    def judge(self, below: RoutePolicy | None, default_ttl: float | None) -> RoutePolicy | None:
+        """Return the policy of the response, where `below` is that of the path.
+
+        The handler goes first, then the path; what anybody else forbids holds for both.
+        """
+        policy = merge(self.said, below)
+        if not self.others:
+            return policy
+        known = policy or _OPEN
+        ttl = default_ttl if known.cache_ttl is None else known.cache_ttl
+        forbidden = restrict(
+            (
+                each._replace(cache_partition=None)
+                if each.cache_partition == known.cache_partition
+                else each
+                for each in self.others
+            ),
+            ttl,
+        )
+        return merge(forbidden, policy)
 
 
 TURNED_ON: set[str] = set()
@@ -274,9 +315,9 @@ CURRENT: ContextVar[RequestPolicy | None] = ContextVar("asgi_serial_policy", def
 def serial(**options: Unpack[PolicyOptions]) -> Callable[[_Handler], _Handler]:
     """A decorator that gives a handler its own policy, in every framework.
 
-    It belongs directly above the function, below the decorator that routes to it. Where several
-    functions of a request carry one, the last that is called is heard first.
-    Raises: ConfigurationError, when decorating.
+    It belongs directly above the function, below the decorator that routes to it. The function that
+    the request was routed to is heard first. Another one that is called may forbid something to the
+    cache, and permits nothing. Raises: ConfigurationError, when decorating.
 
     >>> @serial(cache_ttl="5m", compression=False)
     ... async def handler(request): ...
@@ -292,9 +333,16 @@ def serial(**options: Unpack[PolicyOptions]) -> Callable[[_Handler], _Handler]:
 def set_policy(**options: Unpack[PolicyOptions]) -> None:
     """Give the request in hand its policy from inside the handler, before the response starts.
 
-    Outside of a request it does nothing. Raises: ConfigurationError.
+    Outside of a request it does nothing. In code that cannot be seen to serve this request, and no
+    other within it, it permits nothing. Raises: ConfigurationError.
     """
-    _apply(_build_handler_policy(options))
+    policy = _build_handler_policy(options)
+    current = CURRENT.get()
+    if current is not None:
+        may_permit = not is_permission(policy) or is_served_by(current.app_scope, sys._getframe(1))
+        current.hear(policy, may_permit=may_permit)
+        if not may_permit:
+            logger.debug(_UNHEARD, "set_policy()", policy)
 
 
 def _build_handler_policy(options: PolicyOptions) -> RoutePolicy:
@@ -310,10 +358,24 @@ def _build_handler_policy(options: PolicyOptions) -> RoutePolicy:
     return policy
 
 
-def _apply(policy: RoutePolicy) -> None:
+_UNHEARD = (
+    "%s permits nothing here: it is not known to be called by the handler that was routed to. Use "
+    "functools.wraps in decorators above it, or say it in the setting `routes`: %r"
+)
+
+
+def _speak(policy: RoutePolicy, function: Any, args: tuple[Any, ...]) -> None:
+    """Say the policy of a function that is called with `args`, by the caller of our caller."""
     current = CURRENT.get()
-    if current is not None:
-        current.policy = merge(policy, current.policy)
+    if current is None:
+        return
+    scope = current.app_scope
+    may_permit = scope.get("endpoint") is function or is_routed_to(
+        function, scope, args, sys._getframe(1).f_back
+    )
+    current.hear(policy, may_permit=may_permit)
+    if not may_permit and is_permission(policy):
+        logger.debug(_UNHEARD, function, policy)
 
 
 def _wrap(handler: Any, policy: RoutePolicy) -> Any:
@@ -328,13 +390,22 @@ def _wrap(handler: Any, policy: RoutePolicy) -> Any:
     if inspect.iscoroutinefunction(handler):
 
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            _apply(policy)
-            return await handler(*args, **kwargs)
+            current = CURRENT.get()
+            if current is None or not has_scope(args, current.app_scope):
+                _speak(policy, wrapper, args)
+                return await handler(*args, **kwargs)
+            # An ASGI app: it has answered when it returns, or what it has sent was not the answer.
+            before = current.said
+            current.hear(policy, may_permit=True)
+            try:
+                return await handler(*args, **kwargs)
+            finally:
+                current.said = before
 
     elif inspect.isasyncgenfunction(handler):
 
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            _apply(policy)
+            _speak(policy, wrapper, args)
             async with aclosing(handler(*args, **kwargs)) as items:
                 async for item in items:
                     yield item
@@ -342,13 +413,13 @@ def _wrap(handler: Any, policy: RoutePolicy) -> Any:
     elif inspect.isgeneratorfunction(handler):
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            _apply(policy)
+            _speak(policy, wrapper, args)
             return (yield from handler(*args, **kwargs))
 
     else:
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            _apply(policy)
+            _speak(policy, wrapper, args)
             return handler(*args, **kwargs)
 
     return functools.wraps(handler)(wrapper)

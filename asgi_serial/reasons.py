@@ -54,6 +54,7 @@ class Reason(Enum):
     VARY_CHANGED = "the response varies on other fields than when it was stored"
     TOO_MANY_TAGS = "the response has more or longer tags than can be kept"
     NO_FRESHNESS = "neither the response nor a policy gives a freshness lifetime"
+    POLICY_NOT_HEARD = "a function permits it that is not known to be the one routed to"
     ALREADY_STALE = "the response is stale when it arrives"
     INCOMPLETE = "the response ended before its last byte"
     CLIENT_LEFT = "the client left before the response was complete"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from asgi_serial import set_policy
+from asgi_serial import serial, set_policy
 from tests.engine.driver import Clock, Request, ask, awaited, fields_of, serial_of
 from tests.engine.making import EVENTS, JSON, TAG
 
@@ -131,6 +131,20 @@ async def test_a_route_that_is_turned_off_says_so():
 
 
 @awaited
+async def test_a_function_that_is_not_known_to_be_the_handler_is_named():
+    @serial(cache_ttl=60)
+    async def helper():
+        pass
+
+    async def app(scope, receive, send):
+        await helper()
+        await Answers(says())(scope, receive, send)
+
+    answer = await ask(serial_of(app), GET)
+    assert answer.one("cache-status").endswith("detail=policy-not-heard")
+
+
+@awaited
 async def test_a_body_that_is_to_be_a_key_and_was_not_read_is_said():
     async def app(scope, receive, send):
         set_policy(cache_body=True)
@@ -154,7 +168,10 @@ async def test_a_304_that_varies_otherwise_says_so():
 
 def test_the_table_of_reasons_is_whole():
     found = [name for name, _, _ in DETAILS]
-    others = ["has-trailers", "not-expected", "request-not-read", "turned-off", "vary-changed"]
+    others = [
+        *("has-trailers", "not-expected", "policy-not-heard", "request-not-read"),
+        *("turned-off", "vary-changed"),
+    ]
     assert sorted(found) == sorted([*WHY_NOT, *others])
 
 

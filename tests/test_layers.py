@@ -14,7 +14,7 @@ ROWS = (
     ("types", "errors", "reasons", "memo"),
     ("http",),
     ("formats", "codecs", "cache", "timing"),
-    ("options",),
+    ("options", "routed"),
     ("policy",),
     ("settings",),
     ("engine",),

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.policy import CURRENT, RequestPolicy, RoutePolicy, serial, set_policy
+from asgi_serial.routed import REQUEST
 
 
 def call(app, path):
@@ -49,18 +50,20 @@ def call(app, path):
             "server": ("test", 80),
             "state": {},
         }
+        said.app_scope = scope = {**scope, REQUEST: object()}
         await app(scope, receive, send)
         assert sent[0]["status"] == 200
-        return b"".join(message.get("body", b"") for message in sent), said.policy
+        return b"".join(message.get("body", b"") for message in sent), said.judge(None, None)
 
     return asyncio.run(run())
 
 
 def said_by(function, *args):
-    """What `function` says when called within a request."""
+    """What `function` says when called within a request that was routed to it."""
 
     async def run():
         CURRENT.set(said := RequestPolicy())
+        said.app_scope = {"type": "http", "endpoint": function, REQUEST: object()}
         result = function(*args)
         if inspect.isawaitable(result):
             result = await result
@@ -68,7 +71,7 @@ def said_by(function, *args):
             result = [item async for item in result]
         elif inspect.isgenerator(result):
             result = list(result)
-        return result, said.policy
+        return result, said.judge(None, None)
 
     return asyncio.run(run())
 
@@ -134,17 +137,18 @@ def test_an_abandoned_async_generator_is_closed():
     assert closed == [True]
 
 
-def test_the_last_function_that_is_called_is_heard_first():
+def test_the_function_that_was_routed_to_is_heard_and_others_forbid_only():
     @serial(cache_ttl=60, compression=False)
     def outer():
-        set_policy(cache_shared=True)
+        set_policy(cache_ttl=50)
         inner()
 
-    @serial(cache_ttl=5)
+    @serial(cache_ttl=5, cache_shared=True, compression=True, formats=False)
     def inner():
         pass
 
-    assert said_by(outer)[1] == RoutePolicy(compression=False, cache_ttl=5.0, cache_shared=True)
+    policy = RoutePolicy(compression=False, formats=False, cache_ttl=5.0)
+    assert said_by(outer)[1] == policy
 
 
 @pytest.mark.parametrize(

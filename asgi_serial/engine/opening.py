@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from asgi_serial.engine.response_plan import ResponsePlan
     from asgi_serial.types import Fields, Message
 
+_MAY_BE_PERMITTED = frozenset(
+    {
+        Reason.METHOD_NOT_CACHED,
+        Reason.NO_FRESHNESS,
+        Reason.PRIVATE,
+        Reason.REQUEST_HAS_CREDENTIALS,
+    }
+)
+
 READS = frozenset({"GET", "HEAD"})
 
 
@@ -56,7 +65,7 @@ class Opening:
         self.wants = request.wants
         policy = request.policy
         source = None if policy is None else policy.cache_partition
-        if policy is not request.path_policy or source is not request.source:
+        if request.said is not None or request.others or source is not request.source:
             self._heed_handler(engine, request)
         if request.is_personal:
             pairs, fields = keep_private(engine, status, pairs, fields)
@@ -115,7 +124,8 @@ class Opening:
             is_write=bool(self.invalid),
         )
         if isinstance(storing, Reason):
-            self.unstored = storing
+            is_unheard = request.is_unheard and storing in _MAY_BE_PERMITTED
+            self.unstored = Reason.POLICY_NOT_HEARD if is_unheard else storing
         else:
             self.keeping = Keeping(engine, request, storing, self.wants, plan, self.status)
 

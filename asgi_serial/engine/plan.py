@@ -150,8 +150,10 @@ class RequestCopy:
 class RequestPlan(RequestPolicy):
     """What is to be done about one request and, as far as it can tell, about its response.
 
-    `policy` is the path's at first; the handler adds its word while it runs.
+    `policy` is the path's at first, and that of the response once it starts.
     """
+
+    policy: RoutePolicy | None = None
 
     scope: Scope  # as the server gave it
     fields: dict[bytes, bytes]
@@ -189,7 +191,7 @@ class RequestPlan(RequestPolicy):
     handed: Handed | None = None  # what the app can still encode in every format
 
     def __init__(self, scope: Scope, fields: dict[bytes, bytes]) -> None:
-        self.policy = None
+        super().__init__()
         self.scope = scope
         self.fields = fields
         self.method = scope["method"]

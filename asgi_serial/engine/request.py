@@ -25,12 +25,14 @@ from asgi_serial.http.validators import (
     unmap_condition,
 )
 from asgi_serial.reasons import Reason
+from asgi_serial.routed import REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan, Wants
+    from asgi_serial.policy import RequestPolicy
     from asgi_serial.types import Field, Fields, Scope
 
 ZEROCOPYSEND = "http.response.zerocopysend"
@@ -60,14 +62,25 @@ def mark(scope: Scope, engine: Engine) -> Scope:
     return marked
 
 
+def open_scope(scope: Scope, engine: Engine, request: RequestPolicy) -> Scope:
+    """Mark a copy of the scope, by which it is known who speaks for the request."""
+    marked = request.app_scope = mark(scope, engine)
+    marked[REQUEST] = object()  # not the request, which refers to the scope
+    return marked
+
+
 def scope_without_codings(
-    engine: Engine, scope: Scope, wants: Wants, fields: Mapping[bytes, bytes]
+    engine: Engine,
+    scope: Scope,
+    wants: Wants,
+    fields: Mapping[bytes, bytes],
+    request: RequestPolicy,
 ) -> Scope:
     """Return the scope for an app whose response may be encoded, and is changed in no other way.
 
     `fields` are those of the request, `wants` what its client wants by them.
     """
-    marked = mark(scope, engine)
+    marked = open_scope(scope, engine, request)
     if not wants.hides_codings:
         return marked
     accepted = fields.get(b"accept-encoding", b"")
@@ -84,7 +97,7 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
     and its list of fields, stay as they are.
     """
     fields = plan.fields
-    scope = mark(plan.scope, engine)
+    scope = open_scope(plan.scope, engine, plan)
     given: Fields = scope["headers"]
     pairs = given
     if body is not None:
