@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asgi_serial.engine.engine import Engine
 from asgi_serial.engine.plan import RequestCopy, body_part, choose, find_wants, request_key
 from asgi_serial.policy import RoutePolicy
 from asgi_serial.reasons import Reason
+from asgi_serial.settings import Settings
 
 from .making import MSGPACK, Clock, make_engine, make_plan, make_scope
 
@@ -239,6 +241,24 @@ def test_what_stays_encoded_is_not_read(options, codings, is_msgpack):
 def test_an_unencoded_document_is_translated_where_nothing_is_decoded():
     plan = planned(PACKED[1], method="POST", engine=make_engine(decoding=False))
     assert plan.msgpack_body
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        pytest.param({}, (False, False), id="it may read MessagePack"),
+        pytest.param({"format_uploads": "on"}, (True, False), id="translated where possible"),
+        pytest.param({"format_uploads": "off"}, (False, False), id="nothing is translated"),
+        pytest.param(
+            {"routes": {"/": {"format_uploads": True}}}, (True, True), id="the route reads JSON"
+        ),
+    ],
+)
+def test_an_app_of_which_nothing_is_known(said, expected):
+    """Its label names no routes, as one of a user's own may not."""
+    engine = Engine(Settings.load(said, {}), label=lambda scope: scope["path"])
+    plan = planned(PACKED[1], method="POST", engine=engine)
+    assert (plan.msgpack_body, plan.reads_json) == expected
 
 
 @pytest.mark.parametrize(
