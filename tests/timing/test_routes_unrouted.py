@@ -53,6 +53,12 @@ def fastapi_app():
     return app
 
 
+def rooted_app():
+    app = FastAPI(routes=routes())
+    app.root_path = "/api"  # the parameter of that name is deprecated
+    return app
+
+
 @post("/pages/{id:int}", sync_to_thread=False)
 def litestar_page() -> None:
     return None
@@ -89,6 +95,7 @@ OPEN = {
     ),
     "a default of the user's": lambda: Router(routes=routes(), default=page),
     "a route of the user's": lambda: Starlette(routes=[*routes(), OwnRoute()]),
+    "a root path of its own": rooted_app,
     "no routes": lambda: Starlette(),
     "no framework": lambda: page,
     "a framework's part without a router": lambda: GZipMiddleware(page),
@@ -147,6 +154,28 @@ def test_a_route_of_a_host_takes_the_requests_of_that_host():
     for host, is_unrouted in [(b"a.example", False), (b"b.example", True)]:
         scope = {**http_scope("/nowhere", method="POST"), "headers": [(b"host", host)]}
         assert resolver.is_unrouted(scope) is is_unrouted
+
+
+@pytest.mark.parametrize("make_app", DECIDED.values(), ids=DECIDED)
+@pytest.mark.parametrize(
+    ("path", "root_path", "is_unrouted"),
+    [
+        ("/api/pages/1", "/api", False),
+        ("/api/nowhere", "/api", True),
+        ("/pages/1", "/pag", False),
+        ("/pages/1", "/elsewhere", False),
+    ],
+)
+def test_the_root_path_is_no_part_of_what_is_routed(make_app, path, root_path, is_unrouted):
+    scope = {**http_scope(path, method="POST"), "root_path": root_path}
+    # Litestar does not ask for a whole segment: for it this is `/es/1`.
+    is_unrouted = is_unrouted or (make_app is litestar_app and root_path == "/pag")
+    assert build_resolver(app=make_app()).is_unrouted(scope) is is_unrouted
+
+
+@pytest.mark.parametrize("path", ["//pages/1", "/pages//1"])
+def test_litestar_takes_repeated_slashes_for_one(path):
+    assert not build_resolver(app=litestar_app()).is_unrouted(http_scope(path, method="POST"))
 
 
 def test_a_router_that_fails_is_counted_and_decides_nothing():

@@ -36,7 +36,11 @@ class LitestarRoutes:
         """Whether Litestar answers with a 404 or a 405; its middlewares come after its router."""
         if self._router is None or not _is_litestar(self._app) or "path_template" in scope:
             return False
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        path, root_path = scope["path"], scope.get("root_path", "")
+        # Litestar takes repeated slashes for one, and looks for the root anywhere in the path.
+        if "//" in path or not path.startswith(root_path):
+            return False
+        path = path.removeprefix(root_path)
         try:
             self._router.handle_routing(path="/" + path.strip("/"), method=scope["method"])
         except Exception as error:

@@ -130,8 +130,9 @@ def _match(tree: RouteTree, scope: Scope, endpoint: object = None) -> RouteNode 
     path = scope["path"]
     # A mount appends itself to root_path, and keeps what the server gave as app_root_path.
     root_path = scope.get("app_root_path", scope.get("root_path", ""))
-    if root_path and path.startswith(root_path):
-        path = path[len(root_path) :] or "/"
+    rest = path.removeprefix(root_path)
+    if rest[:1] in ("", "/"):  # `/apiary` is no path below `/api`
+        path = rest or "/"
     host = _host_of(scope) if tree.has_hosts else ""
     return tree.match(path, scope["method"], host, endpoint=endpoint)
 

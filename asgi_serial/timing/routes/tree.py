@@ -104,6 +104,9 @@ def leads_to_router(app: object) -> bool:
     for _ in range(_MAX_DEPTH):
         if not _is_of_framework(type(app)):
             return False
+        # FastAPI puts the root path that it was given into the scope, which changes what is routed.
+        if getattr(app, "root_path", ""):
+            return False
         if hasattr(app, "user_middleware"):
             if not all(_is_of_framework(one.cls) for one in app.user_middleware):
                 return False
