@@ -414,7 +414,8 @@ async def test_what_the_store_did_not_take_is_told_again():
     first, second = processes_over(store)
     for process in (first, second):
         await process.engine.responses.news.listen()
-        await ask(process, Request(path="/news"))
+        for path in ("/news", "/about"):
+            await ask(process, Request(path=path))
         await process.engine.responses.flush()
     increment, attempts = store.increment, []
 
@@ -428,7 +429,29 @@ async def test_what_the_store_did_not_take_is_told_again():
     await heard(second)
     answer = await ask(second, Request(path="/news"))
     assert "; hit;" not in answer.one("cache-status")
+    assert "; hit;" in (await ask(second, Request(path="/about"))).one("cache-status")
     assert len(attempts) == 2
+
+
+@awaited
+async def test_a_flood_of_writes_is_told_whole_and_drops_elsewhere_only_what_it_names():
+    store = DictStore()
+    first, second = processes_over(store)
+    for process in (first, second):
+        await process.engine.responses.news.listen()
+        for path in ("/news", "/about"):
+            await ask(process, Request(path=path))
+        await process.engine.responses.flush()
+    before = len(store.values)
+    now = first.engine.clock()
+    for number in range(16_000):
+        first.engine.responses.news.tell(b"%016d" % number, now)
+    await drive(first, Request("PUT", path="/news"))
+    await told(first)
+    assert len(store.values) - before < 12  # records
+    await heard(second)
+    assert "; hit;" in (await ask(second, Request(path="/about"))).one("cache-status")
+    assert "; hit;" not in (await ask(second, Request(path="/news"))).one("cache-status")
 
 
 @awaited

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from weakref import ref
 
 from asgi_serial.cache.collapse import running_loop
-from asgi_serial.cache.purges import Purge
+from asgi_serial.cache.purges import Purge, purges_of_uris
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,8 +17,15 @@ if TYPE_CHECKING:
     from asgi_serial.cache.purge_log import PurgeLog
     from asgi_serial.cache.purges import PurgeTable
 
-MAX_TOLD = 1000
-MAX_UNTOLD = 10_000  # beyond it all is purged elsewhere: the second level takes nothing any more
+# Of 128 URIs each: 2 ms.
+PURGES_AT_ONCE = 10
+
+MAX_UNTOLD = 200_000
+"""URIs that wait to be told, 25 MB; beyond it all is purged elsewhere.
+
+They are told at once as a rule, in a record for 1,900: so many wait only where the second level has
+taken nothing for long, and nothing that others have can be told apart any more.
+"""
 
 
 class PurgeNews:
@@ -43,7 +50,8 @@ class PurgeNews:
         self.believed_from = -inf  # what is older in the second level may have been purged
         self._listener: asyncio.Task[None] | None = None
         self._has_heard = asyncio.Event()  # the listener, for the first time
-        self._untold: list[Purge] = []  # what other processes are to be told
+        self._untold: dict[bytes, float] = {}  # what writes have invalidated, by `uri_digest`
+        self._lost_at = -inf  # when so many were untold that all is purged elsewhere
         self.teller: asyncio.Task[None] | None = None
 
     @property
@@ -77,26 +85,37 @@ class PurgeNews:
         if is_first and purges and self.is_newcomer:
             # Nothing of this process's own can be meant by what was told before it began.
             self.believed_from = purges.pop(0).at
-        for purge in purges:
+        for number, purge in enumerate(purges, 1):
             self.purges.add(purge)
+            if number % PURGES_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
-    def tell(self, purge: Purge) -> None:
-        """Have other processes told, behind the response, with what else there is to tell then."""
+    def tell(self, digest: bytes, at: float) -> None:
+        """Have other processes told that a write has invalidated a URI, behind the response.
+
+        It is told with what else there is to tell then. A flood of writes is told whole: others
+        drop what it names, and nothing else.
+        """
         if self.log is None or running_loop() is None:
             return
         if len(self._untold) >= MAX_UNTOLD:
-            self._untold = [Purge("all", "", None, purge.at)]
-        self._untold.append(purge)
+            self._untold, self._lost_at = {}, at
+        self._untold[digest] = at
         if self.teller is None or _has_ended(self.teller):
             self.teller = asyncio.get_running_loop().create_task(self._tell_all(self.log))
 
     async def _tell_all(self, log: PurgeLog) -> None:
         while self._untold:
-            # In one record what comes within half a poll: others read so many of them only.
+            # In few records what comes within half a poll: others read so many of them only.
             await asyncio.sleep(self._poll_seconds / 2)
-            told, self._untold = self._untold[:MAX_TOLD], self._untold[MAX_TOLD:]
-            if not await log.publish(told):
-                self._untold = [*told, *self._untold]
+            told, self._untold = self._untold, {}
+            lost_at, self._lost_at = self._lost_at, -inf
+            purges = purges_of_uris(told)
+            if lost_at > -inf:
+                purges.insert(0, Purge("all", "", None, lost_at))
+            if not await log.publish(purges):
+                self._untold = told | self._untold
+                self._lost_at = max(lost_at, self._lost_at)
 
 
 async def _listen(news: ref[PurgeNews], has_heard: asyncio.Event, seconds: float) -> None:

@@ -35,7 +35,10 @@ MAX_VALUE_CHARACTERS = 4096
 MAX_HOST_CHARACTERS = 255
 MAX_TAGS = 128
 MAX_TAG_BYTES = 256
-_DIGEST = re.compile("[0-9a-f]{32}")
+_DIGEST_DIGITS = 32
+_DIGESTS = re.compile("(?:[0-9a-f]{32})+")
+DIGESTS_IN_ONE = MAX_VALUE_CHARACTERS // _DIGEST_DIGITS
+"""How many URIs one purge of the kind `digest` may be about."""
 _BLANKS = " \t\r\n\f\v"  # those of bytes.strip
 
 
@@ -49,8 +52,8 @@ class Purge(NamedTuple):
     - `uri`: those of one path with its query, or without one: `/a?b=1`, whatever the scheme. It is
       the path that the client sent, or that the app got, with or without the `root_path` before;
     - `prefix`: those whose path, decoded, begins with it: `/a` is the beginning of `/ab`, too;
-    - `digest`: those of the URI of one host with this `uri_digest`, in hexadecimal digits: what a
-      write has invalidated;
+    - `digest`: those of the URIs with these `uri_digest`s, in hexadecimal digits one after the
+      other: what writes have invalidated;
     - `partition`: those of one user;
     - `all`: everything. `value` is empty.
 
@@ -93,8 +96,8 @@ def _find_fault_of_value(kind: str, value: str) -> str | None:
         return f"is {value[:50]!r}; expected nothing beside the kind all." if value else None
     if not value:
         return "is empty."
-    if kind == "digest" and _DIGEST.fullmatch(value) is None:
-        return f"is {value[:50]!r}; expected 32 hexadecimal digits."
+    if kind == "digest" and _DIGESTS.fullmatch(value) is None:
+        return f"is {value[:50]!r}; expected 32 hexadecimal digits for each URI."
     if kind == "tag" and (value != value.strip(_BLANKS) or len(value) > MAX_TAG_BYTES):
         return f"is {value[:50]!r}; expected at most {MAX_TAG_BYTES} bytes, no blanks around them."
     if kind in ("uri", "prefix") and (value[0] != "/" or "#" in value):
@@ -130,7 +133,9 @@ class PurgeTable:
         if fault is not None:
             raise ValueError(f"the purge {fault}")
         if purge.kind == "digest":
-            self.drops.drop_at(bytes.fromhex(purge.value), purge.at)
+            for start in range(0, len(purge.value), _DIGEST_DIGITS):
+                digest = purge.value[start : start + _DIGEST_DIGITS]
+                self.drops.drop_at(bytes.fromhex(digest), purge.at)
             return
         with self._lock:
             if purge.kind == "all":
@@ -194,6 +199,20 @@ class _Times:
 
     def items(self) -> tuple[tuple[Name, float], ...]:
         return tuple(self._times.items())
+
+
+def purges_of_uris(drops: Mapping[bytes, float]) -> list[Purge]:
+    """Return the purges that tell others what writes have invalidated: times by `uri_digest`.
+
+    As many URIs as fit are told in one, with the latest of their times.
+    """
+    items = sorted(drops.items(), key=lambda item: item[1])
+    return [
+        Purge("digest", b"".join([digest for digest, _ in some]).hex(), None, some[-1][1])
+        for some in (
+            items[start : start + DIGESTS_IN_ONE] for start in range(0, len(items), DIGESTS_IN_ONE)
+        )
+    ]
 
 
 def parse_tags(fields: Mapping[bytes, bytes], names: Iterable[bytes]) -> tuple[bytes, ...] | None:

@@ -340,7 +340,7 @@ class ResponseCache:
         """
         digest, now = uri_digest(key), self._clock()
         at = self._drops.drop(digest, now)
-        self.news.tell(Purge("digest", digest.hex(), None, now))
+        self.news.tell(digest, now)
         # It holds by now. Keys of this spelling are deleted to make room, and for processes that
         # are not told in time.
         store = self.store

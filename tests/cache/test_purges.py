@@ -230,6 +230,8 @@ def test_no_purge_is_lost_on_a_reader_while_others_are_added():
         pytest.param(Purge("all", "x", None, AT), "'x'; expected nothing", id="all and more"),
         pytest.param(Purge("tag", "", None, AT), "is empty", id="no tag"),
         pytest.param(Purge("partition", "", None, AT), "is empty", id="no partition"),
+        pytest.param(Purge("digest", "0" * 33, None, AT), "32 hexadecimal", id="half a digest"),
+        pytest.param(Purge("digest", "0" * 4128, None, AT), "4096", id="too many digests"),
         pytest.param(Purge("tag", " a", None, AT), "' a'", id="a blank before a tag"),
         pytest.param(Purge("tag", "a" * 257, None, AT), "256 bytes", id="a tag too long"),
         pytest.param(Purge("uri", "a", None, AT), "slash", id="a relative path"),

@@ -40,17 +40,16 @@ async def until(holds: Callable[[], object]) -> None:
 
 async def heard(process: Any) -> None:
     """Wait until a process has asked what others have purged, having begun to after this."""
-    log, polls = process.engine.responses.news.log, []
-    poll = log.poll
+    news, polls = process.engine.responses.news, []
+    hear = news.hear
 
-    async def watched() -> Any:
-        found = await poll()
-        polls.append(found)
-        return found
+    async def watched() -> None:
+        await hear()
+        polls.append(True)
 
-    log.poll = watched
+    news.hear = watched
     await until(lambda: polls)
-    log.poll = poll
+    news.hear = hear
 
 
 async def told(process: Any) -> None:
