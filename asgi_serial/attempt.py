@@ -75,11 +75,6 @@ class Attempt(RequestPolicy):
         outward = self._app_scope.send
         self._passage = Passage(engine, wants, marked, outward, began_ns, key, self)
 
-    @property
-    def has_policy(self) -> bool:
-        """Whether anybody has said something that has to be heeded."""
-        return self.said is not None or bool(self.others)
-
     async def run(self, app: ASGIApp) -> None:
         """Have the app answer; its exceptions go on unchanged."""
         token = CURRENT.set(self)
@@ -123,13 +118,13 @@ class Attempt(RequestPolicy):
         """See that the next response of this path has an exchange from the start: that is less."""
         self._engine.encoded_paths.keep(self._path, None)
 
-    def take_over(self) -> Send:
+    def begin_exchange(self) -> Send:
         """Begin an exchange in the middle of the call; gives its `send`."""
         self._remember()
         scope = self._app_scope.original
         plan = plan_request(self._engine, scope, self._fields, self._wants, self._key)
         plan.asked, plan.client_left = self._asked, self._has_left
-        plan.said, plan.others, plan.is_unheard = self.said, self.others, self.is_unheard
+        plan.take_over(self)
         if self._has_body and plan.key is not None:
             plan.bypass = Reason.REQUEST_HAS_BODY
         app_scope = self._app_scope

@@ -12,6 +12,7 @@ from asgi_serial.cache.purge_log import MAX_RECORD_BYTES
 from asgi_serial.engine.engine import Engine
 from asgi_serial.engine.heads import keep_iterators, read_request_fields
 from asgi_serial.engine.hit import find_hit, record_hit
+from asgi_serial.engine.nested import restrict_outer
 from asgi_serial.engine.plan import plan_request
 from asgi_serial.engine.purging import build_purges, is_for_purge, purge_of_user
 from asgi_serial.engine.reporting import engine_report, is_for_report, report_messages
@@ -95,6 +96,8 @@ class SerialMiddleware:
         engine = self.engine
         # A second engine inside another has nothing left to do, and would do it wrong.
         if scope["type"] != "http" or not engine.active or MARK in scope:
+            if MARK in scope and scope["type"] == "http":
+                restrict_outer(engine, scope)
             await self.app(scope, receive, send)
             return
         if not self._is_settled:

@@ -23,11 +23,10 @@ LAST_MESSAGES = frozenset({BODY, "http.response.pathsend", "http.response.zeroco
 class TakesOver(Protocol):
     """What takes over a response that does not pass."""
 
-    @property
-    def has_policy(self) -> bool:
-        """Whether anybody has said something that has to be heeded."""
+    has_policy: bool
+    """Whether anybody has said something that has to be heeded."""
 
-    def take_over(self) -> Send:
+    def begin_exchange(self) -> Send:
         """The `send` for the start of the response, and for what follows."""
 
 
@@ -112,7 +111,7 @@ class Passage:
         else:
             assert attempt is not None  # without it no policy speaks, and no form is wanted
             self._is_open = False  # it is counted there
-            self._send = attempt.take_over()
+            self._send = attempt.begin_exchange()
         return message
 
     def _pass_last(self, message: Message) -> None:

@@ -146,6 +146,23 @@ def restrict(policies: Iterable[RoutePolicy], default_ttl: float | None) -> Rout
 _OPEN = RoutePolicy()
 
 
+def within(inner: RoutePolicy, outer: RoutePolicy, default_ttl: float | None) -> RoutePolicy:
+    """Return an outer policy that permits no more of the cache than an inner one does.
+
+    A partition is that of the inner one, where it names one.
+    """
+    ttl = default_ttl if outer.cache_ttl is None else outer.cache_ttl
+    if ttl is not None and inner.cache_ttl is not None:
+        ttl = min(ttl, inner.cache_ttl)
+    partition = inner.cache_partition or outer.cache_partition
+    return outer._replace(
+        cache_ttl=ttl,
+        cache_shared=bool(outer.cache_shared and inner.cache_shared),
+        cache_body=bool(outer.cache_body and inner.cache_body),
+        cache_partition=partition,
+    )
+
+
 class RouteRule(NamedTuple):
     """A policy for the requests whose method and path match; made by `build_rule`."""
 
@@ -260,9 +277,13 @@ class PolicyTable:
 class RequestPolicy:
     """What has been said so far while one request is served; its threads share the object."""
 
-    __slots__ = ("app_scope", "is_unheard", "others", "said")
+    __slots__ = ("app_scope", "has_policy", "inner", "is_unheard", "others", "said")
 
     def __init__(self) -> None:
+        self.has_policy = False
+        """Whether anybody has said something that has to be heeded."""
+        self.inner: tuple[RoutePolicy, ...] = ()
+        """What engines further in have in place of the path's policy."""
         self.app_scope: Scope = {}
         """The scope of the app, in which its framework may name the handler."""
         self.said: RoutePolicy | None = None
@@ -274,17 +295,31 @@ class RequestPolicy:
 
     def hear(self, policy: RoutePolicy, *, may_permit: bool) -> None:
         """Take note of a policy; it `may_permit` something where it is the handler's."""
+        self.has_policy = True
         if may_permit:
             self.said = merge(policy, self.said)
         elif policy not in self.others:
             self.others = (*self.others, policy)
             self.is_unheard = self.is_unheard or is_permission(policy)
 
+    def hear_inner(self, below: RoutePolicy, forbidden: RoutePolicy) -> None:
+        """Take note of an engine further in: of its policy for the path, and what it forbids."""
+        self.hear(forbidden, may_permit=False)
+        if below not in self.inner:
+            self.inner = (*self.inner, below)
+
+    def take_over(self, other: "RequestPolicy") -> None:
+        """Go on with what was said to another object for the same request."""
+        self.said, self.others, self.inner = other.said, other.others, other.inner
+        self.is_unheard, self.has_policy = other.is_unheard, other.has_policy
+
     def judge(self, below: RoutePolicy | None, default_ttl: float | None) -> RoutePolicy | None:
         """Return the policy of the response, where `below` is that of the path.
 
         The handler goes first, then the path; what anybody else forbids holds for both.
         """
+        for inner in self.inner:
+            below = within(inner, below or _OPEN, default_ttl)
         policy = merge(self.said, below)
         if not self.others:
             return policy

@@ -21,7 +21,7 @@ def adopt_partition(engine: Engine, request: RequestPlan) -> bool:
     The request was looked up by what a handler of its route had said before, or by the pattern
     alone. Return whether its key is another's than those may think who wait for it.
     """
-    if request.said is not None or request.others:
+    if request.has_policy:
         request.policy = request.judge(request.path_policy, engine.settings.cache_ttl)
     policy = request.policy
     if policy is not None and policy is not request.path_policy and policy.cache_partition:

@@ -132,6 +132,7 @@ class Engine:
         self.encoded_paths: BoundedDict[str, None] = BoundedDict()
         self.tasks: set[object] = set()  # the calls of the app that no client waits for
         self.led: set[object] = set()  # those that others may wait for: tasks of their own
+        self.is_told_of = False  # that it stands inside another engine
         self._unconditional: dict[int, float] = {}
         self.learned_policies: BoundedDict[RouteKey, RoutePolicy] = BoundedDict(shares_values=True)
         self._age_pairs: dict[int, Field] = {}

@@ -65,7 +65,7 @@ class Opening:
         self.wants = request.wants
         policy = request.policy
         source = None if policy is None else policy.cache_partition
-        if request.said is not None or request.others or source is not request.source:
+        if request.has_policy or source is not request.source:
             self._heed_handler(engine, request)
         if request.is_personal:
             pairs, fields = keep_private(engine, status, pairs, fields)
