@@ -332,6 +332,7 @@ class Exchange:
         self._flow, opening = flow, flow.opening
         if opening.invalid:
             self._dropping = Dropping(engine.responses, opening.invalid)
+            flow.own_drop = self._dropping.dropped_at
         if opening.outdated is not None:
             engine.responses.forget(opening.outdated)
         if opening.is_rekeyed and self.seeker.flight is not None:

@@ -58,6 +58,8 @@ class Reason(Enum):
     ALREADY_STALE = "the response is stale when it arrives"
     INCOMPLETE = "the response ended before its last byte"
     CLIENT_LEFT = "the client left before the response was complete"
+    INVALIDATED = "a write or a purge has come since the app was asked"
+    NEWER_STORED = "a newer response is stored already"
     NOT_EXPECTED = "the responses before it were not stored, and it passed before this one was seen"
     TOO_MUCH_AT_ONCE = "too much is being collected of other responses, which have not ended yet"
     OBJECT_TOO_LARGE = "the response passes the size up to which one is stored"

@@ -311,6 +311,8 @@ class Settings(BaseModel):
         if not faults and settings.purge_path is not None and settings.purge_token is None:
             label = sources["purge_path"].label
             faults.append(f"{label} is set without a token; expected {_beside(label)}, too.")
+        if not faults and settings.cache_memory < settings.cache_max_object:
+            faults.append(_explain_small_memory(settings, sources))
         both = set() if faults else {*settings.cache_key_fields} & {*settings.cache_ignore_fields}
         if both:
             faults.append(
@@ -330,6 +332,17 @@ def _beside(label: str) -> str:
 class _Source(NamedTuple):
     label: str
     value: object
+
+
+def _explain_small_memory(settings: Settings, sources: Mapping[str, _Source]) -> str:
+    memory, largest = (
+        sources[name].label if name in sources else name
+        for name in ("cache_memory", "cache_max_object")
+    )
+    return (
+        f"{memory} is {settings.cache_memory}; expected at least {largest}, which is "
+        f"{settings.cache_max_object}: raise {memory}, or lower {largest}."
+    )
 
 
 def _read_environment(environ: Mapping[str, str]) -> tuple[dict[str, _Source], list[str]]:

@@ -169,7 +169,14 @@ async def test_a_304_that_varies_otherwise_says_so():
 def test_the_table_of_reasons_is_whole():
     found = [name for name, _, _ in DETAILS]
     others = [
-        *("has-trailers", "not-expected", "policy-not-heard", "request-not-read"),
+        *(
+            "has-trailers",
+            "invalidated",
+            "newer-stored",
+            "not-expected",
+            "policy-not-heard",
+            "request-not-read",
+        ),
         *("turned-off", "vary-changed"),
     ]
     assert sorted(found) == sorted([*WHY_NOT, *others])

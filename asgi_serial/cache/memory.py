@@ -116,6 +116,11 @@ class Memory(Generic[V]):
         slot.is_used = True
         return slot.value
 
+    def has_room(self, size_bytes: int, *, owner: Hashable = None) -> bool:
+        """Whether `put` keeps a value of this size, for which others make room."""
+        most = self.max_bytes if owner is None else self.owner_share * self.max_bytes
+        return size_bytes <= most
+
     def put(self, key: Hashable, value: V, size_bytes: int, *, owner: Hashable = None) -> bool:
         """Keep `value`, said to take `size_bytes`; False where it is larger than it may be."""
         slot = _Slot(key, value, size_bytes, owner)

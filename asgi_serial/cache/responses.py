@@ -217,22 +217,53 @@ class ResponseCache:
         self._memory.put(found.key, found, entry_size(found), owner=partition_of(found.key))
         return found
 
-    def keep(self, entry: Entry, asked: float, *, own_drop: float | None = None) -> bool:
-        """Keep an entry whose key is its resource's; False where it is outdated by now.
+    def why_not_kept(
+        self, entry: Entry, asked: float, *, own_drop: float | None = None
+    ) -> Reason | None:
+        """Why `keep` would not keep an entry whose key is its resource's; None if it would.
 
-        `asked` is when the app was asked for it.
-
-        `own_drop` is the time of the drop by which the very request has made room for it: that one
-        was after it asked, and is not held against it.
+        `asked` is when the app was asked for it. `own_drop` is the time of the drop by which the
+        very request has made room for it: that one is not held against it.
         """
-        key = resource = entry.key
+        key = entry.key
         # What a write has made invalid since the app was asked may be in this very response.
         digest = uri_digest(key)
         entry.epoch, entry.uri = self.purges.epoch, self._drops.find(digest)
         dropped_at = self._drops.dropped_at(digest)
         is_outdated = dropped_at >= asked if own_drop is None else dropped_at != own_drop
         if is_outdated or self._purged_at(entry.tags, key) >= asked:
+            return Reason.INVALIDATED
+        has_room = self._memory.has_room(entry_size(entry), owner=partition_of(key))
+        if not has_room and self.store is None:
+            return Reason.OBJECT_TOO_LARGE
+        known = self._find_same(entry)
+        # RFC 9111, 4: of several stored responses the most recent is used.
+        if known is not None and known.born > entry.born and self._clock() < known.expires:
+            return Reason.NEWER_STORED
+        return None
+
+    def _find_same(self, entry: Entry) -> Entry | None:
+        """Return what is stored in the place that an entry would take."""
+        key = entry.key
+        fork = fork_of(key)
+        if fork is not None:
+            root = self._memory.get(fork)
+            if not isinstance(root, VaryIndex):
+                return None
+            key = (key, root.nonce)
+        found = self._memory.get(key)
+        if entry.selecting:
+            names = tuple([name for name, _ in entry.selecting])
+            if not isinstance(found, VaryIndex) or found.names != names:
+                return None
+            found = self._memory.get(_selected_key(key, found, entry.selecting))
+        return found if isinstance(found, Entry) and not self.is_purged(found) else None
+
+    def keep(self, entry: Entry, asked: float, *, own_drop: float | None = None) -> bool:
+        """Keep an entry whose key is its resource's; False where `why_not_kept` has a reason."""
+        if self.why_not_kept(entry, asked, own_drop=own_drop) is not None:
             return False
+        key = resource = entry.key
         ttl = entry.kept_until - self._clock()
         self._kinds.keep(kind_of(key), None)
         fork, owner = fork_of(key), partition_of(key)
@@ -241,9 +272,6 @@ class ResponseCache:
         if entry.selecting:
             names = tuple([name for name, _ in entry.selecting])
             entry.key = _selected_key(key, self._index(key, names, ttl, owner), entry.selecting)
-        known = self._memory.get(entry.key)
-        if isinstance(known, Entry) and known.born > entry.born and self._clock() < known.expires:
-            return False  # RFC 9111, 4: of several stored responses the most recent is used
         self.stored += 1
         self.news.is_newcomer = False
         self._shared_fields.share(entry)

@@ -71,6 +71,7 @@ def consult_stored(
         is_alike = agrees(entry, fields)
         if is_alike:
             renewed, why = renew(engine, request, entry, pairs, fields)
+            why = why or engine.responses.why_not_kept(renewed, request.asked)
             return Consulted(entry=renewed if why is None else None)
         return Consulted(is_outdated=is_alike is False and is_for_all(request, None))
     return _NOTHING
@@ -85,6 +86,7 @@ def _confirm(
 ) -> Consulted:
     """The answer by the stored response, with the fields of the 304."""
     renewed, unstored = renew(engine, request, entry, pairs, fields)
+    unstored = unstored or engine.responses.why_not_kept(renewed, request.asked)
     kept = find_representation(request.wants, renewed)
     assert kept is not None  # it was made, if need be, before the app was asked
     now = engine.clock()

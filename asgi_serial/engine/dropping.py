@@ -15,20 +15,20 @@ class Dropping:
     `has_ended_well` is set once the app has done what it said in its response.
     """
 
-    __slots__ = ("_dropped_at", "_keys", "_posted", "_responses", "has_ended_well")
+    __slots__ = ("_keys", "_posted", "_responses", "dropped_at", "has_ended_well")
 
     def __init__(self, responses: ResponseCache, keys: tuple[Key, ...]) -> None:
         self.has_ended_well = False
         self._responses = responses
         self._keys = keys
         self._posted: Entry | None = None  # what this write has stored itself
-        self._dropped_at = self._drop()
+        self.dropped_at = self._drop()
 
     def keep(self, posted: Entry, asked: float) -> bool:
         """Store what the write itself has answered, for those who GET it; False if it is not."""
         self._posted = posted
         # Its own drop came after the app was asked; another's since then is not its own.
-        return self._responses.keep(posted, asked, own_drop=self._dropped_at)
+        return self._responses.keep(posted, asked, own_drop=self.dropped_at)
 
     def drop_again(self) -> None:
         """Drop what was stored since."""

@@ -80,6 +80,7 @@ class ResponseFlow:
     keeping: Keeping | None = None  # it is to be stored
     unstored: Reason | None = None  # why it is not stored
     entry: Entry | None = None
+    own_drop: float | None = None  # when this write has dropped what was stored of its URI
     is_end_sure = True  # else `entry` is stored once the app has returned, and not before
     job: Callable[[], bytes | None] | None = None
     app_bytes = encoded_bytes = sent_bytes = 0
@@ -505,8 +506,12 @@ class ResponseFlow:
     def _keep(self, built: Entry | Reason) -> None:
         if isinstance(built, Reason):
             self.forget(built)
-        else:
+            return
+        why = self.engine.responses.why_not_kept(built, self.request.asked, own_drop=self.own_drop)
+        if why is None:
             self.entry = built
+        else:
+            self.forget(why)
 
     def let_go(self) -> None:
         """Hold nothing any more of what was collected to be stored."""

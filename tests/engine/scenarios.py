@@ -238,7 +238,7 @@ SETTINGS: list[dict[str, Any]] = [
     {"routes": {"/": {"cache_shared": True, "cache_ttl": "60s"}}},
     {"routes": {"/other": {"cache": False, "compression": False}}, "cache_ttl": "60s"},
     {"codings": ["gzip"], "cache_status": False},
-    {"cache_memory": 3000},
+    {"cache_memory": 3000, "cache_max_object": 3000},
 ]
 
 

@@ -58,7 +58,7 @@ async def test_what_is_of_use_for_validation_only_is_not_kept_for_other_users(fi
 
 @awaited
 async def test_a_form_that_found_no_room_does_not_fail_once_the_app_confirms():
-    origin, clock, serial = site(cache_memory="200KB")
+    origin, clock, serial = site(cache_memory="200KB", cache_max_object="200KB")
     origin.document = [random.Random(n).randbytes(5).hex() for n in range(3000)]
     await ask(serial, Request())
     clock.now += 100

@@ -243,7 +243,9 @@ async def test_nothing_says_to_caches_of_a_kind_that_it_is_for_them():
 async def test_one_user_does_not_crowd_out_the_others():
     app = Personal()
     routes = {"/*": {"cache_partition": "authorization", "cache_ttl": "60s"}}
-    serial_app = serial_of(app, routes=routes, cache_memory="100kB", encodings_cache=False)
+    serial_app = serial_of(
+        app, routes=routes, cache_memory="100kB", cache_max_object="100kB", encodings_cache=False
+    )
     await ask(serial_app, user("alice"))
     for number in range(200):
         await ask(serial_app, replace(user("bob"), path=f"/{number}"))

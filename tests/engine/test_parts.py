@@ -433,7 +433,7 @@ async def test_a_whole_of_one_variant_leaves_the_part_of_another():
 
 @awaited
 async def test_parts_leave_when_the_memory_is_full():
-    origin, app = site(cache_memory=20_000)
+    origin, app = site(cache_memory=20_000, cache_max_object=20_000)
     origin.change(bytes(1000))
     for place in range(30):
         await ask(app, Request(path=f"/{place}").having(range="bytes=0-899"))

@@ -346,7 +346,7 @@ async def test_who_waits_gets_no_error_answered_in_a_form_that_there_is_not():
 @awaited
 async def test_a_form_that_there_is_no_room_for_is_made_each_time(control):
     origin, clock, serial = site(
-        (b"cache-control", control), cache_memory=3000, encodings_cache=False
+        (b"cache-control", control), cache_memory=3000, cache_max_object=3000, encodings_cache=False
     )
     origin.document = None
     await ask(serial, Request())
