@@ -278,13 +278,13 @@ def test_t11_utc_is_written_as_pydantic_writes_it(make_manager):
 
 
 def test_t12_a_hopeless_input_is_not_tried_again(make_manager):
-    manager = make_manager(max_retries=3, retry_delay=100.0)
+    manager = make_manager(max_retries=3, retry_delay=60.0)
     began = time.monotonic()
     with pytest.raises(ValidationError):
         asyncio.run(manager.deserialize_model(b"{", User))
     with pytest.raises(FormatError):
         asyncio.run(manager.serialize_model(Measured(value=float("nan"))))
-    assert time.monotonic() - began < 100
+    assert time.monotonic() - began < 60
 
 
 def test_t13_orjson_falls_back_to_json_and_says_so(make_manager):
