@@ -20,7 +20,7 @@ UNITS := tests/http tests/codecs tests/formats tests/timing tests/test_layers.py
   --ignore tests/formats/test_hostile_memory.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-long test-thrice lint types format services bench clean
+.PHONY: help demo check test test-long test-thrice test-frameworks lint types format services bench clean
 
 help:
 	@echo 'make demo    serve the demonstration API and print commands to try on it'
@@ -28,6 +28,8 @@ help:
 	@echo 'make test    run lint, type checks and every test, with coverage'
 	@echo '             SEED=1 shuffles the tests and draws other examples; JOBS=4 for more processes'
 	@echo 'make test-thrice  run every test with three seeds       make test-long  search for longer'
+	@echo 'make test-frameworks  run the own tests of Starlette, FastAPI, Litestar and Falcon, bare and'
+	@echo '             with the middleware around every app; ARGS="starlette" for one of them'
 	@echo 'make bench   measure against a bare app and the peers; ARGS="--only hit_all_on" for one row'
 	@echo 'make lint    run ruff          make types   run mypy'
 	@echo 'make format  format the code   make clean   remove what make has made'
@@ -59,6 +61,10 @@ test-thrice: services lint types
 	  $(PYTEST) --hypothesis-seed=$$seed || failed=1; \
 	done; \
 	exit $$failed
+
+# Each suite in an environment of its own, with the sources from PyPI.
+test-frameworks: $(VENV)/.python-$(VERSION)
+	$(BIN)/python -m frameworks $(ARGS)
 
 lint: $(VENV)/.test-$(VERSION)
 	$(BIN)/ruff check .
