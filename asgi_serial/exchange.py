@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from asgi_serial.cache.entry import Entry
     from asgi_serial.engine.bodies import BodyShare
     from asgi_serial.engine.engine import Engine
+    from asgi_serial.engine.keeping import Keeping
     from asgi_serial.engine.plan import RequestPlan
     from asgi_serial.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -69,7 +70,7 @@ class Exchange:
     _app_scope: AppScope | None = None
     _is_detached = False  # nobody awaits the call any more
     _dropping: Dropping | None = None  # what this write makes invalid
-    _pending: Entry | None = None  # is stored once the app has returned
+    _pending: Keeping | None = None  # holds what is stored once the app has returned
     _stored: Entry | None = None  # is dropped again should the app fail
     has_returned = False  # the app, without an exception
     has_failed = False  # the app, with an exception of its own
@@ -468,10 +469,10 @@ class Exchange:
         if not self.is_over:
             self._abandon()
         if self._pending is not None:
-            assert self._flow is not None  # it has made what is pending
-            if self.has_returned:
-                self._store(self._pending)
-            self._flow.let_go()
+            pending = self._pending.pending
+            if self.has_returned and pending is not None:
+                self._store(pending)
+            self._pending.let_go()
             self.seeker.land(Ending.FAILED)
         elif self.has_failed and not self._is_unsent and self._stored is not None:
             # An exception after a body that looked whole: it may have been cut off, and ended by
@@ -511,7 +512,9 @@ class Exchange:
             self._store(entry)
             flow.let_go()
         else:
-            self._pending = entry
+            assert flow.keeping is not None  # it has made the entry
+            self._pending, flow.keeping.pending = flow.keeping, entry
+            flow.entry = None
             if self.seeker.landed is not None:
                 self.seeker.landed.set()  # a client that is not there has all, and leaves
         count_response(self.engine, self.plan, flow, self.began_ns, self.first_byte_ns)

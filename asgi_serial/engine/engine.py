@@ -7,7 +7,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from asgi_serial.cache.budget import Budget
+from asgi_serial.cache.budget import FairBudget
 from asgi_serial.cache.collapse import Flights
 from asgi_serial.cache.encodings import Encodings
 from asgi_serial.cache.key import make_realm
@@ -202,7 +202,7 @@ class Engine:
         )
         self.purges = self.responses.purges
         # What is collected of responses under way: clients may ask for many, and not read.
-        self.collecting = Budget(max(settings.cache_memory // 4, settings.cache_max_object))
+        self.collecting = FairBudget(max(settings.cache_memory // 4, settings.cache_max_object))
         self.flights = Flights(self.clock)
         self.encodings = (
             Encodings(memory, settings.cache_max_object) if settings.encodings_cache else None

@@ -67,6 +67,7 @@ class Keeping:
         "_engine",
         "_etag",
         "_fields",
+        "_is_lost",
         "_pieces",
         "_plan",
         "_request",
@@ -74,6 +75,7 @@ class Keeping:
         "_status",
         "_storing",
         "_wants",
+        "pending",
     )
 
     _base: Base
@@ -98,12 +100,14 @@ class Keeping:
         self._plan = plan
         self._status = status  # the app's
         self._size = 0  # of all pieces
+        self._pieces = []
+        self._is_lost = False  # others have had need of the room
+        self.pending: Entry | None = None  # is whole, and is stored once the app has returned
 
     def begin(self, base: Base, fields: Fields, coding: str, etag: bytes | None) -> None:
         """Collect what passes from now on, which is sent with these fields."""
         self._base, self._coding, self._etag = base, coding, etag
         self._fields = fields.copy()  # what is sent, others may change
-        self._pieces = []
 
     def add(self, content: bytes) -> Reason | None:
         """Collect a piece of the body as it is sent; or say why this is kept no longer."""
@@ -112,10 +116,15 @@ class Keeping:
             self._pieces.append(content)
         return why
 
+    def lose(self) -> None:
+        """Hold nothing any more: others collect faster, and have had need of the room."""
+        self._is_lost = True
+        self._pieces, self.pending = [], None
+
     def _hold(self, size: int) -> Reason | None:
         if self._size + size > self._engine.settings.cache_max_object:
             return Reason.OBJECT_TOO_LARGE
-        if not self._engine.collecting.take(size):
+        if self._is_lost or not self._engine.collecting.take(self, size):
             return Reason.TOO_MUCH_AT_ONCE
         self._size += size
         return None
@@ -123,7 +132,7 @@ class Keeping:
     def let_go(self) -> None:
         """Give back what is held of the budget, once the response is stored, or will not be."""
         if self._size:
-            self._engine.collecting.give_back(self._size)
+            self._engine.collecting.give_back(self)
             self._pieces, self._size = [], 0
 
     def finish(self, app_bytes: int, route: str) -> Entry | Reason:
@@ -132,6 +141,8 @@ class Keeping:
             # RFC 9111, 3.3: an incomplete response must not be stored as a complete one.
             return Reason.INCOMPLETE
         content, self._pieces = b"".join(self._pieces), []
+        if self._is_lost:
+            return Reason.TOO_MUCH_AT_ONCE
         stored = self._stored(self._base, self._fields)
         kept = Representation(stored, content, self._coding, self._etag)
         return self._build(self._base, kept, "", app_bytes, route)

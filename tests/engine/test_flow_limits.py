@@ -271,20 +271,50 @@ def test_a_head_is_told_what_it_varies_on_and_no_more():
 
 
 def test_what_is_collected_at_once_is_bounded_in_all():
-    """Clients may ask for many responses, and read none of them."""
+    """Clients may ask for many responses, and read none of them: the slowest make room."""
     engine = make_engine(cache_memory=40_000, cache_max_object=8_000)
     assert engine.collecting.max_bytes == 10_000
-    flows = [make_flow(engine, path=f"/{number}") for number in range(3)]
-    for flow in flows:
+    flows = [make_flow(engine, path=f"/{number}") for number in range(4)]
+    for flow in flows[:2]:
         run(flow, start(PICTURE, FRESH), body(b"x" * 4_000, more=True))
-    assert [flow.unstored for flow in flows] == [None, None, Reason.TOO_MUCH_AT_ONCE]
-    assert engine.collecting.held_bytes == 8_000
+    flows[0].feed(body(b"x" * 1_000, more=True))  # the second is the slower one now
+    run(flows[2], start(PICTURE, FRESH), body(b"x" * 4_000, more=True))
+    assert engine.collecting.held_bytes == 9_000
+    flows[1].feed(body(b"x", more=True))
+    assert [flow.unstored for flow in flows[:3]] == [None, Reason.TOO_MUCH_AT_ONCE, None]
     flows[0].feed(body(b"x"))
     assert flows[0].entry is not None
-    assert engine.collecting.held_bytes == 8_001  # until it is stored
+    assert engine.collecting.held_bytes == 9_001  # until it is stored
     flows[0].let_go()
-    flows[1].lose_client()
+    flows[2].lose_client()
     assert engine.collecting.held_bytes == 0
+
+
+def test_a_slow_reader_that_ends_after_it_made_room_is_not_stored():
+    engine = make_engine(cache_memory=40_000, cache_max_object=8_000)
+    slow, fast = (make_flow(engine, path=path) for path in ("/slow", "/fast"))
+    run(slow, start(PICTURE, FRESH), body(b"x" * 4_000, more=True))
+    run(fast, start(PICTURE, FRESH), body(b"x" * 7_000, more=True))
+    run_last = slow.feed(body())
+    assert run_last["more_body"] is False
+    assert (slow.entry, slow.unstored) == (None, Reason.TOO_MUCH_AT_ONCE)
+    fast.feed(body(b"y"))
+    assert fast.entry is not None
+
+
+def test_no_number_of_slow_readers_keeps_others_from_being_stored():
+    engine = make_engine(cache_memory=40_000, cache_max_object=8_000)
+    for number in range(20):
+        run(
+            make_flow(engine, path=f"/{number}"),
+            start(PICTURE, FRESH),
+            body(b"x" * 5_000, more=True),
+        )
+    honest = make_flow(engine, path="/honest")
+    run(honest, start(PICTURE, FRESH), body(b"x" * 3_000, more=True), body(b"x" * 4_000, more=True))
+    honest.feed(body(b"x"))
+    assert honest.entry is not None
+    assert engine.collecting.held_bytes <= engine.collecting.max_bytes
 
 
 @awaited
