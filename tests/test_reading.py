@@ -14,6 +14,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from asgi_serial import SerialMiddleware
+from asgi_serial.engine.engine import Engine
+from asgi_serial.settings import Settings
 from tests.engine.driver import awaited, settled
 
 GZIPPED = (b"content-encoding", b"gzip")
@@ -347,3 +349,11 @@ async def test_what_no_route_takes_is_no_part_of_a_key():
     await upload.start()
     assert (upload.status, upload.asked) == (404, 0)
     assert serial_app.engine.responses.stored == 0
+
+
+@awaited
+async def test_a_label_that_knows_no_routes_takes_every_body_for_one_that_is_wanted():
+    engine = Engine(Settings.load({}, {}), label=lambda scope: "/any")
+    upload = Upload(SerialMiddleware(echo, engine=engine), GZIPPED).give(gzip.compress(b"[1]"))
+    await upload.start()
+    assert (upload.status, upload.content) == (200, b"[1]")
