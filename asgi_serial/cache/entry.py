@@ -209,3 +209,4 @@ class VaryIndex(NamedTuple):
     names: tuple[bytes, ...]
     nonce: bytes
     born: float = 0.0  # when it was made, in epoch seconds
+    until: float = 0.0  # when the second level forgets it: no entry on it may live longer

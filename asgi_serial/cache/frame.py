@@ -1,9 +1,9 @@
 """The bytes of what is kept in a store, and the bytes that stand for a key.
 
 A record is `magic, revision, checksum, key, kind, content`. The checksum covers all that follows
-it, and the key is held in full, so that a damaged value, one under another's key and one that
-something else wrote are all no record: a miss. Every integer is big-endian, every string has its
-length before it.
+it, and the key is held as a digest of 32 bytes, so that a damaged value, one under another's key
+and one that something else wrote are all no record: a miss. Every integer is big-endian, every
+string has its length before it.
 """
 
 import struct
@@ -21,10 +21,11 @@ from asgi_serial.cache.entry import (
 )
 from asgi_serial.types import Fields
 
-REVISION = 3
+REVISION = 4
 """The layout of a record; a record of another revision is no record."""
 
 _CHECKSUM_BYTES = 16
+_PROOF_BYTES = 32
 _PREFIX = b"\xa9asgi\xff" + bytes([REVISION])
 _HEAD_BYTES = len(_PREFIX) + _CHECKSUM_BYTES
 _ENTRY, _VARY_INDEX = 1, 2
@@ -119,7 +120,7 @@ def pack_entry(entry: Entry) -> bytes:
 def pack_vary_index(index: VaryIndex, key: Key) -> bytes:
     """Give the record of a vary index that is kept under `key`."""
     out: list[bytes] = []
-    out.append(_TIME.pack(index.born))
+    out += (_TIME.pack(index.born), _TIME.pack(index.until))
     _append_string(out, index.nonce)
     out.append(_LENGTH.pack(len(index.names)))
     for name in index.names:
@@ -152,9 +153,13 @@ def _append_representation(
 
 
 def _seal(key: Key, kind: int, content: list[bytes]) -> bytes:
-    encoded = encode_key(key)
-    covered = b"".join((_LENGTH.pack(len(encoded)), encoded, bytes((kind,)), *content))
+    covered = b"".join((_proof_of(key), bytes((kind,)), *content))
     return b"".join((_PREFIX, _checksum(covered), covered))
+
+
+def _proof_of(key: Key) -> bytes:
+    # Not the key itself, of which a client chooses up to all that a server lets through.
+    return blake2b(encode_key(key), digest_size=_PROOF_BYTES).digest()
 
 
 def _checksum(covered: bytes | memoryview) -> bytes:
@@ -169,7 +174,7 @@ def unpack_record(data: bytes, key: Key) -> Entry | VaryIndex | None:
         return None
     reader = _Reader(data, _HEAD_BYTES)
     try:
-        if reader.string() != encode_key(key):
+        if reader.take(_PROOF_BYTES) != _proof_of(key):
             return None
         kind = reader.take(1)[0]
         record: Entry | VaryIndex | None = None
@@ -287,9 +292,9 @@ def _read_representation(reader: _Reader) -> tuple[Variant, Representation]:
 
 
 def _read_vary_index(reader: _Reader) -> VaryIndex:
-    (born,) = _TIME.unpack(reader.take(_TIME.size))
-    if not isfinite(born):
+    (born,), (until,) = (_TIME.unpack(reader.take(_TIME.size)) for _ in range(2))
+    if not (isfinite(born) and isfinite(until)):
         raise _Malformed
     nonce = reader.string()
     names = tuple(reader.string() for _ in range(reader.count(_MAX_FIELDS)))
-    return VaryIndex(names, nonce, born)
+    return VaryIndex(names, nonce, born, until)

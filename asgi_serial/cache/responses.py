@@ -430,25 +430,22 @@ class ResponseCache:
     def _index(
         self, key: Key, names: tuple[bytes, ...], ttl: float, owner: bytes | None
     ) -> VaryIndex:
-        """The index of a resource, made where there is none; it outlives the entry of `ttl`.
+        """Return the index of a resource that outlives an entry of `ttl`; make one if need be.
 
-        It is made anew, not written again, before its time in the second level is over: another
-        process may have dropped it there, and with it all that it led to.
+        It is made anew, not written again for longer: another process may have dropped it in the
+        second level, and with it all that it led to.
         """
         now = self._clock()
         known = self._memory.get(key)
-        if (
-            isinstance(known, VaryIndex)
-            and known.names == names
-            and now - known.born < _INDEX_TTL / 2
-        ):
+        if isinstance(known, VaryIndex) and known.names == names and now + ttl <= known.until:
             return known
-        index = VaryIndex(names, os.urandom(16), now)
+        # A new one takes the entries of the old one away: it lasts for several of their lifetimes.
+        lasts = max(2 * ttl, min(_INDEX_TTL, max(4 * ttl, _SHORTEST_INDEX_TTL)))
+        index = VaryIndex(names, os.urandom(16), now, now + lasts)
         size = index_size(key, index)
         self._memory.put(key, index, size, owner=owner)
         store = self.store
         if store is not None:
-            lasts = max(_INDEX_TTL, 2 * ttl)
             self._writers.send(
                 digest_key(key),
                 lambda name: store.set(name, pack_vary_index(index, key), ttl=lasts),
@@ -457,8 +454,8 @@ class ResponseCache:
         return index
 
 
-# The index outlives its entries; one without entries costs a look-up that misses.
-_INDEX_TTL = 86_400.0
+# An index lives as long as its entries, but for these: any client may have one made.
+_SHORTEST_INDEX_TTL, _INDEX_TTL = 60.0, 86_400.0
 
 
 def _selected_key(

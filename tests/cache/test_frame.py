@@ -86,11 +86,10 @@ def reseal(covered: bytes) -> bytes:
 
 
 def with_key(content: bytes) -> bytes:
-    encoded = encode_key(KEY)
-    return reseal(struct.pack("!I", len(encoded)) + encoded + content)
+    return reseal(blake2b(encode_key(KEY), digest_size=32).digest() + content)
 
 
-INDEX_HEAD = b"\x02" + struct.pack("!d", 0.0)
+INDEX_HEAD = b"\x02" + struct.pack("!dd", 0.0, 0.0)
 
 
 def entry_head(flags: int) -> bytes:
