@@ -132,8 +132,9 @@ def _renew_cluster(client: Any) -> Any:
     # that is gone would fail the calls of all others. Whether to try again is the store's to say.
     no_backoff = import_module(f"{package}.backoff").NoBackoff()
     arguments["retry"] = import_module(f"{package}.asyncio.retry").Retry(no_backoff, 0)
-    of_older_releases = ("cluster_error_retry_attempts", "connection_error_retry_attempts")
-    arguments |= {name: 0 for name in of_older_releases if hasattr(client, name)}
+    # In redis-py 5 and valkey-py these are apart; there a pipeline with 0 attempts is never run.
+    older = {"cluster_error_retry_attempts": 1, "connection_error_retry_attempts": 0}
+    arguments |= {name: count for name, count in older.items() if hasattr(client, name)}
     # At each look for its nodes a client replaces these by what it has found.
     arguments["startup_nodes"] = list(nodes.startup_nodes.values())
     return type(client)(**arguments)
