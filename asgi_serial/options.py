@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from datetime import timedelta
 from decimal import Decimal
+from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
 _Value = TypeVar("_Value")
@@ -54,6 +55,8 @@ def parse_partition(value: object) -> Any:
     ('authorization', 'cookie:sid')
     """
     if callable(value):
+        if iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__):
+            raise ValueError("a function that is not asynchronous")
         return value
     given = value.split(",") if isinstance(value, str) else value
     names = (

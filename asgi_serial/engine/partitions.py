@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from hashlib import blake2b
+from inspect import iscoroutine
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from asgi_serial.cache.key import COOKIES, PARTITION
 from asgi_serial.engine.heads import read_fields, without
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from asgi_serial.types import Fields, Scope
 
 logger = logging.getLogger("asgi_serial")
-
-_NOBODY = (None, "", False)
 
 
 def find_credentials(plan: RequestPlan, lifted: frozenset[bytes] = frozenset()) -> None:
@@ -61,8 +61,8 @@ def _enter_by_function(
     engine: Engine, plan: RequestPlan, find_user: Callable[[Scope], str | None]
 ) -> None:
     try:
-        user = find_user(plan.scope)
-        digest = None if user in _NOBODY else digest_partition(engine, str(user))
+        user = name_user(find_user(plan.scope))
+        digest = None if user is None else digest_partition(engine, user)
     except Exception:
         logger.exception("The function that tells users apart has failed.")
         plan.bypass, plan.is_personal = Reason.REQUEST_HAS_CREDENTIALS, True
@@ -70,6 +70,27 @@ def _enter_by_function(
     if digest is not None:
         # The function has seen all of them.
         _enter(plan, ((PARTITION, digest),), frozenset(plan.fields))
+
+
+def name_user(found: object) -> str | None:
+    """Return the name of the user that a partition's function has found; None for nobody.
+
+    Raises: TypeError for anything but a name or a number. Other objects say in their strings what
+    two of them may share: a class, an address in memory that is used again.
+
+    >>> name_user("ada"), name_user(7), name_user("")
+    ('ada', '7', None)
+    """
+    if found is None or found is False or found == "":
+        return None
+    if not isinstance(found, str | int | UUID) or found is True:
+        if iscoroutine(found):
+            found.close()  # else Python warns of a coroutine that was never awaited
+        raise TypeError(
+            f"The function of cache_partition has returned {found!r}; expected the user's name or "
+            "number (str, int or UUID), or None for nobody."
+        )
+    return str(found)
 
 
 def _enter_by_fields(engine: Engine, plan: RequestPlan, sources: tuple[str, ...]) -> None:

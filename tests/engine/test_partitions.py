@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
@@ -199,6 +200,68 @@ async def test_a_function_that_fails_keeps_the_cache_out(caplog):
     assert "tells users apart" in caplog.text
 
 
+def first_of(scope):
+    return dict(scope["headers"]).get(b"x-user-id", b"").decode()
+
+
+async def find_user_late(scope):
+    return first_of(scope)
+
+
+class FindsUserLate:
+    async def __call__(self, scope):
+        return first_of(scope)
+
+
+class User:
+    """A user as an app has him: its string names the class and an address in memory."""
+
+    def __init__(self, name):
+        self.name = name
+
+
+@pytest.mark.parametrize(
+    "find_user",
+    [
+        pytest.param(lambda scope: User(first_of(scope)), id="an object"),
+        pytest.param(lambda scope: find_user_late(scope), id="a coroutine"),
+        pytest.param(lambda scope: (one for one in first_of(scope)), id="a generator"),
+        pytest.param(lambda scope: True, id="a truth"),
+        pytest.param(lambda scope: [first_of(scope)], id="a list"),
+    ],
+)
+@awaited
+async def test_what_is_no_name_of_a_user_keeps_the_cache_out(find_user, caplog):
+    """Two users whose objects have one address, one after the other, have one string."""
+    app = Personal()
+    serial_app = serial_of(app, routes={"/": {"cache_partition": find_user, "cache_ttl": 60}})
+    with caplog.at_level(logging.ERROR):
+        answers = [
+            await ask(serial_app, Request().having(x_user_id=f"user-{number}"))
+            for number in range(20)
+        ]
+    assert app.calls == 20
+    assert {said(answer) for answer in answers} == {"fwd=bypass"}
+    assert all("private" in answer.one("cache-control") for answer in answers)
+    assert "expected the user's name or number" in caplog.text
+
+
+@pytest.mark.parametrize("numbers", [(0, 7), (UUID(int=0), UUID(int=7))], ids=["int", "UUID"])
+@awaited
+async def test_a_function_may_give_a_number(numbers):
+    """The number 0 is a user as any other."""
+    app = Personal()
+
+    def find_user(scope):
+        return numbers[int(first_of(scope))]
+
+    serial_app = serial_of(app, routes={"/": {"cache_partition": find_user, "cache_ttl": 60}})
+    users = [Request().having(x_user_id=user) for user in ("0", "1", "0", "1")]
+    answers = [await ask(serial_app, user) for user in users]
+    assert [answer.cached for answer in answers[2:]] == ["hit", "hit"]
+    assert app.calls == 2
+
+
 @awaited
 async def test_a_write_drops_what_is_stored_for_each_user():
     app = Personal()
@@ -285,6 +348,8 @@ async def test_processes_name_users_alike_by_a_secret():
         (["cookie:"], "names of fields and cookies"),
         ([1], "names of fields and cookies"),
         (7, "names of fields and cookies"),
+        (find_user_late, "a function that is not asynchronous"),
+        (FindsUserLate(), "a function that is not asynchronous"),
     ],
 )
 def test_a_wrong_partition_is_told(given, message):
