@@ -71,7 +71,7 @@ class Attempt(RequestPolicy):
         self._has_left = self._has_body = self._has_read = False
         self._listeners = 0  # calls of `receive` that wait for the client
         marked = scope_without_codings(engine, scope, wants, fields, self)
-        self._app_scope = AppScope(scope, marked, send)
+        self._app_scope = AppScope(scope, marked, send, scope["headers"])
         outward = self._app_scope.send
         self._passage = Passage(engine, wants, marked, outward, began_ns, key, self)
 

@@ -234,9 +234,11 @@ class Exchange:
         if plan.caching and plan.may_key_on_body:
             plan.copy = RequestCopy(self.engine.settings.cache_max_key_body)
         # The app's changes are carried to the given scope, and the plan is about what came.
-        plan.scope = dict(self._given)
+        before = self._app_scope
+        plan.scope = dict(self._given) if before is None else before.original
         self._scope = scope_for_app(self.engine, plan, self._body)
-        self._app_scope = AppScope(self._given, self._scope, self._outside)
+        app_scope = AppScope(self._given, self._scope, self._outside, plan.scope["headers"])
+        self._app_scope, plan.scope["headers"] = app_scope, app_scope.fields
         if self._nobody is None:
             self._send = self._app_scope.send
         return self._scope

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from asgi_serial.engine.request import MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Iterable
 
-    from asgi_serial.types import Message, Scope, Send
+    from asgi_serial.types import Field, Message, Scope, Send
 
 _OURS = frozenset({MARK, "headers", "extensions"})
 _MISSING = object()
@@ -28,11 +28,16 @@ class AppScope:
     is left alone, unless the app changes it afterwards.
     """
 
-    __slots__ = ("_given", "_original", "_seen", "_send", "scope")
+    __slots__ = ("_given", "_original", "_seen", "_send", "fields", "scope")
 
-    def __init__(self, given: Scope, scope: Scope, send: Send) -> None:
-        """`scope` is a copy of `given` for the app, and `send` leads to the outside."""
+    def __init__(self, given: Scope, scope: Scope, send: Send, fields: Iterable[Field]) -> None:
+        """`scope` is a copy of `given` for the app, and `send` leads to the outside.
+
+        `fields` are those of the request.
+        """
         self.scope = scope
+        # As they came: the app may change the list that it has, in place.
+        self.fields = [*fields]
         self._given = given
         self._seen = dict(scope)
         self._original: Scope | None = None  # kept before the given scope is changed
@@ -41,7 +46,8 @@ class AppScope:
     @property
     def original(self) -> Scope:
         """The given scope, as it was before the app was called."""
-        return dict(self._given) if self._original is None else self._original
+        original = self._given if self._original is None else self._original
+        return {**original, "headers": self.fields}
 
     def send(self, message: Message) -> Awaitable[None]:
         """Pass a message to the outside, which sees the app's changes by then."""

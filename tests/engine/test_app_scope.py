@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from asgi_serial import set_policy
 from asgi_serial.engine.app_scope import AppScope
 from asgi_serial.engine.request import MARK
 
-from .driver import Request, awaited, serial_of, settled, until
+from .driver import Request, ask, awaited, serial_of, settled, until
 from .making import FRESH, JSON
 
 TEXT = b'{"a":1}'
@@ -216,7 +217,7 @@ def make_pair() -> tuple[dict[str, Any], AppScope]:
     async def send(message: Any) -> None: ...
 
     given: dict[str, Any] = {"headers": [], "a": 1, "b": 2}
-    return given, AppScope(given, {**given, MARK: object(), "headers": [1]}, send)
+    return given, AppScope(given, {**given, MARK: object(), "headers": [1]}, send, ())
 
 
 def test_a_key_that_the_outside_deletes_stays_deleted():
@@ -252,3 +253,51 @@ def test_values_that_cannot_be_compared_are_carried():
     app.scope["a"] = second = Unlike()
     app.carry_out()
     assert given["a"] is second
+
+
+class TakesOut:
+    """An app with a middleware that takes a field out of the list that came, and answers by it."""
+
+    def __init__(self, *, confirms: bool = False, **policy: Any) -> None:
+        self.confirms = confirms
+        self.policy = policy
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        tenants = [pair for pair in scope["headers"] if pair[0] == b"x-tenant"]
+        for pair in tenants:
+            scope["headers"].remove(pair)
+        if self.policy:
+            set_policy(**self.policy)
+        named = tenants[0][1] if tenants else b"nobody"
+        fields = [JSON, FRESH, (b"vary", b"X-Tenant")]
+        status = 200
+        if self.confirms:
+            # A 304 about another response than the one that is stored: the app is asked again.
+            asked = any(name == b"if-none-match" for name, _ in scope["headers"])
+            status = 304 if asked else 200
+            fields.append((b"etag", b'"2"' if asked else b'"1"'))
+        await send({"type": "http.response.start", "status": status, "headers": fields})
+        body = b'["%s"]' % named if status == 200 else b""
+        await send({"type": "http.response.body", "body": body})
+
+
+@pytest.mark.parametrize(
+    "asks", [Request(), TAKES_GZIP, TAKES_MSGPACK], ids=["as it is", "gzip", "MessagePack"]
+)
+@pytest.mark.parametrize("policy", [{}, {"cache_ttl": 60}, {"cache_partition": "x-tenant"}])
+@awaited
+async def test_fields_that_the_app_takes_out_in_place_still_select(asks: Request, policy: Any):
+    """RFC 9111, 4.1: they are compared with those of the request that came."""
+    serial = serial_of(TakesOut(**policy))
+    ada, bob = asks.having(x_tenant="ada"), asks.having(x_tenant="bob")
+    answers = [await ask(serial, request) for request in (ada, asks, bob, ada, asks, bob)]
+    assert [answer.document for answer in answers] == [["ada"], ["nobody"], ["bob"]] * 2
+
+
+@awaited
+async def test_fields_that_the_app_takes_out_in_place_are_there_when_it_is_asked_again():
+    serial = serial_of(TakesOut(confirms=True))
+    ada = Request().having(x_tenant="ada")
+    renewed = ada.having(cache_control="no-cache")
+    answers = [await ask(serial, one) for one in (ada, renewed, ada, Request())]
+    assert [answer.document for answer in answers] == [["ada"], ["ada"], ["ada"], ["nobody"]]
