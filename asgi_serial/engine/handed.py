@@ -37,9 +37,10 @@ class Handed(NamedTuple):
 
     encode: Encode
     media_type: str
+    content: bytes  # in that type
 
     def is_sent(self, fields: Mapping[bytes, bytes]) -> bool:
-        """Whether a response with these fields is still the one that was handed over."""
+        """Whether a response with these fields may still be the one that was handed over."""
         return fields.get(b"content-type") == self.media_type.encode()
 
     def json_fields(self, pairs: Fields, length: int) -> Fields:
@@ -81,7 +82,7 @@ def offer_models(engine: Engine, plan: RequestPlan) -> dict[str, Any]:
             content = encode(media_type)
         except FormatError:
             return JSON_TYPE, encode(JSON_TYPE)
-        plan.handed = Handed(encode, media_type)
+        plan.handed = Handed(encode, media_type, content)
         return media_type, content
 
     return {"encode": encode}

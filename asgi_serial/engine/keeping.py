@@ -167,6 +167,9 @@ class Keeping:
         media_type, coding, content, _ = encoded
         app_bytes = len(body)
         if handed is not None:
+            if body != handed.content:
+                # A middleware has changed it on its way: what was handed over is another document.
+                return Reason.ALREADY_ENCODED
             try:
                 body = handed.encode(JSON_TYPE)
             except FormatError:

@@ -368,3 +368,41 @@ def test_what_can_not_be_stored_for_every_client_is_not_stored():
     for _ in range(2):
         assert read(ask(app, MSGPACK)) == b"bytes"
     assert app.engine.responses.stored == 0
+
+
+class Redacting:
+    """A middleware that takes a name out of every document, in either format."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        start: Any = None
+
+        async def redact(message: Any) -> None:
+            nonlocal start
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            fields = dict(start["headers"])
+            is_json = fields[b"content-type"] == b"application/json"
+            document = json.loads(message["body"]) if is_json else msgpack.unpackb(message["body"])
+            del document["name"]
+            body = json.dumps(document).encode() if is_json else msgpack.packb(document)
+            fields[b"content-length"] = b"%d" % len(body)
+            await send({**start, "headers": list(fields.items())})
+            await send({**message, "body": body})
+
+        await self.app(scope, receive, redact)
+
+
+@pytest.mark.parametrize("first", [MSGPACK, "application/json"])
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_what_a_middleware_has_taken_out_is_given_to_nobody(first, coding):
+    """What was handed over is not what is sent: it answers no client of the other format."""
+    inner = Starlette(routes=[Route("/item", lambda request: SerialResponse(ITEM))])
+    app = SerialMiddleware(Redacting(inner), cache_ttl=60)
+    for accept in (first, "application/json", MSGPACK, "application/json"):
+        response = ask(app, accept, coding)
+        assert response.headers["content-type"] == accept
+        assert read(response) == {"id": 7, "ratio": 0.5}
