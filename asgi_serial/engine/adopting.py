@@ -15,14 +15,19 @@ if TYPE_CHECKING:
     from asgi_serial.policy import RoutePolicy
 
 
+def adopt_policy(engine: Engine, request: RequestPlan) -> None:
+    """Heed what has been said of the response up to now."""
+    if request.has_policy:
+        request.policy = request.judge(request.path_policy, engine.settings.cache_ttl)
+
+
 def adopt_partition(engine: Engine, request: RequestPlan) -> bool:
     """Keep a response for the user of whom its handler or pattern speaks now.
 
     The request was looked up by what a handler of its route had said before, or by the pattern
     alone. Return whether its key is another's than those may think who wait for it.
     """
-    if request.has_policy:
-        request.policy = request.judge(request.path_policy, engine.settings.cache_ttl)
+    adopt_policy(engine, request)
     policy = request.policy
     if policy is not None and policy is not request.path_policy and policy.cache_partition:
         engine.learn(request.scope, request.fields, policy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from asgi_serial.engine.adopting import adopt_policy
 from asgi_serial.engine.heads import read_response_fields, without
 from asgi_serial.engine.plan import find_wants
 from asgi_serial.engine.response_plan import plan_response
@@ -74,6 +75,7 @@ def offer_models(engine: Engine, plan: RequestPlan) -> dict[str, Any]:
     ) -> tuple[str, bytes]:
         _, read = read_response_fields(fields)
         read[b"content-type"] = JSON_TYPE.encode()
+        adopt_policy(engine, plan)
         wants = find_wants(engine, plan)
         media_type = plan_response(engine, wants, status, read).media_type
         if not media_type:
