@@ -717,7 +717,7 @@ async def test_requests_that_what_is_stored_does_not_content_call_the_app_side_b
         running -= 1
         return b"{}"
 
-    served = SerialMiddleware(app_of(make))
+    served = SerialMiddleware(app_of(make), cache_ttl=60)
     asked = [(b"cache-control", b"min-fresh=100")]
     await asyncio.gather(*[call(served, fields=asked) for _ in range(10)])
     assert most == 9  # the one that they waited for has called before them

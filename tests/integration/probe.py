@@ -1,6 +1,7 @@
 """An app that tells what reached it, behind the middleware as the environment sets it.
 
-Served by the tests as `tests.integration.probe:app`. `/calls` has the number of calls by path.
+Served by the tests as `tests.integration.probe:app`. `/calls` has the number of calls by path,
+`/flush` answers once all that was stored is in the second level.
 """
 
 import asyncio
@@ -187,8 +188,15 @@ async def wait_for_disconnect(exchange):
         pass
 
 
+async def flush(exchange):
+    """Answer once the second level has taken what this process has stored."""
+    await app.engine.responses.flush()
+    await exchange.answer("flushed")
+
+
 HANDLERS = {
     "calls": calls,
+    "flush": flush,
     "document": document,
     "varied": varied,
     "account": account,

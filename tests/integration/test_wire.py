@@ -210,8 +210,13 @@ def test_a_body_shorter_than_its_length_is_a_client_that_has_left(server, line):
     assert server.ask("POST", "/echo", b"body").value["length"] == 4
 
 
-def test_first_requests_at_once_call_the_app_once(server):
+def test_requests_at_once_for_what_a_write_has_dropped_call_the_app_once(server):
     path = new("/ticks")
+    with Wire(server) as wire:  # what has been stored once is waited for
+        for method in ("GET", "PUT"):
+            wire.send(head_of(method, path, "Content-Length: 0"))
+            wire.read()
+    before = calls_of(server, path)
     with ExitStack() as stack:
         wires = [stack.enter_context(Wire(server)) for _ in range(30)]
         for number, wire in enumerate(wires):
@@ -221,7 +226,7 @@ def test_first_requests_at_once_call_the_app_once(server):
             _, fields, body = wire.read()
             decoder = DECODERS[fields.get("content-encoding", "")]()
             assert json.loads(decoder.decompress(body)) == list(range(9))
-    assert calls_of(server, path) == 1
+    assert calls_of(server, path) == before + 1
 
 
 def test_a_client_that_leaves_does_not_take_the_answer_from_those_who_wait(server):
