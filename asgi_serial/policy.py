@@ -227,8 +227,9 @@ class PolicyTable:
     """Finds the policy of a request by its rules: the first that matches speaks.
 
     A path that a server may take for another (`/static/..%2faccount`) is permitted nothing, and is
-    forbidden what any rule forbids it, or the path that it may be taken for. `cache_ttl` is the
-    lifetime where no rule speaks.
+    forbidden what any rule forbids it, or the path that it may be taken for. One that ends in a
+    slash is also forbidden what the path without it is. `cache_ttl` is the lifetime where no rule
+    speaks.
 
     Finds are remembered in a bounded memory, so that nobody can fill it with paths of his own.
     """
@@ -260,18 +261,37 @@ class PolicyTable:
 
     def _search(self, method: str, path: str, raw_path: bytes | None) -> RoutePolicy | None:
         if is_plain(path, raw_path):
-            policy = next((rule.policy for rule in self._rules if rule.matches(method, path)), None)
+            policy = self._first(method, path)
+            bare = path.rstrip("/")
+            if bare and bare != path:
+                # Litestar routes it as it does the path without the slash.
+                policy = self._limit(policy, self._first(method, bare))
         else:
+            resolved = resolve_path(path)
+            taken_for = (path, resolved, resolved.rstrip("/") or "/")
             policy = restrict(
                 (
                     rule.policy
                     for rule in self._rules
-                    if rule.matches(method, path) or rule.matches(method, resolve_path(path))
+                    if any(rule.matches(method, other) for other in taken_for)
                 ),
                 self._cache_ttl,
             )
         self._found.keep((method, path, raw_path), policy)
         return policy
+
+    def _first(self, method: str, path: str) -> RoutePolicy | None:
+        return next((rule.policy for rule in self._rules if rule.matches(method, path)), None)
+
+    def _limit(self, policy: RoutePolicy | None, other: RoutePolicy | None) -> RoutePolicy | None:
+        """Return a policy for a path that an app may take for that of the other policy."""
+        if other is None or other is policy:
+            return policy
+        known = policy or _OPEN
+        if other.cache_partition == known.cache_partition:
+            other = other._replace(cache_partition=None)
+        ttl = self._cache_ttl if known.cache_ttl is None else known.cache_ttl
+        return merge(restrict((other,), ttl), policy)
 
 
 class RequestPolicy:

@@ -225,6 +225,36 @@ def test_nothing_is_kept_where_it_may_be_that_of_a_user():
     assert table.find("GET", "/static/../me/cart").cache is False
 
 
+OF_USERS = {"cache_partition": "cookie:sid", "cache_ttl": 60}
+
+
+@pytest.mark.parametrize(
+    ("bare", "slashed", "expected"),
+    [
+        ({"cache": False}, {"cache_ttl": 60}, {"cache": False, "cache_ttl": 60}),
+        ({"cache_shared": True}, {"cache_ttl": 60}, {"cache_ttl": 60}),
+        ({"cache_ttl": 5}, {"cache_ttl": 60}, {"cache_ttl": 5}),
+        ({"cache_ttl": 60}, {"cache_ttl": 5}, {"cache_ttl": 5}),
+        (OF_USERS, {"cache_shared": True}, {"cache": False, "cache_shared": True}),
+        (OF_USERS, OF_USERS, OF_USERS),
+        (OF_USERS, {}, {"cache": False}),
+    ],
+)
+def test_a_slash_at_the_end_permits_nothing_that_is_forbidden_without_it(bare, slashed, expected):
+    """Litestar routes both alike."""
+    rules = [build_rule("/me", build_policy(bare)), build_rule("/me/*", build_policy(slashed))]
+    found = PolicyTable(rules).find("GET", "/me/")
+    if "cache_partition" in bare:
+        expected = {**expected, "cache_partition": "cookie:sid"}
+    assert found == build_policy(expected)
+
+
+def test_a_slash_at_the_end_of_a_path_that_no_rule_is_about():
+    table = PolicyTable([build_rule("GET /me", build_policy({"cache": False, "cache_ttl": 60}))])
+    assert table.find("GET", "/me/") == RoutePolicy(cache=False)
+    assert table.find("GET", "/") is None
+
+
 @pytest.mark.parametrize(
     ("default", "pattern", "lifetime"), [(60, 5, 5), (60, 600, None), (None, 5, None), (60, 0, 0)]
 )

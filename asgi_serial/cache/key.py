@@ -1,5 +1,6 @@
 """Which requests are answered by the same stored responses."""
 
+import re
 from collections.abc import Mapping
 from hashlib import blake2b
 from operator import itemgetter
@@ -23,6 +24,8 @@ _PORTS = {None: None, b"http": b"80", b"https": b"443"}
 
 # RFC 9110, 4.2.3: the port that a scheme implies, or an empty one, names the same resource as none.
 _SILENT_PORTS = (b":80", b":443", b":")
+
+_SLASHES = re.compile(rb"//+")
 
 # Sorting this takes a millisecond; what is longer lists thousands of parameters.
 _MAX_SORTED_BYTES = 8192
@@ -172,6 +175,7 @@ def uri_digest(key: Key) -> bytes:
 
     A write to one spelling of a URI changes what the app answers to all of them. So the path is the
     one that the app routes by, decoded, and the query is compared by its decoded parameters.
+    Repeated slashes, and one at the end, make no difference: Litestar routes without them.
 
     Source: RFC 3986, 6.2.2: URIs that differ in their percent-encoding only may be equivalent.
     """
@@ -180,8 +184,14 @@ def uri_digest(key: Key) -> bytes:
     # Servers leave the root path in the path; some frameworks take it out for a mounted app.
     if root and path != root and not path.startswith(root + b"/"):
         path = root + path
+    path = _SLASHES.sub(b"/", path)
     host, _ = split_host(resource[HOST])
-    parts = (resource[REALM], host, path, read_query(as_bytes(resource[QUERY])))
+    parts = (
+        resource[REALM],
+        host,
+        path.rstrip(b"/") or path,
+        read_query(as_bytes(resource[QUERY])),
+    )
     return blake2b(repr(parts).encode(), digest_size=16).digest()
 
 

@@ -40,6 +40,12 @@ def digest_of_number(number):
     ("one", "other"),
     [
         pytest.param({"raw_path": b"/a"}, {"raw_path": b"/%61"}, id="another raw path"),
+        pytest.param({"path": "/a/"}, {}, id="a slash at the end"),
+        pytest.param({"path": "//a"}, {}, id="a repeated slash"),
+        pytest.param({"path": "//"}, {"path": "/"}, id="the root's slash repeated"),
+        pytest.param(
+            {"path": "/root/", "root_path": "/root"}, {"path": "/root"}, id="a slash after the root"
+        ),
         pytest.param({"query": b"x=a%20b"}, {"query": b"x=a+b"}, id="a blank as a plus"),
         pytest.param({"query": b"x=%c3%a9"}, {"query": b"x=%C3%A9"}, id="hexadecimal digits"),
         pytest.param({"query": b"x=~'"}, {"query": b"%78=%7E%27"}, id="unreserved characters"),
@@ -72,7 +78,8 @@ def test_spellings_of_one_uri(one, other):
     ("one", "other"),
     [
         pytest.param({"path": "/A"}, {}, id="a path in capitals"),
-        pytest.param({"path": "/a/"}, {}, id="a slash at the end"),
+        pytest.param({"path": "/a/b"}, {"path": "/ab"}, id="a slash within"),
+        pytest.param({"path": "/"}, {}, id="the root of all"),
         pytest.param({"path": "/ab", "root_path": "/a"}, {"path": "/ab"}, id="half a segment"),
         pytest.param({"host": b"b.example"}, {}, id="another host"),
         pytest.param({"host": b"a.example:81"}, {}, id="another port"),

@@ -4,6 +4,9 @@ import posixpath
 from urllib.parse import unquote
 
 import pytest
+from litestar import Litestar, Response, get, put
+from litestar import Request as LitestarRequest
+from litestar.params import FromPath
 
 from tests.engine.driver import Request, ask, awaited, serial_of
 
@@ -56,3 +59,44 @@ async def test_what_is_forbidden_to_the_account_is_forbidden_to_its_other_names(
     for _ in range(2):
         answer = await ask(serial, asking("/static/..%2faccount"))
         assert answer.one("cache-status") is None
+
+
+def make_shelf():
+    """A Litestar app, which routes `/books/3/` and `/books//3` as it does `/books/3`."""
+    titles = ["first"]
+
+    @get("/books/{number:int}")
+    async def show(number: FromPath[int]) -> list[str]:
+        return titles[-1:]
+
+    @put("/books/{number:int}")
+    async def write(number: FromPath[int]) -> None:
+        titles.append("second")
+
+    @get("/me/cart")
+    async def cart(request: LitestarRequest) -> Response[list[str | None]]:
+        fields = {"cache-control": "max-age=60"}
+        return Response([request.headers.get("x-account")], headers=fields)
+
+    routes = {"/books/*": {"cache_ttl": 60}, "/me/*": {"cache_partition": "x-account"}}
+    return serial_of(Litestar([show, write, cart]), routes=routes)
+
+
+@pytest.mark.parametrize("written", ["/books/3", "/books/3/", "/books//3", "//books/3"])
+@pytest.mark.parametrize("read", ["/books/3", "/books/3/"])
+@awaited
+async def test_a_write_drops_what_is_stored_with_another_number_of_slashes(written, read):
+    shelf = make_shelf()
+    assert (await ask(shelf, Request(path=read))).document == ["first"]
+    await ask(shelf, Request("PUT", path=written))
+    assert (await ask(shelf, Request(path=read))).document == ["second"]
+
+
+@pytest.mark.parametrize("path", ["/me/cart", "/me/cart/", "/me//cart", "/me/cart//"])
+@awaited
+async def test_what_is_one_users_is_his_with_any_number_of_slashes(path):
+    shelf = make_shelf()
+    for _ in range(2):
+        for name in ("ada", "bob"):
+            answer = await ask(shelf, Request(path=path).having(x_account=name))
+            assert answer.document == [name]
