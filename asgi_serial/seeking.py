@@ -48,6 +48,10 @@ NOT_FOR_CLIENT = (
     Reason.NOT_ACCEPTABLE,
 )
 
+# After so many calls whose clients were slow, a request waits for none: clients that are slow on
+# purpose can hold up others for no longer, and give the app no more calls than it has without us.
+MAX_SLOW_CALLS = 2
+
 MAX_PAUSE = 0.2  # seconds between two looks for what another process stores
 
 
@@ -264,6 +268,7 @@ class Seeker:
         deadline = monotonic() + settings.cache_wait
         fields = self.plan.fields
         is_conditional = b"if-none-match" in fields or b"if-modified-since" in fields
+        slow_calls = 0
         while True:
             is_conditional = is_conditional and not self.plan.validates
             shared = self.flight_key = responses.flight_key(key, select)
@@ -287,6 +292,9 @@ class Seeker:
                 return self._share_error()
             if ending is Ending.STORED and self.plan.forward not in (MISS, VARY_MISS):
                 return None  # what is stored now will not do for this client
+            slow_calls += ending is Ending.SLOW
+            if slow_calls == MAX_SLOW_CALLS:
+                break
             # It broke off, or was for others (Vary): one of those who wait calls next.
         if ending is None:
             # The next ones are spared a wait that may be in vain: the response may take for ever.

@@ -37,6 +37,7 @@ class Ending(Enum):
     FRUITLESS = "its response is not one that is stored"
     UNSTORED_ERROR = "its response is an error that is not stored; the next may be none"
     FAILED = "it broke off; the next call may fare better"
+    SLOW = "its client is slow to take the response, which may still be stored"
     ERROR = "the app has failed; what is stored may stand in, stale as it is"
 
 
