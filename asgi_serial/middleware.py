@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Unpack
 
@@ -18,12 +19,14 @@ from asgi_serial.engine.purging import build_purges, is_for_purge, purge_of_user
 from asgi_serial.engine.reporting import engine_report, is_for_report, report_messages
 from asgi_serial.engine.request import MARK
 from asgi_serial.engine.sharing import engines_of, register, share
+from asgi_serial.errors import ConfigurationError
 from asgi_serial.exchange import Exchange
 from asgi_serial.passage import Passage
 from asgi_serial.policy import CURRENT, SAID, TURNED_ON
 from asgi_serial.purging import purge_messages
 from asgi_serial.refresh import start_refresh
 from asgi_serial.settings import SettingOptions, Settings
+from asgi_serial.startup import Refusal, is_built_at_startup
 from asgi_serial.timing.routes.resolver import build_resolver
 from asgi_serial.warming import warm
 
@@ -53,7 +56,8 @@ class SerialMiddleware:
     the timing, where the framework is not one that is known. Instances that are given one
     `engine` share its caches and counts, and the other arguments are not looked at.
 
-    Raises: ConfigurationError, naming every fault of the settings.
+    Raises: ConfigurationError, naming every fault of the settings. Where a framework builds the
+    middleware when the server starts it, the server is told that the startup has failed.
     """
 
     def __init__(
@@ -68,9 +72,15 @@ class SerialMiddleware:
         self.app = app
         self._is_shared = engine is not None
         self._is_settled = False
-        self.engine = engine or build_engine(
-            app, store=store, route_resolver=route_resolver, **options
-        )
+        try:
+            self.engine = engine or build_engine(
+                app, store=store, route_resolver=route_resolver, **options
+            )
+        except ConfigurationError as error:
+            if not is_built_at_startup(sys._getframe(1)):
+                raise
+            self.app = Refusal(error)
+            self.engine = Engine(Settings.load({"enabled": False}, {}))
         register(self.engine, app)
 
     async def _settle(self, scope: Scope, receive: Receive, send: Send) -> bool:

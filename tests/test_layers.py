@@ -18,7 +18,7 @@ ROWS = (
     ("policy",),
     ("settings",),
     ("engine",),
-    ("seeking", "cancellation"),
+    ("seeking", "cancellation", "startup"),
     ("leading", "reading", "turns"),
     ("exchange", "passage"),
     ("attempt",),
@@ -34,6 +34,7 @@ COROUTINES_MAY_STAND_IN = {
     *(
         "seeking",
         "cancellation",
+        "startup",
         "leading",
         "reading",
         "turns",
