@@ -7,6 +7,7 @@ from typing import Annotated, Any, NamedTuple, Self, TypedDict, get_args
 
 from pydantic import BaseModel, ConfigDict, PlainValidator, SecretStr, ValidationError
 
+from .cache.store_url import parse_store_url
 from .errors import ConfigurationError
 from .http.request_fields import REQUEST_FIELDS
 from .options import (
@@ -50,6 +51,25 @@ def _secret(pattern: str, expected: str) -> PlainValidator:
         return SecretStr(parse(value.get_secret_value() if isinstance(value, SecretStr) else value))
 
     return PlainValidator(parse_secret)
+
+
+_read_url = matching(
+    r"[A-Za-z][A-Za-z0-9+.-]*://\S*",
+    "a URL such as memory://, redis://host:6379/0 or memcached://host:11211",
+)
+
+
+def parse_cache_url(value: object) -> SecretStr:
+    """Read the URL of a store.
+
+    Raises: ConfigurationError, which may be printed; ValueError for what is no URL.
+    """
+    url = _read_url(value.get_secret_value() if isinstance(value, SecretStr) else value)
+    try:
+        parse_store_url(url)
+    except ConfigurationError as error:
+        raise ConfigurationError(f": {error}") from None
+    return SecretStr(url)
 
 
 def parse_routes(value: object) -> tuple[RouteRule, ...]:
@@ -172,10 +192,7 @@ class Settings(BaseModel):
     """Keep responses and answer from them."""
     cache_url: Annotated[
         SecretStr | None,
-        _secret(
-            r"[A-Za-z][A-Za-z0-9+.-]*://\S*",
-            "a URL such as memory://, redis://host:6379/0 or memcached://host:11211",
-        ),
+        PlainValidator(optional(parse_cache_url)),
     ] = None
     """The second level, shared by processes: redis://, rediss://, valkey:// or memcached://."""
     cache_ttl: Annotated[float | None, PlainValidator(optional(parse_duration))] = None
@@ -368,10 +385,10 @@ def _read_environment(environ: Mapping[str, str]) -> tuple[dict[str, _Source], l
 
 
 def _explain(source: _Source, error: ValueError, *, secret: bool) -> list[str]:
-    if secret:
-        return [f"{source.label} is not accepted (the value is secret); expected {error}."]
     if isinstance(error, ConfigurationError):
         return [source.label + line for line in str(error).splitlines()]
+    if secret:
+        return [f"{source.label} is not accepted (the value is secret); expected {error}."]
     return [explain_value(source.label, source.value, error)]
 
 

@@ -224,6 +224,22 @@ def test_a_secret_is_never_printed(name, value):
     assert "hunter2" not in line
 
 
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("http://u:hunter2@h", "the store's URL 'http://***@h' has no known scheme"),
+        ("redis://:hunter2@h/x", "the store's URL 'redis://***@h/***' has a path that is not"),
+        ("redis://:hunter2@h:port", "the store's URL 'redis://***@h:***' has a host or a port"),
+    ],
+)
+def test_a_wrong_url_of_a_store_is_named_beside_all_other_faults(url, fault):
+    lines = faults(environ={"ASGI_SERIAL_CACHE_URL": url, "ASGI_SERIAL_GZIP_LEVEL": "12"})
+    assert len(lines) == 2
+    (line,) = (line for line in lines if line.startswith("ASGI_SERIAL_CACHE_URL: "))
+    assert line.startswith(f"ASGI_SERIAL_CACHE_URL: {fault}")
+    assert "hunter2" not in line
+
+
 def test_a_number_beyond_any_float_is_a_fault_and_shown_in_part():
     (line,) = faults(options={"cache_ttl": 10**400})
     assert line.startswith("cache_ttl is 1000")
