@@ -10,7 +10,6 @@ import importlib
 import inspect
 import json
 import os
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from asgi_serial import SerialMiddleware
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 OUTCOMES: dict[str, str] = {}
 COUNTS = {"requests": 0}
 WORSE = {"passed": 0, "skipped": 1, "xfailed": 2, "failed": 3, "error": 4}
+AROUND: dict[int, Around] = {}
+MAX_APPS = 32
 
 
 class Around:
@@ -39,10 +40,17 @@ class Around:
         return getattr(self._app, name)
 
 
-@lru_cache(maxsize=32)
 def wrap(app: Any) -> Any:
-    """Return `app` behind the middleware; an app that is asked again keeps its engine."""
-    return Around(app)
+    """Return `app` behind the middleware; an app that is asked again keeps its engine.
+
+    Apps are told apart by identity: Starlette's Router and Route have no hash.
+    """
+    around = AROUND.get(id(app))
+    if around is None:
+        around = AROUND[id(app)] = Around(app)  # it keeps the app, and so its identity, alive
+        if len(AROUND) > MAX_APPS:
+            del AROUND[next(iter(AROUND))]
+    return around
 
 
 class Client:
