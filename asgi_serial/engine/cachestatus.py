@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from asgi_serial.cache.frame import digest_key
 from asgi_serial.cache.key import resource_of
 from asgi_serial.http.fields import is_token
+from asgi_serial.http.request_fields import MAX_STRANGE
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
@@ -134,6 +135,8 @@ def field_behind(request: RequestPlan, reason: Reason) -> bytes | None:
         names = request.strange.routing or request.strange.twins
     else:
         return None
+    if len(names) > MAX_STRANGE:
+        return None  # there are too many, and it is none of them
     shown = [name for name in names if len(name) <= MAX_SHOWN_BYTES and is_token(name)]
     return min(shown, default=None)
 

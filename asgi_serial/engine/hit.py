@@ -10,7 +10,7 @@ from asgi_serial.engine.heads import read_fields
 from asgi_serial.engine.partial import serve_ranges
 from asgi_serial.engine.plan import BODY_METHODS
 from asgi_serial.engine.representation import not_modified_fields
-from asgi_serial.http.request_fields import NOT_STRANGE, Meaning
+from asgi_serial.http.request_fields import MAX_STRANGE, NOT_STRANGE, Meaning
 from asgi_serial.http.reuse import ERROR_STATUSES, Action, Decision, decide, may_use_on_error
 from asgi_serial.http.storing import why_strange
 from asgi_serial.http.validators import is_not_modified
@@ -138,7 +138,7 @@ def _find_strange_hit(
 ) -> tuple[Message, Message, Entry, Representation] | None:
     """Find the answer to a GET with fields that nobody knows, if it is also for such requests."""
     strange = fields.keys() - _SIMPLE_FIELDS
-    if not engine.known_fields.isdisjoint(strange):
+    if len(strange) > MAX_STRANGE or not engine.known_fields.isdisjoint(strange):
         return None
     meanings = engine.meanings
     if any(meanings[name] not in _WITHOUT_EFFECT for name in strange):

@@ -513,6 +513,18 @@ async def test_a_name_that_is_long_or_no_token_is_not_shown(name):
     assert said(answer) == "fwd=uri-miss; detail=request-has-unknown-field"
 
 
+@pytest.mark.parametrize("setting", [{}, {"cache_ttl": 60}])
+@awaited
+async def test_too_many_fields_that_nobody_knows_keep_a_request_out(setting):
+    serial = serial_of(Site("x-token", PLAIN._replace(control="public, max-age=60")), **setting)
+    asked = Request(path="/a", fields=tuple((f"x-{number}", "a") for number in range(257)))
+    assert said(await ask(serial, asked)) == "fwd=bypass; detail=request-has-unkeyed-field"
+    assert said(await ask(serial, Request(path="/a"))) == "fwd=uri-miss; stored"
+    assert said(await ask(serial, asked)) == "fwd=bypass; detail=request-has-unkeyed-field"
+    fewer = Request(path="/a", fields=asked.fields[1:])
+    assert said(await ask(serial, fewer)).startswith("hit")
+
+
 @awaited
 async def test_the_log_names_the_field(caplog):
     caplog.set_level("DEBUG", "asgi_serial")

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from asgi_serial.http.request_fields import (
     CREDENTIAL_FIELDS,
     HARMLESS_FIELDS,
+    MAX_STRANGE,
     NOT_STRANGE,
     UNKEYED_FIELDS,
     USER_FIELDS,
@@ -163,3 +164,16 @@ def test_names_are_sorted_by_their_meaning() -> None:
         twins=frozenset({b"x-api-key", b"x-lang"}),
     )
     assert sort_strange([b"sec-ch-new"], meaning_of) == NOT_STRANGE
+
+
+def test_of_too_many_names_any_may_route_and_none_is_looked_into() -> None:
+    looked: list[bytes] = []
+
+    def look(name: bytes) -> Meaning:
+        looked.append(name)
+        return Meaning.UNKNOWN
+
+    names = [b"x-%d" % number for number in range(MAX_STRANGE + 1)]
+    assert sort_strange(names, look) == Strange(routing=frozenset(names))
+    assert looked == []
+    assert sort_strange(names[1:], look) == Strange(unknown=frozenset(names[1:]))
