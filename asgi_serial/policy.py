@@ -297,7 +297,7 @@ class PolicyTable:
 class RequestPolicy:
     """What has been said so far while one request is served; its threads share the object."""
 
-    __slots__ = ("app_scope", "has_policy", "inner", "is_unheard", "others", "said")
+    __slots__ = ("answering", "app_scope", "has_policy", "inner", "is_unheard", "others", "said")
 
     def __init__(self) -> None:
         self.has_policy = False
@@ -308,6 +308,8 @@ class RequestPolicy:
         """The scope of the app, in which its framework may name the handler."""
         self.said: RoutePolicy | None = None
         """What the handler has said that the request was routed to."""
+        self.answering: tuple[RoutePolicy, ...] = ()
+        """What the ASGI apps say that have been called with its scope, and have not returned."""
         self.others: tuple[RoutePolicy, ...] = ()
         """What others have said, who may forbid something and permit nothing."""
         self.is_unheard = False
@@ -331,6 +333,7 @@ class RequestPolicy:
     def take_over(self, other: "RequestPolicy") -> None:
         """Go on with what was said to another object for the same request."""
         self.said, self.others, self.inner = other.said, other.others, other.inner
+        self.answering = other.answering
         self.is_unheard, self.has_policy = other.is_unheard, other.has_policy
 
     def judge(self, below: RoutePolicy | None, default_ttl: float | None) -> RoutePolicy | None:
@@ -341,6 +344,8 @@ class RequestPolicy:
         for inner in self.inner:
             below = within(inner, below or _OPEN, default_ttl)
         policy = merge(self.said, below)
+        for answering in self.answering:
+            policy = merge(answering, policy)
         if not self.others:
             return policy
         known = policy or _OPEN
@@ -450,12 +455,14 @@ def _wrap(handler: Any, policy: RoutePolicy) -> Any:
                 _speak(policy, wrapper, args)
                 return await handler(*args, **kwargs)
             # An ASGI app: it has answered when it returns, or what it has sent was not the answer.
-            before = current.said
-            current.hear(policy, may_permit=True)
+            current.has_policy = True
+            current.answering = (*current.answering, policy)
             try:
                 return await handler(*args, **kwargs)
             finally:
-                current.said = before
+                # Others may have been called meanwhile, and return later.
+                place = current.answering.index(policy)
+                current.answering = current.answering[:place] + current.answering[place + 1 :]
 
     elif inspect.isasyncgenfunction(handler):
 

@@ -85,8 +85,22 @@ def _told_by(scope: Scope) -> Iterator[object]:
 
 
 def _is_of_one(found: Scope, scope: Scope) -> bool:
-    """Whether two scopes are of one request."""
-    return REQUEST in scope and found.get(REQUEST) is scope[REQUEST]
+    """Whether two scopes are of one request.
+
+    A copy that asks for something else is that of a request within it, as for a part of a page.
+    """
+    if found is scope:
+        return REQUEST in scope
+    is_copy = REQUEST in scope and found.get(REQUEST) is scope[REQUEST]
+    return is_copy and _target_of(found) == _target_of(scope)
+
+
+def _target_of(scope: Scope) -> tuple[object, ...]:
+    """What a scope asks for, however much of its path an app has been mounted at."""
+    root, path = scope.get("root_path", ""), scope.get("path", "")
+    if not path.startswith(root):
+        path = root + path
+    return scope.get("method"), path.rstrip("/"), scope.get("query_string", b"")
 
 
 def _agree(found: Scope, scope: Scope) -> bool:

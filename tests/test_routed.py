@@ -559,6 +559,102 @@ async def test_a_request_that_is_made_of_a_copied_scope_says_nothing_of_the_firs
     assert (await told(serial_of(app), "/outer"))[0] == ["alice", "bob"]
 
 
+def page_of_parts(way, changes, says):
+    """A page for one user, made of parts that it gets of ASGI apps, each with a copy of its scope.
+
+    Where they are `crossing`, the first is called before the second, and returns before it; a
+    `late` one returns when the page has begun.
+    """
+    ready = [asyncio.Event(), asyncio.Event()]
+
+    async def answer(number, send):
+        ready[number].set()
+        if way == "crossing":
+            await (is_left if number else ready[1]).wait()
+        elif way == "late" and number == 1:
+            await is_sent.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"part"})
+        is_left.set()
+
+    is_sent, is_left = asyncio.Event(), asyncio.Event()
+
+    async def part_that_says(scope, receive, send, number):
+        set_policy(**PERMITS)
+        await answer(number, send)
+
+    @serial(**PERMITS)
+    async def decorated(scope, receive, send, number):
+        await answer(number, send)
+
+    part = part_that_says if says == "set_policy" else decorated
+
+    async def page(scope, receive, send):
+        for event in (*ready, is_sent, is_left):
+            event.clear()
+        parts = [Recording(), Recording()]
+        calls = [
+            part({**scope, **changes}, receive, one.send, number)
+            for number, one in enumerate(parts)
+        ]
+        if way == "in turn":
+            tasks = [await call for call in calls]
+        else:
+            tasks = [asyncio.ensure_future(call) for call in calls]
+            await (asyncio.gather(*tasks) if way == "crossing" else ready[1].wait())
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        is_sent.set()
+        if way == "late":
+            await asyncio.gather(*tasks)
+        await send({"type": "http.response.body", "body": dict(scope["headers"])[b"cookie"]})
+
+    return page
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"path": "/part"}, {"query_string": b"part=1"}, {"root_path": "/part"}, {"method": "POST"}],
+    ids=["path", "query", "root", "method"],
+)
+@pytest.mark.parametrize("way", ["in turn", "crossing", "late"])
+@pytest.mark.parametrize("says", ["set_policy", "serial"])
+@awaited
+async def test_a_part_of_a_page_permits_nothing_of_the_page(says, way, changes):
+    site = serial_of(page_of_parts(way, changes, says))
+    users, said = await told(site, "/page")
+    assert users == ["alice", "bob"]
+    assert said == "fwd=uri-miss"
+
+
+@pytest.mark.parametrize("way", ["in turn", "crossing"])
+@awaited
+async def test_an_app_that_has_returned_permits_nothing_though_another_was_called_before(way):
+    """Each of them is called with the scope of the page itself."""
+    assert (await told(serial_of(page_of_parts(way, {}, "serial")), "/page"))[0] == ["alice", "bob"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"root_path": "/m"}, {"root_path": "/m", "path": "/page"}, {"path": "/m/page/"}],
+    ids=["within the path", "taken out", "a slash at the end"],
+)
+@pytest.mark.parametrize("says", ["set_policy", "serial"])
+@awaited
+async def test_an_app_that_is_mounted_by_hand_permits_what_it_says(says, changes):
+    async def answer(scope, receive, send):
+        if says == "set_policy":
+            set_policy(**PERMITS)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": dict(scope["headers"])[b"cookie"]})
+
+    mounted = serial(**PERMITS)(answer) if says == "serial" else answer
+
+    async def site(scope, receive, send):
+        await mounted({**scope, **changes}, receive, send)
+
+    assert await told(serial_of(site), "/m/page") == (["alice", "alice"], "hit")
+
+
 @awaited
 async def test_a_decorator_that_hides_what_it_decorates_is_told_of(caplog):
     def hiding(function):
