@@ -120,7 +120,7 @@ class ResponseFlow:
         if plan.passes and self.keeping is None and b"etag" not in fields:
             return self._begin_plain(pairs, fields)
         self.base = Base(
-            pairs,
+            [*pairs],  # it may wait for the body, and an app may use one list for all its responses
             fields,
             plan.vary,
             fields.get(b"etag"),

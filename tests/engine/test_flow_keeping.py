@@ -66,6 +66,22 @@ def test_what_others_add_to_the_fields_that_were_sent_is_not_kept(headers, first
     assert b"set-cookie" not in dict(flow.entry.fields)
 
 
+@pytest.mark.parametrize("headers", [(), (GZIP,), (WANTS_MSGPACK,)])
+@pytest.mark.parametrize("first", [start(JSON, FRESH, TAG), start(HTML, FRESH)])
+@pytest.mark.parametrize("messages", [[LAST], [PIECE, LAST]], ids=["whole", "in pieces"])
+def test_a_list_that_the_app_uses_again_is_that_of_the_first_response(headers, first, messages):
+    """The start is held for the body; a server would have sent it by the time of the next one."""
+    flow = make_flow(ENGINE, *headers)
+    fields = list(first["headers"])
+    out = as_list(flow.begin({**first, "headers": fields}))
+    fields[:] = [(b"content-type", b"text/plain"), (b"x-user", b"ada")]
+    for message in messages:
+        out += finish_jobs(flow, flow.feed(message))
+    for kept in ({name for name, _ in out[0]["headers"]}, dict(flow.entry.fields)):
+        assert b"x-user" not in kept
+        assert b"cache-control" in kept
+
+
 def test_the_apps_own_message_and_fields_stay_as_they_are():
     first = start(JSON, FRESH, (b"Vary", b"X"), TAG)
     copy = {**first, "headers": list(first["headers"])}
