@@ -6,6 +6,7 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]
 from pydantic_core import to_json, to_jsonable_python
 from starlette.background import BackgroundTask
+from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -73,14 +74,16 @@ class SerialResponse(Response):
         elif body is None:
             body = self._encode(_JSON)
         prefix = "websocket." if scope["type"] == "websocket" else ""
-        self.headers["content-type"] = content_type
+        # One object may answer many requests, each in its own format.
+        headers = MutableHeaders(raw=[*self.raw_headers])
+        headers["content-type"] = content_type
         if self.status_code >= 200 and self.status_code not in (204, 304):
-            self.headers["content-length"] = str(len(body))
+            headers["content-length"] = str(len(body))
         await send(
             {
                 "type": f"{prefix}http.response.start",
                 "status": self.status_code,
-                "headers": self.raw_headers,
+                "headers": headers.raw,
             }
         )
         await send({"type": f"{prefix}http.response.body", "body": body})

@@ -370,6 +370,18 @@ def test_what_can_not_be_stored_for_every_client_is_not_stored():
     assert app.engine.responses.stored == 0
 
 
+@pytest.mark.parametrize("first", [MSGPACK, "application/json"])
+def test_one_response_may_answer_many_requests(first):
+    """A Starlette response is an ASGI app, and may be made once for all."""
+    response = SerialResponse(ITEM)
+    app = starlette_app(lambda request: response)
+    for accept in (first, "application/json", MSGPACK, "application/json"):
+        answer = ask(app, accept)
+        assert answer.headers["content-type"] == accept
+        assert read(answer) == DOCUMENT
+    assert "content-length" not in response.headers
+
+
 class Redacting:
     """A middleware that takes a name out of every document, in either format."""
 
