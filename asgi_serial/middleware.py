@@ -13,7 +13,7 @@ from asgi_serial.cache.purge_log import MAX_RECORD_BYTES
 from asgi_serial.engine.engine import Engine
 from asgi_serial.engine.heads import keep_iterators, read_request_fields
 from asgi_serial.engine.hit import find_hit, record_hit
-from asgi_serial.engine.nested import restrict_outer
+from asgi_serial.engine.nested import WriteWithin, find_write_within, restrict_outer
 from asgi_serial.engine.plan import plan_request
 from asgi_serial.engine.purging import build_purges, is_for_purge, purge_of_user
 from asgi_serial.engine.reporting import engine_report, is_for_report, report_messages
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from asgi_serial.timing.report import Report
     from asgi_serial.timing.routes.base import RouteResolver
     from asgi_serial.timing.routes.resolver import LabelResolver
-    from asgi_serial.types import ASGIApp, Receive, Scope, Send
+    from asgi_serial.types import ASGIApp, Message, Receive, Scope, Send
 
 
 # With one of these there is more to a request than to let its response pass.
@@ -108,6 +108,10 @@ class SerialMiddleware:
         if scope["type"] != "http" or not engine.active or MARK in scope:
             if MARK in scope and scope["type"] == "http":
                 restrict_outer(engine, scope)
+                write = find_write_within(scope)
+                if write is not None:
+                    await _pass_write(self.app, scope, receive, send, write)
+                    return
             await self.app(scope, receive, send)
             return
         if not self._is_settled:
@@ -181,6 +185,19 @@ class SerialMiddleware:
     ) -> dict[str, int]:
         """Have the responses for these URLs stored before anybody asks: see `warming.warm`."""
         return await warm(self, urls, headers=headers, at_once=at_once)
+
+
+async def _pass_write(
+    app: ASGIApp, scope: Scope, receive: Receive, send: Send, write: WriteWithin
+) -> None:
+    async def heed(message: Message) -> None:
+        write.heed(message)
+        await send(message)
+
+    try:
+        await app(scope, receive, heed)
+    finally:
+        write.end()
 
 
 def build_engine(

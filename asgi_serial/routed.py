@@ -36,7 +36,7 @@ def is_routed_to(
         if _are_among(function, _views_of(scope, args), scope):
             return True
         nearest = _nearest_scope(caller)
-        if caller is None or nearest is None or not _is_of_one(nearest, scope):
+        if caller is None or nearest is None or not is_of_one(nearest, scope):
             return False
         told = list(_told_by(nearest))
         if told:
@@ -48,7 +48,7 @@ def is_routed_to(
 
 def has_scope(args: Sequence[object], scope: Scope) -> bool:
     """Whether one of these arguments is the scope of the request, as an ASGI app's first one is."""
-    return any(isinstance(arg, dict) and _is_of_one(arg, scope) for arg in args[:2])
+    return any(isinstance(arg, dict) and is_of_one(arg, scope) for arg in args[:2])
 
 
 def is_served_by(scope: Scope, caller: FrameType | None) -> bool:
@@ -66,7 +66,7 @@ def is_served_by(scope: Scope, caller: FrameType | None) -> bool:
                 return True
             found = _scope_in(frame)
             if found is not None:
-                return _is_of_one(found, scope) and _agree(found, scope)
+                return is_of_one(found, scope) and _agree(found, scope)
             codes.add(frame.f_code)
             frame = frame.f_back
         # The stack has ended, as that of a thread does.
@@ -84,7 +84,7 @@ def _told_by(scope: Scope) -> Iterator[object]:
             yield target
 
 
-def _is_of_one(found: Scope, scope: Scope) -> bool:
+def is_of_one(found: Scope, scope: Scope) -> bool:
     """Whether two scopes are of one request.
 
     A copy that asks for something else is that of a request within it, as for a part of a page.
@@ -113,12 +113,12 @@ def _views_of(scope: Scope, args: Sequence[object]) -> Iterator[object]:
     """The functions that Django and Quart have routed a request to."""
     for arg in args:
         match = getattr(arg, "resolver_match", None)
-        if match is not None and _is_of_one(_scope_of(arg) or {}, scope):
+        if match is not None and is_of_one(_scope_of(arg) or {}, scope):
             yield match.func
     quart: Any = sys.modules.get("quart")
     if quart is not None and quart.has_request_context():
         asked = quart.request
-        if _is_of_one(asked.scope, scope):
+        if is_of_one(asked.scope, scope):
             yield quart.current_app.view_functions[asked.endpoint]
 
 

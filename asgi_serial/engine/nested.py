@@ -5,14 +5,19 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from asgi_serial.engine.plan import choose, find_policy
+from asgi_serial.engine.dropping import Dropping
+from asgi_serial.engine.heads import read_request_fields, read_response_fields
+from asgi_serial.engine.invalidation import invalid_keys
+from asgi_serial.engine.opening import READS
+from asgi_serial.engine.plan import RequestPlan, choose, find_policy
 from asgi_serial.engine.request import MARK
+from asgi_serial.http.storing import invalidates
 from asgi_serial.policy import CURRENT, SAID, RoutePolicy
-from asgi_serial.routed import REQUEST
+from asgi_serial.routed import REQUEST, is_of_one
 
 if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
-    from asgi_serial.types import Scope
+    from asgi_serial.types import Message, Scope
 
 logger = logging.getLogger("asgi_serial")
 
@@ -76,3 +81,43 @@ def _is_stricter(outer: Engine, inner: Engine) -> bool:
         and ours.cache_stale_if_error <= theirs.cache_stale_if_error
         and all(getattr(theirs, name) or not getattr(ours, name) for name in _LENIENT)
     )
+
+
+class WriteWithin:
+    """A write that a handler makes by calling its app with a copy of its scope.
+
+    The outer request is in hand already, and is another: nobody else sees what this one writes to.
+    """
+
+    __slots__ = ("_dropping", "_engine", "_plan")
+
+    def __init__(self, engine: Engine, scope: Scope) -> None:
+        self._engine = engine
+        self._plan = RequestPlan(scope, read_request_fields(scope, engine.ignored_fields))
+        self._plan.wants = engine.plain_wants
+        self._dropping: Dropping | None = None
+
+    def heed(self, message: Message) -> None:
+        """Drop what the response makes invalid, when it starts (RFC 9111, 4.4)."""
+        if message["type"] != "http.response.start" or self._dropping is not None:
+            return
+        if invalidates(self._plan.method, message["status"]):
+            _, fields = read_response_fields(message.get("headers", ()))
+            keys = invalid_keys(self._engine, self._plan, fields)
+            self._dropping = Dropping(self._engine.responses, keys)
+
+    def end(self) -> None:
+        """Drop what was stored since, now that the app is done."""
+        if self._dropping is not None:
+            self._dropping.drop_again()
+
+
+def find_write_within(scope: Scope) -> WriteWithin | None:
+    """The write that a scope of a request in hand asks for, where it is not that request."""
+    engine: Engine = scope[MARK]
+    if scope["method"] in READS or not engine.may_cache:
+        return None
+    request = CURRENT.get()
+    if request is not None and is_of_one(scope, request.app_scope):
+        return None
+    return WriteWithin(engine, scope)

@@ -100,3 +100,80 @@ async def test_nor_one_that_is_warmed_without_a_middleware():
     site, _ = make_site(warm_it, inner=app)
     for user in ("sid=alice", "sid=bob"):
         assert (await ask(site, Request(path="/me").having(cookie=user))).body == user.encode()
+
+
+class Shelf:
+    """An app that writes by calling itself with a copy of the scope that it has been given."""
+
+    def __init__(self, status=200, fields=(), **changes):
+        self.count = 0
+        self.status = status
+        self.fields = list(fields)
+        self.changes = {"method": "PUT", "path": "/book", "raw_path": b"/book", **changes}
+        self.site = None
+
+    async def __call__(self, scope, receive, send):
+        if scope["path"] == "/batch":
+            await self.site({**scope, **self.changes}, receive, Recording().send)
+        elif scope["method"] != "GET":
+            self.count += 1
+        status = self.status if scope["method"] == "PUT" else 200
+        fields = [*FIELDS, (b"cache-control", b"max-age=60"), *self.fields]
+        await send({"type": "http.response.start", "status": status, "headers": fields})
+        await send({"type": "http.response.body", "body": b"%d" % self.count})
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        Request("POST", path="/batch"),
+        Request(path="/batch"),
+        Request(path="/batch").having(accept_encoding="gzip"),
+        Request(path="/batch").having(cookie="sid=1"),
+    ],
+    ids=["a write", "a read", "a read in a coding", "a read by a user"],
+)
+@pytest.mark.parametrize(
+    ("shelf", "expected"),
+    [
+        pytest.param(Shelf(), b"1", id="a write"),
+        pytest.param(Shelf(path="/book/"), b"1", id="in another spelling"),
+        pytest.param(Shelf(204), b"1", id="without content"),
+        pytest.param(Shelf(500), b"0", id="one that fails"),
+        pytest.param(Shelf(path="/other"), b"0", id="of another URI"),
+        pytest.param(
+            Shelf(201, [(b"location", b"/book")], path="/other"), b"1", id="that names the URI"
+        ),
+        pytest.param(Shelf(method="REPORT"), b"0", id="a safe method"),
+    ],
+)
+@awaited
+async def test_a_write_by_a_copy_of_the_scope_drops_what_is_stored_of_its_uri(
+    asks, shelf, expected
+):
+    """RFC 9111, 4.4: an unsafe method that succeeds invalidates its target URI."""
+    shelf.count = 0
+    shelf.site = serial_of(shelf, clock=Clock())
+    book = Request(path="/book")
+    assert (await ask(shelf.site, book)).body == b"0"
+    await ask(shelf.site, asks)
+    assert shelf.count == 1
+    assert (await ask(shelf.site, book)).body == expected
+
+
+@awaited
+async def test_a_write_through_a_middleware_within_is_the_outer_ones():
+    """Both see one request: what the outer one keeps of the answer is dropped by nobody."""
+    shelf = Shelf()
+    site = serial_of(serial_of(shelf), clock=Clock())
+    assert (await ask(site, Request(path="/book"))).body == b"0"
+    await ask(site, Request("PUT", path="/book"))
+    assert (await ask(site, Request(path="/book"))).body == b"1"
+
+
+@awaited
+async def test_where_nothing_is_stored_a_write_by_a_copy_of_the_scope_just_passes():
+    shelf = Shelf()
+    shelf.site = serial_of(shelf, **TIMING_ONLY)
+    await ask(shelf.site, Request("POST", path="/batch"))
+    assert shelf.count == 1
