@@ -25,7 +25,8 @@ async def crew(scope, receive, send):
     options = {name: values[0] for name, values in parse_qs(scope["query_string"].decode()).items()}
     call = note(method, path)
     if path == "/purge":
-        value, fields = await purge(app, **{name: [what] for name, what in options.items()}), FIELDS
+        value = await purge(app, **{name: [what] for name, what in options.items()})
+        fields = [*FIELDS, (b"cache-control", b"no-store")]
     elif method == "PUT":
         value, fields = call, FIELDS
     else:

@@ -99,7 +99,7 @@ def fill(wire: Wire, make: Make, numbers: range) -> None:
 def test_any_number_of_names_takes_what_the_cache_may(make):
     # A hundred thousand of each take what two thousand do, and 0.2 ms each from first to last; so
     # few stand for them since they are six times what there is room for.
-    environ = {"ASGI_SERIAL_CACHE_MEMORY": "1MB"}
+    environ = {"ASGI_SERIAL_CACHE_MEMORY": "1MB", "ASGI_SERIAL_CACHE_MAX_OBJECT": "100kB"}
     with uvicorn_of(APP, "--http", "httptools", environ=environ) as server, Wire(server) as wire:
         fill(wire, make, range(50))
         before = resident_bytes(server)
@@ -115,6 +115,7 @@ def test_servers_stop_whatever_is_under_way():
         # One call for both: neither gives up on the store, or on the other's call, before the end.
         environ = {
             "ASGI_SERIAL_CACHE_URL": f"redis://127.0.0.1:{store.port}",
+            "ASGI_SERIAL_CACHE_TTL": "60s",
             "ASGI_SERIAL_CACHE_STORE_TIMEOUT": f"{PATIENT_SECONDS}s",
             "ASGI_SERIAL_CACHE_WAIT": f"{PATIENT_SECONDS}s",
         }

@@ -41,6 +41,7 @@ class Crew:
         file.touch()
         self.environ = {
             "ASGI_SERIAL_CACHE_URL": url,
+            "ASGI_SERIAL_CACHE_TTL": "60s",  # so that the first requests wait for one another
             "ASGI_SERIAL_CACHE_POLL": f"{POLL_SECONDS}s",
             # Where the store or the call took longer than these, a second call would be right.
             "ASGI_SERIAL_CACHE_WAIT": f"{PATIENT_SECONDS}s",
