@@ -16,6 +16,7 @@ from asgi_serial.engine.app_scope import AppScope
 from asgi_serial.engine.completion import Completion
 from asgi_serial.engine.counting import count_answer, count_response
 from asgi_serial.engine.dropping import Dropping
+from asgi_serial.engine.pieces import in_pieces
 from asgi_serial.engine.plan import RequestCopy
 from asgi_serial.engine.problem import Problem
 from asgi_serial.engine.request import scope_for_app
@@ -118,7 +119,7 @@ class Exchange:
         if messages is None:
             return False
         self._release_body()
-        for message in messages:
+        for message in in_pieces(messages):
             await self._send(message)
         return True
 
@@ -221,7 +222,7 @@ class Exchange:
         label = self.engine.label(self._scope)
         size = len(last["body"])
         self._count(label, start["status"], size, "stale", Reason.STALE_IF_ERROR)
-        await self._send_all([start, last])
+        await self._send_all(in_pieces((start, last)))
 
     def enter(self, scope: Scope, *, listeners: int, has_read: bool) -> None:
         """Take part in a call of the app that has begun without; the app has this scope.
@@ -401,6 +402,8 @@ class Exchange:
             return work() if running_loop() is None else self._take_turn(work)
         self._heed(flow, out)
         messages = out if isinstance(out, list) else [out]
+        if messages and flow.opening.messages is not None:
+            return self._send_all(in_pieces(messages))
         if len(messages) == 1 and self._stored is None:
             return self._send(messages[0])
         return self._send_all(messages) if messages or not flow.is_over else give_way()
@@ -442,7 +445,7 @@ class Exchange:
         outcome = self.plan.outcome
         return add_server_timing(start, took, {"cache": outcome} if outcome else {})
 
-    async def _send_all(self, messages: list[Message]) -> None:
+    async def _send_all(self, messages: Iterable[Message]) -> None:
         try:
             for message in messages:
                 await self._send(message)

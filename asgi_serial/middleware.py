@@ -14,6 +14,7 @@ from asgi_serial.engine.engine import Engine
 from asgi_serial.engine.heads import keep_iterators, read_request_fields
 from asgi_serial.engine.hit import find_hit, record_hit
 from asgi_serial.engine.nested import WriteWithin, find_write_within, restrict_outer
+from asgi_serial.engine.pieces import PIECE_BYTES, in_pieces
 from asgi_serial.engine.plan import plan_request
 from asgi_serial.engine.purging import build_purges, is_for_purge, purge_of_user
 from asgi_serial.engine.reporting import engine_report, is_for_report, report_messages
@@ -136,7 +137,11 @@ class SerialMiddleware:
                         took_ns = perf_counter_ns() - began_ns
                         record_hit(engine.recorder, entry, kept, start["status"], took_ns)
                     await send(start)
-                    await send(last)
+                    if len(last["body"]) <= PIECE_BYTES:
+                        await send(last)
+                        return
+                    for message in in_pieces((last,)):
+                        await send(message)
                     return
             wants = engine.wants[fields.get(b"accept"), fields.get(b"accept-encoding")]
             if wants.coded_only:
