@@ -287,10 +287,9 @@ async def test_what_was_stored_before_a_log_that_was_lost_is_not_believed():
     await first.engine.responses.flush()
     del first
     gc.collect()  # nobody else begins another log
-    for key in [key for key, value in store.values.items() if b"about" not in value]:
-        del store.values[key]
+    (kept,) = [key for key, value in store.values.items() if b"application/json" in value]
+    store.values = {kept: store.values[kept]}
     clock.now += 1
-    assert len(store.values) == 1
     assert "; hit;" not in (await ask(second, Request(path="/about"))).one("cache-status")
 
 
