@@ -586,9 +586,7 @@ class ResponseFlow:
         return {**self.start, "status": self.status, "headers": made}
 
     def _cache_status(self) -> Field:
-        return forward_line(
-            self.engine,
-            self.request,
-            stored=self.entry is not None and self.is_end_sure,
-            detail=self.unstored,
-        )
+        stored = self.entry is not None and self.is_end_sure
+        # A HEAD is not stored, but may have renewed the stored GET (RFC 9111, 4.3.5).
+        detail = None if stored else self.unstored
+        return forward_line(self.engine, self.request, stored=stored, detail=detail)

@@ -144,3 +144,16 @@ def test_a_memory_that_has_no_room_for_an_object_is_refused(given, environ, says
 
 def test_a_memory_of_one_object_is_enough():
     assert Settings.load({"cache_memory": 5, "cache_max_object": 5}, {}).cache_memory == 5
+
+
+@awaited
+async def test_a_head_that_renews_the_stored_response_gives_no_reason_for_not_storing():
+    """RFC 9111, 4.3.5."""
+    clock = Clock()
+    serial = serial_of(Meanwhile(FRESH, (b"etag", b'"v1"')), clock=clock)
+    await drive(serial, Request())
+    clock.now += 1000
+    assert await lines(serial, Request("HEAD")) == [
+        "asgi_serial; fwd=stale; stored",
+        "asgi_serial; hit; ttl=60",
+    ]
