@@ -15,6 +15,7 @@ from tests.cache.entries import DictStore
 from tests.cache.services import redis_server
 from tests.engine.driver import (
     Clock,
+    Recording,
     Request,
     ask,
     awaited,
@@ -427,3 +428,35 @@ async def test_a_response_that_waits_for_its_app_is_within_the_budget():
     ]
     # The one that had waited for longest made room for the last.
     assert stored == ["fwd=uri-miss", "hit"]
+
+
+@pytest.mark.parametrize(("missing", "is_kept"), [(0, True), (1, False)])
+@awaited
+async def test_an_app_that_stops_when_its_client_has_left_has_stored_what_was_whole(
+    missing, is_kept
+):
+    """Quart ends a file by an empty message, and stops before it where the client is faster."""
+    calls = []
+
+    async def app(scope, receive, send):
+        calls.append(scope)
+        await receive()
+        fields = [*CSV, length_of(HALF + REST)]
+        await send(start(*fields))
+        await send(body(HALF, more=True))
+        await send(body(REST[missing:], more=True))
+        assert (await receive())["type"] == "http.disconnect"
+
+    serial, request = serial_of(app), Request()
+
+    def client():
+        coming = iter([{"type": "http.request", "body": b""}, {"type": "http.disconnect"}])
+
+        async def receive():
+            return next(coming)
+
+        return receive
+
+    for _ in range(2):
+        await serial(request.make_scope(), client(), Recording().send)
+    assert len(calls) == (1 if is_kept else 2)

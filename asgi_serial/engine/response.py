@@ -235,9 +235,23 @@ class ResponseFlow:
         return PATHSEND in (self.scope.get("extensions") or ())
 
     def lose_client(self) -> list[Message]:
-        """Keep nothing for a client that has left."""
+        """Keep nothing for a client that has left, unless the whole body has passed.
+
+        RFC 9112, 8: a response with a Content-Length is complete once that much has come. Its
+        client may leave before the app ends it by an empty message, and the app may stop then.
+        """
+        if self._has_passed_whole():
+            self._finish(0)
+            return []
         self.forget(Reason.CLIENT_LEFT)
         return self.release(Reason.CLIENT_LEFT)
+
+    def _has_passed_whole(self) -> bool:
+        return (
+            self.state is PASS
+            and self.keeping is not None
+            and content_length(self.base.fields) == self.app_bytes
+        )
 
     def _feed_body(self, message: Message) -> Message | list[Message]:
         state = self.state

@@ -292,6 +292,25 @@ def test_nothing_is_kept_of_what_a_client_has_left(headers, first, messages):
     assert flow.ending is Ending.FAILED
 
 
+def test_a_body_of_known_length_is_kept_though_its_client_leaves_before_an_empty_last_message():
+    """RFC 9112, 8: it is complete by its Content-Length."""
+    flow = make_flow(ENGINE)
+    run(flow, start(HTML, FRESH, (b"content-length", b"1200")), PIECE, PIECE)
+    assert flow.state is PASS
+    assert flow.lose_client() == []
+    assert (flow.state, flow.is_end_sure, flow.unstored) == (DONE, True, None)
+    assert flow.entry.find(("", "")).body == PIECE["body"] * 2
+    last = body(b"")
+    assert as_list(flow.feed(last)) == [last]
+
+
+def test_a_body_that_lacks_a_byte_of_its_length_is_not_kept_for_a_client_that_leaves():
+    flow = make_flow(ENGINE)
+    run(flow, start(HTML, FRESH, (b"content-length", b"1201")), PIECE, PIECE)
+    flow.lose_client()
+    assert (flow.entry, flow.unstored) == (None, Reason.CLIENT_LEFT)
+
+
 def test_nothing_is_kept_of_what_a_client_has_left_while_it_was_encoded():
     flow = make_flow(ENGINE, GZIP)
     flow.begin(start(JSON, FRESH))
