@@ -34,8 +34,13 @@ def answer(middleware, *headers, method="GET", body=b""):
         **{"root_path": "", "headers": [(b"host", b"a"), *headers]},
     }
     trio.run(middleware, scope, receive, send)
-    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
-    return dict(sent[0]["headers"]), sent[1]["body"]
+    start, *pieces = sent
+    assert start["type"] == "http.response.start"
+    assert {piece["type"] for piece in pieces} == {"http.response.body"}
+    assert [piece.get("more_body", False) for piece in pieces] == [True] * (len(pieces) - 1) + [
+        False
+    ]
+    return dict(start["headers"]), b"".join(piece["body"] for piece in pieces)
 
 
 def test_a_long_body_is_encoded_without_a_thread():
