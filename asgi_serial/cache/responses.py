@@ -437,7 +437,12 @@ class ResponseCache:
         """
         now = self._clock()
         known = self._memory.get(key)
-        if isinstance(known, VaryIndex) and known.names == names and now + ttl <= known.until:
+        # In the first level alone an index lasts as long as there is room for it.
+        if (
+            isinstance(known, VaryIndex)
+            and known.names == names
+            and (self.store is None or now + ttl <= known.until)
+        ):
             return known
         # A new one takes the entries of the old one away: it lasts for several of their lifetimes.
         lasts = max(2 * ttl, min(_INDEX_TTL, max(4 * ttl, _SHORTEST_INDEX_TTL)))
