@@ -15,6 +15,7 @@ from .engine.driver import Request, awaited, drive, serial_of, settled, until
 from .engine.making import FRESH, JSON
 
 GET = Request()
+LED: dict[str, Any] = {"cache_ttl": 60}  # others would wait for the call: it is a task of its own
 BODY = b'{"a":"' + b"b" * 300_000 + b'"}'
 
 
@@ -144,10 +145,13 @@ async def test_a_call_that_is_cancelled_ends_as_that_of_a_bare_app(cancel, way):
     if cancel in ANYIO and way == "cleans up":
         # anyio would cancel it again at each turn; in a task of its own it is let finish.
         app = App(way)
-        assert (await outcome(cancel, app, serial_of(app)))[0][:2] == ["begins", "has cleaned up"]
+        assert (await outcome(cancel, app, serial_of(app, **LED)))[0][:2] == [
+            "begins",
+            "has cleaned up",
+        ]
         return
     outcomes = []
-    for wrap in (lambda app: app, lambda app: serial_of(app, cache=False), serial_of):
+    for wrap in (lambda app: app, serial_of, lambda app: serial_of(app, **LED)):
         app = App(way)
         outcomes.append(await outcome(cancel, app, wrap(app)))
     assert outcomes[0] == outcomes[1] == outcomes[2]
@@ -164,7 +168,7 @@ async def test_a_cancelled_call_goes_on_for_those_who_wait_for_it(is_anyio):
         await send({"type": "http.response.start", "status": 200, "headers": [JSON, FRESH]})
         await send({"type": "http.response.body", "body": b"[1]"})
 
-    serial = serial_of(app)
+    serial = serial_of(app, **LED)
     scope = anyio.CancelScope()
 
     async def lead() -> None:
@@ -203,7 +207,7 @@ async def test_nothing_is_sent_any_more_when_a_cancelled_call_has_ended():
                     await asyncio.sleep(0)
                 ended.append(message)
 
-    for settings in ({}, {"cache": False}):
+    for settings in ({}, LED, {"cache": False}):
         entered.clear()
         request = GET.having(accept_encoding="gzip")
         serial = serial_of(app, **settings)

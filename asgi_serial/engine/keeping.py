@@ -122,12 +122,17 @@ class Keeping:
         self._pieces, self.pending = [], None
 
     def _hold(self, size: int) -> Reason | None:
-        if self._size + size > self._engine.settings.cache_max_object:
-            return Reason.OBJECT_TOO_LARGE
+        why = self._why_too_large(self._size + size)
+        if why is not None:
+            return why
         if self._is_lost or not self._engine.collecting.take(self, size):
             return Reason.TOO_MUCH_AT_ONCE
         self._size += size
         return None
+
+    def _why_too_large(self, size: int) -> Reason | None:
+        too_large = size > self._engine.settings.cache_max_object
+        return Reason.OBJECT_TOO_LARGE if too_large else None
 
     def let_go(self) -> None:
         """Give back what is held of the budget, once the response is stored, or will not be."""
@@ -176,9 +181,7 @@ class Keeping:
                 return Reason.VALUE_NOT_CARRIED
             base = base._replace(pairs=handed.json_fields(base.pairs, len(body)))
         size = len(content) + (len(body) if media_type else 0)
-        if size > self._engine.settings.cache_max_object:
-            return Reason.OBJECT_TOO_LARGE
-        why = None if is_end_sure else self._hold(size)
+        why = self._why_too_large(size) if is_end_sure else self._hold(size)
         if why is not None:
             return why
         kept = Representation(self._stored(base, fields), content, coding, etag)

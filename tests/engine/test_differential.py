@@ -74,7 +74,10 @@ class Run:
         caches = scenario.settings.get("cache", True) and scenario.store != "none"
         store = Store(spoils=scenario.store == "spoiling") if caches else None
         self.processes = [
-            serial_of(self.app, clock=self.clock, store=store, **scenario.settings)
+            # Nothing tells of a plain app that it reads JSON.
+            serial_of(
+                self.app, clock=self.clock, store=store, format_uploads=True, **scenario.settings
+            )
             for _ in range(2 if caches else 1)
         ]
         self.answers: list[Recording] = []
