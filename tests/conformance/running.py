@@ -192,7 +192,7 @@ class Wire(threading.Thread):
         super().__init__(daemon=True)
         self.clock = Clock()
         self.origin = Origin(self.clock)
-        engine = Engine(Settings.load(options, {}), clock=self.clock)
+        self.engine = engine = Engine(Settings.load(options, {}), clock=self.clock)
         sockets = [_listen() for _ in range(2)]
         port = sockets[0].getsockname()[1]
         self.port = sockets[1].getsockname()[1]
@@ -229,7 +229,8 @@ class Wire(threading.Thread):
                 play.prepare(step)
                 answer = _ask_server(connection, play, step)
                 deadline = time.monotonic() + _REFRESH_SECONDS
-                while step.source is REFRESHED and not play.is_asked():
+                # Until the origin was asked behind the answer, and its response is stored.
+                while step.source is REFRESHED and (self.engine.tasks or not play.is_asked()):
                     if time.monotonic() > deadline:
                         break
                     time.sleep(0.002)
