@@ -1,6 +1,7 @@
 """Settings for all tests: how many examples are searched, and in which order tests run."""
 
 import gc
+import logging
 import random
 
 import pytest
@@ -61,3 +62,13 @@ def _no_handler_of_another_test_has_spoken() -> None:
     """A process remembers that any handler of it turns on what is off for all."""
     SAID.clear()
     TURNED_ON.clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_log_is_louder_for_another_test() -> None:
+    """pytest keeps what is logged, which tests of memory would take for ours.
+
+    Frameworks set the levels of loggers when they are imported, or an app is made.
+    """
+    logging.getLogger().setLevel(logging.WARNING)
+    logging.getLogger("asgi_serial").setLevel(logging.NOTSET)

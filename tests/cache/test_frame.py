@@ -42,7 +42,9 @@ entries = st.builds(
     negotiates=st.tuples(st.booleans(), st.booleans()),
     representations=st.dictionaries(st.tuples(texts, texts), representations, max_size=4),
 )
-vary_indexes = st.builds(VaryIndex, st.lists(strings, max_size=5).map(tuple), strings, times)
+vary_indexes = st.builds(
+    VaryIndex, st.lists(strings, max_size=5).map(tuple), strings, born=times, until=times
+)
 
 
 def make_entry(**changes: object) -> Entry:
