@@ -9,7 +9,7 @@ from functools import partial
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from asgi_serial.cache.collapse import Ending, running_loop
+from asgi_serial.cache.collapse import CallResult, running_loop
 from asgi_serial.cache.key import resource_of
 from asgi_serial.engine.adopting import adopt_partition
 from asgi_serial.engine.app_scope import AppScope
@@ -98,7 +98,7 @@ class Exchange:
         try:
             return await self._answer_without_app()
         except BaseException:
-            self.seeker.land(Ending.FAILED)  # others may wait for the call that will not be made
+            self.seeker.finish_call(CallResult.FAILED)  # others may wait for it in vain
             self._release_body()
             raise
 
@@ -142,21 +142,21 @@ class Exchange:
     def run(self, app: ASGIApp) -> Awaitable[None]:
         """Have the app answer; its exceptions go on unchanged."""
         # Nobody waits for it, or it is in a task of its own already.
-        if self.seeker.flight is None or self.seeker.landed is not None:
+        if self.seeker.call is None or self.seeker.released is not None:
             return self._run_app(app)
         return run_led(self.engine, self.seeker, self._run_app(app), self._detach)
 
     def _leave_client(self) -> bool:
         """Go on without the client, if others wait for what this call gives."""
-        flight, landed = self.seeker.flight, self.seeker.landed
-        if flight is None or landed is None or not flight.waiting:
+        call, released = self.seeker.call, self.seeker.released
+        if call is None or released is None or not call.waiting:
             return False
         if self._nobody is None:
-            nobody = self._nobody = Nobody(landed, has_asked=self._has_read)
+            nobody = self._nobody = Nobody(released, has_asked=self._has_read)
             self._receive, self._send = nobody.receive, nobody.send
             # They do not wait for ever, nor does an app that would end when it is told.
             loop = asyncio.get_running_loop()
-            loop.call_later(self.engine.settings.cache_lead, landed.set)
+            loop.call_later(self.engine.settings.cache_lead, released.set)
         return True
 
     def _detach(self) -> bool:
@@ -218,7 +218,7 @@ class Exchange:
     async def _stand_in(self, messages: tuple[Message, Message]) -> None:
         start, last = messages
         self.is_over = True
-        self.seeker.land(Ending.ERROR)
+        self.seeker.finish_call(CallResult.ERROR)
         label = self.engine.label(self._scope)
         size = len(last["body"])
         self._count(label, start["status"], size, "stale", Reason.STALE_IF_ERROR)
@@ -247,19 +247,19 @@ class Exchange:
         app_scope = AppScope(self._given, self._scope, self._outside, plan.scope["headers"])
         self._app_scope, plan.scope["headers"] = app_scope, app_scope.fields
         if self._nobody is None:
-            leads = self.seeker.flight is not None
+            leads = self.seeker.call is not None
             self._send = self._send_leading if leads else self._app_scope.send
         return self._scope
 
     async def _send_leading(self, message: Message) -> None:
         """Send to the client of a call that others wait for: they do not wait for the client."""
         assert self._app_scope is not None
-        if self.seeker.flight is None:
+        if self.seeker.call is None:
             await self._app_scope.send(message)
             return
         loop = asyncio.get_running_loop()
         began = loop.time()
-        timer = loop.call_later(self._client_seconds, self.seeker.land, Ending.SLOW)
+        timer = loop.call_later(self._client_seconds, self.seeker.finish_call, CallResult.SLOW)
         try:
             await self._app_scope.send(message)
         finally:
@@ -361,14 +361,14 @@ class Exchange:
             flow.own_drop = self._dropping.dropped_at
         if opening.outdated is not None:
             engine.responses.forget(opening.outdated)
-        if opening.is_rekeyed and self.seeker.flight is not None:
-            self.seeker.land(Ending.FRUITLESS)
+        if opening.is_rekeyed and self.seeker.call is not None:
+            self.seeker.finish_call(CallResult.UNCACHEABLE)
         if opening.asks_again:
             # Of this call nothing more is heard.
             self._flow, self._asks_again = None, True
             return give_way()
         if flow.keeping is None and flow.entry is None and self.plan.key is not None:
-            self.seeker.land(flow.ending)
+            self.seeker.finish_call(flow.call_result)
         if isinstance(out, list) or not flow.is_plain:
             return self._give(flow, out)
         self._is_passing = True
@@ -416,8 +416,8 @@ class Exchange:
                 out[0] = self._timed(out[0])
         if flow.is_over and not self.is_over:
             self._complete(flow)
-        elif flow.keeping is None and self.seeker.flight is not None:
-            self.seeker.land(flow.ending)
+        elif flow.keeping is None and self.seeker.call is not None:
+            self.seeker.finish_call(flow.call_result)
 
     def _take_turn(self, work: Callable[[], Awaitable[None]]) -> Awaitable[None]:
         """Have done what takes a while, after what is under way; what the app sends waits."""
@@ -500,7 +500,7 @@ class Exchange:
             if self.has_returned and pending is not None:
                 self._store(pending)
             self._pending.let_go()
-            self.seeker.land(Ending.FAILED)
+            self.seeker.finish_call(CallResult.FAILED)
         elif self.has_failed and not self._is_unsent and self._stored is not None:
             # An exception after a body that looked whole: it may have been cut off, and ended by
             # a middleware that did not know.
@@ -519,7 +519,7 @@ class Exchange:
         self.is_over = True
         if self._turns is not None:
             self._turns.cancel()
-        self.seeker.land(Ending.FAILED)
+        self.seeker.finish_call(CallResult.FAILED)
         flow = self._flow
         if flow is None:
             label = self.engine.label(self._scope)
@@ -534,7 +534,7 @@ class Exchange:
         self.is_over = True
         entry = flow.entry
         if entry is None:
-            self.seeker.land(flow.ending)
+            self.seeker.finish_call(flow.call_result)
         elif flow.is_end_sure:
             self._store(entry)
             flow.let_go()
@@ -542,8 +542,8 @@ class Exchange:
             assert flow.keeping is not None  # it has made the entry
             self._pending, flow.keeping.pending = flow.keeping, entry
             flow.entry = None
-            if self.seeker.landed is not None:
-                self.seeker.landed.set()  # a client that is not there has all, and leaves
+            if self.seeker.released is not None:
+                self.seeker.released.set()  # a client that is not there has all, and leaves
         count_response(self.engine, self.plan, flow, self.began_ns, self.first_byte_ns)
 
     def _store(self, entry: Entry) -> None:
@@ -551,10 +551,10 @@ class Exchange:
         keeper = self._dropping or self.engine.responses
         if keeper.keep(entry, self.plan.asked):
             self._stored = entry
-            self.engine.flights.note_storable(self.plan.key or resource_of(entry.key))
-            self.seeker.land(Ending.STORED)
+            self.engine.calls.note_storable(self.plan.key or resource_of(entry.key))
+            self.seeker.finish_call(CallResult.STORED)
         else:
-            self.seeker.land(Ending.FAILED)
+            self.seeker.finish_call(CallResult.FAILED)
 
     def _count(self, route: str, status: int, size: int, outcome: str, why: Reason) -> None:
         """Count an answer that the app has not made."""

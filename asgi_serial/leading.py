@@ -7,7 +7,7 @@ import logging
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from asgi_serial.cache.collapse import Ending
+from asgi_serial.cache.collapse import CallResult
 from asgi_serial.cancellation import cancel_and_wait
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ async def run_led(
     `leave_client` is asked then whether it is to go on, and for nobody.
     """
     loop = asyncio.get_running_loop()
-    seeker.landed = asyncio.Event()
+    seeker.released = asyncio.Event()
     context = copy_context()
     task = loop.create_task(call, context=context)
 
     def end(task: asyncio.Task[None]) -> None:
         engine.led.discard(task)
-        seeker.land(Ending.FAILED)  # it may have been cancelled before its first step
+        seeker.finish_call(CallResult.FAILED)  # it may have been cancelled before its first step
 
     engine.led.add(task)
     task.add_done_callback(end)

@@ -8,7 +8,7 @@ from functools import partial
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from asgi_serial.cache.collapse import Ending, running_loop
+from asgi_serial.cache.collapse import CallResult, running_loop
 from asgi_serial.engine.heads import read_request_fields, without
 from asgi_serial.engine.hit import find_representation
 from asgi_serial.engine.plan import plan_request
@@ -44,20 +44,20 @@ def start_refresh(app: ASGIApp, answered: Exchange, entry: Entry) -> None:
     again = _plan_again(engine, plan, entry)
     if again.key != plan.key:
         return  # a policy has been forgotten meanwhile, or learned: it is not the same any more
-    flight_key = engine.responses.flight_key(plan.key, partial(read_selecting, plan))
-    flight = engine.flights.lead(flight_key)
-    if flight is None:
+    call_key = engine.responses.call_key(plan.key, partial(read_selecting, plan))
+    call = engine.calls.start(call_key)
+    if call is None:
         return
-    landed = asyncio.Event()
-    nobody = Nobody(landed)
+    released = asyncio.Event()
+    nobody = Nobody(released)
     exchange = Exchange(engine, again, nobody.receive, nobody.send, perf_counter_ns())
-    exchange.seeker.lead(flight_key, flight)
-    exchange.seeker.landed = landed
+    exchange.seeker.own_call(call_key, call)
+    exchange.seeker.released = released
     task = asyncio.get_running_loop().create_task(_run(exchange, app))
     engine.tasks.add(task)
     task.add_done_callback(engine.tasks.discard)
     # It may be cancelled before its first step.
-    task.add_done_callback(lambda _: exchange.seeker.land(Ending.FAILED))
+    task.add_done_callback(lambda _: exchange.seeker.finish_call(CallResult.FAILED))
     # An app that hangs, or has come to stream without an end, would keep others from it.
     cancel_after(engine.settings.cache_lead, task)
 

@@ -7,7 +7,7 @@ from functools import partial
 from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING, TypeVar
 
-from asgi_serial.cache.collapse import NOT_STORED, Ending, running_loop
+from asgi_serial.cache.collapse import NOT_STORED, CallResult, running_loop
 from asgi_serial.cache.key import part_key
 from asgi_serial.cache.responses import LEASE_SECONDS
 from asgi_serial.engine.completion import can_be_completed, may_complete
@@ -29,7 +29,7 @@ from asgi_serial.timing.server_timing import add_server_timing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asgi_serial.cache.collapse import Flight
+    from asgi_serial.cache.collapse import Call
     from asgi_serial.cache.entry import Entry, Key, Representation, Variant
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.plan import RequestPlan
@@ -63,30 +63,30 @@ async def run_off_loop(work: Callable[[], T], threads: Threads) -> T:
 class Seeker:
     """What one request does to be answered without a call of the app, or by another's.
 
-    Where it finds nothing it may have begun a call that others wait for (`flight`): that has to
-    be made, and ended by `land`. What stands in the plan afterwards says why the app is asked,
-    and about which stored response.
+    Where it finds nothing it may have begun a call that others wait for (`call`): that has to
+    be made, and ended by `finish_call`. What stands in the plan afterwards says why the app is
+    asked, and about which stored response.
     """
 
-    flight: Flight | None = None
-    flight_key: Key | None = None
-    landed: asyncio.Event | None = None  # set where nobody waits for the call any more
+    call: Call | None = None
+    call_key: Key | None = None
+    released: asyncio.Event | None = None  # set where nobody waits for the call any more
     refreshes: Entry | None = None  # has answered, and is to be refreshed behind that
     _lease: bytes | None = None  # by which other processes wait for the call
     _renewal: asyncio.TimerHandle | None = None
     _part: Entry | None = None  # is stored, and does not hold all that is asked for
     _underived: Entry | None = None  # may answer, in a form that is to be made yet
     _is_usual = False  # what becomes of this request becomes of others of the resource
-    _has_landed = False
+    _has_finished = False
 
     def __init__(self, engine: Engine, plan: RequestPlan, began_ns: int) -> None:
         self.engine = engine
         self.plan = plan
         self.began_ns = began_ns
 
-    def lead(self, key: Key, flight: Flight) -> None:
+    def own_call(self, key: Key, call: Call) -> None:
         """Make this the call of the app that others wait for."""
-        self.flight_key, self.flight = key, flight
+        self.call_key, self.call = key, call
 
     def find_hit(self, key: Key) -> tuple[Message, Message] | None:
         """The answer out of the first level, with nothing awaited."""
@@ -193,7 +193,7 @@ class Seeker:
         return (
             plan.forward is not MISS
             or may_grant_lifetime(engine, plan)
-            or engine.flights.was_storable(key)
+            or engine.calls.was_storable(key)
         )
 
     async def _prepare_completion(self, key: Key) -> None:
@@ -241,29 +241,29 @@ class Seeker:
     async def _make_large(self, entry: Entry, variant: Variant) -> Representation | None:
         """Make such a form in a thread: of those who want it at once, one makes it for all."""
         engine, key = self.engine, (entry.key, *variant)
-        while (making := engine.flights.find(key)) is not None:
+        while (making := engine.calls.find(key)) is not None:
             # It ends: nothing is waited for but the work of a thread.
-            if await making.wait(None) is Ending.STORED:
+            if await making.wait(None) is CallResult.STORED:
                 return making.made
-        flight = engine.flights.lead(key)
-        ending = Ending.FAILED
+        call = engine.calls.start(key)
+        result = CallResult.FAILED
         try:
             must_encode = self.plan.wants.must_encode
             work = partial(derive, engine, entry, variant, must_encode=must_encode)
             made = await run_off_loop(work, engine.encoders)
             if made is not None:
                 engine.responses.add(entry, variant, made)
-            if flight is not None:
-                flight.made = made
-            ending = Ending.STORED
+            if call is not None:
+                call.made = made
+            result = CallResult.STORED
         finally:
-            if flight is not None:
-                engine.flights.land(key, flight, ending)
+            if call is not None:
+                engine.calls.finish(key, call, result)
         return made
 
     async def _join(self, key: Key) -> tuple[Message, Message] | None:
         """Wait for another request's call of the app, or lead the one that others wait for."""
-        flights, settings = self.engine.flights, self.engine.settings
+        calls, settings = self.engine.calls, self.engine.settings
         responses, select = self.engine.responses, partial(read_selecting, self.plan)
         deadline = monotonic() + settings.cache_wait
         fields = self.plan.fields
@@ -271,34 +271,34 @@ class Seeker:
         slow_calls = 0
         while True:
             is_conditional = is_conditional and not self.plan.validates
-            shared = self.flight_key = responses.flight_key(key, select)
-            flight = flights.find(shared)
-            if flight is None:
+            shared = self.call_key = responses.call_key(key, select)
+            call = calls.find(shared)
+            if call is None:
                 if is_conditional:
                     return None  # a 304 would be of no use to others
-                self.flight = flights.lead(shared)
-                leads = self.flight is not None and responses.store is not None
+                self.call = calls.start(shared)
+                leads = self.call is not None and responses.store is not None
                 return await self._lead_processes(key, shared, deadline) if leads else None
             self.plan.collapsed = True
-            ending = await flight.wait(deadline - monotonic())
-            if ending is None or ending in NOT_STORED:
+            result = await call.wait(deadline - monotonic())
+            if result is None or result in NOT_STORED:
                 break
             hit = self.find_hit(key)
             if hit is not None:
                 return hit
             if self._underived is not None:
                 return await self._derive()
-            if ending is Ending.ERROR:
+            if result is CallResult.ERROR:
                 return self._share_error()
-            if ending is Ending.STORED and self.plan.forward not in (MISS, VARY_MISS):
+            if result is CallResult.STORED and self.plan.forward not in (MISS, VARY_MISS):
                 return None  # what is stored now will not do for this client
-            slow_calls += ending is Ending.SLOW
+            slow_calls += result is CallResult.SLOW
             if slow_calls == MAX_SLOW_CALLS:
                 break
             # It broke off, or was for others (Vary): one of those who wait calls next.
-        if ending is None:
+        if result is None:
             # The next ones are spared a wait that may be in vain: the response may take for ever.
-            flights.remember(shared)
+            calls.mark_hit_for_miss(shared)
         return None
 
     async def _lead_processes(
@@ -322,7 +322,7 @@ class Seeker:
             # With the lease, too: another may have stored since the last look, and ended its own.
             hit = self._use(await responses.load(key, select))
             if hit is not None or self._underived is not None:
-                self.land(Ending.STORED)
+                self.finish_call(CallResult.STORED)
                 return await self._derive() if hit is None else hit
             if self._lease is not None:
                 return None
@@ -342,8 +342,8 @@ class Seeker:
 
     def _renew_lease(self) -> None:
         assert self._lease is not None
-        assert self.flight_key is not None
-        self.engine.responses.renew_lease(self.flight_key, self._lease)
+        assert self.call_key is not None
+        self.engine.responses.renew_lease(self.call_key, self._lease)
         self._renew_later()
 
     def use_on_error(self) -> tuple[Message, Message] | None:
@@ -353,25 +353,25 @@ class Seeker:
             return None
         return answer_on_error(self.engine, self.plan, entry)
 
-    def land(self, ending: Ending) -> None:
+    def finish_call(self, result: CallResult) -> None:
         """End the call that others wait for, if this request has begun one.
 
         The first end of a call that nobody could wait for is remembered all the same.
         """
-        flight, key = self.flight, self.flight_key
-        if flight is not None and key is not None:
-            self.flight = None
-            self.engine.flights.land(key, flight, ending)
+        call, key = self.call, self.call_key
+        if call is not None and key is not None:
+            self.call = None
+            self.engine.calls.finish(key, call, result)
             if self._lease is not None and self._renewal is not None:
                 self._renewal.cancel()
                 self.engine.responses.end_lease(key, self._lease)
-            if self.landed is not None:
-                self.landed.set()
-        elif ending in NOT_STORED and not self._has_landed and self.plan.key is not None:
-            flights, is_error = self.engine.flights, ending is Ending.UNSTORED_ERROR
-            note = flights.remember if self._is_usual else flights.remember_longer
+            if self.released is not None:
+                self.released.set()
+        elif result in NOT_STORED and not self._has_finished and self.plan.key is not None:
+            calls, is_error = self.engine.calls, result is CallResult.UNSTORED_ERROR
+            note = calls.mark_hit_for_miss if self._is_usual else calls.extend_hit_for_miss
             note(self.plan.key, is_error=is_error)
-        self._has_landed = True
+        self._has_finished = True
 
     def _count(self, route: str, status: int, size: int, outcome: str, app_bytes: int) -> None:
         """Count an answer out of the cache."""

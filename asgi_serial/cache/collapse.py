@@ -30,107 +30,107 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-class Ending(Enum):
+class CallResult(Enum):
     """How a call of the app came out for those who wait for it."""
 
     STORED = "its response is stored"
-    FRUITLESS = "its response is not one that is stored"
+    UNCACHEABLE = "its response is not one that is stored"
     UNSTORED_ERROR = "its response is an error that is not stored; the next may be none"
     FAILED = "it broke off; the next call may fare better"
     SLOW = "its client is slow to take the response, which may still be stored"
     ERROR = "the app has failed; what is stored may stand in, stale as it is"
 
 
-NOT_STORED = (Ending.FRUITLESS, Ending.UNSTORED_ERROR)
-"""The endings after which nobody waits for the next call."""
+NOT_STORED = (CallResult.UNCACHEABLE, CallResult.UNSTORED_ERROR)
+"""The results after which nobody waits for the next call."""
 
 
-class Flight:
+class Call:
     """A call of the app, or the making of a form, and those who wait for what comes of it."""
 
-    __slots__ = ("_landed", "loop", "made", "waiting")
+    __slots__ = ("_result", "loop", "made", "waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.waiting = 0  # how many wait for it
         self.made: Representation | None = None  # the form, for those who wait
-        self._landed: asyncio.Future[Ending] = loop.create_future()
+        self._result: asyncio.Future[CallResult] = loop.create_future()
 
-    async def wait(self, seconds: float | None) -> Ending | None:
+    async def wait(self, seconds: float | None) -> CallResult | None:
         """Wait for its end; None where it does not come in time."""
         self.waiting += 1
         try:
-            await asyncio.wait((self._landed,), timeout=seconds)
+            await asyncio.wait((self._result,), timeout=seconds)
         finally:
             self.waiting -= 1
-        return self._landed.result() if self._landed.done() else None
+        return self._result.result() if self._result.done() else None
 
-    def land(self, ending: Ending) -> None:
+    def finish(self, result: CallResult) -> None:
         """Let those who wait go on."""
-        if not self._landed.done():
-            self._landed.set_result(ending)
+        if not self._result.done():
+            self._result.set_result(result)
 
 
-class Flights:
+class CallsInFlight:
     """The calls of the app that are under way, by the key of what they may store."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._flights: dict[Key, Flight] = {}
+        self._calls: dict[Key, Call] = {}
         # Until when, and after how many calls. By hash: a client may send keys of any length. Two
         # that share one wait for nobody.
-        self._fruitless: dict[int, tuple[float, int]] = {}
+        self._hit_for_miss: dict[int, tuple[float, int]] = {}
         self._storable: dict[int, None] = {}  # by hash: the last response was one to be stored
 
-    def find(self, key: Key) -> Flight | None:
+    def find(self, key: Key) -> Call | None:
         """The call of the app to wait for, if there is one in this event loop."""
-        flight = self._flights.get(key)
-        return flight if flight is not None and flight.loop is running_loop() else None
+        call = self._calls.get(key)
+        return call if call is not None and call.loop is running_loop() else None
 
-    def is_fruitless(self, key: Key, *, calls: int = 1) -> bool:
+    def is_hit_for_miss(self, key: Key, *, calls: int = 1) -> bool:
         """Whether so many of the last responses under this key were not ones to be stored."""
         hashed = hash(key)
-        until, count = self._fruitless.get(hashed, _NEVER)
+        until, count = self._hit_for_miss.get(hashed, _NEVER)
         if self._clock() < until:
             return count >= calls
-        self._fruitless.pop(hashed, None)
+        self._hit_for_miss.pop(hashed, None)
         return False
 
-    def lead(self, key: Key) -> Flight | None:
+    def start(self, key: Key) -> Call | None:
         """Begin a call of the app that others may wait for; None where it would be in vain."""
-        if self.is_fruitless(key) or key in self._flights:
+        if self.is_hit_for_miss(key) or key in self._calls:
             return None  # the latter of another event loop, or its waiters have given up
         loop = running_loop()
         if loop is None:
             return None
-        flight = self._flights[key] = Flight(loop)
-        return flight
+        call = self._calls[key] = Call(loop)
+        return call
 
-    def land(self, key: Key, flight: Flight, ending: Ending) -> None:
+    def finish(self, key: Key, call: Call, result: CallResult) -> None:
         """End a call of the app."""
-        if self._flights.get(key) is flight:
-            del self._flights[key]
-        if ending in NOT_STORED:
-            self.remember(key, is_error=ending is Ending.UNSTORED_ERROR)
-        flight.land(ending)
+        if self._calls.get(key) is call:
+            del self._calls[key]
+        if result in NOT_STORED:
+            self.mark_hit_for_miss(key, is_error=result is CallResult.UNSTORED_ERROR)
+        call.finish(result)
 
-    def remember(self, key: Key, *, is_error: bool = False) -> None:
+    def mark_hit_for_miss(self, key: Key, *, is_error: bool = False) -> None:
         """Let nobody wait for calls under this key for a while: nothing came of it.
 
         An error is no sign that the next response will not be stored.
         """
         hashed = hash(key)
         self._storable.pop(hashed, None)
-        _, count = self._fruitless.get(hashed, _NEVER)
-        if len(self._fruitless) >= MAX_REMEMBERED:
-            self._fruitless.clear()
+        _, count = self._hit_for_miss.get(hashed, _NEVER)
+        if len(self._hit_for_miss) >= MAX_REMEMBERED:
+            self._hit_for_miss.clear()
         calls = max(1, count if is_error else count + 1)
-        self._fruitless[hashed] = (self._clock() + REMEMBERED_SECONDS, calls)
+        self._hit_for_miss[hashed] = (self._clock() + REMEMBERED_SECONDS, calls)
 
     def note_storable(self, key: Key) -> None:
         """Remember that the last response of a resource was one to be stored."""
         hashed = hash(key)
-        self._fruitless.pop(hashed, None)
+        self._hit_for_miss.pop(hashed, None)
         self._storable.pop(hashed, None)
         if len(self._storable) >= MAX_REMEMBERED:
             del self._storable[next(iter(self._storable))]
@@ -140,7 +140,7 @@ class Flights:
         """Whether the last response of a resource was one to be stored, if it is remembered."""
         return hash(key) in self._storable
 
-    def remember_longer(self, key: Key, *, is_error: bool = False) -> None:
+    def extend_hit_for_miss(self, key: Key, *, is_error: bool = False) -> None:
         """The same where it is remembered already: nothing has come of another call."""
-        if hash(key) in self._fruitless:
-            self.remember(key, is_error=is_error)
+        if hash(key) in self._hit_for_miss:
+            self.mark_hit_for_miss(key, is_error=is_error)

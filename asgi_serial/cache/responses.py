@@ -131,7 +131,7 @@ class ResponseCache:
             self.purges.add(purge)
         return await self.news.publish(purges)
 
-    def flight_key(self, key: Key, select: Select) -> Key:
+    def call_key(self, key: Key, select: Select) -> Key:
         """What requests have in common that may wait for one another's call of the app.
 
         It is the resource, and of one that is known to vary the variant.

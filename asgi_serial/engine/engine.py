@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from asgi_serial.cache.budget import FairBudget
-from asgi_serial.cache.collapse import Flights
+from asgi_serial.cache.collapse import CallsInFlight
 from asgi_serial.cache.encodings import Encodings
 from asgi_serial.cache.key import make_realm
 from asgi_serial.cache.memory import Memory
@@ -203,7 +203,7 @@ class Engine:
         self.purges = self.responses.purges
         # What is collected of responses under way: clients may ask for many, and not read.
         self.collecting = FairBudget(max(settings.cache_memory // 4, settings.cache_max_object))
-        self.flights = Flights(self.clock)
+        self.calls = CallsInFlight(self.clock)
         self.encodings = (
             Encodings(memory, settings.cache_max_object) if settings.encodings_cache else None
         )
@@ -273,7 +273,7 @@ class Engine:
         """
         return (
             self.responses.store is None
-            and self.flights.is_fruitless(key, calls=2)
+            and self.calls.is_hit_for_miss(key, calls=2)
             and self.find_slot(key) is None
         )
 

@@ -56,7 +56,7 @@ def begin_plainly(
     reasons = plan.reasons
     if key is not None:
         if why is None:
-            engine.flights.note_storable(key)
+            engine.calls.note_storable(key)
             why = Reason.NOT_EXPECTED
         reasons = (*reasons, why)
         if engine.settings.cache_status:

@@ -6,7 +6,7 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from asgi_serial.cache.collapse import Ending
+from asgi_serial.cache.collapse import CallResult
 from asgi_serial.cache.encodings import Encoded
 from asgi_serial.engine.cachestatus import forward_line
 from asgi_serial.engine.consulting import OF_ONE_REQUEST
@@ -560,15 +560,15 @@ class ResponseFlow:
         return self.state is DONE or self.state is REPLACED
 
     @property
-    def ending(self) -> Ending:
+    def call_result(self) -> CallResult:
         """How a call of the app ends that has stored nothing, for those who wait for it."""
         # A 304 says nothing of what an unconditional request would be answered.
         if self.unstored is Reason.STALE_IF_ERROR:
-            return Ending.ERROR
+            return CallResult.ERROR
         # What is wrong with one request or its client says nothing of the next.
         if self.status == 304 or self.unstored in OF_ONE_REQUEST:
-            return Ending.FAILED
-        return Ending.UNSTORED_ERROR if self.status >= 400 else Ending.FRUITLESS
+            return CallResult.FAILED
+        return CallResult.UNSTORED_ERROR if self.status >= 400 else CallResult.UNCACHEABLE
 
     def sizes(self) -> tuple[int, int, int]:
         """The bytes of the body: as the app made it, in its format, and as it was sent."""

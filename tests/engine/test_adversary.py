@@ -377,7 +377,7 @@ async def test_requests_for_what_is_private_do_not_wait_for_one_another():
     await call(served)
     said = [values((await call(served))[1], b"cache-status")[0] for _ in range(4)]
     assert set(said) == {b"asgi_serial; fwd=uri-miss; detail=private"}
-    assert served.engine.flights._fruitless  # still remembered: nobody leads, nobody waits
+    assert served.engine.calls._hit_for_miss  # still remembered: nobody leads, nobody waits
 
 
 @awaited

@@ -67,7 +67,7 @@ async def test_a_form_that_found_no_room_does_not_fail_once_the_app_confirms():
 
 
 @awaited
-async def test_who_is_cancelled_before_the_app_is_called_leaves_no_flight_behind():
+async def test_who_is_cancelled_before_the_app_is_called_leaves_no_call_behind():
     origin, clock, serial = site()
     origin.document = [f"item {n}" for n in range(20_000)]
     await ask(serial, Request())
@@ -79,7 +79,7 @@ async def test_who_is_cancelled_before_the_app_is_called_leaves_no_flight_behind
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not serial.engine.flights._flights or await asyncio.wait_for(ask(serial, Request()), 120)
+    assert not serial.engine.calls._calls or await asyncio.wait_for(ask(serial, Request()), 120)
 
 
 @awaited
@@ -222,7 +222,7 @@ async def test_the_date_of_a_304_that_has_none_is_now():
 
 
 @awaited
-async def test_a_refresh_that_never_began_leaves_no_flight_behind():
+async def test_a_refresh_that_never_began_leaves_no_call_behind():
     _origin, clock, serial = site((b"cache-control", b"max-age=60, stale-while-revalidate=600"))
     await ask(serial, Request())
     clock.now += 100
@@ -230,7 +230,7 @@ async def test_a_refresh_that_never_began_leaves_no_flight_behind():
     for task in list(serial.engine.tasks):
         task.cancel()  # as a loop does that ends
     await settled()
-    assert not serial.engine.flights._flights
+    assert not serial.engine.calls._calls
 
 
 @awaited

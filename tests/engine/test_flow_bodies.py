@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_serial.cache.collapse import Ending
+from asgi_serial.cache.collapse import CallResult
 from asgi_serial.engine.response import DONE
 from asgi_serial.reasons import Reason
 from tests.engine.making import (
@@ -88,13 +88,15 @@ def test_the_label_of_a_route_is_asked_for_once():
 
 
 @pytest.mark.parametrize(
-    ("first", "ending"),
+    ("first", "result"),
     [
-        pytest.param(start(HTML), Ending.FRUITLESS, id="not one to store"),
-        pytest.param(start(HTML, status=304), Ending.FAILED, id="a 304 says nothing of the others"),
+        pytest.param(start(HTML), CallResult.UNCACHEABLE, id="not one to store"),
+        pytest.param(
+            start(HTML, status=304), CallResult.FAILED, id="a 304 says nothing of the others"
+        ),
     ],
 )
-def test_how_a_call_ends_for_those_who_wait(first, ending):
+def test_how_a_call_ends_for_those_who_wait(first, result):
     flow = make_flow(ENGINE)
     run(flow, first, LAST)
-    assert flow.ending is ending
+    assert flow.call_result is result

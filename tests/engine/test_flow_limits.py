@@ -206,9 +206,9 @@ def test_a_response_that_is_passed_may_turn_out_to_be_one_to_keep():
     engine = make_engine()
     flow = make_flow(engine)
     key = flow.request.key
-    engine.flights.remember(key)
+    engine.calls.mark_hit_for_miss(key)
     message, reasons = begin_plainly(engine, flow.request.wants, start(JSON, FRESH), key)
-    assert not engine.flights.is_fruitless(key)
+    assert not engine.calls.is_hit_for_miss(key)
     assert Reason.NO_FRESHNESS not in reasons
     # It is too late for this one, and the line says why it is not stored.
     assert dict(message["headers"])[b"cache-status"].endswith(b"uri-miss; detail=not-expected")

@@ -5,7 +5,7 @@ import json
 import msgpack
 import pytest
 
-from asgi_serial.cache.collapse import Ending
+from asgi_serial.cache.collapse import CallResult
 from asgi_serial.engine.response import (
     BUSY,
     DONE,
@@ -289,7 +289,7 @@ def test_nothing_is_kept_of_what_a_client_has_left(headers, first, messages):
     assert flow.is_over
     assert flow.entry is None
     assert flow.reasons()[-1] is Reason.CLIENT_LEFT
-    assert flow.ending is Ending.FAILED
+    assert flow.call_result is CallResult.FAILED
 
 
 def test_a_body_of_known_length_is_kept_though_its_client_leaves_before_an_empty_last_message():

@@ -164,7 +164,7 @@ class Users(RuleBasedStateMachine):
         self.runner.run(self._settle())
         for serial in self.processes:
             assert not serial.engine.tasks
-            assert not serial.engine.flights._flights
+            assert not serial.engine.calls._calls
         self.runner.close()
 
     async def _ask(self, wishes: list[Wish]) -> None:
