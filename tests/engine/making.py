@@ -46,10 +46,12 @@ class Paths:
         return self._read_json
 
 
-def make_engine(clock=None, *, read_json=True, **options):
+def make_engine(clock=None, *, read_json=True, label=None, **options):
     """An engine by these settings and no environment, whose routes are the paths."""
     return Engine(
-        Settings.load(options, {}), label=Paths(read_json=read_json), clock=clock or Clock()
+        Settings.load(options, {}),
+        label=label or Paths(read_json=read_json),
+        clock=clock or Clock(),
     )
 
 
