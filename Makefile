@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 
-CORE := asgi_serial/http/*,asgi_serial/engine/*,asgi_serial/cache/*
+CORE := asgi_serial/http/*,asgi_serial/cache/*,asgi_serial/engine/*,asgi_serial/representation/*,asgi_serial/request/*,asgi_serial/caching/*,asgi_serial/response/*
 
 # How many processes the tests run in, and how they are dealt out: whoever is done takes tests from
 # the end of another's list, so that the tests of a file, which share servers, stay together.

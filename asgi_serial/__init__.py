@@ -3,6 +3,7 @@
 And the same for Pydantic models without HTTP: `create_serialization_manager`.
 """
 
+from asgi_serial.asgi.warming import warm
 from asgi_serial.engine.engine import Engine
 from asgi_serial.errors import (
     AsgiSerialError,
@@ -12,7 +13,6 @@ from asgi_serial.errors import (
     OutputLimitExceeded,
 )
 from asgi_serial.middleware import SerialMiddleware, build_engine, purge, timing_report
-from asgi_serial.policy import RoutePolicy, serial, set_policy
 from asgi_serial.reasons import Reason
 from asgi_serial.serialization import (
     CachedSerializationManager,
@@ -36,9 +36,9 @@ from asgi_serial.serialization import (
     set_default_manager,
     validation_problem,
 )
-from asgi_serial.settings import Settings
+from asgi_serial.settings.model import Settings
+from asgi_serial.settings.policy import RoutePolicy, serial, set_policy
 from asgi_serial.timing.report import Report
-from asgi_serial.warming import warm
 
 __all__ = [
     "AsgiSerialError",

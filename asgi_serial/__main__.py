@@ -6,7 +6,7 @@ import argparse
 
 import uvicorn
 
-from asgi_serial.demo import build_demo, print_lines
+from asgi_serial.cli.demo import build_demo, print_lines
 
 
 def main(arguments: list[str] | None = None) -> None:

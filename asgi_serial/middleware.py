@@ -7,29 +7,28 @@ import sys
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Unpack
 
-from asgi_serial.attempt import Attempt
-from asgi_serial.cache.aiocache_store import open_store
+from asgi_serial.admin.purge_endpoint import purge_messages
+from asgi_serial.admin.purge_request import build_purges, is_for_purge, purge_of_user
+from asgi_serial.admin.report_endpoint import engine_report, is_for_report, report_messages
+from asgi_serial.asgi.attempt import Attempt
+from asgi_serial.asgi.exchange import Exchange
+from asgi_serial.asgi.nested import WriteWithin, find_write_within, restrict_outer
+from asgi_serial.asgi.passage import Passage
+from asgi_serial.asgi.refresh import start_refresh
+from asgi_serial.asgi.startup import Refusal, is_built_at_startup
+from asgi_serial.asgi.warming import warm
 from asgi_serial.cache.purge_log import MAX_RECORD_BYTES
+from asgi_serial.caching.serving import find_hit, record_hit
+from asgi_serial.engine.app_engines import MARK, engines_of, register, share
 from asgi_serial.engine.engine import Engine
-from asgi_serial.engine.heads import keep_iterators, read_request_fields
-from asgi_serial.engine.hit import find_hit, record_hit
-from asgi_serial.engine.nested import WriteWithin, find_write_within, restrict_outer
-from asgi_serial.engine.pieces import PIECE_BYTES, in_pieces
-from asgi_serial.engine.plan import plan_request
-from asgi_serial.engine.purging import build_purges, is_for_purge, purge_of_user
-from asgi_serial.engine.reporting import engine_report, is_for_report, report_messages
-from asgi_serial.engine.request import MARK
-from asgi_serial.engine.sharing import engines_of, register, share
 from asgi_serial.errors import ConfigurationError
-from asgi_serial.exchange import Exchange
-from asgi_serial.passage import Passage
-from asgi_serial.policy import CURRENT, SAID, TURNED_ON
-from asgi_serial.purging import purge_messages
-from asgi_serial.refresh import start_refresh
-from asgi_serial.settings import SettingOptions, Settings
-from asgi_serial.startup import Refusal, is_built_at_startup
+from asgi_serial.request.head import keep_iterators, read_request_fields
+from asgi_serial.request.plan import plan_request
+from asgi_serial.response.pieces import PIECE_BYTES, in_pieces
+from asgi_serial.settings.model import SettingOptions, Settings
+from asgi_serial.settings.policy import CURRENT, SAID, TURNED_ON
+from asgi_serial.store.aiocache_store import open_store
 from asgi_serial.timing.routes.resolver import build_resolver
-from asgi_serial.warming import warm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -7,7 +7,7 @@ import random
 import pytest
 from hypothesis import HealthCheck, settings
 
-from asgi_serial.policy import SAID, TURNED_ON
+from asgi_serial.settings.policy import SAID, TURNED_ON
 
 # A busy machine takes longer for an example now and then, which says nothing of the code; what
 # a cost may be is asserted where it matters.

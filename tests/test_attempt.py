@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from asgi_serial.memo import MAX_BYTES
-from asgi_serial.policy import set_policy
+from asgi_serial.bounds.memo import MAX_BYTES
+from asgi_serial.settings.policy import set_policy
 from tests.engine.driver import Request, Whole, ask, awaited, drive, serial_of
 
 BROWSER = Request().having(accept_encoding="gzip")

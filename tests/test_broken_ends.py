@@ -9,8 +9,8 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from asgi_serial.cache.aiocache_store import open_store
-from asgi_serial.engine.hit import find_hit
+from asgi_serial.caching.serving import find_hit
+from asgi_serial.store.aiocache_store import open_store
 from tests.cache.entries import DictStore
 from tests.cache.services import redis_server
 from tests.engine.driver import (

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from asgi_serial import RoutePolicy, Settings, purge, warm
-from asgi_serial.cache.collapse import REMEMBERED_SECONDS
+from asgi_serial.admin.purge_request import MAX_BODY_BYTES, MAX_PURGES, read_purge
+from asgi_serial.cache.in_flight import REMEMBERED_SECONDS
 from asgi_serial.cache.memory import Memory
 from asgi_serial.cache.purge_log import MAX_BEHIND
 from asgi_serial.cache.purges import MAX_TAG_BYTES, MAX_TAGS
 from asgi_serial.engine.engine import UNCONDITIONAL_SECONDS
-from asgi_serial.engine.purging import MAX_BODY_BYTES, MAX_PURGES, read_purge
 from asgi_serial.http.freshness import HEURISTIC_STATUSES
 from asgi_serial.http.reuse import ERROR_STATUSES
-from asgi_serial.options import parse_duration
-from asgi_serial.settings import PRESETS
+from asgi_serial.settings.model import PRESETS
+from asgi_serial.settings.values import parse_duration
 from tests.engine.driver import Clock, Request, Whole, ask, awaited, drive, serial_of
 
 PAGE = (Path(__file__).parents[1] / "docs" / "caching.md").read_text()

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from asgi_serial.cancellation import cancel_and_wait
+from asgi_serial.concurrency.cancellation import cancel_and_wait
 
 from .engine.driver import Request, awaited, drive, serial_of, settled, until
 from .engine.making import FRESH, JSON

@@ -6,7 +6,8 @@ import sys
 import pytest
 import uvicorn
 
-from asgi_serial import __main__, demo, timing_report
+from asgi_serial import __main__, timing_report
+from asgi_serial.cli import demo
 from tests.engine.driver import Request, ask, awaited
 
 

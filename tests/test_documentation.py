@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from asgi_serial.errors import ConfigurationError
-from asgi_serial.policy import RoutePolicy
-from asgi_serial.settings import Settings
+from asgi_serial.settings.model import Settings
+from asgi_serial.settings.policy import RoutePolicy
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -7,12 +7,12 @@ import logging
 import msgpack
 import pytest
 
+from asgi_serial.admin.report_endpoint import engine_report
 from asgi_serial.cache.entry import Entry
 from asgi_serial.engine.engine import Engine
-from asgi_serial.engine.reporting import engine_report
 from asgi_serial.middleware import SerialMiddleware
-from asgi_serial.policy import serial
-from asgi_serial.settings import Settings
+from asgi_serial.settings.model import Settings
+from asgi_serial.settings.policy import serial
 from tests.cache.entries import DictStore
 from tests.engine.client import understand
 from tests.engine.driver import (

@@ -5,9 +5,9 @@ import tracemalloc
 
 import pytest
 
+from asgi_serial.bounds.memo import LONGEST_PART, MAX_BYTES, MAX_ENTRIES, BoundedDict, Memo, weigh
 from asgi_serial.http.cachecontrol import parse_cache_control
 from asgi_serial.http.fields import split_list
-from asgi_serial.memo import LONGEST_PART, MAX_BYTES, MAX_ENTRIES, BoundedDict, Memo, weigh
 
 
 def test_a_memo_works_a_value_out_once():

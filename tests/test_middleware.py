@@ -18,8 +18,8 @@ from asgi_serial import (
     timing_report,
 )
 from asgi_serial.engine.engine import Engine
-from asgi_serial.policy import CURRENT
-from asgi_serial.settings import Settings
+from asgi_serial.settings.model import Settings
+from asgi_serial.settings.policy import CURRENT
 from tests.engine.driver import (
     Recording,
     Request,

@@ -3,7 +3,7 @@
 import pytest
 
 from asgi_serial import SerialMiddleware
-from asgi_serial.engine.reporting import engine_report
+from asgi_serial.admin.report_endpoint import engine_report
 from tests.engine.driver import Recording, Request, Whole, awaited, drive, fields_of, serial_of
 
 TIMING_ONLY = {"cache": False, "compression": False, "formats": False, "decoding": False}

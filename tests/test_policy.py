@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asgi_serial.bounds.memo import MAX_BYTES
 from asgi_serial.errors import ConfigurationError
-from asgi_serial.memo import MAX_BYTES
-from asgi_serial.policy import (
+from asgi_serial.settings.policy import (
     PolicyTable,
     RoutePolicy,
     build_policy,

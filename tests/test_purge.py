@@ -455,7 +455,7 @@ async def test_a_flood_of_writes_is_told_whole_and_drops_elsewhere_only_what_it_
 
 @awaited
 async def test_more_writes_than_can_wait_are_told_as_everything(monkeypatch):
-    monkeypatch.setattr("asgi_serial.cache.news.MAX_UNTOLD", 3)
+    monkeypatch.setattr("asgi_serial.cache.purge_sync.MAX_UNTOLD", 3)
     first, second = processes_over(DictStore())
     for process in (first, second):
         await process.engine.responses.news.listen()

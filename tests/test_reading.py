@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 
 from asgi_serial import SerialMiddleware
 from asgi_serial.engine.engine import Engine
-from asgi_serial.settings import Settings
+from asgi_serial.settings.model import Settings
 from tests.engine.driver import awaited, settled
 
 GZIPPED = (b"content-encoding", b"gzip")

@@ -25,8 +25,8 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Mount, Route
 
 from asgi_serial import serial, set_policy
-from asgi_serial.policy import CURRENT, RequestPolicy, build_policy
-from asgi_serial.routed import REQUEST, is_routed_to, is_served_by
+from asgi_serial.settings.policy import CURRENT, RequestPolicy, build_policy
+from asgi_serial.settings.routed_handler import REQUEST, is_routed_to, is_served_by
 
 from .engine.client import understand
 from .engine.driver import Recording, Request, ask, awaited, serial_of

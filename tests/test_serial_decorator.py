@@ -16,8 +16,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from asgi_serial.errors import ConfigurationError
-from asgi_serial.policy import CURRENT, RequestPolicy, RoutePolicy, serial, set_policy
-from asgi_serial.routed import REQUEST
+from asgi_serial.settings.policy import CURRENT, RequestPolicy, RoutePolicy, serial, set_policy
+from asgi_serial.settings.routed_handler import REQUEST
 
 
 def call(app, path):
@@ -217,7 +217,7 @@ def test_fastapi_resolves_annotations_that_are_text(tmp_path):
             from __future__ import annotations
             from uuid import UUID
             from fastapi import FastAPI
-            from asgi_serial.policy import serial
+            from asgi_serial import serial
 
             app = FastAPI()
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from asgi_serial.errors import ConfigurationError
-from asgi_serial.policy import RoutePolicy, build_rule
-from asgi_serial.settings import Settings
+from asgi_serial.settings.model import Settings
+from asgi_serial.settings.policy import RoutePolicy, build_rule
 
 
 def read(name, text):

@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Host, Mount, Route
 
 from asgi_serial import SerialMiddleware, purge, timing_report
-from asgi_serial.settings import Settings
+from asgi_serial.settings.model import Settings
 
 from .cache.services import redis_server
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from asgi_serial.memo import BoundedDict
+from asgi_serial.bounds.memo import BoundedDict
 
 if TYPE_CHECKING:
     from asgi_serial.cache.memory import Memory

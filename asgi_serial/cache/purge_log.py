@@ -8,9 +8,9 @@ from hashlib import blake2b
 from math import inf, isfinite
 from typing import NamedTuple
 
-from asgi_serial.cache.frame import digest_key
+from asgi_serial.cache.packing import digest_key
 from asgi_serial.cache.purges import Purge, find_fault
-from asgi_serial.cache.store import Store
+from asgi_serial.store.base import Store
 
 MAX_RECORD_BYTES = 64_000
 """The longest record; the store must take values of that length."""

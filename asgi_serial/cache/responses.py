@@ -6,9 +6,9 @@ import os
 from math import inf
 from typing import TYPE_CHECKING
 
-from asgi_serial.cache.collapse import running_loop
+from asgi_serial.bounds.memo import BoundedDict
 from asgi_serial.cache.entry import Entry, FormApart, VaryIndex
-from asgi_serial.cache.frame import digest_key, pack_entry, pack_vary_index, unpack_record
+from asgi_serial.cache.interning import SharedFields
 from asgi_serial.cache.key import (
     Kind,
     fork_of,
@@ -21,21 +21,21 @@ from asgi_serial.cache.key import (
     uri_digest,
     usual_kinds,
 )
-from asgi_serial.cache.news import PurgeNews
+from asgi_serial.cache.packing import digest_key, pack_entry, pack_vary_index, unpack_record
 from asgi_serial.cache.purge_log import PurgeLog
+from asgi_serial.cache.purge_sync import PurgeNews
 from asgi_serial.cache.purges import Purge, PurgeTable
-from asgi_serial.cache.sharing import SharedFields
 from asgi_serial.cache.size import KEPT_BYTES, entry_size, form_size, index_size
-from asgi_serial.cache.writer import Writers
-from asgi_serial.memo import BoundedDict
+from asgi_serial.concurrency.loops import running_loop
 from asgi_serial.reasons import Reason
+from asgi_serial.store.write_behind import Writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from asgi_serial.cache.entry import Key, Representation, Variant
     from asgi_serial.cache.memory import Memory
-    from asgi_serial.cache.store import Store
+    from asgi_serial.store.base import Store
 
     Select = Callable[[tuple[bytes, ...]], tuple[tuple[bytes, bytes | None], ...]]
     """The varying fields of a request with their values, by the fields' names."""

@@ -5,34 +5,38 @@ from __future__ import annotations
 import os
 import time
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from asgi_serial.cache.budget import FairBudget
-from asgi_serial.cache.collapse import CallsInFlight
+from asgi_serial.bounds.bodies import Bodies
+from asgi_serial.bounds.budget import FairBudget
+from asgi_serial.bounds.memo import BoundedDict, Memo
 from asgi_serial.cache.encodings import Encodings
+from asgi_serial.cache.in_flight import CallsInFlight
 from asgi_serial.cache.key import make_realm
 from asgi_serial.cache.memory import Memory
 from asgi_serial.cache.responses import ResponseCache
 from asgi_serial.codecs.decoding import parse_content_encoding
 from asgi_serial.codecs.registry import build_codecs
-from asgi_serial.engine.bodies import Bodies
-from asgi_serial.engine.cachestatus import (
+from asgi_serial.concurrency.threads import Threads
+from asgi_serial.engine.cache_status import (
     forward_status,
     hit_status,
     replaced_status,
     shared_status,
 )
-from asgi_serial.engine.heads import RESPONSE_FIELDS, parse_length
-from asgi_serial.engine.plan import Wants
-from asgi_serial.engine.representation import tag_suffixes
-from asgi_serial.engine.threads import Threads
-from asgi_serial.formats.json_format import JsonFormat
-from asgi_serial.formats.msgpack_format import MsgPackFormat
+from asgi_serial.engine.preferences import (
+    JSON_TYPE,
+    MSGPACK_TYPES,
+    Accepted,
+    Wants,
+    _choose_coding,
+    _choose_formats,
+    _vary,
+    read_content_type,
+)
 from asgi_serial.formats.transcoding import build_transcoder
 from asgi_serial.http.cachecontrol import parse_cache_control
-from asgi_serial.http.fields import merge_vary, split_list
-from asgi_serial.http.mediatypes import essence, has_utf8_charset, is_compressible
-from asgi_serial.http.negotiation import choose_coding, choose_format, prefers, refuses_identity
+from asgi_serial.http.headers import RESPONSE_FIELDS, parse_length
 from asgi_serial.http.request_fields import (
     HARMLESS_FIELDS,
     REQUEST_FIELDS,
@@ -41,8 +45,8 @@ from asgi_serial.http.request_fields import (
 )
 from asgi_serial.http.reuse import Options
 from asgi_serial.http.targeted import find_targeted, parse_targeted
-from asgi_serial.memo import BoundedDict, Memo
-from asgi_serial.policy import PolicyTable
+from asgi_serial.http.validators import tag_suffixes
+from asgi_serial.settings.policy import PolicyTable
 from asgi_serial.timing.recorder import Recorder
 from asgi_serial.timing.routes.resolver import build_resolver
 
@@ -50,19 +54,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from asgi_serial.cache.entry import Entry, Key
-    from asgi_serial.cache.store import Store
     from asgi_serial.http.cachecontrol import CacheControl
-    from asgi_serial.policy import RoutePolicy
     from asgi_serial.reasons import Reason
-    from asgi_serial.settings import Settings
+    from asgi_serial.settings.model import Settings
+    from asgi_serial.settings.policy import RoutePolicy
+    from asgi_serial.store.base import Store
     from asgi_serial.types import Field, Scope
 
-JSON_TYPE = JsonFormat.media_types[0]
-MSGPACK_TYPES = MsgPackFormat.media_types
 DECODABLE = ("zstd", "br", "gzip", "deflate")
 
-Accepted: TypeAlias = tuple[bytes | None, bytes | None]
-"""A request's Accept and Accept-Encoding."""
 
 RouteKey: TypeAlias = tuple[str | bytes | None, ...]
 """The method, scheme, host and path of a request, and what else it is routed by."""
@@ -71,16 +71,6 @@ ENCODERS, DECODERS = 4, 2  # threads; codecs release the GIL, so they use as man
 MAX_LEARNED = 1024
 MAX_PAIRS = 4096
 UNCONDITIONAL_SECONDS = 600.0
-
-
-class TypeFacts(NamedTuple):
-    """What is to be known of a Content-Type."""
-
-    essence: bytes
-    is_json: bool  # exactly application/json in UTF-8; what is named +json keeps its meaning
-    is_msgpack: bool
-    is_compressible: bool
-    is_event_stream: bool
 
 
 class Engine:
@@ -377,47 +367,10 @@ class Engine:
         return pair
 
 
-def read_content_type(value: bytes, *, extra: frozenset[bytes]) -> TypeFacts:
-    """What is to be known of a Content-Type value; `extra`: further types that shrink."""
-    name = essence(value)
-    return TypeFacts(
-        name,
-        is_json=name == JSON_TYPE.encode() and has_utf8_charset(value),
-        is_msgpack=name.decode("latin-1") in MSGPACK_TYPES,
-        is_compressible=is_compressible(name, extra),
-        is_event_stream=name == b"text/event-stream",
-    )
-
-
 def _reach(length: bytes, *, limits: tuple[int, ...]) -> int | None:
     """How many of the limits a length reaches; None for what is no length."""
     size = parse_length(length)
     return None if size is None else sum(size >= limit for limit in limits)
-
-
-def _choose_coding(accepted: bytes, *, available: tuple[str, ...]) -> tuple[str, bool]:
-    """The coding for a client, and whether what has none is no answer to it.
-
-    One that refuses identity and every coding here still gets identity.
-    RFC 9110, 15.5.7: a 406 is for a server that is unwilling to supply a default representation.
-    """
-    coding = choose_coding(accepted, available)
-    return coding, bool(coding) and refuses_identity(accepted)
-
-
-def _choose_formats(accept: bytes) -> tuple[str, str, bool]:
-    """Return what is sent in place of JSON, and of MessagePack, and whether either is accepted.
-
-    "" stands for the app's own.
-    """
-    media_type, acceptable = choose_format(accept, JSON_TYPE, (MSGPACK_TYPES,))
-    json_type = JSON_TYPE if prefers(accept, (JSON_TYPE,), MSGPACK_TYPES) else ""
-    return "" if media_type == JSON_TYPE else media_type, json_type, acceptable
-
-
-def _vary(current: bytes, *, by_format: bool, by_coding: bool) -> bytes:
-    names = [b"accept"] * by_format + [b"accept-encoding"] * by_coding
-    return merge_vary(split_list(current), *names)
 
 
 def _is_never_known(scope: Scope) -> bool:

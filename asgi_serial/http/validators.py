@@ -2,9 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from asgi_serial.http.fields import MAX_LIST_BYTES, parse_http_date
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 _OPAQUE = rb"[\x21\x23-\x7e\x80-\xff]*+"
 _ENTITY_TAG = re.compile(rb'(W/)?"(' + _OPAQUE + rb')"')
@@ -188,3 +192,29 @@ def _matches_any(condition: bytes, etag: bytes | None) -> bool:
     if tags is None:
         return True
     return own is not None and any(weak_match(tag, own) for tag in tags)
+
+
+MSGPACK_SUFFIX, JSON_SUFFIX = "msgpack", "json"
+
+
+_JSON_TYPE = "application/json"
+
+
+def tag_suffix(media_type: str, coding: str) -> bytes:
+    """What the entity tag of this variant ends in; empty for the app's own bytes.
+
+    >>> tag_suffix("application/msgpack", "zstd")
+    b'msgpack-zstd'
+    """
+    name = JSON_SUFFIX if media_type == _JSON_TYPE else media_type and MSGPACK_SUFFIX
+    return "-".join(filter(None, (name, coding))).encode()
+
+
+def tag_suffixes(codings: tuple[str, ...]) -> frozenset[bytes]:
+    """Every suffix that a tag made here can end in, beside `identity`."""
+    return frozenset(
+        tag_suffix(media_type, coding)
+        for media_type in ("", MSGPACK_SUFFIX, _JSON_TYPE)
+        for coding in ("", *codings)
+        if media_type or coding
+    )

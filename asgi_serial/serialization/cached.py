@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from asgi_serial.cache.encodings import Encodings
 from asgi_serial.cache.entry import Key
 from asgi_serial.cache.memory import Memory
-from asgi_serial.cache.store import Store
 from asgi_serial.serialization.config import SerializationConfig, SerializationFormat
 from asgi_serial.serialization.keyvalue import KeyValueCache, check_key
 from asgi_serial.serialization.model_serializer import PydanticModelSerializer
@@ -19,6 +18,7 @@ from asgi_serial.serialization.models import is_model_class
 from asgi_serial.serialization.pipeline import Pipeline, Realm, Shared, WriteRoute, as_bytes
 from asgi_serial.serialization.profiler import SerializationProfiler, Series
 from asgi_serial.serialization.validation_cache import ValidationCache
+from asgi_serial.store.base import Store
 
 M = TypeVar("M")
 V = TypeVar("V")

@@ -18,7 +18,8 @@ from pydantic import (
 )
 
 from asgi_serial.errors import ConfigurationError
-from asgi_serial.options import (
+from asgi_serial.serialization.environment import read_environment
+from asgi_serial.settings.values import (
     explain_unknown,
     explain_value,
     integer,
@@ -27,7 +28,6 @@ from asgi_serial.options import (
     parse_size,
     parse_switch,
 )
-from asgi_serial.serialization.environment import read_environment
 
 
 class _ByName(StrEnum):

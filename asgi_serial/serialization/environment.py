@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping
 
 from asgi_serial.errors import ConfigurationError
-from asgi_serial.options import explain_unknown
-from asgi_serial.settings import LIBRARY_PREFIX as PREFIX
+from asgi_serial.settings.model import LIBRARY_PREFIX as PREFIX
+from asgi_serial.settings.values import explain_unknown
 
 # Names without a prefix, which other software may use as well: known ones are read, and no fault
 # is found in any other.

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 from asgi_serial.cache.entry import Key
-from asgi_serial.cache.frame import digest_key
 from asgi_serial.cache.memory import Memory
-from asgi_serial.cache.store import Store
+from asgi_serial.cache.packing import digest_key
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.serialization.records import pack_record, unpack_record
+from asgi_serial.store.base import Store
 
 # A dict's place, the key's tuple, the slot and what it holds.
 OVERHEAD_BYTES = 400

@@ -12,14 +12,14 @@ from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import Response
 
-from asgi_serial.cache.aiocache_store import open_store
-from asgi_serial.cache.store import Store
 from asgi_serial.serialization.cached import CachedSerializationManager
 from asgi_serial.serialization.config import SerializationConfig, SerializationFormat
 from asgi_serial.serialization.environment import find_pickle_key
 from asgi_serial.serialization.profiler import SerializationProfiler
 from asgi_serial.serialization.report import build_report, summarize
 from asgi_serial.serialization.responses import respond
+from asgi_serial.store.aiocache_store import open_store
+from asgi_serial.store.base import Store
 
 M = TypeVar("M")
 

@@ -8,7 +8,7 @@ import struct
 from hashlib import blake2b
 
 from asgi_serial.cache.entry import Key
-from asgi_serial.cache.frame import encode_key
+from asgi_serial.cache.packing import encode_key
 
 _MAGIC = b"\xa9asgs\xff\x01"
 _CHECKSUM_BYTES = 16

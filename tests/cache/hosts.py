@@ -4,8 +4,8 @@ import asyncio
 import functools
 import inspect
 
-from asgi_serial.cache.frame import digest_key
 from asgi_serial.cache.key import make_realm
+from asgi_serial.cache.packing import digest_key
 from asgi_serial.cache.purge_log import PurgeLog
 from asgi_serial.cache.purges import Purge
 

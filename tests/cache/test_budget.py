@@ -1,6 +1,6 @@
 """Bytes under way are bounded, and those who make no progress make room."""
 
-from asgi_serial.cache.budget import FairBudget
+from asgi_serial.bounds.budget import FairBudget
 
 
 class Collector:

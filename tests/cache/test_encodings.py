@@ -2,6 +2,7 @@
 
 import pytest
 
+from asgi_serial.bounds.memo import MAX_ENTRIES
 from asgi_serial.cache.encodings import (
     MIN_BYTES,
     MIN_BYTES_ELSE,
@@ -12,7 +13,6 @@ from asgi_serial.cache.encodings import (
     Encodings,
 )
 from asgi_serial.cache.memory import Memory
-from asgi_serial.memo import MAX_ENTRIES
 
 DIGEST = b"d" * 32
 CONTENT = Encoded("", "gzip", b"encoded", 7)

@@ -9,7 +9,7 @@ from asgi_serial.cache.encodings import Encoded, Encodings
 from asgi_serial.cache.memory import Memory
 from asgi_serial.engine.engine import Engine
 from asgi_serial.middleware import SerialMiddleware
-from asgi_serial.settings import Settings
+from asgi_serial.settings.model import Settings
 from tests.engine.driver import Clock, Recording, awaited, document_of
 
 NUMBER = 300

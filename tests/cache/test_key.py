@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_serial.cache.frame import digest_key
 from asgi_serial.cache.key import SCHEMA, make_key, make_realm, sorted_query
+from asgi_serial.cache.packing import digest_key
+from asgi_serial.caching.serving import find_hit
 from asgi_serial.engine.engine import Engine
-from asgi_serial.engine.heads import read_request_fields
-from asgi_serial.engine.hit import find_hit
-from asgi_serial.engine.plan import plan_request, request_key
-from asgi_serial.settings import Settings
+from asgi_serial.request.head import read_request_fields
+from asgi_serial.request.plan import plan_request, request_key
+from asgi_serial.settings.model import Settings
 
 REALM = make_realm("")
 

@@ -6,10 +6,10 @@ import itertools
 import pytest
 from aiocache.backends.memory import SimpleMemoryCache
 
-from asgi_serial.cache.aiocache_store import open_store
 from asgi_serial.cache.key import make_realm
 from asgi_serial.cache.purge_log import MAX_BEHIND, MAX_RECORD_BYTES, PurgeLog
 from asgi_serial.cache.purges import Purge
+from asgi_serial.store.aiocache_store import open_store
 
 from .entries import BORN
 from .hosts import (

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_serial.cache.frame import digest_key
+from asgi_serial.cache.packing import digest_key
 from asgi_serial.cache.purge_log import MAX_BEHIND, PATIENCE_SECONDS, PurgeLog
 
 from .entries import BORN

@@ -10,15 +10,16 @@ from aiocache.serializers import NullSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_serial.cache import sharing, writer
-from asgi_serial.cache.aiocache_store import open_store
+from asgi_serial.cache import interning as sharing
 from asgi_serial.cache.entry import Entry, Representation, Terms, VaryIndex
-from asgi_serial.cache.frame import digest_key, pack_entry, pack_vary_index, unpack_record
 from asgi_serial.cache.key import HOST, fork_of
 from asgi_serial.cache.memory import Memory
+from asgi_serial.cache.packing import digest_key, pack_entry, pack_vary_index, unpack_record
 from asgi_serial.cache.responses import MAX_KINDS_BYTES, SKEW_SECONDS, ResponseCache
 from asgi_serial.cache.size import entry_size
 from asgi_serial.reasons import Reason
+from asgi_serial.store import write_behind as writer
+from asgi_serial.store.aiocache_store import open_store
 from tests.engine.driver import Clock, awaited, settled
 
 from .entries import BORN, KEY, NOTHING, DictStore, make_entry, selecting_by

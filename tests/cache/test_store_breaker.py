@@ -1,6 +1,6 @@
 import pytest
 
-from asgi_serial.cache.breaker import Breaker
+from asgi_serial.store.breaker import Breaker
 
 
 def fail(breaker: Breaker, now: float) -> None:

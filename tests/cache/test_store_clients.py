@@ -17,10 +17,10 @@ from aiocache.serializers import NullSerializer
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.sentinel import Sentinel
 
-from asgi_serial.cache.aiocache_store import open_store
-from asgi_serial.cache.redis_clients import max_connections_of, renew_client
-from asgi_serial.cache.store import Store
 from asgi_serial.errors import ConfigurationError
+from asgi_serial.store.aiocache_store import open_store
+from asgi_serial.store.base import Store
+from asgi_serial.store.redis_clients import max_connections_of, renew_client
 
 from .services import (
     Proxy,

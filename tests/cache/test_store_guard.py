@@ -3,7 +3,7 @@ import logging
 
 import pytest
 
-from asgi_serial.cache.guard import Guard, Oversized, Refusal
+from asgi_serial.store.guard import Guard, Oversized, Refusal
 
 from .services import run
 

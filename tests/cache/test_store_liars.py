@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from asgi_serial.cache.aiocache_store import open_store
-from asgi_serial.cache.redis_parser import bounded_parser
+from asgi_serial.store.aiocache_store import open_store
+from asgi_serial.store.redis_parser import bounded_parser
 
 from .services import Service, longest_stall, run
 

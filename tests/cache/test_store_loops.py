@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from asgi_serial.cache.loops import PerLoop
+from asgi_serial.concurrency.loops import PerLoop
 
 from .services import run
 

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from asgi_serial.cache.aiocache_store import open_store
-from asgi_serial.cache.guard import Oversized
-from asgi_serial.cache.memcached_pool import MemcachedPool
+from asgi_serial.store.aiocache_store import open_store
+from asgi_serial.store.guard import Oversized
+from asgi_serial.store.memcached_pool import MemcachedPool
 
 from .services import Service, run
 

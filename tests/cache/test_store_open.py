@@ -13,8 +13,8 @@ from aiocache.backends.redis import RedisCache
 from aiocache.plugins import HitMissRatioPlugin
 from aiocache.serializers import JsonSerializer, NullSerializer, PickleSerializer
 
-from asgi_serial.cache.aiocache_store import open_store
 from asgi_serial.errors import ConfigurationError
+from asgi_serial.store.aiocache_store import open_store
 
 from .services import Service, run
 
@@ -275,7 +275,7 @@ class TestLoops:
     def test_a_process_ends_without_a_warning(self, server: Server, ends: str) -> None:
         program = f"""
 import asyncio
-from asgi_serial.cache.aiocache_store import open_store
+from asgi_serial.store.aiocache_store import open_store
 store = open_store("{server[0]}://127.0.0.1:{server[1].port}", timeout=20.0)
 async def main():
     asyncio.get_running_loop().slow_callback_duration = 600  # nothing is slow on a busy machine

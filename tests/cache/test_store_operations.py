@@ -9,8 +9,8 @@ import pytest
 import redis.asyncio as redis_client
 from aiocache.backends.memory import SimpleMemoryCache
 
-from asgi_serial.cache.aiocache_store import open_store
-from asgi_serial.cache.store import Store
+from asgi_serial.store.aiocache_store import open_store
+from asgi_serial.store.base import Store
 
 from .services import Service, run
 

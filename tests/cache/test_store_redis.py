@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import redis.asyncio as redis_client
 
-from asgi_serial.cache.aiocache_store import AiocacheStore, open_store
+from asgi_serial.store.aiocache_store import AiocacheStore, open_store
 
 from .services import Proxy, Service, redis_server, run
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from asgi_serial.cache.guard import Guard, Refusal
+from asgi_serial.store.guard import Guard, Refusal
 
 from .services import run
 

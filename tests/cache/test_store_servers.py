@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from asgi_serial.cache.aiocache_store import AiocacheStore, open_store
+from asgi_serial.store.aiocache_store import AiocacheStore, open_store
 
 from .services import (
     Cut,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_serial.cache.store_url import StoreAddress, parse_store_url, shown_store_url
 from asgi_serial.errors import ConfigurationError
+from asgi_serial.store.url import StoreAddress, parse_store_url, shown_store_url
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from contextlib import nullcontext
 import pytest
 import redis.asyncio as redis_client
 
-from asgi_serial.cache.aiocache_store import open_store
-from asgi_serial.cache.store import Store
+from asgi_serial.store.aiocache_store import open_store
+from asgi_serial.store.base import Store
 
 from .services import Proxy, Service, hurried, memcached_server, redis_server, run
 

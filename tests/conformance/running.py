@@ -14,7 +14,7 @@ import uvicorn
 
 from asgi_serial import SerialMiddleware
 from asgi_serial.engine.engine import Engine
-from asgi_serial.settings import Settings
+from asgi_serial.settings.model import Settings
 from tests.engine.driver import Request, drive
 
 from .origin import Asked, Clock, Fields, Origin

@@ -9,7 +9,7 @@ from typing import Any
 
 from asgi_serial import SerialMiddleware
 from asgi_serial.engine.engine import Engine
-from asgi_serial.settings import Settings
+from asgi_serial.settings.model import Settings
 
 from .client import Answer, understand
 

@@ -2,13 +2,13 @@
 
 import json
 
+from asgi_serial.asgi.app_scope import scope_for_app
+from asgi_serial.caching.serving import find_hit
 from asgi_serial.engine.engine import Engine
-from asgi_serial.engine.heads import read_request_fields
-from asgi_serial.engine.hit import find_hit
-from asgi_serial.engine.plan import plan_request
-from asgi_serial.engine.request import scope_for_app
-from asgi_serial.engine.response import ResponseFlow
-from asgi_serial.settings import Settings
+from asgi_serial.request.head import read_request_fields
+from asgi_serial.request.plan import plan_request
+from asgi_serial.response.flow import ResponseFlow
+from asgi_serial.settings.model import Settings
 
 NOW = 1_700_000_000.0
 NOW_DATE = b"Tue, 14 Nov 2023 22:13:20 GMT"

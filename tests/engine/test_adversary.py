@@ -18,10 +18,10 @@ from aiocache import SimpleMemoryCache
 from aiocache.serializers import NullSerializer
 
 from asgi_serial import SerialMiddleware, set_policy
-from asgi_serial.cache.frame import digest_key, pack_entry
+from asgi_serial.cache.packing import digest_key, pack_entry
 from asgi_serial.codecs.registry import build_codecs
 from asgi_serial.codecs.zstd_codec import zstd
-from asgi_serial.engine.heads import read_fields
+from asgi_serial.http.headers import read_fields
 
 from .driver import awaited, settled, until
 

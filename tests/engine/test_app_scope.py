@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from asgi_serial import set_policy
-from asgi_serial.engine.app_scope import AppScope
-from asgi_serial.engine.request import MARK
+from asgi_serial.asgi.scope_changes import AppScope
+from asgi_serial.engine.app_engines import MARK
 
 from .driver import Request, ask, awaited, serial_of, settled, until
 from .making import FRESH, JSON

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from asgi_serial.engine.bodies import Bodies
+from asgi_serial.bounds.bodies import Bodies
 
 
 def arriving(bodies, loop="a loop"):

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_serial.cache.collapse import CallResult
-from asgi_serial.engine.response import DONE
+from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.reasons import Reason
+from asgi_serial.response.flow import DONE
 from tests.engine.making import (
     FRESH,
     GZIP,

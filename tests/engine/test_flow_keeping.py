@@ -2,8 +2,8 @@
 
 import pytest
 
-from asgi_serial.policy import RoutePolicy
 from asgi_serial.reasons import Reason
+from asgi_serial.settings.policy import RoutePolicy
 from tests.engine.making import (
     FRESH,
     GZIP,

@@ -7,10 +7,10 @@ from hashlib import sha256, sha512
 
 import pytest
 
-from asgi_serial.engine.plain import begin_plainly
-from asgi_serial.engine.plan import RequestCopy
-from asgi_serial.policy import RoutePolicy
 from asgi_serial.reasons import Reason
+from asgi_serial.request.body import RequestCopy
+from asgi_serial.response.plain import begin_plainly
+from asgi_serial.settings.policy import RoutePolicy
 from tests.engine.driver import Request, awaited, drive, serial_of
 from tests.engine.making import (
     FRESH,

@@ -6,8 +6,8 @@ import msgpack
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_serial.engine.response import DONE
 from asgi_serial.reasons import Reason
+from asgi_serial.response.flow import DONE
 from tests.engine.making import (
     EVENTS,
     FRESH,

@@ -3,7 +3,7 @@
 import pytest
 
 from asgi_serial.cache.key import uri_digest
-from asgi_serial.engine.invalidation import invalid_keys
+from asgi_serial.caching.invalidation import invalid_keys
 
 from .making import make_engine, make_plan, make_scope
 

@@ -77,7 +77,7 @@ async def test_what_is_not_stored_ends_the_wait_of_the_others():
 @awaited
 async def test_nobody_waits_longer_than_for_others_in_its_own_process(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("asgi_serial.seeking.monotonic", clock)
+    monkeypatch.setattr("asgi_serial.asgi.lookup.monotonic", clock)
     app = App()
     store = DictStore()
     processes = processes_of(app, 2, store, cache_wait="300ms")
@@ -91,7 +91,7 @@ async def test_nobody_waits_longer_than_for_others_in_its_own_process(monkeypatc
 
 @awaited
 async def test_a_lease_holds_for_as_long_as_the_call_takes(monkeypatch):
-    monkeypatch.setattr("asgi_serial.seeking.LEASE_SECONDS", 0.04)
+    monkeypatch.setattr("asgi_serial.asgi.lookup.LEASE_SECONDS", 0.04)
     store, app = DictStore(), App()
     asked = await crowd(processes_of(app, 2, store), Request())
     (name,) = [name for name, value in store.values.items() if len(value) == 16]

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from asgi_serial import serial, set_policy
-from asgi_serial.warming import warm
+from asgi_serial.asgi.warming import warm
 
 from .driver import Clock, Recording, Request, ask, awaited, serial_of
 

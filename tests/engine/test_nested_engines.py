@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from asgi_serial import set_policy
-from asgi_serial.policy import RoutePolicy, within
+from asgi_serial.settings.policy import RoutePolicy, within
 
 from .driver import Request, ask, awaited, serial_of
 

@@ -334,7 +334,7 @@ async def test_processes_name_users_alike_by_a_secret():
         serial_of(Personal(), routes=PARTITIONED, cache_secret="0123456789abcdef").engine
         for _ in range(2)
     ]
-    from asgi_serial.engine.partitions import digest_partition
+    from asgi_serial.request.partition import digest_partition
 
     one, other = (digest_partition(engine, "alice") for engine in engines)
     assert one == other != digest_partition(engines[0], "bob")

@@ -3,7 +3,7 @@
 import pytest
 
 from asgi_serial import set_policy
-from asgi_serial.memo import MAX_BYTES
+from asgi_serial.bounds.memo import MAX_BYTES
 
 from .driver import Clock, Request, ask, awaited, serial_of
 from .making import JSON

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from asgi_serial import purge
+from asgi_serial.admin.report_endpoint import engine_report
 from asgi_serial.cache.entry import Entry
-from asgi_serial.cache.frame import pack_entry, unpack_entry
 from asgi_serial.cache.key import is_of_part, part_key, resource_of
-from asgi_serial.engine.parts import stored_part
-from asgi_serial.engine.reporting import engine_report
+from asgi_serial.cache.packing import pack_entry, unpack_entry
+from asgi_serial.caching.stored_parts import stored_part
 from asgi_serial.http.parts import Part
 
 from .driver import Clock, Request, ask, awaited, drive, fields_of, serial_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from asgi_serial.engine.plain import begin_plainly
+from asgi_serial.response.plain import begin_plainly
 from tests.engine.making import (
     HTML,
     JSON,

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asgi_serial.engine.engine import Engine
-from asgi_serial.engine.plan import RequestCopy, body_part, choose, find_wants, request_key
-from asgi_serial.policy import RoutePolicy
 from asgi_serial.reasons import Reason
-from asgi_serial.settings import Settings
+from asgi_serial.request.body import RequestCopy, body_part
+from asgi_serial.request.plan import choose, find_wants, request_key
+from asgi_serial.settings.model import Settings
+from asgi_serial.settings.policy import RoutePolicy
 
 from .making import MSGPACK, Clock, make_engine, make_plan, make_scope
 

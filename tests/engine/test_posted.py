@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from asgi_serial import purge, set_policy
-from asgi_serial.engine.posted import plan_posted
-from asgi_serial.engine.storing import Storing
+from asgi_serial.caching.stored_posts import plan_posted
+from asgi_serial.caching.storing import Storing
 from asgi_serial.reasons import Reason
 
 from .driver import Clock, Request, ask, awaited, drive, fields_of, serial_of

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asgi_serial.admin.purge_request import MAX_BODY_BYTES, read_purge
 from asgi_serial.cache.purges import Purge, PurgeTable
-from asgi_serial.engine.problem import Problem
-from asgi_serial.engine.purging import MAX_BODY_BYTES, read_purge
 from asgi_serial.reasons import Reason
+from asgi_serial.representation.problem import Problem
 
 from .making import NOW
 

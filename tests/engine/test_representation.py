@@ -4,16 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_serial.engine.representation import (
+from asgi_serial.http.validators import parse_entity_tag, tag_suffix, tag_suffixes, unmap_condition
+from asgi_serial.representation.variant_fields import (
     Base,
     content_tag,
     not_modified_fields,
     represent,
     shown_tag,
-    tag_suffix,
-    tag_suffixes,
 )
-from asgi_serial.http.validators import parse_entity_tag, unmap_condition
 from tests.engine.making import MSGPACK
 
 CODINGS = ("zstd", "br", "gzip")

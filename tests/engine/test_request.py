@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_serial.engine.request import MARK, RequestBody, scope_for_app, why_refused
+from asgi_serial.asgi.app_scope import scope_for_app
+from asgi_serial.engine.app_engines import MARK
 from asgi_serial.errors import CodecError, FormatError, OutputLimitExceeded
+from asgi_serial.request.body import RequestBody, why_refused
 from tests.engine.making import MSGPACK, make_engine, make_plan, make_scope
 
 ENGINE = make_engine()

@@ -5,18 +5,9 @@ import json
 import msgpack
 import pytest
 
-from asgi_serial.cache.collapse import CallResult
-from asgi_serial.engine.response import (
-    BUSY,
-    DONE,
-    HELD,
-    PASS,
-    REPLACED,
-    START,
-    STREAM,
-    WHOLE,
-)
+from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.reasons import Reason
+from asgi_serial.response.flow import BUSY, DONE, HELD, PASS, REPLACED, START, STREAM, WHOLE
 from tests.engine.making import (
     EVENTS,
     FRESH,

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from asgi_serial.exchange import Exchange
+from asgi_serial.asgi.exchange import Exchange
 
 from .driver import Clock, Recording, Request, ask, awaited, drive, serial_of, settled
 from .making import FRESH, JSON

@@ -5,25 +5,21 @@ import weakref
 
 import pytest
 
+from asgi_serial.admin.report_endpoint import engine_statistics, is_for_report, report_messages
+from asgi_serial.asgi.app_scope import scope_for_app
+from asgi_serial.bounds.memo import MAX_ENTRIES
 from asgi_serial.cache.entry import Representation
-from asgi_serial.cache.sharing import SharedFields
+from asgi_serial.cache.interning import SharedFields
+from asgi_serial.caching.serving import answer, find_hit, find_representation, judge
 from asgi_serial.codecs.decoding import UnsupportedCoding
 from asgi_serial.engine import engine as engine_module
-from asgi_serial.engine.cachestatus import forward_status
-from asgi_serial.engine.derive import derive, size_to_derive
-from asgi_serial.engine.heads import read_request_fields
-from asgi_serial.engine.hit import answer, find_hit, find_representation, judge
-from asgi_serial.engine.reporting import engine_statistics, is_for_report, report_messages
-from asgi_serial.engine.request import (
-    RequestBody,
-    explain_refusal,
-    scope_for_app,
-    why_refused,
-)
-from asgi_serial.engine.sharing import engines_of, share
+from asgi_serial.engine.app_engines import engines_of, share
+from asgi_serial.engine.cache_status import forward_status
 from asgi_serial.errors import CodecError, FormatError, OutputLimitExceeded
-from asgi_serial.memo import MAX_ENTRIES
 from asgi_serial.reasons import Reason
+from asgi_serial.representation.derive import derive, size_to_derive
+from asgi_serial.request.body import RequestBody, explain_refusal, why_refused
+from asgi_serial.request.head import read_request_fields
 from tests.engine.making import (
     FRESH,
     JSON,

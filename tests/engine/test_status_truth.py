@@ -3,7 +3,7 @@
 import pytest
 
 from asgi_serial import ConfigurationError
-from asgi_serial.settings import Settings
+from asgi_serial.settings.model import Settings
 
 from .driver import Clock, Request, ask, awaited, drive, serial_of
 from .making import FRESH, JSON, body, start

@@ -2,10 +2,10 @@
 
 import pytest
 
-from asgi_serial.engine.heads import RESPONSE_FIELDS, read_fields
-from asgi_serial.engine.storing import plan_storing, read_selecting, stored_fields
-from asgi_serial.policy import RoutePolicy
+from asgi_serial.caching.storing import plan_storing, read_selecting, stored_fields
+from asgi_serial.http.headers import RESPONSE_FIELDS, read_fields
 from asgi_serial.reasons import Reason
+from asgi_serial.settings.policy import RoutePolicy
 from tests.engine.driver import Request, Whole, ask, awaited, serial_of
 from tests.engine.making import NOW, NOW_DATE, Clock, make_engine, make_plan, make_scope
 

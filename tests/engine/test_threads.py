@@ -3,7 +3,7 @@
 import os
 import threading
 
-from asgi_serial.engine.threads import Threads
+from asgi_serial.concurrency.threads import Threads
 
 from .driver import awaited
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from starlette.authentication import AuthCredentials, SimpleUser, UnauthenticatedUser
 
 from asgi_serial import set_policy
+from asgi_serial.asgi.warming import warm
 from asgi_serial.http.request_fields import Meaning, meaning_of
-from asgi_serial.warming import warm
 
 from .client import understand
 from .driver import Clock, Request, ask, awaited, drive, find_faults, serial_of

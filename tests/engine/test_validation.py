@@ -6,7 +6,7 @@ import json
 import pytest
 
 from asgi_serial import timing_report
-from asgi_serial.engine.validation import agrees, conditions_for, confirms
+from asgi_serial.caching.revalidation import agrees, conditions_for, confirms
 
 from .client import understand
 from .driver import Clock, Request, ask, awaited, drive, serial_of, settled

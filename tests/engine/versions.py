@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from asgi_serial.engine.heads import read_fields
+from asgi_serial.http.headers import read_fields
 from asgi_serial.http.parts import parse_content_range
 from asgi_serial.http.ranges import ByteRange, content_range, parse_range
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from asgi_serial.cache.frame import REVISION
+from asgi_serial.cache.packing import REVISION
 from tests.cache.services import redis_server
 
 from .sites import Site, calls_of, empty, entries_in, new, site_over

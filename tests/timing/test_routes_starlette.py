@@ -6,7 +6,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Host, Match, Mount, Route, Router, WebSocketRoute
 
-from asgi_serial.memo import MAX_BYTES
+from asgi_serial.bounds.memo import MAX_BYTES
 from asgi_serial.timing.routes.resolver import build_resolver
 
 from .drive import Capturing, Copying, http_scope, run

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from asgi_serial.memo import BoundedDict
+from asgi_serial.bounds.memo import BoundedDict
 from asgi_serial.timing.routes.base import MOUNTED
 
 # Middleware around a mounted app is passed through by its `app` attribute, mounts inside mounts are

@@ -1,0 +1,1 @@
+"""The endpoints for operators: the timing report and purges."""

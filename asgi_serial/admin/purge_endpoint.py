@@ -1,0 +1,45 @@
+"""Purging over HTTP: read, done, and answered when the other processes have been told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asgi_serial.admin.purge_request import MAX_BODY_BYTES, read_purge, refuse_purge
+from asgi_serial.reasons import Reason
+from asgi_serial.representation.problem import Problem
+
+if TYPE_CHECKING:
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.types import Message, Receive, Scope
+
+
+async def purge_messages(engine: Engine, scope: Scope, receive: Receive) -> list[Message]:
+    """The response to a request for `purge_path`: 204 once it is done."""
+    problem = refuse_purge(engine, scope)
+    if problem is None:
+        purges = read_purge(await _read(receive), engine.clock())
+        if isinstance(purges, Problem):
+            problem = purges
+        elif not await engine.responses.purge(purges):
+            detail = "It is done in this process; the second level did not take it for the others."
+            problem = Problem(503, Reason.INCOMPLETE, detail)
+    if problem is not None:
+        return problem.messages(is_head=scope["method"] == "HEAD")
+    fields = [(b"cache-control", b"no-store")]
+    return [
+        {"type": "http.response.start", "status": 204, "headers": fields},
+        {"type": "http.response.body", "body": b"", "more_body": False},
+    ]
+
+
+async def _read(receive: Receive) -> bytes:
+    """The body, or a little more than is taken of one; what is left of it the server drops."""
+    parts, size, more = [], 0, True
+    while more and size <= MAX_BODY_BYTES:
+        message = await receive()
+        if message["type"] != "http.request":
+            break
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        more = message.get("more_body", False)
+    return b"".join(parts)

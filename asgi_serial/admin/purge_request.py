@@ -1,0 +1,170 @@
+"""What a request over HTTP asks to be purged."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, TypeAlias
+
+from asgi_serial.admin.report_endpoint import has_token
+from asgi_serial.cache.purges import Purge, find_fault
+from asgi_serial.http.headers import read_fields
+from asgi_serial.reasons import Reason
+from asgi_serial.representation.problem import Problem
+from asgi_serial.request.partition import digest_partition
+from asgi_serial.settings.values import parse_partition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.types import Scope
+
+MAX_BODY_BYTES = 64_000
+MAX_PURGES = 1000
+
+_KINDS = {"tags": "tag", "uris": "uri", "prefixes": "prefix"}
+_EXPECTED = (
+    'expected a JSON object such as {"tags": ["news"], "uris": ["/a?page=1"], '
+    '"prefixes": ["https://a.example/b/"]} or {"everything": true}.'
+)
+_URI = re.compile(
+    r"https?://(\[[0-9a-f:.]+\]|[^][:/?#@\s]+)(?::([0-9]{0,5}))?((?:[/?#].*)?)",
+    re.ASCII | re.DOTALL | re.IGNORECASE,
+)
+
+Place: TypeAlias = tuple[str, str | None]
+"""A path, maybe with a query, and the host; None for any host."""
+
+
+class _Fault(Exception):
+    """What is wrong with a request, in a sentence for its client."""
+
+
+def read_purge(body: bytes, now: float) -> list[Purge] | Problem:
+    """The purges of a request, as of the epoch seconds `now`, or why it is refused.
+
+    A URI, or a prefix of some, is a path (on any host) or has a scheme and a host. The object has
+    no other member than `tags`, `uris`, `prefixes` (lists of strings) and `everything` (true), and
+    it asks for something, but for no more than 1000 purges.
+    """
+    if len(body) > MAX_BODY_BYTES:
+        return _refusal(f"The body has {len(body)} bytes; expected at most {MAX_BODY_BYTES}.")
+    try:
+        # RFC 8259, 8.1: JSON between systems is in UTF-8. No number is expected; a long integer
+        # would take the time of its length squared.
+        document = json.loads(body.decode("utf-8"), object_pairs_hook=_read_object, parse_int=float)
+        purges = list(_read_document(document, now))
+    except _Fault as fault:
+        return _fault(str(fault))
+    except (ValueError, RecursionError) as error:
+        return _fault(f"The body is no JSON ({error}); {_EXPECTED}")
+    if len(purges) > MAX_PURGES:
+        return _refusal(f"The body has {len(purges)} purges; expected at most {MAX_PURGES}.")
+    return purges or _fault(f"The body asks for nothing to be purged; {_EXPECTED}")
+
+
+def build_purges(asked: Mapping[str, object], now: float) -> list[Purge]:
+    """The purges of what such a document holds. Raises: ValueError, with what is wrong with it."""
+    try:
+        return list(_read_document(dict(asked), now))
+    except _Fault as fault:
+        raise ValueError(str(fault)) from None
+
+
+def purge_of_user(engine: Engine, user: str | Mapping[str, str]) -> Purge:
+    """The purge of one user's partition: by what tells him apart (see `RoutePolicy`)."""
+    if not isinstance(user, str):
+        # As `cache_partition` reads them: names of fields in any case.
+        names = [parse_partition([name]) for name in user]
+        pairs = [
+            (name, value.encode("latin-1"))
+            for (name,), value in zip(names, user.values(), strict=True)
+        ]
+        return Purge("partition", digest_partition(engine, pairs).decode(), None, engine.clock())
+    return Purge("partition", digest_partition(engine, user).decode(), None, engine.clock())
+
+
+def is_for_purge(engine: Engine, scope: Scope) -> bool:
+    """Whether a request is for purging rather than for the app."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path") or "") == engine.settings.purge_path
+
+
+def refuse_purge(engine: Engine, scope: Scope) -> Problem | None:
+    """Why a request may not purge, by its head."""
+    token = engine.settings.purge_token
+    assert token is not None  # a path without one is refused
+    fields = read_fields(scope["headers"], _AUTHORIZATION)
+    if not has_token(fields, token):
+        return Problem(401, Reason.TURNED_OFF, "A Bearer token is required.", _CHALLENGE)
+    if scope["method"] != "POST":
+        return Problem(405, Reason.METHOD_NOT_CACHED, "Only POST purges.", _ALLOW)
+    return None
+
+
+_AUTHORIZATION = frozenset({b"authorization"})
+_CHALLENGE = ((b"www-authenticate", b'Bearer realm="purging"'),)
+_ALLOW = ((b"allow", b"POST"),)
+
+
+def _read_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _Fault(f"A name stands in the body twice; {_EXPECTED}")
+    return members
+
+
+def _read_document(document: object, now: float) -> Iterator[Purge]:
+    if not isinstance(document, dict):
+        raise _Fault(f"The body is no JSON object; {_EXPECTED}")
+    for name, value in document.items():
+        if name == "everything":
+            if not isinstance(value, bool):
+                raise _Fault(f"everything is {value!r:.50}; expected true.")
+            if value:
+                yield Purge("all", "", None, now)
+        elif name in _KINDS:
+            for item in _read_strings(name, value):
+                yield _read_item(_KINDS[name], item, now)
+        else:
+            raise _Fault(f"The body has a member {name!r:.50}; {_EXPECTED}")
+
+
+def _read_strings(name: str, value: object) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise _Fault(f"{name} is {value!r:.50}; expected a list of strings.")
+    return value
+
+
+def _read_item(kind: str, item: str, now: float) -> Purge:
+    value, host = (item, None) if kind == "tag" else _read_place(item)
+    purge = Purge(kind, value, host, now)
+    fault = find_fault(purge)
+    if fault is not None:
+        raise _Fault(f"The {kind} {item!r:.50} {fault}")
+    return purge
+
+
+def _read_place(item: str) -> Place:
+    """The place that a URI names; a path is one on any host, even if it begins with two slashes.
+
+    Source: RFC 3986, 3 and 6.2.3: an empty path of a URI with a host is `/`.
+    """
+    if item.startswith("/"):
+        return item, None
+    uri = _URI.fullmatch(item)
+    if uri is None:
+        raise _Fault(f"{item!r:.50} is neither a path nor a URI of http or https.")
+    host, port, rest = uri.groups()
+    if port and int(port) not in (80, 443):
+        host = f"{host}:{int(port)}"
+    return rest if rest.startswith("/") else f"/{rest}", host.lower()
+
+
+def _fault(detail: str) -> Problem:
+    return Problem(400, Reason.BAD_FORMAT_BODY, detail)
+
+
+def _refusal(detail: str) -> Problem:
+    return Problem(413, Reason.BODY_TOO_LARGE, detail)

@@ -1,0 +1,1 @@
+"""The shell around each request: everything that awaits."""

@@ -1,0 +1,183 @@
+"""What the app is given in place of the request that came: its scope, and its decoded body."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asgi_serial.caching.completion import ask_for_rest
+from asgi_serial.caching.revalidation import CONDITIONS, conditions_for
+from asgi_serial.engine.app_engines import MARK
+from asgi_serial.http.headers import without
+from asgi_serial.http.validators import (
+    format_entity_tag,
+    parse_entity_tags,
+    tag_suffix,
+    unmap_condition,
+)
+from asgi_serial.request.body import _ENCODED_FIELDS
+from asgi_serial.request.model_extension import EXTENSION, offer_models
+from asgi_serial.settings.routed_handler import REQUEST
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.engine.preferences import Wants
+    from asgi_serial.request.plan import RequestPlan
+    from asgi_serial.settings.policy import RequestPolicy
+    from asgi_serial.types import Field, Fields, Scope
+
+ZEROCOPYSEND = "http.response.zerocopysend"
+
+
+_CONDITIONS = (b"if-none-match", b"if-match")
+
+
+def mark(scope: Scope, engine: Engine) -> Scope:
+    """A shallow copy of the scope by which an engine further in knows that it has nothing to do."""
+    marked = dict(scope)  # in two thirds of the time that a literal of all its items takes
+    marked[MARK] = engine
+    return marked
+
+
+def open_scope(scope: Scope, engine: Engine, request: RequestPolicy) -> Scope:
+    """Mark a copy of the scope, by which it is known who speaks for the request."""
+    marked = request.app_scope = mark(scope, engine)
+    marked[REQUEST] = object()  # not the request, which refers to the scope
+    return marked
+
+
+def scope_without_codings(
+    engine: Engine,
+    scope: Scope,
+    wants: Wants,
+    fields: Mapping[bytes, bytes],
+    request: RequestPolicy,
+) -> Scope:
+    """Return the scope for an app whose response may be encoded, and is changed in no other way.
+
+    `fields` are those of the request, `wants` what its client wants by them.
+    """
+    marked = open_scope(scope, engine, request)
+    if not wants.hides_codings:
+        return marked
+    accepted = fields.get(b"accept-encoding", b"")
+    marked["headers"] = _without_line(marked["headers"], (b"accept-encoding", accepted))
+    if "extensions" in marked:
+        _hide_zero_copy(marked)
+    return marked
+
+
+def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scope:
+    """A shallow copy of the scope, in which the request is as the app is to see it.
+
+    `body` is the decoded body where it is not the one that came. The scope that the server gave,
+    and its list of fields, stay as they are.
+    """
+    fields = plan.fields
+    scope = open_scope(plan.scope, engine, plan)
+    given: Fields = scope["headers"]
+    pairs = given
+    if body is not None:
+        pairs = _decoded_fields(plan, pairs, body)
+    if plan.wants.hides_codings and b"accept-encoding" in fields:
+        pairs = _without_line(pairs, (b"accept-encoding", fields[b"accept-encoding"]))
+    if plan.validates and plan.selected is not None:
+        pairs = [*without(pairs, CONDITIONS | {b"range"}), *conditions_for(plan.selected)]
+    elif plan.completes is not None:
+        pairs = ask_for_rest(scope, pairs, plan.completes)
+    elif b"if-none-match" in fields or b"if-match" in fields:
+        pairs = _app_conditions(engine, plan, pairs)
+    if plan.wants.media_type:
+        pairs = _with_json_accepted(pairs)
+        extensions = scope.get("extensions") or {}
+        scope["extensions"] = {**extensions, EXTENSION: offer_models(engine, plan)}
+    if pairs is not given:
+        scope["headers"] = pairs
+    # The client takes a coding, and the handler may yet turn compression on.
+    if b"accept-encoding" in fields and "extensions" in scope:
+        _hide_zero_copy(scope)
+    return scope
+
+
+def _hide_zero_copy(scope: Scope) -> None:
+    """Leave out the offer to send parts of a body out of files: they could not be encoded.
+
+    A whole body out of a file (pathsend) may stay: it comes instead of one, and passes as it is.
+    """
+    extensions = scope["extensions"] or {}
+    if ZEROCOPYSEND in extensions:
+        kept = {name: value for name, value in extensions.items() if name != ZEROCOPYSEND}
+        scope["extensions"] = kept
+
+
+def _without_line(pairs: Fields, line: Field) -> Fields:
+    """A new list without any line of this name; `line` is most often the only one."""
+    pairs = list(pairs)
+    try:
+        del pairs[pairs.index(line)]
+    except ValueError:  # several lines, which `line` combines
+        return without(pairs, {line[0]})
+    return pairs
+
+
+def _decoded_fields(plan: RequestPlan, pairs: Fields, body: bytes) -> Fields:
+    dropped = set(_ENCODED_FIELDS)
+    added: Fields = [(b"content-length", b"%d" % len(body))]
+    if plan.msgpack_body:
+        dropped.add(b"content-type")
+        added.append((b"content-type", b"application/json"))
+    return [*without(pairs, dropped), *added]
+
+
+def _app_conditions(engine: Engine, plan: RequestPlan, pairs: Fields) -> Fields:
+    """The conditions with the tags of our variants as the app's own.
+
+    RFC 9110, 13.1.2: a condition is about the representation that this request would select:
+    encoded, or as the app made it. A method that writes selects none; there a tag of any variant
+    names the state of the resource that the client saw.
+    """
+    if plan.method in ("GET", "HEAD"):
+        wants = plan.wants
+        suffixes: tuple[bytes, ...] = tuple(
+            tag_suffix(media_type, coding)
+            for media_type in wants.media_types
+            for coding in (wants.coding, "")
+        )
+    else:
+        suffixes = tuple(engine.tag_suffixes)
+    mapped = []
+    is_read = plan.method in ("GET", "HEAD")
+    for name, value in pairs:
+        if name == b"if-none-match" and is_read and plan.wants.media_type:
+            value = _only_of_format(value, suffixes)
+            if not value:
+                continue
+        if name in _CONDITIONS:
+            value = unmap_condition(value, suffixes, engine.tag_suffixes)
+        mapped.append((name, value))
+    return mapped
+
+
+def _only_of_format(value: bytes, suffixes: tuple[bytes, ...]) -> bytes:
+    """The condition without the tags of the app's own format, which is not the one selected.
+
+    The app would answer 304 to one, and the client's cache go on with a format that it does not
+    want.
+    """
+    tags = parse_entity_tags(value)
+    if tags is None:
+        return value
+    endings = tuple([b"-" + suffix for suffix in suffixes])
+    return b", ".join([format_entity_tag(tag) for tag in tags if tag.opaque.endswith(endings)])
+
+
+def _with_json_accepted(pairs: Fields) -> Fields:
+    # An app that takes Accept at its word would refuse a client of MessagePack, which it can not
+    # make but we can. One that can make it still sees that the client prefers it.
+    pairs = list(pairs)
+    last, accepted = max(
+        (place, value) for place, (name, value) in enumerate(pairs) if name == b"accept"
+    )
+    line = (b"accept", accepted + b", application/json;q=0.001")
+    return [*pairs[:last], line, *pairs[last + 1 :]]

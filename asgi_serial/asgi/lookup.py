@@ -1,0 +1,371 @@
+"""The look for a stored answer: in both levels, in other forms, and in others' calls of the app."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from time import monotonic, perf_counter_ns
+from typing import TYPE_CHECKING
+
+from asgi_serial.asgi.record import count_answer
+from asgi_serial.cache.in_flight import NOT_STORED, CallResult
+from asgi_serial.cache.key import part_key
+from asgi_serial.cache.responses import LEASE_SECONDS
+from asgi_serial.caching.completion import can_be_completed, may_complete
+from asgi_serial.caching.serving import (
+    answer,
+    answer_on_error,
+    find_representation,
+    judge,
+    variant_of,
+)
+from asgi_serial.caching.stored_parts import answer_part, is_of_use, may_use_part
+from asgi_serial.caching.storing import may_grant_lifetime, read_selecting
+from asgi_serial.concurrency.threads import run_off_loop
+from asgi_serial.http.reuse import Action
+from asgi_serial.reasons import Reason
+from asgi_serial.representation.derive import DERIVE_OFFLOAD_BYTES, derive, size_to_derive
+from asgi_serial.timing.server_timing import add_server_timing
+
+if TYPE_CHECKING:
+    from asgi_serial.cache.entry import Entry, Key, Representation, Variant
+    from asgi_serial.cache.in_flight import Call
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.request.plan import RequestPlan
+    from asgi_serial.types import Message
+
+
+HIT, MISS, VARY_MISS, STALE = Reason.HIT, Reason.MISS, Reason.VARY_MISS, Reason.STALE
+COLLAPSIBLE = (MISS, VARY_MISS, STALE)
+USES = (Action.USE, Action.USE_STALE_AND_REFRESH)
+NOT_FOR_CLIENT = (
+    Reason.REQUEST_HAS_CREDENTIALS,
+    Reason.REQUEST_HAS_UNKEYED_FIELD,
+    Reason.REQUEST_HAS_UNKNOWN_FIELD,
+    Reason.NOT_ACCEPTABLE,
+)
+
+# After so many calls whose clients were slow, a request waits for none: clients that are slow on
+# purpose can hold up others for no longer, and give the app no more calls than it has without us.
+MAX_SLOW_CALLS = 2
+
+MAX_PAUSE = 0.2  # seconds between two looks for what another process stores
+
+
+class Seeker:
+    """What one request does to be answered without a call of the app, or by another's.
+
+    Where it finds nothing it may have begun a call that others wait for (`call`): that has to
+    be made, and ended by `finish_call`. What stands in the plan afterwards says why the app is
+    asked, and about which stored response.
+    """
+
+    call: Call | None = None
+    call_key: Key | None = None
+    released: asyncio.Event | None = None  # set where nobody waits for the call any more
+    refreshes: Entry | None = None  # has answered, and is to be refreshed behind that
+    _lease: bytes | None = None  # by which other processes wait for the call
+    _renewal: asyncio.TimerHandle | None = None
+    _part: Entry | None = None  # is stored, and does not hold all that is asked for
+    _underived: Entry | None = None  # may answer, in a form that is to be made yet
+    _is_usual = False  # what becomes of this request becomes of others of the resource
+    _has_finished = False
+
+    def __init__(self, engine: Engine, plan: RequestPlan, began_ns: int) -> None:
+        self.engine = engine
+        self.plan = plan
+        self.began_ns = began_ns
+
+    def own_call(self, key: Key, call: Call) -> None:
+        """Make this the call of the app that others wait for."""
+        self.call_key, self.call = key, call
+
+    def find_hit(self, key: Key) -> tuple[Message, Message] | None:
+        """The answer out of the first level, with nothing awaited."""
+        responses, select = self.engine.responses, partial(read_selecting, self.plan)
+        hit = self._use(responses.find(key, select))
+        if hit is None and self._may_use_part():
+            return self._use_part(responses.find(part_key(key), select))
+        return hit
+
+    def _use(
+        self, found: Entry | Reason, kept: Representation | None = None
+    ) -> tuple[Message, Message] | None:
+        """The answer by what was found; None, with the reason in the plan, where it is none."""
+        engine, plan = self.engine, self.plan
+        if isinstance(found, Reason):
+            if plan.selected is None:
+                plan.forward = found
+            return None
+        now = engine.clock()
+        action, why = judge(engine, plan, found, now)
+        if action not in USES:
+            plan.forward = STALE if action is Action.REFUSE else why
+            if why not in NOT_FOR_CLIENT:
+                plan.selected = found
+            plan.validates = action is Action.VALIDATE
+            return None
+        kept = kept or find_representation(plan.wants, found)
+        if kept is None:
+            self._underived = found
+            return None
+        self.refreshes = found if action is Action.USE_STALE_AND_REFRESH else None
+        said = None if why is HIT else engine.stale_pair(why, int(found.expires - now))
+        return self._hand_out(found, answer(engine, plan, found, kept, now, said), why)
+
+    def _may_use_part(self) -> bool:
+        return self._underived is None and may_use_part(self.engine, self.plan)
+
+    def _use_part(self, found: Entry | Reason) -> tuple[Message, Message] | None:
+        """The answer by what was found of the response in part."""
+        engine, plan, now = self.engine, self.plan, self.engine.clock()
+        if isinstance(found, Reason) or not is_of_use(engine, plan, found, now):
+            return None
+        self._part = found
+        messages = answer_part(engine, plan, found, now)
+        return None if messages is None else self._hand_out(found, messages, HIT)
+
+    def _hand_out(
+        self, found: Entry, messages: tuple[Message, Message], why: Reason
+    ) -> tuple[Message, Message]:
+        """The messages of a hit, timed and counted."""
+        engine, plan = self.engine, self.plan
+        start, last = messages
+        if engine.server_timing:
+            took = {"cache": perf_counter_ns() - self.began_ns}
+            start = add_server_timing(start, took, {"cache": "hit"})
+        if engine.recorder is not None:
+            outcome = "stale" if why is not HIT else "collapsed" if plan.collapsed else "hit"
+            app_bytes = found.app_bytes if last["body"] else 0
+            self._count(found.route, start["status"], len(last["body"]), outcome, app_bytes)
+        return start, last
+
+    async def seek(self, key: Key) -> tuple[Message, Message] | None:
+        """The answer out of the second level, out of another form, or of another's call."""
+        engine, plan = self.engine, self.plan
+        responses = engine.responses
+        if self._underived is None and plan.forward in COLLAPSIBLE and responses.store:
+            select = partial(read_selecting, plan)
+            hit = self._use(await responses.load(key, select))
+            # Another's call of the app may have ended meanwhile.
+            hit = hit or (None if self._underived is not None else self.find_hit(key))
+            if hit is None and self._may_use_part():
+                hit = self._use_part(await responses.load(part_key(key), select))
+            if hit is not None:
+                return hit
+        if self._underived is not None:
+            return await self._derive()
+        if self._part is not None and plan.forward in (MISS, VARY_MISS):
+            plan.forward = Reason.PARTIAL
+        if plan.wants_stored_only:
+            return None
+        is_usual = plan.method != "HEAD" and not (
+            plan.credentials or plan.refresh or plan.wants.refused or b"range" in plan.fields
+        )
+        if plan.unknown and plan.selected is None:
+            # What another's call will store may not be for this client. What was stored is.
+            is_usual = False
+        self._is_usual = is_usual and plan.forward in COLLAPSIBLE
+        if self._is_usual and self._may_be_stored(key):
+            messages = await self._join(key)
+            if messages is not None:
+                return messages
+        await self._prepare_validation()
+        if may_complete(self.engine, plan):
+            await self._prepare_completion(key)
+        return None
+
+    def _may_be_stored(self, key: Key) -> bool:
+        """Whether there is a sign that the app's response will be stored.
+
+        Without one, requests would wait for one another in vain, and be served one by one.
+        """
+        engine, plan = self.engine, self.plan
+        # Where it is stale, or there for others, a response of the resource was stored.
+        return (
+            plan.forward is not MISS
+            or may_grant_lifetime(engine, plan)
+            or engine.calls.was_storable(key)
+        )
+
+    async def _prepare_completion(self, key: Key) -> None:
+        """See whether only the rest of the response is to be asked for."""
+        engine, plan, select = self.engine, self.plan, partial(read_selecting, self.plan)
+        found = engine.responses.find(part_key(key), select)
+        if isinstance(found, Reason) and engine.responses.store is not None:
+            found = await engine.responses.load(part_key(key), select)
+        if isinstance(found, Reason) or not can_be_completed(engine, plan, found, engine.clock()):
+            return
+        plan.completes, plan.forward = found, Reason.PARTIAL
+
+    async def _prepare_validation(self) -> None:
+        """See that the form is there in which a stored response will answer, once confirmed."""
+        plan = self.plan
+        entry = plan.selected
+        if entry is None:
+            return
+        # RFC 9110, 13.1.1: such a condition is the app's to evaluate, on its own state.
+        if b"if-match" in plan.fields or b"if-unmodified-since" in plan.fields:
+            plan.validates = False
+        plan.form = find_representation(plan.wants, entry) or await self._make(entry)
+        if plan.form is None:
+            plan.selected, plan.validates = None, False
+
+    async def _derive(self) -> tuple[Message, Message] | None:
+        """The answer in a form that is made of the stored one that was found."""
+        entry, self._underived = self._underived, None
+        assert entry is not None
+        made = await self._make(entry)
+        return None if made is None else self._use(entry, made)
+
+    async def _make(self, entry: Entry) -> Representation | None:
+        responses, variant = self.engine.responses, variant_of(self.plan.wants, entry)
+        made = responses.find_apart(entry, variant)
+        if made is not None:
+            return made
+        if size_to_derive(entry) >= DERIVE_OFFLOAD_BYTES:
+            return await self._make_large(entry, variant)
+        made = derive(self.engine, entry, variant, must_encode=self.plan.wants.must_encode)
+        if made is not None:
+            responses.add(entry, variant, made)
+        return made
+
+    async def _make_large(self, entry: Entry, variant: Variant) -> Representation | None:
+        """Make such a form in a thread: of those who want it at once, one makes it for all."""
+        engine, key = self.engine, (entry.key, *variant)
+        while (making := engine.calls.find(key)) is not None:
+            # It ends: nothing is waited for but the work of a thread.
+            if await making.wait(None) is CallResult.STORED:
+                return making.made
+        call = engine.calls.start(key)
+        result = CallResult.FAILED
+        try:
+            must_encode = self.plan.wants.must_encode
+            work = partial(derive, engine, entry, variant, must_encode=must_encode)
+            made = await run_off_loop(work, engine.encoders)
+            if made is not None:
+                engine.responses.add(entry, variant, made)
+            if call is not None:
+                call.made = made
+            result = CallResult.STORED
+        finally:
+            if call is not None:
+                engine.calls.finish(key, call, result)
+        return made
+
+    async def _join(self, key: Key) -> tuple[Message, Message] | None:
+        """Wait for another request's call of the app, or lead the one that others wait for."""
+        calls, settings = self.engine.calls, self.engine.settings
+        responses, select = self.engine.responses, partial(read_selecting, self.plan)
+        deadline = monotonic() + settings.cache_wait
+        fields = self.plan.fields
+        is_conditional = b"if-none-match" in fields or b"if-modified-since" in fields
+        slow_calls = 0
+        while True:
+            is_conditional = is_conditional and not self.plan.validates
+            shared = self.call_key = responses.call_key(key, select)
+            call = calls.find(shared)
+            if call is None:
+                if is_conditional:
+                    return None  # a 304 would be of no use to others
+                self.call = calls.start(shared)
+                leads = self.call is not None and responses.store is not None
+                return await self._lead_processes(key, shared, deadline) if leads else None
+            self.plan.collapsed = True
+            result = await call.wait(deadline - monotonic())
+            if result is None or result in NOT_STORED:
+                break
+            hit = self.find_hit(key)
+            if hit is not None:
+                return hit
+            if self._underived is not None:
+                return await self._derive()
+            if result is CallResult.ERROR:
+                return self._share_error()
+            if result is CallResult.STORED and self.plan.forward not in (MISS, VARY_MISS):
+                return None  # what is stored now will not do for this client
+            slow_calls += result is CallResult.SLOW
+            if slow_calls == MAX_SLOW_CALLS:
+                break
+            # It broke off, or was for others (Vary): one of those who wait calls next.
+        if result is None:
+            # The next ones are spared a wait that may be in vain: the response may take for ever.
+            calls.mark_hit_for_miss(shared)
+        return None
+
+    async def _lead_processes(
+        self, key: Key, shared: Key, deadline: float
+    ) -> tuple[Message, Message] | None:
+        """Call the app for other processes, too, or wait for what another one stores."""
+        responses, pause, has_waited = self.engine.responses, 0.01, False
+        select = partial(read_selecting, self.plan)
+        while True:
+            self._lease = await responses.take_lease(shared)
+            if self._lease is not None:
+                self._renew_later()
+                if not has_waited:
+                    return None
+            elif monotonic() + pause > deadline:
+                return None
+            else:
+                self.plan.collapsed = has_waited = True
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, MAX_PAUSE)
+            # With the lease, too: another may have stored since the last look, and ended its own.
+            hit = self._use(await responses.load(key, select))
+            if hit is not None or self._underived is not None:
+                self.finish_call(CallResult.STORED)
+                return await self._derive() if hit is None else hit
+            if self._lease is not None:
+                return None
+
+    def _share_error(self) -> tuple[Message, Message] | None:
+        """The stale response that stands in for another's failed call of the app, too."""
+        messages, entry = self.use_on_error(), self.plan.selected
+        if messages is not None and entry is not None:
+            start, last = messages
+            size = len(last["body"])
+            self._count(entry.route, start["status"], size, "stale", entry.app_bytes)
+        return messages
+
+    def _renew_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._renewal = loop.call_later(LEASE_SECONDS / 4, self._renew_lease)
+
+    def _renew_lease(self) -> None:
+        assert self._lease is not None
+        assert self.call_key is not None
+        self.engine.responses.renew_lease(self.call_key, self._lease)
+        self._renew_later()
+
+    def use_on_error(self) -> tuple[Message, Message] | None:
+        """The stale response that stands in for one that the app has failed to give, if any may."""
+        entry = self.plan.selected
+        if entry is None:
+            return None
+        return answer_on_error(self.engine, self.plan, entry)
+
+    def finish_call(self, result: CallResult) -> None:
+        """End the call that others wait for, if this request has begun one.
+
+        The first end of a call that nobody could wait for is remembered all the same.
+        """
+        call, key = self.call, self.call_key
+        if call is not None and key is not None:
+            self.call = None
+            self.engine.calls.finish(key, call, result)
+            if self._lease is not None and self._renewal is not None:
+                self._renewal.cancel()
+                self.engine.responses.end_lease(key, self._lease)
+            if self.released is not None:
+                self.released.set()
+        elif result in NOT_STORED and not self._has_finished and self.plan.key is not None:
+            calls, is_error = self.engine.calls, result is CallResult.UNSTORED_ERROR
+            note = calls.mark_hit_for_miss if self._is_usual else calls.extend_hit_for_miss
+            note(self.plan.key, is_error=is_error)
+        self._has_finished = True
+
+    def _count(self, route: str, status: int, size: int, outcome: str, app_bytes: int) -> None:
+        """Count an answer out of the cache."""
+        engine, plan, began_ns = self.engine, self.plan, self.began_ns
+        count_answer(engine, plan, began_ns, route, status, size, outcome, app_bytes=app_bytes)

@@ -1,0 +1,123 @@
+"""An engine inside another one that has the request in hand: its settings restrict the outer."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from asgi_serial.caching.invalidation import Dropping, invalid_keys
+from asgi_serial.engine.app_engines import MARK
+from asgi_serial.http.headers import read_response_fields
+from asgi_serial.http.storing import invalidates
+from asgi_serial.request.head import read_request_fields
+from asgi_serial.request.plan import RequestPlan, choose, find_policy
+from asgi_serial.response.start import READS
+from asgi_serial.settings.policy import CURRENT, SAID, RoutePolicy
+from asgi_serial.settings.routed_handler import REQUEST, is_of_one
+
+if TYPE_CHECKING:
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.types import Message, Scope
+
+logger = logging.getLogger("asgi_serial")
+
+_OPEN = RoutePolicy()
+
+# Each lets more be stored, answered or taken for the same: only where both engines have it so.
+_LENIENT = ("cache_heuristic", "cache_confirm", "cache_posted", "cache_sort_query")
+
+
+def restrict_outer(inner: Engine, scope: Scope) -> None:
+    """Have the engine that serves the request keep to what one further in says, and log it once."""
+    outer: Engine = scope[MARK]
+    if outer is inner or not inner.settings.enabled:
+        return
+    if not inner.is_told_of:
+        inner.is_told_of = True
+        logger.warning(
+            "A SerialMiddleware stands inside another one, which answers: the inner one only "
+            "restricts it, by its routes and cache settings. Give these to the outer one (%r), and "
+            "take the inner one out.",
+            sorted(inner.settings.model_fields_set) or "the defaults",
+        )
+    SAID.add("cache")  # from now on, no response passes without being held against them
+    request = CURRENT.get()
+    if request is not None and REQUEST in scope:
+        policy = _OPEN if inner.policies is None else find_policy(inner.policies, scope) or _OPEN
+        request.hear_inner(*_words_of(inner, outer, policy))
+
+
+def _words_of(inner: Engine, outer: Engine, policy: RoutePolicy) -> tuple[RoutePolicy, RoutePolicy]:
+    """What holds for its routes by an inner engine, and what it forbids whatever a handler says."""
+    settings = inner.settings
+    ttl = settings.cache_ttl if policy.cache_ttl is None else policy.cache_ttl
+    caches = choose(policy.cache, settings.cache) and _is_stricter(outer, inner)
+    has_grace = bool(outer.settings.cache_grace or outer.settings.cache_stale_if_error)
+    if ttl is None and has_grace:
+        caches = False  # what it grants no lifetime could be used stale
+    below = RoutePolicy(
+        cache_ttl=0.0 if ttl is None else ttl,
+        cache_shared=bool(policy.cache_shared),
+        cache_body=bool(policy.cache_body),
+        cache_partition=policy.cache_partition,
+    )
+    forbidden = RoutePolicy(
+        compression=None if choose(policy.compression, settings.compression) else False,
+        formats=None if choose(policy.formats, settings.formats) else False,
+        cache=None if caches else False,
+    )
+    return below, forbidden
+
+
+def _is_stricter(outer: Engine, inner: Engine) -> bool:
+    """Whether the outer engine keys on all that the inner one does, and lets no more be stored."""
+    ours, theirs = outer.settings, inner.settings
+    return (
+        set(inner.key_fields) <= set(outer.key_fields)
+        and set(ours.cache_ignore_fields) <= set(theirs.cache_ignore_fields)
+        and set(ours.cache_targets) == set(theirs.cache_targets)
+        and ours.cache_negative_ttl in (None, theirs.cache_negative_ttl)
+        and ours.cache_grace <= theirs.cache_grace
+        and ours.cache_stale_if_error <= theirs.cache_stale_if_error
+        and all(getattr(theirs, name) or not getattr(ours, name) for name in _LENIENT)
+    )
+
+
+class WriteWithin:
+    """A write that a handler makes by calling its app with a copy of its scope.
+
+    The outer request is in hand already, and is another: nobody else sees what this one writes to.
+    """
+
+    __slots__ = ("_dropping", "_engine", "_plan")
+
+    def __init__(self, engine: Engine, scope: Scope) -> None:
+        self._engine = engine
+        self._plan = RequestPlan(scope, read_request_fields(scope, engine.ignored_fields))
+        self._plan.wants = engine.plain_wants
+        self._dropping: Dropping | None = None
+
+    def heed(self, message: Message) -> None:
+        """Drop what the response makes invalid, when it starts (RFC 9111, 4.4)."""
+        if message["type"] != "http.response.start" or self._dropping is not None:
+            return
+        if invalidates(self._plan.method, message["status"]):
+            _, fields = read_response_fields(message.get("headers", ()))
+            keys = invalid_keys(self._engine, self._plan, fields)
+            self._dropping = Dropping(self._engine.responses, keys)
+
+    def end(self) -> None:
+        """Drop what was stored since, now that the app is done."""
+        if self._dropping is not None:
+            self._dropping.drop_again()
+
+
+def find_write_within(scope: Scope) -> WriteWithin | None:
+    """The write that a scope of a request in hand asks for, where it is not that request."""
+    engine: Engine = scope[MARK]
+    if scope["method"] in READS or not engine.may_cache:
+        return None
+    request = CURRENT.get()
+    if request is not None and is_of_one(scope, request.app_scope):
+        return None
+    return WriteWithin(engine, scope)

@@ -1,0 +1,89 @@
+"""The call of the app behind an answer by a stale response, which nobody waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+
+from asgi_serial.asgi.exchange import Exchange
+from asgi_serial.asgi.single_flight import Nobody, cancel_after
+from asgi_serial.cache.in_flight import CallResult
+from asgi_serial.caching.revalidation import CONDITIONS
+from asgi_serial.caching.serving import find_representation
+from asgi_serial.caching.storing import read_selecting
+from asgi_serial.concurrency.loops import running_loop
+from asgi_serial.http.headers import without
+from asgi_serial.reasons import Reason
+from asgi_serial.request.head import read_request_fields
+from asgi_serial.request.plan import plan_request
+
+if TYPE_CHECKING:
+    from asgi_serial.cache.entry import Entry
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.request.plan import RequestPlan
+    from asgi_serial.types import ASGIApp
+
+logger = logging.getLogger("asgi_serial")
+
+# What the client has said of its own copy, and of what it would take from a cache.
+_OF_THE_CLIENT = CONDITIONS | {b"cache-control", b"pragma", b"range"}
+
+
+def start_refresh(app: ASGIApp, answered: Exchange, entry: Entry) -> None:
+    """Call the app for an entry that has answered, unless that is under way, or too many are.
+
+    The task is the event loop's: it outlives its client, and ends with the loop.
+
+    Source: RFC 5861, 3.
+    """
+    engine, plan = answered.engine, answered.plan
+    if running_loop() is None or len(engine.tasks) >= engine.settings.cache_max_refreshes:
+        return
+    assert plan.key is not None
+    again = _plan_again(engine, plan, entry)
+    if again.key != plan.key:
+        return  # a policy has been forgotten meanwhile, or learned: it is not the same any more
+    call_key = engine.responses.call_key(plan.key, partial(read_selecting, plan))
+    call = engine.calls.start(call_key)
+    if call is None:
+        return
+    released = asyncio.Event()
+    nobody = Nobody(released)
+    exchange = Exchange(engine, again, nobody.receive, nobody.send, perf_counter_ns())
+    exchange.seeker.own_call(call_key, call)
+    exchange.seeker.released = released
+    task = asyncio.get_running_loop().create_task(_run(exchange, app))
+    engine.tasks.add(task)
+    task.add_done_callback(engine.tasks.discard)
+    # It may be cancelled before its first step.
+    task.add_done_callback(lambda _: exchange.seeker.finish_call(CallResult.FAILED))
+    # An app that hangs, or has come to stream without an end, would keep others from it.
+    cancel_after(engine.settings.cache_lead, task)
+
+
+async def _run(exchange: Exchange, app: ASGIApp) -> None:
+    try:
+        await exchange.run(app)
+    except Exception:
+        logger.exception("The app has failed while a stale response was refreshed.")
+
+
+def _plan_again(engine: Engine, plan: RequestPlan, entry: Entry) -> RequestPlan:
+    """The same request, as if its client had nothing and asked for no more than the resource."""
+    scope = {
+        **plan.scope,
+        "method": "GET",
+        "headers": without(plan.scope["headers"], _OF_THE_CLIENT),
+    }
+    again = plan_request(
+        engine, scope, read_request_fields(scope, engine.ignored_fields), plan.wants, None
+    )
+    again.forward, again.served = Reason.STALE, "refresh"
+    again.selected, again.validates = entry, entry.has_validator
+    again.form = find_representation(again.wants, entry)
+    if again.form is None:
+        again.selected, again.validates = None, False
+    return again

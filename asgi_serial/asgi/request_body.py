@@ -1,0 +1,177 @@
+"""The body of a request, read before the app is called."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+from asgi_serial.concurrency.loops import running_loop
+from asgi_serial.concurrency.threads import run_off_loop
+from asgi_serial.errors import CodecError, FormatError
+from asgi_serial.http.headers import content_length
+from asgi_serial.reasons import Reason
+from asgi_serial.representation.problem import no_room_for_body, too_slow_body
+from asgi_serial.request.body import RequestBody, body_part, explain_refusal, why_refused
+from asgi_serial.request.plan import request_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from asgi_serial.bounds.bodies import BodyShare
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.representation.problem import Problem
+    from asgi_serial.request.plan import RequestPlan
+    from asgi_serial.types import Message, Receive
+
+
+MESSAGE_BYTES = 300
+"""What a message takes beside its piece of the body, of which a client may send thousands."""
+
+
+class ReadRequest(NamedTuple):
+    """What was read of a request."""
+
+    messages: Sequence[Message] = ()  # as the app is to receive them
+    body: bytes | None = None  # as the app is to have it, where it is not what came
+
+
+class _NoRoom(Exception):
+    """The bodies that are being read hold all the memory that they may."""
+
+
+class _TooSlow(Exception):
+    """The body did not arrive within `body_timeout`."""
+
+
+async def read_request(
+    engine: Engine, plan: RequestPlan, receive: Receive, share: BodyShare
+) -> ReadRequest | Problem:
+    """Read a body that is to be decoded, translated or keyed on; or say what is wrong with it.
+
+    The body is held by `share`, which its owner releases.
+    """
+    if engine.is_unrouted(plan.scope):
+        # It is refused by its head, and may have the body as it comes.
+        plan.content_codings, plan.msgpack_body = (), False
+        if plan.keys_on_body:
+            plan.bypass = Reason.METHOD_NOT_CACHED
+        return ReadRequest()
+    if plan.msgpack_body and not plan.reads_json and not plan.content_codings:
+        length = content_length(plan.fields)
+        plan.msgpack_body = length is None or length <= engine.settings.format_max_size
+    try:
+        if plan.content_codings or plan.msgpack_body:
+            return await _read_decoded(engine, plan, receive, share)
+        if plan.keys_on_body:
+            return await _read_for_key(engine, plan, receive, share)
+        return ReadRequest()
+    except _NoRoom:
+        return no_room_for_body(plan.scope)
+    except _TooSlow:
+        return too_slow_body(plan.scope, engine.settings.body_timeout)
+
+
+async def _receive_all(
+    engine: Engine, receive: Receive, share: BodyShare, feed: Callable[[Message], bool]
+) -> None:
+    """Hand messages to `feed` until it wants no more, or there is no more time or room."""
+    loop, more = running_loop(), True
+    if loop is None:
+        while more:
+            more = feed(await receive())
+        return
+    try:
+        async with asyncio.timeout(engine.settings.body_timeout) as limit:
+            share.begin(loop, lambda: limit.reschedule(loop.time()))
+            while more:
+                more = feed(await receive())
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise (_NoRoom if share.gave_way else _TooSlow) from None
+    finally:
+        share.end()
+
+
+async def _read_decoded(
+    engine: Engine, plan: RequestPlan, receive: Receive, share: BodyShare
+) -> ReadRequest | Problem:
+    # An exception inside the app's own `receive` would be a 500 of the app's.
+    problem = why_refused(engine, plan)
+    if problem is not None:
+        return problem
+    reader = RequestBody(engine, plan)
+    others: list[Message] = []
+    # What is not translated is the app's to read as it came, unless it reads JSON only.
+    may_pass = not plan.content_codings and not plan.reads_json
+    limit = min(engine.settings.format_max_size, engine.settings.max_encoded)
+
+    def feed(message: Message) -> bool:
+        if message["type"] != "http.request":
+            others.append(message)  # the client has left, which the app has to see
+            return False
+        piece = message.get("body", b"")
+        is_too_long = may_pass and reader.encoded_bytes + len(piece) > limit
+        if is_too_long:
+            others.append({**message, "body": reader.received() + piece})
+            plan.msgpack_body = False
+            if plan.keys_on_body:
+                plan.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
+        else:
+            reader.feed(piece)
+        if not share.take(len(piece)):
+            raise _NoRoom
+        more: bool = message.get("more_body", False)
+        return more and not is_too_long
+
+    try:
+        await _receive_all(engine, receive, share, feed)
+        if others:
+            return ReadRequest(others)
+        if reader.is_slow():
+            body = await run_off_loop(reader.finish, engine.decoders)
+        else:
+            body = reader.finish()
+    except (CodecError, FormatError) as error:
+        return explain_refusal(engine, error)
+    if not share.resize(len(body)):
+        raise _NoRoom
+    plan.msgpack_body = reader.is_translated
+    if plan.keys_on_body:
+        _key_on(engine, plan, body)
+    messages = ({"type": "http.request", "body": body, "more_body": False},)
+    return ReadRequest(messages, body if plan.content_codings or plan.msgpack_body else None)
+
+
+async def _read_for_key(
+    engine: Engine, plan: RequestPlan, receive: Receive, share: BodyShare
+) -> ReadRequest:
+    """Read the body as far as it may take part in the key; the app gets it all the same."""
+    messages: list[Message] = []
+    left, more = engine.settings.cache_max_key_body, True
+
+    def feed(message: Message) -> bool:
+        nonlocal left, more
+        messages.append(message)
+        if message["type"] != "http.request":
+            return False
+        size = len(message.get("body", b""))
+        left -= size
+        if left < 0:
+            plan.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
+        elif not share.take(size + MESSAGE_BYTES):
+            plan.bypass = Reason.NO_ROOM_FOR_BODY
+        more = message.get("more_body", False)
+        return more and plan.bypass is None
+
+    await _receive_all(engine, receive, share, feed)
+    if not more and plan.bypass is None:
+        _key_on(engine, plan, b"".join([message.get("body", b"") for message in messages]))
+    return ReadRequest(messages)
+
+
+def _key_on(engine: Engine, plan: RequestPlan, body: bytes) -> None:
+    if len(body) > engine.settings.cache_max_key_body:
+        plan.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
+    else:
+        plan.key = request_key(engine, plan, body_part(plan, body))

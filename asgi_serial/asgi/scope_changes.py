@@ -1,0 +1,80 @@
+"""The scope of the app, and how those outside see what the app changes in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asgi_serial.engine.app_engines import MARK
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterable
+
+    from asgi_serial.types import Field, Message, Scope, Send
+
+_OURS = frozenset({MARK, "headers", "extensions"})
+_MISSING = object()
+
+
+class AppScope:
+    """The copy of a scope that the app gets where something in it is changed for the app.
+
+    Frameworks keep the state of a request under keys of its scope: the route, the user, the
+    session, a connection to a database. Their code outside of the middleware reads it there while
+    a message is sent, and after the call. So a key that the app adds, replaces or deletes at the
+    top of its scope is added, replaced or deleted in the given one as well, before each message
+    and at the end.
+
+    Keys that we have changed for the app stay as they are outside. A key that the outside changes
+    is left alone, unless the app changes it afterwards.
+    """
+
+    __slots__ = ("_given", "_original", "_seen", "_send", "fields", "scope")
+
+    def __init__(self, given: Scope, scope: Scope, send: Send, fields: Iterable[Field]) -> None:
+        """`scope` is a copy of `given` for the app, and `send` leads to the outside.
+
+        `fields` are those of the request.
+        """
+        self.scope = scope
+        # As they came: the app may change the list that it has, in place.
+        self.fields = [*fields]
+        self._given = given
+        self._seen = dict(scope)
+        self._original: Scope | None = None  # kept before the given scope is changed
+        self._send = send
+
+    @property
+    def original(self) -> Scope:
+        """The given scope, as it was before the app was called."""
+        original = self._given if self._original is None else self._original
+        return {**original, "headers": self.fields}
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """Pass a message to the outside, which sees the app's changes by then."""
+        self.carry_out()
+        return self._send(message)
+
+    def carry_out(self) -> None:
+        """Change the given scope as the app has changed its own since the last time."""
+        try:
+            # Most values are the same objects; comparing all by `is` takes three times as long.
+            if self.scope == self._seen:
+                return
+        except Exception:
+            pass  # raised by a value that the app has put in place of another
+        self._carry()
+
+    def _carry(self) -> None:
+        given, seen = self._given, self._seen
+        now = self._seen = dict(self.scope)  # a thread of the app's may go on changing it
+        if self._original is None:
+            self._original = dict(given)
+        for key in {**seen, **now}:
+            value = now.get(key, _MISSING)
+            before = seen.get(key, _MISSING)
+            if value is before or (key in _OURS and given.get(key, _MISSING) is not before):
+                continue
+            if value is _MISSING:
+                given.pop(key, None)
+            else:
+                given[key] = value

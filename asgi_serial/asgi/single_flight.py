@@ -1,0 +1,107 @@
+"""Calls of the app that go on with no client, for those who wait for what they give."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+from asgi_serial.cache.in_flight import CallResult
+from asgi_serial.concurrency.cancellation import cancel_and_wait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from contextvars import Context
+
+    from asgi_serial.asgi.lookup import Seeker
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.types import Message
+
+logger = logging.getLogger("asgi_serial")
+
+_UNSET: Any = object()
+
+
+async def run_led(
+    engine: Engine,
+    seeker: Seeker,
+    call: Coroutine[Any, Any, None],
+    leave_client: Callable[[], bool],
+) -> None:
+    """Make the call that `seeker` leads: where others wait, it goes on when its client leaves.
+
+    `leave_client` is asked then whether it is to go on, and for nobody.
+    """
+    loop = asyncio.get_running_loop()
+    seeker.released = asyncio.Event()
+    context = copy_context()
+    task = loop.create_task(call, context=context)
+
+    def end(task: asyncio.Task[None]) -> None:
+        engine.led.discard(task)
+        seeker.finish_call(CallResult.FAILED)  # it may have been cancelled before its first step
+
+    engine.led.add(task)
+    task.add_done_callback(end)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if task.done():
+            # The app's own; or ours, in the moment in which the app has ended.
+            if not task.cancelled():
+                task.exception()
+            raise
+        if leave_client():
+            task.add_done_callback(_log_failure)
+            cancel_after(engine.settings.cache_lead, task)
+            raise
+        await cancel_and_wait(task)
+        if task.cancelled():
+            raise
+        task.result()  # the app has made something else of it
+    finally:
+        if task.done():
+            _take_over(context)
+
+
+def cancel_after(seconds: float, task: asyncio.Task[None]) -> None:
+    """Let a task that nobody waits for go on for so long."""
+    timer = task.get_loop().call_later(seconds, task.cancel)
+    task.add_done_callback(lambda _: timer.cancel())
+
+
+def _take_over(context: Context) -> None:
+    """Let what the app has set in ContextVars be seen outside, as without a task of its own."""
+    for variable, value in context.items():
+        if variable.get(_UNSET) is not value:
+            variable.set(value)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.error("The app has failed after its client had left.", exc_info=task.exception())
+
+
+class Nobody:
+    """The client that is not there; it leaves once nothing is stored of the response any more.
+
+    `has_asked`: the app has had the request already, of which nothing more is to come.
+    """
+
+    __slots__ = ("_has_asked", "_leaves")
+
+    def __init__(self, leaves: asyncio.Event, *, has_asked: bool = False) -> None:
+        self._has_asked = has_asked
+        self._leaves = leaves
+
+    async def receive(self) -> Message:
+        """An empty request, and then that the client has left."""
+        if self._has_asked:
+            await self._leaves.wait()
+            return {"type": "http.disconnect"}
+        self._has_asked = True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(self, message: Message) -> None:
+        """Take it, and do nothing."""

@@ -1,0 +1,1 @@
+"""The rules of a shared cache applied to a request (RFC 9111)."""

@@ -1,0 +1,52 @@
+"""What the Cache-Status field says of a request (RFC 9211)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asgi_serial.engine.cache_status import MAX_SHOWN_BYTES, with_key
+from asgi_serial.http.fields import is_token
+from asgi_serial.http.request_fields import MAX_STRANGE
+from asgi_serial.reasons import Reason
+
+if TYPE_CHECKING:
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.request.plan import RequestPlan
+    from asgi_serial.types import Field
+
+
+_UNKNOWN_FIELD, _UNKEYED_FIELD = (
+    Reason.REQUEST_HAS_UNKNOWN_FIELD,
+    Reason.REQUEST_HAS_UNKEYED_FIELD,
+)
+
+
+def forward_line(
+    engine: Engine, request: RequestPlan, *, stored: bool, detail: Reason | None
+) -> Field:
+    """The line of Cache-Status for the app's answer to a request."""
+    why, waited = request.bypass or request.forward, request.collapsed
+    line = engine.forward_pair(why, stored=stored, detail=detail, waited=waited)
+    name = None if stored else field_behind(request, detail or why)
+    if name is not None:
+        line = line[0], line[1] + b":" + name
+    if request.key is not None and engine.settings.cache_status_key:
+        line = with_key(line, request.key)
+    return line
+
+
+def field_behind(request: RequestPlan, reason: Reason) -> bytes | None:
+    """Return the name of the field that is a reason, if it is one that may be shown.
+
+    It is the client's own, but others may read it: it is bounded, and a token (RFC 9651, 3.3.4).
+    """
+    if reason is _UNKNOWN_FIELD:
+        names = request.unknown
+    elif reason is _UNKEYED_FIELD:
+        names = request.strange.routing or request.strange.twins
+    else:
+        return None
+    if len(names) > MAX_STRANGE:
+        return None  # there are too many, and it is none of them
+    shown = [name for name in names if len(name) <= MAX_SHOWN_BYTES and is_token(name)]
+    return min(shown, default=None)

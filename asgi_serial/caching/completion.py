@@ -1,0 +1,176 @@
+"""A response that is stored in part, and the rest of it that the app is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asgi_serial.caching.revalidation import CONDITIONS, varies_otherwise
+from asgi_serial.caching.stored_parts import (
+    has_coding_of_part,
+    has_tag_of_part,
+    is_of_use,
+    merged_fields,
+    stored_part,
+)
+from asgi_serial.http.headers import content_length, read_fields, read_response_fields, without
+from asgi_serial.http.parts import are_of_one, missing_span, parse_content_range
+from asgi_serial.reasons import Reason
+from asgi_serial.request.handler_policy import adopt_partition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from asgi_serial.cache.entry import Entry
+    from asgi_serial.caching.storing import Storing
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.http.parts import Part
+    from asgi_serial.http.ranges import ByteRange
+    from asgi_serial.request.plan import RequestPlan
+    from asgi_serial.types import Fields, Message, Scope
+
+_MISSES = (Reason.MISS, Reason.VARY_MISS)
+_PARTIAL_FIELDS = CONDITIONS | {b"range"}
+_READ = frozenset({b"etag"})
+
+# A 304 or a 416 is about what was asked for here, and not by the client.
+_OF_OUR_RANGE = frozenset({206, 304, 416})
+_NEWS = frozenset({200, 404, 410})
+_FILES = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
+
+
+def may_complete(engine: Engine, plan: RequestPlan) -> bool:
+    """Whether a part of what this request asks for would be of use, and the app asked for the rest.
+
+    It is for a plain GET of all there is: what else a client may say is the app's to answer.
+    """
+    return (
+        engine.settings.cache_parts
+        and plan.method == "GET"
+        and plan.forward in _MISSES
+        and plan.selected is None
+        and _PARTIAL_FIELDS.isdisjoint(plan.fields)
+    )
+
+
+def can_be_completed(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> bool:
+    """Whether this stored part is one to which the app can be asked for the rest.
+
+    Source: RFC 9111, 3.4: only parts that share a strong validator are put together.
+    """
+    part = stored_part(entry)
+    etag = _tag_of(entry)
+    return (
+        part is not None
+        and are_of_one(etag, etag)
+        and missing_span(part) is not None
+        and part.length <= engine.settings.cache_max_object
+        and is_of_use(engine, plan, entry, now)
+    )
+
+
+def _tag_of(entry: Entry) -> bytes:
+    return read_fields(entry.fields, _READ).get(b"etag", b"")
+
+
+def _rest_of(entry: Entry) -> tuple[Part, ByteRange]:
+    part = stored_part(entry)
+    assert part is not None  # it was found to be one that can be completed
+    span = missing_span(part)
+    assert span is not None
+    return part, span
+
+
+def ask_for_rest(scope: Scope, pairs: Fields, entry: Entry) -> Fields:
+    """The fields by which the app is asked for what is missing; `scope` loses the offer of files.
+
+    Source: RFC 9110, 13.1.5: with If-Range, what has changed since comes whole.
+    """
+    _, span = _rest_of(entry)
+    if "extensions" in scope:
+        offered = scope["extensions"] or {}
+        scope["extensions"] = {name: value for name, value in offered.items() if name not in _FILES}
+    return [
+        *without(pairs, _PARTIAL_FIELDS),
+        (b"range", b"bytes=%d-%d" % span),
+        (b"if-range", _tag_of(entry)),
+    ]
+
+
+def narrowed(storing: Storing, entry: Entry) -> Storing:
+    """The decision to keep what a stored part was completed to: for those who may have both."""
+    return storing._replace(
+        credentialed=storing.credentialed & entry.credentialed,
+        tags=tuple(dict.fromkeys((*storing.tags, *entry.tags))),
+    )
+
+
+class Completion:
+    """The messages of the app's, with what is stored put to them: those of a whole response."""
+
+    def __init__(self, engine: Engine, request: RequestPlan, entry: Entry) -> None:
+        self._engine = engine
+        self._request = request
+        self._entry = entry
+        self._part, self._span = _rest_of(entry)
+        self._left = -1  # bytes of the rest that are to come; where the app's passes, none
+        self._is_first = True
+        self.is_void = False  # of this call of the app nothing more is heard
+
+    def take(self, message: Message) -> Message | None:
+        """The message in place of the app's; None where it is to be asked again for all of it.
+
+        Raises: RuntimeError for content that is not what the head of the response says.
+        """
+        kind = message["type"]
+        if kind == "http.response.start":
+            return self._begin(message)
+        if self._left < 0:
+            return message
+        if kind in _FILES:
+            raise RuntimeError("The app sends a file though none was offered to be sent.")
+        return self._put_to(message) if kind == "http.response.body" else message
+
+    def _begin(self, message: Message) -> Message | None:
+        status, entry, request = message["status"], self._entry, self._request
+        pairs, fields = read_response_fields(
+            message.get("headers", ()), self._engine.response_fields
+        )
+        adopt_partition(self._engine, request)
+        is_its = request.completes is not None  # of the user of whom the handler speaks
+        is_of_one = is_its and has_tag_of_part(entry, fields)
+        if is_its and status in _NEWS and not is_of_one and not request.credentials:
+            self._engine.responses.forget(entry)
+        if status not in _OF_OUR_RANGE:
+            request.completes = None  # it is the app's own answer
+            return message
+        if status != 206 or not is_of_one or message.get("trailers") or not self._fits(fields):
+            self.is_void = True
+            return None
+        self._left = self._span.last - self._span.first + 1
+        length = (b"content-length", b"%d" % self._part.length)
+        merged = merged_fields(self._engine, entry, pairs)
+        return {**message, "status": 200, "headers": [*merged, length]}
+
+    def _fits(self, fields: Mapping[bytes, bytes]) -> bool:
+        """Whether a 206 with these fields is all that is missing, and nothing else."""
+        span = self._span
+        return (
+            parse_content_range(fields.get(b"content-range")) == (span, self._part.length)
+            and content_length(fields) == span.last - span.first + 1
+            and has_coding_of_part(self._entry, fields, may_be_bare=True)
+            and not varies_otherwise(self._entry, fields)
+        )
+
+    def _put_to(self, message: Message) -> Message:
+        body = bytes(message.get("body", b""))
+        self._left -= len(body)
+        if self._left < 0:
+            raise RuntimeError("The app sends more content than its Content-Length says.")
+        if self._is_first and self._part.first == 0:
+            body = self._part.body + body
+        self._is_first = False
+        is_last = not message.get("more_body", False)
+        # What is missing something goes out as it is: it is shorter than its head says.
+        if is_last and not self._left and self._part.first > 0:
+            body += self._part.body
+        return {**message, "body": body}

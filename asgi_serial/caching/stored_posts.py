@@ -1,0 +1,82 @@
+"""The answer to a POST that is kept for those who GET its URI."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asgi_serial.caching.invalidation import target_uri
+from asgi_serial.caching.revalidation import CONDITIONS
+from asgi_serial.caching.storing import plan_storing
+from asgi_serial.http.freshness import freshness_lifetime
+from asgi_serial.http.posted import POSTED_STATUSES, names_target
+from asgi_serial.reasons import Reason
+from asgi_serial.request.plan import METHOD_NOT_CACHED, plan_request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from asgi_serial.caching.storing import Storing
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.request.plan import RequestPlan
+
+# What keeps a POST from being answered out of the cache, and not its answer from being stored.
+_ABOUT_THE_POST = (
+    METHOD_NOT_CACHED,
+    Reason.REQUEST_NOT_READ,
+    Reason.REQUEST_TOO_LARGE_TO_KEY,
+)
+
+# What describes the content of the POST, or its conditions: a GET would come without it.
+_OF_THE_POST = CONDITIONS | {
+    b"content-encoding",
+    b"content-length",
+    b"content-type",
+    b"transfer-encoding",
+}
+
+
+def plan_posted(
+    engine: Engine, request: RequestPlan, status: int, fields: Mapping[bytes, bytes]
+) -> Storing | Reason:
+    """Whether the answer to a write is kept for GET, or why it is not.
+
+    Source: RFC 9110, 9.3.3: that of a POST which states its freshness, and in Content-Location
+    the URI that was written to.
+    """
+    bypass = request.bypass
+    if request.method != "POST" or bypass is None or bypass not in _ABOUT_THE_POST:
+        return bypass or METHOD_NOT_CACHED
+    is_alike = names_target(fields.get(b"content-location"), target_uri(request))
+    if status not in POSTED_STATUSES or not is_alike:
+        return METHOD_NOT_CACHED
+    again = _plan_get(engine, request)
+    if again is None or again.key is None:
+        return METHOD_NOT_CACHED
+    directives, is_shared = engine.read_directives(fields), not again.partition
+    # RFC 9110, 9.3.3: "explicit freshness information": no setting and no guess stands for it.
+    if freshness_lifetime(directives, fields, now=engine.clock(), shared=is_shared) is None:
+        return Reason.NO_FRESHNESS
+    if engine.responses.is_outdated(again.key, request.asked):
+        return Reason.ALREADY_STALE  # another write has come between
+    return plan_storing(engine, again, status, fields)
+
+
+def _plan_get(engine: Engine, request: RequestPlan) -> RequestPlan | None:
+    """The plan of a GET by the same client; None where it would not get what the POST has got.
+
+    The handler's word is that of the POST. Its fields are all those of the POST: what it varies
+    on is compared with them.
+    """
+    fields = {name: value for name, value in request.fields.items() if name not in _OF_THE_POST}
+    wants = engine.wants[fields.get(b"accept"), fields.get(b"accept-encoding")]
+    again = plan_request(engine, {**request.scope, "method": "GET"}, fields, wants, None)
+    policy = request.policy
+    is_one_user = again.partition == request.partition
+    if not request.partition and policy is not None and policy.cache_partition is not None:
+        is_one_user = False  # it is not known whose it is
+    if not again.caching or again.bypass is not None:
+        return None
+    if not is_one_user or again.wants is not request.wants:
+        return None
+    again.policy, again.asked = policy, request.asked
+    return again

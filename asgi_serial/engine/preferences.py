@@ -1,0 +1,159 @@
+"""A client's preferences among formats and codings (RFC 9110, 12)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from asgi_serial.bounds.memo import BoundedDict
+from asgi_serial.formats.json_format import JsonFormat
+from asgi_serial.formats.msgpack_format import MsgPackFormat
+from asgi_serial.http.fields import merge_vary, split_list
+from asgi_serial.http.mediatypes import essence, has_utf8_charset, is_compressible
+from asgi_serial.http.negotiation import choose_coding, choose_format, prefers, refuses_identity
+
+if TYPE_CHECKING:
+    from asgi_serial.codecs.base import Codec
+    from asgi_serial.reasons import Reason
+    from asgi_serial.types import Fields
+
+if TYPE_CHECKING:
+    pass
+
+
+JSON_TYPE = JsonFormat.media_types[0]
+
+
+MSGPACK_TYPES = MsgPackFormat.media_types
+
+
+Accepted: TypeAlias = tuple[bytes | None, bytes | None]
+"""A request's Accept and Accept-Encoding."""
+
+
+class TypeFacts(NamedTuple):
+    """What is to be known of a Content-Type."""
+
+    essence: bytes
+    is_json: bool  # exactly application/json in UTF-8; what is named +json keeps its meaning
+    is_msgpack: bool
+    is_compressible: bool
+    is_event_stream: bool
+
+
+def read_content_type(value: bytes, *, extra: frozenset[bytes]) -> TypeFacts:
+    """What is to be known of a Content-Type value; `extra`: further types that shrink."""
+    name = essence(value)
+    return TypeFacts(
+        name,
+        is_json=name == JSON_TYPE.encode() and has_utf8_charset(value),
+        is_msgpack=name.decode("latin-1") in MSGPACK_TYPES,
+        is_compressible=is_compressible(name, extra),
+        is_event_stream=name == b"text/event-stream",
+    )
+
+
+def _choose_coding(accepted: bytes, *, available: tuple[str, ...]) -> tuple[str, bool]:
+    """The coding for a client, and whether what has none is no answer to it.
+
+    One that refuses identity and every coding here still gets identity.
+    RFC 9110, 15.5.7: a 406 is for a server that is unwilling to supply a default representation.
+    """
+    coding = choose_coding(accepted, available)
+    return coding, bool(coding) and refuses_identity(accepted)
+
+
+def _choose_formats(accept: bytes) -> tuple[str, str, bool]:
+    """Return what is sent in place of JSON, and of MessagePack, and whether either is accepted.
+
+    "" stands for the app's own.
+    """
+    media_type, acceptable = choose_format(accept, JSON_TYPE, (MSGPACK_TYPES,))
+    json_type = JSON_TYPE if prefers(accept, (JSON_TYPE,), MSGPACK_TYPES) else ""
+    return "" if media_type == JSON_TYPE else media_type, json_type, acceptable
+
+
+def _vary(current: bytes, *, by_format: bool, by_coding: bool) -> bytes:
+    names = [b"accept"] * by_format + [b"accept-encoding"] * by_coding
+    return merge_vary(split_list(current), *names)
+
+
+MAX_PLANS_BYTES = 128 << 10
+"""What plans take for each way of wanting, of which there are some dozens: an app has few kinds of
+responses."""
+
+
+class Wants:
+    """What a client wants of a response, and what is offered to it; shared by its equals.
+
+    `plans` holds what was decided for the kinds of responses that have come, so that a route
+    that answers alike is planned once.
+    """
+
+    __slots__ = (
+        "acceptable",
+        "accepts",
+        "coded_only",
+        "coding",
+        "compression",
+        "formats",
+        "hides_codings",
+        "is_plain",
+        "json_type",
+        "may_pass",
+        "media_type",
+        "media_types",
+        "must_encode",
+        "offers",
+        "plans",
+        "refused",
+    )
+
+    def __init__(
+        self,
+        *,
+        compression: bool,
+        formats: bool,
+        coding: str,
+        coded_only: bool,
+        media_type: str,
+        json_type: str,
+        acceptable: bool,
+        strict: bool,
+    ) -> None:
+        self.compression = compression  # whether responses are encoded here at all
+        self.formats = formats  # whether documents are translated here at all
+        # What it would get of what could be offered, whether or not it is: the handler may differ.
+        self.accepts = (media_type, json_type, coding)
+        self.coding = coding if compression else ""  # what it gets; "" for identity
+        self.coded_only = coded_only  # it refuses identity, and accepts a coding that is here
+        self.must_encode = coded_only and compression
+        # The engine encodes, and an app that did too would leave it nothing to do but pass. Where
+        # the engine has no coding that the client takes, the app may have one.
+        self.hides_codings = bool(self.coding)
+        self.media_type = media_type if formats else ""  # in place of JSON; "" for the app's own
+        self.json_type = json_type if formats else ""  # in place of MessagePack; likewise
+        # In place of whatever the app makes: a client prefers one of two formats at most.
+        self.media_types = (self.json_type, "") if self.json_type else (self.media_type,)
+        self.acceptable = acceptable  # whether it accepts one of the formats
+        self.offers = compression or formats
+        self.refused = strict and not acceptable  # a document in either format is a 406
+        # The app's own will do: as it is, or at most encoded.
+        self.may_pass = not self.media_type and (acceptable or not formats)
+        self.is_plain = self.may_pass and not self.coding and not self.json_type
+        self.plans: BoundedDict[object, ResponsePlan] = BoundedDict(MAX_PLANS_BYTES)
+
+
+class ResponsePlan(NamedTuple):
+    """What is to be done to a kind of response; nothing in it belongs to one of them."""
+
+    negotiates: tuple[bool, bool]  # whether another client could have got another format, coding
+    media_type: str  # to transcode to; "" for the app's own
+    codec: Codec | None
+    must_encode: bool  # even what is small, or does not shrink
+    event_stream: bool
+    weak: bool  # the bytes of an encoded variant depend on how the app cuts its body
+    vary: bytes | None  # the whole value that Vary is to have; None leaves it as it is
+    added: Fields  # the same as a field to add, where the app has none
+    refused: bool  # 406 in its place
+    passes: bool  # the bytes stay as the app makes them
+    reasons: tuple[Reason, ...]

@@ -1,0 +1,1 @@
+"""Representations of a response: formats, codings, tags and fields."""

@@ -1,0 +1,91 @@
+"""Another variant of a stored response, made without calling the app."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asgi_serial.cache.entry import Representation
+from asgi_serial.errors import CodecError, FormatError
+from asgi_serial.http.headers import RESPONSE_FIELDS, content_length, read_fields
+from asgi_serial.representation.variant_fields import Base, represent
+
+if TYPE_CHECKING:
+    from asgi_serial.cache.entry import Entry, Variant
+    from asgi_serial.engine.engine import Engine
+
+
+# Decoding and encoding this much takes about 1 ms; a derivation is rare.
+DERIVE_OFFLOAD_BYTES = 16_000
+
+
+def size_to_derive(entry: Entry) -> int:
+    """Return how many bytes there are to work on: those that are stored, or what they decode to."""
+    source = _find_source(entry)
+    return 0 if source is None else max(len(source.body), entry.app_bytes)
+
+
+def derive(
+    engine: Engine, entry: Entry, variant: Variant, *, must_encode: bool = False
+) -> Representation | None:
+    """The representation of `entry` for `variant`; None where only the app can make it.
+
+    `must_encode`: it is encoded even where it is small, or does not shrink.
+    It may take long: a large body is decoded and encoded. It may run in any thread.
+    """
+    media_type, coding = variant
+    source = _find_source(entry)
+    if source is None:
+        return None
+    try:
+        content = _decoded(engine, source)
+        if len(content) > engine.settings.format_max_size:
+            media_type = ""
+        if media_type:
+            content = engine.transcoder.translate(content, to_json=entry.is_msgpack)
+    except FormatError:
+        media_type = ""
+    except CodecError:
+        return None
+    if coding and len(content) >= (1 if must_encode else engine.settings.min_size):
+        encoded = engine.codecs[coding].compress(content)
+        if must_encode or len(encoded) < len(content):
+            content = encoded
+        else:
+            coding = ""
+    else:
+        coding = ""
+    fields = read_fields(entry.fields, RESPONSE_FIELDS)
+    length = content_length(fields)
+    by_format, by_coding = entry.negotiates
+    base = Base(
+        entry.fields,
+        fields,
+        engine.varies[by_format, by_coding][fields.get(b"vary", b"")]
+        if by_format or by_coding
+        else None,
+        fields.get(b"etag"),
+        length is None or length > engine.settings.whole_limit,
+        engine.tag_suffixes,
+    )
+    made, etag = represent(base, media_type, coding, content)
+    return Representation(made, content, coding, etag)
+
+
+def _find_source(entry: Entry) -> Representation | None:
+    """One in the app's own format. Another may hold what could not be carried over to it."""
+    for (media_type, _), kept in zip(entry.variants, entry.kept, strict=False):
+        if not media_type:
+            return kept
+    return None
+
+
+def _decoded(engine: Engine, kept: Representation) -> bytes:
+    if not kept.coding:
+        return kept.body
+    codec = engine.codecs.get(kept.coding)
+    if codec is None:
+        raise CodecError(f"{kept.coding!r} is not a coding of this release")
+    decoder = codec.decoder()
+    content = decoder.feed(kept.body, limit=engine.settings.max_decoded)
+    decoder.finish()
+    return content

@@ -1,0 +1,120 @@
+"""Decisions about a response, made when the app starts it, and kept for its equals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asgi_serial.engine.preferences import ResponsePlan
+from asgi_serial.http.headers import content_length
+from asgi_serial.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.engine.preferences import TypeFacts, Wants
+
+# RFC 9110, 6.4.1 and 15.3.6: these have no content; 15.3.7: a part's bytes are not to be changed.
+UNTRANSFORMED = frozenset((*range(100, 200), 204, 205, 206, 304))
+
+# What is looked at beside the type and the length, where it is there at all.
+_RARER_FIELDS = (b"vary", b"content-encoding", b"cache-control", b"content-range")
+_RARER = frozenset(_RARER_FIELDS)
+
+
+def plan_response(
+    engine: Engine,
+    wants: Wants,
+    status: int,
+    fields: Mapping[bytes, bytes],
+    has_trailers: bool = False,  # noqa: FBT001, FBT002 - on the way of every response
+) -> ResponsePlan:
+    """Decide by the response's head and by what the client wants."""
+    # All that the plan depends on, with the length as what it is compared to.
+    length = fields.get(b"content-length")
+    kind: tuple[object, ...] = (
+        status,
+        fields.get(b"content-type"),
+        None if length is None else engine.reaches[length],
+    )
+    if has_trailers or not _RARER.isdisjoint(fields):
+        kind = (*kind, has_trailers, *[fields.get(name) for name in _RARER_FIELDS])
+    plan = wants.plans.get(kind)
+    if plan is None:
+        plan = _make_plan(engine, wants, status, fields, has_trailers)
+        wants.plans.keep(kind, plan)
+    return plan
+
+
+def _make_plan(
+    engine: Engine,
+    wants: Wants,
+    status: int,
+    fields: Mapping[bytes, bytes],
+    has_trailers: bool,  # noqa: FBT001
+) -> ResponsePlan:
+    settings = engine.settings
+    length = content_length(fields)
+    types = engine.types[fields.get(b"content-type", b"")]
+    is_document = types.is_json or types.is_msgpack
+    obstacle = find_obstacle(engine, status, fields, has_trailers=has_trailers)
+    formats, coding = wants.formats, wants.compression
+    media_type, codec, refused = "", None, False
+    reasons = []
+    if obstacle is None:
+        formats = formats and is_document
+        # RFC 9110, 12.5.3: who refuses identity is not to get it where a coding is acceptable.
+        # Others are not told by Vary that what is small depends on this field: caches would keep
+        # it once for each value, for the sake of clients that hardly exist.
+        large = wants.must_encode or length is None or length >= settings.min_size
+        coding = coding and types.is_compressible and large
+        if formats:
+            media_type = wants.media_type if types.is_json else wants.json_type
+            refused = wants.refused and status == 200
+        if coding and wants.coding:
+            codec = engine.codecs[wants.coding]
+        elif wants.compression:
+            reasons.append(why_not_compressed(types, is_large=large))
+    else:
+        reasons.append(obstacle)
+        # RFC 9110, 15.4.5: a 304 has the Vary that the 200 would have had; 15.3.7 likewise for 206.
+        partial = status in (206, 304)
+        formats = partial and formats and (is_document or not types.essence)
+        coding = partial and coding and (types.is_compressible or not types.essence)
+    vary = engine.varies[formats, coding][fields.get(b"vary", b"")] if formats or coding else None
+    return ResponsePlan(
+        negotiates=(formats, coding),
+        media_type=media_type,
+        codec=codec,
+        must_encode=codec is not None and wants.must_encode,
+        event_stream=types.is_event_stream,
+        weak=length is None or length > settings.whole_limit,
+        vary=vary,
+        added=[] if vary is None else [(b"vary", vary)],
+        refused=refused,
+        passes=codec is None and not media_type and not refused,
+        reasons=tuple(reasons),
+    )
+
+
+def find_obstacle(
+    engine: Engine, status: int, fields: Mapping[bytes, bytes], *, has_trailers: bool
+) -> Reason | None:
+    """Why the bytes of this response must stay as the app made them; None where they need not."""
+    if status in UNTRANSFORMED or b"content-range" in fields:
+        return Reason.STATUS_NOT_TRANSFORMABLE
+    if b"content-encoding" in fields:
+        return Reason.ALREADY_ENCODED
+    # RFC 9111, 5.2.2.6: no-transform: an intermediary must not transform the content.
+    if b"cache-control" in fields and engine.cache_controls[fields[b"cache-control"]].no_transform:
+        return Reason.NO_TRANSFORM
+    return Reason.HAS_TRAILERS if has_trailers else None
+
+
+def why_not_compressed(types: TypeFacts, *, is_large: bool) -> Reason:
+    """Why a response that may be encoded is not."""
+    if not types.is_compressible:
+        return Reason.TYPE_NOT_COMPRESSIBLE
+    if not is_large:
+        return Reason.TOO_SMALL
+    return Reason.NOT_ACCEPTED

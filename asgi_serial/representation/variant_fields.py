@@ -1,0 +1,199 @@
+"""The fields and the entity tag of one representation, written in this one place."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from itertools import product
+from typing import TYPE_CHECKING, NamedTuple
+
+from asgi_serial.http.headers import without
+from asgi_serial.http.validators import (
+    app_tag,
+    format_entity_tag,
+    parse_entity_tag,
+    parse_entity_tags,
+    tag_suffix,
+    variant_tag,
+    weak_match,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from asgi_serial.engine.preferences import Wants
+    from asgi_serial.types import Fields
+
+# What describes the bytes as the app made them, and is not true of others.
+BODY_FIELDS = frozenset(
+    {
+        b"accept-ranges",
+        b"content-digest",
+        b"content-encoding",
+        b"content-length",
+        b"content-md5",
+        b"digest",
+        b"etag",
+        b"repr-digest",
+        b"transfer-encoding",
+    }
+)
+# RFC 9110, 15.4.5: a 304 should not have representation metadata beyond what selects the stored
+# response and updates it.
+NOT_IN_304 = BODY_FIELDS - {b"etag"} | {
+    b"content-language",
+    b"content-range",
+    b"content-type",
+    b"last-modified",
+}
+
+_DIGESTS = frozenset({b"content-digest", b"repr-digest"})
+_VARIANT_DROPS = BODY_FIELDS | {b"vary"}
+_FORMAT_DROPS = _VARIANT_DROPS | {b"content-type"}
+
+
+class Base(NamedTuple):
+    """A response as the app made it, of which representations are made."""
+
+    pairs: Fields
+    fields: Mapping[bytes, bytes]
+    vary: bytes | None  # the whole value that Vary is to have; None leaves it as it is
+    etag: bytes | None  # the app's, or one made from its bytes
+    weak: bool  # the bytes of an encoded variant depend on how the app cuts its body
+    suffixes: frozenset[bytes]
+    is_read: bool = True  # the tag is that of this content, not of what a write has made
+
+    def tagged(self, etag: bytes) -> Base:
+        """The same with an entity tag that the app has not given."""
+        pairs = [*self.pairs, (b"etag", etag)]
+        return self._replace(pairs=pairs, fields={**self.fields, b"etag": etag}, etag=etag)
+
+
+def content_tag(content: bytes) -> bytes:
+    """A strong entity tag for `content`: equal tags mean equal bytes (RFC 9110, 8.8.3)."""
+    return b'"' + hashlib.blake2b(content, digest_size=16).hexdigest().encode() + b'"'
+
+
+def represent(
+    base: Base, media_type: str, coding: str, content: bytes | None
+) -> tuple[Fields, bytes | None]:
+    """A new list of the fields of one variant, and its entity tag.
+
+    `content` is all of the bytes that were made from the app's; None where they are streamed, or
+    are not there, as for a HEAD.
+    """
+    if media_type or coding:
+        return _variant_fields(base, media_type, coding, content)
+    return _own_fields(base)
+
+
+def _own_fields(base: Base) -> tuple[Fields, bytes | None]:
+    made, etag = base.pairs, base.etag
+    if etag is not None:
+        etag = app_tag(etag, base.suffixes)
+        if etag != base.fields.get(b"etag"):
+            made = [*without(made, {b"etag"}), (b"etag", etag)]
+    if etag is not None and parse_entity_tag(etag) is None:
+        etag = None  # what is no tag goes out as it is, and matches nothing (RFC 9110, 8.8.3)
+    if base.vary is None:
+        return list(made), etag
+    if b"vary" in base.fields:
+        made = without(made, {b"vary"})
+    return [*made, (b"vary", base.vary)], etag
+
+
+def _variant_fields(
+    base: Base, media_type: str, coding: str, content: bytes | None
+) -> tuple[Fields, bytes | None]:
+    assert base.vary is not None  # what makes it a variant stands there
+    made = without(base.pairs, _FORMAT_DROPS if media_type else _VARIANT_DROPS)
+    if media_type:
+        made.append((b"content-type", media_type.encode()))
+    if coding:
+        made.append((b"content-encoding", coding.encode()))
+    if content is not None:
+        made.append((b"content-length", b"%d" % len(content)))
+        if not _DIGESTS.isdisjoint(base.fields):
+            made += _digest_fields(base.fields, content)
+    etag = base.etag
+    if etag is not None and parse_entity_tag(etag) is None:
+        etag = None  # no tag at all: there is none of it to be made for another form
+    if etag is not None:
+        # RFC 9110, 8.8.3.3: representations that differ in coding differ in their strong tags.
+        etag = app_tag(etag, base.suffixes)
+        if base.is_read:
+            etag = variant_tag(etag, tag_suffix(media_type, coding), weak=base.weak)
+        made.append((b"etag", etag))
+    made.append((b"vary", base.vary))
+    return made, etag
+
+
+def undecided_fields(base: Base, *, by_format: bool) -> Fields:
+    """Return a new list of the fields that are the same in every form that GET may be answered in.
+
+    `by_format` says whether the app's format is among what is undecided.
+    """
+    assert base.vary is not None  # it names what the form depends on
+    made = without(base.pairs, _FORMAT_DROPS if by_format else _VARIANT_DROPS)
+    made.append((b"vary", base.vary))
+    return made
+
+
+def not_modified_fields(made: Fields) -> Fields:
+    """The fields of a 304 in place of a 200 that has the fields `made`."""
+    return without(made, NOT_IN_304)
+
+
+def shown_tag(
+    base: Base, etag: bytes, media_types: tuple[str, ...], coding: str, if_none_match: bytes
+) -> bytes:
+    """Return the entity tag of a 304 that the app has answered to a condition with tags of ours.
+
+    The app knows its own tag `etag` only. Of the representations that a 200 to this request could
+    carry, the 304 names the one that the client has.
+    """
+    own = app_tag(etag, base.suffixes)
+    held = parse_entity_tags(if_none_match) or ()
+    for media_type, coded in product(media_types, dict.fromkeys((coding, ""))):
+        suffix = tag_suffix(media_type, coded)
+        tag = parse_entity_tag(variant_tag(own, suffix))
+        for one in held:
+            if tag is not None and weak_match(one, tag):
+                # RFC 9110, 15.4.5: a 304 has the ETag that a 200 would have had. If-None-Match is
+                # compared weakly (13.1.2), so the client's may differ from it by `W/`. Of a variant
+                # of a strong tag only the client knows whether it was streamed, and is weak.
+                is_weak = tag.weak or (bool(suffix) and one.weak)
+                return format_entity_tag(tag._replace(weak=is_weak))
+    return own
+
+
+def with_shown_tag(base: Base, etag: bytes, wants: Wants, if_none_match: bytes) -> Base:
+    """The base of a 304 that the app has answered, with the tag that the client is shown."""
+    tag = shown_tag(base, etag, wants.media_types, wants.coding, if_none_match)
+    if tag == etag:
+        return base
+    # What is shown is a tag of ours already, and must not be taken for one of the app's.
+    pairs = [(name, tag if name == b"etag" else value) for name, value in base.pairs]
+    return base._replace(pairs=pairs, etag=None)
+
+
+_ALGORITHMS = {b"sha-256": hashlib.sha256, b"sha-512": hashlib.sha512}
+
+
+def _digest_fields(fields: Mapping[bytes, bytes], content: bytes) -> Fields:
+    """The digests that the app gave, over the new bytes.
+
+    RFC 9530, 2 and 3: both fields cover the bytes with their content coding applied. The two
+    algorithms are those that its registry calls active.
+    """
+    made = []
+    for name in (b"content-digest", b"repr-digest"):
+        given = fields.get(name, b"")
+        members = [
+            algorithm + b"=:" + b64encode(compute(content).digest()) + b":"
+            for algorithm, compute in _ALGORITHMS.items()
+            if algorithm + b"=" in given
+        ]
+        if members:
+            made.append((name, b", ".join(members)))
+    return made

@@ -1,0 +1,1 @@
+"""Decisions about a request: its head, its client, its body, its plan."""

@@ -1,0 +1,187 @@
+"""The body of a request: its limits, its decoding, and the copy that may become a key."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from asgi_serial.cache.key import BodyPart
+from asgi_serial.codecs.decoding import (
+    DECODE_OFFLOAD_BYTES,
+    LOOP_WORK,
+    BodyDecoder,
+    DecodeLimits,
+    UnsupportedCoding,
+)
+from asgi_serial.errors import CodecError, FormatError, OutputLimitExceeded
+from asgi_serial.formats.transcoding import MSGPACK_OFFLOAD_BYTES
+from asgi_serial.http.headers import content_length
+from asgi_serial.reasons import Reason
+from asgi_serial.representation.problem import Problem
+
+if TYPE_CHECKING:
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.request.plan import RequestPlan
+    from asgi_serial.types import Message
+
+
+class RequestCopy:
+    """A copy of the request's body while the app reads it, up to what may take part in a key."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._left = max_bytes
+        self._body = bytearray()  # a client may send thousands of pieces
+        self._is_whole = False
+
+    def take(self, message: Message) -> None:
+        """See one message that the app receives."""
+        if message["type"] != "http.request" or self._left < 0:
+            return
+        part = message.get("body", b"")
+        self._left -= len(part)
+        if self._left < 0:
+            self._body.clear()
+            return
+        self._body += part
+        self._is_whole = not message.get("more_body", False)
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether more has come than may take part in a key."""
+        return self._left < 0
+
+    def whole(self) -> bytes | None:
+        """The body; None where the app has not read it all, or it is too large."""
+        return bytes(self._body) if self._is_whole and not self.is_too_large else None
+
+
+def body_part(plan: RequestPlan, body: bytes) -> BodyPart:
+    """The part of a key that stands for a request's body, with the fields that give it meaning.
+
+    `body` is the one that the app has: decoded, or as it came and then with its coding.
+    """
+    fields = plan.fields
+    coding = None if plan.content_codings else fields.get(b"content-encoding")
+    return fields.get(b"content-type"), coding, blake2b(body, digest_size=32).digest()
+
+
+# What describes the body as it was sent, and is not true of the decoded one.
+_ENCODED_FIELDS = frozenset(
+    {
+        b"content-digest",
+        b"content-encoding",
+        b"content-length",
+        b"content-md5",
+        b"digest",
+        b"repr-digest",
+        b"transfer-encoding",
+    }
+)
+
+
+class RequestBody:
+    """A request's body on its way to the app: within the limits, and decoded."""
+
+    def __init__(self, engine: Engine, plan: RequestPlan) -> None:
+        settings = engine.settings
+        self.plan = plan
+        self._engine = engine
+        limits = DecodeLimits(
+            settings.max_encoded, settings.max_decoded, settings.max_ratio, settings.max_codings
+        )
+        self._decoder = BodyDecoder(plan.content_codings, engine.all_codecs, limits)
+        self._is_translated = plan.msgpack_body
+
+    @property
+    def encoded_bytes(self) -> int:
+        """How many bytes have come so far."""
+        return self._decoder.encoded_bytes
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the body. Raises: OutputLimitExceeded."""
+        self._decoder.feed(chunk)
+
+    def received(self) -> bytes:
+        """Return what has come of a body that has no content coding."""
+        return self._decoder.finish()
+
+    @property
+    def is_translated(self) -> bool:
+        """Whether the body is a document in JSON that came in MessagePack."""
+        return self._is_translated
+
+    def is_slow(self) -> bool:
+        """Decode as much as the event loop may; return whether what is left belongs in a thread.
+
+        Raises: CodecError.
+        """
+        decoder = self._decoder
+        if not decoder.encoded_bytes:
+            return False
+        if decoder.encoded_bytes >= DECODE_OFFLOAD_BYTES or not decoder.decode(LOOP_WORK):
+            return True
+        return self.plan.msgpack_body and decoder.decoded_bytes >= MSGPACK_OFFLOAD_BYTES
+
+    def finish(self) -> bytes:
+        """The body as the app is to have it; may run in a thread.
+
+        Raises: CodecError, FormatError.
+        """
+        if not self.encoded_bytes:
+            return b""  # no body, whatever the head says of its coding
+        body = self._decoder.finish()
+        if not self.plan.msgpack_body:
+            return body
+        try:
+            return self._translate(body)
+        except (OutputLimitExceeded, FormatError):
+            if self.plan.reads_json:
+                raise
+            self._is_translated = False
+            return body  # the app may read what JSON cannot carry
+
+    def _translate(self, body: bytes) -> bytes:
+        # A document takes many times its size in memory while it is translated.
+        limit = self._engine.settings.format_max_size
+        if len(body) > limit:
+            raise OutputLimitExceeded(f"the document has more than {limit} bytes")
+        return self._engine.transcoder.msgpack_to_json(body)
+
+
+def why_refused(engine: Engine, plan: RequestPlan) -> Problem | None:
+    """What the head alone says against the body; None where it is to be read."""
+    codings, settings = plan.content_codings, engine.settings
+    unknown = [coding for coding in codings if coding not in engine.decodable]
+    length = content_length(plan.fields)
+    if unknown:
+        return explain_refusal(engine, UnsupportedCoding(unknown[0]))
+    if len(codings) > settings.max_codings:
+        return Problem(
+            400,
+            Reason.BAD_ENCODED_BODY,
+            f"The body has {len(codings)} codings; at most {settings.max_codings} are decoded.",
+        )
+    limit = settings.max_encoded
+    if plan.msgpack_body and not codings:
+        limit = min(limit, settings.format_max_size)
+    if length is not None and length > limit:
+        return Problem(
+            413,
+            Reason.BODY_TOO_LARGE,
+            f"The body has {length} bytes; at most {limit} are accepted.",
+        )
+    return None
+
+
+def explain_refusal(engine: Engine, error: CodecError | FormatError) -> Problem:
+    """The response to a request whose body can not be had."""
+    detail = str(error)[:1].upper() + str(error)[1:] + "."
+    if isinstance(error, UnsupportedCoding):
+        # RFC 7694, 3: a 415 for a content coding carries an Accept-Encoding with what is supported.
+        accepted = (b"accept-encoding", ", ".join(engine.decodable).encode())
+        return Problem(415, Reason.UNSUPPORTED_CODING, detail, (accepted,))
+    if isinstance(error, OutputLimitExceeded):
+        return Problem(413, Reason.BODY_TOO_LARGE, detail)
+    if isinstance(error, CodecError):
+        return Problem(400, Reason.BAD_ENCODED_BODY, detail)
+    return Problem(400, Reason.BAD_FORMAT_BODY, detail)

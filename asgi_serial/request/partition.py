@@ -1,0 +1,144 @@
+"""The cache of one user: which it is, and how its responses are kept from all others."""
+
+from __future__ import annotations
+
+import logging
+from hashlib import blake2b
+from inspect import iscoroutine
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from asgi_serial.cache.key import COOKIES, PARTITION
+from asgi_serial.http.headers import read_fields, without
+from asgi_serial.http.partition import COOKIE, make_private, other_cookies, partition_values
+from asgi_serial.http.request_fields import CREDENTIAL_FIELDS, NOT_STRANGE
+from asgi_serial.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.request.plan import RequestPlan
+    from asgi_serial.settings.policy import RoutePolicy
+    from asgi_serial.types import Fields, Scope
+
+logger = logging.getLogger("asgi_serial")
+
+
+def find_credentials(plan: RequestPlan, lifted: frozenset[bytes] = frozenset()) -> None:
+    """Note by which fields the app may know who asks, but for those that are `lifted`.
+
+    A field by which apps are known to know their users counts as a cookie does.
+    """
+    strange = plan.strange
+    plan.credentials = CREDENTIAL_FIELDS.intersection(plan.fields)
+    plan.unknown = strange.unknown
+    if lifted:
+        plan.credentials -= lifted
+        plan.unknown -= lifted
+    if strange is not NOT_STRANGE and not strange.users <= lifted:
+        plan.credentials |= {b"cookie"}
+
+
+def enter_partition(engine: Engine, plan: RequestPlan, policy: RoutePolicy | None) -> None:
+    """Use the private cache of the user who asks, if the policy names what identifies users.
+
+    The user of another partition that was assumed before is forgotten. The cache is bypassed where
+    nobody can say who asks.
+    """
+    plan.source = sources = None if policy is None else policy.cache_partition
+    plan.partition, plan.is_personal = (), False
+    find_credentials(plan)
+    if sources is None:
+        return
+    if callable(sources):
+        _enter_by_function(engine, plan, sources)
+    else:
+        _enter_by_fields(engine, plan, sources)
+
+
+def _enter_by_function(
+    engine: Engine, plan: RequestPlan, find_user: Callable[[Scope], str | None]
+) -> None:
+    try:
+        user = name_user(find_user(plan.scope))
+        digest = None if user is None else digest_partition(engine, user)
+    except Exception:
+        logger.exception("The function that tells users apart has failed.")
+        plan.bypass, plan.is_personal = Reason.REQUEST_HAS_CREDENTIALS, True
+        return
+    if digest is not None:
+        # The function has seen all of them.
+        _enter(plan, ((PARTITION, digest),), frozenset(plan.fields))
+
+
+def name_user(found: object) -> str | None:
+    """Return the name of the user that a partition's function has found; None for nobody.
+
+    Raises: TypeError for anything but a name or a number. Other objects say in their strings what
+    two of them may share: a class, an address in memory that is used again.
+
+    >>> name_user("ada"), name_user(7), name_user("")
+    ('ada', '7', None)
+    """
+    if found is None or found is False or found == "":
+        return None
+    if not isinstance(found, str | int | UUID) or found is True:
+        if iscoroutine(found):
+            found.close()  # else Python warns of a coroutine that was never awaited
+        raise TypeError(
+            f"The function of cache_partition has returned {found!r}; expected the user's name or "
+            "number (str, int or UUID), or None for nobody."
+        )
+    return str(found)
+
+
+def _enter_by_fields(engine: Engine, plan: RequestPlan, sources: tuple[str, ...]) -> None:
+    names = frozenset(source.partition(":")[0].encode() for source in sources)
+    if not plan.strange.twins.isdisjoint(names):
+        # The app may read another user in the other spelling.
+        plan.bypass, plan.is_personal = Reason.REQUEST_HAS_CREDENTIALS, True
+        return
+    fields = read_fields(plan.scope["headers"], names)
+    values = partition_values(sources, fields)
+    if values is None:
+        return
+    parts: tuple[tuple[bytes, bytes], ...] = ((PARTITION, digest_partition(engine, values)),)
+    named = {
+        source.removeprefix(COOKIE).encode() for source in sources if source.startswith(COOKIE)
+    }
+    # A cookie that is named speaks for itself alone: by the others, too, answers may differ.
+    others = b"" if "cookie" in sources else other_cookies(fields.get(b"cookie", b""), named)
+    if others:
+        parts = (*parts, (COOKIES, digest_partition(engine, [("cookie", others)])))
+    _enter(plan, parts, names)
+
+
+def _enter(
+    plan: RequestPlan, parts: tuple[tuple[bytes, bytes], ...], lifted: frozenset[bytes]
+) -> None:
+    """Make the cache that of one user; what tells users apart is no reason not to store."""
+    plan.partition, plan.is_personal = parts, True
+    find_credentials(plan, lifted)
+
+
+def digest_partition(engine: Engine, user: str | Iterable[tuple[str, bytes]]) -> bytes:
+    """The name of a user's partition, by which nobody who sees it learns who that is."""
+    named = [("", user.encode("utf-8", "surrogatepass"))] if isinstance(user, str) else user
+    digest = blake2b(key=blake2b(engine.secret).digest(), digest_size=16)
+    for name, value in sorted(named):
+        digest.update(b"%d:%s%d:%s" % (len(name), name.encode(), len(value), value))
+    return digest.hexdigest().encode()
+
+
+def keep_private(
+    engine: Engine, status: int, pairs: Fields, fields: dict[bytes, bytes]
+) -> tuple[Fields, dict[bytes, bytes]]:
+    """The fields of a response by which no other cache stores what is one user's."""
+    if status == 304 and b"cache-control" not in fields:
+        return pairs, fields  # what it confirms says so already
+    said = make_private(fields.get(b"cache-control", b""))
+    dropped = engine.freshness_fields - {b"expires"}
+    kept = {name: value for name, value in fields.items() if name not in dropped}
+    pairs = [*without(pairs, dropped), (b"cache-control", said)]
+    return pairs, {**kept, b"cache-control": said}

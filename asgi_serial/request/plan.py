@@ -1,0 +1,277 @@
+"""Decisions about a request, made once, from values that were read once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asgi_serial.cache.key import CODED_ONLY, BodyPart, make_key, sorted_query
+from asgi_serial.engine.preferences import Wants
+from asgi_serial.http.headers import content_length
+from asgi_serial.http.request_fields import NOT_STRANGE, sort_strange
+from asgi_serial.http.reuse import ASKS_NOTHING, Asked
+from asgi_serial.http.storing import (
+    CACHED_METHODS,
+    forces_revalidation,
+    why_not_looked_up,
+)
+from asgi_serial.reasons import Reason
+from asgi_serial.request.body import RequestCopy
+from asgi_serial.request.partition import enter_partition, find_credentials
+from asgi_serial.settings.policy import RequestPolicy, merge
+
+if TYPE_CHECKING:
+    from asgi_serial.cache.entry import Entry, Key, Representation
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.http.cachecontrol import CacheControl
+    from asgi_serial.request.model_extension import Handed
+    from asgi_serial.settings.policy import Partition, PolicyTable, RoutePolicy
+    from asgi_serial.types import Scope
+
+# A GET without any of these is looked up without a second thought.
+SPECIAL_FIELDS = frozenset(
+    {
+        b"cache-control",
+        b"content-length",
+        b"pragma",
+        b"range",
+        b"transfer-encoding",
+    }
+)
+
+_CONDITIONS = frozenset({b"if-match", b"if-none-match"})
+
+BODY_METHODS = frozenset({"POST", "QUERY"})
+"""The methods whose requests may be told apart by their bodies (opted in by route)."""
+
+
+METHOD_NOT_CACHED = Reason.METHOD_NOT_CACHED
+_NOT_FOR_CLIENT = (
+    Reason.REQUEST_HAS_CREDENTIALS,
+    Reason.REQUEST_HAS_UNKEYED_FIELD,
+    Reason.REQUEST_HAS_UNKNOWN_FIELD,
+)
+
+
+class RequestPlan(RequestPolicy):
+    """What is to be done about one request and, as far as it can tell, about its response.
+
+    `policy` is the path's at first, and that of the response once it starts.
+    """
+
+    policy: RoutePolicy | None = None
+
+    scope: Scope  # as the server gave it
+    fields: dict[bytes, bytes]
+    method: str
+    wants: Wants
+    directives: CacheControl | None = None  # of the request's Cache-Control
+    content_codings: tuple[str, ...] = ()  # of the request's body, to be decoded
+    msgpack_body = False  # the request's body is to be translated to JSON
+    reads_json = False  # the app is known to read nothing else
+    caching = False  # the cache takes part on this route
+    asked = 0.0  # when the request came, in epoch seconds
+    bypass: Reason | None = None  # why the cache takes no part in this request
+    key: Key | None = None
+    may_end_early = False  # it may be refused, or answered, without the app
+    keys_on_body = False  # the key waits for the request's body
+    may_key_on_body = False  # it would, should the handler ask for it
+    refresh = False  # the client refuses a stored response
+    path_policy: RoutePolicy | None = None
+    copy: RequestCopy | None = None  # what the app has read of the body, until it may be a key
+    forward = Reason.MISS  # why the request goes to the app
+    strange = NOT_STRANGE  # its fields that are not known to be harmless
+    credentials: frozenset[bytes] = frozenset()  # the kinds that the request carries
+    unknown: frozenset[bytes] = frozenset()  # the fields that may say who asks
+    source: Partition | None = None  # what its user was told apart by up to now
+    partition: tuple[tuple[bytes, bytes], ...] = ()  # parts of the key: whose cache this is
+    is_personal = False  # the answer is one user's, whether or not it is stored
+    demands = ASKS_NOTHING  # what it says of caching
+    selected: Entry | None = None  # the stored response for it, which may not be used as it is
+    form: Representation | None = None  # of it, by which it answers once it may
+    validates = False  # the app is asked whether that still holds
+    completes: Entry | None = None  # the stored part to which the app is asked for the rest
+    collapsed = False  # it has waited for another's call of the app
+    client_left = False
+    served: str | None = None  # what the cache did where the app was called and did not answer
+    handed: Handed | None = None  # what the app can still encode in every format
+
+    def __init__(self, scope: Scope, fields: dict[bytes, bytes]) -> None:
+        super().__init__()
+        self.scope = scope
+        self.fields = fields
+        self.method = scope["method"]
+
+    @property
+    def wants_stored_only(self) -> bool:
+        """Whether only what is stored will do (RFC 9111, 5.2.1.7: only-if-cached)."""
+        directives = self.demands.directives
+        return (
+            directives is not None
+            and directives.only_if_cached
+            and self.caching
+            and self.method in CACHED_METHODS
+        )
+
+    @property
+    def outcome(self) -> str:
+        """How the cache has taken part where the app answers, in the recorder's words."""
+        if not self.caching:
+            return ""
+        if self.served is not None:
+            return self.served
+        missed = self.bypass is None and self.forward not in _NOT_FOR_CLIENT
+        return "miss" if missed else "bypass"
+
+
+def plan_request(
+    engine: Engine, scope: Scope, fields: dict[bytes, bytes], wants: Wants, key: Key | None
+) -> RequestPlan:
+    """Decide by the head, whose `fields` were read; raises nothing whatever the head says.
+
+    `wants` are the client's where no policy speaks; `key` is a plain request's, or None.
+    """
+    plan = RequestPlan(scope, fields)
+    if engine.policies is not None:
+        plan.policy = plan.path_policy = find_policy(engine.policies, scope)
+    if b"cache-control" in fields:
+        plan.directives = engine.cache_controls[fields[b"cache-control"]]
+    plan.wants = wants
+    if plan.policy is not None or plan.directives is not None:
+        plan.wants = find_wants(engine, plan)
+    if b"content-type" in fields or b"content-encoding" in fields:
+        _plan_body(engine, plan)
+    policy = plan.policy
+    if key is not None:
+        plan.caching = True
+        plan.asked = engine.clock()
+        plan.key = key
+        plan.may_end_early = True
+    elif engine.caching if policy is None or policy.cache is None else policy.cache:
+        plan.caching = True
+        plan.asked = engine.clock()
+        if not engine.known_fields.issuperset(fields):
+            names = fields.keys() - engine.known_fields
+            plan.strange = sort_strange(names, engine.meanings.__getitem__)
+        find_credentials(plan)
+        if engine.has_partitions:
+            enter_partition(engine, plan, merge(engine.find_learned(scope, fields), plan.policy))
+        if plan.bypass is None:
+            _plan_lookup(engine, plan)
+    return plan
+
+
+def find_policy(policies: PolicyTable, scope: Scope) -> RoutePolicy | None:
+    """What the patterns say of a path below the app's root, or as it was sent."""
+    method, path, root = scope["method"], scope["path"], scope.get("root_path", "")
+    raw_path = scope.get("raw_path")
+    if root and path.startswith(root):
+        policy = policies.find(method, path[len(root) :], raw_path)
+        if policy is not None:
+            return policy
+    return policies.find(method, path, raw_path)
+
+
+def find_wants(engine: Engine, plan: RequestPlan) -> Wants:
+    """What the client wants, under what is said of the route up to now."""
+    fields, policy = plan.fields, plan.policy
+    accept, accept_encoding = fields.get(b"accept"), fields.get(b"accept-encoding")
+    compression, formats = engine.settings.compression, engine.settings.formats
+    # RFC 9111, 5.2.1.6: the client asks intermediaries not to transform the content.
+    if plan.directives is not None and plan.directives.no_transform:
+        accept = accept_encoding = None
+    if policy is not None:
+        compression = choose(policy.compression, compression)
+        formats = choose(policy.formats, formats)
+    return engine.read_wants(compression, formats, (accept, accept_encoding))
+
+
+def choose(*said: bool | None) -> bool:
+    """The first word that is said; the last one always is."""
+    return next((word for word in said if word is not None), False)
+
+
+def _plan_body(engine: Engine, plan: RequestPlan) -> None:
+    fields, policy = plan.fields, plan.policy
+    encoded = b"content-encoding" in fields
+    decoding = engine.settings.decoding
+    if policy is not None:
+        decoding = choose(policy.decoding, decoding)
+    if encoded and decoding:
+        plan.content_codings = engine.content_codings[fields[b"content-encoding"]]
+    # What stays encoded can not be read as a document.
+    is_readable = plan.wants.formats and b"content-type" in fields and (decoding or not encoded)
+    if is_readable and engine.types[fields[b"content-type"]].is_msgpack:
+        _plan_translation(engine, plan)
+    plan.may_end_early = bool(plan.content_codings) or plan.msgpack_body
+
+
+def _plan_translation(engine: Engine, plan: RequestPlan) -> None:
+    """Decide whether a body in MessagePack becomes JSON: an app may read MessagePack itself."""
+    said = None if plan.policy is None else plan.policy.format_uploads
+    uploads = engine.settings.format_uploads if said is None else said
+    if uploads is not False:
+        plan.reads_json = said is True or engine.reads_json(plan.scope)
+        plan.msgpack_body = plan.reads_json or uploads is True
+
+
+def _plan_lookup(engine: Engine, plan: RequestPlan) -> None:
+    fields, method = plan.fields, plan.method
+    methods = CACHED_METHODS if method in CACHED_METHODS else BODY_METHODS
+    is_routed = bool(plan.strange.routing)
+    if methods is not CACHED_METHODS or is_routed or not SPECIAL_FIELDS.isdisjoint(fields):
+        if engine.settings.cache_obey_requests:
+            plan.refresh = forces_revalidation(fields, plan.directives)
+            no_cache = plan.refresh and plan.directives is None
+            plan.demands = Asked(plan.directives, pragma_no_cache=no_cache)
+        plan.bypass = why_not_looked_up(
+            method, fields, plan.demands.directives, methods=methods, is_routed=is_routed
+        )
+        if plan.bypass is not None:
+            plan.may_end_early |= plan.wants_stored_only
+            return
+        if methods is BODY_METHODS:
+            if method == "POST" and not _CONDITIONS.isdisjoint(fields):
+                # RFC 9110, 13.1.1 and 13.1.2: they may be there to keep a write from being made.
+                plan.bypass = METHOD_NOT_CACHED
+                return
+            _plan_body_key(engine, plan)
+            return
+    plan.key = request_key(engine, plan, None)
+    plan.may_end_early = True
+
+
+def _plan_body_key(engine: Engine, plan: RequestPlan) -> None:
+    policy = merge(engine.find_learned(plan.scope, plan.fields), plan.policy)
+    length = content_length(plan.fields)
+    if length is not None and length > engine.settings.cache_max_key_body:
+        plan.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
+    elif policy is not None and policy.cache_body:
+        plan.keys_on_body = plan.may_end_early = True
+    else:
+        # The handler may yet ask for it, when its response starts: its body is kept until then.
+        plan.may_key_on_body = policy is None or policy.cache_body is None
+        plan.bypass = METHOD_NOT_CACHED
+
+
+def request_key(
+    engine: Engine,
+    plan: RequestPlan,
+    body: BodyPart | None,
+    method: str = "",
+    *,
+    scope: Scope | None = None,
+) -> Key:
+    """The key of the resource that a request is for; `body` is its `body_part`.
+
+    `method` and `scope` are those of a request that is not this one.
+    """
+    fields, scope = plan.fields, scope or plan.scope
+    query: bytes = scope.get("query_string", b"")
+    if engine.settings.cache_sort_query:
+        query = sorted_query(query)
+    extra = tuple([(name, fields.get(name)) for name in engine.key_fields])
+    if plan.partition:
+        extra = (*extra, *plan.partition)
+    if plan.wants.coded_only:
+        extra = (*extra, (CODED_ONLY, None))
+    return make_key(engine.realm, scope, method or plan.method, fields, query, extra, body)

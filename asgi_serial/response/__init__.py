@@ -1,0 +1,1 @@
+"""The response on its way from the app to the client."""

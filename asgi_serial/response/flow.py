@@ -1,0 +1,606 @@
+"""One response on its way from the app to the client: messages in, messages out."""
+
+from __future__ import annotations
+
+from enum import Enum
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from asgi_serial.cache.encodings import Encoded
+from asgi_serial.cache.in_flight import CallResult
+from asgi_serial.caching.cache_status import forward_line
+from asgi_serial.caching.validation_response import OF_ONE_REQUEST
+from asgi_serial.http.headers import content_length, contradicts, states_its_end, without
+from asgi_serial.http.validators import is_not_modified
+from asgi_serial.reasons import Reason
+from asgi_serial.representation.problem import not_acceptable
+from asgi_serial.representation.variant_fields import (
+    Base,
+    content_tag,
+    not_modified_fields,
+    represent,
+    undecided_fields,
+    with_shown_tag,
+)
+from asgi_serial.response.encoding import WholeEncoding
+from asgi_serial.response.start import READS, Opening
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from asgi_serial.cache.entry import Entry
+    from asgi_serial.caching.collector import Keeping
+    from asgi_serial.codecs.base import Codec, Encoder
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.engine.preferences import ResponsePlan
+    from asgi_serial.request.model_extension import Handed
+    from asgi_serial.request.plan import RequestPlan
+    from asgi_serial.types import Field, Fields, Message, Scope
+
+
+class State(Enum):
+    """Where a response stands; docs/architecture.md has the table of transitions."""
+
+    START = "no message has come"
+    HELD = "the start is held until the first body message shows what the body is"
+    WHOLE = "the body is gathered, to be encoded in one go"
+    STREAM = "each piece of the body is encoded as it comes"
+    BUSY = "the whole body is being encoded in a thread"
+    PASS = "messages pass as they are"
+    DONE = "the last body message has passed"
+    REPLACED = "another response was sent in its place"
+
+
+# A member looked up on its enum costs a descriptor call in CPython 3.11.
+START, HELD, WHOLE, STREAM = State.START, State.HELD, State.WHOLE, State.STREAM
+BUSY, PASS, DONE, REPLACED = State.BUSY, State.PASS, State.DONE, State.REPLACED
+
+
+PATHSEND, ZEROCOPYSEND = "http.response.pathsend", "http.response.zerocopysend"
+BODY_TYPE = "http.response.body"
+_VARY = frozenset({b"vary"})
+
+
+class ResponseFlow:
+    """The response to one request, by the plan that is made when it starts.
+
+    `begin` takes the start of the response and `feed` what follows; both give what is to be sent
+    in its place: one message, or a list of them. Where `job` is set afterwards, work waits that
+    is too long for the event loop: the caller runs it in any thread, gives its result to
+    `resume`, and sends what that gives. Once `is_over`, `entry` is what is to be stored, if
+    anything: before the last messages are sent, where `is_end_sure`.
+    """
+
+    LAST_MESSAGES = (PATHSEND, ZEROCOPYSEND)
+    """The messages of extensions that carry a whole body, or its end, in a file."""
+
+    # What most responses never set has its default on the class.
+    state = START
+    is_plain = False  # nothing is left to do but to pass messages and to count their bytes
+    keeping: Keeping | None = None  # it is to be stored
+    unstored: Reason | None = None  # why it is not stored
+    entry: Entry | None = None
+    own_drop: float | None = None  # when this write has dropped what was stored of its URI
+    is_end_sure = True  # else `entry` is stored once the app has returned, and not before
+    job: Callable[[], bytes | None] | None = None
+    app_bytes = encoded_bytes = sent_bytes = 0
+    encoding_outcome = ""
+    status: int
+    opening: Opening
+    plan: ResponsePlan
+    start: Message
+    base: Base
+    etag: bytes | None = None
+    media_type = coding = ""
+    handed: Handed | None = None  # the app has made the format that the plan asks for
+    encoder: Encoder | None = None
+    gathered: list[bytes]
+    more_reasons: tuple[Reason, ...] = ()
+    _then: Callable[[Any], list[Message]]
+    _is_not_modified = False
+    _route: str | None = None
+
+    def __init__(self, engine: Engine, request: RequestPlan, scope: Scope) -> None:
+        self.engine = engine
+        self.request = request
+        self.scope = scope  # as the app has it
+
+    def begin(self, message: Message) -> Message | list[Message]:
+        """Do what the start of the response decides."""
+        engine, request = self.engine, self.request
+        opening = self.opening = Opening(engine, request, message)
+        self.start = message
+        self.status = opening.status
+        self.plan = plan = opening.plan
+        self.entry, self.unstored = opening.entry, opening.unstored
+        self.keeping, self.handed = opening.keeping, opening.handed
+        if opening.asks_again or opening.messages is not None:
+            return self._replace(opening.messages)
+        pairs, fields = opening.pairs, opening.fields
+        if plan.passes and self.keeping is None and b"etag" not in fields:
+            return self._begin_plain(pairs, fields)
+        self.base = Base(
+            [*pairs],  # it may wait for the body, and an app may use one list for all its responses
+            fields,
+            plan.vary,
+            fields.get(b"etag"),
+            plan.weak,
+            engine.tag_suffixes,
+            is_read=request.method in READS or request.key is not None or self.keeping is not None,
+        )
+        if plan.refused and request.method in READS:
+            return self._refuse()
+        if plan.passes:
+            # What is to be stored is looked at whole where it can be: for its tag, and to be told.
+            if self.keeping is None:
+                return self._begin_passing()
+        elif request.method == "HEAD":
+            return self._begin_head()
+        elif plan.codec is not None and self._streams_at_once():
+            return self._begin_stream(plan.codec)
+        self.state = HELD
+        return []
+
+    def _replace(self, messages: tuple[Message, Message] | None) -> list[Message]:
+        """Send these in place of the app's response; nothing where it is to answer again."""
+        self.state = REPLACED
+        if messages is None:
+            return []
+        start, last = messages
+        self.status = start["status"]
+        self.app_bytes = self.encoded_bytes = self.sent_bytes = len(last["body"])
+        return [start, last]
+
+    def _begin_plain(self, pairs: Fields, fields: Mapping[bytes, bytes]) -> Message:
+        """Pass a response to whose fields there is nothing to do but to add to them."""
+        self.state = PASS
+        self.is_plain = True
+        added = self.plan.added
+        if added and b"vary" in fields:
+            pairs = without(pairs, _VARY)
+        if self.request.caching and self.engine.settings.cache_status:
+            pairs = [*pairs, *added, self._cache_status()]
+        elif added:
+            pairs = pairs + added
+        elif pairs is self.start.get("headers"):
+            return self.start
+        return {**self.start, "headers": pairs}
+
+    def feed(self, message: Message) -> Message | list[Message]:
+        """Take another message of the app; give what is to be sent for it."""
+        kind = message["type"]
+        if kind == "http.response.body":
+            return self._feed_body(message)
+        if self.state is REPLACED:
+            return []
+        held = self.release(Reason.NOT_A_BODY)
+        passed = self._pass_file(message) if kind in self.LAST_MESSAGES else [message]
+        return [*held, *passed]
+
+    def _pass_file(self, message: Message) -> list[Message]:
+        """Pass the content that the server is to take out of a file itself."""
+        self.forget(Reason.NOT_A_BODY)
+        if message.get("more_body", False):
+            return [] if self._is_not_modified else [message]
+        self.state = DONE
+        if self._is_not_modified:
+            return [{"type": BODY_TYPE, "body": b"", "more_body": False}]
+        return [message]
+
+    def resume(self, result: bytes | None) -> list[Message]:
+        """Go on with what `job` gave."""
+        self.job = None
+        return self._then(result)
+
+    def release(self, why: Reason) -> list[Message]:
+        """Give what is held back, as the app made it; nothing where nothing is held."""
+        if not self.is_holding:
+            return []
+        gathered = self.gathered if self.state is WHOLE else []
+        self.note(why)
+        messages = self._begin_passing()
+        if gathered:
+            body = b"".join(gathered)
+            self.app_bytes = 0  # they were counted when they came, and are when they go
+            rest: Message = {"type": BODY_TYPE, "body": body, "more_body": True}
+            messages.append(self._passed(rest, body, more=True))
+        return messages
+
+    def wait_for_client(self, *, has_said_all: bool = False) -> list[Message]:
+        """Return what is held back, since the app waits for the client's next message.
+
+        The client may be waiting for the start before it says anything. If it `has_said_all`, the
+        app waits for a disconnect only, as a Starlette StreamingResponse does: then a body is not
+        cut short of a translation, nor sent as it is where its length is known and small.
+        """
+        plan = self.plan
+        if has_said_all and (plan.media_type or not plan.weak):
+            return []
+        # A body of a known length is not streamed: only as a whole it can be seen to be smaller.
+        if (
+            self.state is HELD
+            and plan.codec is not None
+            and (plan.weak or plan.must_encode)
+            and not plan.media_type
+            and not self._may_send_file()
+        ):
+            return self._begin_stream(plan.codec)
+        return self.release(Reason.BODY_NOT_WHOLE)
+
+    def _may_send_file(self) -> bool:
+        """Whether the server offers to take the body out of a file, which cannot be encoded.
+
+        Then no coding is named before the first message of the body shows that it is none.
+        """
+        return PATHSEND in (self.scope.get("extensions") or ())
+
+    def lose_client(self) -> list[Message]:
+        """Keep nothing for a client that has left, unless the whole body has passed.
+
+        RFC 9112, 8: a response with a Content-Length is complete once that much has come. Its
+        client may leave before the app ends it by an empty message, and the app may stop then.
+        """
+        if self._has_passed_whole():
+            self._finish(0)
+            return []
+        self.forget(Reason.CLIENT_LEFT)
+        return self.release(Reason.CLIENT_LEFT)
+
+    def _has_passed_whole(self) -> bool:
+        return (
+            self.state is PASS
+            and self.keeping is not None
+            and content_length(self.base.fields) == self.app_bytes
+        )
+
+    def _feed_body(self, message: Message) -> Message | list[Message]:
+        state = self.state
+        body = message.get("body", b"")
+        more = message.get("more_body", False)
+        if state is PASS:
+            return self._passed(message, body, more=more)
+        if state is STREAM:
+            return self._encode_piece(bytes(body), more=more)
+        if state is HELD:
+            if not more:
+                return self._complete(bytes(body), len(body))
+            plan = self.plan
+            if self._gathers(len(body)):
+                self.state = WHOLE
+                self.gathered = []
+                return self._gather(bytes(body))
+            if plan.codec is not None:
+                return [
+                    *self._begin_stream(plan.codec),
+                    *self._encode_piece(bytes(body), more=True),
+                ]
+            return [*self._begin_passing(), self._passed(message, body, more=True)]
+        if state is WHOLE:
+            if more:
+                return self._gather(bytes(body))
+            gathered, self.gathered = [*self.gathered, bytes(body)], []
+            return self._complete(b"".join(gathered), len(body))
+        return [] if state is REPLACED else message
+
+    def _gathers(self, size: int) -> bool:
+        """Whether a body, of whose pieces the first has this size, is held until it is whole."""
+        plan = self.plan
+        if plan.media_type or plan.codec is not None:
+            # What is not weak has a known length, up to the limit for what is gathered. The client
+            # of an event stream has each event at once.
+            return bool(plan.media_type) or not (plan.weak or plan.event_stream)
+        # The last piece may be an empty one, and what is all there can still be given a tag. The
+        # client of an app that makes its body slowly is not to wait for one.
+        return self._wants_tag() and content_length(self.base.fields) == size
+
+    def _wants_tag(self) -> bool:
+        # RFC 9110, 8.8.3 and 9.3.4: a tag is of what GET gives; only the app may give a PUT one.
+        return self.base.etag is None and self.request.method == "GET"
+
+    def _refuse(self) -> list[Message]:
+        self.state = REPLACED
+        self.status = 406
+        self.keeping = None
+        problem = not_acceptable(self.engine.media_types, self.plan.vary)
+        self.note(Reason.NOT_ACCEPTABLE)
+        messages = problem.messages(is_head=self.request.method == "HEAD")
+        self.sent_bytes = len(messages[1]["body"])
+        return messages
+
+    def _begin_passing(self) -> list[Message]:
+        self.state = PASS
+        self._forget_handed()
+        base = self.base
+        condition = self.request.fields.get(b"if-none-match")
+        if self.status == 304 and base.etag is not None and condition is not None:
+            base = self.base = with_shown_tag(base, base.etag, self.opening.wants, condition)
+        made, self.etag = represent(base, "", "", None)
+        self._collect_from(made)
+        if self._is_held_by_client():
+            self._is_not_modified = True
+            return [self._head(not_modified_fields(made), status=304)]
+        return [self._head(made)]
+
+    def _is_held_by_client(self) -> bool:
+        """Whether the client has this very representation, by the condition of its request.
+
+        RFC 9110, 13.1.2: 304 for GET and HEAD; an app that evaluates conditions has done so.
+        """
+        request = self.request
+        return (
+            self.status == 200
+            and self.etag is not None
+            and b"if-none-match" in request.fields
+            and request.method in READS
+            and is_not_modified(request.fields, self.etag, None, now=0.0)
+        )
+
+    def _begin_head(self) -> list[Message]:
+        self.state = PASS
+        self.keeping = None
+        plan, base = self.plan, self.base
+        codec = plan.codec
+        if codec is not None and self._streams_at_once():
+            made, self.etag = represent(base._replace(weak=True), "", codec.name, None)
+        elif codec is None and self.handed is not None:
+            made, self.etag = represent(base, plan.media_type, "", None)
+        else:
+            # RFC 9110, 9.3.2: a HEAD may omit fields whose value is determined only while the
+            # content is generated. Only then it shows whether compressing pays, whether the values
+            # can be carried over, and whether the content is a file.
+            by_format = bool(plan.media_type) and self.handed is None
+            made = undecided_fields(base, by_format=by_format)
+        return [self._head(made)]
+
+    def _streams_at_once(self) -> bool:
+        """Whether the head alone decides that the response is encoded as a stream."""
+        return self.plan.event_stream and not self._may_send_file()
+
+    def _begin_stream(self, codec: Codec) -> list[Message]:
+        self.state = STREAM
+        self._forget_handed()
+        self.coding = codec.name
+        self.encoder = codec.encoder(event_stream=self.plan.event_stream)
+        self.base = self.base._replace(weak=True)
+        made, self.etag = represent(self.base, "", codec.name, None)
+        self._collect_from(made)
+        return [self._head(made)]
+
+    def _forget_handed(self) -> None:
+        # What is not whole is stored as the app made it, which here is not the format of others.
+        if self.handed is not None:
+            self.forget(Reason.BODY_NOT_WHOLE)
+
+    def _passed(self, message: Message, body: bytes, *, more: bool) -> Message:
+        size = len(body)
+        self.app_bytes += size
+        self.encoded_bytes = self.app_bytes
+        if self.keeping is not None and size:
+            self._collect(self.keeping, bytes(body))
+        if self._is_not_modified or (self.request.method == "HEAD" and not self.plan.passes):
+            # There is no content to send, and what the app made is not what the fields describe.
+            message = {**message, "body": b""}
+        elif self.request.method != "HEAD":
+            self.sent_bytes += size
+        if not more:
+            self._finish(size)
+        return message
+
+    def _encode_piece(self, body: bytes, *, more: bool) -> list[Message]:
+        self.app_bytes += len(body)
+        self.encoded_bytes = self.app_bytes
+        encoder = self.encoder
+        assert encoder is not None
+
+        def encode() -> bytes:
+            if more:
+                return encoder.feed(body, flush=True)
+            return encoder.feed(body, flush=False) + encoder.finish()
+
+        def passed(encoded: bytes) -> list[Message]:
+            self.sent_bytes += len(encoded)
+            if self.keeping is not None:
+                self._collect(self.keeping, encoded)
+            if not more:
+                self._finish(len(body))
+            return [{"type": "http.response.body", "body": encoded, "more_body": more}]
+
+        codec = self.plan.codec
+        return self._encode(
+            encode, passed, is_slow=codec is not None and len(body) >= codec.offload_bytes
+        )
+
+    def _encode(
+        self,
+        job: Callable[[], bytes | None],
+        then: Callable[[Any], list[Message]],
+        *,
+        is_slow: bool,
+    ) -> list[Message]:
+        if not is_slow:
+            return then(job())
+        self.job, self._then = job, then
+        if self.state is not STREAM:
+            self.state = BUSY
+        return []
+
+    def _gather(self, body: bytes) -> list[Message]:
+        self.gathered.append(body)
+        self.app_bytes += len(body)
+        if self.app_bytes <= self.engine.settings.whole_limit:
+            return []
+        codec = self.plan.codec
+        if codec is None:
+            return self.release(Reason.BODY_NOT_WHOLE)
+        self.app_bytes = 0
+        gathered, self.gathered = b"".join(self.gathered), []
+        self.note(Reason.BODY_NOT_WHOLE)
+        return [*self._begin_stream(codec), *self._encode_piece(gathered, more=True)]
+
+    def _complete(self, body: bytes, last_bytes: int) -> list[Message]:
+        self.app_bytes = len(body)
+        self.is_end_sure = self._has_sure_end(last_bytes)
+        if contradicts(self.base.fields, len(body)):
+            return self._complete_contradiction(body)
+        if self.plan.passes:
+            if self.keeping is not None and self._wants_tag():
+                self._tag(content_tag(body))
+            return self._emit(body, Encoded("", "", body, len(body)))
+        encoding = WholeEncoding(self.engine, self.plan, body, self.note)
+        is_made = self.handed is not None
+        may_be_known = not is_made and encoding.may_be_known(self.route)
+        if may_be_known or (self.keeping is not None and self._wants_tag()):
+            digest = content_tag(body)
+            if self._wants_tag():
+                self._tag(digest)
+            if may_be_known:
+                found = encoding.recall(self.route(), digest)
+                self.encoding_outcome = "hit" if found is not None else "miss"
+                if found is not None:
+                    return self._emit(body, found)
+        job = partial(encoding.encode, is_made=is_made)
+        return self._encode(
+            job, partial(self._emit_chosen, encoding), is_slow=encoding.is_slow(is_made=is_made)
+        )
+
+    def _has_sure_end(self, last_bytes: int) -> bool:
+        # Content that comes all in the last message can not have broken off; none at all can.
+        is_one_piece = 0 < last_bytes == self.app_bytes
+        return is_one_piece or states_its_end(self.status, self.base.fields)
+
+    def _tag(self, digest: bytes) -> None:
+        if self.status == 200:
+            self.base = self.base.tagged(digest)
+
+    def _complete_contradiction(self, body: bytes) -> list[Message]:
+        # The app's Content-Length is not its body's: what it says goes out as it says it, and is
+        # no response to keep.
+        messages = self.release(Reason.INCOMPLETE)
+        self.app_bytes = self.sent_bytes = 0
+        self.forget(Reason.INCOMPLETE)
+        last: Message = {"type": "http.response.body", "body": body, "more_body": False}
+        return [*messages, self._passed(last, body, more=False)]
+
+    def _emit_chosen(self, encoding: WholeEncoding, compressed: bytes | None) -> list[Message]:
+        return self._emit(encoding.body, encoding.choose(compressed))
+
+    def _emit(self, body: bytes, encoded: Encoded) -> list[Message]:
+        media_type, coding, content, self.encoded_bytes = encoded
+        self.media_type, self.coding = media_type, coding
+        made, self.etag = represent(self.base, media_type, coding, content)
+        if self.keeping is not None:
+            base, handed, route = self.base, self.handed, self.route()
+            sure = self.is_end_sure
+            self._keep(
+                self.keeping.take_whole(
+                    base, made, self.etag, body, encoded, handed, route, is_end_sure=sure
+                )
+            )
+        self.state = DONE
+        if self._is_held_by_client():
+            return [
+                self._head(not_modified_fields(made), status=304),
+                {"type": "http.response.body", "body": b"", "more_body": False},
+            ]
+        self.sent_bytes = len(content)
+        return [
+            self._head(made),
+            {"type": "http.response.body", "body": content, "more_body": False},
+        ]
+
+    def _collect_from(self, fields: Fields) -> None:
+        if self.keeping is not None:
+            self.keeping.begin(self.base, fields, self.coding, self.etag)
+
+    def _collect(self, keeping: Keeping, content: bytes) -> None:
+        why = keeping.add(content)
+        if why is not None:
+            self.forget(why)
+
+    def _keep(self, built: Entry | Reason) -> None:
+        if isinstance(built, Reason):
+            self.forget(built)
+            return
+        why = self.engine.responses.why_not_kept(built, self.request.asked, own_drop=self.own_drop)
+        if why is None:
+            self.entry = built
+        else:
+            self.forget(why)
+
+    def let_go(self) -> None:
+        """Hold nothing any more of what was collected to be stored."""
+        if self.keeping is not None:
+            self.keeping.let_go()
+            self.keeping = None
+
+    def forget(self, why: Reason) -> None:
+        """Do not store this response after all."""
+        if self.keeping is not None:
+            self.let_go()
+            self.unstored = why
+
+    def note(self, why: Reason) -> None:
+        """Add a reason why something was not done."""
+        self.more_reasons = (*self.more_reasons, why)
+
+    def _finish(self, last_bytes: int) -> None:
+        self.state = DONE
+        if self.keeping is not None:
+            self.is_end_sure = self._has_sure_end(last_bytes)
+            self._keep(self.keeping.finish(self.app_bytes, self.route()))
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether messages of the app are held back."""
+        return self.state is HELD or self.state is WHOLE
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last message of the body has been given."""
+        return self.state is DONE or self.state is REPLACED
+
+    @property
+    def call_result(self) -> CallResult:
+        """How a call of the app ends that has stored nothing, for those who wait for it."""
+        # A 304 says nothing of what an unconditional request would be answered.
+        if self.unstored is Reason.STALE_IF_ERROR:
+            return CallResult.ERROR
+        # What is wrong with one request or its client says nothing of the next.
+        if self.status == 304 or self.unstored in OF_ONE_REQUEST:
+            return CallResult.FAILED
+        return CallResult.UNSTORED_ERROR if self.status >= 400 else CallResult.UNCACHEABLE
+
+    def sizes(self) -> tuple[int, int, int]:
+        """The bytes of the body: as the app made it, in its format, and as it was sent."""
+        if self.is_plain:
+            size = self.app_bytes
+            return size, size, 0 if self.request.method == "HEAD" else size
+        return self.app_bytes, self.encoded_bytes, self.sent_bytes
+
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why things were not done to this response."""
+        reasons = self.plan.reasons
+        if self.more_reasons:
+            reasons += self.more_reasons
+        return reasons if self.unstored is None else (*reasons, self.unstored)
+
+    def route(self) -> str:
+        """The label of the route, as the framework has left it in the scope."""
+        if self._route is None:
+            self._route = self.engine.label(self.scope)
+        return self._route
+
+    def _head(self, made: Fields, *, status: int = 0) -> Message:
+        """The start message with `made`, to which it adds what is said of this answer alone."""
+        engine = self.engine
+        if status:
+            self.status = status
+        if self.request.caching and engine.settings.cache_status:
+            made.append(self._cache_status())
+        return {**self.start, "status": self.status, "headers": made}
+
+    def _cache_status(self) -> Field:
+        stored = self.entry is not None and self.is_end_sure
+        # A HEAD is not stored, but may have renewed the stored GET (RFC 9111, 4.3.5).
+        detail = None if stored else self.unstored
+        return forward_line(self.engine, self.request, stored=stored, detail=detail)

@@ -1,0 +1,1 @@
+"""Settings, the values they may have, and the policies of routes."""

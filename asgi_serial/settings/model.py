@@ -1,0 +1,492 @@
+"""The settings: one model, and the one reader of the environment."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Annotated, Any, NamedTuple, Self, TypedDict, get_args
+
+from pydantic import BaseModel, ConfigDict, PlainValidator, SecretStr, ValidationError
+
+from asgi_serial.errors import ConfigurationError
+from asgi_serial.http.request_fields import REQUEST_FIELDS
+from asgi_serial.settings.policy import RoutePolicy, RouteRule, build_policy, build_rule
+from asgi_serial.settings.values import (
+    choices,
+    explain_unknown,
+    explain_value,
+    integer,
+    matching,
+    optional,
+    parse_automatic,
+    parse_duration,
+    parse_field_names,
+    parse_media_types,
+    parse_size,
+    parse_switch,
+    parse_time_limit,
+)
+from asgi_serial.store.url import parse_store_url
+
+PREFIX = "ASGI_SERIAL_"
+"""What the names of the environment's variables begin with."""
+
+LIBRARY_PREFIX = "ASGI_SERIAL_MODEL_"
+"""What the names begin with that are the library's, and read by it."""
+
+CODINGS = ("zstd", "br", "gzip", "deflate")
+"""The content codings that can be offered."""
+
+# A structured field's token (RFC 9651, 3.3.4), as Cache-Status names a cache (RFC 9211, 2).
+_CACHE_NAME = r"[A-Za-z*][A-Za-z0-9:/!#$%&'*+.^_`|~-]*"
+# A Bearer token (RFC 6750, 2.1).
+_BEARER = r"[A-Za-z0-9._~+/-]+=*"
+
+
+def _secret(pattern: str, expected: str) -> PlainValidator:
+    parse = matching(pattern, expected)
+
+    def parse_secret(value: object) -> SecretStr | None:
+        if value is None:
+            return None
+        return SecretStr(parse(value.get_secret_value() if isinstance(value, SecretStr) else value))
+
+    return PlainValidator(parse_secret)
+
+
+_read_url = matching(
+    r"[A-Za-z][A-Za-z0-9+.-]*://\S*",
+    "a URL such as memory://, redis://host:6379/0 or memcached://host:11211",
+)
+
+
+def parse_cache_url(value: object) -> SecretStr:
+    """Read the URL of a store.
+
+    Raises: ConfigurationError, which may be printed; ValueError for what is no URL.
+    """
+    url = _read_url(value.get_secret_value() if isinstance(value, SecretStr) else value)
+    try:
+        parse_store_url(url)
+    except ConfigurationError as error:
+        raise ConfigurationError(f": {error}") from None
+    return SecretStr(url)
+
+
+def parse_routes(value: object) -> tuple[RouteRule, ...]:
+    """Read rules, or a mapping from patterns to policies, which may be JSON text.
+
+    Raises: ConfigurationError, whose lines lack the name of the setting.
+    """
+    if isinstance(value, str):
+        value = _read_json(value)
+    if not isinstance(value, Mapping):
+        return _read_rules(value)
+    rules, faults = [], []
+    for pattern, options in value.items():
+        try:
+            rules.append(build_rule(pattern, _read_policy(options)))
+        except ConfigurationError as error:
+            lines = str(error).splitlines()
+            faults += [line if line[0] == "[" else f"[{pattern!r}] {line}" for line in lines]
+    if faults:
+        raise ConfigurationError("\n".join(faults))
+    return tuple(rules)
+
+
+def parse_ignored_fields(value: object) -> tuple[str, ...]:
+    """Read a list of field names, none of which is one by which the cache itself answers."""
+    try:
+        names = parse_field_names(value)
+    except ValueError:
+        names = ("cookie",)
+    # RFC 9111, 3.5: a shared cache may not leave Authorization out of account.
+    if not REQUEST_FIELDS.isdisjoint(name.encode() for name in names):
+        raise ValueError(
+            "a list of field names such as X-App-Version, CF-IPCountry, without those that the "
+            "cache itself answers by, such as Authorization, Cookie or Host"
+        )
+    return names
+
+
+Switch = Annotated[bool, PlainValidator(parse_switch)]
+Size = Annotated[int, PlainValidator(parse_size)]
+TimeLimit = Annotated[float, PlainValidator(parse_time_limit)]
+
+
+PRESETS: Mapping[str, Mapping[str, object]] = {
+    # What a gateway does that leaves the content alone: to be held against RFC 9111.
+    "conformance": {
+        "formats": False,
+        "compression": False,
+        "decoding": False,
+        "encodings_cache": False,
+        "timing": False,
+        "cache_confirm": True,
+        "cache_heuristic": True,
+        "cache_parts": True,
+        "cache_posted": True,
+    },
+}
+"""What a preset sets; any other word on the same setting wins."""
+
+
+class Settings(BaseModel):
+    """Everything that can be set; made by `Settings.load`, compared by value, never changed."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
+    )
+
+    preset: Annotated[
+        str | None, PlainValidator(optional(matching(r"conformance", "conformance")))
+    ] = None
+    """Defaults for one purpose. conformance: the cache alone, before any origin server."""
+    enabled: Switch = True
+    """Off: requests and responses pass untouched."""
+
+    formats: Switch = True
+    """Negotiate JSON or MessagePack for responses, and translate MessagePack requests."""
+    format_uploads: Annotated[bool | None, PlainValidator(parse_automatic)] = None
+    """Translate MessagePack requests: auto (for routes that are known to read JSON), on, off."""
+    format_strict: Switch = False
+    """Answer 406 where no acceptable format can be given, rather than send what the app made."""
+    format_max_depth: Annotated[int, PlainValidator(integer(1, 254))] = 200
+    """The nesting up to which a document is translated."""
+    format_max_size: Size = 2_000_000
+    """The size up to which a document is translated."""
+
+    compression: Switch = True
+    """Compress responses."""
+    codings: Annotated[tuple[str, ...], PlainValidator(choices(CODINGS))] = ("zstd", "br", "gzip")
+    """The codings on offer, the server's favourite first: zstd, br, gzip, deflate."""
+    min_size: Size = 500
+    """The size of a body from which it is compressed."""
+    gzip_level: Annotated[int, PlainValidator(integer(0, 9))] = 6
+    """The level of gzip and deflate, 0 to 9."""
+    brotli_level: Annotated[int | None, PlainValidator(optional(integer(0, 11)))] = None
+    """The level of br, 0 to 11; unset: 5 for bodies up to 32 kB, 4 above."""
+    # The levels above 19 use windows over the 8 MB that RFC 9659, 3 allows.
+    zstd_level: Annotated[int, PlainValidator(integer(-7, 19))] = 3
+    """The level of zstd, -7 to 19."""
+    compressible_types: Annotated[tuple[str, ...], PlainValidator(parse_media_types)] = ()
+    """Media types to compress beyond those that are known to shrink."""
+    whole_limit: Size = 1_000_000
+    """The known length up to which a body in pieces is gathered and encoded in one go."""
+
+    decoding: Switch = True
+    """Decode requests that have a Content-Encoding."""
+    max_encoded: Size = 10_000_000
+    """The largest body of a request as it arrives."""
+    max_decoded: Size = 50_000_000
+    """The largest body of a request when decoded."""
+    max_ratio: Annotated[int, PlainValidator(integer(1, 1_000_000))] = 200
+    """How many times larger than it arrived a request's body may become."""
+    max_codings: Annotated[int, PlainValidator(integer(1, 10))] = 3
+    """How many codings may lie over one another in a request."""
+    max_gathered: Size = 100_000_000
+    """What the bodies of all requests may take that are read before the app is called."""
+    body_timeout: TimeLimit = 60.0
+    """The longest that such a body may take to arrive."""
+
+    cache: Switch = True
+    """Keep responses and answer from them."""
+    cache_url: Annotated[
+        SecretStr | None,
+        PlainValidator(optional(parse_cache_url)),
+    ] = None
+    """The second level, shared by processes: redis://, rediss://, valkey:// or memcached://."""
+    cache_ttl: Annotated[float | None, PlainValidator(optional(parse_duration))] = None
+    """The lifetime of responses that state none of their own; unset: those are not kept."""
+    cache_negative_ttl: Annotated[float | None, PlainValidator(optional(parse_duration))] = None
+    """The lifetime of a 404, 405, 410, 414 or 501 that states none; unset: that of others."""
+    cache_heuristic: Switch = False
+    """Guess a lifetime by Last-Modified where nothing states one (RFC 9111, 4.2.2)."""
+    cache_targets: Annotated[tuple[str, ...], PlainValidator(parse_field_names)] = (
+        "asgi-serial-cache-control",
+        "cdn-cache-control",
+    )
+    """Targeted fields that go before Cache-Control, the most specific first (RFC 9213)."""
+    cache_obey_requests: Switch = True
+    """Obey the Cache-Control and Pragma of requests."""
+    cache_confirm: Switch = False
+    """Keep what needs the app's word each time (no-cache, max-age=0), to be confirmed by it."""
+    cache_posted: Switch = False
+    """Keep the answer to a POST for GET, if its Content-Location is the URI that was posted to."""
+    cache_keep_stale: Annotated[float, PlainValidator(parse_duration)] = 3600.0
+    """How long past its freshness a response is kept that the app can be asked to confirm."""
+    cache_grace: Annotated[float, PlainValidator(parse_duration)] = 0.0
+    """How stale a response may be used while it is refreshed, if it does not say so itself."""
+    cache_stale_if_error: Annotated[float, PlainValidator(parse_duration)] = 0.0
+    """How stale a response may be used where the app fails, if it does not say so itself."""
+    cache_max_refreshes: Annotated[int, PlainValidator(integer(0, 10_000))] = 32
+    """How many stale responses may be refreshed at once, behind the answers by them."""
+    cache_max_ranges: Annotated[int, PlainValidator(integer(0, 1000))] = 16
+    """How many ranges of one response are served; a request for more gets all of it."""
+    cache_parts: Switch = False
+    """Keep parts (206) as well, to answer ranges within them, and put them together."""
+    cache_tag_fields: Annotated[tuple[str, ...], PlainValidator(parse_field_names)] = (
+        "cache-tag",
+        "surrogate-key",
+    )
+    """Fields of responses that hold the tags by which they may be purged."""
+    cache_poll: Annotated[float, PlainValidator(parse_time_limit)] = 1.0
+    """How often a process asks the second level what others have purged."""
+    cache_secret: Annotated[
+        SecretStr | None, _secret(r"[!-~]{16,1000}", "at least 16 visible ASCII characters")
+    ] = None
+    """By which processes name the users of partitions alike; unset: each process for itself."""
+    cache_memory: Size = 64_000_000
+    """The size of the first level, in each process."""
+    cache_max_object: Size = 5_000_000
+    """The largest response that is kept."""
+    cache_max_key_body: Size = 64_000
+    """The largest body of a request that may take part in the key."""
+    cache_status: Switch = True
+    """Say in Cache-Status how the cache took part (RFC 9211)."""
+    cache_name: Annotated[
+        str, PlainValidator(matching(_CACHE_NAME, "a token such as asgi_serial (RFC 9651, 3.3.4)"))
+    ] = "asgi_serial"
+    """The name of this cache in Cache-Status."""
+    cache_status_key: Switch = False
+    """Name the key in Cache-Status, by its digest, so that equal ones can be seen to be equal."""
+    cache_store_timeout: TimeLimit = 0.25
+    """The longest that a request waits for the second level."""
+    cache_wait: Annotated[float, PlainValidator(parse_duration)] = 5.0
+    """The longest that a request waits for another's call of the app before it makes its own."""
+    cache_lead: Annotated[float, PlainValidator(parse_duration)] = 30.0
+    """The longest that a call of the app goes on for those who wait, once its client has left."""
+    cache_namespace: Annotated[
+        str, PlainValidator(matching(r"[!-~]{0,100}", "at most 100 visible ASCII characters"))
+    ] = ""
+    """A part of every key, for apps that share a second level."""
+    cache_sort_query: Switch = False
+    """Take query parameters in any order as one resource."""
+    cache_key_fields: Annotated[tuple[str, ...], PlainValidator(parse_field_names)] = ()
+    """Fields of the request that take part in the key."""
+    cache_ignore_fields: Annotated[tuple[str, ...], PlainValidator(parse_ignored_fields)] = ()
+    """Fields of the request by which no answer differs, whoever sends them."""
+
+    encodings_cache: Switch = True
+    """Remember what bodies the app repeats were encoded to."""
+
+    timing: Switch = True
+    """Measure every route."""
+    server_timing: Switch = False
+    """Send the durations of a request in Server-Timing."""
+    max_series: Annotated[int, PlainValidator(integer(1, 1_000_000))] = 1000
+    """How many combinations of route, method and status are measured apart."""
+    report_path: Annotated[
+        str | None,
+        PlainValidator(
+            optional(matching(r"/[!-~]*(?<![?#])", "a path that begins with / such as /-/timing"))
+        ),
+    ] = None
+    """The path under which the timing report is served; unset: nowhere."""
+    report_token: Annotated[
+        SecretStr | None, _secret(_BEARER, "a Bearer token of letters, digits and -._~+/")
+    ] = None
+    """The Bearer token that the report demands; unset: none."""
+
+    purge_path: Annotated[
+        str | None,
+        PlainValidator(
+            optional(matching(r"/[!-~]*(?<![?#])", "a path that begins with / such as /-/purge"))
+        ),
+    ] = None
+    """The path under which POST purges what is stored; it needs `purge_token`. Unset: nowhere."""
+    purge_token: Annotated[
+        SecretStr | None, _secret(_BEARER, "a Bearer token of letters, digits and -._~+/")
+    ] = None
+    """The Bearer token that purging over HTTP demands."""
+
+    routes: Annotated[tuple[RouteRule, ...], PlainValidator(parse_routes)] = ()
+    """Policies by path pattern; in the environment as JSON."""
+
+    @classmethod
+    def load(cls, options: Mapping[str, object], environ: Mapping[str, str]) -> Self:
+        """The settings in which an argument beats the environment, and that beats the default.
+
+        Variables may be written in any case; an empty one counts as not set.
+        Raises: ConfigurationError, with a line for each fault of both sources.
+        """
+        sources, faults = _read_environment(environ)
+        for name, value in options.items():
+            if name in cls.model_fields:
+                sources[name] = _Source(name, value)
+            else:
+                faults.append(explain_unknown(name, cls.model_fields, kind="setting"))
+        values = {name: given.value for name, given in sources.items()}
+        preset = values.get("preset")
+        if isinstance(preset, str):
+            values = {**PRESETS.get(preset, {}), **values}
+        try:
+            settings = cls.model_validate(values)
+        except ValidationError as error:
+            for fault in error.errors():
+                name = str(fault["loc"][0])
+                faults += _explain(sources[name], fault["ctx"]["error"], secret=_is_secret(name))
+        if not faults and settings.purge_path is not None and settings.purge_token is None:
+            label = sources["purge_path"].label
+            faults.append(f"{label} is set without a token; expected {_beside(label)}, too.")
+        if not faults and settings.cache_memory < settings.cache_max_object:
+            faults.append(_explain_small_memory(settings, sources))
+        both = set() if faults else {*settings.cache_key_fields} & {*settings.cache_ignore_fields}
+        if both:
+            faults.append(
+                f"{sources['cache_ignore_fields'].label} and {sources['cache_key_fields'].label} "
+                f"both name {min(both)!r}; expected it in one of them."
+            )
+        if faults:
+            raise ConfigurationError("\n".join(faults))
+        return settings
+
+
+def _beside(label: str) -> str:
+    """The name of the token where that of the path is written so."""
+    return "purge_token" if label == "purge_path" else f"{PREFIX}PURGE_TOKEN"
+
+
+class _Source(NamedTuple):
+    label: str
+    value: object
+
+
+def _explain_small_memory(settings: Settings, sources: Mapping[str, _Source]) -> str:
+    memory, largest = (
+        sources[name].label if name in sources else name
+        for name in ("cache_memory", "cache_max_object")
+    )
+    return (
+        f"{memory} is {settings.cache_memory}; expected at least {largest}, which is "
+        f"{settings.cache_max_object}: raise {memory}, or lower {largest}."
+    )
+
+
+def _read_environment(environ: Mapping[str, str]) -> tuple[dict[str, _Source], list[str]]:
+    """What the environment sets, by name of the field, and what is wrong with its names."""
+    variables = {PREFIX + name.upper(): name for name in Settings.model_fields}
+    sources: dict[str, _Source] = {}
+    faults = []
+    for label, value in environ.items():
+        if not label.upper().startswith(PREFIX) or not value.strip():
+            continue
+        if label.upper().startswith(LIBRARY_PREFIX):
+            continue
+        name = variables.get(label.upper())
+        if name is None:
+            faults.append(
+                explain_unknown(label, variables, kind="setting", prefix_length=len(PREFIX))
+            )
+        elif name in sources:
+            faults.append(f"{label} is also set as {sources[name].label}; expected only one.")
+        else:
+            sources[name] = _Source(label, value)
+    return sources, faults
+
+
+def _explain(source: _Source, error: ValueError, *, secret: bool) -> list[str]:
+    if isinstance(error, ConfigurationError):
+        return [source.label + line for line in str(error).splitlines()]
+    if secret:
+        return [f"{source.label} is not accepted (the value is secret); expected {error}."]
+    return [explain_value(source.label, source.value, error)]
+
+
+def _is_secret(name: str) -> bool:
+    return SecretStr in get_args(Settings.model_fields[name].annotation)
+
+
+def _read_json(text: str) -> object:
+    try:
+        return json.loads(text, object_pairs_hook=_read_object)
+    except ValueError as error:
+        raise ValueError(f"a JSON object from patterns to policies ({error})") from None
+
+
+def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name stands in it twice")
+    return members
+
+
+def _read_rules(value: object) -> tuple[RouteRule, ...]:
+    rules = tuple(value) if isinstance(value, Iterable) else (None,)
+    if not all(isinstance(rule, RouteRule) for rule in rules):
+        raise ValueError("a mapping from patterns to policies such as {'/items/*': {...}}")
+    return rules
+
+
+def _read_policy(options: object) -> RoutePolicy:
+    if isinstance(options, RoutePolicy):
+        return options
+    if isinstance(options, Mapping):
+        return build_policy(options)
+    raise ConfigurationError(f"is {options!r}; expected a mapping of policy options.")
+
+
+class SettingOptions(TypedDict, total=False):
+    """The settings as a user may write them; `Settings` says what each one means."""
+
+    preset: str | None
+    enabled: bool | str
+    formats: bool | str
+    format_uploads: bool | str | None
+    format_strict: bool | str
+    format_max_depth: int | str
+    format_max_size: int | str
+    compression: bool | str
+    codings: Iterable[str] | str
+    min_size: int | str
+    gzip_level: int | str
+    brotli_level: int | str | None
+    zstd_level: int | str
+    compressible_types: Iterable[str] | str
+    whole_limit: int | str
+    decoding: bool | str
+    max_encoded: int | str
+    max_decoded: int | str
+    max_ratio: int | str
+    max_codings: int | str
+    max_gathered: int | str
+    body_timeout: float | timedelta | str
+    cache: bool | str
+    cache_url: SecretStr | str | None
+    cache_ttl: float | timedelta | str | None
+    cache_negative_ttl: float | timedelta | str | None
+    cache_heuristic: bool | str
+    cache_targets: Iterable[str] | str
+    cache_obey_requests: bool | str
+    cache_confirm: bool | str
+    cache_posted: bool | str
+    cache_keep_stale: float | timedelta | str
+    cache_grace: float | timedelta | str
+    cache_stale_if_error: float | timedelta | str
+    cache_max_refreshes: int | str
+    cache_max_ranges: int | str
+    cache_parts: bool | str
+    cache_tag_fields: Iterable[str] | str
+    cache_poll: float | timedelta | str
+    cache_secret: SecretStr | str | None
+    cache_memory: int | str
+    cache_max_object: int | str
+    cache_max_key_body: int | str
+    cache_status: bool | str
+    cache_name: str
+    cache_status_key: bool | str
+    cache_store_timeout: float | timedelta | str
+    cache_wait: float | timedelta | str
+    cache_lead: float | timedelta | str
+    cache_namespace: str
+    cache_sort_query: bool | str
+    cache_key_fields: Iterable[str] | str
+    cache_ignore_fields: Iterable[str] | str
+    encodings_cache: bool | str
+    timing: bool | str
+    server_timing: bool | str
+    max_series: int | str
+    report_path: str | None
+    report_token: SecretStr | str | None
+    purge_path: str | None
+    purge_token: SecretStr | str | None
+    routes: Mapping[str, Mapping[str, Any] | RoutePolicy] | Iterable[RouteRule] | str

@@ -1,0 +1,487 @@
+"""What one route says about itself, and how it comes to say it.
+
+A policy reaches a response from the decorator `serial` (or `set_policy`) on its handler, and from
+path patterns in the settings. The handler's word goes first, then the pattern's, then the settings.
+"""
+
+import functools
+import inspect
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import aclosing
+from contextvars import ContextVar
+from datetime import timedelta
+from typing import Any, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack, cast
+
+from asgi_serial.bounds.memo import BoundedDict
+from asgi_serial.errors import ConfigurationError
+from asgi_serial.http.paths import is_plain, resolve_path
+from asgi_serial.settings.routed_handler import has_scope, is_routed_to, is_served_by
+from asgi_serial.settings.values import (
+    explain_unknown,
+    explain_value,
+    optional,
+    parse_duration,
+    parse_partition,
+    parse_switch,
+)
+from asgi_serial.types import Scope
+
+logger = logging.getLogger("asgi_serial")
+
+_Handler = TypeVar("_Handler", bound=Callable[..., Any])
+
+
+Partition: TypeAlias = tuple[str, ...] | Callable[[Scope], str | None]
+
+
+class RoutePolicy(NamedTuple):
+    """The options of one route; None leaves an option to whoever speaks next."""
+
+    compression: bool | None = None
+    """Whether responses are compressed."""
+    formats: bool | None = None
+    """Whether the format of responses is negotiated; off: nor are requests translated."""
+    format_uploads: bool | None = None
+    """Whether the route reads JSON, so that requests in MessagePack are translated for it."""
+    decoding: bool | None = None
+    """Whether the Content-Encoding of requests is decoded."""
+    cache: bool | None = None
+    """Whether responses are looked up in the cache and stored."""
+    cache_ttl: float | None = None
+    """The lifetime, in seconds, of responses that state none of their own."""
+    cache_shared: bool | None = None
+    """Whether a response is for everybody, though its request carries credentials."""
+    cache_body: bool | None = None
+    """Whether requests with a body are cached, their bodies being a part of the key."""
+    cache_partition: Partition | None = None
+    """What tells the users apart for each of whom responses are kept: field names and
+    `cookie:<name>`, or a function of the scope that gives the user, or None for nobody."""
+
+
+class PolicyOptions(TypedDict, total=False):
+    """The options of a policy as a user may write them."""
+
+    compression: bool | None
+    formats: bool | None
+    format_uploads: bool | None
+    decoding: bool | None
+    cache: bool | None
+    cache_ttl: float | str | timedelta | None
+    cache_shared: bool | None
+    cache_body: bool | None
+    cache_partition: Iterable[str] | str | Callable[[Scope], str | None] | None
+
+
+_PARSERS: Mapping[str, Callable[[object], object]] = {
+    name: optional(
+        {"cache_ttl": parse_duration, "cache_partition": parse_partition}.get(name, parse_switch)
+    )
+    for name in RoutePolicy._fields
+}
+
+
+def build_policy(options: Mapping[str, object]) -> RoutePolicy:
+    """The policy that `options` describe. Raises: ConfigurationError, with a line for each fault.
+
+    >>> build_policy({"cache_ttl": "5m"}).cache_ttl
+    300.0
+    """
+    values: dict[str, Any] = {}
+    faults = []
+    for name, value in options.items():
+        parse = _PARSERS.get(name)
+        if parse is None:
+            faults.append(explain_unknown(name, _PARSERS, kind="policy option"))
+            continue
+        try:
+            values[name] = parse(value)
+        except ValueError as expected:
+            faults.append(explain_value(name, value, expected))
+    if faults:
+        raise ConfigurationError("\n".join(faults))
+    return RoutePolicy(**values)
+
+
+def merge(higher: RoutePolicy | None, lower: RoutePolicy | None) -> RoutePolicy | None:
+    """One policy in which `lower` says what `higher` leaves open."""
+    if higher is None or lower is None:
+        return lower if higher is None else higher
+    return RoutePolicy._make(
+        below if above is None else above for above, below in zip(higher, lower, strict=True)
+    )
+
+
+_SWITCHES = ("compression", "formats", "decoding", "cache", "cache_shared", "cache_body")
+
+
+def is_permission(policy: RoutePolicy) -> bool:
+    """Whether a policy allows anything, rather than only forbid."""
+    given = policy.cache_ttl is not None or policy.cache_partition is not None
+    return given or any(getattr(policy, name) for name in _SWITCHES)
+
+
+def restrict(policies: Iterable[RoutePolicy], default_ttl: float | None) -> RoutePolicy | None:
+    """Return what any of the policies forbids, and nothing that one permits; None for nothing.
+
+    A lifetime forbids a longer one, `default_ttl`. Where responses belong to users, of whom the
+    path does not tell surely, none is kept.
+    """
+    policies = tuple(policies)
+    values: dict[str, Any] = {
+        name: False for name in _SWITCHES if any(getattr(each, name) is False for each in policies)
+    }
+    if default_ttl is not None:
+        shorter = [each.cache_ttl for each in policies if each.cache_ttl is not None]
+        values["cache_ttl"] = min((ttl for ttl in shorter if ttl < default_ttl), default=None)
+    of_users = [each.cache_partition for each in policies if each.cache_partition is not None]
+    if of_users:
+        values |= {"cache": False, "cache_partition": of_users[0]}
+    restricted = RoutePolicy(**values)
+    return None if restricted == _OPEN else restricted
+
+
+_OPEN = RoutePolicy()
+
+
+def within(inner: RoutePolicy, outer: RoutePolicy, default_ttl: float | None) -> RoutePolicy:
+    """Return an outer policy that permits no more of the cache than an inner one does.
+
+    A partition is that of the inner one, where it names one.
+    """
+    ttl = default_ttl if outer.cache_ttl is None else outer.cache_ttl
+    if ttl is not None and inner.cache_ttl is not None:
+        ttl = min(ttl, inner.cache_ttl)
+    partition = inner.cache_partition or outer.cache_partition
+    return outer._replace(
+        cache_ttl=ttl,
+        cache_shared=bool(outer.cache_shared and inner.cache_shared),
+        cache_body=bool(outer.cache_body and inner.cache_body),
+        cache_partition=partition,
+    )
+
+
+class RouteRule(NamedTuple):
+    """A policy for the requests whose method and path match; made by `build_rule`."""
+
+    pattern: str
+    """As the user wrote it, such as `POST /search` or `/items/*`."""
+    method: str | None
+    path: re.Pattern[str]
+    policy: RoutePolicy
+
+    def matches(self, method: str, path: str) -> bool:
+        """Whether the rule speaks for this request; a rule for GET does so for HEAD."""
+        # HEAD must be answered as GET would be (RFC 9110, 9.3.2).
+        if self.method is not None and self.method != ("GET" if method == "HEAD" else method):
+            return False
+        return self.path.fullmatch(path) is not None
+
+
+_RULE = re.compile(r"(?:([A-Za-z][A-Za-z-]*) +)?(/.*|\*\*)")
+_WILDCARD = re.compile(r"(\*\*|\*|\{\w+\})")
+
+
+def build_rule(pattern: str, policy: RoutePolicy) -> RouteRule:
+    """A rule from `[METHOD ]path`; in the path, `*` stands for a segment or a part of one,
+    `{name}` for the same but never for nothing, and `**` for anything. Raises: ConfigurationError.
+
+    >>> build_rule("GET /items/*", RoutePolicy()).matches("GET", "/items/7")
+    True
+    """
+    written = _RULE.fullmatch(pattern.strip())
+    path = _compile_path(written[2]) if written else None
+    if written is None or path is None:
+        raise ConfigurationError(
+            f"[{pattern!r}] is not a route pattern; expected [METHOD ]/path, with * or {{name}} "
+            "for a segment or a part of it, at most one in each, and ** for anything, at most once."
+        )
+    if is_permission(policy) and not is_plain(_WILDCARD.sub("x", written[2])):
+        raise ConfigurationError(
+            f"[{pattern!r}] permits something, and would match no request; expected a path without "
+            "dot segments, //, backslashes, semicolons or what is percent-encoded."
+        )
+    return RouteRule(pattern, written[1].upper() if written[1] else None, path, policy)
+
+
+def _compile_path(path: str) -> re.Pattern[str] | None:
+    """The expression for `path`; None where it is no pattern, or wildcards would compete.
+
+    Of two wildcards in one segment, or two `**`, each tries its every length for every length of
+    the other: a client's long path would take time by its square.
+    """
+    pieces = _WILDCARD.split(path)
+    literals, wildcards = pieces[::2], pieces[1::2]
+    crowded = any(len(_WILDCARD.findall(segment)) > 1 for segment in path.split("/"))
+    if crowded or wildcards.count("**") > 1 or any("{" in text or "}" in text for text in literals):
+        return None
+    expression = {"**": ".*", "*": "[^/]*"}
+    for index, text in enumerate(pieces):
+        pieces[index] = expression.get(text, "[^/]+") if index % 2 else re.escape(text)
+    return re.compile("".join(pieces), re.DOTALL)
+
+
+class PolicyTable:
+    """Finds the policy of a request by its rules: the first that matches speaks.
+
+    A path that a server may take for another (`/static/..%2faccount`) is permitted nothing, and is
+    forbidden what any rule forbids it, or the path that it may be taken for. One that ends in a
+    slash is also forbidden what the path without it is. `cache_ttl` is the lifetime where no rule
+    speaks.
+
+    Finds are remembered in a bounded memory, so that nobody can fill it with paths of his own.
+    """
+
+    def __init__(
+        self,
+        rules: Iterable[RouteRule],
+        *,
+        cache_ttl: float | None = None,
+    ) -> None:
+        self._rules = tuple(rules)
+        self._cache_ttl = cache_ttl
+        self._found: BoundedDict[tuple[str, str, bytes | None], RoutePolicy | None]
+        self._found = BoundedDict(shares_values=True)
+
+    def __bool__(self) -> bool:
+        return bool(self._rules)
+
+    def find(self, method: str, path: str, raw_path: bytes | None = None) -> RoutePolicy | None:
+        """Return the policy for `method` (upper case) and `path` (decoded), or None.
+
+        `raw_path` is the path as it was sent, whole, where it is known.
+        """
+        key = (method, path, raw_path)
+        try:
+            return self._found[key]
+        except KeyError:
+            return self._search(method, path, raw_path)
+
+    def _search(self, method: str, path: str, raw_path: bytes | None) -> RoutePolicy | None:
+        if is_plain(path, raw_path):
+            policy = self._first(method, path)
+            bare = path.rstrip("/")
+            if bare and bare != path:
+                # Litestar routes it as it does the path without the slash.
+                policy = self._limit(policy, self._first(method, bare))
+        else:
+            resolved = resolve_path(path)
+            taken_for = (path, resolved, resolved.rstrip("/") or "/")
+            policy = restrict(
+                (
+                    rule.policy
+                    for rule in self._rules
+                    if any(rule.matches(method, other) for other in taken_for)
+                ),
+                self._cache_ttl,
+            )
+        self._found.keep((method, path, raw_path), policy)
+        return policy
+
+    def _first(self, method: str, path: str) -> RoutePolicy | None:
+        return next((rule.policy for rule in self._rules if rule.matches(method, path)), None)
+
+    def _limit(self, policy: RoutePolicy | None, other: RoutePolicy | None) -> RoutePolicy | None:
+        """Return a policy for a path that an app may take for that of the other policy."""
+        if other is None or other is policy:
+            return policy
+        known = policy or _OPEN
+        if other.cache_partition == known.cache_partition:
+            other = other._replace(cache_partition=None)
+        ttl = self._cache_ttl if known.cache_ttl is None else known.cache_ttl
+        return merge(restrict((other,), ttl), policy)
+
+
+class RequestPolicy:
+    """What has been said so far while one request is served; its threads share the object."""
+
+    __slots__ = ("answering", "app_scope", "has_policy", "inner", "is_unheard", "others", "said")
+
+    def __init__(self) -> None:
+        self.has_policy = False
+        """Whether anybody has said something that has to be heeded."""
+        self.inner: tuple[RoutePolicy, ...] = ()
+        """What engines further in have in place of the path's policy."""
+        self.app_scope: Scope = {}
+        """The scope of the app, in which its framework may name the handler."""
+        self.said: RoutePolicy | None = None
+        """What the handler has said that the request was routed to."""
+        self.answering: tuple[RoutePolicy, ...] = ()
+        """What the ASGI apps say that have been called with its scope, and have not returned."""
+        self.others: tuple[RoutePolicy, ...] = ()
+        """What others have said, who may forbid something and permit nothing."""
+        self.is_unheard = False
+        """Whether one of these has permitted something."""
+
+    def hear(self, policy: RoutePolicy, *, may_permit: bool) -> None:
+        """Take note of a policy; it `may_permit` something where it is the handler's."""
+        self.has_policy = True
+        if may_permit:
+            self.said = merge(policy, self.said)
+        elif policy not in self.others:
+            self.others = (*self.others, policy)
+            self.is_unheard = self.is_unheard or is_permission(policy)
+
+    def hear_inner(self, below: RoutePolicy, forbidden: RoutePolicy) -> None:
+        """Take note of an engine further in: of its policy for the path, and what it forbids."""
+        self.hear(forbidden, may_permit=False)
+        if below not in self.inner:
+            self.inner = (*self.inner, below)
+
+    def take_over(self, other: "RequestPolicy") -> None:
+        """Go on with what was said to another object for the same request."""
+        self.said, self.others, self.inner = other.said, other.others, other.inner
+        self.answering = other.answering
+        self.is_unheard, self.has_policy = other.is_unheard, other.has_policy
+
+    def judge(self, below: RoutePolicy | None, default_ttl: float | None) -> RoutePolicy | None:
+        """Return the policy of the response, where `below` is that of the path.
+
+        The handler goes first, then the path; what anybody else forbids holds for both.
+        """
+        for inner in self.inner:
+            below = within(inner, below or _OPEN, default_ttl)
+        policy = merge(self.said, below)
+        for answering in self.answering:
+            policy = merge(answering, policy)
+        if not self.others:
+            return policy
+        known = policy or _OPEN
+        ttl = default_ttl if known.cache_ttl is None else known.cache_ttl
+        forbidden = restrict(
+            (
+                each._replace(cache_partition=None)
+                if each.cache_partition == known.cache_partition
+                else each
+                for each in self.others
+            ),
+            ttl,
+        )
+        return merge(forbidden, policy)
+
+
+TURNED_ON: set[str] = set()
+"""The parts that any handler of this process turns on by its own word."""
+
+SAID: set[str] = set()
+"""The options that any handler of this process sets: responses wait for what they say."""
+
+CURRENT: ContextVar[RequestPolicy | None] = ContextVar("asgi_serial_policy", default=None)
+"""Set by the middleware for each request, read by it when the response starts."""
+
+
+def serial(**options: Unpack[PolicyOptions]) -> Callable[[_Handler], _Handler]:
+    """A decorator that gives a handler its own policy, in every framework.
+
+    It belongs directly above the function, below the decorator that routes to it. The function that
+    the request was routed to is heard first. Another one that is called may forbid something to the
+    cache, and permits nothing. Raises: ConfigurationError, when decorating.
+
+    >>> @serial(cache_ttl="5m", compression=False)
+    ... async def handler(request): ...
+    """
+    policy = _build_handler_policy(options)
+
+    def decorate(handler: _Handler) -> _Handler:
+        return cast(_Handler, _wrap(handler, policy))
+
+    return decorate
+
+
+def set_policy(**options: Unpack[PolicyOptions]) -> None:
+    """Give the request in hand its policy from inside the handler, before the response starts.
+
+    Outside of a request it does nothing. In code that cannot be seen to serve this request, and no
+    other within it, it permits nothing. Raises: ConfigurationError.
+    """
+    policy = _build_handler_policy(options)
+    current = CURRENT.get()
+    if current is not None:
+        may_permit = not is_permission(policy) or is_served_by(current.app_scope, sys._getframe(1))
+        current.hear(policy, may_permit=may_permit)
+        if not may_permit:
+            logger.debug(_UNHEARD, "set_policy()", policy)
+
+
+def _build_handler_policy(options: PolicyOptions) -> RoutePolicy:
+    for name, done in (("decoding", "decoded"), ("format_uploads", "translated")):
+        if name in options:
+            raise ConfigurationError(
+                f"{name} is not a handler's to set, since its request is {done} before it is "
+                "called; expected it in the setting `routes`."
+            )
+    policy = build_policy(options)
+    SAID.update(name for name in policy._fields if getattr(policy, name) is not None)
+    TURNED_ON.update(name for name in ("compression", "formats") if getattr(policy, name))
+    return policy
+
+
+_UNHEARD = (
+    "%s permits nothing here: it is not known to be called by the handler that was routed to. Use "
+    "functools.wraps in decorators above it, or say it in the setting `routes`: %r"
+)
+
+
+def _speak(policy: RoutePolicy, function: Any, args: tuple[Any, ...]) -> None:
+    """Say the policy of a function that is called with `args`, by the caller of our caller."""
+    current = CURRENT.get()
+    if current is None:
+        return
+    scope = current.app_scope
+    may_permit = scope.get("endpoint") is function or is_routed_to(
+        function, scope, args, sys._getframe(1).f_back
+    )
+    current.hear(policy, may_permit=may_permit)
+    if not may_permit and is_permission(policy):
+        logger.debug(_UNHEARD, function, policy)
+
+
+def _wrap(handler: Any, policy: RoutePolicy) -> Any:
+    """A function of the same kind as `handler`: frameworks ask which it is before they call it."""
+    wrapper: Any
+    is_function = inspect.isroutine(handler) or isinstance(handler, functools.partial)
+    if not is_function or isinstance(handler, staticmethod | classmethod):
+        raise ConfigurationError(
+            f"serial() decorates {handler!r}; expected a function. "
+            "Put it below the framework's own decorator, or on the methods of a class."
+        )
+    if inspect.iscoroutinefunction(handler):
+
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            current = CURRENT.get()
+            if current is None or not has_scope(args, current.app_scope):
+                _speak(policy, wrapper, args)
+                return await handler(*args, **kwargs)
+            # An ASGI app: it has answered when it returns, or what it has sent was not the answer.
+            current.has_policy = True
+            current.answering = (*current.answering, policy)
+            try:
+                return await handler(*args, **kwargs)
+            finally:
+                # Others may have been called meanwhile, and return later.
+                place = current.answering.index(policy)
+                current.answering = current.answering[:place] + current.answering[place + 1 :]
+
+    elif inspect.isasyncgenfunction(handler):
+
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            _speak(policy, wrapper, args)
+            async with aclosing(handler(*args, **kwargs)) as items:
+                async for item in items:
+                    yield item
+
+    elif inspect.isgeneratorfunction(handler):
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            _speak(policy, wrapper, args)
+            return (yield from handler(*args, **kwargs))
+
+    else:
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            _speak(policy, wrapper, args)
+            return handler(*args, **kwargs)
+
+    return functools.wraps(handler)(wrapper)

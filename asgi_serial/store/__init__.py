@@ -1,0 +1,1 @@
+"""The second level of the cache: bytes outside the process."""

@@ -1,0 +1,208 @@
+"""Any aiocache cache, or a client of the user's own, as a plain byte store."""
+
+import re
+import time
+from asyncio import gather
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from math import ceil, isfinite
+from typing import Any, TypeVar
+
+from asgi_serial.concurrency.loops import PerLoop
+from asgi_serial.errors import ConfigurationError
+from asgi_serial.store.base import Store
+from asgi_serial.store.drivers import Driver
+from asgi_serial.store.guard import Guard, Retry, never_again
+from asgi_serial.store.target import cache_at, cache_of, calls_at_once, open_driver, refusals_of
+from asgi_serial.store.url import parse_store_url, shown_store_url
+
+T = TypeVar("T")
+
+# A longer lifetime is a date to Memcached, and long past.
+_LONGEST_TTL_SECONDS = 30 * 24 * 3600
+
+# More than the connections to several nodes take, on a busy machine, too.
+_CLOSE_SECONDS = 1.0
+
+
+def open_store(
+    target: object,
+    *,
+    timeout: float = 0.25,
+    max_value_bytes: int = 1 << 20,
+    namespace: str = "asgi_serial",
+    clock: Callable[[], float] = time.monotonic,
+    retry: Callable[[], Retry] = never_again,
+) -> Store:
+    """Give the store at a URL, or the one that a cache or a client of the user's stands for.
+
+    `target` is a URL, an aiocache cache, or a client with the asynchronous methods of redis-py:
+    Redis, RedisCluster, the master that sentinels name, or one of Valkey.
+
+    Nothing is connected yet. Of a cache or a client only the settings are taken, and connections
+    of the store's own are made from them for each event loop, as many as the client allows for at
+    most; calls beyond that wait. One of another class (a subclass, another library's client, a
+    cache of the user's own) is used as it is, in whichever loop calls, and is never closed here.
+    `memory://` keeps what it is given without a bound. `retry` is asked after each call that
+    failed.
+
+    Raises: ConfigurationError.
+    """
+    if not (isfinite(timeout) and timeout > 0):
+        raise ConfigurationError(f"timeout is {timeout!r}; expected seconds, more than 0.")
+    if max_value_bytes < 1:
+        raise ConfigurationError(f"max_value_bytes is {max_value_bytes!r}; expected at least 1.")
+    # With the digest of a key, 32 characters, this stays within 64.
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,31}", namespace):
+        raise ConfigurationError(
+            f"namespace is {namespace!r}; expected 1 to 31 letters, digits, '_', '.' or '-'."
+        )
+    if isinstance(target, str):
+        cache, name = cache_at(parse_store_url(target), max_value_bytes), shown_store_url(target)
+    else:
+        cache, name = cache_of(target), type(target).__name__
+    return AiocacheStore(
+        cache,
+        name,
+        timeout=timeout,
+        max_value_bytes=max_value_bytes,
+        namespace=namespace,
+        clock=clock,
+        retry=retry,
+    )
+
+
+class AiocacheStore:
+    """A `Store` (its guarantees are there) over one aiocache cache; see `open_store`."""
+
+    def __init__(
+        self,
+        cache: Any,
+        name: str,
+        *,
+        timeout: float,
+        max_value_bytes: int,
+        namespace: str,
+        clock: Callable[[], float],
+        retry: Callable[[], Retry] = never_again,
+    ) -> None:
+        self._max_value_bytes = max_value_bytes
+        self._prefix = f"{namespace}:"
+        self._guard = Guard(
+            name,
+            timeout=timeout,
+            refusals=refusals_of(cache),
+            clock=clock,
+            retry=retry,
+            at_once=calls_at_once(cache),
+        )
+        self._drivers: PerLoop[Driver] = PerLoop(
+            lambda: open_driver(cache, max_value_bytes), close_seconds=max(timeout, _CLOSE_SECONDS)
+        )
+
+    async def get(self, key: str) -> bytes | None:
+        """Return the value; one over `max_value_bytes`, or of another type, is a miss.
+
+        Redis sends no more than that and Memcached's answer is not read further; any other cache
+        hands over the whole value, which is then dropped.
+        """
+        self._guard.counters["gets"] += 1
+        name = self._prefix + key
+        return self._accept(await self._call(name, lambda driver: driver.read(name)))
+
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return the values in the order of their keys, by one call for each node of a cluster.
+
+        All of a call are None where one of them is refused.
+        """
+        self._guard.counters["gets"] += len(keys)
+        places: dict[str, dict[str, None]] = {}
+        for key in keys:
+            name = self._prefix + key
+            places.setdefault(self._place_of(name), {})[name] = None
+        found: dict[str, bytes | None] = {}
+        for values in await gather(*[self._read_many(list(names)) for names in places.values()]):
+            found |= values
+        return [found[self._prefix + key] for key in keys]
+
+    async def _read_many(self, names: list[str]) -> dict[str, bytes | None]:
+        values = await self._call(names[0], lambda driver: driver.read_many(names))
+        if values is None or len(values) != len(names):
+            return dict.fromkeys(names)
+        return dict(zip(names, map(self._accept, values), strict=True))
+
+    def _accept(self, value: object) -> bytes | None:
+        counters = self._guard.counters
+        if value is None or value == b"":
+            return None
+        if not isinstance(value, bytes):
+            counters["not_bytes"] += 1
+            return None
+        if len(value) > self._max_value_bytes:
+            counters["oversized"] += 1
+            return None
+        counters["hits"] += 1
+        return value
+
+    async def set(self, key: str, value: bytes, *, ttl: float) -> None:
+        """Keep the value; one over `max_value_bytes` takes away what was there before."""
+        if len(value) > self._max_value_bytes:
+            self._guard.counters["oversized"] += 1
+            await self.delete(key)
+            return
+        self._guard.counters["sets"] += 1
+        name, seconds = self._prefix + key, _whole_seconds(ttl)
+        await self._call(name, lambda driver: driver.write(name, value, seconds))
+
+    async def add(self, key: str, value: bytes, *, ttl: float) -> bool | None:
+        """Keep the value where there is none; one over `max_value_bytes` is never kept."""
+        if len(value) > self._max_value_bytes:
+            self._guard.counters["oversized"] += 1
+            return None
+        self._guard.counters["adds"] += 1
+        name, seconds = self._prefix + key, _whole_seconds(ttl)
+        return await self._call(name, lambda driver: driver.add(name, value, seconds))
+
+    async def increment(
+        self, key: str, *, ttl: float, delta: int = 1, start: int = 0
+    ) -> int | None:
+        """Add `delta` to the number, where it is one."""
+        self._guard.counters["increments"] += 1
+        name, seconds = self._prefix + key, _whole_seconds(ttl)
+        value = await self._call(name, lambda driver: driver.increment(name, delta, start, seconds))
+        return value if isinstance(value, int) else None
+
+    async def delete(self, key: str) -> None:
+        """Forget the value; a delete that fails is lost, and is not made up for later."""
+        self._guard.counters["deletes"] += 1
+        name = self._prefix + key
+        await self._call(name, lambda driver: driver.remove(name))
+
+    async def delete_if(self, key: str, token: bytes) -> bool | None:
+        """Forget the value if it is `token`."""
+        self._guard.counters["deletes"] += 1
+        name = self._prefix + key
+        return await self._call(name, lambda driver: driver.remove_if(name, token))
+
+    async def _call(self, name: str, call: Callable[[Driver], Coroutine[Any, Any, T]]) -> T | None:
+        async def made() -> T:
+            return await call(await self._drivers.get())
+
+        return await self._guard.attempt(made, self._place_of(name))
+
+    def _place_of(self, name: str) -> str:
+        driver = self._drivers.find()
+        return "" if driver is None else driver.place_of(name)
+
+    def statistics(self) -> Mapping[str, int]:
+        """Return the counters of `Guard`."""
+        return dict(self._guard.counters)
+
+    async def close(self) -> None:
+        """Close the connections of this event loop, and have other loops close theirs."""
+        with suppress(RuntimeError):  # another task is closing them just now
+            await self._drivers.close()
+
+
+def _whole_seconds(ttl: float) -> int:
+    return ceil(min(max(1.0, ttl), _LONGEST_TTL_SECONDS))

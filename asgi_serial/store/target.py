@@ -1,0 +1,207 @@
+"""What a user names as the store, as a cache of aiocache: the one place that imports aiocache.
+
+aiocache carries bytes here and nothing else: no serializer, no plugins, no default lifetime, and
+none of its time-outs (`Guard` has its own).
+"""
+
+import copy
+import sys
+from inspect import iscoroutinefunction
+from typing import Any
+
+from aiocache.backends.memory import SimpleMemoryBackend, SimpleMemoryCache  # type: ignore[import-untyped]
+from aiocache.base import BaseCache  # type: ignore[import-untyped]
+from aiocache.serializers import NullSerializer  # type: ignore[import-untyped]
+
+from asgi_serial.concurrency.loops import Opened
+from asgi_serial.errors import ConfigurationError
+from asgi_serial.store.drivers import AiocacheDriver, Driver, MemcachedDriver, RedisDriver
+from asgi_serial.store.memcached_pool import MemcachedPool
+from asgi_serial.store.redis_clients import max_connections_of, renew_client
+from asgi_serial.store.redis_parser import bounded_parser
+from asgi_serial.store.url import StoreAddress
+
+# One Redis answers some 100,000 commands a second: more connections only wait side by side.
+_REDIS_CONNECTIONS = 32
+_MEMCACHED_CONNECTIONS = 8
+# The default of redis-py 8; its releases 5 and 6 would open a connection for each call of a burst.
+_MOST_CALLS = 100
+_REDIS_COMMANDS = ("getrange", "set", "delete", "expire", "incrby", "eval", "pipeline")
+
+
+def cache_at(address: StoreAddress, max_value_bytes: int) -> Any:
+    """Give an aiocache cache with the settings of a URL, connected to nothing.
+
+    Raises: ConfigurationError, where a package is missing.
+    """
+    if address.kind == "memory":
+        return SimpleMemoryCache(serializer=NullSerializer(encoding=None))
+    if address.kind == "memcached":
+        return _memcached_at(address)
+    return _redis_at(address, max_value_bytes)
+
+
+def _memcached_at(address: StoreAddress) -> Any:
+    try:
+        from aiocache.backends.memcached import MemcachedCache  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise _missing("memcached") from error
+    return MemcachedCache(
+        NullSerializer(encoding=None),
+        endpoint=address.host,
+        port=address.port,
+        pool_size=_MEMCACHED_CONNECTIONS,
+    )
+
+
+def _redis_at(address: StoreAddress, max_value_bytes: int) -> Any:
+    try:
+        from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection
+    except ImportError as error:
+        raise _missing("redis") from error
+    # RESP 2 spares the handshake of a protocol of which nothing is used; redis-py's own
+    # time-outs would each cost a task for a command, and the guard has one around them all.
+    settings: dict[str, Any] = {"socket_timeout": None, "protocol": 2}
+    parser = bounded_parser(max_value_bytes)
+    if parser is not None:
+        settings["parser_class"] = parser
+    if address.is_encrypted:
+        settings |= {"connection_class": SSLConnection, "ssl_check_hostname": True}
+    pool = BlockingConnectionPool(
+        _REDIS_CONNECTIONS,
+        timeout=None,
+        host=address.host,
+        port=address.port,
+        db=address.database,
+        username=address.username,
+        password=address.password,
+        **settings,
+    )
+    return _redis_cache(Redis(connection_pool=pool))
+
+
+def _missing(extra: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"a {extra} store needs a package that is not installed; "
+        f"install it by: pip install asgi_serial[{extra}]"
+    )
+
+
+def cache_of(target: object) -> Any:
+    """Give the aiocache cache that the user's object is, or stands for.
+
+    Raises: ConfigurationError.
+    """
+    cache = _redis_cache(target) if _speaks_redis(target) else target
+    if not isinstance(cache, BaseCache):
+        raise ConfigurationError(
+            f"the store is of {type(target)!r}; expected a URL, an aiocache cache, or an "
+            "asynchronous client with the methods of redis.asyncio.Redis."
+        )
+    _check_plain(cache)
+    if _is_of(cache, "RedisBackend") and _decodes(cache.client):
+        raise ConfigurationError(
+            f"the store is of {type(cache.client)!r}, which decodes what it reads; "
+            "expected decode_responses=False."
+        )
+    return cache
+
+
+def _check_plain(cache: Any) -> None:
+    serializer = cache.serializer
+    is_plain = type(serializer) is NullSerializer and (
+        serializer.encoding is None or isinstance(cache, SimpleMemoryBackend)
+    )
+    if not is_plain:
+        raise ConfigurationError(
+            f"the cache {cache!r} has the serializer {type(serializer).__name__}"
+            f"(encoding={serializer.encoding!r}), which changes the bytes that are stored; "
+            "expected serializer=NullSerializer(encoding=None)."
+        )
+    if cache.plugins:
+        raise ConfigurationError(
+            f"the cache {cache!r} has the plugins {cache.plugins!r}, which are not run here; "
+            "expected none."
+        )
+
+
+def _redis_cache(client: Any) -> Any:
+    try:
+        from aiocache.backends.redis import RedisCache  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise _missing("redis") from error
+    cache = RedisCache(NullSerializer(encoding=None))
+    cache.client = client
+    return cache
+
+
+def _speaks_redis(target: object) -> bool:
+    """Tell whether an object has the methods of redis-py's asynchronous clients.
+
+    A client that is not asynchronous has the same, and would hold up the event loop.
+    """
+    return iscoroutinefunction(getattr(target, "execute_command", None)) and all(
+        callable(getattr(target, name, None)) for name in _REDIS_COMMANDS
+    )
+
+
+def _decodes(client: Any) -> bool:
+    return hasattr(client, "get_encoder") and bool(client.get_encoder().decode_responses)
+
+
+def _is_of(cache: object, name: str) -> bool:
+    """Tell whether a class of aiocache is among the cache's, without importing it."""
+    return any(
+        cls.__name__ == name and cls.__module__.startswith("aiocache.")
+        for cls in type(cache).__mro__
+    )
+
+
+def refusals_of(cache: Any) -> tuple[type[Exception], ...]:
+    """Return the exceptions of a client that do not say that its server is out of reach."""
+    if not _is_of(cache, "RedisBackend"):
+        return ()
+    packages = {cls.__module__.partition(".")[0] for cls in type(cache.client).__mro__}
+    modules = [sys.modules.get(f"{package}.exceptions") for package in packages | {"redis"}]
+    # `MaxConnectionsError`: nobody was asked, since the client's own connections are all in use.
+    found = [
+        getattr(module, name, None)
+        for module in modules
+        for name in ("ResponseError", "MaxConnectionsError")
+    ]
+    return tuple(error for error in found if error is not None)
+
+
+def calls_at_once(cache: Any) -> int:
+    """Return how many calls of one event loop the connections to one server can carry at once."""
+    if _is_of(cache, "MemcachedBackend"):
+        return int(cache.pool_size)
+    if not _is_of(cache, "RedisBackend"):
+        return _MOST_CALLS
+    return min(max_connections_of(cache.client) or _MOST_CALLS, _MOST_CALLS)
+
+
+def open_driver(template: Any, max_value_bytes: int) -> Opened[Driver]:
+    """Give the calls on a cache like the template with connections of its own, and their end.
+
+    Where those can not be made it is the template itself, and nothing to close.
+    """
+    if _is_of(template, "MemcachedBackend"):
+        cache = copy.copy(template)
+        cache.client = copy.copy(template.client)
+        cache.client._pool = MemcachedPool(
+            template.endpoint,
+            template.port,
+            size=template.pool_size,
+            max_value_bytes=max_value_bytes,
+        )
+        return MemcachedDriver(cache), cache.client.close
+    if not _is_of(template, "RedisBackend"):
+        return AiocacheDriver(template), None
+    renewed = renew_client(template.client)
+    if renewed is None:
+        return RedisDriver(template, max_value_bytes), None
+    client, close = renewed
+    cache = copy.copy(template)
+    cache.client = client
+    return RedisDriver(cache, max_value_bytes), close
