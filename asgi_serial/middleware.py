@@ -127,7 +127,7 @@ class SerialMiddleware:
         if engine.only_times and not TURNED_ON:
             passage = Passage(engine, engine.plain_wants, scope, send, began_ns, None)
         else:
-            fields = read_request_fields(scope, engine.ignored_fields)
+            fields = read_request_fields(scope, engine.fields.ignored)
             if engine.finds_hits:
                 key, hit = find_hit(engine, scope, fields)
                 if hit is not None:
@@ -142,7 +142,7 @@ class SerialMiddleware:
                     for message in in_pieces((last,)):
                         await send(message)
                     return
-            wants = engine.wants[fields.get(b"accept"), fields.get(b"accept-encoding")]
+            wants = engine.negotiator.wants[fields.get(b"accept"), fields.get(b"accept-encoding")]
             if wants.coded_only:
                 key = None  # that of a plain GET is not its own
             misses = key is not None and engine.misses(key)

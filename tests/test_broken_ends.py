@@ -372,7 +372,7 @@ async def test_a_refresh_that_fails_after_its_response_is_not_kept():
     clock.now += 10
     serial.app = refreshing = Scripted(start(JSON, stale), body(b"[2]"), then=fail)
     assert (await ask(serial, Request())).content == b"[1]"
-    await until(lambda: refreshing.calls and not serial.engine.tasks)
+    await until(lambda: refreshing.calls and not serial.engine.workers.tasks)
     serial.app = Scripted(start(JSON, stale), body(b"[3]"))
     assert (await ask(serial, Request())).content == b"[3]"
 

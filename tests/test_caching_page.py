@@ -16,7 +16,7 @@ from asgi_serial.cache.in_flight import REMEMBERED_SECONDS
 from asgi_serial.cache.memory import Memory
 from asgi_serial.cache.purge_log import MAX_BEHIND
 from asgi_serial.cache.purges import MAX_TAG_BYTES, MAX_TAGS
-from asgi_serial.engine.engine import UNCONDITIONAL_SECONDS
+from asgi_serial.engine.learned import UNCONDITIONAL_SECONDS
 from asgi_serial.http.freshness import HEURISTIC_STATUSES
 from asgi_serial.http.reuse import ERROR_STATUSES
 from asgi_serial.settings.model import PRESETS

@@ -97,7 +97,7 @@ async def echo(scope, receive, send):
 
 
 def held_bytes(serial_app):
-    return serial_app.engine.bodies.budget.held_bytes
+    return serial_app.engine.workers.bodies.budget.held_bytes
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ GOALS = {"pass": 8, "hit": 8, "miss": 20, "revalidation": 22}
 
 # Files, calls and changes of file; none may grow.
 BOUNDS = {
-    ("pass", "bare"): (11, 20, 15),
-    ("pass", "browser"): (27, 75, 55),
+    ("pass", "bare"): (13, 20, 15),
+    ("pass", "browser"): (28, 75, 55),
     ("hit", "bare"): (4, 5, 3),
     ("hit", "browser"): (16, 39, 28),
-    ("miss", "bare"): (38, 275, 150),
-    ("miss", "browser"): (41, 313, 164),
-    ("revalidation", "bare"): (41, 315, 185),
-    ("revalidation", "browser"): (41, 316, 174),
+    ("miss", "bare"): (42, 275, 150),
+    ("miss", "browser"): (44, 313, 164),
+    ("revalidation", "bare"): (44, 315, 187),
+    ("revalidation", "browser"): (44, 316, 174),
 }
 
 

@@ -145,7 +145,7 @@ def _app_conditions(engine: Engine, plan: RequestPlan, pairs: Fields) -> Fields:
             for coding in (wants.coding, "")
         )
     else:
-        suffixes = tuple(engine.tag_suffixes)
+        suffixes = tuple(engine.negotiator.tag_suffixes)
     mapped = []
     is_read = plan.method in ("GET", "HEAD")
     for name, value in pairs:
@@ -154,7 +154,7 @@ def _app_conditions(engine: Engine, plan: RequestPlan, pairs: Fields) -> Fields:
             if not value:
                 continue
         if name in _CONDITIONS:
-            value = unmap_condition(value, suffixes, engine.tag_suffixes)
+            value = unmap_condition(value, suffixes, engine.negotiator.tag_suffixes)
         mapped.append((name, value))
     return mapped
 

@@ -108,7 +108,7 @@ class Exchange:
         plan = self.plan
         messages: Iterable[Message] | None = None
         if plan.content_codings or plan.msgpack_body or plan.keys_on_body:
-            self._share = self.engine.bodies.open()
+            self._share = self.engine.workers.bodies.open()
             read = await read_request(self.engine, plan, self._receive, self._share)
             if isinstance(read, Problem):
                 messages = self._refuse(read)
@@ -462,7 +462,7 @@ class Exchange:
         assert isinstance(before, list)
         self._heed(flow, before)
         await self._send_all(before)
-        after = flow.resume(await run_off_loop(job, self.engine.encoders))
+        after = flow.resume(await run_off_loop(job, self.engine.workers.encoders))
         self._heed(flow, after)
         await self._send_all(after)
 

@@ -110,7 +110,7 @@ class Seeker:
             self._underived = found
             return None
         self.refreshes = found if action is Action.USE_STALE_AND_REFRESH else None
-        said = None if why is HIT else engine.stale_pair(why, int(found.expires - now))
+        said = None if why is HIT else engine.cache_status.stale_line(why, int(found.expires - now))
         return self._hand_out(found, answer(engine, plan, found, kept, now, said), why)
 
     def _may_use_part(self) -> bool:
@@ -242,7 +242,7 @@ class Seeker:
         try:
             must_encode = self.plan.wants.must_encode
             work = partial(derive, engine, entry, variant, must_encode=must_encode)
-            made = await run_off_loop(work, engine.encoders)
+            made = await run_off_loop(work, engine.workers.encoders)
             if made is not None:
                 engine.responses.add(entry, variant, made)
             if call is not None:

@@ -73,7 +73,7 @@ def _is_stricter(outer: Engine, inner: Engine) -> bool:
     """Whether the outer engine keys on all that the inner one does, and lets no more be stored."""
     ours, theirs = outer.settings, inner.settings
     return (
-        set(inner.key_fields) <= set(outer.key_fields)
+        set(inner.fields.key_fields) <= set(outer.fields.key_fields)
         and set(ours.cache_ignore_fields) <= set(theirs.cache_ignore_fields)
         and set(ours.cache_targets) == set(theirs.cache_targets)
         and ours.cache_negative_ttl in (None, theirs.cache_negative_ttl)
@@ -93,7 +93,7 @@ class WriteWithin:
 
     def __init__(self, engine: Engine, scope: Scope) -> None:
         self._engine = engine
-        self._plan = RequestPlan(scope, read_request_fields(scope, engine.ignored_fields))
+        self._plan = RequestPlan(scope, read_request_fields(scope, engine.fields.ignored))
         self._plan.wants = engine.plain_wants
         self._dropping: Dropping | None = None
 

@@ -40,7 +40,7 @@ def start_refresh(app: ASGIApp, answered: Exchange, entry: Entry) -> None:
     Source: RFC 5861, 3.
     """
     engine, plan = answered.engine, answered.plan
-    if running_loop() is None or len(engine.tasks) >= engine.settings.cache_max_refreshes:
+    if running_loop() is None or len(engine.workers.tasks) >= engine.settings.cache_max_refreshes:
         return
     assert plan.key is not None
     again = _plan_again(engine, plan, entry)
@@ -56,8 +56,8 @@ def start_refresh(app: ASGIApp, answered: Exchange, entry: Entry) -> None:
     exchange.seeker.own_call(call_key, call)
     exchange.seeker.released = released
     task = asyncio.get_running_loop().create_task(_run(exchange, app))
-    engine.tasks.add(task)
-    task.add_done_callback(engine.tasks.discard)
+    engine.workers.tasks.add(task)
+    task.add_done_callback(engine.workers.tasks.discard)
     # It may be cancelled before its first step.
     task.add_done_callback(lambda _: exchange.seeker.finish_call(CallResult.FAILED))
     # An app that hangs, or has come to stream without an end, would keep others from it.
@@ -79,7 +79,7 @@ def _plan_again(engine: Engine, plan: RequestPlan, entry: Entry) -> RequestPlan:
         "headers": without(plan.scope["headers"], _OF_THE_CLIENT),
     }
     again = plan_request(
-        engine, scope, read_request_fields(scope, engine.ignored_fields), plan.wants, None
+        engine, scope, read_request_fields(scope, engine.fields.ignored), plan.wants, None
     )
     again.forward, again.served = Reason.STALE, "refresh"
     again.selected, again.validates = entry, entry.has_validator

@@ -129,7 +129,7 @@ async def _read_decoded(
         if others:
             return ReadRequest(others)
         if reader.is_slow():
-            body = await run_off_loop(reader.finish, engine.decoders)
+            body = await run_off_loop(reader.finish, engine.workers.decoders)
         else:
             body = reader.finish()
     except (CodecError, FormatError) as error:

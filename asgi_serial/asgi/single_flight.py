@@ -39,10 +39,10 @@ async def run_led(
     task = loop.create_task(call, context=context)
 
     def end(task: asyncio.Task[None]) -> None:
-        engine.led.discard(task)
+        engine.workers.led.discard(task)
         seeker.finish_call(CallResult.FAILED)  # it may have been cancelled before its first step
 
-    engine.led.add(task)
+    engine.workers.led.add(task)
     task.add_done_callback(end)
     try:
         await asyncio.shield(task)

@@ -26,7 +26,7 @@ def forward_line(
 ) -> Field:
     """The line of Cache-Status for the app's answer to a request."""
     why, waited = request.bypass or request.forward, request.collapsed
-    line = engine.forward_pair(why, stored=stored, detail=detail, waited=waited)
+    line = engine.cache_status.forward_line(why, stored=stored, detail=detail, waited=waited)
     name = None if stored else field_behind(request, detail or why)
     if name is not None:
         line = line[0], line[1] + b":" + name

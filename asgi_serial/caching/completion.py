@@ -133,7 +133,7 @@ class Completion:
     def _begin(self, message: Message) -> Message | None:
         status, entry, request = message["status"], self._entry, self._request
         pairs, fields = read_response_fields(
-            message.get("headers", ()), self._engine.response_fields
+            message.get("headers", ()), self._engine.fields.response
         )
         adopt_partition(self._engine, request)
         is_its = request.completes is not None  # of the user of whom the handler speaks

@@ -113,7 +113,7 @@ def renew(
     # RFC 9110, 6.6.1: what comes without a Date is of the time at which it comes.
     replaced = frozenset(name for name, _ in said) | {b"age", b"date"}
     merged = [*without(entry.fields, replaced), *said]
-    read = read_fields(merged, engine.response_fields)
+    read = read_fields(merged, engine.fields.response)
     method = "GET" if request.method == "HEAD" else request.method
     decision: Storing | Reason = Reason.VARY_CHANGED
     if not varies_otherwise(entry, fields):

@@ -63,7 +63,7 @@ def find_hit(
     if scope["method"] != "GET":
         return None, None
     if not _SIMPLE_FIELDS.issuperset(fields):
-        if engine.known_fields.issuperset(fields):
+        if engine.fields.known.issuperset(fields):
             return None, None
         return None, _find_strange_hit(engine, scope, fields)
     find = fields.get
@@ -86,7 +86,7 @@ def find_hit(
         return None, None
     if key[4] is not None and key[4] not in _SCHEMES:
         return None, None
-    if engine.has_partitions and key[1:8] in engine.learned_policies:
+    if engine.learned.has_partitions and key[1:8] in engine.learned.policies:
         return None, None  # who asks has to be known first
     slot = engine.find_slot(key)
     if slot is None:
@@ -101,7 +101,7 @@ def find_hit(
         return key, None
     wants = engine.sole_wants
     if wants is None or True in entry.negotiates:
-        wants = engine.wants[find(b"accept"), find(b"accept-encoding")]
+        wants = engine.negotiator.wants[find(b"accept"), find(b"accept-encoding")]
         if wants.coded_only:
             return key, None  # it has entries of its own
     kept = entry.last_kept
@@ -139,9 +139,9 @@ def _find_strange_hit(
 ) -> tuple[Message, Message, Entry, Representation] | None:
     """Find the answer to a GET with fields that nobody knows, if it is also for such requests."""
     strange = fields.keys() - _SIMPLE_FIELDS
-    if len(strange) > MAX_STRANGE or not engine.known_fields.isdisjoint(strange):
+    if len(strange) > MAX_STRANGE or not engine.fields.known.isdisjoint(strange):
         return None
-    meanings = engine.meanings
+    meanings = engine.fields.meanings
     if any(meanings[name] not in _WITHOUT_EFFECT for name in strange):
         return None
     _, hit = find_hit(engine, scope, {name: fields[name] for name in fields.keys() - strange})
@@ -213,7 +213,7 @@ def answer(
     fields = hit_fields(engine, entry, kept, now).copy()
     if engine.settings.cache_status:
         if said is None and plan.collapsed:
-            said = engine.shared_pair(plan.forward, int(entry.expires - now))
+            said = engine.cache_status.shared_line(plan.forward, int(entry.expires - now))
         if said is not None:
             has_key = engine.settings.cache_status_key
             fields[-1] = with_key(said, entry.key) if has_key else said
@@ -255,7 +255,9 @@ def answer_on_error(
     if kept is None:
         return None
     plan.served = "stale"
-    said = engine.replaced_pair(plan.forward, entry, now, status, Reason.STALE_IF_ERROR)
+    said = engine.cache_status.replaced_line(
+        plan.forward, entry, now, status, Reason.STALE_IF_ERROR
+    )
     return answer(engine, plan, entry, kept, now, said)
 
 
@@ -265,9 +267,9 @@ def hit_fields(engine: Engine, entry: Entry, kept: Representation, now: float) -
     if kept.second != second:
         fields = kept.fields.copy()
         # RFC 9111, 1.2.2: not negative, though another process whose clock is ahead made it.
-        fields.append(engine.age_pair(max(0, int(now - entry.born))))
+        fields.append(engine.cache_status.age_line(max(0, int(now - entry.born))))
         if engine.settings.cache_status:
-            fields.append(engine.hit_pair(int(entry.expires - now)))
+            fields.append(engine.cache_status.hit_line(int(entry.expires - now)))
             if engine.settings.cache_status_key:
                 fields[-1] = with_key(fields[-1], entry.key)
         # The second comes last: another thread that sees it finds what belongs to it.

@@ -93,7 +93,7 @@ def answer_part(
     fields = hit_fields(engine, entry, kept, now).copy()
     if engine.settings.cache_status_key:
         assert plan.key is not None  # it was found by it
-        fields[-1] = with_key(engine.hit_pair(int(entry.expires - now)), plan.key)
+        fields[-1] = with_key(engine.cache_status.hit_line(int(entry.expires - now)), plan.key)
     return (
         {
             "type": "http.response.start",
@@ -221,7 +221,7 @@ def merged_fields(engine: Engine, old: Entry, said: Fields) -> Fields:
 
     Source: RFC 9111, 3.4: those of the new response replace those stored, but for Content-Range.
     """
-    replaced = {name for name, _ in said} | _TIMES | engine.freshness_fields
+    replaced = {name for name, _ in said} | _TIMES | engine.fields.freshness
     return [*without(old.fields, replaced), *without(said, OF_THE_CONTENT)]
 
 
@@ -234,9 +234,11 @@ def _build(
         pairs = [*pairs, (b"content-length", b"%d" % part.length)]
     else:
         key, status, kept_until = part_key(storing.key), 206, storing.expires
-    read = read_fields(pairs, engine.response_fields)
+    read = read_fields(pairs, engine.fields.response)
     plan = plan_response(engine, request.wants, status, read, has_trailers=False)
-    base = Base(pairs, read, plan.vary, read.get(b"etag"), plan.weak, engine.tag_suffixes)
+    base = Base(
+        pairs, read, plan.vary, read.get(b"etag"), plan.weak, engine.negotiator.tag_suffixes
+    )
     made, etag = represent(base, "", "", None)
     if not part.is_whole:
         made = part_fields(made, ByteRange(part.first, part.last), part.length)

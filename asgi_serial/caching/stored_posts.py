@@ -52,7 +52,7 @@ def plan_posted(
     again = _plan_get(engine, request)
     if again is None or again.key is None:
         return METHOD_NOT_CACHED
-    directives, is_shared = engine.read_directives(fields), not again.partition
+    directives, is_shared = engine.fields.read_directives(fields), not again.partition
     # RFC 9110, 9.3.3: "explicit freshness information": no setting and no guess stands for it.
     if freshness_lifetime(directives, fields, now=engine.clock(), shared=is_shared) is None:
         return Reason.NO_FRESHNESS
@@ -68,7 +68,7 @@ def _plan_get(engine: Engine, request: RequestPlan) -> RequestPlan | None:
     on is compared with them.
     """
     fields = {name: value for name, value in request.fields.items() if name not in _OF_THE_POST}
-    wants = engine.wants[fields.get(b"accept"), fields.get(b"accept-encoding")]
+    wants = engine.negotiator.wants[fields.get(b"accept"), fields.get(b"accept-encoding")]
     again = plan_request(engine, {**request.scope, "method": "GET"}, fields, wants, None)
     policy = request.policy
     is_one_user = again.partition == request.partition

@@ -101,7 +101,7 @@ def plan_storing(
         method or request.method,
         status,
         fields,
-        engine.read_directives(fields),
+        engine.fields.read_directives(fields),
         is_private=is_private,
         methods=methods,
     )
@@ -125,7 +125,7 @@ def plan_storing(
     if reason is not None:
         request.unknown -= frozenset(names)  # those for which it is not stored
         return reason
-    tags = parse_tags(fields, engine.tag_fields)
+    tags = parse_tags(fields, engine.fields.tags)
     if tags is None:
         return Reason.TOO_MANY_TAGS
     born, fresh = now - age, is_fresh(directives, lifetime, age)
@@ -183,7 +183,7 @@ def says_nothing(engine: Engine, fields: Mapping[bytes, bytes], ttl: float | Non
     """Whether neither the response nor a setting can give a freshness lifetime."""
     return (
         ttl is None
-        and engine.freshness_fields.isdisjoint(fields)
+        and engine.fields.freshness.isdisjoint(fields)
         and not engine.settings.cache_heuristic
     )
 
@@ -199,7 +199,7 @@ def read_said(
     shared: bool = True,
 ) -> Said:
     """Read it; `ttl` is the policy's lifetime for a response that states none."""
-    directives = engine.read_directives(fields)
+    directives = engine.fields.read_directives(fields)
     lifetime = freshness_lifetime(directives, fields, now=now, shared=shared)
     is_granted = lifetime is None
     if lifetime is None:
@@ -207,7 +207,7 @@ def read_said(
     if lifetime is None and engine.settings.cache_heuristic:
         lifetime = heuristic_lifetime(fields, status, directives, now=now)
     # RFC 9110, 15.4.5: a 304 says that the answer would have been a 200.
-    is_confirmed = status in _CONFIRMED_STATUSES and not engine.ignores_conditions(key)
+    is_confirmed = status in _CONFIRMED_STATUSES and not engine.learned.ignores_conditions(key)
     left_out = unstored_names(fields.get(b"connection"), directives)
     has_tag = (
         is_confirmed

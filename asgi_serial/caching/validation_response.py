@@ -66,7 +66,7 @@ def consult_stored(
             return Consulted(messages, unstored=Reason.STALE_IF_ERROR)
     elif status == 200 and request.validates and has_tag_of(entry, fields):
         assert request.key is not None  # it was looked up by it
-        engine.note_unconditional(request.key)
+        engine.learned.note_unconditional(request.key)
     if status == 200 and request.method == "HEAD":
         is_alike = agrees(entry, fields)
         if is_alike:
@@ -90,13 +90,13 @@ def _confirm(
     kept = find_representation(request.wants, renewed)
     assert kept is not None  # it was made, if need be, before the app was asked
     now = engine.clock()
-    said = engine.replaced_pair(
+    said = engine.cache_status.replaced_line(
         request.forward, renewed, now, 304, unstored, stored=unstored is None
     )
     request.served = "validated"
     start, last = answer(engine, request, renewed, kept, now, said)
     if unstored is None:
-        directives = engine.read_directives(fields)
+        directives = engine.fields.read_directives(fields)
         own = directives.private_fields | directives.no_cache_fields
         start["headers"] += [line for line in pairs if line[0] in own]  # not kept, but this one's
         return Consulted((start, last), renewed)

@@ -9,8 +9,11 @@ from asgi_serial.cache.packing import digest_key
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
-    from asgi_serial.cache.entry import Key
+    from asgi_serial.cache.entry import Entry, Key
     from asgi_serial.types import Field
+
+
+MAX_PAIRS = 4096
 
 
 MAX_SHOWN_BYTES = 64
@@ -118,3 +121,81 @@ def reason_token(reason: Reason) -> str:
     'no-freshness'
     """
     return reason.name.lower().replace("_", "-")
+
+
+class CacheStatus:
+    """The lines of Age and Cache-Status that answers carry, each made once.
+
+    `name` is the cache's own in Cache-Status (RFC 9211, 2).
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._age_pairs: dict[int, Field] = {}
+        self._hit_pairs: dict[int, Field] = {}
+        self._forward_pairs: dict[tuple[str, bool, str | None, bool], Field] = {}
+
+    def age_line(self, seconds: int) -> Field:
+        """The Age field (RFC 9111, 5.1)."""
+        pair = self._age_pairs.get(seconds)
+        if pair is None:
+            _make_room(self._age_pairs)
+            pair = self._age_pairs[seconds] = (b"age", b"%d" % seconds)
+        return pair
+
+    def hit_line(self, ttl: int) -> Field:
+        """The Cache-Status field of an answer out of the cache."""
+        pair = self._hit_pairs.get(ttl)
+        if pair is None:
+            _make_room(self._hit_pairs)
+            value = hit_status(self._name, ttl)
+            pair = self._hit_pairs[ttl] = (b"cache-status", value)
+        return pair
+
+    def shared_line(self, why: Reason, ttl: int) -> Field:
+        """The Cache-Status field of an answer by another's call of the app."""
+        return b"cache-status", shared_status(self._name, why, ttl)
+
+    def stale_line(self, why: Reason, ttl: int) -> Field:
+        """The Cache-Status field of an answer by a stored response that is stale."""
+        return b"cache-status", hit_status(self._name, ttl, detail=why)
+
+    def replaced_line(
+        self,
+        why: Reason,
+        entry: Entry,
+        now: float,
+        status: int | None,
+        detail: Reason | None = None,
+        *,
+        stored: bool = False,
+    ) -> Field:
+        """The Cache-Status field of an answer by a stored response after the app was asked.
+
+        `status` is what the app has answered, if it has.
+        """
+        return b"cache-status", replaced_status(
+            self._name,
+            why,
+            0 if entry.no_cache else int(entry.expires - now),
+            status=status,
+            stored=stored,
+            detail=detail,
+        )
+
+    def forward_line(
+        self, why: Reason, *, stored: bool, detail: Reason | None, waited: bool = False
+    ) -> Field:
+        """The Cache-Status field of an answer of the app."""
+        # The name of a member hashes as a string does; the member itself hashes in Python.
+        key = (why._name_, stored, detail and detail._name_, waited)
+        pair = self._forward_pairs.get(key)
+        if pair is None:
+            value = forward_status(self._name, why, stored=stored, detail=detail, waited=waited)
+            pair = self._forward_pairs[key] = (b"cache-status", value)
+        return pair
+
+
+def _make_room(pairs: dict[int, Field]) -> None:
+    if len(pairs) >= MAX_PAIRS:
+        pairs.clear()

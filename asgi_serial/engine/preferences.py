@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from asgi_serial.bounds.memo import BoundedDict
 from asgi_serial.formats.json_format import JsonFormat
 from asgi_serial.formats.msgpack_format import MsgPackFormat
-from asgi_serial.http.fields import merge_vary, split_list
-from asgi_serial.http.mediatypes import essence, has_utf8_charset, is_compressible
-from asgi_serial.http.negotiation import choose_coding, choose_format, prefers, refuses_identity
 
 if TYPE_CHECKING:
     from asgi_serial.codecs.base import Codec
@@ -38,43 +35,6 @@ class TypeFacts(NamedTuple):
     is_msgpack: bool
     is_compressible: bool
     is_event_stream: bool
-
-
-def read_content_type(value: bytes, *, extra: frozenset[bytes]) -> TypeFacts:
-    """What is to be known of a Content-Type value; `extra`: further types that shrink."""
-    name = essence(value)
-    return TypeFacts(
-        name,
-        is_json=name == JSON_TYPE.encode() and has_utf8_charset(value),
-        is_msgpack=name.decode("latin-1") in MSGPACK_TYPES,
-        is_compressible=is_compressible(name, extra),
-        is_event_stream=name == b"text/event-stream",
-    )
-
-
-def _choose_coding(accepted: bytes, *, available: tuple[str, ...]) -> tuple[str, bool]:
-    """The coding for a client, and whether what has none is no answer to it.
-
-    One that refuses identity and every coding here still gets identity.
-    RFC 9110, 15.5.7: a 406 is for a server that is unwilling to supply a default representation.
-    """
-    coding = choose_coding(accepted, available)
-    return coding, bool(coding) and refuses_identity(accepted)
-
-
-def _choose_formats(accept: bytes) -> tuple[str, str, bool]:
-    """Return what is sent in place of JSON, and of MessagePack, and whether either is accepted.
-
-    "" stands for the app's own.
-    """
-    media_type, acceptable = choose_format(accept, JSON_TYPE, (MSGPACK_TYPES,))
-    json_type = JSON_TYPE if prefers(accept, (JSON_TYPE,), MSGPACK_TYPES) else ""
-    return "" if media_type == JSON_TYPE else media_type, json_type, acceptable
-
-
-def _vary(current: bytes, *, by_format: bool, by_coding: bool) -> bytes:
-    names = [b"accept"] * by_format + [b"accept-encoding"] * by_coding
-    return merge_vary(split_list(current), *names)
 
 
 MAX_PLANS_BYTES = 128 << 10

@@ -41,13 +41,13 @@ def derive(
         if len(content) > engine.settings.format_max_size:
             media_type = ""
         if media_type:
-            content = engine.transcoder.translate(content, to_json=entry.is_msgpack)
+            content = engine.negotiator.transcoder.translate(content, to_json=entry.is_msgpack)
     except FormatError:
         media_type = ""
     except CodecError:
         return None
     if coding and len(content) >= (1 if must_encode else engine.settings.min_size):
-        encoded = engine.codecs[coding].compress(content)
+        encoded = engine.negotiator.codecs[coding].compress(content)
         if must_encode or len(encoded) < len(content):
             content = encoded
         else:
@@ -60,12 +60,12 @@ def derive(
     base = Base(
         entry.fields,
         fields,
-        engine.varies[by_format, by_coding][fields.get(b"vary", b"")]
+        engine.negotiator.varies[by_format, by_coding][fields.get(b"vary", b"")]
         if by_format or by_coding
         else None,
         fields.get(b"etag"),
         length is None or length > engine.settings.whole_limit,
-        engine.tag_suffixes,
+        engine.negotiator.tag_suffixes,
     )
     made, etag = represent(base, media_type, coding, content)
     return Representation(made, content, coding, etag)
@@ -82,7 +82,7 @@ def _find_source(entry: Entry) -> Representation | None:
 def _decoded(engine: Engine, kept: Representation) -> bytes:
     if not kept.coding:
         return kept.body
-    codec = engine.codecs.get(kept.coding)
+    codec = engine.negotiator.codecs.get(kept.coding)
     if codec is None:
         raise CodecError(f"{kept.coding!r} is not a coding of this release")
     decoder = codec.decoder()

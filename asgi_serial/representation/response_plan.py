@@ -35,7 +35,7 @@ def plan_response(
     kind: tuple[object, ...] = (
         status,
         fields.get(b"content-type"),
-        None if length is None else engine.reaches[length],
+        None if length is None else engine.negotiator.reaches[length],
     )
     if has_trailers or not _RARER.isdisjoint(fields):
         kind = (*kind, has_trailers, *[fields.get(name) for name in _RARER_FIELDS])
@@ -55,7 +55,7 @@ def _make_plan(
 ) -> ResponsePlan:
     settings = engine.settings
     length = content_length(fields)
-    types = engine.types[fields.get(b"content-type", b"")]
+    types = engine.negotiator.types[fields.get(b"content-type", b"")]
     is_document = types.is_json or types.is_msgpack
     obstacle = find_obstacle(engine, status, fields, has_trailers=has_trailers)
     formats, coding = wants.formats, wants.compression
@@ -72,7 +72,7 @@ def _make_plan(
             media_type = wants.media_type if types.is_json else wants.json_type
             refused = wants.refused and status == 200
         if coding and wants.coding:
-            codec = engine.codecs[wants.coding]
+            codec = engine.negotiator.codecs[wants.coding]
         elif wants.compression:
             reasons.append(why_not_compressed(types, is_large=large))
     else:
@@ -81,7 +81,11 @@ def _make_plan(
         partial = status in (206, 304)
         formats = partial and formats and (is_document or not types.essence)
         coding = partial and coding and (types.is_compressible or not types.essence)
-    vary = engine.varies[formats, coding][fields.get(b"vary", b"")] if formats or coding else None
+    vary = (
+        engine.negotiator.varies[formats, coding][fields.get(b"vary", b"")]
+        if formats or coding
+        else None
+    )
     return ResponsePlan(
         negotiates=(formats, coding),
         media_type=media_type,
@@ -106,7 +110,10 @@ def find_obstacle(
     if b"content-encoding" in fields:
         return Reason.ALREADY_ENCODED
     # RFC 9111, 5.2.2.6: no-transform: an intermediary must not transform the content.
-    if b"cache-control" in fields and engine.cache_controls[fields[b"cache-control"]].no_transform:
+    if (
+        b"cache-control" in fields
+        and engine.fields.cache_controls[fields[b"cache-control"]].no_transform
+    ):
         return Reason.NO_TRANSFORM
     return Reason.HAS_TRAILERS if has_trailers else None
 

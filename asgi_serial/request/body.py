@@ -89,7 +89,7 @@ class RequestBody:
         limits = DecodeLimits(
             settings.max_encoded, settings.max_decoded, settings.max_ratio, settings.max_codings
         )
-        self._decoder = BodyDecoder(plan.content_codings, engine.all_codecs, limits)
+        self._decoder = BodyDecoder(plan.content_codings, engine.negotiator.all_codecs, limits)
         self._is_translated = plan.msgpack_body
 
     @property
@@ -145,13 +145,13 @@ class RequestBody:
         limit = self._engine.settings.format_max_size
         if len(body) > limit:
             raise OutputLimitExceeded(f"the document has more than {limit} bytes")
-        return self._engine.transcoder.msgpack_to_json(body)
+        return self._engine.negotiator.transcoder.msgpack_to_json(body)
 
 
 def why_refused(engine: Engine, plan: RequestPlan) -> Problem | None:
     """What the head alone says against the body; None where it is to be read."""
     codings, settings = plan.content_codings, engine.settings
-    unknown = [coding for coding in codings if coding not in engine.decodable]
+    unknown = [coding for coding in codings if coding not in engine.negotiator.decodable]
     length = content_length(plan.fields)
     if unknown:
         return explain_refusal(engine, UnsupportedCoding(unknown[0]))
@@ -178,7 +178,7 @@ def explain_refusal(engine: Engine, error: CodecError | FormatError) -> Problem:
     detail = str(error)[:1].upper() + str(error)[1:] + "."
     if isinstance(error, UnsupportedCoding):
         # RFC 7694, 3: a 415 for a content coding carries an Accept-Encoding with what is supported.
-        accepted = (b"accept-encoding", ", ".join(engine.decodable).encode())
+        accepted = (b"accept-encoding", ", ".join(engine.negotiator.decodable).encode())
         return Problem(415, Reason.UNSUPPORTED_CODING, detail, (accepted,))
     if isinstance(error, OutputLimitExceeded):
         return Problem(413, Reason.BODY_TOO_LARGE, detail)

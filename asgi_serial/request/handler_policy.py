@@ -31,7 +31,7 @@ def adopt_partition(engine: Engine, request: RequestPlan) -> bool:
     adopt_policy(engine, request)
     policy = request.policy
     if policy is not None and policy is not request.path_policy and policy.cache_partition:
-        engine.learn(request.scope, request.fields, policy)
+        engine.learned.learn(request.scope, request.fields, policy)
     assumed = request.partition
     if (None if policy is None else policy.cache_partition) is not request.source:
         enter_partition(engine, request, policy)
@@ -56,7 +56,7 @@ def adopt_body(engine: Engine, request: RequestPlan, policy: RoutePolicy) -> Non
     """Key on the request's body after all, if only now the handler has asked for it."""
     if not request.may_key_on_body or request.bypass is not METHOD_NOT_CACHED:
         return
-    engine.learn(request.scope, request.fields, policy)
+    engine.learned.learn(request.scope, request.fields, policy)
     copy = request.copy
     body = None if copy is None else copy.whole()
     if body is not None:

@@ -55,7 +55,7 @@ class Handed(NamedTuple):
 
 def plan_as_made(engine: Engine, plan: ResponsePlan, fields: Mapping[bytes, bytes]) -> ResponsePlan:
     """The plan by which the format that the app has made already passes as it is."""
-    vary = engine.varies[True, plan.negotiates[1]][fields.get(b"vary", b"")]
+    vary = engine.negotiator.varies[True, plan.negotiates[1]][fields.get(b"vary", b"")]
     return plan._replace(
         media_type="",
         codec=None,

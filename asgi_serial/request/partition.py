@@ -138,7 +138,7 @@ def keep_private(
     if status == 304 and b"cache-control" not in fields:
         return pairs, fields  # what it confirms says so already
     said = make_private(fields.get(b"cache-control", b""))
-    dropped = engine.freshness_fields - {b"expires"}
+    dropped = engine.fields.freshness - {b"expires"}
     kept = {name: value for name, value in fields.items() if name not in dropped}
     pairs = [*without(pairs, dropped), (b"cache-control", said)]
     return pairs, {**kept, b"cache-control": said}

@@ -134,7 +134,7 @@ def plan_request(
     if engine.policies is not None:
         plan.policy = plan.path_policy = find_policy(engine.policies, scope)
     if b"cache-control" in fields:
-        plan.directives = engine.cache_controls[fields[b"cache-control"]]
+        plan.directives = engine.fields.cache_controls[fields[b"cache-control"]]
     plan.wants = wants
     if plan.policy is not None or plan.directives is not None:
         plan.wants = find_wants(engine, plan)
@@ -149,12 +149,14 @@ def plan_request(
     elif engine.caching if policy is None or policy.cache is None else policy.cache:
         plan.caching = True
         plan.asked = engine.clock()
-        if not engine.known_fields.issuperset(fields):
-            names = fields.keys() - engine.known_fields
-            plan.strange = sort_strange(names, engine.meanings.__getitem__)
+        if not engine.fields.known.issuperset(fields):
+            names = fields.keys() - engine.fields.known
+            plan.strange = sort_strange(names, engine.fields.meanings.__getitem__)
         find_credentials(plan)
-        if engine.has_partitions:
-            enter_partition(engine, plan, merge(engine.find_learned(scope, fields), plan.policy))
+        if engine.learned.has_partitions:
+            enter_partition(
+                engine, plan, merge(engine.learned.find_policy(scope, fields), plan.policy)
+            )
         if plan.bypass is None:
             _plan_lookup(engine, plan)
     return plan
@@ -182,7 +184,7 @@ def find_wants(engine: Engine, plan: RequestPlan) -> Wants:
     if policy is not None:
         compression = choose(policy.compression, compression)
         formats = choose(policy.formats, formats)
-    return engine.read_wants(compression, formats, (accept, accept_encoding))
+    return engine.negotiator.read_wants(compression, formats, (accept, accept_encoding))
 
 
 def choose(*said: bool | None) -> bool:
@@ -197,10 +199,10 @@ def _plan_body(engine: Engine, plan: RequestPlan) -> None:
     if policy is not None:
         decoding = choose(policy.decoding, decoding)
     if encoded and decoding:
-        plan.content_codings = engine.content_codings[fields[b"content-encoding"]]
+        plan.content_codings = engine.negotiator.content_codings[fields[b"content-encoding"]]
     # What stays encoded can not be read as a document.
     is_readable = plan.wants.formats and b"content-type" in fields and (decoding or not encoded)
-    if is_readable and engine.types[fields[b"content-type"]].is_msgpack:
+    if is_readable and engine.negotiator.types[fields[b"content-type"]].is_msgpack:
         _plan_translation(engine, plan)
     plan.may_end_early = bool(plan.content_codings) or plan.msgpack_body
 
@@ -241,7 +243,7 @@ def _plan_lookup(engine: Engine, plan: RequestPlan) -> None:
 
 
 def _plan_body_key(engine: Engine, plan: RequestPlan) -> None:
-    policy = merge(engine.find_learned(plan.scope, plan.fields), plan.policy)
+    policy = merge(engine.learned.find_policy(plan.scope, plan.fields), plan.policy)
     length = content_length(plan.fields)
     if length is not None and length > engine.settings.cache_max_key_body:
         plan.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
@@ -269,7 +271,7 @@ def request_key(
     query: bytes = scope.get("query_string", b"")
     if engine.settings.cache_sort_query:
         query = sorted_query(query)
-    extra = tuple([(name, fields.get(name)) for name in engine.key_fields])
+    extra = tuple([(name, fields.get(name)) for name in engine.fields.key_fields])
     if plan.partition:
         extra = (*extra, *plan.partition)
     if plan.wants.coded_only:

@@ -97,7 +97,7 @@ class WholeEncoding:
             self.media_type = ""
             return
         try:
-            transcoder = self._engine.transcoder
+            transcoder = self._engine.negotiator.transcoder
             self.content = transcoder.translate(self.body, to_json=self._is_to_json)
         except FormatError:
             self._note(Reason.VALUE_NOT_CARRIED)

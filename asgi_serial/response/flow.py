@@ -125,7 +125,7 @@ class ResponseFlow:
             plan.vary,
             fields.get(b"etag"),
             plan.weak,
-            engine.tag_suffixes,
+            engine.negotiator.tag_suffixes,
             is_read=request.method in READS or request.key is not None or self.keeping is not None,
         )
         if plan.refused and request.method in READS:
@@ -301,7 +301,7 @@ class ResponseFlow:
         self.state = REPLACED
         self.status = 406
         self.keeping = None
-        problem = not_acceptable(self.engine.media_types, self.plan.vary)
+        problem = not_acceptable(self.engine.negotiator.media_types, self.plan.vary)
         self.note(Reason.NOT_ACCEPTABLE)
         messages = problem.messages(is_head=self.request.method == "HEAD")
         self.sent_bytes = len(messages[1]["body"])

@@ -39,7 +39,7 @@ def begin_plainly(
     Other clients may get another form: Vary has to say so. `key` is that of a resource whose last
     responses were not stored; where this one should be, and cannot any more, the next is.
     """
-    pairs, fields = read_response_fields(message.get("headers", ()), engine.response_fields)
+    pairs, fields = read_response_fields(message.get("headers", ()), engine.fields.response)
     status = message["status"]
     trailers = "trailers" in message and bool(message["trailers"])
     plan = plan_response(engine, wants, status, fields, trailers)
@@ -49,7 +49,9 @@ def begin_plainly(
         return {**message, "headers": pairs}, None
     added = plan.added
     if b"etag" in fields and b"-" in fields[b"etag"]:
-        base = Base(pairs, fields, plan.vary, fields[b"etag"], plan.weak, engine.tag_suffixes)
+        base = Base(
+            pairs, fields, plan.vary, fields[b"etag"], plan.weak, engine.negotiator.tag_suffixes
+        )
         pairs, _ = represent(base, "", "", None)
     elif added:
         pairs = (without(pairs, _VARY) if b"vary" in fields else pairs) + added
@@ -60,7 +62,7 @@ def begin_plainly(
             why = Reason.NOT_EXPECTED
         reasons = (*reasons, why)
         if engine.settings.cache_status:
-            missed = engine.forward_pair(Reason.MISS, stored=False, detail=why)
+            missed = engine.cache_status.forward_line(Reason.MISS, stored=False, detail=why)
             pairs = [*pairs, missed]
     if pairs is message.get("headers"):
         return message, reasons

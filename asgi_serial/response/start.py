@@ -60,7 +60,7 @@ class Opening:
     plan: ResponsePlan
 
     def __init__(self, engine: Engine, request: RequestPlan, message: Message) -> None:
-        pairs, fields = read_response_fields(message.get("headers", ()), engine.response_fields)
+        pairs, fields = read_response_fields(message.get("headers", ()), engine.fields.response)
         self.status = status = message["status"]
         self.wants = request.wants
         policy = request.policy

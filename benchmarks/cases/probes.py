@@ -31,7 +31,7 @@ def stall(coding: str) -> Callable[[], Awaitable[float]]:
             served, request, lambda answer: answer.get(b"content-encoding") == coding.encode()
         )
         await subject.prove()
-        codec = served.engine.codecs[coding]
+        codec = served.engine.negotiator.codecs[coding]
         stalls, calls = [], []
         for _ in range(REPEATS):
             stalls.append(await _longest_gap(subject))

@@ -201,7 +201,7 @@ def test_the_short_way_to_a_hit_has_the_same_key(path, host, proto, port, query)
         "query_string": query,
         "headers": [(name, value) for name, value in named.items() if value is not None],
     }
-    fields = read_request_fields(scope, ENGINE.ignored_fields)
+    fields = read_request_fields(scope, ENGINE.fields.ignored)
     key, hit = find_hit(ENGINE, scope, fields)
     plan = plan_request(ENGINE, scope, fields, ENGINE.plain_wants, None)
     assert hit is None

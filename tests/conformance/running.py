@@ -230,7 +230,9 @@ class Wire(threading.Thread):
                 answer = _ask_server(connection, play, step)
                 deadline = time.monotonic() + _REFRESH_SECONDS
                 # Until the origin was asked behind the answer, and its response is stored.
-                while step.source is REFRESHED and (self.engine.tasks or not play.is_asked()):
+                while step.source is REFRESHED and (
+                    self.engine.workers.tasks or not play.is_asked()
+                ):
                     if time.monotonic() > deadline:
                         break
                     time.sleep(0.002)

@@ -72,9 +72,9 @@ def make_scope(method="GET", path="/", headers=(), **more):
 
 def make_plan(engine, scope):
     """The plan of a request for which no hit was found."""
-    fields = read_request_fields(scope, engine.ignored_fields)
+    fields = read_request_fields(scope, engine.fields.ignored)
     key = find_hit(engine, scope, fields)[0] if engine.finds_hits else None
-    wants = engine.wants[fields.get(b"accept"), fields.get(b"accept-encoding")]
+    wants = engine.negotiator.wants[fields.get(b"accept"), fields.get(b"accept-encoding")]
     return plan_request(engine, scope, fields, wants, key)
 
 
@@ -135,7 +135,7 @@ def decoded(engine, messages):
     coding = fields_of(messages).get(b"content-encoding")
     if coding is None:
         return content
-    decoder = engine.codecs[coding.decode()].decoder()
+    decoder = engine.negotiator.codecs[coding.decode()].decoder()
     content = decoder.feed(content, limit=100_000_000)
     decoder.finish()
     return content

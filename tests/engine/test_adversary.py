@@ -533,13 +533,13 @@ async def test_uploads_do_not_hold_up_the_encoding_of_answers():
     (zstd,) = build_codecs(["zstd"])
     frames = zstd.compress(b"") * 30_000
     fields = [(b"content-encoding", b"zstd"), (b"content-length", b"%d" % len(frames))]
-    held, go_on, run = [], threading.Event(), served.engine.decoders.run
+    held, go_on, run = [], threading.Event(), served.engine.workers.decoders.run
 
     def hold(work):
         held.append(work)
         return run(lambda: go_on.wait(240) and work())
 
-    served.engine.decoders.run = hold
+    served.engine.workers.decoders.run = hold
     uploads = [
         asyncio.create_task(call(served, "POST", body=frames, fields=fields)) for _ in range(6)
     ]
@@ -559,13 +559,13 @@ async def test_a_large_form_that_many_want_at_once_is_made_once(monkeypatch):
     served = SerialMiddleware(app_of(lambda scope: document), encodings_cache=False)
     await call(served)
     made = []
-    run = served.engine.encoders.run
+    run = served.engine.workers.encoders.run
 
     def watched(work):
         made.append(work)
         return run(work)
 
-    monkeypatch.setattr(served.engine.encoders, "run", watched)
+    monkeypatch.setattr(served.engine.workers.encoders, "run", watched)
     gzipped = [(b"accept-encoding", b"gzip")]
     answers = await asyncio.gather(*[call(served, fields=gzipped) for _ in range(20)])
     assert {gzip.decompress(body) for _, _, body in answers} == {document}
@@ -579,13 +579,13 @@ async def test_a_large_form_that_finds_no_room_in_its_entry_is_made_once():
         app_of(lambda scope: document), cache_max_object=410_000, encodings_cache=False
     )
     await call(served)
-    made, run = [], served.engine.encoders.run
+    made, run = [], served.engine.workers.encoders.run
 
     def watched(work):
         made.append(work)
         return run(work)
 
-    served.engine.encoders.run = watched
+    served.engine.workers.encoders.run = watched
     decode = {b"br": brotli.decompress, b"zstd": zstd.decompress, b"gzip": gzip.decompress}
     for _ in range(2):
         for coding in (b"br", b"zstd", b"gzip"):
@@ -617,7 +617,7 @@ async def test_those_who_wait_for_a_form_make_it_where_its_maker_leaves(monkeypa
     document = b'["' + random.Random(1).randbytes(100_000).hex().encode() + b'"]'
     served = SerialMiddleware(app_of(lambda scope: document), encodings_cache=False)
     await call(served)
-    made, go_on, run = [], asyncio.Event(), served.engine.encoders.run
+    made, go_on, run = [], asyncio.Event(), served.engine.workers.encoders.run
 
     async def held(work):
         made.append(work)
@@ -625,7 +625,7 @@ async def test_those_who_wait_for_a_form_make_it_where_its_maker_leaves(monkeypa
             await go_on.wait()
         return await run(work)
 
-    monkeypatch.setattr(served.engine.encoders, "run", held)
+    monkeypatch.setattr(served.engine.workers.encoders, "run", held)
     gzipped = [(b"accept-encoding", b"gzip")]
     asked = [asyncio.create_task(call(served, fields=gzipped)) for _ in range(5)]
     await until(lambda: made)
@@ -737,7 +737,7 @@ async def test_what_a_handler_says_is_learned_of_paths_of_usual_length(length, l
 
     served = SerialMiddleware(app)
     await call(served, "POST", "/" + "x" * length, body=b"a")
-    assert len(served.engine.learned_policies) == learned
+    assert len(served.engine.learned.policies) == learned
 
 
 @awaited

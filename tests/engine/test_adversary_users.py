@@ -27,11 +27,11 @@ async def test_a_partition_that_the_handler_asks_for_holds_beside_a_stale_respon
     clock = Clock()
     serial = serial_of(app_of(answer), clock=clock)
     await ask(serial, Request(path=path))  # nobody's
-    serial.engine.learned_policies.clear()  # as 1,024 other paths do, or another process
+    serial.engine.learned.policies.clear()  # as 1,024 other paths do, or another process
     clock.now += 100
     await ask(serial, Request(path=path).having(x_badge="bob"))
     for user in (None, "carol"):
-        serial.engine.learned_policies.clear()
+        serial.engine.learned.policies.clear()
         request = Request(path=path).having(**({"x_badge": user} if user else {}))
         assert (await ask(serial, request)).document != "bob"
 
@@ -61,11 +61,11 @@ async def test_a_refresh_whose_partition_is_not_known_any_more_is_not_for_all():
 
     async def send(message):
         if message["type"] == "http.response.body":
-            serial.engine.learned_policies.clear()
+            serial.engine.learned.policies.clear()
 
     await serial(request.make_scope(), request.make_receive(), send)
-    await asyncio.gather(*serial.engine.tasks, return_exceptions=True)
-    serial.engine.learned_policies.clear()
+    await asyncio.gather(*serial.engine.workers.tasks, return_exceptions=True)
+    serial.engine.learned.policies.clear()
     assert (await ask(serial, Request())).document is None
 
 
@@ -195,8 +195,8 @@ async def test_a_refresh_of_what_is_an_endless_stream_now_ends():
     state["endless"] = True
     clock.now += 100
     await ask(serial, Request())
-    assert serial.engine.tasks
-    await until(lambda: not serial.engine.tasks)
+    assert serial.engine.workers.tasks
+    await until(lambda: not serial.engine.workers.tasks)
 
 
 @awaited

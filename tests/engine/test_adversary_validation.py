@@ -227,7 +227,7 @@ async def test_a_refresh_that_never_began_leaves_no_call_behind():
     await ask(serial, Request())
     clock.now += 100
     await ask(serial, Request())
-    for task in list(serial.engine.tasks):
+    for task in list(serial.engine.workers.tasks):
         task.cancel()  # as a loop does that ends
     await settled()
     assert not serial.engine.calls._calls
@@ -242,7 +242,7 @@ async def test_a_client_that_forbids_transformation_may_start_a_refresh():
     await ask(serial, Request())
     clock.now += 100
     await ask(serial, Request().having(accept_encoding="gzip", cache_control="no-transform"))
-    await asyncio.gather(*serial.engine.tasks)
+    await asyncio.gather(*serial.engine.workers.tasks)
     assert (await ask(serial, Request())).one("age") == "0"
 
 
@@ -332,12 +332,12 @@ async def test_an_app_that_ignores_conditions_is_not_asked_by_them_for_a_while()
 
 @awaited
 async def test_it_is_remembered_of_few_keys_that_an_app_ignores_conditions(monkeypatch):
-    monkeypatch.setattr("asgi_serial.engine.engine.MAX_LEARNED", 2)
+    monkeypatch.setattr("asgi_serial.engine.learned.MAX_LEARNED", 2)
     _, _, serial = site()
     for number in range(3):
-        serial.engine.note_unconditional(("key", str(number)))
-    assert not serial.engine.ignores_conditions(("key", "0"))
-    assert serial.engine.ignores_conditions(("key", "2"))
+        serial.engine.learned.note_unconditional(("key", str(number)))
+    assert not serial.engine.learned.ignores_conditions(("key", "0"))
+    assert serial.engine.learned.ignores_conditions(("key", "2"))
 
 
 @awaited

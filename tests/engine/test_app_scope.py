@@ -207,7 +207,7 @@ async def test_a_call_that_goes_on_for_others_leaves_the_scope_of_a_cancelled_re
     left = leaving.state()
     gate.set()
     seen = await second
-    await until(lambda: not serial.engine.led)
+    await until(lambda: not serial.engine.workers.led)
     assert leaving.state() == left
     assert "route" not in left
     assert "route" not in seen[-1]  # a hit: no app has filled this one

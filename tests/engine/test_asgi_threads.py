@@ -31,7 +31,7 @@ async def test_large_bodies_are_encoded_off_the_loop(coding, pieces):
     request = Request(fields=(("accept-encoding", coding),))
     serial = serial_of(Whole(LARGE, pieces=pieces, **JSON))
     threads: list[str] = []
-    run = serial.engine.encoders.run
+    run = serial.engine.workers.encoders.run
 
     def watched(work: Any) -> Any:
         def named() -> Any:
@@ -40,7 +40,7 @@ async def test_large_bodies_are_encoded_off_the_loop(coding, pieces):
 
         return run(named)
 
-    serial.engine.encoders.run = watched
+    serial.engine.workers.encoders.run = watched
     task = asyncio.create_task(serial(request.make_scope(), request.make_receive(), recording.send))
     turns = 0
     while not task.done():
@@ -63,7 +63,7 @@ async def test_cancelled_while_a_thread_encodes(coding):
     request = Request(fields=(("accept-encoding", coding),))
     serial = serial_of(Whole(LARGE, **FRESH_JSON))
     busy = asyncio.Event()
-    run = serial.engine.encoders.run
+    run = serial.engine.workers.encoders.run
     is_cancelled = threading.Event()
 
     def watched(work: Any) -> Any:
@@ -74,7 +74,7 @@ async def test_cancelled_while_a_thread_encodes(coding):
         busy.set()
         return run(held)
 
-    serial.engine.encoders.run = watched
+    serial.engine.workers.encoders.run = watched
     recording = Recording()
     task = asyncio.create_task(serial(request.make_scope(), request.make_receive(), recording.send))
     await busy.wait()

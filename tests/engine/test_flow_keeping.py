@@ -145,7 +145,7 @@ class TestBodiesInKeys:
         engine = make_engine(routes={"/": {"cache_body": True, "cache_ttl": 60}})
         flow = make_flow(engine, method="POST")
         run(flow, start(JSON), LAST)
-        assert engine.learned_policies == {}
+        assert engine.learned.policies == {}
 
     @pytest.mark.parametrize(("status", "is_invalid"), [(200, True), (302, True), (404, False)])
     def test_any_other_write_makes_what_is_stored_invalid(self, status, is_invalid):

@@ -108,7 +108,7 @@ async def test_a_handler_that_is_narrower_than_the_pattern_is_heard(path, forget
         for session in ("joe", "jim"):
             assert (await ask(site, having(session, path=path))).document == session
             if forgets:
-                site.engine.learned_policies.clear()
+                site.engine.learned.policies.clear()
 
 
 @awaited
@@ -120,8 +120,8 @@ async def test_what_was_learned_is_bounded_and_more_of_it_changes_no_answer():
     paths = [f"/{number}" + "x" * 3_000 for number in range(150)]
     for path in paths:
         await ask(site, having("joe", path=path))
-    assert 0 < len(site.engine.learned_policies) < len(paths)
-    assert site.engine.learned_policies.held_bytes <= MAX_BYTES
+    assert 0 < len(site.engine.learned.policies) < len(paths)
+    assert site.engine.learned.policies.held_bytes <= MAX_BYTES
     for session in ("joe", "jim"):
         assert (await ask(site, having(session, path=paths[0]))).document == session
 
@@ -148,7 +148,7 @@ async def test_what_is_learned_holds_for_what_is_routed_alike_only(other):
     of_tenants = having("none")
     fields = (*of_tenants.fields, *other.get("fields", ()))
     await ask(site, Request(path="/dash", fields=fields, scope=other.get("scope", {})))
-    assert len(site.engine.learned_policies) == 1
+    assert len(site.engine.learned.policies) == 1
     for session in ("alice", "bob"):
         got = await ask(site, having(session))
         assert got.document == session
@@ -265,7 +265,7 @@ async def test_a_response_that_would_pass_is_private_as_well(fields):
     for _ in range(6):
         got = await ask(site, Request(path="/dash").having(**fields))
         assert got.one("cache-control") == "private"
-        site.engine.learned_policies.clear()
+        site.engine.learned.policies.clear()
 
 
 @awaited

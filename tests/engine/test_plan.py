@@ -38,7 +38,7 @@ def planned(*headers, engine=ENGINE, method="GET", path="/", **scope):
     ],
 )
 def test_what_a_client_wants(accept, accept_encoding, expected):
-    wants = ENGINE.wants[accept, accept_encoding]
+    wants = ENGINE.negotiator.wants[accept, accept_encoding]
     assert (wants.coding, wants.media_type, wants.acceptable) == expected
     assert wants.is_plain is (expected == ("", "", True))
     assert wants.offers
@@ -55,14 +55,17 @@ def test_what_a_client_wants(accept, accept_encoding, expected):
     ],
 )
 def test_what_is_sent_in_place_of_either_format(accept, media_type, json_type):
-    wants = ENGINE.wants[accept, None]
+    wants = ENGINE.negotiator.wants[accept, None]
     assert (wants.media_type, wants.json_type) == (media_type, json_type)
     # Whether the response is MessagePack, only its start shows.
     assert (wants.is_plain, wants.may_pass) == (not (media_type or json_type), not media_type)
 
 
 def test_clients_that_want_the_same_share_one_object():
-    assert ENGINE.wants[b"*/*", b"gzip"] is ENGINE.wants[None, b"GZip;q=0.9, br;q=0"]
+    assert (
+        ENGINE.negotiator.wants[b"*/*", b"gzip"]
+        is ENGINE.negotiator.wants[None, b"GZip;q=0.9, br;q=0"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -74,7 +77,7 @@ def test_clients_that_want_the_same_share_one_object():
     ],
 )
 def test_what_is_switched_off_is_not_wanted(options, offers):
-    wants = make_engine(**options).wants[MSGPACK.encode(), b"gzip"]
+    wants = make_engine(**options).negotiator.wants[MSGPACK.encode(), b"gzip"]
     assert wants.offers is offers
     assert bool(wants.coding) is ("compression" not in options)
     assert bool(wants.media_type) is ("formats" not in options)
@@ -276,7 +279,7 @@ def test_who_lets_a_body_be_a_part_of_the_key(route, learned, keys, may_key):
     engine = make_engine(routes={"/": route})
     if learned is not None:
         scope = make_scope("POST")
-        engine.learn(scope, {b"host": b"a.example"}, RoutePolicy(cache_body=learned))
+        engine.learned.learn(scope, {b"host": b"a.example"}, RoutePolicy(cache_body=learned))
     plan = planned(engine=engine, method="POST")
     assert (plan.keys_on_body, plan.may_key_on_body) == (keys, may_key)
     assert plan.bypass is (None if keys else Reason.METHOD_NOT_CACHED)
@@ -287,9 +290,9 @@ def test_what_handlers_have_said_is_bounded():
     engine = make_engine()
     for number in range(3000):
         scope = make_scope("POST", f"/{number}")
-        engine.learn(scope, {}, RoutePolicy(cache_body=True))
-    assert 0 < len(engine.learned_policies) <= 1024
-    assert engine.find_learned(scope, {}) == RoutePolicy(cache_body=True)
+        engine.learned.learn(scope, {}, RoutePolicy(cache_body=True))
+    assert 0 < len(engine.learned.policies) <= 1024
+    assert engine.learned.find_policy(scope, {}) == RoutePolicy(cache_body=True)
 
 
 def test_a_handlers_word_changes_what_is_wanted():

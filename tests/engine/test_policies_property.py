@@ -104,7 +104,7 @@ async def visit(manners, pattern, asked):
     for host, path, session, tenant, coding, seconds, forgets in asked:
         clock.now += seconds
         if forgets:
-            site.outside.engine.learned_policies.clear()
+            site.outside.engine.learned.policies.clear()
         fields = {"host": host, "cookie": f"session={session}; tenant={tenant}"}
         fields |= {"accept_encoding": coding} if coding else {}
         try:

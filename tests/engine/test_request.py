@@ -141,7 +141,7 @@ ENCODE = {
     b"x-gzip": gzip.compress,
     b"deflate": zlib.compress,
     b"br": brotli.compress,
-    b"zstd": ENGINE.codecs["zstd"].compress,
+    b"zstd": ENGINE.negotiator.codecs["zstd"].compress,
 }
 
 

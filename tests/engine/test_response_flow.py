@@ -358,7 +358,7 @@ def test_an_event_stream_starts_at_once_and_flushes_each_event(first, headers):
     out = as_list(flow.begin(first))
     assert out[0]["type"] == "http.response.start"
     seen = b""
-    decoder = ENGINE.codecs["gzip"].decoder()
+    decoder = ENGINE.negotiator.codecs["gzip"].decoder()
     for number in range(3):
         part = content_of(as_list(flow.feed(body(b"data: %d\n\n" % number, more=True))))
         seen += decoder.feed(part, limit=1000) if headers else part

@@ -17,7 +17,7 @@ BOTH, BY_CODING, BY_NONE = (True, True), (False, True), (False, False)
 
 def planned(client, fields, status=200, trailers=False, engine=ENGINE):
     named = {name.replace("_", "-").encode(): value for name, value in fields.items()}
-    return plan_response(engine, engine.wants[client], status, named, trailers)
+    return plan_response(engine, engine.negotiator.wants[client], status, named, trailers)
 
 
 def what(plan):

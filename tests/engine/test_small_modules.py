@@ -12,7 +12,7 @@ from asgi_serial.cache.entry import Representation
 from asgi_serial.cache.interning import SharedFields
 from asgi_serial.caching.serving import answer, find_hit, find_representation, judge
 from asgi_serial.codecs.decoding import UnsupportedCoding
-from asgi_serial.engine import engine as engine_module
+from asgi_serial.engine import cache_status
 from asgi_serial.engine.app_engines import engines_of, share
 from asgi_serial.engine.cache_status import forward_status
 from asgi_serial.errors import CodecError, FormatError, OutputLimitExceeded
@@ -51,9 +51,9 @@ def store(engine, *headers, document=DOCUMENT, fields=(JSON, FRESH)):
 class TestMemories:
     def test_ready_fields_are_bounded(self):
         engine = make_engine()
-        for seconds in range(engine_module.MAX_PAIRS + 1):
-            assert engine.age_pair(seconds) == (b"age", b"%d" % seconds)
-        assert engine.age_pair(5) is engine.age_pair(5)
+        for seconds in range(cache_status.MAX_PAIRS + 1):
+            assert engine.cache_status.age_line(seconds) == (b"age", b"%d" % seconds)
+        assert engine.cache_status.age_line(5) is engine.cache_status.age_line(5)
 
     @pytest.mark.parametrize("part", ["name", "value"])
     @pytest.mark.parametrize("length", [0, 10_000])
@@ -94,7 +94,7 @@ class TestHits:
         engine = make_engine()
         scope = make_scope()
         del scope[missing]
-        fields = read_request_fields(scope, engine.ignored_fields)
+        fields = read_request_fields(scope, engine.fields.ignored)
         assert find_hit(engine, scope, fields) == (None, None)
         assert make_plan(engine, scope).key is not None
 
@@ -102,7 +102,7 @@ class TestHits:
         engine = make_engine()
         store(engine)
         scope = make_scope(headers=((b"if-none-match", b'"other"'),))
-        fields = read_request_fields(scope, engine.ignored_fields)
+        fields = read_request_fields(scope, engine.fields.ignored)
         assert find_hit(engine, scope, fields)[1] is None
 
     def test_the_very_tag_is_a_304_each_time(self):
@@ -110,7 +110,7 @@ class TestHits:
         engine = make_engine(clock=clock)
         tag = store(engine).kept[0].etag
         scope = make_scope(headers=((b"if-none-match", tag),))
-        fields = read_request_fields(scope, engine.ignored_fields)
+        fields = read_request_fields(scope, engine.fields.ignored)
         ages = []
         for second in (0, 0, 5):
             clock.now = NOW + second
@@ -123,7 +123,7 @@ class TestHits:
         engine = make_engine()
         entry = store(engine)
         scope = make_scope()
-        fields = read_request_fields(scope, engine.ignored_fields)
+        fields = read_request_fields(scope, engine.fields.ignored)
         before = find_hit(engine, scope, fields)[1][0]
         engine.responses.add(entry, ("", "gzip"), derive(engine, entry, ("", "gzip")))
         assert find_hit(engine, scope, fields)[1][0] == before
@@ -132,7 +132,7 @@ class TestHits:
         engine = make_engine(cache_status=False)
         store(engine)
         scope = make_scope()
-        fields = read_request_fields(scope, engine.ignored_fields)
+        fields = read_request_fields(scope, engine.fields.ignored)
         first = find_hit(engine, scope, fields)[1][0]
         assert b"cache-status" not in dict(first["headers"])
         assert dict(first["headers"])[b"age"] == b"0"

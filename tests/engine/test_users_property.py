@@ -146,7 +146,7 @@ class Users(RuleBasedStateMachine):
     def forget(self) -> None:
         """So many handlers speak that what one of them has said is forgotten."""
         for serial in self.processes:
-            serial.engine.learned_policies.clear()
+            serial.engine.learned.policies.clear()
 
     @precondition(lambda self: self.pending)
     @rule(place=st.integers(0, 9))
@@ -163,7 +163,7 @@ class Users(RuleBasedStateMachine):
         self.site.gate.set()
         self.runner.run(self._settle())
         for serial in self.processes:
-            assert not serial.engine.tasks
+            assert not serial.engine.workers.tasks
             assert not serial.engine.calls._calls
         self.runner.close()
 

@@ -363,7 +363,7 @@ WHILE_REVALIDATE = (b"cache-control", b"max-age=60, stale-while-revalidate=600")
 
 
 async def refreshed(serial):
-    while serial.engine.tasks:
+    while serial.engine.workers.tasks:
         await asyncio.sleep(0.001)
 
 
@@ -403,7 +403,7 @@ async def test_a_crowd_has_it_refreshed_once():
     origin.gate.clear()
     answers = [await ask(serial, Request()) for _ in range(20)]
     assert {answer.status for answer in answers} == {200}
-    assert len(serial.engine.tasks) == 1
+    assert len(serial.engine.workers.tasks) == 1
     origin.gate.set()
     await refreshed(serial)
     assert len(origin.asked) == 2
@@ -434,7 +434,7 @@ async def test_only_so_many_refreshes_run_at_once():
     origin.gate.clear()
     for path in "abc":
         assert (await ask(serial, Request(path="/" + path))).status == 200
-    assert len(serial.engine.tasks) == 2
+    assert len(serial.engine.workers.tasks) == 2
     origin.gate.set()
     await refreshed(serial)
 
@@ -474,7 +474,7 @@ async def test_a_request_with_a_body_is_neither_made_conditional_nor_sent_again(
     answer = await ask(serial, request)
     assert said(answer) == "fwd=stale; stored"
     assert origin.conditions == [None, None]
-    assert not serial.engine.tasks
+    assert not serial.engine.workers.tasks
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,49 @@
+"""The fields of requests and responses that have a say, and the directives they give."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from asgi_serial.bounds.memo import Memo
+from asgi_serial.http.cachecontrol import parse_cache_control
+from asgi_serial.http.headers import RESPONSE_FIELDS
+from asgi_serial.http.request_fields import (
+    HARMLESS_FIELDS,
+    REQUEST_FIELDS,
+    canonical_name,
+    meaning_of,
+)
+from asgi_serial.http.targeted import find_targeted, parse_targeted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from asgi_serial.http.cachecontrol import CacheControl
+    from asgi_serial.settings.model import Settings
+
+
+class FieldRules:
+    """The names of the fields that an engine reads, by its settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        keyed = [name.encode() for name in settings.cache_key_fields]
+        # An app that takes `_` for `-` reads one that is named with it in both spellings.
+        self.key_fields = tuple(dict.fromkeys((*keyed, *map(canonical_name, keyed))))
+        self.known = REQUEST_FIELDS.union(self.key_fields)
+        ignored = {name.encode() for name in settings.cache_ignore_fields}
+        self.ignored = HARMLESS_FIELDS.union(ignored) - self.known
+        self.meanings = Memo(
+            partial(meaning_of, keyed=frozenset(self.key_fields)), shares_values=True
+        )
+        self._targets = tuple(name.encode() for name in settings.cache_targets)
+        self.tags = tuple(name.encode() for name in settings.cache_tag_fields)
+        self.response = RESPONSE_FIELDS.union(self._targets, self.tags)
+        self.freshness = frozenset((b"cache-control", b"expires", *self._targets))
+        self.cache_controls = Memo(parse_cache_control)
+        self._targeted_controls = Memo(parse_targeted)
+
+    def read_directives(self, fields: Mapping[bytes, bytes]) -> CacheControl:
+        """Return what a response says to this cache: by a targeted field, or by Cache-Control."""
+        targeted = find_targeted(fields, self._targets, self._targeted_controls.__getitem__)
+        return targeted or self.cache_controls[fields.get(b"cache-control", b"")]
