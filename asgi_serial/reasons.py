@@ -6,6 +6,9 @@ from enum import Enum
 class Reason(Enum):
     """Why something was, or was not, done to a message; the value is its sentence."""
 
+    # The reasons of each answer are looked up; that of Enum is written in Python.
+    __hash__ = object.__hash__
+
     # A request was refused before the app ran.
     BAD_ENCODED_BODY = "the request's body does not decode by its Content-Encoding"
     BAD_FORMAT_BODY = "the request's body is not a document of its Content-Type"

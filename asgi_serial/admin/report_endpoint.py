@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from asgi_serial.http.headers import read_fields
 from asgi_serial.http.mediatypes import MediaType
 from asgi_serial.http.negotiation import media_weight, parse_accept
-from asgi_serial.timing.recorder import Recorder
+from asgi_serial.timing.recorder import SeriesRecorder
 from asgi_serial.timing.report import build_report
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _TEXT = MediaType(b"text", b"plain", ())
 
 def engine_report(engine: Engine) -> Report:
     """What one engine has measured, with the state of its caches."""
-    return build_report(engine.recorder or Recorder(), engine=engine_statistics(engine))
+    return build_report(engine.recorder or SeriesRecorder(), engine=engine_statistics(engine))
 
 
 def engine_statistics(engine: Engine) -> dict[str, Any]:

@@ -123,17 +123,11 @@ class Passage:
         self._is_open = False
         scope, size, recorder = self.scope, self._size, self._engine.recorder
         assert recorder is not None
-        took = perf_counter_ns() - self._began_ns
         method = scope["method"]
-        recorder.record(
-            self._engine.label(scope),
-            method,
-            self._status,
-            self._first_byte_ns - self._began_ns if self._first_byte_ns else took,
-            took,
-            size,
-            size,
-            0 if method == "HEAD" else size,
-            "" if self._key is None else "miss",
-            self._reasons,
-        )
+        outcome = "" if self._key is None else "miss"
+        kind = recorder.kinds[
+            self._engine.label(scope), method, self._status, outcome, "", self._reasons
+        ]
+        took = perf_counter_ns() - self._began_ns
+        first_byte = self._first_byte_ns - self._began_ns if self._first_byte_ns else took
+        recorder.record(kind, first_byte, took, size, size, 0 if method == "HEAD" else size)

@@ -28,18 +28,17 @@ def count_response(
         path = plan.scope["path"]
         logger.debug("%s %r: %d, cache %s, %s", plan.method, path, flow.status, plan.outcome, why)
     if recorder is not None:
-        took = perf_counter_ns() - began_ns
-        recorder.record(
+        kind = recorder.kinds[
             flow.route(),
             plan.method,
             flow.status,
-            first_byte_ns - began_ns if first_byte_ns else took,
-            took,
-            *flow.sizes(),
             plan.outcome,
-            flow.reasons(),
             flow.encoding_outcome,
-        )
+            flow.reasons(),
+        ]
+        took = perf_counter_ns() - began_ns
+        first_byte = first_byte_ns - began_ns if first_byte_ns else took
+        recorder.record(kind, first_byte, took, *flow.sizes())
 
 
 def _explain(plan: RequestPlan, reason: Reason) -> str:
@@ -64,6 +63,6 @@ def count_answer(
     """
     recorder = engine.recorder
     if recorder is not None:
+        kind = recorder.kinds[route, plan.method, status, outcome, "", reasons]
         took, made = perf_counter_ns() - began_ns, app_bytes or size
-        method = plan.method
-        recorder.record(route, method, status, took, took, made, made, size, outcome, reasons)
+        recorder.record(kind, took, took, made, made, size)

@@ -43,8 +43,8 @@ class Representation:
         "fields",
         "fields_of_304",
         "hit_fields",
-        "hits",
-        "hits_of_304",
+        "kind",
+        "kind_of_304",
         "second",
         "wants",
     )
@@ -58,8 +58,8 @@ class Representation:
         self.second = -1  # of the clock, for which `hit_fields` hold
         self.hit_fields = fields
         self.fields_of_304: Fields | None = None  # the same for a 304, once there was one
-        self.hits: Any = None  # the count of those that wait for the recorder
-        self.hits_of_304: Any = None
+        self.kind: Any = None  # of its hits, as the recorder counts them
+        self.kind_of_304: Any = None
 
 
 class Entry:

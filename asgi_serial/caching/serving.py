@@ -15,14 +15,13 @@ from asgi_serial.http.validators import is_not_modified
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.variant_fields import not_modified_fields
 from asgi_serial.request.plan import BODY_METHODS
-from asgi_serial.timing.recorder import Hits, SeriesKey
 
 if TYPE_CHECKING:
     from asgi_serial.cache.entry import Key, Representation, Variant
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import Wants
     from asgi_serial.request.plan import RequestPlan
-    from asgi_serial.timing.recorder import Recorder
+    from asgi_serial.timing.recorder import SeriesRecorder
     from asgi_serial.types import Field, Fields, Message, Scope
 
 # These come before what HTTP says of the entry: it is not for this client at all.
@@ -292,15 +291,18 @@ def is_fresh_copy(plan: RequestPlan, entry: Entry, kept: Representation, now: fl
 
 
 def record_hit(
-    recorder: Recorder, entry: Entry, kept: Representation, status: int, took_ns: int
+    recorder: SeriesRecorder, entry: Entry, kept: Representation, status: int, took_ns: int
 ) -> None:
-    """Count the answer that `find_hit` has given."""
-    hits = kept.hits if status == entry.status else kept.hits_of_304
-    if hits is None:
-        key = SeriesKey(entry.route, "GET", status)
-        if status == entry.status:
-            made = entry.app_bytes if status == 200 else len(kept.body)
-            hits = kept.hits = Hits(key, made, len(kept.body))
-        else:
-            hits = kept.hits_of_304 = Hits(key, 0, 0)
-    recorder.record_hit(hits, took_ns)
+    """Record an answer that `find_hit` has given."""
+    if status == entry.status:
+        kind = kept.kind
+        if kind is None:
+            kind = kept.kind = recorder.kinds[entry.route, "GET", status, "hit", "", ()]
+        sent = len(kept.body)
+        made = entry.app_bytes if status == 200 else sent
+    else:
+        kind = kept.kind_of_304
+        if kind is None:
+            kind = kept.kind_of_304 = recorder.kinds[entry.route, "GET", status, "hit", "", ()]
+        made = sent = 0
+    recorder.record(kind, took_ns, took_ns, made, made, sent)

@@ -22,7 +22,7 @@ from asgi_serial.engine.negotiator import Negotiator
 from asgi_serial.engine.workers import Workers
 from asgi_serial.http.reuse import Options
 from asgi_serial.settings.policy import PolicyTable
-from asgi_serial.timing.recorder import Recorder
+from asgi_serial.timing.recorder import SeriesRecorder
 from asgi_serial.timing.routes.resolver import build_resolver
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Engine:
         secret = settings.cache_secret
         self.secret = secret.get_secret_value().encode() if secret else os.urandom(32)
         self._build_caches(settings, store)
-        self.recorder = Recorder(settings.max_series) if settings.timing else None
+        self.recorder = SeriesRecorder(settings.max_series) if settings.timing else None
         # The paths whose responses did not pass (see `Attempt`).
         self.encoded_paths: BoundedDict[str, None] = BoundedDict()
         self.is_told_of = False  # that it stands inside another engine

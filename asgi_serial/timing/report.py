@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from asgi_serial.reasons import Reason
 from asgi_serial.timing.advice import advise
 from asgi_serial.timing.histogram import Histogram
-from asgi_serial.timing.recorder import Recorder, Series, SeriesKey
+from asgi_serial.timing.recorder import Series, SeriesKey, SeriesRecorder
 from asgi_serial.timing.table import format_bytes, format_table, printable
 
 # The schema of `to_dict`: raised when a key changes its meaning or goes; new keys may come.
@@ -60,7 +60,7 @@ class Report(NamedTuple):
         return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def build_report(recorder: Recorder, *, engine: Mapping[str, Any] | None = None) -> Report:
+def build_report(recorder: SeriesRecorder, *, engine: Mapping[str, Any] | None = None) -> Report:
     """The report of all that was recorded up to now, with the engine's own statistics beside it.
 
     It takes up to 0.1 s for 1,000 series; it may run in a thread, while requests are recorded.

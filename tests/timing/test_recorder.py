@@ -4,34 +4,47 @@ import pytest
 
 from asgi_serial.reasons import Reason
 from asgi_serial.timing.recorder import (
+    FULL,
+    MAX_KINDS_WAITING,
     OTHER_METHOD,
     OTHER_ROUTE,
     OTHER_STATUS,
-    Hits,
-    Recorder,
-    SeriesKey,
+    SeriesRecorder,
 )
 
 OTHER = (OTHER_ROUTE, OTHER_METHOD, OTHER_STATUS)
 
 
-def record(recorder: Recorder, route="/", method="GET", status=200, **values) -> None:
+def record(
+    recorder: SeriesRecorder,
+    route="/",
+    method="GET",
+    status=200,
+    *,
+    outcome="miss",
+    encoding_outcome="",
+    reasons=(),
+    **values,
+) -> None:
     sample = {
         "first_byte_ns": 2_000_000,
         "total_ns": 3_000_000,
         "app_bytes": 100,
         "encoded_bytes": 80,
         "sent_bytes": 50,
-        "outcome": "miss",
-        "reasons": (),
     }
-    recorder.record(route, method, status, *(sample | values).values())
+    kind = recorder.kinds[route, method, status, outcome, encoding_outcome, reasons]
+    recorder.record(kind, *(sample | values).values())
+
+
+def count_of(recorder: SeriesRecorder) -> int:
+    return sum(series.total.count for series in recorder.snapshot().values())
 
 
 def test_one_series_holds_the_totals_of_its_requests():
-    recorder = Recorder()
+    recorder = SeriesRecorder()
     record(recorder, reasons=(Reason.MISS, Reason.TOO_SMALL), encoding_outcome="miss")
-    record(recorder, reasons=[Reason.TOO_SMALL], outcome="hit", encoding_outcome="hit")
+    record(recorder, reasons=(Reason.TOO_SMALL,), outcome="hit", encoding_outcome="hit")
     series = recorder.snapshot()["/", "GET", 200]
     assert series.total.count == series.first_byte.count == 2
     assert (series.first_byte.sum_ns, series.total.sum_ns) == (4_000_000, 6_000_000)
@@ -54,7 +67,7 @@ def test_one_series_holds_the_totals_of_its_requests():
     ],
 )
 def test_labels_are_bounded(given, expected):
-    recorder = Recorder()
+    recorder = SeriesRecorder()
     record(recorder, *given)
     record(recorder, *given)
     assert list(recorder.snapshot()) == [expected]
@@ -62,7 +75,7 @@ def test_labels_are_bounded(given, expected):
 
 
 def test_a_hundred_thousand_labels_share_the_series_of_the_rest():
-    recorder = Recorder(max_series=100)
+    recorder = SeriesRecorder(max_series=100)
     for number in range(100_000):
         record(recorder, f"/{number}")
     series = recorder.snapshot()
@@ -76,7 +89,7 @@ def test_a_hundred_thousand_labels_share_the_series_of_the_rest():
     "fault",
     [
         pytest.param({"route": None}, id="no route"),
-        pytest.param({"route": []}, id="a route that can not be a key"),
+        pytest.param({"route": 42}, id="a route that is a number"),
         pytest.param({"status": "200"}, id="a status in words"),
         pytest.param({"outcome": "hti"}, id="an outcome that is none"),
         pytest.param({"encoding_outcome": "stale"}, id="an encoding outcome that is none"),
@@ -84,11 +97,12 @@ def test_a_hundred_thousand_labels_share_the_series_of_the_rest():
         pytest.param({"first_byte_ns": "1"}, id="a duration in words"),
         pytest.param({"sent_bytes": None}, id="no size"),
         pytest.param({"reasons": None}, id="no reasons"),
-        pytest.param({"reasons": ["HIT"]}, id="a reason in words"),
+        pytest.param({"reasons": ("HIT",)}, id="a reason in words"),
+        pytest.param({"total_ns": 1.5}, id="a duration that is no integer"),
     ],
 )
 def test_a_faulty_sample_is_counted_and_never_raises_nor_harms_others(fault):
-    recorder = Recorder()
+    recorder = SeriesRecorder()
     record(recorder)
     record(recorder, **fault)
     record(recorder)
@@ -99,21 +113,22 @@ def test_a_faulty_sample_is_counted_and_never_raises_nor_harms_others(fault):
 
 
 def test_samples_are_counted_in_batches_and_none_is_lost():
-    recorder = Recorder()
-    for _ in range(1000):
-        record(recorder)
-        assert all(len(series.waiting) < 128 * 8 for series in recorder._series.values())
+    recorder = SeriesRecorder()
+    kind = recorder.kinds["/", "GET", 200, "miss", "", ()]
+    for number in range(1000):
+        recorder.record(kind, number, number, 1, 1, 1)
+        assert len(kind.samples) < FULL
     assert recorder.snapshot()["/", "GET", 200].total.count == 1000
     assert recorder.snapshot()["/", "GET", 200].total.count == 1000
 
 
 def test_snapshots_in_a_thread_lose_and_double_nothing():
-    recorder = Recorder()
+    recorder = SeriesRecorder()
     counts = []
 
     def read() -> None:
         while not counts or counts[-1] < 20_000:
-            counts.append(sum(series.total.count for series in recorder.snapshot().values()))
+            counts.append(count_of(recorder))
 
     reader = Thread(target=read)
     reader.start()
@@ -125,66 +140,84 @@ def test_snapshots_in_a_thread_lose_and_double_nothing():
     assert recorder.failures == 0
 
 
-def test_hits_that_are_alike_are_counted_as_one_by_one():
-    alike, each = Recorder(), Recorder()
-    hits = Hits(SeriesKey("/", "GET", 200), 100, 50)
-    sizes = {"app_bytes": 100, "encoded_bytes": 100, "sent_bytes": 50, "outcome": "hit"}
+def test_samples_of_a_kind_are_counted_as_one_by_one():
+    batched, each = SeriesRecorder(), SeriesRecorder()
     for number in range(1000):
-        alike.record_hit(hits, number)
-        record(each, first_byte_ns=number, total_ns=number, **sizes)
-        assert len(hits.durations) < 128
-    (one,), (other,) = alike.snapshot().values(), each.snapshot().values()
-    assert one.total.percentiles([1, 50, 99]) == other.total.percentiles([1, 50, 99])
-    assert one.first_byte.sum_ns == one.total.sum_ns == other.total.sum_ns
-    for totals in ("app_bytes", "encoded_bytes", "sent_bytes", "outcomes", "encodings"):
+        record(batched, first_byte_ns=number // 2, total_ns=number, reasons=(Reason.HIT,))
+        record(each, first_byte_ns=number // 2, total_ns=number, reasons=(Reason.HIT,))
+        each.snapshot()
+    (one,), (other,) = batched.snapshot().values(), each.snapshot().values()
+    for histogram in ("first_byte", "total"):
+        some, others = getattr(one, histogram), getattr(other, histogram)
+        assert some.percentiles([1, 50, 99]) == others.percentiles([1, 50, 99])
+        assert (some.count, some.sum_ns) == (others.count, others.sum_ns)
+    for totals in ("app_bytes", "encoded_bytes", "sent_bytes", "outcomes", "encodings", "reasons"):
         assert getattr(one, totals) == getattr(other, totals)
 
 
-def test_hits_of_many_kinds_wait_in_bounded_memory():
-    recorder = Recorder(max_series=100)
-    kinds = [Hits(SeriesKey(f"/{number}", "GET", 200), 1, 1) for number in range(10_000)]
-    for hits in kinds:
-        recorder.record_hit(hits, 1)
-        assert len(recorder._waiting_hits) <= 256
+def test_samples_of_many_kinds_wait_in_bounded_memory():
+    recorder = SeriesRecorder(max_series=100)
+    for number in range(10_000):
+        record(recorder, f"/{number}")
+        assert len(recorder._waiting) <= MAX_KINDS_WAITING
+        assert len(recorder.kinds) <= 4096
     series = recorder.snapshot()
     assert series[OTHER].total.count == recorder.overflowed == 9900
 
 
-def test_faulty_hits_are_counted_as_failures_and_harm_no_others():
-    recorder = Recorder()
-    key = SeriesKey("/", "GET", 200)
-    faulty, sound = Hits(key, 1, 1), Hits(key, 1, 1)
-    for took in (1, "1", 2):
-        recorder.record_hit(faulty, took)
-    recorder.record_hit(sound, 1)
-    assert recorder.snapshot()[key].total.count == 1
-    assert recorder.failures == 3
+def test_a_kind_that_is_kept_counts_after_the_recorder_has_forgotten_it():
+    recorder = SeriesRecorder()
+    kind = recorder.kinds["/", "GET", 200, "hit", "", ()]
+    recorder.record(kind, 1, 1, 1, 1, 1)
+    recorder.kinds.clear()
+    recorder.record(kind, 1, 1, 1, 1, 1)
+    record(recorder, outcome="hit")
+    assert recorder.snapshot()["/", "GET", 200].outcomes["hit"] == 3
+    recorder.record(kind, 1, 1, 1, 1, 1)
+    assert count_of(recorder) == 4
 
 
-def test_hits_in_threads_are_neither_lost_nor_doubled():
-    recorder = Recorder()
-    kinds = [Hits(SeriesKey(f"/{number}", "GET", 200), 1, 1) for number in range(3)]
+def test_samples_that_are_malformed_are_failures_and_harm_no_others():
+    recorder = SeriesRecorder()
+    for number in range(FULL):
+        record(recorder, total_ns="1" if number % 2 else 1)
+    assert recorder.failures == FULL // 2
+    assert count_of(recorder) == FULL // 2
+
+
+def test_samples_of_kinds_in_threads_are_neither_lost_nor_doubled():
+    recorder = SeriesRecorder()
+    kinds = [recorder.kinds[f"/{number}", "GET", 200, "hit", "", ()] for number in range(3)]
     threads = [
-        Thread(target=lambda: [recorder.record_hit(kinds[n % 3], n) for n in range(20_000)])
+        Thread(target=lambda: [recorder.record(kinds[n % 3], n, n, 1, 1, 1) for n in range(20_000)])
         for _ in range(3)
     ]
     for thread in threads:
         thread.start()
     counts = []
     while any(thread.is_alive() for thread in threads):
-        counts.append(sum(series.total.count for series in recorder.snapshot().values()))
+        counts.append(count_of(recorder))
     assert counts == sorted(counts)
-    assert sum(series.total.count for series in recorder.snapshot().values()) == 60_000
+    assert count_of(recorder) == 60_000
+
+
+def test_while_a_report_is_made_samples_wait():
+    recorder = SeriesRecorder()
+    with recorder._lock:
+        for number in range(FULL + MAX_KINDS_WAITING):
+            record(recorder)
+            record(recorder, f"/{number}")
+    assert count_of(recorder) == 2 * (FULL + MAX_KINDS_WAITING)
 
 
 def test_a_series_that_took_no_sample_is_not_shown():
-    recorder = Recorder()
+    recorder = SeriesRecorder()
     record(recorder, outcome="none")
     assert recorder.snapshot() == {}
 
 
 def test_merging_adds_all_totals():
-    one, other = Recorder(), Recorder()
+    one, other = SeriesRecorder(), SeriesRecorder()
     record(one, reasons=(Reason.HIT,), outcome="hit")
     record(other, reasons=(Reason.HIT, Reason.NOT_SMALLER), outcome="hit")
     merged = one.snapshot()["/", "GET", 200]
@@ -195,7 +228,7 @@ def test_merging_adds_all_totals():
 
 
 def test_clearing_forgets_all():
-    recorder = Recorder(max_series=0)
+    recorder = SeriesRecorder(max_series=0)
     record(recorder)
     record(recorder, outcome="none")
     recorder.clear()

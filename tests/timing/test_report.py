@@ -4,7 +4,7 @@ from textwrap import dedent
 import pytest
 
 from asgi_serial.reasons import Reason
-from asgi_serial.timing.recorder import Recorder
+from asgi_serial.timing.recorder import SeriesRecorder
 from asgi_serial.timing.report import build_report
 
 DURATIONS = {"p50", "p95", "p99", "mean", "max"}
@@ -23,17 +23,23 @@ TOTALS = {
 }
 
 
-def filled() -> Recorder:
-    recorder = Recorder()
+def record(recorder, labels, figures) -> None:
+    recorder.record(recorder.kinds[labels], *figures)
+
+
+def filled() -> SeriesRecorder:
+    recorder = SeriesRecorder()
     reasons = (Reason.NO_FRESHNESS, Reason.NOT_ACCEPTED)
     for number in range(100):
-        recorder.record(
-            *("/items/{id}", "GET", 200, 6_000_000, 8_000_000, 10_000, 8_000, 2_500),
-            *("miss", reasons[: 1 + (number < 3)], "hit" if number else "miss"),
+        encodings, why = "hit" if number else "miss", reasons[: 1 + (number < 3)]
+        record(
+            recorder,
+            ("/items/{id}", "GET", 200, "miss", encodings, why),
+            (6_000_000, 8_000_000, 10_000, 8_000, 2_500),
         )
-    recorder.record("(unmatched)", "GET", 404, 50_000, 50_000, 9, 9, 9, "bypass", ())
-    recorder.record("/odd\x1b[2J", "PURGE", 999, 1_000, 1_000, 0, 0, 0, "", ())
-    recorder.record("/", "GET", 200, 1, 1, 1, 1, 1, "unknown", ())
+    record(recorder, ("(unmatched)", "GET", 404, "bypass", "", ()), (50_000, 50_000, 9, 9, 9))
+    record(recorder, ("/odd\x1b[2J", "PURGE", 999, "", "", ()), (1_000, 1_000, 0, 0, 0))
+    record(recorder, ("/", "GET", 200, "unknown", "", ()), (1, 1, 1, 1, 1))
     return recorder
 
 
@@ -63,7 +69,7 @@ def test_the_text_is_a_table_by_time_spent_with_its_reasons():
 
 
 def test_before_the_first_request_all_is_zero():
-    report = build_report(Recorder())
+    report = build_report(SeriesRecorder())
     assert report.totals["count"] == report.totals["saved_percent"] == 0
     assert report.to_text().startswith("0 requests took 0.0 s together")
     assert json.loads(report.to_json())["routes"] == []
@@ -102,9 +108,9 @@ def test_the_totals_are_those_of_all_routes():
 
 
 def test_a_long_table_ends_at_its_limit():
-    recorder = Recorder()
+    recorder = SeriesRecorder()
     for number in range(60):
-        recorder.record(f"/{number}", "GET", 200, 1, number, 0, 0, 0, "", ())
+        record(recorder, (f"/{number}", "GET", 200, "", "", ()), (1, number, 0, 0, 0))
     text = build_report(recorder).to_text(limit=10)
     assert "and 50 rows more" in text
     assert "/59 " in text
@@ -112,16 +118,16 @@ def test_a_long_table_ends_at_its_limit():
 
 
 def test_a_label_that_is_no_unicode_is_still_json():
-    recorder = Recorder()
-    recorder.record("/\udcff", "GET", 200, 1, 1, 0, 0, 0, "", ())
+    recorder = SeriesRecorder()
+    record(recorder, ("/\udcff", "GET", 200, "", "", ()), (1, 1, 0, 0, 0))
     assert json.loads(build_report(recorder).to_json())["routes"][0]["route"] == "/?"
 
 
 def advice_for(count=60, last_ns=20_000_000, method="GET", outcome="miss", hits=0, reasons=()):
-    recorder = Recorder()
+    recorder = SeriesRecorder()
     for number in range(count):
         now = "hit" if number < hits else outcome
-        recorder.record("/r", method, 200, 1, last_ns, 10, 10, 10, now, reasons)
+        record(recorder, ("/r", method, 200, now, "", reasons), (1, last_ns, 10, 10, 10))
     return build_report(recorder).recommendations
 
 
