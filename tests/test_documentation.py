@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from asgi_serial.codecs.registry import CODINGS
 from asgi_serial.errors import ConfigurationError
+from asgi_serial.formats.registry import wire_formats
 from asgi_serial.settings.model import Settings
 from asgi_serial.settings.policy import RoutePolicy
 
@@ -35,6 +37,20 @@ def test_the_readme_describes_a_setting_as_it_is(name, default, description):
 @pytest.mark.parametrize("name", RoutePolicy._fields)
 def test_the_configuration_guide_lists_every_policy_option(name):
     assert f"| `{name}` |" in CONFIGURATION
+
+
+def test_the_configuration_guide_lists_what_no_format_carries_over():
+    listed = re.findall(r"^\| `(\w+)` \| (.+) \|$", CONFIGURATION, re.MULTILINE)
+    losses = [(one.name, loss) for one in wire_formats() for loss in one.losses]
+    names = {one.name for one in wire_formats()}
+    assert [row for row in listed if row[0] in names] == losses
+
+
+def test_the_settings_name_every_coding_and_its_levels():
+    described = {name: field.description for name, field in Settings.model_fields.items()}
+    assert described["codings"].endswith(f": {', '.join(one.name for one in CODINGS)}.")
+    for one in CODINGS:
+        assert f"{one.levels.lowest} to {one.levels.highest}" in described[one.level_setting]
 
 
 def test_the_errors_that_are_quoted_are_those_that_are_raised():

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from asgi_serial.caching.completion import ask_for_rest
 from asgi_serial.caching.revalidation import CONDITIONS, conditions_for
 from asgi_serial.engine.app_engines import MARK
+from asgi_serial.formats.registry import JSON_TYPE
 from asgi_serial.http.headers import without
 from asgi_serial.http.validators import (
     format_entity_tag,
     parse_entity_tags,
-    tag_suffix,
     unmap_condition,
 )
 from asgi_serial.request.body import _ENCODED_FIELDS
@@ -124,9 +124,9 @@ def _without_line(pairs: Fields, line: Field) -> Fields:
 def _decoded_fields(plan: RequestPlan, pairs: Fields, body: bytes) -> Fields:
     dropped = set(_ENCODED_FIELDS)
     added: Fields = [(b"content-length", b"%d" % len(body))]
-    if plan.msgpack_body:
+    if plan.body_format:
         dropped.add(b"content-type")
-        added.append((b"content-type", b"application/json"))
+        added.append((b"content-type", JSON_TYPE.encode()))
     return [*without(pairs, dropped), *added]
 
 
@@ -140,12 +140,12 @@ def _app_conditions(engine: Engine, plan: RequestPlan, pairs: Fields) -> Fields:
     if plan.method in ("GET", "HEAD"):
         wants = plan.wants
         suffixes: tuple[bytes, ...] = tuple(
-            tag_suffix(media_type, coding)
+            engine.negotiator.tag_suffixes[media_type, coding]
             for media_type in wants.media_types
             for coding in (wants.coding, "")
         )
     else:
-        suffixes = tuple(engine.negotiator.tag_suffixes)
+        suffixes = tuple(engine.negotiator.tag_suffixes.known)
     mapped = []
     is_read = plan.method in ("GET", "HEAD")
     for name, value in pairs:
@@ -154,7 +154,7 @@ def _app_conditions(engine: Engine, plan: RequestPlan, pairs: Fields) -> Fields:
             if not value:
                 continue
         if name in _CONDITIONS:
-            value = unmap_condition(value, suffixes, engine.negotiator.tag_suffixes)
+            value = unmap_condition(value, suffixes, engine.negotiator.tag_suffixes.known)
         mapped.append((name, value))
     return mapped
 

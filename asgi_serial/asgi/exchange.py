@@ -107,7 +107,7 @@ class Exchange:
     async def _answer_without_app(self) -> bool:
         plan = self.plan
         messages: Iterable[Message] | None = None
-        if plan.content_codings or plan.msgpack_body or plan.keys_on_body:
+        if plan.content_codings or plan.body_format or plan.keys_on_body:
             self._share = self.engine.workers.bodies.open()
             read = await read_request(self.engine, plan, self._receive, self._share)
             if isinstance(read, Problem):

@@ -52,15 +52,16 @@ async def read_request(
     """
     if engine.is_unrouted(plan.scope):
         # It is refused by its head, and may have the body as it comes.
-        plan.content_codings, plan.msgpack_body = (), False
+        plan.content_codings, plan.body_format = (), ""
         if plan.keys_on_body:
             plan.bypass = Reason.METHOD_NOT_CACHED
         return ReadRequest()
-    if plan.msgpack_body and not plan.reads_json and not plan.content_codings:
+    if plan.body_format and not plan.reads_json and not plan.content_codings:
         length = content_length(plan.fields)
-        plan.msgpack_body = length is None or length <= engine.settings.format_max_size
+        if length is not None and length > engine.settings.format_max_size:
+            plan.body_format = ""
     try:
-        if plan.content_codings or plan.msgpack_body:
+        if plan.content_codings or plan.body_format:
             return await _read_decoded(engine, plan, receive, share)
         if plan.keys_on_body:
             return await _read_for_key(engine, plan, receive, share)
@@ -114,7 +115,7 @@ async def _read_decoded(
         is_too_long = may_pass and reader.encoded_bytes + len(piece) > limit
         if is_too_long:
             others.append({**message, "body": reader.received() + piece})
-            plan.msgpack_body = False
+            plan.body_format = ""
             if plan.keys_on_body:
                 plan.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
         else:
@@ -136,11 +137,12 @@ async def _read_decoded(
         return explain_refusal(engine, error)
     if not share.resize(len(body)):
         raise _NoRoom
-    plan.msgpack_body = reader.is_translated
+    if not reader.is_translated:
+        plan.body_format = ""
     if plan.keys_on_body:
         _key_on(engine, plan, body)
     messages = ({"type": "http.request", "body": body, "more_body": False},)
-    return ReadRequest(messages, body if plan.content_codings or plan.msgpack_body else None)
+    return ReadRequest(messages, body if plan.content_codings or plan.body_format else None)
 
 
 async def _read_for_key(

@@ -13,10 +13,8 @@ from asgi_serial.bounds.memo import BoundedDict
 if TYPE_CHECKING:
     from asgi_serial.cache.memory import Memory
 
-# A digest costs 1 ns a byte, zstd 4, br and gzip 18 and more, each with some us on top: under
-# these sizes a lookup costs what it saves.
-MIN_BYTES = {"zstd": 2_000}
-MIN_BYTES_ELSE = 1_000
+# A digest costs 1 ns a byte and some us on top: for less, a lookup costs what it saves.
+MIN_BYTES = 1_000
 
 # A route is judged by this many lookups: with less than a quarter found, the digests cost more
 # than they save at zstd's price. It is looked at again after so many responses without.
@@ -58,9 +56,12 @@ class Encodings:
         self._max_object_bytes = max_object_bytes
         self._trials: BoundedDict[str, _Trial] = BoundedDict()
 
-    def wants(self, route: str, coding: str, size_bytes: int) -> bool:
-        """Whether looking a body of this size up is expected to pay, on this route."""
-        if size_bytes < MIN_BYTES.get(coding, MIN_BYTES_ELSE):
+    def wants(self, route: str, size_bytes: int, *, min_bytes: int = MIN_BYTES) -> bool:
+        """Whether looking a body of this size up is expected to pay, on this route.
+
+        `min_bytes` is the size from which it pays with the coding that is wanted.
+        """
+        if size_bytes < min_bytes:
             return False
         trial = self._trials.get(route)
         if trial is None:

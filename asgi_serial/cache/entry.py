@@ -3,6 +3,8 @@
 from typing import Any, NamedTuple, TypeAlias
 
 from asgi_serial.cache.drops import NEVER_DROPPED
+from asgi_serial.formats.registry import JSON, format_name
+from asgi_serial.http.mediatypes import essence
 from asgi_serial.types import Fields
 
 Variant: TypeAlias = tuple[str, str]
@@ -80,7 +82,7 @@ class Entry:
         "epoch",
         "expires",
         "fields",
-        "is_msgpack",
+        "format",
         "kept",
         "kept_until",
         "key",
@@ -129,8 +131,7 @@ class Entry:
         self.route = route  # the route template, for the timing of hits
         self.selecting = selecting  # the varying fields of the request, and their values
         self.negotiates = negotiates  # (format, coding)
-        # The app's own format, where others can be had: else it is JSON.
-        self.is_msgpack = negotiates[0] and _is_msgpack(fields)
+        self.format = ""  # of the app's own representation, once it was asked for
         # Two tuples take 100 bytes less than a dict of one, which most entries would be.
         self.variants = tuple(representations)
         self.kept = tuple(representations.values())
@@ -172,6 +173,13 @@ class Entry:
         """A new mapping of what is kept, by variant."""
         return dict(zip(self.variants, self.kept, strict=False))
 
+    def find_format(self) -> str:
+        """Return the name of the app's own format, where others can be had."""
+        if not self.format:
+            types = [value for name, value in self.fields if name == b"content-type"]
+            self.format = format_name(essence(types[0]).decode("latin-1")) if types else JSON
+        return self.format
+
     def find(self, variant: Variant) -> Representation | None:
         """The representation that is kept for a variant."""
         for place, known in enumerate(self.variants):
@@ -193,10 +201,6 @@ class FormApart(NamedTuple):
 
     mark: object
     made: Representation
-
-
-def _is_msgpack(fields: Fields) -> bool:
-    return any(name == b"content-type" and b"msgpack" in value.lower() for name, value in fields)
 
 
 class VaryIndex(NamedTuple):

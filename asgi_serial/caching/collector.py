@@ -10,10 +10,10 @@ from asgi_serial.caching.stored_parts import build_part, plan_part
 from asgi_serial.caching.stored_posts import plan_posted
 from asgi_serial.caching.storing import build_entry, plan_storing, stored_fields
 from asgi_serial.errors import FormatError
+from asgi_serial.formats.registry import JSON_TYPE
 from asgi_serial.http.headers import contradicts
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.variant_fields import represent
-from asgi_serial.request.model_extension import JSON_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from asgi_serial.cache.entry import UNKNOWN_FIELDS, Entry
 from asgi_serial.caching.range_response import serve_ranges
 from asgi_serial.engine.cache_status import with_key
+from asgi_serial.formats.registry import JSON, JSON_TYPE
 from asgi_serial.http.headers import read_fields
 from asgi_serial.http.request_fields import MAX_STRANGE, NOT_STRANGE, Meaning
 from asgi_serial.http.reuse import ERROR_STATUSES, Action, Decision, decide, may_use_on_error
@@ -181,10 +182,12 @@ def is_refused(wants: Wants, entry: Entry) -> bool:
 def variant_of(wants: Wants, entry: Entry) -> Variant:
     """Which variant of a stored response answers to these wants."""
     by_format, by_coding = entry.negotiates
-    media_type, json_type, coding = wants.accepts
-    if entry.is_msgpack:
-        media_type = json_type
-    return media_type if by_format else "", coding if by_coding else ""
+    media_type, as_json, coding = wants.accepts
+    if not by_format:
+        media_type = ""
+    elif (media_type or as_json) and (entry.format or entry.find_format()) != JSON:
+        media_type = JSON_TYPE if entry.format in as_json else ""
+    return media_type, coding if by_coding else ""
 
 
 def find_representation(wants: Wants, entry: Entry) -> Representation | None:

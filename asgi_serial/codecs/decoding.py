@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from asgi_serial.codecs.base import Codec, Decoder
 from asgi_serial.codecs.bounded import MAX_MEMBERS, within
+from asgi_serial.codecs.registry import coding_aliases
 from asgi_serial.errors import CodecError, OutputLimitExceeded
 from asgi_serial.http.fields import MAX_LIST_BYTES, split_list
 
@@ -155,8 +156,8 @@ def parse_content_encoding(value: bytes) -> tuple[str, ...]:
     if len(value) > MAX_LIST_BYTES:
         return (f"{value[:40].decode('latin-1')}...",)
     codings = (element.decode("latin-1").lower() for element in split_list(value))
-    # "A recipient SHOULD consider "x-gzip" to be equivalent to "gzip"" (RFC 9110, 8.4.1.3).
-    named = ("gzip" if coding == "x-gzip" else coding for coding in codings)
+    aliases = coding_aliases()
+    named = (aliases.get(coding, coding) for coding in codings)
     return tuple(coding for coding in named if coding != "identity")
 
 

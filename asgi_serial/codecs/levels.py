@@ -1,16 +1,30 @@
-"""The check of a coding's level."""
+"""The levels of a coding."""
+
+from typing import NamedTuple
 
 from asgi_serial.errors import ConfigurationError
 
 
-def check_level(coding: str, level: int, lowest: int, highest: int) -> int:
-    """Give `level` back. Raises: ConfigurationError where the coding does not have it.
+class Levels(NamedTuple):
+    """The levels that a coding has; where `default` is None, its codec chooses by the size."""
 
-    >>> check_level("gzip", 6, 0, 9)
-    6
-    """
-    if lowest <= level <= highest:
-        return level
-    raise ConfigurationError(
-        f"The level of {coding} is {level!r}; expected an integer from {lowest} to {highest}."
-    )
+    lowest: int
+    highest: int
+    default: int | None
+
+    def choose(self, coding: str, level: int | None) -> int:
+        """Return `level`, or the default level for None.
+
+        Raises: ConfigurationError where the coding does not have it.
+
+        >>> levels = Levels(0, 9, default=6)
+        >>> levels.choose("gzip", 4), levels.choose("gzip", None)
+        (4, 6)
+        """
+        chosen = self.default if level is None else level
+        if chosen is not None and self.lowest <= chosen <= self.highest:
+            return chosen
+        raise ConfigurationError(
+            f"The level of {coding} is {level!r}; "
+            f"expected an integer from {self.lowest} to {self.highest}."
+        )

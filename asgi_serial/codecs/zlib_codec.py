@@ -5,7 +5,10 @@ import zlib
 from typing import Any, Literal, NamedTuple, Protocol
 
 from asgi_serial.codecs.bounded import BoundedDecoder, Member
-from asgi_serial.codecs.levels import check_level
+from asgi_serial.codecs.levels import Levels
+
+GZIP_LEVELS = Levels(0, 9, default=6)
+"""Those of deflate, too."""
 
 # Added to zlib's wbits; "deflate" is the zlib format around deflate data (RFC 9110, 8.4.1.2).
 _CONTAINERS = {"gzip": 16, "deflate": 0}
@@ -58,11 +61,13 @@ class ZlibCodec:
     Source: RFC 9110, 8.4.1.2 and 8.4.1.3.
     """
 
+    recall_bytes = 1_000
+
     def __init__(
-        self, name: Literal["gzip", "deflate"], level: int = 6, *, accelerate: bool = True
+        self, name: Literal["gzip", "deflate"], level: int | None = None, *, accelerate: bool = True
     ) -> None:
         self.name = name
-        check_level(name, level, 0, 9)
+        level = GZIP_LEVELS.choose(name, level)
         isal = find_isal() if accelerate else None
         self._container = _CONTAINERS[name]
         self._engine = _choose_engine(isal, level)

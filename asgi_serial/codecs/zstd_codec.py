@@ -11,12 +11,12 @@ else:
     from backports import zstd
 
 from asgi_serial.codecs.bounded import BoundedDecoder, Member
-from asgi_serial.codecs.levels import check_level
+from asgi_serial.codecs.levels import Levels
 
 # "decoders MUST support a Window_Size of up to and including 8 MB, and encoders MUST NOT generate
 # frames requiring a Window_Size larger than 8 MB" (RFC 9659, 3). Levels above 19 would.
 _WINDOW_BITS = 23
-_LEVELS = (-7, 19)
+ZSTD_LEVELS = Levels(-7, 19, default=3)
 
 # A new context costs 8 us, as much as JSON of 1 KB, and nothing that counts above this size, where
 # keeping one for each thread would keep megabytes.
@@ -39,9 +39,10 @@ class ZstdCodec:
     """zstd (RFC 8878, RFC 9659), levels -7 to 19."""
 
     name = "zstd"
+    recall_bytes = 2_000
 
-    def __init__(self, level: int = 3) -> None:
-        self._level = check_level(self.name, level, *_LEVELS)
+    def __init__(self, level: int | None = None) -> None:
+        self._level = ZSTD_LEVELS.choose(self.name, level)
         self._local = threading.local()
         # The size from which encoding a whole body takes over 1 ms.
         self.offload_bytes = _OFFLOAD_KB[max(self._level, 1) - 1] << 10

@@ -7,25 +7,30 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.bounds.memo import Memo
 from asgi_serial.codecs.decoding import parse_content_encoding
-from asgi_serial.codecs.registry import build_codecs
-from asgi_serial.engine.preferences import (
-    JSON_TYPE,
-    MSGPACK_TYPES,
-    Accepted,
-    TypeFacts,
-    Wants,
+from asgi_serial.codecs.registry import (
+    build_codecs,
+    coding_aliases,
+    coding_names,
+    level_settings,
 )
-from asgi_serial.formats.transcoding import build_transcoder
+from asgi_serial.engine.preferences import Accepted, TypeFacts, Wants
+from asgi_serial.engine.variant_tags import TagSuffixes
+from asgi_serial.formats.registry import (
+    JSON,
+    JSON_TYPE,
+    build_translations,
+    format_name,
+    wire_formats,
+)
 from asgi_serial.http.fields import merge_vary, split_list
 from asgi_serial.http.headers import parse_length
 from asgi_serial.http.mediatypes import essence, has_utf8_charset, is_compressible
 from asgi_serial.http.negotiation import choose_coding, choose_format, prefers, refuses_identity
-from asgi_serial.http.validators import tag_suffixes
 
 if TYPE_CHECKING:
-    from asgi_serial.settings.model import Settings
+    from collections.abc import Mapping
 
-DECODABLE = ("zstd", "br", "gzip", "deflate")
+    from asgi_serial.settings.model import Settings
 
 
 class Negotiator:
@@ -36,25 +41,27 @@ class Negotiator:
 
     def __init__(self, settings: Settings) -> None:
         self.all_codecs = build_codecs(
-            dict.fromkeys((*settings.codings, *DECODABLE)),
-            gzip_level=settings.gzip_level,
-            brotli_level=settings.brotli_level,
-            zstd_level=settings.zstd_level,
+            dict.fromkeys((*settings.codings, *coding_names())),
+            {name: getattr(settings, name) for name in level_settings()},
         )
         self.codecs = {codec.name: codec for codec in self.all_codecs}
-        self.decodable = DECODABLE
-        self.tag_suffixes = tag_suffixes(settings.codings)
-        self.media_types = (JSON_TYPE, *MSGPACK_TYPES)
-        self.transcoder = build_transcoder(max_depth=settings.format_max_depth)
+        self.decodable = coding_names()
+        self.tag_suffixes = TagSuffixes(settings.codings)
+        offers = {one.name: one.media_types for one in wire_formats()}
+        names = [name for media_types in offers.values() for name in media_types]
+        self.media_types = (JSON_TYPE, *names)
+        self.translations = build_translations(settings.format_max_depth)
         self._strict = settings.format_strict
-        self._codings = Memo(partial(_choose_coding, available=settings.codings))
-        self._choices = Memo(_choose_formats)
+        self._codings = Memo(
+            partial(_choose_coding, available=settings.codings, aliases=coding_aliases())
+        )
+        self._choices = Memo(partial(_choose_formats, offers=offers))
         self.wants = Memo(
             partial(self.read_wants, settings.compression, settings.formats), shares_values=True
         )
-        self._known_wants: dict[tuple[bool, bool, str, bool, str, str, bool], Wants] = {}
+        self._known_wants: dict[tuple[bool, bool, str, bool, str, frozenset[str], bool], Wants] = {}
         self.content_codings = Memo(parse_content_encoding)
-        extra = frozenset(name.encode() for name in settings.compressible_types)
+        extra = frozenset(name.encode() for name in (*settings.compressible_types, *names))
         self.types = Memo(partial(read_content_type, extra=extra))
         # How large a response is that has this Content-Length, as far as a plan depends on it.
         self.reaches = Memo(partial(_reach, limits=(settings.min_size, settings.whole_limit + 1)))
@@ -67,13 +74,14 @@ class Negotiator:
     def read_wants(self, compression: bool, formats: bool, accepted: Accepted) -> Wants:  # noqa: FBT001
         """Return the wants of a client that sends these fields, with these switches."""
         accept, accept_encoding = accepted
-        coding = media_type = json_type = ""
+        coding = media_type = ""
+        as_json: frozenset[str] = frozenset()
         coded_only, acceptable = False, True
         if accept_encoding is not None:
             coding, coded_only = self._codings[accept_encoding]
         if accept is not None:
-            media_type, json_type, acceptable = self._choices[accept]
-        known = (compression, formats, coding, coded_only, media_type, json_type, acceptable)
+            media_type, as_json, acceptable = self._choices[accept]
+        known = (compression, formats, coding, coded_only, media_type, as_json, acceptable)
         wants = self._known_wants.get(known)
         if wants is None:
             wants = self._known_wants[known] = Wants(
@@ -82,7 +90,7 @@ class Negotiator:
                 coding=coding,
                 coded_only=coded_only,
                 media_type=media_type,
-                json_type=json_type,
+                as_json=as_json,
                 acceptable=acceptable,
                 strict=self._strict,
             )
@@ -92,33 +100,42 @@ class Negotiator:
 def read_content_type(value: bytes, *, extra: frozenset[bytes]) -> TypeFacts:
     """What is to be known of a Content-Type value; `extra`: further types that shrink."""
     name = essence(value)
+    format = format_name(name.decode("latin-1"))
+    if format == JSON and not has_utf8_charset(value):
+        format = ""
     return TypeFacts(
         name,
-        is_json=name == JSON_TYPE.encode() and has_utf8_charset(value),
-        is_msgpack=name.decode("latin-1") in MSGPACK_TYPES,
+        format,
         is_compressible=is_compressible(name, extra),
         is_event_stream=name == b"text/event-stream",
     )
 
 
-def _choose_coding(accepted: bytes, *, available: tuple[str, ...]) -> tuple[str, bool]:
+def _choose_coding(
+    accepted: bytes, *, available: tuple[str, ...], aliases: Mapping[str, str]
+) -> tuple[str, bool]:
     """The coding for a client, and whether what has none is no answer to it.
 
     One that refuses identity and every coding here still gets identity.
     RFC 9110, 15.5.7: a 406 is for a server that is unwilling to supply a default representation.
     """
-    coding = choose_coding(accepted, available)
+    coding = choose_coding(accepted, available, aliases)
     return coding, bool(coding) and refuses_identity(accepted)
 
 
-def _choose_formats(accept: bytes) -> tuple[str, str, bool]:
-    """Return what is sent in place of JSON, and of MessagePack, and whether either is accepted.
+def _choose_formats(
+    accept: bytes, *, offers: Mapping[str, tuple[str, ...]]
+) -> tuple[str, frozenset[str], bool]:
+    """Return what is sent in place of JSON, the formats in whose place JSON is sent, and whether
+    the client accepts any of all these.
 
     "" stands for the app's own.
     """
-    media_type, acceptable = choose_format(accept, JSON_TYPE, (MSGPACK_TYPES,))
-    json_type = JSON_TYPE if prefers(accept, (JSON_TYPE,), MSGPACK_TYPES) else ""
-    return "" if media_type == JSON_TYPE else media_type, json_type, acceptable
+    media_type, acceptable = choose_format(accept, JSON_TYPE, tuple(offers.values()))
+    as_json = frozenset(
+        name for name, names in offers.items() if prefers(accept, (JSON_TYPE,), names)
+    )
+    return "" if media_type == JSON_TYPE else media_type, as_json, acceptable
 
 
 def _vary(current: bytes, *, by_format: bool, by_coding: bool) -> bytes:

@@ -5,23 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from asgi_serial.bounds.memo import BoundedDict
-from asgi_serial.formats.json_format import JsonFormat
-from asgi_serial.formats.msgpack_format import MsgPackFormat
+from asgi_serial.formats.registry import JSON, JSON_TYPE
 
 if TYPE_CHECKING:
     from asgi_serial.codecs.base import Codec
+    from asgi_serial.formats.base import Translation
     from asgi_serial.reasons import Reason
     from asgi_serial.types import Fields
-
-if TYPE_CHECKING:
-    pass
-
-
-JSON_TYPE = JsonFormat.media_types[0]
-
-
-MSGPACK_TYPES = MsgPackFormat.media_types
-
 
 Accepted: TypeAlias = tuple[bytes | None, bytes | None]
 """A request's Accept and Accept-Encoding."""
@@ -31,8 +21,9 @@ class TypeFacts(NamedTuple):
     """What is to be known of a Content-Type."""
 
     essence: bytes
-    is_json: bool  # exactly application/json in UTF-8; what is named +json keeps its meaning
-    is_msgpack: bool
+    # The name of its format, if documents are translated from and to that. JSON is exactly
+    # application/json in UTF-8: what is named +json keeps its meaning.
+    format: str
     is_compressible: bool
     is_event_stream: bool
 
@@ -52,13 +43,13 @@ class Wants:
     __slots__ = (
         "acceptable",
         "accepts",
+        "as_json",
         "coded_only",
         "coding",
         "compression",
         "formats",
         "hides_codings",
         "is_plain",
-        "json_type",
         "may_pass",
         "media_type",
         "media_types",
@@ -76,14 +67,14 @@ class Wants:
         coding: str,
         coded_only: bool,
         media_type: str,
-        json_type: str,
+        as_json: frozenset[str],
         acceptable: bool,
         strict: bool,
     ) -> None:
         self.compression = compression  # whether responses are encoded here at all
         self.formats = formats  # whether documents are translated here at all
         # What it would get of what could be offered, whether or not it is: the handler may differ.
-        self.accepts = (media_type, json_type, coding)
+        self.accepts = (media_type, as_json, coding)
         self.coding = coding if compression else ""  # what it gets; "" for identity
         self.coded_only = coded_only  # it refuses identity, and accepts a coding that is here
         self.must_encode = coded_only and compression
@@ -91,16 +82,27 @@ class Wants:
         # the engine has no coding that the client takes, the app may have one.
         self.hides_codings = bool(self.coding)
         self.media_type = media_type if formats else ""  # in place of JSON; "" for the app's own
-        self.json_type = json_type if formats else ""  # in place of MessagePack; likewise
-        # In place of whatever the app makes: a client prefers one of two formats at most.
-        self.media_types = (self.json_type, "") if self.json_type else (self.media_type,)
+        # The formats in whose place it gets JSON.
+        self.as_json: frozenset[str] = as_json if formats else frozenset()
+        # In place of whatever the app makes.
+        own = (self.media_type,)
+        self.media_types = (JSON_TYPE, *own) if self.as_json else own
         self.acceptable = acceptable  # whether it accepts one of the formats
         self.offers = compression or formats
         self.refused = strict and not acceptable  # a document in either format is a 406
         # The app's own will do: as it is, or at most encoded.
         self.may_pass = not self.media_type and (acceptable or not formats)
-        self.is_plain = self.may_pass and not self.coding and not self.json_type
+        self.is_plain = self.may_pass and not self.coding and not self.as_json
         self.plans: BoundedDict[object, ResponsePlan] = BoundedDict(MAX_PLANS_BYTES)
+
+    def media_type_for(self, format: str) -> str:
+        """Return the media type that is sent in place of a document in the app's `format`.
+
+        It is empty for the app's own.
+        """
+        if format == JSON:
+            return self.media_type
+        return JSON_TYPE if format in self.as_json else ""
 
 
 class ResponsePlan(NamedTuple):
@@ -108,6 +110,7 @@ class ResponsePlan(NamedTuple):
 
     negotiates: tuple[bool, bool]  # whether another client could have got another format, coding
     media_type: str  # to transcode to; "" for the app's own
+    translation: Translation | None  # to that
     codec: Codec | None
     must_encode: bool  # even what is small, or does not shrink
     event_stream: bool

@@ -1,25 +1,48 @@
-"""What a format promises."""
+"""The interface of a format that documents are translated to and from."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 
-class Format(Protocol):
-    """A way to write a document as bytes: JSON, MessagePack, ..."""
+class Transcoder(Protocol):
+    """Carries documents over between JSON and one other format; safe to share between threads.
 
-    @property
-    def name(self) -> str:
-        """The short name used in settings and reports, such as `json`."""
-
-    @property
-    def media_types(self) -> tuple[str, ...]:
-        """The media types that mean this format, the preferred one first, lower case."""
+    Every value is kept, or the document is refused.
+    """
 
     @property
-    def wire(self) -> bool:
-        """Whether the format may cross the network; False keeps it from every negotiation."""
+    def from_json_offload_bytes(self) -> int:
+        """The size from which translating JSON takes too long for the event loop."""
 
-    def dumps(self, value: object) -> bytes:
-        """Write `value`, whose every part is kept. Raises: FormatError."""
+    @property
+    def to_json_offload_bytes(self) -> int:
+        """The size from which translating to JSON takes too long for the event loop."""
 
-    def loads(self, data: bytes) -> object:
-        """Read one whole document. Raises: FormatError, for any malformed input."""
+    def from_json(self, data: bytes, /) -> bytes:
+        """Write a JSON document in the other format. Raises: FormatError."""
+
+    def to_json(self, data: bytes, /) -> bytes:
+        """Write a document of the other format as JSON. Raises: FormatError."""
+
+
+class Format(NamedTuple):
+    """A format that documents are negotiated in beside JSON."""
+
+    name: str
+    """A token: the entity tags of its documents end in it."""
+
+    media_types: tuple[str, ...]
+    """The media types that mean this format, in lower case, the preferred one first."""
+
+    build: Callable[[int], Transcoder]
+    """Return the transcoder of documents that are nested up to so many levels."""
+
+    losses: tuple[str, ...]
+    """What JSON or this format has no form for: documents with it are refused."""
+
+
+class Translation(NamedTuple):
+    """One direction of a transcoder."""
+
+    translate: Callable[[bytes], bytes]
+    offload_bytes: int

@@ -40,7 +40,6 @@ class JsonFormat:
 
     name = "json"
     media_types = ("application/json",)
-    wire = True
 
     def __init__(self, *, max_depth: int = MAX_DEPTH) -> None:
         limit = _orjson_depth()

@@ -47,7 +47,6 @@ class MsgPackFormat:
     name = "msgpack"
     # application/vnd.msgpack is the registered one (IANA, 2024); the others are older habits.
     media_types = ("application/vnd.msgpack", "application/msgpack", "application/x-msgpack")
-    wire = True
 
     def dumps(self, value: object) -> bytes:
         """Write `value` in its shortest form. Raises: FormatError."""

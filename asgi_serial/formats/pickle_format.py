@@ -54,8 +54,6 @@ class PickleFormat:
     """
 
     name = "pickle"
-    media_types = ()
-    wire = False
 
     def __init__(self, key: bytes, *, is_allowed: Callable[[type], bool] = is_value_class) -> None:
         self._key = key

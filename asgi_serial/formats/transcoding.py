@@ -27,8 +27,8 @@ JSON_OFFLOAD_BYTES = 64 << 10
 """The size from which writing JSON as MessagePack takes too long for the event loop: 0.6 ms."""
 
 
-class Transcoder:
-    """Carries documents over between JSON and MessagePack; safe to share between threads.
+class MsgPackTranscoder:
+    """The Transcoder of MessagePack.
 
     Either engine writes the same bytes; both documents are read alike, whichever it is. A
     document takes up to 80 times its size in memory while it is carried over (one byte can be an
@@ -36,15 +36,14 @@ class Transcoder:
     for each of a long object, so callers bound the size of what they hand in.
     """
 
+    from_json_offload_bytes = JSON_OFFLOAD_BYTES
+    to_json_offload_bytes = MSGPACK_OFFLOAD_BYTES
+
     def __init__(self, *, engine: Engine = "auto", max_depth: int = MAX_DEPTH) -> None:
         self._json = JsonFormat(max_depth=max_depth)
         self._pack = choose_packer(engine)
 
-    def translate(self, data: bytes, *, to_json: bool) -> bytes:
-        """Write a document in the other of the two formats. Raises: FormatError."""
-        return self.msgpack_to_json(data) if to_json else self.json_to_msgpack(data)
-
-    def json_to_msgpack(self, data: bytes) -> bytes:
+    def from_json(self, data: bytes) -> bytes:
         """Write a JSON document as MessagePack.
 
         Refused is what `JsonFormat` refuses to read. A number without fraction and exponent
@@ -56,7 +55,7 @@ class Transcoder:
         except MALFORMED as error:
             raise FormatError(f"the document does not fit MessagePack: {error}") from None
 
-    def msgpack_to_json(self, data: bytes) -> bytes:
+    def to_json(self, data: bytes) -> bytes:
         """Write a MessagePack document as compact JSON in UTF-8.
 
         Refused is what JSON has no form for (binaries, timestamps and other extension types, keys
@@ -89,31 +88,13 @@ class Transcoder:
 
 
 @cache
-def build_transcoder(engine: Engine = "auto", *, max_depth: int = MAX_DEPTH) -> Transcoder:
+def build_transcoder(engine: Engine = "auto", *, max_depth: int = MAX_DEPTH) -> MsgPackTranscoder:
     """Return the transcoder that writes by `engine`; `auto` is msgspec where that is installed.
 
     Raises: ConfigurationError where the engine is unknown or not installed, or `max_depth` beyond
     what orjson writes (254).
     """
-    return Transcoder(engine=engine, max_depth=max_depth)
-
-
-def json_to_msgpack(data: bytes, *, max_depth: int = MAX_DEPTH) -> bytes:
-    r"""Write a JSON document as MessagePack; see `Transcoder.json_to_msgpack`.
-
-    >>> json_to_msgpack(b'{"id": 7}')
-    b'\x81\xa2id\x07'
-    """
-    return build_transcoder(max_depth=max_depth).json_to_msgpack(data)
-
-
-def msgpack_to_json(data: bytes, *, max_depth: int = MAX_DEPTH) -> bytes:
-    r"""Write a MessagePack document as JSON; see `Transcoder.msgpack_to_json`.
-
-    >>> msgpack_to_json(b"\x81\xa2id\x07")
-    b'{"id":7}'
-    """
-    return build_transcoder(max_depth=max_depth).msgpack_to_json(data)
+    return MsgPackTranscoder(engine=engine, max_depth=max_depth)
 
 
 def may_hold_nonfinite(data: bytes) -> bool:

@@ -1,6 +1,8 @@
 """Proactive negotiation of the format and the coding of a response."""
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from asgi_serial.http.fields import is_token, split_first, split_parameters
@@ -20,8 +22,7 @@ _WEIGHT_NAMES = (b"q=", b"Q=")
 # hostile field stays small.
 MAX_ELEMENTS = 128
 
-# RFC 9110, 8.4.1.1 and 8.4.1.3: a recipient should consider these names equivalent.
-_CODING_ALIASES = {b"x-gzip": b"gzip", b"x-compress": b"compress"}
+_NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 
 # How closely the type of a range names a media type; its parameters count on top.
 _NAMES_ANY = 0
@@ -206,11 +207,13 @@ def _choose_name(ranges: tuple[MediaRange, ...], names: tuple[str, ...]) -> tupl
     return by_wildcard[0] if by_wildcard else ("", 0)
 
 
-def parse_accept_encoding(value: bytes) -> dict[bytes, int]:
+def parse_accept_encoding(
+    value: bytes, aliases: Mapping[str, str] = _NO_ALIASES
+) -> dict[bytes, int]:
     """The weight of each coding that an Accept-Encoding value names, `*` and `identity` among them.
 
-    Names are lower case, and aliases replaced. What can not be parsed is skipped; a coding that
-    stands twice holds at its lower weight: no refusal is overheard.
+    Names are lower case, and `aliases` replaced by what they stand for. What cannot be parsed is
+    skipped; a coding that stands twice holds at its lower weight: no refusal is overheard.
 
     >>> parse_accept_encoding(b"GZip;q=0.8, br, *;q=0")
     {b'gzip': 800, b'br': 1000, b'*': 0}
@@ -224,7 +227,10 @@ def parse_accept_encoding(value: bytes) -> dict[bytes, int]:
         if weight is None or not is_token(coding):
             continue
         coding = coding.lower()
-        coding = _CODING_ALIASES.get(coding, coding)
+        # RFC 9110, 8.4.1.3: a recipient should consider "x-gzip" to be equivalent to "gzip".
+        alias = aliases.get(coding.decode("ascii"))
+        if alias is not None:
+            coding = alias.encode()
         weights[coding] = min(weight, weights.get(coding, 1000))
     return weights
 
@@ -237,8 +243,12 @@ def _coding_weight(parameters: list[bytes]) -> int | None:
     return parse_weight(parameters[0][2:])
 
 
-def choose_coding(value: bytes | None, available: tuple[str, ...]) -> str:
+def choose_coding(
+    value: bytes | None, available: tuple[str, ...], aliases: Mapping[str, str] = _NO_ALIASES
+) -> str:
     """The coding to use, of those `available` in the server's order; "" for none.
+
+    `aliases` gives the codings by the other names that a client may use for them.
 
     The highest weight wins, and the server's order among equals. `*` speaks for the codings that
     are not named. Identity is used where no coding is accepted, or where it is named with a
@@ -249,7 +259,7 @@ def choose_coding(value: bytes | None, available: tuple[str, ...]) -> str:
     """
     if not value:
         return ""
-    weights = parse_accept_encoding(value)
+    weights = parse_accept_encoding(value, aliases)
     others = weights.get(b"*", 0)
     best, best_weight = "", 0
     for coding in available:

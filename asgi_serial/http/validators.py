@@ -192,29 +192,3 @@ def _matches_any(condition: bytes, etag: bytes | None) -> bool:
     if tags is None:
         return True
     return own is not None and any(weak_match(tag, own) for tag in tags)
-
-
-MSGPACK_SUFFIX, JSON_SUFFIX = "msgpack", "json"
-
-
-_JSON_TYPE = "application/json"
-
-
-def tag_suffix(media_type: str, coding: str) -> bytes:
-    """What the entity tag of this variant ends in; empty for the app's own bytes.
-
-    >>> tag_suffix("application/msgpack", "zstd")
-    b'msgpack-zstd'
-    """
-    name = JSON_SUFFIX if media_type == _JSON_TYPE else media_type and MSGPACK_SUFFIX
-    return "-".join(filter(None, (name, coding))).encode()
-
-
-def tag_suffixes(codings: tuple[str, ...]) -> frozenset[bytes]:
-    """Every suffix that a tag made here can end in, beside `identity`."""
-    return frozenset(
-        tag_suffix(media_type, coding)
-        for media_type in ("", MSGPACK_SUFFIX, _JSON_TYPE)
-        for coding in ("", *codings)
-        if media_type or coding
-    )

@@ -41,7 +41,9 @@ def derive(
         if len(content) > engine.settings.format_max_size:
             media_type = ""
         if media_type:
-            content = engine.negotiator.transcoder.translate(content, to_json=entry.is_msgpack)
+            content = engine.negotiator.translations[entry.find_format(), media_type].translate(
+                content
+            )
     except FormatError:
         media_type = ""
     except CodecError:

@@ -56,20 +56,19 @@ def _make_plan(
     settings = engine.settings
     length = content_length(fields)
     types = engine.negotiator.types[fields.get(b"content-type", b"")]
-    is_document = types.is_json or types.is_msgpack
     obstacle = find_obstacle(engine, status, fields, has_trailers=has_trailers)
     formats, coding = wants.formats, wants.compression
     media_type, codec, refused = "", None, False
     reasons = []
     if obstacle is None:
-        formats = formats and is_document
+        formats = formats and bool(types.format)
         # RFC 9110, 12.5.3: who refuses identity is not to get it where a coding is acceptable.
         # Others are not told by Vary that what is small depends on this field: caches would keep
         # it once for each value, for the sake of clients that hardly exist.
         large = wants.must_encode or length is None or length >= settings.min_size
         coding = coding and types.is_compressible and large
         if formats:
-            media_type = wants.media_type if types.is_json else wants.json_type
+            media_type = wants.media_type_for(types.format)
             refused = wants.refused and status == 200
         if coding and wants.coding:
             codec = engine.negotiator.codecs[wants.coding]
@@ -79,7 +78,7 @@ def _make_plan(
         reasons.append(obstacle)
         # RFC 9110, 15.4.5: a 304 has the Vary that the 200 would have had; 15.3.7 likewise for 206.
         partial = status in (206, 304)
-        formats = partial and formats and (is_document or not types.essence)
+        formats = partial and formats and (bool(types.format) or not types.essence)
         coding = partial and coding and (types.is_compressible or not types.essence)
     vary = (
         engine.negotiator.varies[formats, coding][fields.get(b"vary", b"")]
@@ -89,6 +88,9 @@ def _make_plan(
     return ResponsePlan(
         negotiates=(formats, coding),
         media_type=media_type,
+        translation=engine.negotiator.translations[types.format, media_type]
+        if media_type
+        else None,
         codec=codec,
         must_encode=codec is not None and wants.must_encode,
         event_stream=types.is_event_stream,

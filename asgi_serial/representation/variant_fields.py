@@ -13,7 +13,6 @@ from asgi_serial.http.validators import (
     format_entity_tag,
     parse_entity_tag,
     parse_entity_tags,
-    tag_suffix,
     variant_tag,
     weak_match,
 )
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from asgi_serial.engine.preferences import Wants
+    from asgi_serial.engine.variant_tags import TagSuffixes
     from asgi_serial.types import Fields
 
 # What describes the bytes as the app made them, and is not true of others.
@@ -60,7 +60,7 @@ class Base(NamedTuple):
     vary: bytes | None  # the whole value that Vary is to have; None leaves it as it is
     etag: bytes | None  # the app's, or one made from its bytes
     weak: bool  # the bytes of an encoded variant depend on how the app cuts its body
-    suffixes: frozenset[bytes]
+    suffixes: TagSuffixes
     is_read: bool = True  # the tag is that of this content, not of what a write has made
 
     def tagged(self, etag: bytes) -> Base:
@@ -90,7 +90,7 @@ def represent(
 def _own_fields(base: Base) -> tuple[Fields, bytes | None]:
     made, etag = base.pairs, base.etag
     if etag is not None:
-        etag = app_tag(etag, base.suffixes)
+        etag = app_tag(etag, base.suffixes.known)
         if etag != base.fields.get(b"etag"):
             made = [*without(made, {b"etag"}), (b"etag", etag)]
     if etag is not None and parse_entity_tag(etag) is None:
@@ -120,9 +120,9 @@ def _variant_fields(
         etag = None  # no tag at all: there is none of it to be made for another form
     if etag is not None:
         # RFC 9110, 8.8.3.3: representations that differ in coding differ in their strong tags.
-        etag = app_tag(etag, base.suffixes)
+        etag = app_tag(etag, base.suffixes.known)
         if base.is_read:
-            etag = variant_tag(etag, tag_suffix(media_type, coding), weak=base.weak)
+            etag = variant_tag(etag, base.suffixes[media_type, coding], weak=base.weak)
         made.append((b"etag", etag))
     made.append((b"vary", base.vary))
     return made, etag
@@ -152,10 +152,10 @@ def shown_tag(
     The app knows its own tag `etag` only. Of the representations that a 200 to this request could
     carry, the 304 names the one that the client has.
     """
-    own = app_tag(etag, base.suffixes)
+    own = app_tag(etag, base.suffixes.known)
     held = parse_entity_tags(if_none_match) or ()
     for media_type, coded in product(media_types, dict.fromkeys((coding, ""))):
-        suffix = tag_suffix(media_type, coded)
+        suffix = base.suffixes[media_type, coded]
         tag = parse_entity_tag(variant_tag(own, suffix))
         for one in held:
             if tag is not None and weak_match(one, tag):

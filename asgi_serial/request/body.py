@@ -14,13 +14,14 @@ from asgi_serial.codecs.decoding import (
     UnsupportedCoding,
 )
 from asgi_serial.errors import CodecError, FormatError, OutputLimitExceeded
-from asgi_serial.formats.transcoding import MSGPACK_OFFLOAD_BYTES
+from asgi_serial.formats.registry import JSON_TYPE
 from asgi_serial.http.headers import content_length
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.problem import Problem
 
 if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
+    from asgi_serial.formats.base import Translation
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.types import Message
 
@@ -90,7 +91,11 @@ class RequestBody:
             settings.max_encoded, settings.max_decoded, settings.max_ratio, settings.max_codings
         )
         self._decoder = BodyDecoder(plan.content_codings, engine.negotiator.all_codecs, limits)
-        self._is_translated = plan.msgpack_body
+        self._translation = (
+            engine.negotiator.translations[plan.body_format, JSON_TYPE]
+            if plan.body_format
+            else None
+        )
 
     @property
     def encoded_bytes(self) -> int:
@@ -107,8 +112,8 @@ class RequestBody:
 
     @property
     def is_translated(self) -> bool:
-        """Whether the body is a document in JSON that came in MessagePack."""
-        return self._is_translated
+        """Whether the body is a document in JSON that came in another format."""
+        return self._translation is not None
 
     def is_slow(self) -> bool:
         """Decode as much as the event loop may; return whether what is left belongs in a thread.
@@ -120,7 +125,8 @@ class RequestBody:
             return False
         if decoder.encoded_bytes >= DECODE_OFFLOAD_BYTES or not decoder.decode(LOOP_WORK):
             return True
-        return self.plan.msgpack_body and decoder.decoded_bytes >= MSGPACK_OFFLOAD_BYTES
+        translation = self._translation
+        return translation is not None and decoder.decoded_bytes >= translation.offload_bytes
 
     def finish(self) -> bytes:
         """The body as the app is to have it; may run in a thread.
@@ -130,22 +136,22 @@ class RequestBody:
         if not self.encoded_bytes:
             return b""  # no body, whatever the head says of its coding
         body = self._decoder.finish()
-        if not self.plan.msgpack_body:
+        if self._translation is None:
             return body
         try:
-            return self._translate(body)
+            return self._translate(self._translation, body)
         except (OutputLimitExceeded, FormatError):
             if self.plan.reads_json:
                 raise
-            self._is_translated = False
+            self._translation = None
             return body  # the app may read what JSON cannot carry
 
-    def _translate(self, body: bytes) -> bytes:
+    def _translate(self, translation: Translation, body: bytes) -> bytes:
         # A document takes many times its size in memory while it is translated.
         limit = self._engine.settings.format_max_size
         if len(body) > limit:
             raise OutputLimitExceeded(f"the document has more than {limit} bytes")
-        return self._engine.negotiator.transcoder.msgpack_to_json(body)
+        return translation.translate(body)
 
 
 def why_refused(engine: Engine, plan: RequestPlan) -> Problem | None:
@@ -162,7 +168,7 @@ def why_refused(engine: Engine, plan: RequestPlan) -> Problem | None:
             f"The body has {len(codings)} codings; at most {settings.max_codings} are decoded.",
         )
     limit = settings.max_encoded
-    if plan.msgpack_body and not codings:
+    if plan.body_format and not codings:
         limit = min(limit, settings.format_max_size)
     if length is not None and length > limit:
         return Problem(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from asgi_serial.errors import FormatError
+from asgi_serial.formats.registry import JSON_TYPE
 from asgi_serial.http.headers import read_response_fields, without
 from asgi_serial.representation.response_plan import plan_response
 from asgi_serial.request.handler_policy import adopt_policy
@@ -29,7 +30,6 @@ EXTENSION = "asgi_serial.model"
 and the bytes of the response that the app is about to start with this status and these fields.
 """
 
-JSON_TYPE = "application/json"
 _DESCRIBES_BODY = frozenset({b"content-length", b"content-type"})
 
 
@@ -58,6 +58,7 @@ def plan_as_made(engine: Engine, plan: ResponsePlan, fields: Mapping[bytes, byte
     vary = engine.negotiator.varies[True, plan.negotiates[1]][fields.get(b"vary", b"")]
     return plan._replace(
         media_type="",
+        translation=None,
         codec=None,
         must_encode=False,
         vary=vary,

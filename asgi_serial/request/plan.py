@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.cache.key import CODED_ONLY, BodyPart, make_key, sorted_query
 from asgi_serial.engine.preferences import Wants
+from asgi_serial.formats.registry import JSON
 from asgi_serial.http.headers import content_length
 from asgi_serial.http.request_fields import NOT_STRANGE, sort_strange
 from asgi_serial.http.reuse import ASKS_NOTHING, Asked
@@ -66,7 +67,7 @@ class RequestPlan(RequestPolicy):
     wants: Wants
     directives: CacheControl | None = None  # of the request's Cache-Control
     content_codings: tuple[str, ...] = ()  # of the request's body, to be decoded
-    msgpack_body = False  # the request's body is to be translated to JSON
+    body_format = ""  # of the request's body, which is to be translated from it to JSON
     reads_json = False  # the app is known to read nothing else
     caching = False  # the cache takes part on this route
     asked = 0.0  # when the request came, in epoch seconds
@@ -202,18 +203,21 @@ def _plan_body(engine: Engine, plan: RequestPlan) -> None:
         plan.content_codings = engine.negotiator.content_codings[fields[b"content-encoding"]]
     # What stays encoded can not be read as a document.
     is_readable = plan.wants.formats and b"content-type" in fields and (decoding or not encoded)
-    if is_readable and engine.negotiator.types[fields[b"content-type"]].is_msgpack:
-        _plan_translation(engine, plan)
-    plan.may_end_early = bool(plan.content_codings) or plan.msgpack_body
+    if is_readable:
+        format = engine.negotiator.types[fields[b"content-type"]].format
+        if format not in ("", JSON):
+            _plan_translation(engine, plan, format)
+    plan.may_end_early = bool(plan.content_codings or plan.body_format)
 
 
-def _plan_translation(engine: Engine, plan: RequestPlan) -> None:
-    """Decide whether a body in MessagePack becomes JSON: an app may read MessagePack itself."""
+def _plan_translation(engine: Engine, plan: RequestPlan, format: str) -> None:
+    """Decide whether a body in this format becomes JSON: an app may read the format itself."""
     said = None if plan.policy is None else plan.policy.format_uploads
     uploads = engine.settings.format_uploads if said is None else said
     if uploads is not False:
         plan.reads_json = said is True or engine.reads_json(plan.scope)
-        plan.msgpack_body = plan.reads_json or uploads is True
+        if plan.reads_json or uploads is True:
+            plan.body_format = format
 
 
 def _plan_lookup(engine: Engine, plan: RequestPlan) -> None:

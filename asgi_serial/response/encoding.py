@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asgi_serial.cache.encodings import Encoded
+from asgi_serial.cache.encodings import MIN_BYTES, Encoded
 from asgi_serial.errors import FormatError
-from asgi_serial.formats.json_format import JsonFormat
-from asgi_serial.formats.transcoding import JSON_OFFLOAD_BYTES, MSGPACK_OFFLOAD_BYTES
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
@@ -15,6 +13,7 @@ if TYPE_CHECKING:
 
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import ResponsePlan
+    from asgi_serial.formats.base import Translation
 
 
 class WholeEncoding:
@@ -28,7 +27,6 @@ class WholeEncoding:
         "_coding",
         "_digest",
         "_engine",
-        "_is_to_json",
         "_note",
         "_plan",
         "body",
@@ -41,7 +39,6 @@ class WholeEncoding:
     ) -> None:
         self.body = self.content = body  # as the app made it, and as it is now
         self.media_type = plan.media_type
-        self._is_to_json = plan.media_type in JsonFormat.media_types
         self._coding = plan.codec.name if plan.codec is not None else ""
         self._engine = engine
         self._plan = plan
@@ -50,8 +47,11 @@ class WholeEncoding:
 
     def may_be_known(self, route: Callable[[], str]) -> bool:
         """Whether it is worth a digest to see if the same body was encoded before."""
-        encodings = self._engine.encodings
-        return encodings is not None and encodings.wants(route(), self._coding, len(self.body))
+        encodings, codec = self._engine.encodings, self._plan.codec
+        min_bytes = MIN_BYTES if codec is None else codec.recall_bytes
+        return encodings is not None and encodings.wants(
+            route(), len(self.body), min_bytes=min_bytes
+        )
 
     @property
     def _outcome(self) -> str:
@@ -65,24 +65,21 @@ class WholeEncoding:
         self._digest = digest
         return encodings.find(route, digest, self._plan.media_type, self._outcome)
 
-    @property
-    def _offload_bytes(self) -> int:
-        """The size of a body whose translation is left to a thread."""
-        return MSGPACK_OFFLOAD_BYTES if self._is_to_json else JSON_OFFLOAD_BYTES
-
     def is_slow(self, *, is_made: bool) -> bool:
         """Whether `encode` takes too long for the event loop."""
-        size, codec = len(self.body), self._plan.codec
-        is_long = codec is not None and size >= codec.offload_bytes
-        return is_long or (bool(self.media_type) and not is_made and size >= self._offload_bytes)
+        size, codec, translation = len(self.body), self._plan.codec, self._plan.translation
+        if codec is not None and size >= codec.offload_bytes:
+            return True
+        return translation is not None and not is_made and size >= translation.offload_bytes
 
     def encode(self, *, is_made: bool) -> bytes | None:
         """Translate the body, unless it `is_made` in its format, and return it compressed.
 
         None where it is not compressed. Any thread may do it.
         """
-        if self.media_type and not is_made:
-            self._translate()
+        translation = self._plan.translation
+        if translation is not None and not is_made:
+            self._translate(translation)
         codec = self._plan.codec
         if codec is None:
             return None
@@ -91,14 +88,13 @@ class WholeEncoding:
             return None
         return codec.compress(self.content)
 
-    def _translate(self) -> None:
+    def _translate(self, translation: Translation) -> None:
         if len(self.body) > self._engine.settings.format_max_size:
             self._note(Reason.BODY_NOT_WHOLE)
             self.media_type = ""
             return
         try:
-            transcoder = self._engine.negotiator.transcoder
-            self.content = transcoder.translate(self.body, to_json=self._is_to_json)
+            self.content = translation.translate(self.body)
         except FormatError:
             self._note(Reason.VALUE_NOT_CARRIED)
             self.media_type = ""

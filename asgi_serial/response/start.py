@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from asgi_serial.caching.collector import Keeping, plan_keeping
 from asgi_serial.caching.invalidation import invalid_keys
 from asgi_serial.caching.validation_response import consult_stored, is_news
+from asgi_serial.formats.registry import JSON_TYPE
 from asgi_serial.http.headers import read_response_fields
 from asgi_serial.http.storing import invalidates
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.response_plan import plan_response
 from asgi_serial.request.handler_policy import adopt_body, adopt_partition, find_body_policy
-from asgi_serial.request.model_extension import JSON_TYPE, plan_as_made
+from asgi_serial.request.model_extension import plan_as_made
 from asgi_serial.request.partition import keep_private
 from asgi_serial.request.plan import find_wants
 

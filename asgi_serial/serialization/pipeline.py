@@ -149,14 +149,16 @@ class Pipeline:
         self.packer.check_size(document)
         if not (compress and self._is_compressing):
             return document
-        coding, encodings = self.packer.codec.name, self._shared.encodings
-        if not (self.is_caching and encodings.wants(route.model, coding, len(document))):
+        codec, encodings = self.packer.codec, self._shared.encodings
+        if not self.is_caching or not encodings.wants(
+            route.model, len(document), min_bytes=codec.recall_bytes
+        ):
             return self._compress(route, document)
         digest, level = blake2b(document, digest_size=16).digest(), str(self.packer.level)
-        found = encodings.find(route.model, digest, level, coding)
+        found = encodings.find(route.model, digest, level, codec.name)
         if found is None:
-            found = Encoded(level, coding, self._compress(route, document), len(document))
-            encodings.keep(digest, level, coding, found)
+            found = Encoded(level, codec.name, self._compress(route, document), len(document))
+            encodings.keep(digest, level, codec.name, found)
         return found.content
 
     def _compress(self, route: WriteRoute, document: bytes) -> bytes:

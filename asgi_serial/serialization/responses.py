@@ -51,7 +51,7 @@ def encode_model(model: Any, media_type: str, *, by_alias: bool | None = None) -
             data = _packer()(serializer.to_python(model, mode="json", **options))
             # JSON has null for it, and both forms should be one document.
             if may_hold_nonfinite(data):
-                data = build_transcoder().json_to_msgpack(serializer.to_json(model, **options))
+                data = build_transcoder().from_json(serializer.to_json(model, **options))
         else:
             raise FormatError(f"{media_type!r} names no format that models are sent in")
     except (*UNWRITABLE, *MALFORMED) as error:

@@ -117,7 +117,7 @@ class MsgPackSerializer:
         known = self._types.of(cls)
         pack, to_plain, has_times = self._pack, known.to_plain, known.has_times
         if known.is_read_back:
-            return lambda model: _marked(self._transcoder.json_to_msgpack(known.write(model)))
+            return lambda model: _marked(self._transcoder.from_json(known.write(model)))
 
         def write(model: Any) -> bytes:
             try:
@@ -129,7 +129,7 @@ class MsgPackSerializer:
             if has_times and may_have_offset(data):
                 known.write(model)
             if (b"\xcb" in data or b"\xca" in data) and may_hold_nonfinite(data):
-                self._transcoder.msgpack_to_json(data)
+                self._transcoder.to_json(data)
             return data if len(data) > 1 else _marked(data)
 
         return write
@@ -137,7 +137,7 @@ class MsgPackSerializer:
     def reader(self, cls: type) -> Reader:
         """What reads instances of a class of models."""
         known = self._types.of(cls)
-        to_json, validate = self._transcoder.msgpack_to_json, known.validate
+        to_json, validate = self._transcoder.to_json, known.validate
 
         def read(data: bytes) -> Any:
             try:

@@ -1,12 +1,13 @@
 """The settings: one model, and the one reader of the environment."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, NamedTuple, Self, TypedDict, get_args
 
 from pydantic import BaseModel, ConfigDict, PlainValidator, SecretStr, ValidationError
 
+from asgi_serial.codecs.registry import coding_names, default_codings, levels_of
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.http.request_fields import REQUEST_FIELDS
 from asgi_serial.settings.policy import RoutePolicy, RouteRule, build_policy, build_rule
@@ -32,9 +33,6 @@ PREFIX = "ASGI_SERIAL_"
 
 LIBRARY_PREFIX = "ASGI_SERIAL_MODEL_"
 """What the names begin with that are the library's, and read by it."""
-
-CODINGS = ("zstd", "br", "gzip", "deflate")
-"""The content codings that can be offered."""
 
 # A structured field's token (RFC 9651, 3.3.4), as Cache-Status names a cache (RFC 9211, 2).
 _CACHE_NAME = r"[A-Za-z*][A-Za-z0-9:/!#$%&'*+.^_`|~-]*"
@@ -70,6 +68,20 @@ def parse_cache_url(value: object) -> SecretStr:
     except ConfigurationError as error:
         raise ConfigurationError(f": {error}") from None
     return SecretStr(url)
+
+
+def parse_codings(value: object) -> tuple[str, ...]:
+    """Read a list of content codings."""
+    return choices(coding_names())(value)
+
+
+def _parse_level(setting: str) -> Callable[[object], int]:
+    levels = levels_of(setting)
+    return integer(levels.lowest, levels.highest)
+
+
+def _default(setting: str) -> Any:
+    return levels_of(setting).default
 
 
 def parse_routes(value: object) -> tuple[RouteRule, ...]:
@@ -157,16 +169,17 @@ class Settings(BaseModel):
 
     compression: Switch = True
     """Compress responses."""
-    codings: Annotated[tuple[str, ...], PlainValidator(choices(CODINGS))] = ("zstd", "br", "gzip")
+    codings: Annotated[tuple[str, ...], PlainValidator(parse_codings)] = default_codings()
     """The codings on offer, the server's favourite first: zstd, br, gzip, deflate."""
     min_size: Size = 500
     """The size of a body from which it is compressed."""
-    gzip_level: Annotated[int, PlainValidator(integer(0, 9))] = 6
+    gzip_level: Annotated[int, PlainValidator(_parse_level("gzip_level"))] = _default("gzip_level")
     """The level of gzip and deflate, 0 to 9."""
-    brotli_level: Annotated[int | None, PlainValidator(optional(integer(0, 11)))] = None
+    brotli_level: Annotated[int | None, PlainValidator(optional(_parse_level("brotli_level")))] = (
+        _default("brotli_level")
+    )
     """The level of br, 0 to 11; unset: 5 for bodies up to 32 kB, 4 above."""
-    # The levels above 19 use windows over the 8 MB that RFC 9659, 3 allows.
-    zstd_level: Annotated[int, PlainValidator(integer(-7, 19))] = 3
+    zstd_level: Annotated[int, PlainValidator(_parse_level("zstd_level"))] = _default("zstd_level")
     """The level of zstd, -7 to 19."""
     compressible_types: Annotated[tuple[str, ...], PlainValidator(parse_media_types)] = ()
     """Media types to compress beyond those that are known to shrink."""

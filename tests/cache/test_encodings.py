@@ -5,7 +5,6 @@ import pytest
 from asgi_serial.bounds.memo import MAX_ENTRIES
 from asgi_serial.cache.encodings import (
     MIN_BYTES,
-    MIN_BYTES_ELSE,
     PAUSE,
     TRIAL,
     WORTH_IT,
@@ -13,6 +12,9 @@ from asgi_serial.cache.encodings import (
     Encodings,
 )
 from asgi_serial.cache.memory import Memory
+from asgi_serial.codecs.brotli_codec import BrotliCodec
+from asgi_serial.codecs.zlib_codec import ZlibCodec
+from asgi_serial.codecs.zstd_codec import ZstdCodec
 
 DIGEST = b"d" * 32
 CONTENT = Encoded("", "gzip", b"encoded", 7)
@@ -28,7 +30,7 @@ def look_up(encodings, route, number, *, found):
     """Ask as often whether to look up, and find something as long as `found` allows it."""
     asked = []
     for turn in range(number):
-        asked.append(encodings.wants(route, "gzip", LARGE))
+        asked.append(encodings.wants(route, LARGE))
         if asked[-1]:
             digest = DIGEST if turn < found else b"unknown"
             encodings.find(route, digest, "", "gzip")
@@ -36,24 +38,28 @@ def look_up(encodings, route, number, *, found):
 
 
 @pytest.mark.parametrize(
-    ("coding", "size", "wanted"),
+    ("codec", "size", "wanted"),
     [
-        ("zstd", MIN_BYTES["zstd"] - 1, False),
-        ("zstd", MIN_BYTES["zstd"], True),
-        ("br", MIN_BYTES_ELSE - 1, False),
-        ("br", MIN_BYTES_ELSE, True),
-        ("gzip", MIN_BYTES_ELSE, True),
-        ("", MIN_BYTES_ELSE - 1, False),
-        ("", MIN_BYTES_ELSE, True),
+        (ZstdCodec(), 1_999, False),
+        (ZstdCodec(), 2_000, True),
+        (BrotliCodec(), 999, False),
+        (BrotliCodec(), 1_000, True),
+        (ZlibCodec("gzip"), 999, False),
+        (ZlibCodec("gzip"), 1_000, True),
     ],
 )
-def test_a_small_body_is_not_looked_up(encodings, coding, size, wanted):
-    assert encodings.wants("/", coding, size) is wanted
+def test_a_small_body_is_not_looked_up(encodings, codec, size, wanted):
+    assert encodings.wants("/", size, min_bytes=codec.recall_bytes) is wanted
+
+
+@pytest.mark.parametrize(("size", "wanted"), [(MIN_BYTES - 1, False), (MIN_BYTES, True)])
+def test_a_small_body_that_is_only_translated_is_not_looked_up(encodings, size, wanted):
+    assert encodings.wants("/", size) is wanted
 
 
 def test_a_small_body_takes_no_part_in_the_trial(encodings):
     for _ in range(10 * TRIAL):
-        assert not encodings.wants("/", "gzip", 10)
+        assert not encodings.wants("/", 10)
     assert all(look_up(encodings, "/", TRIAL, found=0))
 
 
@@ -90,7 +96,7 @@ def test_a_route_whose_bodies_do_not_repeat_is_left_alone_after_its_trial(encodi
 
 def test_it_is_tried_again_after_a_pause(encodings):
     look_up(encodings, "/", TRIAL + 1 + PAUSE, found=0)
-    assert encodings.wants("/", "gzip", LARGE)
+    assert encodings.wants("/", LARGE)
     encodings.keep(DIGEST, "", "gzip", CONTENT)
     assert all(look_up(encodings, "/", 3 * TRIAL, found=3 * TRIAL))
 
@@ -99,7 +105,7 @@ def test_it_is_tried_again_after_a_pause(encodings):
 def test_a_route_is_judged_by_what_its_trial_has_found(encodings, found, goes_on):
     encodings.keep(DIGEST, "", "gzip", CONTENT)
     assert all(look_up(encodings, "/", TRIAL, found=found))
-    assert encodings.wants("/", "gzip", LARGE) is goes_on
+    assert encodings.wants("/", LARGE) is goes_on
 
 
 def test_what_was_found_in_one_trial_does_not_count_in_the_next(encodings):
@@ -111,16 +117,16 @@ def test_what_was_found_in_one_trial_does_not_count_in_the_next(encodings):
 
 def test_routes_are_judged_apart(encodings):
     look_up(encodings, "/unlike", TRIAL + 1, found=0)
-    assert not encodings.wants("/unlike", "gzip", LARGE)
-    assert encodings.wants("/other", "gzip", LARGE)
+    assert not encodings.wants("/unlike", LARGE)
+    assert encodings.wants("/other", LARGE)
 
 
 def test_the_routes_that_are_judged_are_bounded(encodings):
     """A route that was paused is on trial again after so many others."""
     look_up(encodings, "/unlike", TRIAL + 1, found=0)
     for number in range(MAX_ENTRIES):
-        encodings.wants(f"/{number}", "gzip", LARGE)
-    assert encodings.wants("/unlike", "gzip", LARGE)
+        encodings.wants(f"/{number}", LARGE)
+    assert encodings.wants("/unlike", LARGE)
 
 
 def test_a_find_on_a_route_that_is_no_longer_judged_is_a_hit_all_the_same(encodings):

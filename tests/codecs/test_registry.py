@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from asgi_serial.codecs.base import Decoder
-from asgi_serial.codecs.registry import build_codecs, probe_codec
+from asgi_serial.codecs.registry import build_codecs, coding_names, probe_codec
 from asgi_serial.codecs.zlib_codec import ZlibCodec, ZlibEncoder
 from asgi_serial.errors import CodecError, ConfigurationError
 
@@ -15,6 +15,7 @@ class ChangingCodec:
 
     name = "changing"
     offload_bytes = 1000
+    recall_bytes = 1000
 
     def compress(self, data: bytes) -> bytes:
         return ZlibCodec("gzip").compress(b"x" + data[1:])
@@ -59,12 +60,8 @@ def test_codecs_keep_the_order_of_their_names() -> None:
 
 def test_levels_reach_their_codecs() -> None:
     body = b"".join(b"%d," % number for number in range(5000))
-    least = build_codecs(
-        ["zstd", "br", "gzip", "deflate"], gzip_level=0, brotli_level=0, zstd_level=-7
-    )
-    most = build_codecs(
-        ["zstd", "br", "gzip", "deflate"], gzip_level=9, brotli_level=11, zstd_level=19
-    )
+    least = build_codecs(coding_names(), {"gzip_level": 0, "brotli_level": 0, "zstd_level": -7})
+    most = build_codecs(coding_names(), {"gzip_level": 9, "brotli_level": 11, "zstd_level": 19})
     for low, high in zip(least, most, strict=True):
         assert len(low.compress(body)) > 1.2 * len(high.compress(body))
 
@@ -76,7 +73,7 @@ def test_an_unknown_name_is_told_with_the_known_ones() -> None:
 
 def test_a_wrong_level_is_told() -> None:
     with pytest.raises(ConfigurationError, match="level of zstd is 23; expected"):
-        build_codecs(["zstd"], zstd_level=23)
+        build_codecs(["zstd"], {"zstd_level": 23})
 
 
 def test_a_codec_that_changes_bytes_is_refused() -> None:

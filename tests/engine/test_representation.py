@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_serial.http.validators import parse_entity_tag, tag_suffix, tag_suffixes, unmap_condition
+from asgi_serial.engine.variant_tags import TagSuffixes
+from asgi_serial.http.validators import parse_entity_tag, unmap_condition
 from asgi_serial.representation.variant_fields import (
     Base,
     content_tag,
@@ -15,7 +16,7 @@ from asgi_serial.representation.variant_fields import (
 from tests.engine.making import MSGPACK
 
 CODINGS = ("zstd", "br", "gzip")
-SUFFIXES = tag_suffixes(CODINGS)
+SUFFIXES = TagSuffixes(CODINGS)
 VARIANTS = [(media_type, coding) for media_type in ("", MSGPACK) for coding in ("", *CODINGS)]
 
 
@@ -34,8 +35,8 @@ def base(*pairs, vary=b"accept-encoding", weak=False, **more):
     ],
 )
 def test_the_suffix_of_a_variant(variant, suffix):
-    assert tag_suffix(*variant) == suffix
-    assert not suffix or suffix in SUFFIXES
+    assert SUFFIXES[variant] == suffix
+    assert not suffix or suffix in SUFFIXES.known
 
 
 PAIRS = [
@@ -142,7 +143,7 @@ def test_every_variant_has_a_tag_of_its_own_that_leads_back_to_the_apps(opaque, 
         tag = represent(base((b"etag", own)), *variant, b"1")[1]
         tags[tag] = variant
         assert parse_entity_tag(tag).weak is is_weak
-        assert unmap_condition(tag, tag_suffix(*variant), SUFFIXES) == own
+        assert unmap_condition(tag, SUFFIXES[variant], SUFFIXES.known) == own
     assert len(tags) == len(VARIANTS)
 
 

@@ -5,11 +5,7 @@ import msgpack
 import pytest
 
 from asgi_serial.errors import ConfigurationError, FormatError
-from asgi_serial.formats.transcoding import (
-    build_transcoder,
-    json_to_msgpack,
-    msgpack_to_json,
-)
+from asgi_serial.formats.transcoding import build_transcoder
 
 ENGINES = ("msgspec", "msgpack")
 every_engine = pytest.mark.parametrize("engine", ENGINES)
@@ -30,8 +26,8 @@ every_engine = pytest.mark.parametrize("engine", ENGINES)
 )
 def test_what_both_formats_have_goes_both_ways(engine, text, packed):
     transcoder = build_transcoder(engine)
-    assert transcoder.json_to_msgpack(text) == packed
-    assert transcoder.msgpack_to_json(packed) == text
+    assert transcoder.from_json(text) == packed
+    assert transcoder.to_json(packed) == text
 
 
 @every_engine
@@ -53,7 +49,7 @@ def test_what_both_formats_have_goes_both_ways(engine, text, packed):
     ],
 )
 def test_forms_of_messagepack_that_are_not_the_shortest(engine, packed, text):
-    assert build_transcoder(engine).msgpack_to_json(packed) == text
+    assert build_transcoder(engine).to_json(packed) == text
 
 
 @every_engine
@@ -101,7 +97,7 @@ def test_forms_of_messagepack_that_are_not_the_shortest(engine, packed, text):
 )
 def test_what_json_can_not_carry_is_refused_with_its_place(engine, data, message, position, path):
     with pytest.raises(FormatError, match=message) as caught:
-        build_transcoder(engine).msgpack_to_json(data)
+        build_transcoder(engine).to_json(data)
     assert caught.value.position == position
     assert path is None or caught.value.path == path
 
@@ -118,7 +114,7 @@ def test_what_json_can_not_carry_is_refused_with_its_place(engine, data, message
 def test_a_fault_far_down_a_long_document_is_refused_without_its_place(engine, tail, message):
     data = b"\xdd\x00\x01\x00\x00" + b"\x01" * 0xFFFF + tail
     with pytest.raises(FormatError, match=message) as caught:
-        build_transcoder(engine).msgpack_to_json(data)
+        build_transcoder(engine).to_json(data)
     assert caught.value.position is None
 
 
@@ -128,12 +124,12 @@ def test_depth_is_bounded_exactly_both_ways(engine, max_depth):
     transcoder = build_transcoder(engine, max_depth=max_depth)
     text = b"[" * max_depth + b"]" * max_depth
     packed = b"\x91" * (max_depth - 1) + b"\x90"
-    assert transcoder.json_to_msgpack(text) == packed
-    assert transcoder.msgpack_to_json(packed) == text
+    assert transcoder.from_json(text) == packed
+    assert transcoder.to_json(packed) == text
     with pytest.raises(FormatError, match=f"beyond {max_depth} levels"):
-        transcoder.json_to_msgpack(b"[" + text + b"]")
+        transcoder.from_json(b"[" + text + b"]")
     with pytest.raises(FormatError, match=f"beyond {max_depth} levels"):
-        transcoder.msgpack_to_json(b"\x91" + packed)
+        transcoder.to_json(b"\x91" + packed)
 
 
 @every_engine
@@ -148,8 +144,8 @@ def test_a_nearly_exhausted_stack_is_a_format_error(engine):
             return descend(levels - 1)
         outcomes = []
         for transcode, data in (
-            (transcoder.json_to_msgpack, text),
-            (transcoder.msgpack_to_json, packed),
+            (transcoder.from_json, text),
+            (transcoder.to_json, packed),
         ):
             try:
                 outcomes.append(type(transcode(data)))
@@ -170,14 +166,19 @@ def _frames():
     return frames
 
 
-def test_the_functions_are_those_of_the_default_engine():
+def test_msgpack_is_written_alike_by_either_engine_and_by_the_default():
     value = {"id": 7, "score": math.pi}
-    assert json_to_msgpack(b'{"id":7,"score":3.141592653589793}') == msgpack.packb(value)
-    assert msgpack_to_json(msgpack.packb(value)) == b'{"id":7,"score":3.141592653589793}'
+    for transcoder in (build_transcoder(), *map(build_transcoder, ENGINES)):
+        assert transcoder.from_json(b'{"id":7,"score":3.141592653589793}') == msgpack.packb(value)
+        assert transcoder.to_json(msgpack.packb(value)) == b'{"id":7,"score":3.141592653589793}'
+
+
+def test_a_document_beyond_the_given_depth_is_refused():
+    transcoder = build_transcoder(max_depth=1)
     with pytest.raises(FormatError, match="beyond 1 levels"):
-        json_to_msgpack(b"[[]]", max_depth=1)
+        transcoder.from_json(b"[[]]")
     with pytest.raises(FormatError, match="beyond 1 levels"):
-        msgpack_to_json(b"\x91\x90", max_depth=1)
+        transcoder.to_json(b"\x91\x90")
 
 
 def test_wrong_settings_are_refused_at_construction():

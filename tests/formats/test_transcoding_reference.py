@@ -91,9 +91,9 @@ MSGPACK_DOCUMENTS = st.recursive(
 @given(value=VALUES, as_ascii=st.booleans(), indent=st.sampled_from([None, 1]))
 def test_any_json_value_is_carried_over_or_refused(value, as_ascii, indent):
     data = json.dumps(value, ensure_ascii=as_ascii, indent=indent).encode(errors="surrogatepass")
-    packed = _agreed(data, "json_to_msgpack", _reference_json_to_msgpack)
+    packed = _agreed(data, "from_json", _reference_json_to_msgpack)
     if packed is not None:
-        back = _agreed(packed, "msgpack_to_json", _reference_msgpack_to_json)
+        back = _agreed(packed, "to_json", _reference_msgpack_to_json)
         assert repr(json.loads(back)) == repr(value)
 
 
@@ -103,14 +103,14 @@ def test_any_json_value_is_carried_over_or_refused(value, as_ascii, indent):
 @example(data='{"a":1,"a" :"\\\\u0022"}')
 @example(data='{"":"x, 99999999999999999999 "}')
 def test_json_written_in_any_way_is_carried_over_or_refused(data):
-    _agreed(data.encode(), "json_to_msgpack", _reference_json_to_msgpack)
+    _agreed(data.encode(), "from_json", _reference_json_to_msgpack)
 
 
 @settings(deadline=None, max_examples=500)
 @given(data=MSGPACK_DOCUMENTS)
 @example(data=b"\x92\xc0\xcb\xcb\x7f\xf8" + b"\x00" * 6)
 def test_messagepack_written_in_any_way_is_carried_over_or_refused(data):
-    _agreed(data, "msgpack_to_json", _reference_msgpack_to_json)
+    _agreed(data, "to_json", _reference_msgpack_to_json)
 
 
 @settings(deadline=None, max_examples=300)
@@ -119,7 +119,7 @@ def test_damaged_messagepack_is_carried_over_or_refused(value, flips):
     data = bytearray(_written(value, clamp=True))
     for position, byte in flips:
         data[position % len(data)] = byte
-    _agreed(bytes(data), "msgpack_to_json", _reference_msgpack_to_json)
+    _agreed(bytes(data), "to_json", _reference_msgpack_to_json)
 
 
 def _agreed(data, direction, reference):
@@ -131,7 +131,7 @@ def _agreed(data, direction, reference):
     except ValueError:
         assert isinstance(outcomes[0], tuple), "the reference refuses it"
         return None
-    if direction == "json_to_msgpack":
+    if direction == "from_json":
         assert outcomes[0] == expected
     else:
         assert repr(json.loads(outcomes[0])) == repr(expected)

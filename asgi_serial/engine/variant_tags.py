@@ -1,0 +1,25 @@
+"""The endings that tell the entity tags of a response's variants apart."""
+
+from itertools import product
+
+from asgi_serial.formats.registry import JSON, JSON_TYPE, wire_formats
+
+
+class TagSuffixes(dict[tuple[str, str], bytes]):
+    """The ending of the tag of each variant, by its media type and coding; empty for the app's own.
+
+    >>> suffixes = TagSuffixes(("zstd", "br"))
+    >>> suffixes["application/msgpack", "zstd"], suffixes["", "br"], suffixes["", ""]
+    (b'msgpack-zstd', b'br', b'')
+    """
+
+    def __init__(self, codings: tuple[str, ...]) -> None:
+        names = {"": "", JSON_TYPE: JSON}
+        for one in wire_formats():
+            names.update(dict.fromkeys(one.media_types, one.name))
+        for media_type, coding in product(names, ("", *codings)):
+            # A tag is told to have an ending by what follows its last hyphen.
+            parts = [one.replace("-", "_") for one in (names[media_type], coding) if one]
+            self[media_type, coding] = "-".join(parts).encode()
+        self.known = frozenset(filter(None, self.values()))
+        """Every ending that a tag made here can have, beside `identity`."""

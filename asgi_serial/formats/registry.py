@@ -1,0 +1,64 @@
+"""The formats that documents are negotiated in; a new one is added to `FORMATS`, and nowhere else.
+
+JSON is the format in between: apps make and read it, and every other one is translated to and
+from it.
+"""
+
+from asgi_serial.formats.base import Format, Translation
+from asgi_serial.formats.json_format import JsonFormat
+from asgi_serial.formats.msgpack_format import MsgPackFormat
+from asgi_serial.formats.transcoding import build_transcoder
+
+JSON = JsonFormat.name
+JSON_TYPE = JsonFormat.media_types[0]
+
+FORMATS: tuple[Format, ...] = (
+    Format(
+        MsgPackFormat.name,
+        MsgPackFormat.media_types,
+        lambda max_depth: build_transcoder(max_depth=max_depth),
+        losses=(
+            "binaries, timestamps and other extension types",
+            "map keys that are not strings, and repeated keys",
+            "NaN and infinities",
+            "integers beyond 64 bits",
+        ),
+    ),
+)
+"""All but JSON, the preferred ones first."""
+
+
+def wire_formats() -> tuple[Format, ...]:
+    """The formats beside JSON, the preferred ones first."""
+    return FORMATS
+
+
+def format_name(media_type: str) -> str:
+    """The name of the format that a media type without parameters means, in lower case.
+
+    Empty where it means none. Only a whole name counts: `application/problem+json` is a type of
+    its own.
+
+    >>> format_name("application/x-msgpack"), format_name("application/json"), format_name("a/b")
+    ('msgpack', 'json', '')
+    """
+    if media_type == JSON_TYPE:
+        return JSON
+    for one in FORMATS:
+        if media_type in one.media_types:
+            return one.name
+    return ""
+
+
+def build_translations(max_depth: int) -> dict[tuple[str, str], Translation]:
+    """Every translation, by the name of the app's format and the media type that is wanted."""
+    translations = {}
+    for one in FORMATS:
+        transcoder = one.build(max_depth)
+        to_json = Translation(transcoder.to_json, transcoder.to_json_offload_bytes)
+        translations[one.name, JSON_TYPE] = to_json
+        for media_type in one.media_types:
+            translations[JSON, media_type] = Translation(
+                transcoder.from_json, transcoder.from_json_offload_bytes
+            )
+    return translations
