@@ -1,12 +1,12 @@
-"""The syntax that HTTP fields share: lists, parameters, quoted strings, numbers and dates."""
+"""The common syntax of HTTP fields: lists, parameters, quoted strings, numbers and dates."""
 
 import re
 import time
 from collections.abc import Iterable
 from datetime import date
 
-# What stands between two quotes hides its delimiters. Every repetition is possessive, so that a
-# hostile field is read once.
+# Delimiters within quotes do not separate. Every repetition is possessive, so the expressions
+# never backtrack and read a hostile field in linear time.
 _QUOTED = rb'"(?:[^"\\]++|\\.)*+"'
 _CLOSED = re.compile(rb'(?:[^"]++|' + _QUOTED + rb")*+", re.DOTALL)
 _PARTS = {
@@ -20,18 +20,21 @@ _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++")
 
 MAX_LIST_BYTES = 8192
-"""The length up to which a list is read, in 1 to 2 ms for the worst: that of a line that usual
-servers and proxies take. Each parser says what a longer one means; the app gets it whole."""
+"""The longest list that is parsed; the worst case takes 1 to 2 ms.
+
+Common servers and proxies limit a field line to this length. Each parser documents how it treats
+a longer list. The app always gets the whole field.
+"""
 
 MAX_DELTA_SECONDS = 2**31
-"""The greatest number of seconds told apart (RFC 9111, 1.2.2: what overflows becomes 2**31)."""
+"""The largest delta-seconds value; greater ones are clamped to it (RFC 9111, 1.2.2)."""
 
 
 def split_list(value: bytes) -> list[bytes]:
-    """The elements of a comma-separated field, without the white space around them.
+    """Return the elements of a comma-separated field, stripped of surrounding white space.
 
-    Empty elements are dropped. Commas in quoted strings do not separate; a quote that never
-    closes hides nothing, so that no restriction after it is overlooked.
+    Empty elements are dropped. Commas within quoted strings do not separate. A quote that is never
+    closed is an ordinary character, so that no restriction after it is overlooked.
 
     >>> split_list(b'gzip,, private="set-cookie, etag" ,br')
     [b'gzip', b'private="set-cookie, etag"', b'br']
@@ -42,19 +45,19 @@ def split_list(value: bytes) -> list[bytes]:
 
 
 def split_first(value: bytes, most: int) -> list[bytes]:
-    """Return at most so many elements of a list, of which no more than MAX_LIST_BYTES are read.
+    """Return the first elements of a list, at most `most`, from its first MAX_LIST_BYTES.
 
     >>> split_first(b"gzip, br, zstd", 2)
     [b'gzip', b'br']
     """
     if len(value) <= MAX_LIST_BYTES:
         return split_list(value)[:most]
-    # The last one may have been cut.
+    # The last element may have been cut.
     return split_list(value[:MAX_LIST_BYTES])[:-1][:most]
 
 
 def split_parameters(value: bytes) -> list[bytes]:
-    """The parts of a value that semicolons separate, read as `split_list` reads its elements.
+    """Return the parts of a value between semicolons; quotes work as in `split_list`.
 
     Source: RFC 9110, 5.6.6.
     """
@@ -71,7 +74,7 @@ def _split_quoted(value: bytes, delimiter: bytes) -> list[bytes]:
     end = closed.end() if closed is not None else 0
     parts: list[bytes] = _PARTS[delimiter].findall(value, 0, end)
     if end < len(value):
-        # From here a quote never closes, and the part it stands in began before it.
+        # The quote at `end` is never closed. The part that it stands in may have begun before it.
         begun = parts.pop() if parts and value[end - 1 : end] != delimiter else b""
         first, *others = value[end:].split(delimiter)
         parts += (begun + first, *others)
@@ -84,7 +87,7 @@ def is_token(value: bytes) -> bool:
 
 
 def unquote(value: bytes) -> bytes | None:
-    """The content of a token or of a quoted string; None if the value is neither.
+    """Return the content of a token or quoted string; None if the value is neither.
 
     Source: RFC 9110, 5.6.2 and 5.6.4.
     """
@@ -98,10 +101,10 @@ def unquote(value: bytes) -> bytes | None:
 
 
 def merge_vary(current: Iterable[bytes], *names: bytes) -> bytes:
-    """One Vary value that holds the members of the current lines and then the names.
+    """Return one Vary value with the members of the current lines, followed by the names.
 
-    A member stands once, where and as it was first spelt; `*` says all and stands alone. What is
-    longer than MAX_LIST_BYTES is kept as it is, and the names follow it.
+    Duplicates are dropped, and the first spelling is kept. `*` replaces all other members. Lines
+    longer than MAX_LIST_BYTES in total are not parsed; the names are appended to them.
 
     Source: RFC 9110, 12.5.5.
     """
@@ -117,14 +120,14 @@ def merge_vary(current: Iterable[bytes], *names: bytes) -> bytes:
 
 
 def parse_delta_seconds(value: bytes) -> int | None:
-    """A number of seconds, at most `MAX_DELTA_SECONDS`; None if it is not made of digits only.
+    """Return a number of seconds, at most MAX_DELTA_SECONDS; None if there are not only digits.
 
     Source: RFC 9111, 1.2.2.
     """
     if not value.isdigit():
         return None
     digits = value.lstrip(b"0")
-    # Ten digits hold the limit; longer numbers are never converted, which would cost their square.
+    # Ten digits hold the limit. Longer numbers are never converted: int() takes quadratic time.
     if len(digits) > 10:
         return MAX_DELTA_SECONDS
     return min(int(digits or b"0"), MAX_DELTA_SECONDS)
@@ -141,7 +144,8 @@ _DAY = rb"(?:" + b"|".join(_DAYS) + rb")"
 _LONG_DAY = rb"(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)"
 _CLOCK = rb"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
 
-# RFC 9111, 4.2: a cache should match the formats, though they are case-sensitive, in any case.
+# RFC 9111, 4.2: "Although all date formats are specified to be case-sensitive, a cache recipient
+# SHOULD match the field value case-insensitively."
 _DATE_FORMATS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -155,10 +159,10 @@ _FIFTY_YEARS = 50 * 31_556_952  # the mean Gregorian year, in seconds
 
 
 def parse_http_date(value: bytes, now: float) -> int | None:
-    """The epoch seconds of an HTTP date in one of its three formats; None for all else.
+    """Return the epoch seconds of an HTTP date in one of its three formats; None if malformed.
 
-    Letters may have any case, and the name of the day is not held against the date. The year of
-    an RFC 850 date is completed by `now`, in epoch seconds.
+    Letters may have any case, and the name of the day need not fit the date. `now`, in epoch
+    seconds, decides the century of an RFC 850 date.
 
     Source: RFC 9110, 5.6.7; RFC 9111, 4.2.
     """
@@ -173,7 +177,9 @@ def _epoch_seconds(match: re.Match[bytes], now: float) -> int | None:
     hour, minute, second = int(match["hour"]), int(match["minute"]), int(match["second"])
     if hour > 23 or minute > 59 or second > 60:
         return None
-    # RFC 9111, 4.2: what is finer than the clock (a leap second) becomes the time before it.
+    # RFC 9111, 4.2: "If a cache recipient's internal implementation of time has less resolution
+    # than the value of an HTTP-date, the recipient MUST internally represent a parsed Expires date
+    # as the nearest time equal to or earlier than the received value." A leap second becomes :59.
     clock = hour * 3600 + minute * 60 + min(second, 59)
     year, month, day = match["year"], _MONTH_NUMBERS[match["month"].lower()], int(match["day"])
     try:
@@ -189,8 +195,9 @@ def _midnight(year: int, month: int, day: int) -> int:
 
 
 def _recent_midnight(two_digits: int, month: int, day: int, clock: int, now: float) -> int:
-    # RFC 9110, 5.6.7: a date that appears to be more than 50 years in the future is of the most
-    # recent year in the past that had the same last two digits.
+    # RFC 9110, 5.6.7: "Recipients of a timestamp value in rfc850-date format, which uses a
+    # two-digit year, MUST interpret a timestamp that appears to be more than 50 years in the future
+    # as representing the most recent year in the past that had the same last two digits."
     latest = time.gmtime(now).tm_year + 50
     year = latest - (latest - two_digits) % 100
     midnight = _midnight(year, month, day)
@@ -200,7 +207,7 @@ def _recent_midnight(two_digits: int, month: int, day: int, clock: int, now: flo
 
 
 def format_http_date(seconds: int) -> bytes:
-    """The IMF-fixdate of epoch seconds.
+    """Return epoch seconds as an IMF-fixdate.
 
     >>> format_http_date(784111777)
     b'Sun, 06 Nov 1994 08:49:37 GMT'

@@ -1,4 +1,4 @@
-"""Read the head of a message in one loop over its field lines."""
+"""Read the fields of a message in one pass over its field lines."""
 
 from __future__ import annotations
 
@@ -37,9 +37,11 @@ RESPONSE_FIELDS = frozenset(
 def read_fields(
     pairs: Iterable[tuple[bytes, bytes]], wanted: frozenset[bytes]
 ) -> dict[bytes, bytes]:
-    """The combined values of the wanted fields, by name; servers send names in lower case.
+    """Return the combined values of the wanted fields, by lower-case name.
 
-    Source: RFC 9110, 5.3: several lines of one name combine, in order, with a comma.
+    Names in `pairs` must be in lower case, as ASGI servers send them.
+
+    Source: RFC 9110, 5.3: field lines with the same name are combined in order, with commas.
     """
     found: dict[bytes, bytes] = {}
     further: dict[bytes, list[bytes]] = {}
@@ -53,7 +55,8 @@ def read_fields(
 
 
 def _combined(found: dict[bytes, bytes], further: dict[bytes, list[bytes]]) -> dict[bytes, bytes]:
-    # Joined once: a client may send a field in a hundred thousand lines.
+    # Joined once, since a client may send a field in a hundred thousand lines, and joining them
+    # one by one would take quadratic time.
     for name, values in further.items():
         found[name] = b", ".join([found[name], *values])
     return found
@@ -62,12 +65,15 @@ def _combined(found: dict[bytes, bytes], further: dict[bytes, list[bytes]]) -> d
 def read_response_fields(
     pairs: Iterable[Field], wanted: frozenset[bytes] = RESPONSE_FIELDS
 ) -> tuple[Fields, dict[bytes, bytes]]:
-    """The pairs with lower-case names (the same list where it has them), and the wanted fields.
+    """Return the pairs with lower-case names, and the values of the wanted fields.
 
-    Source: RFC 9110, 5.1: field names are case-insensitive; apps do not all write them small.
+    The list itself is returned if its names are in lower case already.
+
+    Source: RFC 9110, 5.1: field names are case-insensitive. ASGI asks apps for lower case, but
+    not all of them comply.
     """
     if type(pairs) is not list:
-        # Any iterable is allowed, and a generator gives its pairs only once.
+        # ASGI allows any iterable, and a generator can be read only once.
         pairs = [(name, value) for name, value in pairs]
     found: dict[bytes, bytes] = {}
     try:
@@ -78,13 +84,13 @@ def read_response_fields(
                 found[name] = value
             elif type(name) is not bytes or (not name.islower() and name != name.lower()):
                 return _read_unusual(pairs, wanted)
-    except TypeError:  # a name that has no hash: a buffer
+    except TypeError:  # an unhashable name, such as a bytearray
         return _read_unusual(pairs, wanted)
     return pairs, found
 
 
 def _read_unusual(pairs: Fields, wanted: frozenset[bytes]) -> tuple[Fields, dict[bytes, bytes]]:
-    """The same for any pairs: with names in capitals, lines that combine, or buffers for bytes."""
+    """Read pairs with upper-case names, repeated names, or buffers in place of bytes."""
     made = [(bytes(name).lower(), bytes(value)) for name, value in pairs]
     return pairs if made == pairs and _are_bytes(pairs) else made, read_fields(made, wanted)
 
@@ -94,36 +100,36 @@ def _are_bytes(pairs: Fields) -> bool:
 
 
 def without(pairs: Iterable[tuple[bytes, bytes]], names: frozenset[bytes] | set[bytes]) -> Fields:
-    """A new list of the pairs whose names are not among `names`."""
+    """Return a new list of the pairs whose names are not in `names`."""
     return [pair for pair in pairs if pair[0] not in names]
 
 
 def content_length(fields: Mapping[bytes, bytes]) -> int | None:
-    """The declared length of the body in bytes; None where it is missing or no number."""
+    """Return the declared length of the body in bytes; None if it is missing or not a number."""
     return parse_length(fields.get(b"content-length"))
 
 
 def contradicts(fields: Mapping[bytes, bytes], size_bytes: int) -> bool:
-    """Whether another length is declared than the body has."""
+    """Whether the declared length differs from that of the body."""
     length = content_length(fields)
     return length is not None and length != size_bytes
 
 
 def states_its_end(status: int, fields: Mapping[bytes, bytes]) -> bool:
-    """Whether the head says where the content ends, so that one that broke off can be told.
+    """Whether the head says where the content ends, so that a truncated body can be detected.
 
-    A last message alone does not say so: behind some middleware an app that fails in the middle of
-    its response ends it as if it were whole, and raises afterwards.
+    A final message is no proof: behind some middleware an app that fails in the middle of its
+    response sends a regular end first and raises afterwards.
 
-    Source: RFC 9112, 8: a message is complete by its Content-Length; without, by the word of its
-    sender. RFC 9110, 14.4 and 15.3.5: Content-Range says it too, and a 204 has no content.
+    Source: RFC 9112, 8: a message is complete when the octets of its Content-Length have been
+    received. RFC 9110, 14.4 and 15.3.5: Content-Range gives the length, and a 204 has no content.
     """
     return status in (204, 206) or content_length(fields) is not None
 
 
 def parse_length(value: bytes | None) -> int | None:
-    """The number that a Content-Length says; None where it is missing or no number."""
-    # int() takes signs, spaces and underscores as well; and 19 digits hold any length there is.
+    """Return the number of a Content-Length value; None if it is missing or not a number."""
+    # int() also accepts signs, spaces and underscores. 19 digits hold any length that occurs.
     if value is None or not value.isdigit() or len(value) > 19:
         return None
     return int(value)

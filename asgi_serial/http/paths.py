@@ -1,24 +1,26 @@
-"""Paths that an app, or an origin behind it, may take for another path than they say."""
+"""Paths that an app, or an origin behind it, may read as a different path."""
 
 import re
 from urllib.parse import unquote
 
-# RFC 3986, 5.2.4 removes dot segments, and servers add their own ways to shorten a path: repeated
-# slashes, slashes and backslashes that are encoded, parameters after a semicolon, and all that
-# follows an encoded `?`, `#` or control character.
+# RFC 3986, 5.2.4 removes dot segments. Servers also collapse repeated slashes, decode `%2f` and
+# `%5c`, drop parameters after a semicolon, and cut the path at an encoded `?`, `#` or control
+# character.
 _AMBIGUOUS = re.compile(
     r"//|[\\;\x00-\x1f\x7f]|%(?:2[ef]|5c|3[bf]|23|[01][0-9a-f]|7f)|(?:\A|/)\.{1,2}(?:/|\Z)",
     re.IGNORECASE,
 )
 _ENDS = re.compile(r"[?#\x00-\x1f\x7f]")
-_MAX_DECODINGS = 3  # an origin behind a proxy behind a proxy; nobody decodes more often
+# An origin behind two proxies, each of which decodes once. A bound also keeps the work linear: a
+# path such as `%2525...` could otherwise be decoded once for every three bytes.
+_MAX_DECODINGS = 3
 
 
 def is_plain(path: str, raw_path: bytes | None = None) -> bool:
-    """Whether every server takes the path for the one that it says.
+    """Whether every server reads the path in the same way.
 
-    `path` is decoded once, `raw_path` is as it was sent, where that is known; a query, which some
-    servers leave in it, is no part of it.
+    `path` has been decoded once; `raw_path` is the path as sent, if known. Some servers leave the
+    query in `raw_path`; it is ignored.
 
     >>> is_plain("/static/a.css"), is_plain("/static/../account")
     (True, False)
@@ -32,7 +34,7 @@ def is_plain(path: str, raw_path: bytes | None = None) -> bool:
 
 
 def resolve_path(path: str) -> str:
-    """Return the path that a server makes of `path` which shortens it by every way there is.
+    """Return the path that remains when every known way to shorten it is applied.
 
     >>> resolve_path("/static/..%2f/account;v=1")
     '/account'

@@ -1,4 +1,4 @@
-"""Targeted fields: what an app says to the caches of one kind, in the place of Cache-Control."""
+"""Targeted fields: cache directives for one kind of cache, used in place of Cache-Control."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -16,10 +16,10 @@ def find_targeted(
     targets: Iterable[bytes],
     parse: Callable[[bytes], CacheControl | None] | None = None,
 ) -> CacheControl | None:
-    """The directives of the first of the `targets` that the response has in a valid form.
+    """Return the directives of the first of the `targets` that the response has in a valid form.
 
-    None where Cache-Control and Expires hold. `targets` are lower-case names, the most specific
-    first; `parse` is `parse_targeted`, or remembers what that has said.
+    None means that Cache-Control and Expires apply. `targets` are lower-case names, the most
+    specific first; `parse` is `parse_targeted` or a memoised form of it.
 
     Source: RFC 9213, 2.2.
     """
@@ -32,12 +32,11 @@ def find_targeted(
 
 
 def parse_targeted(value: bytes) -> CacheControl | None:
-    """The directives of a targeted field; None where it is malformed or empty, and so is ignored.
+    """Return the directives of a targeted field; None if it is malformed or empty.
 
-    What is well-formed and of the wrong type is not used: a time is 0 then, as one of
-    Cache-Control would be, and a restriction still restricts, unless it is false. Directives of
-    requests and unknown ones are ignored. A field of more than MAX_LIST_BYTES is not read, and
-    forbids to store.
+    A member of the wrong type errs on the side of not storing: a time becomes 0, as it does in
+    Cache-Control, and a restriction applies unless it is false. Request directives and unknown
+    ones are ignored. A field longer than MAX_LIST_BYTES is not parsed and counts as `no-store`.
 
     >>> parse_targeted(b"max-age=60").max_age, parse_targeted(b"Max-Age=60")
     (60, None)

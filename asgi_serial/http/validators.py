@@ -1,19 +1,15 @@
-"""Entity tags, the tags of variants, and the conditions that a cache answers itself."""
+"""Entity tags, the tags of variants, and the conditional requests that a cache answers itself."""
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from asgi_serial.http.fields import MAX_LIST_BYTES, parse_http_date
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-
 _OPAQUE = rb"[\x21\x23-\x7e\x80-\xff]*+"
 _ENTITY_TAG = re.compile(rb'(W/)?"(' + _OPAQUE + rb')"')
-# One element of a list, or what stands in the place of one. A tag may hold commas but no quote
-# and no escape, so that the next quote ends it: every byte is read at most twice.
+# One element of a list, well-formed or not. A tag may contain commas but neither quotes nor
+# escapes, so the next quote always ends it, and every byte is read at most twice.
 _ELEMENT = re.compile(
     rb'[ \t,]*+(?:(W/)?"(?P<opaque>' + _OPAQUE + rb')"[ \t]*+(?:,|\Z)|[^,]*+(?:,|\Z))'
 )
@@ -22,14 +18,14 @@ _PROTECTION = b"-" + _IDENTITY
 
 
 class EntityTag(NamedTuple):
-    """An entity tag; `opaque` is what stands between the quotes."""
+    """An entity tag; `opaque` is the text between the quotes."""
 
     weak: bool
     opaque: bytes
 
 
 def parse_entity_tag(value: bytes) -> EntityTag | None:
-    """The entity tag of an ETag value; None if malformed.
+    """Return the entity tag of an ETag value; None if it is malformed.
 
     >>> parse_entity_tag(b'W/"v1"')
     EntityTag(weak=True, opaque=b'v1')
@@ -41,15 +37,15 @@ def parse_entity_tag(value: bytes) -> EntityTag | None:
 
 
 def format_entity_tag(tag: EntityTag) -> bytes:
-    """The field value of an entity tag."""
+    """Return the field value of an entity tag."""
     return b'%s"%s"' % (b"W/" if tag.weak else b"", tag.opaque)
 
 
 def parse_entity_tags(value: bytes) -> tuple[EntityTag, ...] | None:
-    """The tags of an If-None-Match or If-Match value; None for `*`, which means any tag.
+    """Return the tags of an If-None-Match or If-Match value; None for `*`, which matches any tag.
 
-    What can not be parsed is skipped. A value of more than MAX_LIST_BYTES has none: a GET gets the
-    whole response, which is never wrong, and a write fails.
+    Malformed elements are skipped. A value longer than MAX_LIST_BYTES has no tags: a GET then gets
+    the whole response, which is always correct, and a write fails its precondition.
 
     Source: RFC 9110, 13.1.1 and 13.1.2.
     """
@@ -75,16 +71,17 @@ def weak_match(a: EntityTag, b: EntityTag) -> bool:
 
 
 def variant_tag(etag: bytes, suffix: bytes, *, weak: bool = False) -> bytes:
-    """The ETag value of a variant that was made from the representation with the tag `etag`.
+    """Return the ETag value of a variant of the representation with the tag `etag`.
 
-    `etag` comes from `app_tag`. An empty suffix names the representation as the app made it. A
-    weak tag stays weak; `weak` makes it so, for a variant whose bytes may differ each time.
-    What is no entity tag is returned as it is.
+    `etag` comes from `app_tag`. An empty suffix stands for the app's own representation. Weak tags
+    stay weak; `weak` weakens the tag of a variant whose bytes may differ each time it is made.
+    A value that is not an entity tag is returned unchanged.
 
     >>> variant_tag(b'"v1"', b"zstd")
     b'"v1-zstd"'
 
-    Source: RFC 9110, 8.8.3.3: the variants by content coding need tags of their own.
+    Source: RFC 9110, 8.8.3.3: representations that differ in their content coding need different
+    strong entity tags.
     """
     tag = parse_entity_tag(etag)
     if tag is None:
@@ -94,11 +91,11 @@ def variant_tag(etag: bytes, suffix: bytes, *, weak: bool = False) -> bytes:
 
 
 def app_tag(etag: bytes, suffixes: frozenset[bytes]) -> bytes:
-    """The app's own ETag value, protected by `-identity` where it looks like one of a variant.
+    """Return the app's own ETag value, with `-identity` appended if it looks like a variant's.
 
-    `suffixes` are all that are in use, and hold the parts of each compound one (`msgpack` and
-    `zstd` beside `msgpack-zstd`): then no two representations ever share a tag. What is no
-    entity tag is returned as it is.
+    `suffixes` holds every suffix in use, and the parts of compound ones (`msgpack` and `zstd`
+    beside `msgpack-zstd`). Together with `variant_tag` this guarantees that no two representations
+    share a tag. A value that is not an entity tag is returned unchanged.
 
     >>> app_tag(b'"v1-zstd"', frozenset({b"zstd"}))
     b'"v1-zstd-identity"'
@@ -117,17 +114,17 @@ def _looks_suffixed(opaque: bytes, suffixes: frozenset[bytes]) -> bool:
 def unmap_condition(
     value: bytes, suffix: bytes | tuple[bytes, ...], suffixes: frozenset[bytes]
 ) -> bytes:
-    """An If-None-Match or If-Match value as the app may compare it with tags of its own.
+    """Return an If-None-Match or If-Match value that the app can compare with its own tags.
 
-    The tags of the variant with `suffix`, or of those with one of several, become the app's
-    tags, and so do the tags that `app_tag` has protected. All else is kept, `*` and the tags of
-    other variants included. The same object is returned where nothing changed. Several suffixes
-    go into one call: what one call has mapped must not be mapped again.
+    Tags of variants with `suffix`, or with one of several suffixes, become the app's tags, and so
+    do tags that `app_tag` has protected. Everything else stays, including `*` and the tags of
+    other variants. The same object is returned if nothing changes. Pass all suffixes in one call:
+    a mapped tag must not be mapped twice.
 
     >>> unmap_condition(b'"v1-zstd", "v1-br"', b"zstd", frozenset({b"zstd", b"br"}))
     b'"v1", "v1-br"'
 
-    Source: RFC 9110, 13.1.2: the condition is about the selected representation only.
+    Source: RFC 9110, 13.1.2: the condition applies to the selected representation only.
     """
     if b"-" not in value or len(value) > MAX_LIST_BYTES:
         return value
@@ -152,8 +149,8 @@ def _own_opaque(opaque: bytes, mapped: tuple[bytes, ...], suffixes: frozenset[by
             continue
         protected = opaque.removesuffix(ending)
         own = protected.removesuffix(_PROTECTION)
-        # `app_tag` protects what looks suffixed and nothing else: a tag that breaks this rule
-        # was made with another suffix, or not here.
+        # `app_tag` protects exactly the tags that look suffixed. A tag that breaks this rule was
+        # made with another suffix or by someone else.
         is_protected = own != protected
         if _looks_suffixed(own, suffixes) == is_protected:
             return own
@@ -163,15 +160,16 @@ def _own_opaque(opaque: bytes, mapped: tuple[bytes, ...], suffixes: frozenset[by
 def is_not_modified(
     request: Mapping[bytes, bytes], etag: bytes | None, last_modified: bytes | None, *, now: float
 ) -> bool:
-    """Whether a GET or HEAD that a stored 200 would answer is answered by 304 instead.
+    """Whether a GET or HEAD that selects a stored 200 is answered with 304.
 
-    Where the stored response has no Last-Modified, `last_modified` may be its Date (RFC 9111,
-    4.3.2). `now` is in epoch seconds.
+    If the stored response has no Last-Modified, `last_modified` may be its Date (RFC 9111, 4.3.2).
+    `now` is in epoch seconds.
 
     Source: RFC 9110, 13.1.2, 13.1.3 and 13.2.2.
     """
     condition = request.get(b"if-none-match")
-    # RFC 9110, 13.1.3: a recipient must ignore If-Modified-Since where If-None-Match is there.
+    # RFC 9110, 13.1.3: "A recipient MUST ignore If-Modified-Since if the request contains an
+    # If-None-Match header field".
     if condition is not None:
         return _matches_any(condition, etag)
     since = request.get(b"if-modified-since")
@@ -187,7 +185,7 @@ def is_not_modified(
 def _matches_any(condition: bytes, etag: bytes | None) -> bool:
     own = parse_entity_tag(etag) if etag is not None else None
     if own is not None and condition == etag:
-        return True  # what nearly every client sends, without reading a list
+        return True  # nearly every client sends the tag as it got it; this spares parsing a list
     tags = parse_entity_tags(condition)
     if tags is None:
         return True

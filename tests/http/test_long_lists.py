@@ -10,10 +10,10 @@ from asgi_serial.codecs.decoding import parse_content_encoding
 from asgi_serial.http.cachecontrol import parse_cache_control
 from asgi_serial.http.fields import MAX_LIST_BYTES, merge_vary, split_first
 from asgi_serial.http.negotiation import choose_coding, choose_format, refuses_identity
-from asgi_serial.http.partition import find_cookie, make_private, other_cookies
 from asgi_serial.http.ranges import parse_range
 from asgi_serial.http.storing import selecting_names
 from asgi_serial.http.targeted import parse_targeted
+from asgi_serial.http.users import find_cookie, make_private, other_cookies
 from asgi_serial.http.validators import is_not_modified, parse_entity_tags, unmap_condition
 
 FILL = b"x-filler, "

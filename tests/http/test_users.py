@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asgi_serial.http.cachecontrol import parse_cache_control
-from asgi_serial.http.partition import find_cookie, make_private, partition_values
+from asgi_serial.http.users import find_cookie, make_private, partition_values
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""Entries for each user: what tells users apart, and how their responses say that they are private.
+"""Identify the user of a request, and mark the responses of one user as private.
 
-Inside a partition the cache is the private cache of one user (RFC 9111, 1): `private` does not
-forbid it to store, and `s-maxage` is not said to it.
+Within a user's partition the cache acts as a private cache (RFC 9111, 1): it may store `private`
+responses, and it ignores `s-maxage`.
 """
 
 from collections.abc import Container, Iterable, Mapping
@@ -16,10 +16,10 @@ _OF_SHARED_CACHES = frozenset({b"public", b"s-maxage", b"proxy-revalidate"})
 def partition_values(
     sources: Iterable[str], request: Mapping[bytes, bytes]
 ) -> tuple[tuple[str, bytes], ...] | None:
-    """Each source with its value; None where one is missing, or stands twice.
+    """Return each source with its value; None if one is missing or a cookie is given twice.
 
-    A source is the lower-case name of a field, or `cookie:` and the name of a cookie. What a
-    request does not say is not a user: two who are not logged in are not the same.
+    A source is the lower-case name of a field, or `cookie:` and the name of a cookie. A missing
+    value identifies nobody: two clients that are not logged in do not share a partition.
 
     >>> partition_values(["cookie:sid"], {b"cookie": b"a=1; sid=x"})
     (('cookie:sid', b'x'),)
@@ -37,10 +37,12 @@ def partition_values(
 
 
 def find_cookie(value: bytes, name: bytes) -> bytes | None:
-    """The value of a cookie in a Cookie field; None where it is missing, or stands twice.
+    """Return the value of a cookie; None if it is missing or given twice.
 
-    A field of more than MAX_LIST_BYTES is not read, and has none.
-    Source: RFC 6265, 4.2.1. Of two with one name a server can not tell which is whose.
+    A field longer than MAX_LIST_BYTES is not parsed and has no cookies.
+
+    Source: RFC 6265, 4.2.2: servers should not rely on the order of cookies with the same name,
+    so it is unknown which of the two the app would use.
     """
     if len(value) > MAX_LIST_BYTES:
         return None
@@ -54,7 +56,9 @@ def find_cookie(value: bytes, name: bytes) -> bytes | None:
 
 
 def other_cookies(value: bytes, named: Container[bytes]) -> bytes:
-    """Return what a Cookie field says beside the cookies that are named, or all that is too long.
+    """Return a Cookie value without the cookies in `named`.
+
+    A value longer than MAX_LIST_BYTES is returned unchanged.
 
     >>> other_cookies(b"sid=x; role=admin", {b"sid"})
     b'role=admin'
@@ -68,7 +72,9 @@ def other_cookies(value: bytes, named: Container[bytes]) -> bytes:
 
 
 def make_private(cache_control: bytes) -> bytes:
-    """A Cache-Control value by which nobody but its user stores the response.
+    """Return a Cache-Control value that lets only the user's own caches store the response.
+
+    A value longer than MAX_LIST_BYTES is not parsed; `private, no-store` replaces it.
 
     >>> make_private(b"public, max-age=60, s-maxage=600")
     b'private, max-age=60'
