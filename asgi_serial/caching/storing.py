@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asgi_serial.cache.entry import UNKNOWN_FIELDS, Entry, Representation, Terms
 from asgi_serial.cache.purges import parse_tags
+from asgi_serial.http.field_names import CREDENTIAL_FIELDS
 from asgi_serial.http.freshness import freshness_lifetime, heuristic_lifetime, initial_age
 from asgi_serial.http.headers import content_length, read_fields, without
-from asgi_serial.http.request_fields import CREDENTIAL_FIELDS
 from asgi_serial.http.reuse import forbids_stale
 from asgi_serial.http.storing import (
     CACHED_METHODS,

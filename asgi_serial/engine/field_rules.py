@@ -7,13 +7,8 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.bounds.memo import Memo
 from asgi_serial.http.cachecontrol import parse_cache_control
-from asgi_serial.http.headers import RESPONSE_FIELDS
-from asgi_serial.http.request_fields import (
-    HARMLESS_FIELDS,
-    REQUEST_FIELDS,
-    canonical_name,
-    meaning_of,
-)
+from asgi_serial.http.field_names import HARMLESS_FIELDS, REQUEST_FIELDS, RESPONSE_FIELDS
+from asgi_serial.http.request_fields import canonical_name, meaning_of
 from asgi_serial.http.targeted import find_targeted, parse_targeted
 
 if TYPE_CHECKING:

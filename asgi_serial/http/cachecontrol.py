@@ -1,4 +1,4 @@
-"""The directives of Cache-Control, read so that no restriction is lost."""
+"""Parse Cache-Control so that no restriction is lost, even if it is malformed."""
 
 import re
 
@@ -18,8 +18,8 @@ _FLAGS = {
         *(b"must-understand", b"immutable", b"only-if-cached"),
     )
 }
-# These allow what is otherwise forbidden: with an argument, which none of them has, they are
-# directives that nobody knows (`public=false`).
+# These directives lift a restriction. None of them takes an argument; with one they are unknown
+# directives (`public=false`) and lift nothing.
 _PERMISSIONS = frozenset({b"public", b"immutable", b"must-understand"})
 _SECONDS = {
     name: name.decode().replace("-", "_")
@@ -30,19 +30,18 @@ _SECONDS = {
 }
 
 _RESTRICTIONS = frozenset({b"no-cache", b"no-store", b"private"})
-# A restriction in an element that is not that directive, such as `max-age=0; private`.
+# A restriction within another element, as in `max-age=0; private`.
 _RESTRICTIVE_WORD = re.compile(rb"(?<![a-z0-9-])(?:no[-_ ]store|no[-_ ]cache|private)(?![a-z0-9-])")
 
 
 class CacheControl:
-    """The directives of one request or response; an absent one is False or None.
+    """The directives of one request or response; absent directives are False or None.
 
-    Times are whole seconds; `max_stale` is `MAX_DELTA_SECONDS` where any staleness will do.
-    `no_cache_fields` and `private_fields` hold the lower-case names that the directive is
-    restricted to; they are empty where it is about the whole response. `malformed` says that an
-    element may be a restriction that was written wrong: a response with one is not stored.
-    `targeted` says that the directives are those of a targeted field, beside which Expires says
-    nothing (RFC 9213, 2.2).
+    Times are in whole seconds. `max_stale` is MAX_DELTA_SECONDS if any staleness is accepted.
+    `no_cache_fields` and `private_fields` hold the lower-case field names that limit the directive;
+    they are empty if it applies to the whole response. `malformed` is true if an element may be a
+    misspelt restriction; such a response is not stored. `targeted` is true if the directives come
+    from a targeted field, so that Expires is ignored (RFC 9213, 2.2).
     """
 
     __slots__ = (
@@ -92,14 +91,14 @@ class CacheControl:
 
 
 def parse_cache_control(value: bytes) -> CacheControl:
-    """The directives of a Cache-Control value; several lines come joined by commas.
+    """Return the directives of a Cache-Control value; several lines must be joined by commas.
 
-    A time that is no number of seconds is 0, and so is one that is given twice with different
-    values: such a response is stale (RFC 9111, 4.2.1), such a request wants validation. Of
-    several min-fresh the greatest holds. A restriction holds whatever its argument; `public`,
-    `immutable` and `must-understand`, which lift one, hold without an argument only. Unknown
-    directives are ignored, unless they are malformed or a restriction is a word of theirs. One of
-    more than MAX_LIST_BYTES is not read, and stands for every restriction on caches.
+    An invalid time is 0, and so is a time that is given twice with different values: it makes a
+    response stale (RFC 9111, 4.2.1) and asks for validation in a request. Of several min-fresh the
+    greatest counts. Restrictions apply whatever their argument; `public`, `immutable` and
+    `must-understand` apply only without one. Unknown directives are ignored, unless they are
+    malformed or contain the name of a restriction. A value longer than MAX_LIST_BYTES is not
+    parsed and counts as every restriction on caches.
 
     Source: RFC 9111, 5.2 and 5.2.3; RFC 5861; RFC 8246.
     """
@@ -117,7 +116,7 @@ def parse_cache_control(value: bytes) -> CacheControl:
             cc.malformed = True
             cc.no_transform |= b"no-transform" in element.lower()
         if name[-1:] in (b" ", b"\t"):
-            # No white space may stand before "=": the name still counts, its argument does not.
+            # White space before "=" is invalid. The directive counts, but its argument does not.
             name, argument = name.rstrip(b" \t"), b""
         if name in _FLAGS:
             if not equals or name not in _PERMISSIONS:
@@ -134,10 +133,10 @@ def parse_cache_control(value: bytes) -> CacheControl:
 
 
 def _is_malformed(element: bytes, name: bytes, argument: bytes | None) -> bool:
-    """Whether an element may be a restriction that was written wrong.
+    """Whether an element may be a misspelt restriction.
 
-    Source: RFC 9111, 5.2: a directive is a token, with an optional token or quoted string as its
-    argument; 5.2.3: an unknown one is ignored, and so is what its string says.
+    Source: RFC 9111, 5.2: a directive is a token with an optional argument, which is a token or a
+    quoted string; 5.2.3: unknown directives are ignored, including the content of their strings.
     """
     if not is_token(name) or (argument is not None and unquote(argument) is None):
         return True
@@ -160,10 +159,10 @@ def _add_seconds(cc: CacheControl, name: bytes, argument: bytes | None) -> None:
 def _restricted_to(arguments: list[bytes]) -> frozenset[bytes]:
     names: set[bytes] = set()
     for argument in arguments:
-        # That `private=true` is about a field named `true` is not what anybody means.
+        # Nobody means a field named `true` by `private=true`: only a quoted list names fields.
         content = unquote(argument) if argument[:1] == b'"' else None
         members = parse_field_names(content or b"")
-        # What is said once about the whole response holds.
+        # One directive without field names applies to the whole response, whatever others say.
         if not members:
             return frozenset()
         names.update(members)
@@ -171,10 +170,10 @@ def _restricted_to(arguments: list[bytes]) -> frozenset[bytes]:
 
 
 def parse_field_names(content: bytes) -> frozenset[bytes]:
-    """The lower-case names that no-cache or private is restricted to by what is quoted in it.
+    """Return the lower-case field names in the argument of no-cache or private.
 
-    Empty where that is no list of field names: then it says no less than the directive alone,
-    which a cache may always take it for.
+    Empty if the argument is not a list of field names. The directive then applies to the whole
+    response, which is stricter and always allowed.
 
     >>> sorted(parse_field_names(b"Set-Cookie, X-User"))
     [b'set-cookie', b'x-user']

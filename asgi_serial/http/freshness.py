@@ -1,4 +1,4 @@
-"""How old a response is, and how long it is fresh."""
+"""The age and the freshness lifetime of a response."""
 
 from collections.abc import Mapping
 
@@ -6,13 +6,13 @@ from asgi_serial.http.cachecontrol import CacheControl
 from asgi_serial.http.fields import parse_delta_seconds, parse_http_date
 
 HEURISTIC_STATUSES = frozenset({200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501})
-"""The statuses whose responses may be fresh without the app's word (RFC 9110, 15.1)."""
+"""The heuristically cacheable statuses (RFC 9110, 15.1)."""
 
 
 def parse_age(value: bytes) -> int:
-    """The seconds of an Age value; 0 where it is invalid.
+    """Return the seconds of an Age value; 0 if it is invalid.
 
-    Source: RFC 9111, 5.1: of a list the first member is used, an invalid one is ignored.
+    Source: RFC 9111, 5.1: a cache should use the first value of a list and ignore an invalid one.
     """
     return parse_delta_seconds(value.lstrip(b" \t,").partition(b",")[0].rstrip(b" \t")) or 0
 
@@ -24,10 +24,10 @@ def initial_age(
     request_time: float,
     response_time: float,
 ) -> float:
-    """The corrected initial age, in seconds, of a response with these Age and Date fields.
+    """Return the corrected initial age, in seconds, of a response with these Age and Date values.
 
-    The times at which the request was passed on and the response came are epoch seconds.
-    A missing or invalid Date says nothing of the age.
+    `request_time` (the app was called) and `response_time` (its response started) are in epoch
+    seconds. A missing or invalid Date adds nothing to the age.
 
     Source: RFC 9111, 4.2.3.
     """
@@ -38,18 +38,18 @@ def initial_age(
     date_seconds = parse_http_date(date_value, response_time)
     if date_seconds is None:
         return corrected_age
-    # Date counts whole seconds: the part of one that has passed since it is no age.
+    # Date has a resolution of one second; without int() up to a second would be added to the age.
     return max(corrected_age, float(int(response_time) - date_seconds))
 
 
 def freshness_lifetime(
     cc: CacheControl, fields: Mapping[bytes, bytes], *, now: float, shared: bool = True
 ) -> float | None:
-    """The seconds for which a cache may take the response as fresh, by its own fields.
+    """Return the freshness lifetime, in seconds, that the response states.
 
-    None where the response says nothing; 0 where what it says is invalid or given twice. `now`
-    stands for a missing Date. A cache that is not `shared` reads no s-maxage; no cache reads the
-    Expires beside a targeted field.
+    None if it states none; 0 if the statement is invalid or given twice. `now` replaces a missing
+    Date. A cache that is not `shared` ignores s-maxage, and every cache ignores Expires if a
+    targeted field applies.
 
     Source: RFC 9111, 4.2.1, 5.2.2.10 and 5.3; RFC 9213, 2.2.
     """
@@ -75,12 +75,12 @@ def heuristic_lifetime(
     fraction: float = 0.1,
     most_seconds: float = 86_400.0,
 ) -> float | None:
-    """A guess of the freshness lifetime: a fraction of the time since Last-Modified.
+    """Return a heuristic freshness lifetime: a fraction of the time since Last-Modified.
 
-    At most `most_seconds`; None where there is nothing to guess from, or where the status does
-    not allow it and no `public` does. To be used only where `freshness_lifetime` is None.
+    At most `most_seconds`. None without Last-Modified, or if neither the status nor `public`
+    allows heuristics. Only for responses whose `freshness_lifetime` is None.
 
-    Source: RFC 9111, 4.2.2, which calls a tenth a typical fraction.
+    Source: RFC 9111, 4.2.2, which gives 10 % as a typical setting of the fraction.
     """
     if status not in HEURISTIC_STATUSES and not cc.public:
         return None

@@ -4,34 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from asgi_serial.http.field_names import RESPONSE_FIELDS
 from asgi_serial.types import Field, Fields
-
-RESPONSE_FIELDS = frozenset(
-    {
-        b"accept-ranges",
-        b"age",
-        b"cache-control",
-        b"connection",
-        b"content-digest",
-        b"content-encoding",
-        b"content-length",
-        b"content-location",
-        b"content-md5",
-        b"content-range",
-        b"content-type",
-        b"date",
-        b"digest",
-        b"etag",
-        b"expires",
-        b"last-modified",
-        b"location",
-        b"pragma",
-        b"repr-digest",
-        b"set-cookie",
-        b"transfer-encoding",
-        b"vary",
-    }
-)
 
 
 def read_fields(

@@ -1,4 +1,4 @@
-"""Media types: what a Content-Type says, and whether compression pays for it."""
+"""Media types: parse Content-Type, and tell which types are worth compressing."""
 
 import re
 from typing import NamedTuple
@@ -10,14 +10,14 @@ _ESSENCE = re.compile(
 )
 
 MAX_PARAMETERS = 16
-"""A media type with more parameters is malformed here; those in use have one or two."""
+"""A media type with more parameters is treated as malformed; common ones have one or two."""
 
-# US-ASCII is a part of UTF-8; `utf8` is no registered name, but means nothing else.
+# US-ASCII is a subset of UTF-8. `utf8` is not a registered name, but can mean nothing else.
 _UTF8_CHARSETS = frozenset({b"utf-8", b"utf8", b"us-ascii"})
 
 
 class MediaType(NamedTuple):
-    """A media type; all is lower case but the values of parameters other than charset."""
+    """A media type in lower case, except for the values of parameters other than charset."""
 
     type: bytes
     subtype: bytes
@@ -25,7 +25,7 @@ class MediaType(NamedTuple):
 
 
 def parse_media_type(value: bytes) -> MediaType | None:
-    """The media type of a Content-Type value, or a media range; None if malformed.
+    """Return the media type of a Content-Type value, or a media range; None if it is malformed.
 
     >>> parse_media_type(b'Text/HTML; charset="UTF-8"')
     MediaType(type=b'text', subtype=b'html', parameters=((b'charset', b'utf-8'),))
@@ -48,7 +48,7 @@ def parse_media_type(value: bytes) -> MediaType | None:
 
 
 def split_essence(value: bytes) -> tuple[bytes, bytes] | None:
-    """The lower-case type and subtype of a media type or range; None if malformed."""
+    """Return the lower-case type and subtype of a media type or range; None if it is malformed."""
     match = _ESSENCE.match(value)
     if match is None:
         return None
@@ -57,7 +57,7 @@ def split_essence(value: bytes) -> tuple[bytes, bytes] | None:
 
 
 def parse_parameter(part: bytes) -> tuple[bytes, bytes] | None:
-    """The lower-case name and the unquoted value of `name=value`; None if malformed.
+    """Return the lower-case name and the unquoted value of `name=value`; None if it is malformed.
 
     Source: RFC 9110, 5.6.6.
     """
@@ -66,12 +66,12 @@ def parse_parameter(part: bytes) -> tuple[bytes, bytes] | None:
     if value is None or not is_token(name):
         return None
     name = name.lower()
-    # RFC 9110, 8.3.2: charset names are matched in any case.
+    # RFC 9110, 8.3.2: charset names are matched case-insensitively.
     return name, value.lower() if name == b"charset" else value
 
 
 def essence(value: bytes) -> bytes:
-    """The lower-case `type/subtype` of a Content-Type value; empty if there is none.
+    """Return the lower-case `type/subtype` of a Content-Type value; empty if it is malformed.
 
     >>> essence(b"Application/JSON; charset=utf-8")
     b'application/json'
@@ -81,9 +81,9 @@ def essence(value: bytes) -> bytes:
 
 
 def has_utf8_charset(value: bytes) -> bool:
-    """Whether text of this Content-Type may be read as UTF-8; a malformed one may not.
+    """Whether text of this Content-Type may be read as UTF-8; false if the value is malformed.
 
-    True without a charset parameter, which JSON does not need (RFC 8259, 8.1 and 11).
+    True without a charset parameter, which JSON does not define (RFC 8259, 8.1 and 11).
     """
     media_type = parse_media_type(value)
     if media_type is None:
@@ -91,10 +91,9 @@ def has_utf8_charset(value: bytes) -> bool:
     return all(text in _UTF8_CHARSETS for name, text in media_type.parameters if name == b"charset")
 
 
-# Types whose bytes are text, or values laid out plainly. Left out, since their content is mostly
-# compressed already: images, audio, video, WOFF, archives, PDF, office documents, EPUB. Left out
-# since nothing is known of the content: application/octet-stream. Left out since its messages
-# have a compression of their own: application/grpc.
+# Types that hold text or uncompressed values. Not included: images, audio, video, WOFF, archives,
+# PDF, office documents and EPUB, which are mostly compressed already; application/octet-stream,
+# whose content is unknown; application/grpc, which compresses its own messages.
 _COMPRESSIBLE = frozenset(
     {
         b"application/cbor",
@@ -111,7 +110,7 @@ _COMPRESSIBLE = frozenset(
         b"application/n-quads",
         b"application/n-triples",
         b"application/ndjson",
-        b"application/protobuf",  # field values in plain: strings shrink as they do in JSON
+        b"application/protobuf",  # values are stored uncompressed: strings shrink as in JSON
         b"application/rtf",
         b"application/sparql-query",
         b"application/sql",
@@ -150,10 +149,10 @@ _COMPRESSIBLE_SUFFIXES = frozenset(
 
 
 def is_compressible(essence: bytes, extra: frozenset[bytes] = frozenset()) -> bool:
-    """Whether compression is likely to make a body of this lower-case media type smaller.
+    """Whether compression is likely to shrink a body of this lower-case media type.
 
-    True for text of every kind, for names in `extra`, and for the structured suffixes of text
-    formats (RFC 6839), image/svg+xml among them.
+    True for `text/*`, for names in `extra`, and for structured suffixes (RFC 6839) of formats that
+    shrink, such as `+xml` in image/svg+xml.
     """
     if essence.startswith(b"text/") or essence in _COMPRESSIBLE or essence in extra:
         return True

@@ -1,4 +1,4 @@
-"""Proactive negotiation of the format and the coding of a response."""
+"""Proactive negotiation of a response's format and content coding (RFC 9110, 12.1)."""
 
 import re
 from collections.abc import Mapping
@@ -18,13 +18,13 @@ _WEIGHT = re.compile(rb"0(?:\.\d{0,3})?|1(?:\.0{0,3})?")
 
 _WEIGHT_NAMES = (b"q=", b"Q=")
 
-# Browsers send ten elements at most; what follows these is not read, so that the cost of a
-# hostile field stays small.
+# Browsers send at most ten elements. Further ones are ignored, which bounds the cost of a hostile
+# field.
 MAX_ELEMENTS = 128
 
 _NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 
-# How closely the type of a range names a media type; its parameters count on top.
+# The precedence of a range (RFC 9110, 12.5.1); among equals the one with more parameters wins.
 _NAMES_ANY = 0
 _NAMES_TYPE = 1
 _NAMES_SUBTYPE = 2
@@ -40,14 +40,14 @@ class MediaRange(NamedTuple):
 
 
 class FormatChoice(NamedTuple):
-    """The media type to answer with, and whether the client accepts it at all."""
+    """The media type of the response, and whether the client accepts it."""
 
     media_type: str
     acceptable: bool
 
 
 class _Match(NamedTuple):
-    """The range that decides about one media type; the greatest match is the closest."""
+    """The range that decides the weight of a media type; the greatest `closeness` wins."""
 
     closeness: tuple[int, int]
     position: int
@@ -55,7 +55,7 @@ class _Match(NamedTuple):
 
 
 def parse_weight(value: bytes) -> int | None:
-    """A quality value in thousandths, 0 to 1000; None if malformed.
+    """Return a quality value in thousandths, 0 to 1000; None if it is malformed.
 
     Source: RFC 9110, 12.4.2.
     """
@@ -66,7 +66,7 @@ def parse_weight(value: bytes) -> int | None:
 
 
 def parse_accept(value: bytes) -> tuple[MediaRange, ...]:
-    """The media ranges of an Accept value in their order; what can not be parsed is skipped.
+    """Return the media ranges of an Accept value in order; malformed ones are skipped.
 
     Source: RFC 9110, 12.5.1.
     """
@@ -84,8 +84,8 @@ def _parse_range(element: bytes) -> MediaRange | None:
     parameters = []
     weight: int | None = 1000
     for part in parts:
-        # RFC 9110, 12.5.1: any parameter named "q" is the weight. What follows it was an
-        # extension once (RFC 7231, 5.3.2), and is nothing now.
+        # RFC 9110, 12.5.1: a parameter named "q" is the weight, whatever its place. The parameters
+        # after it were extensions in RFC 7231, 5.3.2, and have no meaning now.
         if part[:2] in _WEIGHT_NAMES:
             weight = parse_weight(part[2:])
             break
@@ -97,10 +97,10 @@ def _parse_range(element: bytes) -> MediaRange | None:
 
 
 def media_weight(ranges: tuple[MediaRange, ...], media_type: MediaType) -> int:
-    """The weight that the most specific matching range gives the media type; 0 if none matches.
+    """Return the weight that the most specific matching range gives; 0 if none matches.
 
-    A range that stands twice holds at its lower weight: no refusal is overheard.
-    `charset=utf-8` in a range matches JSON without a charset, since UTF-8 is what JSON is.
+    The lower weight of a repeated range counts, so that no refusal is overlooked. A range with
+    `charset=utf-8` matches JSON without a charset, because JSON is always UTF-8.
 
     Source: RFC 9110, 12.5.1.
     """
@@ -149,16 +149,18 @@ def _is_implied(parameter: tuple[bytes, bytes], media_type: MediaType) -> bool:
 def choose_format(
     accept: bytes | None, sent: str, offers: tuple[tuple[str, ...], ...]
 ) -> FormatChoice:
-    """The media type to answer with: `sent`, or a name of another format that is preferred to it.
+    """Choose the media type of the response: `sent`, or another format that the client prefers.
 
-    `sent` is the media type that the app produces; each of `offers` holds the names of one other
-    format, the canonical one first. Ties go to `sent`, then to the earlier offer. Of a format's
-    names the one is used that the client named, by weight and then by its place in the field;
-    the canonical one where only a wildcard matched. A client that names a format means it by all
-    its names: no wildcard lets in under one name what was refused, or ranked, under another.
+    `sent` is the media type that the app produces. Each of `offers` holds the names of one other
+    format, the canonical name first. Ties go to `sent`, then to the earlier offer.
 
-    A missing, empty or wholly unparsable field accepts everything. Where nothing is acceptable,
-    the choice is `sent` with `acceptable` false.
+    A format is offered by the name that the client used: the one with the highest weight, then the
+    first in the field, or the canonical name if only a wildcard matched. Naming a format by one
+    name covers its other names: a wildcard does not admit under one name a format that the client
+    has refused, or ranked lower, by another.
+
+    A missing, empty or entirely malformed field accepts everything. If nothing is acceptable, the
+    choice is `sent` with `acceptable` false.
 
     Source: RFC 9110, 12.5.1.
     """
@@ -175,10 +177,10 @@ def choose_format(
 
 
 def prefers(accept: bytes, wanted: tuple[str, ...], sent: tuple[str, ...]) -> bool:
-    """Whether a client would rather have a format than the one that the app sends.
+    """Whether a client prefers a format to the one that the app sends.
 
-    Each is given by all of its names, whose weights are found as `choose_format` finds them. A tie
-    goes to what the app sends, as does a field that accepts neither.
+    Each format is given by all of its names, which are weighed as in `choose_format`. The app's
+    format wins a tie, also if the client accepts neither.
 
     >>> prefers(b"application/json, */*;q=0.5", ("application/json",), ("application/msgpack",))
     True
@@ -210,10 +212,10 @@ def _choose_name(ranges: tuple[MediaRange, ...], names: tuple[str, ...]) -> tupl
 def parse_accept_encoding(
     value: bytes, aliases: Mapping[str, str] = _NO_ALIASES
 ) -> dict[bytes, int]:
-    """The weight of each coding that an Accept-Encoding value names, `*` and `identity` among them.
+    """Return the weight of each coding in an Accept-Encoding value, including `*` and `identity`.
 
-    Names are lower case, and `aliases` replaced by what they stand for. What cannot be parsed is
-    skipped; a coding that stands twice holds at its lower weight: no refusal is overheard.
+    Names are in lower case, and `aliases` are resolved. Malformed elements are skipped. The lower
+    weight of a repeated coding counts, so that no refusal is overlooked.
 
     >>> parse_accept_encoding(b"GZip;q=0.8, br, *;q=0")
     {b'gzip': 800, b'br': 1000, b'*': 0}
@@ -246,14 +248,14 @@ def _coding_weight(parameters: list[bytes]) -> int | None:
 def choose_coding(
     value: bytes | None, available: tuple[str, ...], aliases: Mapping[str, str] = _NO_ALIASES
 ) -> str:
-    """The coding to use, of those `available` in the server's order; "" for none.
+    """Choose one of the `available` codings, which are in the server's order; "" for none.
 
-    `aliases` gives the codings by the other names that a client may use for them.
+    `aliases` maps other names of codings to the names in `available`.
 
-    The highest weight wins, and the server's order among equals. `*` speaks for the codings that
-    are not named. Identity is used where no coding is accepted, or where it is named with a
-    weight above theirs. A client that sends no such field has not asked for a coding: it gets
-    none, though RFC 9110 would allow any.
+    The highest weight wins; the server's order decides among equals. `*` stands for the codings
+    that are not named. Identity is used if no coding is accepted, or if it is named with a higher
+    weight. A client without the field has not asked for a coding, and gets none, though RFC 9110
+    would allow any.
 
     Source: RFC 9110, 12.5.3.
     """
@@ -270,7 +272,7 @@ def choose_coding(
 
 
 def refuses_identity(value: bytes) -> bool:
-    """Whether a client with this Accept-Encoding refuses what has no content coding.
+    """Whether a client with this Accept-Encoding refuses a response without a content coding.
 
     >>> refuses_identity(b"gzip, *;q=0"), refuses_identity(b"gzip, identity, *;q=0")
     (True, False)

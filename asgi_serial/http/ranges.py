@@ -1,4 +1,4 @@
-"""Parts of a representation: which are asked for, whether they may be sent, and how."""
+"""Range requests: parse Range, evaluate If-Range, and build the parts of a 206."""
 
 import re
 from collections.abc import Sequence
@@ -10,11 +10,12 @@ from asgi_serial.http.validators import parse_entity_tag, strong_match
 _BYTES_RANGES = re.compile(rb"bytes=(.*+)", re.IGNORECASE | re.DOTALL)
 _RANGE = re.compile(rb"([0-9]*+)-([0-9]*+)")
 
-# No representation is longer: greater positions are alike, and are never converted.
+# No representation is longer than 18 digits can say. Greater positions are clamped, and never
+# converted: int() takes quadratic time.
 _MAX_DIGITS = 18
 
-# RFC 9110, 8.8.2.2, asks for a second between Last-Modified and Date, and for enough more that
-# their clocks may differ; RFC 7232, 2.2.2, put that at a minute.
+# RFC 9110, 8.8.2.2: Last-Modified is a strong validator if it is at least one second before Date,
+# and more if their clocks may differ. RFC 7232, 2.2.2 asked for 60 seconds.
 _STRONG_AFTER_SECONDS = 60
 
 
@@ -26,12 +27,12 @@ class ByteRange(NamedTuple):
 
 
 def parse_range(value: bytes, length: int, *, most: int) -> tuple[ByteRange, ...] | None:
-    """The parts to send of a representation of `length` bytes, for a Range value.
+    """Return the parts that a Range value selects in a representation of `length` bytes.
 
-    Empty where none of the ranges can be satisfied, which is answered by 416; None where the
-    field is ignored: another unit than bytes, anything invalid, more than `most` ranges, a
-    representation without content. Ranges that overlap or touch come as one, in the place of the
-    first of them: all parts together are never longer than the representation.
+    Empty if no range is satisfiable, which is answered with 416. None if the field is ignored: the
+    unit is not bytes, a range is invalid, there are more than `most`, or the representation is
+    empty. Overlapping or adjacent ranges are merged at the place of the first of them, so the
+    parts are never longer in total than the representation.
 
     >>> parse_range(b"bytes=0-1, -500", 10_000, most=10)
     (ByteRange(first=0, last=1), ByteRange(first=9500, last=9999))
@@ -54,17 +55,19 @@ def parse_range(value: bytes, length: int, *, most: int) -> tuple[ByteRange, ...
 
 
 def _parse_one(element: bytes, length: int) -> ByteRange | None:
-    """The bytes that one range is about; where there are none of them, `first` is after `last`."""
+    """Return the bytes of one range; `first` is after `last` if it is unsatisfiable."""
     match = _RANGE.fullmatch(element)
     if match is None:
         return None
     first, last = _position(match[1]), _position(match[2])
     if first is None:
-        # RFC 9110, 14.1.1: a suffix that is longer than the representation is all of it.
+        # RFC 9110, 14.1.2: "If the selected representation is shorter than the specified
+        # suffix-length, the entire representation is used."
         return None if last is None else ByteRange(max(0, length - last), length - 1)
     if last is None:
         return ByteRange(first, length - 1)
-    # RFC 9110, 14.1.1: a range whose end is before its start is invalid.
+    # RFC 9110, 14.1.1: "An int-range is invalid if the last-pos value is present and less than
+    # first-pos."
     return None if last < first else ByteRange(first, min(last, length - 1))
 
 
@@ -75,7 +78,8 @@ def _position(digits: bytes) -> int | None:
 
 
 def _coalesced(ranges: list[ByteRange]) -> tuple[ByteRange, ...]:
-    # RFC 9110, 15.3.7.2: the parts come in the order in which they are asked for.
+    # RFC 9110, 15.3.7.2: the server should send the parts in the order of the request, except for
+    # ranges that are unsatisfiable or were coalesced into others.
     parts: list[tuple[int, ByteRange]] = []
     for part, place in sorted((part, place) for place, part in enumerate(ranges)):
         if parts and part.first <= parts[-1][1].last + 1:
@@ -87,7 +91,7 @@ def _coalesced(ranges: list[ByteRange]) -> tuple[ByteRange, ...]:
 
 
 def content_range(part: ByteRange | None, length: int) -> bytes:
-    """The Content-Range value of one part, or, without a part, that of a 416.
+    """Return the Content-Range value of a part, or that of a 416 if `part` is None.
 
     >>> content_range(ByteRange(0, 499), 1234), content_range(None, 1234)
     (b'bytes 0-499/1234', b'bytes */1234')
@@ -105,10 +109,11 @@ def if_range_holds(
     *,
     now: float,
 ) -> bool:
-    """Whether an If-Range value names the representation with these fields; if not, all is sent.
+    """Whether an If-Range value matches the representation; if not, all of it is sent.
 
-    A date holds only where Last-Modified is the same and, by Date, was over when the response was
-    generated: what changes twice in a second has one Last-Modified. `now` is in epoch seconds.
+    A date matches only if it equals Last-Modified, and Last-Modified is old enough, compared with
+    Date, to be a strong validator: a resource may change twice within a second. `now` is in epoch
+    seconds.
 
     Source: RFC 9110, 13.1.5, 8.8.2.2 and 8.8.3.2.
     """
@@ -126,7 +131,7 @@ def if_range_holds(
 
 
 def multipart_type(boundary: bytes) -> bytes:
-    """The Content-Type value of a 206 with several parts.
+    """Return the Content-Type value of a 206 with several parts.
 
     >>> multipart_type(b"a1b2")
     b'multipart/byteranges; boundary=a1b2'
@@ -139,10 +144,10 @@ def multipart_type(boundary: bytes) -> bytes:
 def multipart_body(
     body: bytes, content_type: bytes | None, parts: Sequence[ByteRange], boundary: bytes
 ) -> bytes:
-    """The body of a 206 with several parts of `body`.
+    """Return the body of a 206 with several parts of `body`.
 
-    `content_type` is that of the whole, where it has one. The boundary is a token of at most 70
-    characters that the body does not hold: one of 16 random bytes in hexadecimal is never there.
+    `content_type` is that of the whole representation, if any. `boundary` is a token of at most 70
+    characters that does not occur in the body; 16 random bytes in hexadecimal are safe.
 
     Source: RFC 9110, 14.6 and 15.3.7.2; RFC 2046, 5.1.
     """

@@ -1,182 +1,29 @@
-"""The meaning of a request's fields for a shared cache: who asks, for what, or neither.
+"""Classify request fields for a shared cache: harmless, unknown, naming the user, or routing.
 
-A list of the fields by which apps know their users can never be whole. So the rule is the other way
-round: only fields that are known to say nothing of that are harmless, and every other one is taken
-for one by which the answer may differ.
+A list of the fields by which apps identify users can never be complete. So only fields that are
+known to be harmless are, and the response may depend on any other one.
 """
 
 from collections.abc import Callable, Collection
 from enum import Enum
 from typing import NamedTuple
 
-CREDENTIAL_FIELDS = frozenset({b"authorization", b"cookie"})
+from asgi_serial.http.field_names import (
+    CREDENTIAL_FIELDS,
+    HARMLESS_FIELDS,
+    HARMLESS_PREFIXES,
+    KEY_FIELDS,
+    UNKEYED_FIELDS,
+    USER_FIELDS,
+)
 
 CLIENT = b":client"
-"""Stands among a request's fields for a client whom the server or an outer middleware knows."""
+"""Represents a client that the server or an outer middleware has identified."""
 
-USER_FIELDS = frozenset(
-    {
-        b"api-key",
-        b"apikey",
-        b"cf-access-authenticated-user-email",
-        b"cf-access-jwt-assertion",
-        b"client-cert",
-        b"proxy-authorization",
-        b"remote-user",
-        b"ssl-client-cert",
-        b"ssl-client-s-dn",
-        b"x-access-token",
-        b"x-amz-security-token",
-        b"x-amzn-oidc-data",
-        b"x-amzn-oidc-identity",
-        b"x-api-key",
-        b"x-api-token",
-        b"x-auth-request-access-token",
-        b"x-auth-request-email",
-        b"x-auth-request-groups",
-        b"x-auth-request-preferred-username",
-        b"x-auth-request-user",
-        b"x-auth-token",
-        b"x-authenticated-user",
-        b"x-client-cert",
-        b"x-forwarded-access-token",
-        b"x-forwarded-client-cert",
-        b"x-forwarded-email",
-        b"x-forwarded-groups",
-        b"x-forwarded-preferred-username",
-        b"x-forwarded-user",
-        b"x-goog-authenticated-user-email",
-        b"x-goog-iap-jwt-assertion",
-        b"x-org-id",
-        b"x-remote-user",
-        b"x-session-id",
-        b"x-session-token",
-        b"x-ssl-client-cert",
-        b"x-tenant-id",
-        b"x-user-email",
-        b"x-user-id",
-    }
-)
-"""Fields by which apps, and the proxies before them, are known to know their users.
-
-HTTP says nothing of them, and apps that go by them often say nothing to caches: they count as a
-cookie does, also where the response states its own lifetime, unless they take part in the key.
-"""
-# Of a certificate, by whatever name: X-SSL-Client-S-DN, X-Forwarded-TLS-Client-Cert-Info, ...
+# Client certificates go by many names: X-SSL-Client-S-DN, X-Forwarded-TLS-Client-Cert-Info, ...
 _USER_STEMS = (b"ssl-client", b"tls-client", b"client-cert")
 
-REQUEST_FIELDS = frozenset(
-    {
-        b"accept",
-        b"accept-encoding",
-        b"authorization",
-        b"cache-control",
-        b"content-encoding",
-        b"content-length",
-        b"content-type",
-        b"cookie",
-        b"host",
-        b"if-match",
-        b"if-modified-since",
-        b"if-none-match",
-        b"if-range",
-        b"if-unmodified-since",
-        b"origin",
-        b"pragma",
-        b"range",
-        b"transfer-encoding",
-        b"x-forwarded-port",
-        b"x-forwarded-proto",
-    }
-)
-"""The fields that are read here: credentials, parts of the key, conditions, wishes and bodies."""
-
-_KEY_FIELDS = frozenset({b"host", b"origin", b"x-forwarded-port", b"x-forwarded-proto"})
-
-# RFC 9110, 12.5 and 10.1: what a client prefers and runs on, the same for many users. The referrer
-# is not who asks. DNT and the like are switches; RFC 9218, 8942 and 8470.
-_OF_CLIENTS = frozenset(
-    {
-        *(b"accept-charset", b"accept-language", b"accept-datetime", b"user-agent", b"referer"),
-        *(b"dnt", b"save-data", b"priority", b"upgrade-insecure-requests", b"early-data"),
-    }
-)
-# Browsers write these, and no script can. Not all that begins with `sec-`: Sec-Token-Binding (RFC
-# 8473) and Sec-Session-Id tell who asks.
-_OF_BROWSERS = frozenset(
-    {
-        *(b"sec-ch-ua", b"sec-ch-ua-mobile", b"sec-ch-ua-platform"),
-        *(b"sec-fetch-dest", b"sec-fetch-mode", b"sec-fetch-site", b"sec-fetch-user"),
-        *(b"sec-gpc", b"sec-purpose"),
-    }
-)
-_BROWSER_PREFIXES = (b"sec-ch-", b"sec-fetch-")
-# One request's number or time, which no app answers by. Not `baggage`, nor `x-datadog-tags`, which
-# carry what an app puts into them, such as its user's number.
-_OF_TRACING = frozenset(
-    {
-        *(b"traceparent", b"tracestate", b"b3", b"x-b3-flags", b"x-b3-parentspanid"),
-        *(b"x-b3-sampled", b"x-b3-spanid", b"x-b3-traceid", b"uber-trace-id", b"sentry-trace"),
-        *(b"x-datadog-parent-id", b"x-datadog-sampling-priority", b"x-datadog-trace-id"),
-        *(b"x-amzn-trace-id", b"x-cloud-trace-context", b"x-amz-cf-id", b"cf-ray", b"x-azure-ref"),
-        *(b"request-id", b"x-request-id", b"correlation-id", b"x-correlation-id", b"x-trace-id"),
-        *(b"fly-request-id", b"x-vercel-id", b"x-varnish", b"x-arr-log-id"),
-        *(b"x-request-start", b"x-queue-start", b"connect-time", b"total-route-time"),
-        *(b"x-envoy-attempt-count", b"x-envoy-expected-rq-timeout-ms"),
-    }
-)
-# Every proxy sends the first two; the others name proxies. Of the client's address only the two
-# that all of them send: by `CF-Connecting-IP` and the like an app may be made to answer.
-_OF_PROXIES = frozenset({b"x-forwarded-for", b"x-real-ip", b"via", b"cdn-loop", b"alt-used"})
-# RFC 9110, 7.6.1, 10.1 and 6.6.1: about one connection, or one message.
-_OF_MESSAGES = frozenset(
-    {
-        *(b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade"),
-        *(b"http2-settings", b"expect", b"max-forwards", b"date"),
-        *(b"content-digest", b"content-md5", b"digest", b"repr-digest", b"want-content-digest"),
-        *(b"want-digest", b"want-repr-digest"),
-    }
-)
-
-HARMLESS_FIELDS = (
-    (REQUEST_FIELDS - CREDENTIAL_FIELDS)
-    | _OF_CLIENTS
-    | _OF_BROWSERS
-    | _OF_TRACING
-    | _OF_PROXIES
-    | _OF_MESSAGES
-)
-"""Fields that say neither who asks nor for what; or that take part in the key."""
-
-UNKEYED_FIELDS = frozenset(
-    {
-        b"cf-visitor",
-        b"forwarded",
-        b"proxy",
-        b"x-forwarded-host",
-        b"x-forwarded-path",
-        b"x-forwarded-prefix",
-        b"x-forwarded-scheme",
-        b"x-forwarded-server",
-        b"x-forwarded-uri",
-        b"x-host",
-        b"x-http-host-override",
-        b"x-http-method",
-        b"x-http-method-override",
-        b"x-method-override",
-        b"x-original-host",
-        b"x-original-uri",
-        b"x-original-url",
-        b"x-rewrite-url",
-    }
-)
-"""Fields by which frameworks and proxies are known to route to another host, path or method.
-
-X-Forwarded-Proto and X-Forwarded-Port are not among them: nearly every proxy sends them always,
-and they are parts of the key.
-"""
-
-# Of other names a word tells: CloudFront-Forwarded-Proto, WL-Proxy-SSL, Front-End-Https, ...
+# Words that mark other names as routing: CloudFront-Forwarded-Proto, WL-Proxy-SSL, ...
 _ROUTING_WORDS = frozenset(
     {
         *(b"forwarded", b"original", b"override", b"rewrite", b"rewritten", b"script"),
@@ -190,35 +37,36 @@ _ROUTING_ENDS = frozenset(
         *(b"secure", b"uri", b"url", b"vhost"),
     }
 )
-# The page in the browser, and where the client is: these route nothing.
+# The page in the browser, and the client's address and display mode: these route nothing.
 _NOT_ROUTING = frozenset({b"hx-current-url", b"next-url"})
 _NOT_ROUTING_ENDS = (b"-client-port", b"-color-scheme", b"-forwarded-for", b"-remote-port")
 
 
 MAX_STRANGE = 256
-"""Requests with more fields that no list knows are kept out, and their names are not looked into.
+"""The limit of unlisted fields; requests with more bypass the cache, their names unread.
 
-Each takes some 5 us, and usual servers bound a head late (64 kB hold 7,000 names) or never.
+Classifying a name takes about 5 us, and common servers limit a head late (64 kB hold 7,000 names)
+or not at all.
 """
 
 
 class Meaning(Enum):
-    """What a field of a request may say to the app; the value says what follows."""
+    """The meaning that a request field may have for the app, with its consequence."""
 
-    HARMLESS = "it keeps no request out"
-    UNKNOWN = "it may say who asks: no lifetime that is granted here holds for it"
-    USER = "it says who asks: it counts as a cookie"
-    ROUTING = "it may route the request elsewhere: it keeps it out, whatever the lifetime"
+    HARMLESS = "no effect on caching"
+    UNKNOWN = "may identify the user: a lifetime that the settings grant does not apply"
+    USER = "identifies the user: counts like a cookie"
+    ROUTING = "may route the request elsewhere: the request bypasses the cache"
 
 
-# Bound once: a member looked up through its class costs many times a module's own name.
+# Bound once, since in CPython 3.11 `Meaning.USER` costs many times a global name.
 _HARMLESS, _UNKNOWN, _USER, _ROUTING = Meaning
 
 
 class Strange(NamedTuple):
-    """The fields of a request that are not known to be harmless, by what they may say.
+    """The fields of a request that are not known to be harmless, by their meaning.
 
-    `twins` are the canonical names of those that are spelt otherwise.
+    `twins` are the canonical names of those that use another spelling.
     """
 
     unknown: frozenset[bytes] = frozenset()
@@ -231,39 +79,40 @@ NOT_STRANGE = Strange()
 
 
 def canonical_name(name: bytes) -> bytes:
-    """Return a field's name in the spelling in which it is told apart from others.
+    """Return a field's name in the one spelling that stands for all equivalent ones.
 
     >>> canonical_name(b"X_Forwarded_Host")
     b'x-forwarded-host'
 
-    Source: RFC 9110, 5.1: names are case-insensitive; RFC 3875, 4.1.18: CGI, and WSGI after it,
-    write `-` as `_`, so that an app behind them takes one for the other.
+    Source: RFC 9110, 5.1: names are case-insensitive; RFC 3875, 4.1.18: CGI, and WSGI like it,
+    write `-` as `_`, so that an app behind them cannot tell the two apart.
     """
     return name.lower().replace(b"_", b"-")
 
 
 def meaning_of(name: bytes, keyed: frozenset[bytes] = frozenset()) -> Meaning:
-    """Return what the field of this name may say to an app.
+    """Return the meaning that a field may have for the app.
 
-    In another than its canonical spelling it is not read here, and an app may still read it.
-    `keyed` are the configured parts of the key: what may be taken for one of them is no part of it.
+    A name in another than its canonical spelling is never harmless: the middleware does not read
+    it, but the app may. `keyed` holds the configured key fields; a different spelling of one is
+    not part of the key, although the app may read it as that field.
     """
     if type(name) is not bytes:
-        return _ROUTING  # against ASGI; nobody knows how the app reads it
+        return _ROUTING  # ASGI forbids this, so it is unknown how the app reads it
     spelt = canonical_name(name)
-    if spelt == name and (name in HARMLESS_FIELDS or name.startswith(_BROWSER_PREFIXES)):
+    if spelt == name and (name in HARMLESS_FIELDS or name.startswith(HARMLESS_PREFIXES)):
         return _HARMLESS
     if spelt in USER_FIELDS or spelt in CREDENTIAL_FIELDS or name == CLIENT:
         return _USER
     if any(stem in spelt for stem in _USER_STEMS):
         return _USER
-    if spelt in _KEY_FIELDS or spelt in keyed or _may_route(spelt):
+    if spelt in KEY_FIELDS or spelt in keyed or _may_route(spelt):
         return _ROUTING
     return _UNKNOWN
 
 
 def _may_route(name: bytes) -> bool:
-    """Whether a name says that its field is about a scheme, a host, a path, a port or a method."""
+    """Whether a name suggests that the field holds a scheme, host, path, port or method."""
     if name in UNKEYED_FIELDS:
         return True
     if name in _NOT_ROUTING or name.endswith(_NOT_ROUTING_ENDS):
@@ -275,9 +124,9 @@ def _may_route(name: bytes) -> bool:
 
 
 def sort_strange(names: Collection[bytes], find_meaning: Callable[[bytes], Meaning]) -> Strange:
-    """Return the names of a request's fields, sorted by `find_meaning`, without harmless ones.
+    """Return the names that are not harmless, grouped by `find_meaning`.
 
-    Of more than MAX_STRANGE any may route the request elsewhere.
+    If there are more than MAX_STRANGE names, all of them count as routing.
     """
     if len(names) > MAX_STRANGE:
         return Strange(routing=frozenset(map(_as_bytes, names)))

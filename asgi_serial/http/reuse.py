@@ -1,4 +1,4 @@
-"""Whether a stored response answers a request: at once, after validation, or on an error only."""
+"""Decide how a stored response may be used: at once, after validation, or in place of an error."""
 
 from enum import Enum
 from typing import NamedTuple, Protocol
@@ -7,76 +7,78 @@ from asgi_serial.http.cachecontrol import CacheControl
 from asgi_serial.reasons import Reason
 
 ERROR_STATUSES = frozenset({500, 502, 503, 504})
-"""The statuses in place of which a stale response may be sent (RFC 5861, 4)."""
+"""The error statuses that a stale response may replace (RFC 5861, 4)."""
 
 
 class Stored(Protocol):
-    """What the decision needs of a stored response.
+    """The properties of a stored response that decide about its use.
 
-    The staleness that is allowed is in seconds past `expires`; None where the response says
-    nothing of it, so that the options hold.
+    The stale times are in seconds past `expires`. None means that the response states none, and
+    that `Options` applies.
     """
 
     @property
     def born(self) -> float:
-        """When it was generated, in epoch seconds: its current age is `now - born`."""
+        """The time of generation in epoch seconds; the current age is `now - born`."""
 
     @property
     def expires(self) -> float:
-        """When its freshness ends, in epoch seconds."""
+        """The end of its freshness, in epoch seconds."""
 
     @property
     def no_cache(self) -> bool:
-        """Whether it needs validation before each use (RFC 9111, 5.2.2.4)."""
+        """Whether it must be validated before each use (RFC 9111, 5.2.2.4)."""
 
     @property
     def must_revalidate(self) -> bool:
-        """Whether it is never used stale, as `forbids_stale` says of its directives."""
+        """Whether it must not be used stale; see `forbids_stale`."""
 
     @property
     def immutable(self) -> bool:
-        """Whether it does not change while it is fresh (RFC 8246)."""
+        """Whether it will not change while it is fresh (RFC 8246)."""
 
     @property
     def stale_while_revalidate(self) -> float | None:
-        """How stale it may be used while it is refreshed (RFC 5861, 3)."""
+        """The staleness up to which it may be used while it is refreshed (RFC 5861, 3)."""
 
     @property
     def stale_if_error(self) -> float | None:
-        """How stale it may be used in place of an error (RFC 5861, 4)."""
+        """The staleness up to which it may replace an error (RFC 5861, 4)."""
 
     @property
     def has_validator(self) -> bool:
-        """Whether the app can be asked if it still holds: it has an ETag or a Last-Modified."""
+        """Whether it has an ETag or Last-Modified, so that it can be validated."""
 
 
 class Asked(NamedTuple):
-    """What a request says of caching; a setting may have it that nobody obeys."""
+    """The cache directives of a request."""
 
-    directives: CacheControl | None = None  # None without Cache-Control
+    directives: CacheControl | None = None
+    """None without Cache-Control."""
     pragma_no_cache: bool = False
     honours: bool = True
+    """Whether the settings let clients control the cache (`cache_obey_requests`)."""
 
 
 class Options(NamedTuple):
-    """The staleness that is allowed where a response says nothing of it, in seconds."""
+    """The allowed staleness of responses that state none, in seconds."""
 
     grace_seconds: float = 0.0
     stale_if_error_seconds: float = 0.0
 
 
 class Action(Enum):
-    """What is done about a request; the value says how."""
+    """How a request is answered."""
 
     USE = "send the stored response"
-    USE_STALE_AND_REFRESH = "send the stored response, and call the app behind it"
+    USE_STALE_AND_REFRESH = "send the stored response, and refresh it in the background"
     VALIDATE = "call the app with the stored validators as conditions"
     FORWARD = "call the app as if nothing were stored"
     REFUSE = "answer 504 without calling the app"
 
 
 class Decision(NamedTuple):
-    """What is done, and why."""
+    """An action and its reason."""
 
     action: Action
     reason: Reason
@@ -103,15 +105,17 @@ _CALLS = {
 def decide(
     request: Asked, entry: Stored | None, now: float, options: Options = NO_OPTIONS
 ) -> Decision:
-    """What is done about a request for which `entry` was selected, or nothing (None).
+    """Decide how to answer a request for which `entry` was selected, or None if nothing was.
 
-    `now` is in epoch seconds. A miss comes with `Reason.MISS`; the caller may know better why.
+    `now` is in epoch seconds. The reason of a miss is `Reason.MISS`; the caller may know a more
+    specific one.
 
     Source: RFC 9111, 4 and 5.2.1; RFC 5861, 3; RFC 8246, 2.
     """
     cc = request.directives if request.honours else None
     decision = FORWARD_MISS if entry is None else _judge(request, cc, entry, now, options)
-    # RFC 9111, 5.2.1.7: a stored response or a 504, since the client wants nothing else.
+    # RFC 9111, 5.2.1.7: the client only wishes to obtain a stored response. Caches should answer
+    # with one that meets the other constraints of the request, or with a 504.
     if cc is not None and cc.only_if_cached and decision.action in _CALLING:
         return REFUSE
     return decision
@@ -127,7 +131,8 @@ def _judge(
         if _refuses_stored(request) or (cc is not None and _refuses_fresh(cc, entry, now)):
             return _call(entry, _REQUEST_NO_CACHE)
         return USE_FRESH
-    # RFC 9111, 4.2.4: what forbids a stale response is obeyed, whoever else allows it.
+    # RFC 9111, 4.2.4: "A cache MUST NOT generate a stale response if it is prohibited by an
+    # explicit in-protocol directive", whatever the request or the settings allow.
     if entry.must_revalidate or _refuses_stored(request):
         return _call(entry, _STALE)
     if cc is not None and not _accepts_stale(cc, entry, now):
@@ -143,31 +148,35 @@ def _call(entry: Stored, reason: Reason) -> Decision:
 
 
 def _refuses_stored(request: Asked) -> bool:
-    """Whether the client wants the app's word, however fresh the stored response is."""
+    """Whether the client asks for validation, however fresh the stored response is."""
     if not request.honours:
         return False
-    # RFC 9111, 5.4: Pragma is read where there is no Cache-Control.
+    # RFC 9111, 5.4: Pragma is deprecated. As in RFC 7234, 5.4, `no-cache` in it counts only for
+    # a request without Cache-Control.
     cc = request.directives
     return request.pragma_no_cache if cc is None else cc.no_cache
 
 
 def _refuses_fresh(cc: CacheControl, entry: Stored, now: float) -> bool:
-    """Whether the client finds a fresh response too old, or too near to its end."""
-    # RFC 9111, 5.2.1.3: the lifetime is to be no less than the age plus min-fresh.
+    """Whether a fresh response is too old for the client, or expires too soon."""
+    # RFC 9111, 5.2.1.3: the client wants a freshness lifetime "no less than its current age plus
+    # the specified time in seconds".
     if cc.min_fresh is not None and entry.expires - now < cc.min_fresh:
         return True
-    # RFC 8246, 2.1: what can not have changed is not validated because of a mere reload.
+    # RFC 8246, 2.1: proxies should skip revalidating fresh immutable responses, unless the client
+    # signals that it is necessary, as by no-cache. The `max-age=0` of a mere reload does not.
     if cc.max_age is None or entry.immutable:
         return False
-    # With 0 the client asks for validation, however short the time since.
+    # `max-age=0` always asks for validation, also within the second of the response.
     return cc.max_age == 0 or now - entry.born > cc.max_age
 
 
 def _accepts_stale(cc: CacheControl, entry: Stored, now: float) -> bool:
-    """Whether the client says nothing against a response that is as stale as this one."""
+    """Whether the request does not rule out a response as stale as this one."""
     if cc.min_fresh is not None:
         return False
-    # RFC 9111, 5.2.1.1: with max-age and without max-stale, nothing stale is wished for.
+    # RFC 9111, 5.2.1.1: "Unless the max-stale request directive is also present, the client does
+    # not wish to receive a stale response."
     if cc.max_stale is None:
         return cc.max_age is None
     is_too_old = cc.max_age is not None and now - entry.born > cc.max_age
@@ -175,17 +184,17 @@ def _accepts_stale(cc: CacheControl, entry: Stored, now: float) -> bool:
 
 
 def _is_within(staleness: float, allowed: float) -> bool:
-    # Nothing allowed is nothing, even in the very moment in which the response becomes stale.
+    # 0 allows nothing, not even at the moment of expiry.
     return 0 < allowed >= staleness
 
 
 def may_use_on_error(
     request: Asked, entry: Stored, now: float, options: Options = NO_OPTIONS
 ) -> bool:
-    """Whether the entry is sent in place of an error: `ERROR_STATUSES`, or the app's exception.
+    """Whether the entry may replace an error: one of `ERROR_STATUSES`, or an exception of the app.
 
-    It is for an entry with which `decide` had the app called. One that is fresh, though not
-    fresh enough for the client, is better than an error.
+    To be asked only if `decide` said to call the app. An entry that is fresh, though not fresh
+    enough for the client, is better than an error.
 
     Source: RFC 9111, 4.2.4 and 4.3.3; RFC 5861, 4.
     """
@@ -206,8 +215,9 @@ def may_use_on_error(
 
 
 def forbids_stale(cc: CacheControl, *, shared: bool = True) -> bool:
-    """Whether a response with these directives must be validated before it is used stale.
+    """Whether a response with these directives must not be used stale without validation.
 
-    Source: RFC 9111, 5.2.2.2, and for a shared cache 5.2.2.8 and 5.2.2.10: s-maxage does so, too.
+    Source: RFC 9111, 5.2.2.2; for a shared cache also 5.2.2.8 and 5.2.2.10, by which s-maxage
+    implies proxy-revalidate.
     """
     return cc.must_revalidate or (shared and (cc.proxy_revalidate or cc.s_maxage is not None))

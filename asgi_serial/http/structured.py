@@ -1,11 +1,11 @@
-"""Structured fields, read as strictly as they are defined; only dictionaries are needed."""
+"""A strict parser for dictionaries of structured fields (RFC 9651)."""
 
 import re
 from typing import NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 _KEY = re.compile(rb"[a-z*][a-z0-9_\-.*]*+")
-# White space and a comma between two members, or the end; a comma can not come last.
+# White space and a comma between two members, or the end. A trailing comma is malformed.
 _BETWEEN = re.compile(rb"[ \t]*+(?:,[ \t]*+(?!\Z)|\Z)")
 _BASE64 = rb"[A-Za-z0-9+/]"
 _BARE_ITEM = re.compile(
@@ -15,7 +15,7 @@ _BARE_ITEM = re.compile(
             rb"(?P<integer>-?[0-9]{1,15})",
             rb'"(?P<string>(?:[ !\x23-\x5b\x5d-\x7e]++|\\["\\])*+)"',
             rb"(?P<token>[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*+)",
-            # Senders pad, recipients are asked to do without: all that base64 can be is read.
+            # RFC 9651, 4.2.7: parsers should accept missing padding.
             rb":(?P<binary>(?:" + _BASE64 + rb"{4})*+"
             rb"(?:" + _BASE64 + rb"{3}=?|" + _BASE64 + rb"{2}(?:==)?)?+):",
             rb"\?(?P<boolean>[01])",
@@ -28,7 +28,7 @@ _ESCAPE = re.compile(r"\\(.)")
 
 
 class Token(NamedTuple):
-    """A token, which is not a string of the same characters."""
+    """A token; it differs from a string with the same characters."""
 
     name: str
 
@@ -46,7 +46,7 @@ class Date(NamedTuple):
 
 
 class DisplayString(NamedTuple):
-    """Text of any characters."""
+    """A string that may hold any Unicode characters."""
 
     text: str
 
@@ -54,18 +54,18 @@ class DisplayString(NamedTuple):
 BareItem: TypeAlias = bool | int | float | str | Token | Binary | Date | DisplayString
 
 Member: TypeAlias = BareItem | tuple[BareItem, ...]
-"""What a key of a dictionary has: an item, or an inner list; a decimal is a float."""
+"""The value of a dictionary's key: an item or an inner list; decimals become floats."""
 
 
 class _Malformed(ValueError):
-    """The value is not what it has to be; never leaves this module."""
+    """The value is malformed; never raised beyond this module."""
 
 
 def parse_dictionary(value: bytes) -> dict[str, Member] | None:
-    """The members of a dictionary by their keys; None where any part of it is malformed.
+    """Return the members of a dictionary by key; None if any part of it is malformed.
 
-    Several lines come joined by commas. Of a key that stands twice the last member counts.
-    Parameters are read, since they may be malformed, and dropped.
+    Several lines must be joined by commas. The last member of a repeated key counts. Parameters
+    are checked and dropped.
 
     >>> parse_dictionary(b'max-age=60, no-cache="set-cookie", immutable;since=@0')
     {'max-age': 60, 'no-cache': 'set-cookie', 'immutable': True}
@@ -143,7 +143,7 @@ def _read_bare_item(value: bytes, at: int) -> tuple[BareItem, int]:
 
 
 def _convert(kind: str, content: bytes) -> BareItem:
-    # What is left over, as of a number that is too long, is malformed where it stands.
+    # A number with too many digits matches in part; the caller finds the rest malformed.
     match kind:
         case "integer":
             return int(content)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.cache.entry import Representation
 from asgi_serial.errors import CodecError, FormatError
-from asgi_serial.http.headers import RESPONSE_FIELDS, content_length, read_fields
+from asgi_serial.http.field_names import RESPONSE_FIELDS
+from asgi_serial.http.headers import content_length, read_fields
 from asgi_serial.representation.variant_fields import Base, represent
 
 if TYPE_CHECKING:

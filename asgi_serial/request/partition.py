@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from asgi_serial.cache.key import COOKIES, PARTITION
+from asgi_serial.http.field_names import CREDENTIAL_FIELDS
 from asgi_serial.http.headers import read_fields, without
-from asgi_serial.http.request_fields import CREDENTIAL_FIELDS, NOT_STRANGE
+from asgi_serial.http.request_fields import NOT_STRANGE
 from asgi_serial.http.users import COOKIE, make_private, other_cookies, partition_values
 from asgi_serial.reasons import Reason
 

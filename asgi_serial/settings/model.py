@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, PlainValidator, SecretStr, Validatio
 
 from asgi_serial.codecs.registry import coding_names, default_codings, levels_of
 from asgi_serial.errors import ConfigurationError
-from asgi_serial.http.request_fields import REQUEST_FIELDS
+from asgi_serial.http.field_names import REQUEST_FIELDS
 from asgi_serial.settings.policy import RoutePolicy, RouteRule, build_policy, build_rule
 from asgi_serial.settings.values import (
     choices,

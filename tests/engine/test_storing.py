@@ -3,7 +3,8 @@
 import pytest
 
 from asgi_serial.caching.storing import plan_storing, read_selecting, stored_fields
-from asgi_serial.http.headers import RESPONSE_FIELDS, read_fields
+from asgi_serial.http.field_names import RESPONSE_FIELDS
+from asgi_serial.http.headers import read_fields
 from asgi_serial.reasons import Reason
 from asgi_serial.settings.policy import RoutePolicy
 from tests.engine.driver import Request, Whole, ask, awaited, serial_of

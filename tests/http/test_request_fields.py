@@ -2,13 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_serial.http.request_fields import (
+from asgi_serial.http.field_names import (
     CREDENTIAL_FIELDS,
     HARMLESS_FIELDS,
-    MAX_STRANGE,
-    NOT_STRANGE,
     UNKEYED_FIELDS,
     USER_FIELDS,
+)
+from asgi_serial.http.request_fields import (
+    MAX_STRANGE,
+    NOT_STRANGE,
     Meaning,
     Strange,
     canonical_name,

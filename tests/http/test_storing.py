@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asgi_serial.http.cachecontrol import parse_cache_control
-from asgi_serial.http.request_fields import CREDENTIAL_FIELDS
+from asgi_serial.http.field_names import CREDENTIAL_FIELDS
 from asgi_serial.http.storing import (
     UNSTORED_FIELDS,
     allows_credentials,
