@@ -83,7 +83,7 @@ def _redis_at(address: StoreAddress, max_value_bytes: int) -> Any:
 def _missing(extra: str) -> ConfigurationError:
     return ConfigurationError(
         f"a {extra} store needs a package that is not installed; "
-        f"install it by: pip install asgi_serial[{extra}]"
+        f'install it with: pip install "asgi-serial[{extra}]"'
     )
 
 

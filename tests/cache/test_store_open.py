@@ -187,7 +187,7 @@ class TestRefusals:
         self, url: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, module, None)
-        with pytest.raises(ConfigurationError, match=rf"pip install asgi_serial\[{extra}\]"):
+        with pytest.raises(ConfigurationError, match=rf'pip install "asgi-serial\[{extra}\]"$'):
             open_store(url)
 
 
