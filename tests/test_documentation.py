@@ -14,7 +14,17 @@ from asgi_serial.settings.policy import RoutePolicy
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
+FORMATS = (ROOT / "docs" / "formats.md").read_text()
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+# The blocks of the other pages run one after the other, in tests of their own.
+BLOCKS = [
+    pytest.param(first, block, id=f"{page} {place}")
+    for page in ("README.md", "docs/configuration.md", "docs/formats.md")
+    for first, *others in [
+        re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S)
+    ]
+    for place, block in enumerate(["", *others])
+]
 
 ROWS = re.findall(r"^\| `(\w+)` \| (unset|`.+?`) \| (.+) \|$", README, re.MULTILINE)
 
@@ -39,8 +49,8 @@ def test_the_configuration_guide_lists_every_policy_option(name):
     assert f"| `{name}` |" in CONFIGURATION
 
 
-def test_the_configuration_guide_lists_what_no_format_carries_over():
-    listed = re.findall(r"^\| `(\w+)` \| (.+) \|$", CONFIGURATION, re.MULTILINE)
+def test_the_page_of_formats_lists_what_no_format_carries_over():
+    listed = re.findall(r"^\| `(\w+)` \| (.+) \|$", FORMATS, re.MULTILINE)
     losses = [(one.name, loss) for one in wire_formats() for loss in one.losses]
     names = {one.name for one in wire_formats()}
     assert [row for row in listed if row[0] in names] == losses
@@ -60,7 +70,27 @@ def test_the_errors_that_are_quoted_are_those_that_are_raised():
     assert sorted(quoted) == sorted(str(caught.value).splitlines())
 
 
+@pytest.mark.parametrize(("first", "block"), BLOCKS)
+def test_a_block_runs_after_the_first_one_of_its_page(first, block):
+    namespace = {"__name__": __name__}
+    exec(first, namespace)
+    exec(block, namespace)
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_between_documents_lead_somewhere(document):
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
     assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+def anchors_of(path):
+    prose = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.M | re.S)
+    headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_to_a_heading_lead_to_one(document):
+    links = re.findall(r"\]\((?!https?:)([^)#]*)#([\w-]+)\)", document.read_text())
+    places = [(document.parent / name if name else document, anchor) for name, anchor in links]
+    assert [link for link in places if link[1] not in anchors_of(link[0])] == []
