@@ -65,6 +65,12 @@ ROWS = (
     Row("hit_of_peers", "hit: total / the faster of the other caches'", None, caching.hit_of_peers),
     Row("timing_plain", "timing, plain app: added / timing-asgi's", 0.50, passing.timing_plain),
     Row(
+        "timing_route",
+        "timing, 1 Starlette route: added / timing-asgi's",
+        0.35,
+        passing.timing_route,
+    ),
+    Row(
         "timing_routes",
         "timing, 200 Starlette routes: added / timing-asgi's",
         0.05,

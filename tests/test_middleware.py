@@ -319,3 +319,16 @@ def test_the_route_resolver_of_the_user_names_the_routes():
     serial_app = SerialMiddleware(app, route_resolver=lambda scope: "named")
     asyncio.run(ask(serial_app, GET))
     assert timing_report(serial_app).routes[0]["route"] == "named"
+    assert timing_report(serial_app).engine["route_resolver_failures"] == 0
+
+
+def test_a_resolver_that_fails_is_counted_in_the_report_and_harms_no_request():
+    def failing(scope):
+        raise RuntimeError
+
+    serial_app = SerialMiddleware(Whole(b"content", **PLAIN), route_resolver=failing)
+    for _ in range(3):
+        assert asyncio.run(ask(serial_app, Request(path="/a"))).status == 200
+    report = timing_report(serial_app)
+    assert [(row["route"], row["count"]) for row in report.routes] == [("(unmatched)", 3)]
+    assert report.engine["route_resolver_failures"] == 3

@@ -26,12 +26,12 @@ _TEXT = MediaType(b"text", b"plain", ())
 
 
 def engine_report(engine: Engine) -> Report:
-    """What one engine has measured, with the state of its caches."""
+    """Return the report of one engine, with the state of its caches."""
     return build_report(engine.recorder or SeriesRecorder(), engine=engine_statistics(engine))
 
 
 def engine_statistics(engine: Engine) -> dict[str, Any]:
-    """The state of the caches: entries, bytes, look-ups that were answered, writes."""
+    """Return the state of the caches, and how often the route of a request could not be named."""
     memory, responses, encodings = engine.memory, engine.responses, engine.encodings
     statistics: dict[str, Any] = {
         "memory_entries": len(memory),
@@ -39,6 +39,7 @@ def engine_statistics(engine: Engine) -> dict[str, Any]:
         "memory_max_bytes": memory.max_bytes,
         "memory_evictions": memory.evictions,
         "responses_stored": responses.stored,
+        "route_resolver_failures": getattr(engine.resolver, "failures", 0),
     }
     if encodings is not None:
         statistics["encodings_hits"] = encodings.hits

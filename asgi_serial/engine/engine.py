@@ -60,12 +60,11 @@ class Engine:
             or settings.server_timing
         )
         self.clock = clock
-        self.label = label or build_resolver()
-        self.reads_json: Callable[[Scope], bool] = getattr(
-            self.label, "reads_json", _is_never_known
-        )
+        resolver = self.resolver = label or build_resolver()
+        self.label: Callable[[Scope], str] = getattr(resolver, "label", resolver)
+        self.reads_json: Callable[[Scope], bool] = getattr(resolver, "reads_json", _is_never_known)
         self.is_unrouted: Callable[[Scope], bool] = getattr(
-            self.label, "is_unrouted", _is_never_known
+            resolver, "is_unrouted", _is_never_known
         )
         self.workers = Workers(settings)
         self.negotiator = Negotiator(settings)

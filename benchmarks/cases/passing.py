@@ -67,9 +67,18 @@ async def timing_plain() -> Comparison:
     return _timing(app, timed(app, metrics), metrics, Request())
 
 
+async def timing_route() -> Comparison:
+    return _timing_routes(1)
+
+
 async def timing_routes() -> Comparison:
-    app, metrics = routed_app(200), Metrics()
-    return _timing(app, timed(app, metrics, by_route=True), metrics, Request(path="/r100/5"))
+    return _timing_routes(200)
+
+
+def _timing_routes(routes: int) -> Comparison:
+    app, metrics = routed_app(routes), Metrics()
+    request = Request(path=f"/r{routes // 2}/5")
+    return _timing(app, timed(app, metrics, by_route=True), metrics, request)
 
 
 def _timing(app: ASGIApp, peer: ASGIApp, metrics: Metrics, request: Request) -> Comparison:

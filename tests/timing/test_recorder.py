@@ -213,7 +213,9 @@ def test_while_a_report_is_made_samples_wait():
 def test_a_series_that_took_no_sample_is_not_shown():
     recorder = SeriesRecorder()
     record(recorder, outcome="none")
+    record(recorder, sent_bytes=None)
     assert recorder.snapshot() == {}
+    assert recorder.failures == 2
 
 
 def test_merging_adds_all_totals():

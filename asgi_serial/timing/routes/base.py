@@ -1,23 +1,57 @@
-"""What names the route that served a request."""
+"""The protocols by which the route of a request gets its name."""
 
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from asgi_serial.types import Scope
 
 UNMATCHED = "(unmatched)"
-"""The one label of requests that no route took; the raw path would open a series for each."""
+"""The label of all requests that no route took; their paths would open a series each."""
+
+APP = "app"
+"""The key of the scope in which frameworks leave their app before they route."""
 
 MOUNTED = "/{path}"
-"""How the label of a mounted app ends, where what is inside names no route of its own."""
+"""The end of the label of a mounted app, if its inside names no route of its own."""
 
 
 class RouteResolver(Protocol):
-    """The name of the route that served a request, read from its scope."""
+    """Names the route that served a request, from its scope."""
 
     def __call__(self, scope: Scope, /) -> str | None:
-        """The route's template, with the prefix of every mount: `/api/items/{id}`; None where
-        no route took the request.
+        """Return the route's template, with the prefix of every mount: `/api/items/{id}`.
 
-        `scope` is the dict that the app was handed, after the app has run (frameworks leave their
-        choice in it), or before, where the app is not called. It is read only.
+        None, if no route took the request. `scope` is the dict that the app was given, after the
+        app has run, since frameworks leave their choice in it; or before, if the answer came from
+        the cache. It must not be changed. An exception is counted, and never reaches the request.
         """
+
+
+class FrameworkRoutes(RouteResolver, Protocol):
+    """The routes of one framework's apps; made with the app that the middleware wraps.
+
+    A class for a framework stands in a module of its own, and in `registry.FRAMEWORKS`.
+    """
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The keys of the scope by which the framework shows that it has routed the request."""
+
+    @property
+    def has_routes(self) -> bool:
+        """Whether the app that it was made with may have routes of the framework."""
+
+    def shortcut(
+        self, resolve: Callable[[Scope], str], others: Collection[str]
+    ) -> Callable[[Scope], str]:
+        """Return `resolve` with a faster way before it for routes seen before, or as it is.
+
+        The faster way must not be taken if the scope has one of the `others`, the marks of other
+        frameworks: the route has a part in each.
+        """
+
+    def is_unrouted(self, scope: Scope) -> bool:
+        """Whether it is certain before the app is called that no route takes the request."""
+
+    def reads_json(self, scope: Scope) -> bool:
+        """Whether it is certain before the app is called that it reads the request as JSON."""

@@ -1,5 +1,6 @@
 """Routes of Litestar, by what its router leaves in the scope."""
 
+from collections.abc import Callable, Collection
 from typing import Any
 
 from asgi_serial.http.mediatypes import essence
@@ -15,11 +16,14 @@ class LitestarRoutes:
     asked.
     """
 
-    __slots__ = ("_app", "_router")
+    __slots__ = ("_app", "_router", "has_routes")
+
+    marks = ("path_template",)
 
     def __init__(self, app: object = None) -> None:
         self._app = app
         self._router: Any = getattr(app, "asgi_router", None)
+        self.has_routes = self._router is not None
 
     def __call__(self, scope: Scope, /) -> str | None:
         """The route's template; see RouteResolver."""
@@ -31,6 +35,12 @@ class LitestarRoutes:
         if getattr(handler, "is_mount", False):
             return _mount_path(scope.get("litestar_app"), scope, handler) + MOUNTED
         return template
+
+    def shortcut(
+        self, resolve: Callable[[Scope], str], others: Collection[str]
+    ) -> Callable[[Scope], str]:
+        """Return `resolve`: the template stands in the scope."""
+        return resolve
 
     def is_unrouted(self, scope: Scope) -> bool:
         """Whether Litestar answers with a 404 or a 405; its middlewares come after its router."""

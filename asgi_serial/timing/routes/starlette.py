@@ -1,5 +1,7 @@
 """Routes of Starlette and FastAPI, by what their routers leave in the scope."""
 
+from collections.abc import Callable, Collection
+
 from asgi_serial.timing.routes.base import MOUNTED
 from asgi_serial.timing.routes.tree import (
     RouteNode,
@@ -27,15 +29,18 @@ class StarletteRoutes:
     the routes of `app`, and the answer remembered.
     """
 
-    __slots__ = ("_app", "_rebuilds", "_trees", "known")
+    __slots__ = ("_app", "_known", "_rebuilds", "_trees", "has_routes")
+
+    marks = ("router",)
 
     def __init__(self, app: object = None) -> None:
-        self._app = app if may_have_routes(app) else None
+        self.has_routes = may_have_routes(app)
+        self._app = app if self.has_routes else None
         self._rebuilds = 0
         self._trees: dict[int, RouteTree] = {}
-        self.known: dict[object, tuple[object, object, str]] = {}
-        """For an endpoint that names a route alone: the route and the router that are in the scope
-        with it, and the template."""
+        # For an endpoint that names a route alone: the route and the router that are in the scope
+        # with it, and the template.
+        self._known: dict[object, tuple[object, object, str]] = {}
 
     def __call__(self, scope: Scope, /) -> str | None:
         """The route's template; see RouteResolver."""
@@ -55,6 +60,30 @@ class StarletteRoutes:
             node = _choose(tree, scope, endpoint)
             self._learn(tree, scope, endpoint)
         return node.template if node is not None else None
+
+    def shortcut(
+        self, resolve: Callable[[Scope], str], others: Collection[str]
+    ) -> Callable[[Scope], str]:
+        """Answer a request to an endpoint that was seen before by one look-up."""
+        known = self._known
+        other, *more = others or ("",)
+
+        def label(scope: Scope) -> str:
+            try:
+                route, router, template = known[scope["endpoint"]]
+                if (
+                    route is scope["route"]
+                    and router is scope["router"]
+                    and other not in scope
+                    and not (more and any(key in scope for key in more))
+                ):
+                    return template
+            except Exception:
+                # Not seen before, an endpoint without a hash, or no choice in the scope.
+                pass
+            return resolve(scope)
+
+        return label
 
     def is_unrouted(self, scope: Scope) -> bool:
         """Whether the routes of the app alone decide about a request, and none of them takes it."""
@@ -88,9 +117,9 @@ class StarletteRoutes:
         node = tree.find_unique(endpoint)
         if node is None or node.route is not scope.get("route"):
             return
-        if len(self.known) >= _MAX_KNOWN:
-            self.known.clear()
-        self.known[endpoint] = (node.route, tree.root, node.template)
+        if len(self._known) >= _MAX_KNOWN:
+            self._known.clear()
+        self._known[endpoint] = (node.route, tree.root, node.template)
 
     def _tree_of(self, root: object, endpoint: object) -> RouteTree | None:
         """The tree below `root`, read again where routes were added; None without any routes."""
@@ -100,7 +129,7 @@ class StarletteRoutes:
             if not (unknown or tree.is_outdated()) or self._rebuilds >= _MAX_REBUILDS:
                 return tree
             self._rebuilds += 1
-            self.known.clear()
+            self._known.clear()
         elif not routes_of(root):
             return None
         if len(self._trees) >= _MAX_TREES:
