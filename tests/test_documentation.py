@@ -83,6 +83,15 @@ def test_links_between_documents_lead_somewhere(document):
     assert [target for target in targets if not (document.parent / target).exists()] == []
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_files_that_are_named_are_there(document):
+    named = re.findall(
+        r"`((?:asgi_serial|benchmarks|docs|examples|frameworks|tests)/[\w./]+\.\w+)`",
+        document.read_text(),
+    )
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 def anchors_of(path):
     prose = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.M | re.S)
     headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
