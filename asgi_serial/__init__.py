@@ -38,6 +38,7 @@ from asgi_serial.serialization import (
 )
 from asgi_serial.settings.model import Settings
 from asgi_serial.settings.policy import RoutePolicy, serial, set_policy
+from asgi_serial.timing.base import Recorder, Sample
 from asgi_serial.timing.report import Report
 
 __all__ = [
@@ -56,8 +57,10 @@ __all__ = [
     "PickleSerializer",
     "PydanticModelSerializer",
     "Reason",
+    "Recorder",
     "Report",
     "RoutePolicy",
+    "Sample",
     "SerialMiddleware",
     "SerialResponse",
     "SerializationConfig",

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from asgi_serial.cache.entry import Key
+    from asgi_serial.timing.base import Recorder
     from asgi_serial.timing.report import Report
     from asgi_serial.timing.routes.base import RouteResolver
     from asgi_serial.timing.routes.resolver import LabelResolver
@@ -53,7 +54,8 @@ class SerialMiddleware:
     `ASGI_SERIAL_<NAME>`; the argument wins. `store` is a second level for the cache in place of
     a `cache_url`: an aiocache cache, or an asynchronous client with redis-py's methods (of a
     server, a cluster, or a sentinel's master). `route_resolver` names the route of a request for
-    the timing, where the framework is not one that is known. Instances that are given one
+    the timing, where the framework is not one that is known. `recorder` (see `Recorder`) is told of
+    each finished request, whether or not `timing` is on. Instances that are given one
     `engine` share its caches and counts, and the other arguments are not looked at.
 
     Raises: ConfigurationError, naming every fault of the settings. Where a framework builds the
@@ -67,6 +69,7 @@ class SerialMiddleware:
         engine: Engine | None = None,
         store: object = None,
         route_resolver: RouteResolver | None = None,
+        recorder: Recorder | None = None,
         **options: Unpack[SettingOptions],
     ) -> None:
         self.app = app
@@ -74,7 +77,7 @@ class SerialMiddleware:
         self._is_settled = False
         try:
             self.engine = engine or build_engine(
-                app, store=store, route_resolver=route_resolver, **options
+                app, store=store, route_resolver=route_resolver, recorder=recorder, **options
             )
         except ConfigurationError as error:
             if not is_built_at_startup(sys._getframe(1)):
@@ -209,14 +212,17 @@ def build_engine(
     *,
     store: object = None,
     route_resolver: RouteResolver | None = None,
+    recorder: Recorder | None = None,
     **options: Unpack[SettingOptions],
 ) -> Engine:
     """An engine by settings; `app` helps to name its routes. Raises: ConfigurationError."""
     settings = Settings.load(options, os.environ)
-    return _make_engine(settings, store, build_resolver(route_resolver, app=app))
+    return _make_engine(settings, store, build_resolver(route_resolver, app=app), recorder)
 
 
-def _make_engine(settings: Settings, store: object, label: LabelResolver) -> Engine:
+def _make_engine(
+    settings: Settings, store: object, label: LabelResolver, recorder: Recorder | None = None
+) -> Engine:
     if store is None and settings.cache_url is not None:
         store = settings.cache_url.get_secret_value()
     opened = None
@@ -227,7 +233,7 @@ def _make_engine(settings: Settings, store: object, label: LabelResolver) -> Eng
             # Twice an object, or what is told of purges.
             max_value_bytes=max(2 * settings.cache_max_object, 2 * MAX_RECORD_BYTES),
         )
-    return Engine(settings, store=opened, store_target=store, label=label)
+    return Engine(settings, store=opened, store_target=store, label=label, recorder=recorder)
 
 
 def _engines_for_store(source: object) -> list[Engine] | None:
@@ -333,7 +339,7 @@ def timing_report(source: object) -> Report:
     request has been served yet, or timing is off.
     """
     for engine in engines_of(source):
-        if engine.recorder is not None:
+        if engine.series is not None:
             return engine_report(engine)
     raise LookupError(
         f"{source!r} has no timing report: no request was served, or timing is off; {_EXPECTED}."

@@ -9,6 +9,7 @@ from asgi_serial.http.headers import read_fields
 from asgi_serial.http.mediatypes import MediaType
 from asgi_serial.http.negotiation import media_weight, parse_accept
 from asgi_serial.timing.recorder import SeriesRecorder
+from asgi_serial.timing.relay import RelayRecorder
 from asgi_serial.timing.report import build_report
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _TEXT = MediaType(b"text", b"plain", ())
 
 def engine_report(engine: Engine) -> Report:
     """Return the report of one engine, with the state of its caches."""
-    return build_report(engine.recorder or SeriesRecorder(), engine=engine_statistics(engine))
+    return build_report(engine.series or SeriesRecorder(), engine=engine_statistics(engine))
 
 
 def engine_statistics(engine: Engine) -> dict[str, Any]:
@@ -41,6 +42,8 @@ def engine_statistics(engine: Engine) -> dict[str, Any]:
         "responses_stored": responses.stored,
         "route_resolver_failures": getattr(engine.resolver, "failures", 0),
     }
+    if isinstance(engine.recorder, RelayRecorder):
+        statistics["recorder_failures"] = engine.recorder.failures
     if encodings is not None:
         statistics["encodings_hits"] = encodings.hits
         statistics["encodings_misses"] = encodings.misses

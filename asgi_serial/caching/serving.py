@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import Wants
     from asgi_serial.request.plan import RequestPlan
-    from asgi_serial.timing.recorder import SeriesRecorder
+    from asgi_serial.timing.recorder import KindRecorder
     from asgi_serial.types import Field, Fields, Message, Scope
 
 # These come before what HTTP says of the entry: it is not for this client at all.
@@ -294,7 +294,7 @@ def is_fresh_copy(plan: RequestPlan, entry: Entry, kept: Representation, now: fl
 
 
 def record_hit(
-    recorder: SeriesRecorder, entry: Entry, kept: Representation, status: int, took_ns: int
+    recorder: KindRecorder, entry: Entry, kept: Representation, status: int, took_ns: int
 ) -> None:
     """Record an answer that `find_hit` has given."""
     if status == entry.status:

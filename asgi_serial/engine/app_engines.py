@@ -43,7 +43,8 @@ def share(engine: Engine, scope: Scope) -> Engine:
         for part in _anchors_of(app):
             for other in _known_by(part):
                 same_store = other.store_target == engine.store_target
-                if other.settings == engine.settings and same_store:
+                same_recorder = other.user_recorder is engine.user_recorder
+                if other.settings == engine.settings and same_store and same_recorder:
                     return other
     for part in _anchors_of(app):
         if _add(part, engine):

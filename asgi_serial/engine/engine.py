@@ -22,7 +22,8 @@ from asgi_serial.engine.negotiator import Negotiator
 from asgi_serial.engine.workers import Workers
 from asgi_serial.http.reuse import Options
 from asgi_serial.settings.policy import PolicyTable
-from asgi_serial.timing.recorder import SeriesRecorder
+from asgi_serial.timing.recorder import KindRecorder, SeriesRecorder
+from asgi_serial.timing.relay import RelayRecorder
 from asgi_serial.timing.routes.resolver import build_resolver
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from asgi_serial.cache.entry import Key
     from asgi_serial.settings.model import Settings
     from asgi_serial.store.base import Store
+    from asgi_serial.timing.base import Recorder
     from asgi_serial.types import Scope
 
 
@@ -47,6 +49,7 @@ class Engine:
         store: Store | None = None,
         store_target: object = None,
         label: Callable[[Scope], str] | None = None,
+        recorder: Recorder | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
@@ -58,6 +61,7 @@ class Engine:
             or settings.cache
             or settings.timing
             or settings.server_timing
+            or recorder is not None
         )
         self.clock = clock
         resolver = self.resolver = label or build_resolver()
@@ -80,7 +84,11 @@ class Engine:
         secret = settings.cache_secret
         self.secret = secret.get_secret_value().encode() if secret else os.urandom(32)
         self._build_caches(settings, store)
-        self.recorder = SeriesRecorder(settings.max_series) if settings.timing else None
+        self.series = SeriesRecorder(settings.max_series) if settings.timing else None
+        self.user_recorder = recorder
+        self.recorder: KindRecorder | None = self.series
+        if recorder is not None:
+            self.recorder = RelayRecorder(recorder, self.series)
         # The paths whose responses did not pass (see `Attempt`).
         self.encoded_paths: BoundedDict[str, None] = BoundedDict()
         self.is_told_of = False  # that it stands inside another engine

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from threading import Lock
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from asgi_serial.bounds.memo import Memo
 from asgi_serial.reasons import Reason
@@ -83,6 +83,35 @@ def find_kind(labels: Labels) -> Kind:
     return Kind(None)
 
 
+def make_kinds() -> Memo[Labels, Kind]:
+    """Return the memory of kinds, in which each is made when it is first looked up."""
+    return Memo(find_kind, _MAX_KINDS_BYTES)
+
+
+class KindRecorder(Protocol):
+    """Records finished requests by their kind, as the request path does it."""
+
+    @property
+    def kinds(self) -> Memo[Labels, Kind]:
+        """The kinds by their labels; what is not there yet is made when it is looked up."""
+
+    def record(
+        self,
+        kind: Kind,
+        first_byte_ns: int,
+        total_ns: int,
+        app_bytes: int,
+        encoded_bytes: int,
+        sent_bytes: int,
+    ) -> None:
+        """Count one finished request; synchronous, O(1), and never raises.
+
+        The durations run from the request's arrival to the first byte and to the last body
+        message. The bytes are the body's: as the app made it, in the negotiated format, and as it
+        was sent.
+        """
+
+
 class Series:
     """The totals of one route, method and status."""
 
@@ -155,7 +184,7 @@ class SeriesRecorder:
         self._series: dict[SeriesKey, Series] = {}
         self._waiting: list[Kind] = []
         self._lock = Lock()
-        self.kinds: Memo[Labels, Kind] = Memo(find_kind, _MAX_KINDS_BYTES)
+        self.kinds = make_kinds()
         self.failures = 0
         self.overflowed = 0
 
@@ -168,12 +197,7 @@ class SeriesRecorder:
         encoded_bytes: int,
         sent_bytes: int,
     ) -> None:
-        """Count one finished request; synchronous, O(1), and never raises.
-
-        The durations run from the request's arrival to the first byte and to the last body
-        message. The bytes are the body's: as the app made it, in the negotiated format, and as it
-        was sent.
-        """
+        """Count one finished request; see KindRecorder."""
         samples = kind.samples
         samples.append((first_byte_ns, total_ns, app_bytes, encoded_bytes, sent_bytes))
         if not kind.is_waiting:
