@@ -30,7 +30,8 @@ help:
 	@echo 'make test-thrice  run every test with three seeds       make test-long  search for longer'
 	@echo 'make test-frameworks  run the own tests of Starlette, FastAPI, Litestar and Falcon, bare and'
 	@echo '             with the middleware around every app; ARGS="starlette" for one of them'
-	@echo 'make bench   measure against a bare app and the peers; ARGS="--only hit_all_on" for one row'
+	@echo 'make bench   measure against a bare app and the peers; ARGS="--only hit_all_on" for one row,'
+	@echo '             ARGS="--instructions --against COMMIT" for what has changed since a commit'
 	@echo 'make lint    run ruff          make types   run mypy'
 	@echo 'make format  format the code   make clean   remove what make has made'
 

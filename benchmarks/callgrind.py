@@ -29,7 +29,8 @@ def build(folder: str) -> None:
 def prefix() -> tuple[list[str], dict[str, str]]:
     """What goes before a command to run it under callgrind, and into its environment."""
     dumps = tempfile.mkdtemp(dir=os.path.dirname(os.environ[LIBRARY])) + "/dump"
-    options = ["-q", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={dumps}"]
+    # %p: a process that is forked has dumps of its own.
+    options = ["-q", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={dumps}.%p"]
     return ["valgrind", *options], {DUMPS: dumps}
 
 
@@ -56,6 +57,6 @@ class Callgrind:
         """Count no more; the instructions of all threads since the beginning."""
         self._calls.end()
         self._known += 1
-        dump = self._dumps.with_name(f"{self._dumps.name}.{self._known}")
+        dump = self._dumps.with_name(f"{self._dumps.name}.{os.getpid()}.{self._known}")
         lines = dump.read_text().splitlines()
         return int(next(line for line in lines if line.startswith("totals:")).split()[1])

@@ -1,7 +1,6 @@
-"""What a request costs: in CPU time, or in instructions as callgrind counts them."""
+"""The cost of a request: in CPU time, or in instructions as callgrind counts them."""
 
 import gc
-import statistics
 from collections.abc import Callable
 from time import process_time
 
@@ -9,11 +8,13 @@ from .callgrind import Callgrind
 from .traffic import Subject
 
 Costs = dict[str, float]
-"""By name of the subject, what one request costs: seconds of CPU time, or instructions."""
+"""By name of the subject, the cost of one request: seconds of CPU time, or instructions."""
+
+Round = tuple[float, Costs]
+"""One measurement: the figure, and the costs that it is made of."""
 
 WARM_UP = 100  # requests; CPython has specialised its bytecode by then
 COUNTED = 200  # requests under callgrind; twice as many give the same to 0.5 %
-ROUNDS = 40
 SLICE_SECONDS = 0.004
 
 
@@ -23,6 +24,8 @@ class Comparison:
     def __init__(self, value: Callable[[Costs], float], **subjects: Subject) -> None:
         self.value = value
         self.subjects = subjects
+        self._callgrind: Callgrind | None = None
+        self._requests: dict[str, int] = {}
 
     async def warm_up(self) -> None:
         """Hold each subject to its work, and let it settle."""
@@ -33,25 +36,32 @@ class Comparison:
         gc.collect()
         gc.freeze()
 
+    async def prepare(self, callgrind: Callgrind | None) -> None:
+        """Warm up; count by `callgrind` from then on, or measure CPU time where there is none."""
+        await self.warm_up()
+        self._callgrind = callgrind
+        for name, subject in self.subjects.items():
+            self._requests[name] = COUNTED if callgrind else await _calibrate(subject)
 
-async def measure_cpu(comparison: Comparison) -> tuple[float, Costs]:
-    """The median of the figure over many rounds, and of the seconds that each subject takes.
-
-    In each round every subject has its turn, so that a change of the machine's speed meets all.
-    """
-    await comparison.warm_up()
-    requests = {name: await _calibrate(each) for name, each in comparison.subjects.items()}
-    taken = []
-    for _ in range(ROUNDS):
+    async def measure(self) -> Round:
+        """Let every subject have its turn, so that a change of the machine's speed meets all."""
         costs = {}
-        for name, subject in comparison.subjects.items():
-            read = subject.read(requests[name])
-            began = process_time()
-            await subject.serve(read)
-            costs[name] = (process_time() - began) / requests[name]
-        taken.append(costs)
-    medians = {name: statistics.median(costs[name] for costs in taken) for name in requests}
-    return statistics.median(map(comparison.value, taken)), medians
+        for name, subject in self.subjects.items():
+            read = subject.read(self._requests[name])
+            if self._callgrind is None:
+                began = process_time()
+                await subject.serve(read)
+                taken = process_time() - began
+            else:
+                gc.collect()  # the next collection is as far off for each of them
+                self._callgrind.begin()
+                await subject.serve(read)
+                taken = self._callgrind.end()
+            costs[name] = taken / self._requests[name]
+        return self.value(costs), costs
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 async def _calibrate(subject: Subject) -> int:
@@ -59,17 +69,3 @@ async def _calibrate(subject: Subject) -> int:
     began = process_time()
     await subject.serve(read)
     return max(1, round(SLICE_SECONDS * 10 / (process_time() - began)))
-
-
-async def measure_instructions(comparison: Comparison, callgrind: Callgrind) -> tuple[float, Costs]:
-    """The figure, and the instructions of one request to each subject."""
-    await comparison.warm_up()
-    costs = {}
-    for name, subject in comparison.subjects.items():
-        read = subject.read(COUNTED)
-        # The next collection is as far off for each of them.
-        gc.collect()
-        callgrind.begin()
-        await subject.serve(read)
-        costs[name] = callgrind.end() / COUNTED
-    return comparison.value(costs), costs

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
-from .run import Result
+from .rows import How
+from .run import Change, Result
 
 PACKAGES = (
     "starlette", "starlette-compress", "brotli-asgi", "msgpack-asgi", "timing-asgi",
@@ -13,12 +14,29 @@ PACKAGES = (
     "zstandard", "isal", "msgspec", "orjson", "msgpack",
 )  # fmt: skip
 
+NOISE: dict[How, float] = {"instructions": 1.02, "cpu": 1.1, "figure": 1.1}
+"""The ratio up to which a row with another package is called as good."""
+
 
 def as_line(result: Result) -> str:
     """One result, with what it is made of."""
     costs = "  ".join(f"{name} {_cost(result, cost)}" for name, cost in result.costs.items())
     goal = "" if result.row.goal is None else f"(at most {result.row.goal:g})"
     return f"{result.row.name:18} {result.value:8.3f} {goal:14} {costs}"
+
+
+def as_change(change: Change | None) -> str:
+    """One row before and after, or the line above them all."""
+    if change is None:
+        return f"{'row':26} {'before':>10} {'after':>10} {'after/before':>12}"
+    ratio = "" if change.ratio is None else f"{change.ratio:.3f}"
+    numbers = f"{_or_failed(change.before):>10} {_or_failed(change.after):>10} {ratio:>12}"
+    is_worse = change.ratio is not None and change.ratio > NOISE[change.how]
+    return f"{change.row.name:26} {numbers}  {change.how}{'  WORSE' if is_worse else ''}"
+
+
+def _or_failed(value: float | None) -> str:
+    return "failed" if value is None else f"{value:.4g}"
 
 
 def _cost(result: Result, cost: float) -> str:

@@ -1,23 +1,7 @@
 """The table of all figures, and what each one may come to at most."""
 
-from collections.abc import Awaitable, Callable
-from typing import Literal, NamedTuple
-
 from .cases import caching, coding, crowds, passing, probes, serving
-from .meters import Comparison
-
-How = Literal["instructions", "cpu", "figure"]
-
-
-class Row(NamedTuple):
-    """One figure; by instructions where Python's work is compared, by CPU time where C's is."""
-
-    name: str
-    what: str
-    goal: float | None
-    build: Callable[[], Awaitable[Comparison | serving.Served | float]]
-    by: How = "instructions"
-
+from .rows import Row
 
 ROWS = (
     Row("everything_off", "everything off: added / the bare app", 0.30, passing.everything_off),

@@ -1,28 +1,66 @@
-"""Measures one row in a process of its own: `worker ROW cpu|instructions`; prints JSON."""
+"""Measures rows, each in a process of its own that is forked here: `worker ROW...`.
+
+For every byte `ROUND` on its input it measures the present row once, and prints the result as
+JSON, or null where the row has failed; any other byte ends the row.
+"""
 
 import asyncio
 import json
+import os
 import sys
+import traceback
+from collections.abc import AsyncGenerator
 
 from .callgrind import Callgrind
-from .cases.serving import Served
-from .meters import Costs, measure_cpu, measure_instructions
-from .table import ROWS, Row
+from .meters import Round
+from .rows import Row
+from .run import ROUND
+from .table import ROWS
 
 
-async def measure(row: Row, how: str) -> tuple[float, Costs]:
-    """The value of a row, and the costs that it is made of."""
-    built = await row.build()
-    if isinstance(built, int | float):
-        return built, {}
-    if isinstance(built, Served):
-        return built.measure(counting=how == "instructions")
-    callgrind = Callgrind.find()
-    if callgrind is None:
-        return await measure_cpu(built)
-    return await measure_instructions(built, callgrind)
+async def rounds(row: Row) -> AsyncGenerator[Round, None]:
+    """Measure a row as often as it is asked for."""
+    if row.by == "figure":
+        while True:
+            yield await row.build(), {}  # type: ignore[misc]
+    measured = await row.build()
+    assert not isinstance(measured, int | float)
+    try:
+        await measured.prepare(Callgrind.find())
+        while True:
+            yield await measured.measure()
+    finally:
+        measured.close()
+
+
+async def serve(row: Row) -> None:
+    """Measure a row until its end is told."""
+    measuring = rounds(row)
+    # A buffer would take in what is meant for the next row's process.
+    while os.read(sys.stdin.fileno(), 1) == ROUND:
+        print(json.dumps(await anext(measuring)), flush=True)
+    await measuring.aclose()
+
+
+def serve_forked(row: Row) -> None:
+    """Measure a row in a process that has imported what this one has, and nothing else done."""
+    child = os.fork()
+    if child:
+        if os.waitpid(child, 0)[1]:
+            print("null", flush=True)
+        return
+    status = 1
+    try:
+        asyncio.run(serve(row))
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
 
 
 if __name__ == "__main__":
-    (chosen,) = (row for row in ROWS if row.name == sys.argv[1])
-    print(json.dumps(asyncio.run(measure(chosen, sys.argv[2]))))
+    named = {row.name: row for row in ROWS}
+    for name in sys.argv[1:]:
+        serve_forked(named[name])

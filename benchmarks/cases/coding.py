@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import brotli
 import msgpack
 import orjson
+from isal import isal_zlib
 
 from benchmarks.apps import document, plain_app, reading_app
 from benchmarks.cases.subjects import COMPRESSION_ONLY, OFF, against_fastest, ours
@@ -23,11 +24,19 @@ else:
 ZSTD_LEVEL = 3
 BROTLI_LEVEL = 4
 GZIP_LEVEL = 6
+ISAL_LEVEL = 3  # for zlib's 6
 
 DECODERS: dict[str, Callable[[bytes], bytes]] = {
     "zstd": zstd.decompress,
     "br": brotli.decompress,
     "gzip": gzip.decompress,
+}
+
+# One-shot calls, as the default settings have it.
+COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
+    "zstd": lambda body: zstd.compress(body, ZSTD_LEVEL),
+    "br": lambda body: brotli.compress(body, quality=BROTLI_LEVEL),
+    "gzip": lambda body: isal_zlib.compress(body, ISAL_LEVEL, wbits=31),
 }
 
 MSGPACK = b"application/vnd.msgpack"

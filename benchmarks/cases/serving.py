@@ -2,18 +2,17 @@
 
 import os
 import socket
-import statistics
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 
 from benchmarks import callgrind
+from benchmarks.callgrind import Callgrind
 from benchmarks.cases.subjects import total
-from benchmarks.meters import Costs
+from benchmarks.meters import Costs, Round
 from benchmarks.traffic import BROWSER
 
 WARM_UP = 200
-ROUNDS = 30
 REQUESTS = 200
 
 
@@ -23,21 +22,26 @@ class Served:
     def __init__(self, value: Callable[[Costs], float], **apps: str) -> None:
         self.value = value
         self.apps = apps
+        self._servers: dict[str, Server] = {}
 
-    def measure(self, *, counting: bool) -> tuple[float, Costs]:
-        """The figure, and what a request costs each server: instructions or seconds of CPU."""
-        _share_one_core()
-        servers = {name: Server(app, counting=counting) for name, app in self.apps.items()}
-        try:
-            taken = [
-                {name: server.measure() for name, server in servers.items()}
-                for _ in range(1 if counting else ROUNDS)
-            ]
-        finally:
-            for server in servers.values():
-                server.stop()
-        medians = {name: statistics.median(costs[name] for costs in taken) for name in servers}
-        return statistics.median(map(self.value, taken)), medians
+    async def prepare(self, callgrind: Callgrind | None) -> None:
+        """Start the servers; their instructions are counted where this process's are."""
+        if callgrind is None:
+            _share_one_core()
+        for name, app in self.apps.items():
+            self._servers[name] = Server(app, counting=callgrind is not None)
+        for server in self._servers.values():
+            server.warm_up()
+
+    async def measure(self) -> Round:
+        """Let every server have its turn; instructions or seconds of CPU for each request."""
+        costs = {name: server.measure() for name, server in self._servers.items()}
+        return self.value(costs), costs
+
+    def close(self) -> None:
+        """End the servers."""
+        for server in self._servers.values():
+            server.stop()
 
 
 def hit(app: str) -> Callable[[], Awaitable[Served]]:
@@ -61,13 +65,18 @@ class Server:
         self._process = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, text=True
         )
+        self._socket: socket.socket | None = None
+        self._app = app
+
+    def warm_up(self) -> None:
+        """Wait until the server listens, hold it to its work, and let it settle."""
         assert self._process.stdout is not None
         port = int(self._process.stdout.readline())
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         head, _ = self._ask(_request("/items"))
-        if app != "bare" and b"; hit" not in self._ask(_request("/items"))[0]:
-            raise RuntimeError(f"{app} gives no hit: {head!r}")
+        if self._app != "bare" and b"; hit" not in self._ask(_request("/items"))[0]:
+            raise RuntimeError(f"{self._app} gives no hit: {head!r}")
         for _ in range(WARM_UP):
             self._ask(_request("/items"))
 
@@ -82,11 +91,13 @@ class Server:
 
     def stop(self) -> None:
         """End the server."""
-        self._socket.close()
+        if self._socket is not None:
+            self._socket.close()
         self._process.terminate()
         self._process.wait()
 
     def _ask(self, request: bytes) -> tuple[bytes, bytes]:
+        assert self._socket is not None
         self._socket.sendall(request)
         data = b""
         while b"\r\n\r\n" not in data:
@@ -101,6 +112,7 @@ class Server:
         return head, body
 
     def _receive(self) -> bytes:
+        assert self._socket is not None
         data = self._socket.recv(1 << 18)
         if not data:
             raise ConnectionError("The server has closed the connection.")
