@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asgi_serial.caching.completion import ask_for_rest
-from asgi_serial.caching.revalidation import CONDITIONS, conditions_for
+from asgi_serial.caching.revalidation import conditions_for
 from asgi_serial.engine.app_engines import MARK
 from asgi_serial.formats.registry import JSON_TYPE
+from asgi_serial.http.field_names import CONDITIONS
 from asgi_serial.http.headers import without
 from asgi_serial.http.validators import (
     format_entity_tag,

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from asgi_serial.asgi.exchange import Exchange
 from asgi_serial.asgi.single_flight import Nobody, cancel_after
 from asgi_serial.cache.in_flight import CallResult
-from asgi_serial.caching.revalidation import CONDITIONS
 from asgi_serial.caching.serving import find_representation
 from asgi_serial.caching.storing import read_selecting
 from asgi_serial.concurrency.loops import running_loop
+from asgi_serial.http.field_names import CONDITIONS
 from asgi_serial.http.headers import without
 from asgi_serial.reasons import Reason
 from asgi_serial.request.head import read_request_fields

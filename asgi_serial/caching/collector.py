@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.cache.entry import Representation
 from asgi_serial.caching.completion import narrowed
-from asgi_serial.caching.stored_parts import build_part, plan_part
-from asgi_serial.caching.stored_posts import plan_posted
-from asgi_serial.caching.storing import build_entry, plan_storing, stored_fields
+from asgi_serial.caching.stored_parts import build_part
+from asgi_serial.caching.storing import build_entry, decide_storing, stored_fields
 from asgi_serial.errors import FormatError
 from asgi_serial.formats.registry import JSON_TYPE
 from asgi_serial.http.headers import contradicts
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from asgi_serial.cache.encodings import Encoded
     from asgi_serial.cache.entry import Entry
-    from asgi_serial.caching.storing import Storing
+    from asgi_serial.caching.storing import StoreDecision
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import ResponsePlan, Wants
     from asgi_serial.representation.variant_fields import Base
@@ -38,14 +37,9 @@ def plan_keeping(
     *,
     has_trailers: bool,
     is_write: bool,
-) -> Storing | Reason:
+) -> StoreDecision | Reason:
     """Whether a response is kept, whatever it is an answer to, or why it is not."""
-    if is_write and engine.settings.cache_posted:
-        storing = plan_posted(engine, request, status, fields)
-    elif status == 206 and engine.settings.cache_parts:
-        storing = plan_part(engine, request, fields)
-    else:
-        storing = plan_storing(engine, request, status, fields)
+    storing = decide_storing(engine, request, status, fields, invalidates=is_write)
     if isinstance(storing, Reason):
         return storing
     if has_trailers or request.client_left:
@@ -88,7 +82,7 @@ class Keeping:
         self,
         engine: Engine,
         request: RequestPlan,
-        storing: Storing,
+        storing: StoreDecision,
         wants: Wants,
         plan: ResponsePlan,
         status: int,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asgi_serial.caching.revalidation import CONDITIONS, varies_otherwise
+from asgi_serial.caching.revalidation import varies_otherwise
 from asgi_serial.caching.stored_parts import (
     has_coding_of_part,
     has_tag_of_part,
@@ -12,6 +12,7 @@ from asgi_serial.caching.stored_parts import (
     merged_fields,
     stored_part,
 )
+from asgi_serial.http.field_names import CONDITIONS
 from asgi_serial.http.headers import content_length, read_fields, read_response_fields, without
 from asgi_serial.http.parts import are_of_one, missing_span, parse_content_range
 from asgi_serial.reasons import Reason
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from asgi_serial.cache.entry import Entry
-    from asgi_serial.caching.storing import Storing
+    from asgi_serial.caching.storing import StoreDecision
     from asgi_serial.engine.engine import Engine
     from asgi_serial.http.parts import Part
     from asgi_serial.http.ranges import ByteRange
@@ -96,7 +97,7 @@ def ask_for_rest(scope: Scope, pairs: Fields, entry: Entry) -> Fields:
     ]
 
 
-def narrowed(storing: Storing, entry: Entry) -> Storing:
+def narrowed(storing: StoreDecision, entry: Entry) -> StoreDecision:
     """The decision to keep what a stored part was completed to: for those who may have both."""
     return storing._replace(
         credentialed=storing.credentialed & entry.credentialed,

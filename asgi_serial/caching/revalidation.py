@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.cache.entry import Entry, Representation
 from asgi_serial.caching.serving import variant_of
-from asgi_serial.caching.storing import ANSWER_FIELDS, Storing, plan_storing
+from asgi_serial.caching.storing import ANSWER_FIELDS, StoreDecision, decide_storing
 from asgi_serial.http.cachecontrol import CacheControl
 from asgi_serial.http.headers import content_length, read_fields, without
 from asgi_serial.http.storing import selecting_names, unstored_names
@@ -27,11 +27,6 @@ _VARY = frozenset({b"vary"})
 
 # What describes the bytes that are kept, or how they were selected, is as it was with them.
 _NOT_UPDATED = BODY_FIELDS | {b"content-range", b"vary"}
-
-CONDITIONS = frozenset(
-    {b"if-match", b"if-modified-since", b"if-none-match", b"if-range", b"if-unmodified-since"}
-)
-"""The fields that make a request conditional (RFC 9110, 13.1)."""
 
 
 def conditions_for(entry: Entry) -> Fields:
@@ -115,14 +110,16 @@ def renew(
     merged = [*without(entry.fields, replaced), *said]
     read = read_fields(merged, engine.fields.response)
     method = "GET" if request.method == "HEAD" else request.method
-    decision: Storing | Reason = Reason.VARY_CHANGED
+    decision: StoreDecision | Reason = Reason.VARY_CHANGED
     if not varies_otherwise(entry, fields):
-        decision = plan_storing(engine, request, entry.status, read, method)
-        if isinstance(decision, Storing):
+        decision = decide_storing(engine, request, entry.status, read, method=method)
+        if isinstance(decision, StoreDecision):
             # RFC 9111, 4.1: it is for requests that match the one for which it was made.
             decision = decision._replace(selecting=entry.selecting)
     storing = (
-        decision if isinstance(decision, Storing) else _for_this_request(entry, engine.clock())
+        decision
+        if isinstance(decision, StoreDecision)
+        else _for_this_request(entry, engine.clock())
     )
     unstored = unstored_names(None, storing.directives) | ANSWER_FIELDS
     lines = without(said, unstored)
@@ -155,7 +152,7 @@ def renew(
         },
         app_bytes=entry.app_bytes,
     )
-    return renewed, None if isinstance(decision, Storing) else decision
+    return renewed, None if isinstance(decision, StoreDecision) else decision
 
 
 def varies_otherwise(entry: Entry, fields: Mapping[bytes, bytes]) -> bool:
@@ -175,8 +172,8 @@ def _forms(request: RequestPlan, entry: Entry) -> dict[Variant, Representation]:
     return entry.representations | {variant_of(request.wants, entry): request.form}
 
 
-def _for_this_request(entry: Entry, now: float) -> Storing:
-    return Storing(
+def _for_this_request(entry: Entry, now: float) -> StoreDecision:
+    return StoreDecision(
         *(entry.key, now, now, now, entry.terms, entry.credentialed, entry.selecting),
         CacheControl(),
     )

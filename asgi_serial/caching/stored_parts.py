@@ -9,17 +9,16 @@ from asgi_serial.cache.entry import Entry, Representation
 from asgi_serial.cache.key import part_key
 from asgi_serial.cache.purges import MAX_TAGS
 from asgi_serial.caching.range_response import OF_THE_CONTENT, part_fields
-from asgi_serial.caching.revalidation import CONDITIONS
 from asgi_serial.caching.serving import hit_fields, judge, why_not_for
-from asgi_serial.caching.storing import plan_storing, read_selecting, stored_fields
+from asgi_serial.caching.storing import read_selecting, stored_fields
 from asgi_serial.engine.cache_status import with_key
-from asgi_serial.http.headers import content_length, read_fields, without
+from asgi_serial.http.field_names import CONDITIONS
+from asgi_serial.http.headers import read_fields, without
 from asgi_serial.http.parts import (
     are_of_one,
     find_span,
     is_contrary,
     join_parts,
-    parse_content_range,
     read_part,
 )
 from asgi_serial.http.ranges import ByteRange, if_range_holds
@@ -31,7 +30,7 @@ from asgi_serial.representation.variant_fields import Base, represent
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from asgi_serial.caching.storing import Storing
+    from asgi_serial.caching.storing import StoreDecision
     from asgi_serial.engine.engine import Engine
     from asgi_serial.http.parts import Part
     from asgi_serial.request.plan import RequestPlan
@@ -43,7 +42,6 @@ _CODING = frozenset({b"content-encoding"})
 _TIMES = frozenset({b"age", b"date"})
 # If-Range is about the part; every other condition may need the app, or all of the response.
 _OTHER_CONDITIONS = CONDITIONS - {b"if-range"}
-_MULTIPART = b"multipart/byteranges"
 
 
 def may_use_part(engine: Engine, plan: RequestPlan) -> bool:
@@ -104,35 +102,10 @@ def answer_part(
     )
 
 
-def plan_part(
-    engine: Engine, request: RequestPlan, fields: Mapping[bytes, bytes]
-) -> Storing | Reason:
-    """Whether a 206 with these fields is kept as a part and for how long, or why it is not.
-
-    Source: RFC 9111, 3.3; RFC 9110, 15.3.7.1: the part that Content-Range says.
-    """
-    found = parse_content_range(fields.get(b"content-range"))
-    media_type = fields.get(b"content-type", b"").lower()
-    is_asked_for = request.method == "GET" and b"range" in request.fields
-    if found is None or not is_asked_for or request.validates or media_type.startswith(_MULTIPART):
-        return Reason.STATUS_NOT_CACHED
-    (first, last), _ = found
-    if content_length(fields) not in (None, last - first + 1):
-        return Reason.INCOMPLETE
-    # RFC 9110, 15.3.7: it has the fields that a 200 to the same request would have had.
-    storing = plan_storing(engine, request, 200, fields)
-    if isinstance(storing, Reason):
-        return storing
-    if storing.terms.no_cache:
-        return Reason.NO_CACHE
-    # A part that is stale is of no use: the app is not asked to confirm one.
-    return storing if storing.expires > engine.clock() else Reason.ALREADY_STALE
-
-
 def build_part(
     engine: Engine,
     request: RequestPlan,
-    storing: Storing,
+    storing: StoreDecision,
     base: Base,
     body: bytes,
     route: str,
@@ -168,7 +141,7 @@ def build_part(
     return _build(engine, request, storing, merged, joined, route)
 
 
-def _has_fresh_whole(engine: Engine, request: RequestPlan, storing: Storing) -> bool:
+def _has_fresh_whole(engine: Engine, request: RequestPlan, storing: StoreDecision) -> bool:
     """Whether the response is there whole: a part does not take its place."""
     whole = engine.responses.find(storing.key, partial(read_selecting, request))
     return isinstance(whole, Entry) and whole.expires > engine.clock()
@@ -177,7 +150,7 @@ def _has_fresh_whole(engine: Engine, request: RequestPlan, storing: Storing) -> 
 def _find_old(
     engine: Engine,
     request: RequestPlan,
-    storing: Storing,
+    storing: StoreDecision,
     fields: Mapping[bytes, bytes],
     new: Part,
 ) -> Entry | None:
@@ -226,7 +199,12 @@ def merged_fields(engine: Engine, old: Entry, said: Fields) -> Fields:
 
 
 def _build(
-    engine: Engine, request: RequestPlan, storing: Storing, pairs: Fields, part: Part, route: str
+    engine: Engine,
+    request: RequestPlan,
+    storing: StoreDecision,
+    pairs: Fields,
+    part: Part,
+    route: str,
 ) -> Entry:
     """The entry of a part, or of the whole that it is."""
     key, status, kept_until = storing.key, 200, storing.kept_until

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asgi_serial.caching.invalidation import target_uri
-from asgi_serial.caching.revalidation import CONDITIONS
-from asgi_serial.caching.storing import plan_storing
+from asgi_serial.http.field_names import CONDITIONS
 from asgi_serial.http.freshness import freshness_lifetime
 from asgi_serial.http.posted import POSTED_STATUSES, names_target
 from asgi_serial.reasons import Reason
@@ -15,7 +14,6 @@ from asgi_serial.request.plan import METHOD_NOT_CACHED, plan_request
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from asgi_serial.caching.storing import Storing
     from asgi_serial.engine.engine import Engine
     from asgi_serial.request.plan import RequestPlan
 
@@ -35,13 +33,13 @@ _OF_THE_POST = CONDITIONS | {
 }
 
 
-def plan_posted(
+def plan_get_after_post(
     engine: Engine, request: RequestPlan, status: int, fields: Mapping[bytes, bytes]
-) -> Storing | Reason:
-    """Whether the answer to a write is kept for GET, or why it is not.
+) -> RequestPlan | Reason:
+    """Return the GET that the answer to a POST may be stored for, or the reason why there is none.
 
-    Source: RFC 9110, 9.3.3: that of a POST which states its freshness, and in Content-Location
-    the URI that was written to.
+    Source: RFC 9110, 9.3.3: a response to POST may be stored for GET where it states its freshness,
+    and its Content-Location is the URI that was posted to.
     """
     bypass = request.bypass
     if request.method != "POST" or bypass is None or bypass not in _ABOUT_THE_POST:
@@ -49,16 +47,16 @@ def plan_posted(
     is_alike = names_target(fields.get(b"content-location"), target_uri(request))
     if status not in POSTED_STATUSES or not is_alike:
         return METHOD_NOT_CACHED
-    again = _plan_get(engine, request)
-    if again is None or again.key is None:
+    get = _plan_get(engine, request)
+    if get is None or get.key is None:
         return METHOD_NOT_CACHED
-    directives, is_shared = engine.fields.read_directives(fields), not again.partition
+    directives, is_shared = engine.fields.read_directives(fields), not get.partition
     # RFC 9110, 9.3.3: "explicit freshness information": no setting and no guess stands for it.
     if freshness_lifetime(directives, fields, now=engine.clock(), shared=is_shared) is None:
         return Reason.NO_FRESHNESS
-    if engine.responses.is_outdated(again.key, request.asked):
+    if engine.responses.is_outdated(get.key, request.asked):
         return Reason.ALREADY_STALE  # another write has come between
-    return plan_storing(engine, again, status, fields)
+    return get
 
 
 def _plan_get(engine: Engine, request: RequestPlan) -> RequestPlan | None:

@@ -169,6 +169,11 @@ X-Forwarded-Proto and X-Forwarded-Port are not included: nearly every proxy send
 request, and they are part of the key.
 """
 
+CONDITIONS = frozenset(
+    {b"if-match", b"if-modified-since", b"if-none-match", b"if-range", b"if-unmodified-since"}
+)
+"""Request fields that make a request conditional (RFC 9110, 13.1)."""
+
 RESPONSE_FIELDS = frozenset(
     {
         b"accept-ranges",

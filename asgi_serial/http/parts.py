@@ -1,13 +1,17 @@
 """Parts of a representation that a cache holds: which requests they answer, and how they join."""
 
 import re
+from collections.abc import Container, Mapping
 from typing import NamedTuple
 
+from asgi_serial.http.headers import content_length
 from asgi_serial.http.ranges import ByteRange, parse_range
 from asgi_serial.http.validators import parse_entity_tag, strong_match
+from asgi_serial.reasons import Reason
 
 # RFC 9110, 14.4: range-resp. No representation is longer than 18 digits say.
 _CONTENT_RANGE = re.compile(rb"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", re.IGNORECASE)
+_MULTIPART = b"multipart/byteranges"
 
 
 class Part(NamedTuple):
@@ -48,6 +52,31 @@ def parse_content_range(value: bytes | None) -> tuple[ByteRange, int] | None:
         return None
     first, last, length = (int(digits) for digits in match.groups())
     return (ByteRange(first, last), length) if first <= last < length else None
+
+
+def why_not_a_part(
+    method: str,
+    request: Container[bytes],
+    response: Mapping[bytes, bytes],
+    *,
+    validates: bool,
+) -> Reason | None:
+    """Why a 206 with these fields is not one part of a response; None if it is.
+
+    `validates` says that the app was asked to confirm a stored response, and not for a part.
+
+    Source: RFC 9111, 3.3; RFC 9110, 15.3.7.1: the part that Content-Range names.
+    """
+    found = parse_content_range(response.get(b"content-range"))
+    media_type = response.get(b"content-type", b"").lower()
+    was_asked_for = method == "GET" and b"range" in request and not validates
+    if found is None or not was_asked_for or media_type.startswith(_MULTIPART):
+        return Reason.STATUS_NOT_CACHED
+    (first, last), _ = found
+    # RFC 9110, 15.3.7.1: a single part's Content-Length is that of the part.
+    if content_length(response) not in (None, last - first + 1):
+        return Reason.INCOMPLETE
+    return None
 
 
 def read_part(content_range: bytes | None, body: bytes) -> Part | None:

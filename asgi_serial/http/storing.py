@@ -299,6 +299,8 @@ def selecting_names(vary: bytes) -> tuple[bytes, ...] | None:
 
     Source: RFC 9111, 4.1.
     """
+    if not vary:
+        return ()
     if len(vary) > MAX_LIST_BYTES:
         return None
     names = {name.lower() for name in split_list(vary)}

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asgi_serial.caching.storing import read_said, says_nothing, use_beyond
+from asgi_serial.caching.storing import (
+    granted_lifetime,
+    read_response_directives,
+    usable_stale_seconds,
+)
 from asgi_serial.http.headers import read_response_fields, without
 from asgi_serial.http.storing import why_not_stored
 from asgi_serial.reasons import Reason
@@ -76,12 +80,14 @@ def _why_not_kept(
     engine: Engine, status: int, fields: Mapping[bytes, bytes], key: Key
 ) -> Reason | None:
     """Why a response to a plain GET is not one to be stored; None if it is."""
-    ttl = engine.settings.cache_ttl
-    if status >= 400 and engine.settings.cache_negative_ttl is not None:
-        ttl = engine.settings.cache_negative_ttl
-    if says_nothing(engine, fields, ttl):
+    ttl = granted_lifetime(engine, None, status)
+    if (
+        ttl is None
+        and engine.fields.freshness.isdisjoint(fields)
+        and not engine.settings.cache_heuristic
+    ):
         return Reason.NO_FRESHNESS  # the usual answer, given before anything is parsed
-    said = read_said(engine, status, fields, ttl, engine.clock(), key)
+    said = read_response_directives(engine, status, fields, ttl, engine.clock(), key)
     return why_not_stored(
         "GET",
         status,
@@ -89,6 +95,6 @@ def _why_not_kept(
         fields,
         said.directives,
         lifetime=said.lifetime,
-        stale_use=use_beyond(engine, said, 0.0),
+        stale_use=usable_stale_seconds(engine, said, 0.0),
         explicitly_shared=False,
     )

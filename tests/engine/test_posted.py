@@ -5,8 +5,7 @@ import asyncio
 import pytest
 
 from asgi_serial import purge, set_policy
-from asgi_serial.caching.stored_posts import plan_posted
-from asgi_serial.caching.storing import Storing
+from asgi_serial.caching.storing import StoreDecision, decide_storing
 from asgi_serial.reasons import Reason
 
 from .driver import Clock, Request, ask, awaited, drive, fields_of, serial_of
@@ -24,7 +23,7 @@ def planned(fields, *lines, status=200, method="POST", clock=None, since=0.0, **
     engine = make_engine(clock, **{"cache_posted": True, "compression": False, **options})
     plan = make_plan(engine, make_scope(method, headers=lines))
     plan.asked -= since
-    return plan_posted(engine, plan, status, {**HERE, **fields})
+    return decide_storing(engine, plan, status, {**HERE, **fields}, invalidates=True)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +56,7 @@ def planned(fields, *lines, status=200, method="POST", clock=None, since=0.0, **
     ],
 )
 def test_an_answer_to_post_is_kept(fields, lines, more):
-    assert isinstance(planned(fields, *lines, **more), Storing)
+    assert isinstance(planned(fields, *lines, **more), StoreDecision)
 
 
 @pytest.mark.parametrize(

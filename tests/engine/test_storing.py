@@ -2,7 +2,7 @@
 
 import pytest
 
-from asgi_serial.caching.storing import plan_storing, read_selecting, stored_fields
+from asgi_serial.caching.storing import decide_storing, read_selecting, stored_fields
 from asgi_serial.http.field_names import RESPONSE_FIELDS
 from asgi_serial.http.headers import read_fields
 from asgi_serial.reasons import Reason
@@ -22,7 +22,7 @@ def stored(*response, request=(), status=200, method="GET", policy=None, **optio
     plan = make_plan(engine, make_scope(method, headers=request))
     if policy is not None:
         plan.policy = policy
-    return plan_storing(engine, plan, status, read_fields(response, RESPONSE_FIELDS))
+    return decide_storing(engine, plan, status, read_fields(response, RESPONSE_FIELDS))
 
 
 def control(value):
@@ -72,7 +72,7 @@ def test_the_time_that_the_app_took_is_a_part_of_the_age():
     engine = make_engine(clock)
     plan = make_plan(engine, make_scope())
     clock.now += 5
-    kept = plan_storing(engine, plan, 200, {b"cache-control": b"max-age=60", b"age": b"7"})
+    kept = decide_storing(engine, plan, 200, {b"cache-control": b"max-age=60", b"age": b"7"})
     assert kept.born == clock.now - 12
 
 

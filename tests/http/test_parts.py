@@ -13,8 +13,10 @@ from asgi_serial.http.parts import (
     missing_span,
     parse_content_range,
     read_part,
+    why_not_a_part,
 )
 from asgi_serial.http.ranges import ByteRange
+from asgi_serial.reasons import Reason
 
 DIGITS = b"0123456789"
 MIDDLE = Part(3, 10, b"3456")
@@ -209,3 +211,47 @@ def test_parts_that_can_not_be_of_one_representation(old, new, is_so):
 
 def test_cutting_gives_the_bytes_at_these_positions():
     assert MIDDLE.cut(ByteRange(4, 5)) == b"45"
+
+
+WITH_RANGE = {b"range": b"bytes=0-1"}
+FIRST_TWO = {b"content-range": b"bytes 0-1/9"}
+
+
+@pytest.mark.parametrize(
+    ("method", "request_fields", "response", "validates", "why"),
+    [
+        pytest.param("GET", WITH_RANGE, FIRST_TWO, False, None, id="a part"),
+        pytest.param(
+            *("GET", WITH_RANGE, FIRST_TWO | {b"content-length": b"2"}, False, None),
+            id="a part with its length",
+        ),
+        pytest.param(
+            *("GET", WITH_RANGE, FIRST_TWO | {b"content-length": b"9"}, False, Reason.INCOMPLETE),
+            id="a length that is not the part's",
+        ),
+        pytest.param(
+            "HEAD", WITH_RANGE, FIRST_TWO, False, Reason.STATUS_NOT_CACHED, id="an answer to HEAD"
+        ),
+        pytest.param(
+            "GET", {}, FIRST_TWO, False, Reason.STATUS_NOT_CACHED, id="a part nobody asked for"
+        ),
+        pytest.param(
+            *("GET", WITH_RANGE, FIRST_TWO, True, Reason.STATUS_NOT_CACHED),
+            id="an answer to our own condition",
+        ),
+        pytest.param(
+            *("GET", WITH_RANGE, {}, False, Reason.STATUS_NOT_CACHED), id="no Content-Range"
+        ),
+        pytest.param(
+            "GET",
+            WITH_RANGE,
+            FIRST_TWO | {b"content-type": b"Multipart/Byteranges; boundary=a"},
+            False,
+            Reason.STATUS_NOT_CACHED,
+            id="several parts",
+        ),
+    ],
+)
+def test_a_206_is_stored_as_one_part_only(method, request_fields, response, validates, why):
+    """RFC 9111, 3.3; RFC 9110, 15.3.7.1."""
+    assert why_not_a_part(method, request_fields, response, validates=validates) is why
