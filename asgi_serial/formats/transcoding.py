@@ -10,12 +10,15 @@ from asgi_serial.formats.json_format import MAX_DEPTH, JsonFormat
 from asgi_serial.formats.msgpack_faults import find_msgpack_fault
 from asgi_serial.formats.msgpack_format import (
     MALFORMED,
+    SHALLOW_LEVELS,
+    UNREAD,
     Engine,
     TooManyContainers,
     check_containers,
     check_keys,
     check_whole,
     choose_packer,
+    choose_shallow_reader,
     may_claim_much,
 )
 
@@ -42,6 +45,8 @@ class MsgPackTranscoder:
     def __init__(self, *, engine: Engine = "auto", max_depth: int = MAX_DEPTH) -> None:
         self._json = JsonFormat(max_depth=max_depth)
         self._pack = choose_packer(engine)
+        self._read = choose_shallow_reader(engine)
+        self._write_shallow = orjson.dumps if max_depth >= SHALLOW_LEVELS else self._json.write
 
     def from_json(self, data: bytes) -> bytes:
         """Write a JSON document as MessagePack.
@@ -64,11 +69,15 @@ class MsgPackTranscoder:
         written as the double it equals. Raises: FormatError.
         """
         try:
-            if may_claim_much(data):
-                check_whole(data)
-            check_containers(data)
-            value = msgpack.unpackb(data)
-            text = self._json.write(value)
+            value = self._read(data)
+            if value is UNREAD:
+                if may_claim_much(data):
+                    check_whole(data)
+                check_containers(data)
+                value = msgpack.unpackb(data)
+                text = self._json.write(value)
+            else:
+                text = self._write_shallow(value)
             # What writes back to the same bytes has lost nothing; most clients write the shortest.
             if self._pack(value) != data:
                 check_keys(data)

@@ -130,7 +130,9 @@ def from_msgpack(size: int) -> Callable[[], Awaitable[Comparison]]:
 
         return Comparison(
             against_fastest,
-            ours=Subject(ours(app, **(OFF | {"formats": True})), request, is_read),
+            ours=Subject(
+                ours(app, **(OFF | {"formats": True}), format_uploads="on"), request, is_read
+            ),
             msgpack_asgi=Subject(packed(app), request, is_read),
         )
 

@@ -4,7 +4,7 @@ import pytest
 
 from asgi_serial.errors import FormatError
 from asgi_serial.formats.json_format import JsonFormat
-from asgi_serial.formats.msgpack_format import MsgPackFormat
+from asgi_serial.formats.msgpack_format import SHALLOW_LEVELS, MsgPackFormat
 from asgi_serial.formats.transcoding import build_transcoder
 
 BODY_BYTES = 1_000_000
@@ -88,12 +88,16 @@ def test_text_that_looks_like_containers_is_no_reason_to_refuse(transcoder):
         pytest.param(b"\xd6\xff", 4, id="timestamps"),
     ],
 )
+@pytest.mark.parametrize("levels", [0, SHALLOW_LEVELS - 1, SHALLOW_LEVELS], ids="{} around".format)
 @pytest.mark.parametrize("read", MSGPACK_READERS)
-def test_keys_whose_hashes_can_be_chosen_are_refused_before_a_map_is_made(read, head, width):
+def test_keys_whose_hashes_can_be_chosen_are_refused_before_a_map_is_made(
+    read, levels, head, width
+):
     """A map of keys of one hash takes time by the square of their number: none may be built."""
     count = 45_000
     keys = [head + number.to_bytes(width, "big") for number in range(count)]
-    data = b"\xdf" + count.to_bytes(4, "big") + b"".join(key + b"\0" for key in keys)
+    members = b"".join(key + b"\0" for key in keys)
+    data = b"\x91" * levels + b"\xdf" + count.to_bytes(4, "big") + members
     with pytest.raises(FormatError, match="map key that is not a string"):
         read(data)
     # The map alone would take 2.6 MB.

@@ -1,4 +1,5 @@
 import math
+import sys
 
 import msgpack
 import pytest
@@ -6,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asgi_serial.errors import ConfigurationError, FormatError
-from asgi_serial.formats.msgpack_format import MsgPackFormat, choose_packer
+from asgi_serial.formats.msgpack_format import (
+    SHALLOW_LEVELS,
+    UNREAD,
+    MsgPackFormat,
+    _build_shallow_reader,
+    choose_packer,
+    choose_shallow_reader,
+)
 
 MSGPACK = MsgPackFormat()
 
@@ -103,7 +111,66 @@ def test_an_unknown_engine_is_refused():
 
 
 def test_without_msgspec_auto_takes_msgpack_and_msgspec_is_refused(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "msgspec.msgpack", None)
+    monkeypatch.setitem(sys.modules, "msgspec.msgpack", None)
     assert choose_packer("auto") == msgpack.packb
     with pytest.raises(ConfigurationError, match=r"asgi-serial\[speed\]"):
         choose_packer("msgspec")
+
+
+READ_SHALLOW = choose_shallow_reader("msgspec")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param([True, 1, 1.0, 0, False, -0.0, None], id="numbers and booleans"),
+        pytest.param([2**64 - 1, -(2**63), 2.0**70], id="the integers at the ends"),
+        pytest.param({"": "", "\u00fc": ["\U0001f600", "\0"]}, id="text"),
+        pytest.param([[[[[[[{}]]]]]]], id="as many levels as it reads"),
+        pytest.param([math.inf, -math.inf], id="infinities, which JSON is asked about later"),
+    ],
+)
+def test_a_shallow_document_is_read_by_msgspec_as_by_msgpack(value):
+    assert repr(READ_SHALLOW(msgpack.packb(value))) == repr(value)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"\x91" * SHALLOW_LEVELS + b"\x90", id="a level more"),
+        pytest.param(b"\x91" * 100_000, id="a depth bomb"),
+        pytest.param(msgpack.packb({b"key": 1}), id="a binary as a key"),
+        pytest.param(b"\x81\x01\x02", id="an integer as a key"),
+        pytest.param(b"\x81\xc3\x02", id="a boolean as a key"),
+        pytest.param(b"\x81\xc0\x02", id="nil as a key"),
+        pytest.param(b"\x81\x90\x02", id="an array as a key"),
+        pytest.param(msgpack.packb(b"binary"), id="a binary"),
+        pytest.param(msgpack.packb(msgpack.Timestamp(1)), id="a timestamp"),
+        pytest.param(msgpack.packb(msgpack.ExtType(5, b"data")), id="an extension type"),
+        pytest.param(b"\xa1\xff", id="a string that is not UTF-8"),
+        pytest.param(b"\x81\xa1\xff\x01", id="a key that is not UTF-8"),
+        pytest.param(b"\xa3\xed\xa0\x80", id="a surrogate"),
+        pytest.param(b"\xc1", id="the byte that starts nothing"),
+        pytest.param(b"\x01\x01", id="two documents"),
+        pytest.param(b"\x92\x01", id="an array cut off"),
+        pytest.param(b"\xdd\xff\xff\xff\xff", id="an array of four billion"),
+        pytest.param(b"", id="nothing"),
+    ],
+)
+def test_what_a_shallow_reader_does_not_read_is_left_to_msgpack(data):
+    assert READ_SHALLOW(data) is UNREAD
+
+
+@settings(deadline=None, max_examples=500)
+@given(data=st.binary(max_size=40))
+def test_what_msgspec_reads_is_what_msgpack_reads(data):
+    value = READ_SHALLOW(data)
+    if value is not UNREAD:
+        assert repr(value) == repr(msgpack.unpackb(data))
+
+
+def test_without_msgspec_all_is_left_to_msgpack(monkeypatch):
+    assert choose_shallow_reader("msgpack")(b"\x01") is UNREAD
+    monkeypatch.setitem(sys.modules, "msgspec.msgpack", None)
+    _build_shallow_reader.cache_clear()
+    assert choose_shallow_reader("auto")(b"\x01") is UNREAD
