@@ -1,15 +1,15 @@
-"""A newspaper whose articles are kept, purged by tag, and confirmed; and a page for each reader.
+"""A newspaper: articles are cached, validated and purged by tag; each reader has a cached page.
 
 python examples/caching.py        or        uvicorn examples.caching:app
 
-curl -si localhost:8000/articles/3          # again: a hit; after 5 s a stale one
+curl -si localhost:8000/articles/3          # repeat it: a hit; after 5 s a stale one
 curl -si localhost:8000/articles
 curl -si -X PUT localhost:8000/articles/3 -H 'Content-Type: application/json' -d '{"title": "New"}'
-curl -si localhost:8000/me -H 'Cookie: sid=ada'                   # again: a hit, for her alone
+curl -si localhost:8000/me -H 'Cookie: sid=ada'              # repeat it: a hit, for Ada only
 curl -si -X POST localhost:8000/logout -H 'Cookie: sid=ada'
 curl -si localhost:8000/-/purge -H 'Authorization: Bearer secret' -d '{"tags": ["articles"]}'
 
-docs/caching.md says what happens, and why.
+docs/caching.md explains what happens, and why.
 """
 
 import os
@@ -27,18 +27,18 @@ from asgi_serial import SerialMiddleware, purge
 ARTICLES = [{"id": number, "title": f"Article {number}", "version": 1} for number in range(20)]
 VISITS = count(1)
 
-# Used for 5 s, and for a minute more while a newer one is made behind the answers.
+# Fresh for 5 s. For another minute it is sent while a new one is made in the background.
 LASTS = "max-age=5, stale-while-revalidate=60, stale-if-error=3600"
 
 
 async def list_articles(request: Request) -> Response:
-    """Goes with the tag that all articles have."""
+    """List the titles. Purging the tag `articles` drops the list."""
     titles = [article["title"] for article in ARTICLES]
     return JSONResponse(titles, headers={"Cache-Control": LASTS, "Cache-Tag": "articles"})
 
 
 async def get_article(request: Request) -> Response:
-    """Can be confirmed by its tag, without being made again."""
+    """Return one article, or 304 if the stored one is still current."""
     article = find_article(request)
     fields = {
         "Cache-Control": LASTS,
@@ -51,7 +51,7 @@ async def get_article(request: Request) -> Response:
 
 
 async def put_article(request: Request) -> Response:
-    """Drops what is kept of its own URI; the list is another's, and is dropped by the tag."""
+    """Change an article. This drops its own URI; the list has another URI, so purge its tag."""
     article = find_article(request)
     article["title"] = (await request.json())["title"]
     article["version"] += 1
@@ -60,7 +60,7 @@ async def put_article(request: Request) -> Response:
 
 
 async def get_reader(request: Request) -> Response:
-    """Kept for each reader: see `routes` below."""
+    """Return a page that is cached for each reader: see `routes` below."""
     reader = request.cookies.get("sid")
     if reader is None:
         raise HTTPException(401)
@@ -68,7 +68,7 @@ async def get_reader(request: Request) -> Response:
 
 
 async def log_out(request: Request) -> Response:
-    """Nothing is left of what was kept for this reader."""
+    """Log out, and drop everything cached for this reader."""
     if reader := request.cookies.get("sid"):
         await purge(request.app, users=[{"cookie:sid": reader}])
     response = Response(status_code=204)

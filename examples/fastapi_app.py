@@ -1,12 +1,12 @@
-"""A shelf of books on FastAPI.
+"""A bookshelf API with FastAPI.
 
 python examples/fastapi_app.py        or        uvicorn examples.fastapi_app:app
 
-curl -s localhost:8000/books -H 'Accept-Encoding: zstd' -o /dev/null -D -   # again: a hit
+curl -s localhost:8000/books -H 'Accept-Encoding: zstd' -o /dev/null -D -   # repeat it: a hit
 curl -s localhost:8000/books/3 -H 'Accept: application/vnd.msgpack' | od -c
 curl -i localhost:8000/search -H 'Content-Type: application/json' -d '{"title": "Volume 7"}'
 curl -sN --compressed localhost:8000/events
-curl -s localhost:8000/timing
+curl -s localhost:8000/timing                                               # the report
 """
 
 import asyncio
@@ -45,13 +45,13 @@ app.add_middleware(
 @app.get("/books")
 @serial(cache_ttl="60s")
 async def list_books() -> list[Book]:
-    """Kept for a minute, unless a book is added."""
+    """Return all books. The response is cached for a minute, or until a book is added."""
     return BOOKS
 
 
 @app.post("/books", status_code=201)
 async def add_book(new: NewBook) -> Book:
-    """Takes JSON or MessagePack, compressed or not; the list that is kept is dropped."""
+    """Add a book, sent as JSON or MessagePack. This drops the cached list."""
     book = Book(id=len(BOOKS), **new.model_dump())
     BOOKS.append(book)
     return book
@@ -59,7 +59,7 @@ async def add_book(new: NewBook) -> Book:
 
 @app.get("/books/{number}")
 async def get_book(number: int, response: Response) -> Book:
-    """Says for itself how long it may be kept, and under which tag."""
+    """Return one book. The handler states the lifetime and the ETag itself."""
     if not 0 <= number < len(BOOKS):
         raise HTTPException(404)
     response.headers["Cache-Control"] = "max-age=30"
@@ -70,19 +70,19 @@ async def get_book(number: int, response: Response) -> Book:
 @app.post("/search")
 @serial(cache_ttl="60s", cache_body=True)
 def search(query: Query) -> list[Book]:
-    """A POST that is answered from the cache for a body that was seen before."""
+    """Search the titles. Repeated searches with the same body are answered from the cache."""
     return [book for book in BOOKS if query.title in book.title]
 
 
 @app.get("/export")
 async def export() -> list[Book]:
-    """Sent as it is, by its policy above."""
+    """Return all books without compression: see `routes` above."""
     return BOOKS
 
 
 @app.get("/events")
 async def events() -> StreamingResponse:
-    """A stream, compressed, in which no event waits for the next."""
+    """Stream events. They are compressed, and each one is sent at once."""
 
     async def ticks() -> AsyncIterator[str]:
         for number in range(3):

@@ -1,6 +1,6 @@
-"""Quotes of a slow supplier, kept as bytes; no HTTP.
+"""Quotes from a slow supplier, cached as bytes, without HTTP.
 
-python examples/library.py        or, with a cache that processes share:
+python examples/library.py        or, with a cache shared by processes:
 ASGI_SERIAL_MODEL_CACHE_URL=redis://localhost:6379/0 python examples/library.py
 """
 
@@ -19,14 +19,14 @@ from asgi_serial import (
 
 
 class Price(BaseModel):
-    """What so many pieces cost."""
+    """The price of a number of pieces."""
 
     pieces: int
     amount: Decimal
 
 
 class Quote(BaseModel):
-    """What a supplier asks for an article."""
+    """A supplier's prices for an article."""
 
     article: str
     asked_at: datetime
@@ -34,7 +34,7 @@ class Quote(BaseModel):
 
 
 async def ask_supplier(article: str) -> Quote:
-    """Takes long, and costs money."""
+    """Ask the supplier, which is slow and costs money."""
     await asyncio.sleep(0.05)
     print(f"asked for {article}")
     prices = [Price(pieces=n, amount=Decimal(n) * Decimal("0.95")) for n in range(1, 101)]
@@ -42,7 +42,7 @@ async def ask_supplier(article: str) -> Quote:
 
 
 async def find_quote(manager: OptimizedSerializationManager, article: str) -> Quote:
-    """The quote that is kept, or a new one."""
+    """Return the cached quote, or ask for a new one."""
     cache = manager.cached_manager.cache_manager
     payload = await cache.get(f"quote:{article}")
     if payload is not None:
@@ -54,18 +54,18 @@ async def find_quote(manager: OptimizedSerializationManager, article: str) -> Qu
 
 @serialized("msgpack")
 def cheapest(quote: Quote) -> Price:
-    """As the queue of another service wants it."""
+    """Return the lowest price, as bytes for the queue of another service."""
     return min(quote.prices, key=lambda price: price.amount)
 
 
 @deserialized(Price)
 def describe(price: Price) -> str:
-    """Called with what the queue holds."""
+    """Describe a price, given as bytes from the queue."""
     return f"{price.pieces} for {price.amount}"
 
 
 async def main() -> None:
-    """Ask twice, hand on, refuse what is broken, and report."""
+    """Ask twice, pass a price on, reject malformed bytes, and print a report."""
     async with create_serialization_manager() as manager:
         first = await find_quote(manager, "A-1")
         second = await find_quote(manager, "A-1")

@@ -1,12 +1,12 @@
-"""A shelf of books on Litestar.
+"""A bookshelf API with Litestar.
 
 python examples/litestar_app.py        or        uvicorn examples.litestar_app:app
 
-curl -s localhost:8000/books -H 'Accept-Encoding: zstd' -o /dev/null -D -   # again: a hit
+curl -s localhost:8000/books -H 'Accept-Encoding: zstd' -o /dev/null -D -   # repeat it: a hit
 curl -s localhost:8000/books/3 -H 'Accept: application/vnd.msgpack' | od -c
 curl -i localhost:8000/search -H 'Content-Type: application/json' -d '{"title": "Volume 7"}'
 curl -sN --compressed localhost:8000/events
-curl -s localhost:8000/timing
+curl -s localhost:8000/timing                                               # the report
 """
 
 import asyncio
@@ -46,13 +46,13 @@ BOOKS = [Book(id=number, title=f"Volume {number}", pages=90) for number in range
 @get("/books")
 @serial(cache_ttl="60s")
 async def list_books() -> list[Book]:
-    """Kept for a minute, unless a book is added."""
+    """Return all books. The response is cached for a minute, or until a book is added."""
     return BOOKS
 
 
 @post("/books")
 async def add_book(data: JSONBody[NewBook]) -> Book:
-    """Takes JSON or MessagePack, compressed or not; the list that is kept is dropped."""
+    """Add a book, sent as JSON or MessagePack. This drops the cached list."""
     book = Book(id=len(BOOKS), title=data.title, pages=data.pages)
     BOOKS.append(book)
     return book
@@ -60,7 +60,7 @@ async def add_book(data: JSONBody[NewBook]) -> Book:
 
 @get("/books/{number:int}")
 async def get_book(number: FromPath[int]) -> Response[Book]:
-    """Says for itself how long it may be kept, and under which tag."""
+    """Return one book. The handler states the lifetime and the ETag itself."""
     if not 0 <= number < len(BOOKS):
         raise NotFoundException
     fields = {"Cache-Control": "max-age=30", "ETag": f'"book-{number}"'}
@@ -70,19 +70,19 @@ async def get_book(number: FromPath[int]) -> Response[Book]:
 @post("/search", status_code=200)
 @serial(cache_ttl="60s", cache_body=True)
 async def search(data: JSONBody[Query]) -> list[Book]:
-    """A POST that is answered from the cache for a body that was seen before."""
+    """Search the titles. Repeated searches with the same body are answered from the cache."""
     return [book for book in BOOKS if data.title in book.title]
 
 
 @get("/export")
 async def export() -> list[Book]:
-    """Sent as it is, by its policy below."""
+    """Return all books without compression: see `routes` below."""
     return BOOKS
 
 
 @get("/events")
 async def events() -> Stream:
-    """A stream, compressed, in which no event waits for the next."""
+    """Stream events. They are compressed, and each one is sent at once."""
 
     async def ticks() -> AsyncIterator[str]:
         for number in range(3):
@@ -92,10 +92,10 @@ async def events() -> Stream:
     return Stream(ticks, media_type="text/event-stream")
 
 
-# Litestar calls middleware for routes only, so that the report needs one of its own.
+# Litestar calls middleware only for routes, so the report needs a route of its own.
 @get("/timing", media_type=MediaType.TEXT)
 async def timing(request: Request) -> str:
-    """What each route has cost."""
+    """Return the timing report."""
     return timing_report(request.app).to_text()
 
 

@@ -1,12 +1,12 @@
-"""A shelf of books on nothing but ASGI.
+"""A bookshelf API in plain ASGI, without a framework.
 
 python examples/plain_asgi.py        or        uvicorn examples.plain_asgi:app
 
-curl -s localhost:8000/books -H 'Accept-Encoding: zstd' -o /dev/null -D -   # again: a hit
+curl -s localhost:8000/books -H 'Accept-Encoding: zstd' -o /dev/null -D -   # repeat it: a hit
 curl -s localhost:8000/books/3 -H 'Accept: application/vnd.msgpack' | od -c
 curl -i localhost:8000/search -H 'Content-Type: application/json' -d '{"title": "Volume 7"}'
 curl -sN --compressed localhost:8000/events
-curl -s localhost:8000/timing
+curl -s localhost:8000/timing                                               # the report
 """
 
 import asyncio
@@ -22,19 +22,19 @@ BOOKS = [{"id": number, "title": f"Volume {number}", "pages": 90} for number in 
 
 @serial(cache_ttl="60s")
 async def list_books(scope, receive, send):
-    """Kept for a minute, unless a book is added."""
+    """Return all books. The response is cached for a minute, or until a book is added."""
     await answer(send, 200, BOOKS)
 
 
 async def add_book(scope, receive, send):
-    """Takes JSON or MessagePack, compressed or not; the list that is kept is dropped."""
+    """Add a book, sent as JSON or MessagePack. This drops the cached list."""
     book = {**json.loads(await read_body(receive)), "id": len(BOOKS)}
     BOOKS.append(book)
     await answer(send, 201, book)
 
 
 async def get_book(scope, receive, send):
-    """Says for itself how long it may be kept, and under which tag."""
+    """Return one book. The handler states the lifetime and the ETag itself."""
     number = scope["path"].removeprefix("/books/")
     if not number.isdecimal() or int(number) >= len(BOOKS):
         await answer(send, 404, {"detail": "Not Found"})
@@ -45,18 +45,18 @@ async def get_book(scope, receive, send):
 
 @serial(cache_ttl="60s", cache_body=True)
 async def search(scope, receive, send):
-    """A POST that is answered from the cache for a body that was seen before."""
+    """Search the titles. Repeated searches with the same body are answered from the cache."""
     wanted = json.loads(await read_body(receive))["title"]
     await answer(send, 200, [book for book in BOOKS if wanted in book["title"]])
 
 
 async def export(scope, receive, send):
-    """Sent as it is, by its policy below."""
+    """Return all books without compression: see `routes` below."""
     await answer(send, 200, BOOKS)
 
 
 async def events(scope, receive, send):
-    """A stream, compressed, in which no event waits for the next."""
+    """Stream events. They are compressed, and each one is sent at once."""
     fields = [(b"content-type", b"text/event-stream")]
     await send({"type": "http.response.start", "status": 200, "headers": fields})
     for number in range(3):
@@ -77,14 +77,14 @@ ROUTES = {
 
 
 def name_route(scope):
-    """The route of a request, by which it is counted in the timing report."""
+    """Return the route under which the timing report counts a request."""
     path = "/books/{number}" if scope["path"].startswith("/books/") else scope["path"]
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
     return path if (method, path) in ROUTES else None
 
 
 async def shelf(scope, receive, send):
-    """The app itself: it finds the handler of a request."""
+    """Find the handler of a request, and call it."""
     if scope["type"] != "http":
         raise NotImplementedError(scope["type"])
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
@@ -96,7 +96,7 @@ async def shelf(scope, receive, send):
 
 
 async def read_body(receive):
-    """The whole body of a request."""
+    """Return the whole body of a request."""
     parts, more = [], True
     while more:
         message = await receive()

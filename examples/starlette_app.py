@@ -1,12 +1,12 @@
-"""A shelf of books on Starlette.
+"""A bookshelf API with Starlette.
 
 python examples/starlette_app.py        or        uvicorn examples.starlette_app:app
 
-curl -s localhost:8000/books -H 'Accept-Encoding: zstd' -o /dev/null -D -   # again: a hit
+curl -s localhost:8000/books -H 'Accept-Encoding: zstd' -o /dev/null -D -   # repeat it: a hit
 curl -s localhost:8000/books/3 -H 'Accept: application/vnd.msgpack' | od -c
 curl -i localhost:8000/search -H 'Content-Type: application/json' -d '{"title": "Volume 7"}'
 curl -sN --compressed localhost:8000/events
-curl -s localhost:8000/timing
+curl -s localhost:8000/timing                                               # the report
 """
 
 import asyncio
@@ -27,19 +27,19 @@ BOOKS = [{"id": number, "title": f"Volume {number}", "pages": 90} for number in 
 
 @serial(cache_ttl="60s")
 async def list_books(request: Request) -> Response:
-    """Kept for a minute, unless a book is added."""
+    """Return all books. The response is cached for a minute, or until a book is added."""
     return JSONResponse(BOOKS)
 
 
 async def add_book(request: Request) -> Response:
-    """Takes JSON or MessagePack, compressed or not; the list that is kept is dropped."""
+    """Add a book, sent as JSON or MessagePack. This drops the cached list."""
     book = {**await request.json(), "id": len(BOOKS)}
     BOOKS.append(book)
     return JSONResponse(book, status_code=201)
 
 
 async def get_book(request: Request) -> Response:
-    """Says for itself how long it may be kept, and under which tag."""
+    """Return one book. The handler states the lifetime and the ETag itself."""
     number = request.path_params["number"]
     if number >= len(BOOKS):
         raise HTTPException(404)
@@ -49,18 +49,18 @@ async def get_book(request: Request) -> Response:
 
 @serial(cache_ttl="60s", cache_body=True)
 async def search(request: Request) -> Response:
-    """A POST that is answered from the cache for a body that was seen before."""
+    """Search the titles. Repeated searches with the same body are answered from the cache."""
     wanted = (await request.json())["title"]
     return JSONResponse([book for book in BOOKS if wanted in book["title"]])
 
 
 async def export(request: Request) -> Response:
-    """Sent as it is, by its policy below."""
+    """Return all books without compression: see `routes` below."""
     return JSONResponse(BOOKS)
 
 
 async def events(request: Request) -> Response:
-    """A stream, compressed, in which no event waits for the next."""
+    """Stream events. They are compressed, and each one is sent at once."""
 
     async def ticks() -> AsyncIterator[str]:
         for number in range(3):
@@ -83,7 +83,7 @@ app = Starlette(
 app.add_middleware(
     SerialMiddleware,
     report_path="/timing",
-    # Starlette does not say what a handler reads; these read JSON.
+    # Starlette does not tell what a handler reads. These read JSON, so uploads can be translated.
     routes={"/export": {"compression": False}, "POST /*": {"format_uploads": True}},
 )
 

@@ -1,4 +1,4 @@
-"""The connections of `reverse_proxy.py` to its upstream, kept from one request to the next."""
+"""Persistent connections from `reverse_proxy.py` to its upstream."""
 
 import asyncio
 import time
@@ -8,25 +8,25 @@ from urllib.parse import urlsplit
 import h11
 
 CONNECT_SECONDS = 5.0
-IDLE_SECONDS = 4.0  # under the 5 s after which uvicorn and Node close a connection
+IDLE_SECONDS = 4.0  # uvicorn and Node close a connection after 5 s
 MAX_IDLE = 64
 READ_BYTES = 65_536
 MAX_HEAD_BYTES = 65_536
 
 
 class UpstreamError(Exception):
-    """The upstream broke off, or did not answer as HTTP asks for."""
+    """The upstream closed the connection early, or its answer violates HTTP."""
 
 
 class Connection:
-    """One connection to the upstream, which takes one request at a time."""
+    """One connection to the upstream. It carries one request at a time."""
 
     def __init__(self, reader, writer, silence_seconds: float) -> None:
         self.reader, self.writer, self.silence_seconds = reader, writer, silence_seconds
         self.http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
-        self.patience: asyncio.Timeout | None = None  # of the read that is under way
+        self.patience: asyncio.Timeout | None = None  # of the current read
         self.is_kept = False
-        self.is_ready = asyncio.Event()  # for content
+        self.is_ready = asyncio.Event()  # set when content may be sent
         self.idle_since = 0.0
 
     @property
@@ -35,14 +35,17 @@ class Connection:
         return self.http.their_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
 
     async def send(self, event: h11.Event) -> None:
-        """Write a part of the request; the upstream's time to answer begins anew."""
+        """Write a part of the request, and restart the upstream's time to answer."""
         self.writer.write(self.http.send(event))
         await self.writer.drain()
         if self.patience is not None and not self.patience.expired():
             self.patience.reschedule(asyncio.get_running_loop().time() + self.silence_seconds)
 
     async def read_head(self) -> h11.InformationalResponse | h11.Response:
-        """The next head. Raises: TimeoutError, UpstreamError, OSError, h11.RemoteProtocolError."""
+        """Return the next head.
+
+        Raises: TimeoutError, UpstreamError, OSError, h11.RemoteProtocolError.
+        """
         while (event := self.http.next_event()) is h11.NEED_DATA:
             await self.read()
         if isinstance(event, h11.ConnectionClosed):
@@ -50,7 +53,7 @@ class Connection:
         return event
 
     async def read_content(self) -> AsyncIterator[tuple[bytes, bool]]:
-        """The content in pieces as they arrive, each with whether there are more."""
+        """Yield the content in pieces as they arrive, each with whether more follow."""
         pieces = []
         # RFC 9110, 6.5.1: trailer fields may be dropped.
         while not isinstance(event := self.http.next_event(), h11.EndOfMessage):
@@ -70,7 +73,7 @@ class Connection:
         self.http.receive_data(data)
 
     async def is_quiet(self) -> bool:
-        """Whether an idle connection is still open: nothing, not even an end, has come on it."""
+        """Whether an idle connection is still open, with nothing received on it."""
         if time.monotonic() - self.idle_since > IDLE_SECONDS:
             return False
         try:
@@ -83,9 +86,9 @@ class Connection:
         return False
 
     def reset(self) -> bool:
-        """Make ready for the next request; False where there can be none."""
+        """Prepare for the next request. Return False if there can be none."""
         is_done = self.http.our_state is h11.DONE and self.http.their_state is h11.DONE
-        # What follows a response belongs to no request.
+        # Data after a response belongs to no request.
         if not is_done or self.http.trailing_data != (b"", False):
             return False
         self.http.start_next_cycle()
@@ -95,7 +98,7 @@ class Connection:
 
 
 class Pool:
-    """The connections to one upstream."""
+    """The idle connections to one upstream."""
 
     def __init__(self, upstream: str, silence_seconds: float) -> None:
         url = urlsplit(upstream)
@@ -103,11 +106,11 @@ class Pool:
         self.is_secure = url.scheme == "https"
         self.host, self.port = url.hostname, url.port or (443 if self.is_secure else 80)
         self.silence_seconds = silence_seconds
-        self.idle: list[Connection] = []  # those that were used last come last
+        self.idle: list[Connection] = []  # the most recently used one is last
         self.reaper: asyncio.TimerHandle | None = None
 
     async def take(self, *, new: bool) -> Connection:
-        """A connection: the one that was used last, or a new one. Raises: OSError."""
+        """Return the most recently used connection, or a new one. Raises: OSError."""
         while self.idle and not new:
             connection = self.idle.pop()
             if await connection.is_quiet():
@@ -120,7 +123,7 @@ class Pool:
         return Connection(*streams, self.silence_seconds)
 
     def put_back(self, connection: Connection) -> None:
-        """Keep a connection for the next request, if it can take one."""
+        """Keep a connection for the next request, or close it."""
         if len(self.idle) < MAX_IDLE and connection.reset():
             self.idle.append(connection)
             self.reap_later()
@@ -128,12 +131,12 @@ class Pool:
             connection.writer.close()
 
     def reap_later(self) -> None:
-        """See that no connection stays that nobody uses, nor one that the upstream has closed."""
+        """Schedule the closing of connections that stay idle."""
         if self.reaper is None:
             self.reaper = asyncio.get_running_loop().call_later(IDLE_SECONDS, self.reap)
 
     def reap(self) -> None:
-        """Close those that have been idle for too long."""
+        """Close the connections that have been idle for too long."""
         self.reaper = None
         while self.idle and time.monotonic() - self.idle[0].idle_since >= IDLE_SECONDS:
             self.idle.pop(0).writer.close()
@@ -141,7 +144,7 @@ class Pool:
             self.reap_later()
 
     def close(self) -> None:
-        """Close those that are idle."""
+        """Close all idle connections."""
         if self.reaper is not None:
             self.reaper.cancel()
         for connection in self.idle:

@@ -1,4 +1,4 @@
-"""A small API behind the middleware, to be tried with curl."""
+"""A small demonstration API to try with curl."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ CITIES = [
 
 @serial(cache_ttl="60s")
 async def list_cities(request: Request) -> Response:
-    """All cities; kept for a minute, after half a second of work."""
+    """Return all cities after half a second of work. The response is cached for a minute."""
     await asyncio.sleep(0.5)
     return JSONResponse(CITIES)
 
 
 async def get_city(request: Request) -> Response:
-    """One city, with an entity tag and a lifetime of the handler's own."""
+    """Return one city, with an ETag and a lifetime that the handler states."""
     number = int(request.path_params["number"])
     if number >= len(CITIES):
         return JSONResponse({"detail": "no such city"}, status_code=404)
@@ -55,20 +55,20 @@ async def get_city(request: Request) -> Response:
 
 @serial(cache_ttl="60s", cache_body=True)
 async def search(request: Request) -> Response:
-    """The cities whose names hold a text; answered from the cache by the digest of the body."""
+    """Find cities by name. Repeated searches with the same body are answered from the cache."""
     await asyncio.sleep(0.5)
     wanted = str((await request.json()).get("name", "")).lower()
     return JSONResponse([city for city in CITIES if wanted in str(city["name"]).lower()])
 
 
 async def echo(request: Request) -> Response:
-    """What was sent, as the app has got it: JSON, whatever it came as."""
+    """Return the body as the app received it: as JSON, even if it was sent as MessagePack."""
     body: Any = await request.json()
     return JSONResponse({"content_type": request.headers.get("content-type"), "got": body})
 
 
 async def clock(request: Request) -> Response:
-    """An event stream, each event of which is there at once though it is compressed."""
+    """Stream five events. They are compressed, and each one is sent at once."""
 
     async def events() -> AsyncIterator[str]:
         for tick in range(5):
@@ -79,7 +79,7 @@ async def clock(request: Request) -> Response:
 
 
 def build_demo() -> Any:
-    """The API as an ASGI app."""
+    """Return the API as an ASGI app."""
     app = Starlette(
         routes=[
             Route("/cities", list_cities),
@@ -89,7 +89,7 @@ def build_demo() -> Any:
             Route("/clock", clock),
         ]
     )
-    # No handler here reads MessagePack itself.
+    # No handler here reads MessagePack itself, so all uploads may be translated to JSON.
     app.add_middleware(SerialMiddleware, report_path=REPORT_PATH, format_uploads=True)
     return app
 
@@ -97,40 +97,40 @@ def build_demo() -> Any:
 LINES = """
 Paste these into another terminal:
 
-  # JSON, and MessagePack for who asks for it
+  # JSON by default, MessagePack on request
   curl -s {base}/cities | head -c 160; echo
   curl -s -H 'Accept: application/vnd.msgpack' {base}/cities | head -c 48 | od -c
 
-  # zstd, br, gzip: one representation for each, with its own ETag
+  # zstd, br or gzip: each has its own ETag
   curl -s -o /dev/null -D - -H 'Accept-Encoding: zstd' {base}/cities
   curl -s -o /dev/null -D - -H 'Accept-Encoding: br' {base}/cities
   curl -s -o /dev/null -D - -H 'Accept-Encoding: gzip' {base}/cities
 
-  # a compressed MessagePack upload: {{"name": "Porto"}}, as the app gets it
+  # a MessagePack upload in gzip: the app gets {{"name": "Porto"}} as JSON
   printf '\\x81\\xa4name\\xa5Porto' | gzip | curl -s --data-binary @- \\
     -H 'Content-Type: application/vnd.msgpack' -H 'Content-Encoding: gzip' {base}/echo; echo
 
-  # a miss, then a hit (look at Cache-Status and the time)
+  # a miss, then a hit: compare Cache-Status and the time
   curl -s -o /dev/null -D - -w '%{{time_total}} s\\n' {base}/cities?page=1
   curl -s -o /dev/null -D - -w '%{{time_total}} s\\n' {base}/cities?page=1
 
-  # a 304: the client has it already
+  # a 304: the client has this city already
   curl -s -D - -H 'If-None-Match: "city-3"' {base}/cities/3
 
-  # a POST that is answered from the cache by its body's digest
+  # a POST whose body is part of the cache key: a miss, then a hit
   curl -s -o /dev/null -D - -w '%{{time_total}} s\\n' -H 'Content-Type: application/json' \\
     -d '{{"name": "por"}}' {base}/search
   curl -s -o /dev/null -D - -w '%{{time_total}} s\\n' -H 'Content-Type: application/json' \\
     -d '{{"name": "por"}}' {base}/search
 
-  # an event stream, compressed and yet live
+  # an event stream: compressed, and every event arrives at once
   curl -sN --compressed {base}/clock
 
-  # what each route has cost, and why it was not cached
+  # the report: what each route cost, and why responses were not cached
   curl -s {base}{report}
 """
 
 
 def print_lines(host: str, port: int) -> None:
-    """Print the lines to paste."""
+    """Print curl commands to paste into a shell."""
     print(LINES.format(base=f"http://{host}:{port}", report=REPORT_PATH), flush=True)  # noqa: T201

@@ -33,27 +33,29 @@ MISS_THEN_HIT = (
 )
 
 EXPECTED = {
-    "JSON, and MessagePack for who asks for it": [
+    "JSON by default, MessagePack on request": [
         r'\A\[\{"id":0,"name":"Lisbon","population":545796',
         r"\n0000000 +334 +\\0 +` +204 +242 +i +d +\\0 +244 +n +a +m +e +246 +L +i",
     ],
-    "zstd, br, gzip: one representation for each, with its own ETag": [
+    "zstd, br or gzip: each has its own ETag": [
         r'content-encoding: zstd\n(.+\n)*etag: "(\w+)-zstd"',
         r'content-encoding: br\n(.+\n)*etag: "(\w+)-br"',
         r'content-encoding: gzip\n(.+\n)*etag: "(\w+)-gzip"',
     ],
-    'a compressed MessagePack upload: {"name": "Porto"}, as the app gets it': [
+    'a MessagePack upload in gzip: the app gets {"name": "Porto"} as JSON': [
         r'\A\{"content_type":"application/json","got":\{"name":"Porto"\}\}\Z',
     ],
-    "a miss, then a hit (look at Cache-Status and the time)": [
+    "a miss, then a hit: compare Cache-Status and the time": [
         MISS_THEN_HIT,
     ],
-    "a 304: the client has it already": [r'\AHTTP/1.1 304 [\s\S]*?etag: "city-3"'],
-    "a POST that is answered from the cache by its body's digest": [
+    "a 304: the client has this city already": [r'\AHTTP/1.1 304 [\s\S]*?etag: "city-3"'],
+    "a POST whose body is part of the cache key: a miss, then a hit": [
         MISS_THEN_HIT,
     ],
-    "an event stream, compressed and yet live": [r"\Adata: tick 0\n\ndata: tick 1\n\n"],
-    "what each route has cost, and why it was not cached": [
+    "an event stream: compressed, and every event arrives at once": [
+        r"\Adata: tick 0\n\ndata: tick 1\n\n"
+    ],
+    "the report: what each route cost, and why responses were not cached": [
         r"^/cities +GET +200 ",
         r"^/search +POST +200 +2 .*hit 1, miss 1",
         r"^/cities/\{number(:int)?\} +GET +",
