@@ -799,4 +799,4 @@ def test_outside_of_what_serves_a_request_nothing_is_permitted():
         CURRENT.reset(token)
     assert current.is_unheard
     assert len(current.others) == 1
-    assert current.judge(None, 600.0) == build_policy({"cache": False, "cache_ttl": 60})
+    assert current.resolve(None, 600.0) == build_policy({"cache": False, "cache_ttl": 60})

@@ -53,7 +53,7 @@ def call(app, path):
         said.app_scope = scope = {**scope, REQUEST: object()}
         await app(scope, receive, send)
         assert sent[0]["status"] == 200
-        return b"".join(message.get("body", b"") for message in sent), said.judge(None, None)
+        return b"".join(message.get("body", b"") for message in sent), said.resolve(None, None)
 
     return asyncio.run(run())
 
@@ -71,7 +71,7 @@ def said_by(function, *args):
             result = [item async for item in result]
         elif inspect.isgenerator(result):
             result = list(result)
-        return result, said.judge(None, None)
+        return result, said.resolve(None, None)
 
     return asyncio.run(run())
 

@@ -162,7 +162,7 @@ def test_a_field_is_no_part_of_the_key_that_is_ignored():
     environ = {"ASGI_SERIAL_CACHE_KEY_FIELDS": "x-a, x-b"}
     assert faults({"cache_ignore_fields": "X-B, x-c"}, environ) == [
         "cache_ignore_fields and ASGI_SERIAL_CACHE_KEY_FIELDS both name 'x-b'; "
-        "expected it in one of them."
+        "name it in only one of them."
     ]
 
 
@@ -199,7 +199,7 @@ def test_all_faults_are_told_at_once():
         environ={"ASGI_SERIAL_GZIP_LEVEL": "12", "asgi_serial_min_siz": "1", "ASGI_SERIAL_Q": "1"},
     ) == [
         "asgi_serial_min_siz is not a setting; did you mean ASGI_SERIAL_MIN_SIZE?",
-        "ASGI_SERIAL_Q is not a setting; there are "
+        "ASGI_SERIAL_Q is not a setting; expected one of "
         + ", ".join(sorted(f"ASGI_SERIAL_{name.upper()}" for name in Settings.model_fields))
         + ".",
         "gzip_levl is not a setting; did you mean gzip_level?",
@@ -210,7 +210,7 @@ def test_all_faults_are_told_at_once():
 
 def test_a_variable_set_twice_is_a_fault():
     assert faults(environ={"ASGI_SERIAL_CACHE": "1", "asgi_serial_cache": "0"}) == [
-        "asgi_serial_cache is also set as ASGI_SERIAL_CACHE; expected only one."
+        "asgi_serial_cache is also set as ASGI_SERIAL_CACHE; set only one of them."
     ]
 
 

@@ -263,5 +263,5 @@ async def test_a_client_that_leaves_is_heard_of():
 
 def test_a_handler_cannot_say_so_since_its_request_is_read_before():
     for say in (serial, set_policy):
-        with pytest.raises(ConfigurationError, match="format_uploads is not a handler's to set"):
+        with pytest.raises(ConfigurationError, match="format_uploads cannot be set by a handler"):
             say(format_uploads=True)

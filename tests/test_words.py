@@ -35,7 +35,6 @@ TO_DO = (
     "request",
     "response",
     "serialization",
-    "settings",
     "store",
     "timing",
     "types",

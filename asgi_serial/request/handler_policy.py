@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def adopt_policy(engine: Engine, request: RequestPlan) -> None:
     """Heed what has been said of the response up to now."""
     if request.has_policy:
-        request.policy = request.judge(request.path_policy, engine.settings.cache_ttl)
+        request.policy = request.resolve(request.path_policy, engine.settings.cache_ttl)
 
 
 def adopt_partition(engine: Engine, request: RequestPlan) -> bool:

@@ -1,1 +1,1 @@
-"""Settings, the values they may have, and the policies of routes."""
+"""Settings, the parsing of their values, and the policies of routes."""

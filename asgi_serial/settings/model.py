@@ -1,4 +1,4 @@
-"""The settings: one model, and the one reader of the environment."""
+"""The settings model, and the only place that reads the environment."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -29,12 +29,12 @@ from asgi_serial.settings.values import (
 from asgi_serial.store.url import parse_store_url
 
 PREFIX = "ASGI_SERIAL_"
-"""What the names of the environment's variables begin with."""
+"""The prefix of the environment variables."""
 
 LIBRARY_PREFIX = "ASGI_SERIAL_MODEL_"
-"""What the names begin with that are the library's, and read by it."""
+"""The prefix of the serialization library's variables, which the library reads itself."""
 
-# A structured field's token (RFC 9651, 3.3.4), as Cache-Status names a cache (RFC 9211, 2).
+# RFC 9211, 2: Cache-Status names a cache by a string or token; this is a token (RFC 9651, 3.3.4).
 _CACHE_NAME = r"[A-Za-z*][A-Za-z0-9:/!#$%&'*+.^_`|~-]*"
 # A Bearer token (RFC 6750, 2.1).
 _BEARER = r"[A-Za-z0-9._~+/-]+=*"
@@ -58,9 +58,10 @@ _read_url = matching(
 
 
 def parse_cache_url(value: object) -> SecretStr:
-    """Read the URL of a store.
+    """Parse the URL of a store.
 
-    Raises: ConfigurationError, which may be printed; ValueError for what is no URL.
+    Raises: ValueError if the value is not a URL; ConfigurationError, whose message holds no secret,
+        if the URL names no store that can be used.
     """
     url = _read_url(value.get_secret_value() if isinstance(value, SecretStr) else value)
     try:
@@ -85,9 +86,9 @@ def _default(setting: str) -> Any:
 
 
 def parse_routes(value: object) -> tuple[RouteRule, ...]:
-    """Read rules, or a mapping from patterns to policies, which may be JSON text.
+    """Parse rules, or a mapping from patterns to policies, also as JSON text.
 
-    Raises: ConfigurationError, whose lines lack the name of the setting.
+    Raises: ConfigurationError, whose lines lack the name of the setting; the caller adds it.
     """
     if isinstance(value, str):
         value = _read_json(value)
@@ -106,16 +107,18 @@ def parse_routes(value: object) -> tuple[RouteRule, ...]:
 
 
 def parse_ignored_fields(value: object) -> tuple[str, ...]:
-    """Read a list of field names, none of which is one by which the cache itself answers."""
+    """Parse a list of field names that excludes those that the cache itself depends on."""
     try:
         names = parse_field_names(value)
     except ValueError:
         names = ("cookie",)
-    # RFC 9111, 3.5: a shared cache may not leave Authorization out of account.
+    # RFC 9111, 3.5: "A shared cache MUST NOT use a cached response to a request with an
+    # Authorization header field [...] to satisfy any subsequent request", unless the response
+    # allows it. So Authorization cannot be ignored.
     if not REQUEST_FIELDS.isdisjoint(name.encode() for name in names):
         raise ValueError(
             "a list of field names such as X-App-Version, CF-IPCountry, without those that the "
-            "cache itself answers by, such as Authorization, Cookie or Host"
+            "cache itself depends on, such as Authorization, Cookie or Host"
         )
     return names
 
@@ -126,7 +129,7 @@ TimeLimit = Annotated[float, PlainValidator(parse_time_limit)]
 
 
 PRESETS: Mapping[str, Mapping[str, object]] = {
-    # What a gateway does that leaves the content alone: to be held against RFC 9111.
+    # Act as a gateway that does not touch the content, to be tested against RFC 9111.
     "conformance": {
         "formats": False,
         "compression": False,
@@ -139,11 +142,11 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
         "cache_posted": True,
     },
 }
-"""What a preset sets; any other word on the same setting wins."""
+"""The values that a preset sets; a value from the environment or the code takes precedence."""
 
 
 class Settings(BaseModel):
-    """Everything that can be set; made by `Settings.load`, compared by value, never changed."""
+    """All settings of the middleware; immutable, compared by value, made by `Settings.load`."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
@@ -152,27 +155,27 @@ class Settings(BaseModel):
     preset: Annotated[
         str | None, PlainValidator(optional(matching(r"conformance", "conformance")))
     ] = None
-    """Defaults for one purpose. conformance: the cache alone, before any origin server."""
+    """Defaults for one purpose. conformance: only the cache, in front of any origin server."""
     enabled: Switch = True
-    """Off: requests and responses pass untouched."""
+    """Process requests and responses; off: they pass unchanged."""
 
     formats: Switch = True
     """Negotiate JSON or MessagePack for responses, and translate MessagePack requests."""
     format_uploads: Annotated[bool | None, PlainValidator(parse_automatic)] = None
     """Translate MessagePack requests: auto (for routes that are known to read JSON), on, off."""
     format_strict: Switch = False
-    """Answer 406 where no acceptable format can be given, rather than send what the app made."""
+    """Answer 406 if no format is acceptable, rather than send the app's own."""
     format_max_depth: Annotated[int, PlainValidator(integer(1, 254))] = 200
-    """The nesting up to which a document is translated."""
+    """The deepest nesting of a document that is translated."""
     format_max_size: Size = 2_000_000
-    """The size up to which a document is translated."""
+    """The largest document that is translated."""
 
     compression: Switch = True
     """Compress responses."""
     codings: Annotated[tuple[str, ...], PlainValidator(parse_codings)] = default_codings()
     """The codings on offer, the server's favourite first: zstd, br, gzip, deflate."""
     min_size: Size = 500
-    """The size of a body from which it is compressed."""
+    """The smallest body that is compressed."""
     gzip_level: Annotated[int, PlainValidator(_parse_level("gzip_level"))] = _default("gzip_level")
     """The level of gzip and deflate, 0 to 9."""
     brotli_level: Annotated[int | None, PlainValidator(optional(_parse_level("brotli_level")))] = (
@@ -182,123 +185,123 @@ class Settings(BaseModel):
     zstd_level: Annotated[int, PlainValidator(_parse_level("zstd_level"))] = _default("zstd_level")
     """The level of zstd, -7 to 19."""
     compressible_types: Annotated[tuple[str, ...], PlainValidator(parse_media_types)] = ()
-    """Media types to compress beyond those that are known to shrink."""
+    """Media types to compress in addition to those that are known to shrink."""
     whole_limit: Size = 1_000_000
-    """The known length up to which a body in pieces is gathered and encoded in one go."""
+    """The largest Content-Length at which a body in pieces is collected and encoded at once."""
 
     decoding: Switch = True
     """Decode requests that have a Content-Encoding."""
     max_encoded: Size = 10_000_000
-    """The largest body of a request as it arrives."""
+    """The largest request body as it arrives, before decoding."""
     max_decoded: Size = 50_000_000
-    """The largest body of a request when decoded."""
+    """The largest request body after decoding."""
     max_ratio: Annotated[int, PlainValidator(integer(1, 1_000_000))] = 200
-    """How many times larger than it arrived a request's body may become."""
+    """The highest ratio of decoded to encoded size of a request body."""
     max_codings: Annotated[int, PlainValidator(integer(1, 10))] = 3
-    """How many codings may lie over one another in a request."""
+    """The largest number of codings in a request's Content-Encoding."""
     max_gathered: Size = 100_000_000
-    """What the bodies of all requests may take that are read before the app is called."""
+    """The memory for all request bodies that are read before the app is called."""
     body_timeout: TimeLimit = 60.0
     """The longest that such a body may take to arrive."""
 
     cache: Switch = True
-    """Keep responses and answer from them."""
+    """Store responses and answer requests with them."""
     cache_url: Annotated[
         SecretStr | None,
         PlainValidator(optional(parse_cache_url)),
     ] = None
     """The second level, shared by processes: redis://, rediss://, valkey:// or memcached://."""
     cache_ttl: Annotated[float | None, PlainValidator(optional(parse_duration))] = None
-    """The lifetime of responses that state none of their own; unset: those are not kept."""
+    """The lifetime of responses that state none of their own; unset: those are not stored."""
     cache_negative_ttl: Annotated[float | None, PlainValidator(optional(parse_duration))] = None
-    """The lifetime of a 404, 405, 410, 414 or 501 that states none; unset: that of others."""
+    """The lifetime of a 404, 405, 410, 414 or 501 that states none; unset: as for others."""
     cache_heuristic: Switch = False
-    """Guess a lifetime by Last-Modified where nothing states one (RFC 9111, 4.2.2)."""
+    """Estimate a lifetime from Last-Modified if nothing states one (RFC 9111, 4.2.2)."""
     cache_targets: Annotated[tuple[str, ...], PlainValidator(parse_field_names)] = (
         "asgi-serial-cache-control",
         "cdn-cache-control",
     )
-    """Targeted fields that go before Cache-Control, the most specific first (RFC 9213)."""
+    """Targeted fields that override Cache-Control, the most specific first (RFC 9213)."""
     cache_obey_requests: Switch = True
-    """Obey the Cache-Control and Pragma of requests."""
+    """Obey Cache-Control and Pragma in requests."""
     cache_confirm: Switch = False
-    """Keep what needs the app's word each time (no-cache, max-age=0), to be confirmed by it."""
+    """Store responses that need validation before each use (no-cache, max-age=0)."""
     cache_posted: Switch = False
-    """Keep the answer to a POST for GET, if its Content-Location is the URI that was posted to."""
+    """Store the response to a POST for GET, if its Content-Location is the URI of the POST."""
     cache_keep_stale: Annotated[float, PlainValidator(parse_duration)] = 3600.0
-    """How long past its freshness a response is kept that the app can be asked to confirm."""
+    """How long a stale response is kept that can be validated."""
     cache_grace: Annotated[float, PlainValidator(parse_duration)] = 0.0
-    """How stale a response may be used while it is refreshed, if it does not say so itself."""
+    """How long a stale response may be used during its refresh, unless it states that itself."""
     cache_stale_if_error: Annotated[float, PlainValidator(parse_duration)] = 0.0
-    """How stale a response may be used where the app fails, if it does not say so itself."""
+    """How long a stale response may be used if the app fails, unless it states that itself."""
     cache_max_refreshes: Annotated[int, PlainValidator(integer(0, 10_000))] = 32
-    """How many stale responses may be refreshed at once, behind the answers by them."""
+    """The largest number of stale responses that are refreshed in the background at once."""
     cache_max_ranges: Annotated[int, PlainValidator(integer(0, 1000))] = 16
-    """How many ranges of one response are served; a request for more gets all of it."""
+    """The most ranges of a response in one request; a request for more gets the whole response."""
     cache_parts: Switch = False
-    """Keep parts (206) as well, to answer ranges within them, and put them together."""
+    """Store partial responses (206), combine them, and answer ranges within them."""
     cache_tag_fields: Annotated[tuple[str, ...], PlainValidator(parse_field_names)] = (
         "cache-tag",
         "surrogate-key",
     )
-    """Fields of responses that hold the tags by which they may be purged."""
+    """Response fields that hold the tags for purging."""
     cache_poll: Annotated[float, PlainValidator(parse_time_limit)] = 1.0
-    """How often a process asks the second level what others have purged."""
+    """The interval at which a process asks the second level for purges by others."""
     cache_secret: Annotated[
         SecretStr | None, _secret(r"[!-~]{16,1000}", "at least 16 visible ASCII characters")
     ] = None
-    """By which processes name the users of partitions alike; unset: each process for itself."""
+    """The secret for hashing users, the same in all processes; unset: random in each process."""
     cache_memory: Size = 64_000_000
     """The size of the first level, in each process."""
     cache_max_object: Size = 5_000_000
-    """The largest response that is kept."""
+    """The largest response that is stored."""
     cache_max_key_body: Size = 64_000
-    """The largest body of a request that may take part in the key."""
+    """The largest request body that can be part of the key."""
     cache_status: Switch = True
-    """Say in Cache-Status how the cache took part (RFC 9211)."""
+    """Report the cache's part in a response in Cache-Status (RFC 9211)."""
     cache_name: Annotated[
         str, PlainValidator(matching(_CACHE_NAME, "a token such as asgi_serial (RFC 9651, 3.3.4)"))
     ] = "asgi_serial"
     """The name of this cache in Cache-Status."""
     cache_status_key: Switch = False
-    """Name the key in Cache-Status, by its digest, so that equal ones can be seen to be equal."""
+    """Add a digest of the key to Cache-Status, to see which requests share one."""
     cache_store_timeout: TimeLimit = 0.25
     """The longest that a request waits for the second level."""
     cache_wait: Annotated[float, PlainValidator(parse_duration)] = 5.0
     """The longest that a request waits for another's call of the app before it makes its own."""
     cache_lead: Annotated[float, PlainValidator(parse_duration)] = 30.0
-    """The longest that a call of the app goes on for those who wait, once its client has left."""
+    """The longest that a call of the app continues for waiting requests after its client left."""
     cache_namespace: Annotated[
         str, PlainValidator(matching(r"[!-~]{0,100}", "at most 100 visible ASCII characters"))
     ] = ""
     """A part of every key, for apps that share a second level."""
     cache_sort_query: Switch = False
-    """Take query parameters in any order as one resource."""
+    """Ignore the order of query parameters."""
     cache_key_fields: Annotated[tuple[str, ...], PlainValidator(parse_field_names)] = ()
-    """Fields of the request that take part in the key."""
+    """Request fields that are part of the key."""
     cache_ignore_fields: Annotated[tuple[str, ...], PlainValidator(parse_ignored_fields)] = ()
-    """Fields of the request by which no answer differs, whoever sends them."""
+    """Request fields on which no response depends, whoever sends them."""
 
     encodings_cache: Switch = True
-    """Remember what bodies the app repeats were encoded to."""
+    """Reuse the encoded form of bodies that the app repeats."""
 
     timing: Switch = True
     """Measure every route."""
     server_timing: Switch = False
     """Send the durations of a request in Server-Timing."""
     max_series: Annotated[int, PlainValidator(integer(1, 1_000_000))] = 1000
-    """How many combinations of route, method and status are measured apart."""
+    """The largest number of combinations of route, method and status that are measured."""
     report_path: Annotated[
         str | None,
         PlainValidator(
             optional(matching(r"/[!-~]*(?<![?#])", "a path that begins with / such as /-/timing"))
         ),
     ] = None
-    """The path under which the timing report is served; unset: nowhere."""
+    """The path of the timing report; unset: it is not served."""
     report_token: Annotated[
         SecretStr | None, _secret(_BEARER, "a Bearer token of letters, digits and -._~+/")
     ] = None
-    """The Bearer token that the report demands; unset: none."""
+    """The Bearer token that the report requires; unset: none."""
 
     purge_path: Annotated[
         str | None,
@@ -306,20 +309,21 @@ class Settings(BaseModel):
             optional(matching(r"/[!-~]*(?<![?#])", "a path that begins with / such as /-/purge"))
         ),
     ] = None
-    """The path under which POST purges what is stored; it needs `purge_token`. Unset: nowhere."""
+    """The path at which POST purges stored responses; requires `purge_token`. Unset: none."""
     purge_token: Annotated[
         SecretStr | None, _secret(_BEARER, "a Bearer token of letters, digits and -._~+/")
     ] = None
-    """The Bearer token that purging over HTTP demands."""
+    """The Bearer token that purging over HTTP requires."""
 
     routes: Annotated[tuple[RouteRule, ...], PlainValidator(parse_routes)] = ()
     """Policies by path pattern; in the environment as JSON."""
 
     @classmethod
     def load(cls, options: Mapping[str, object], environ: Mapping[str, str]) -> Self:
-        """The settings in which an argument beats the environment, and that beats the default.
+        """Return the settings from arguments, the environment and defaults, in this precedence.
 
-        Variables may be written in any case; an empty one counts as not set.
+        Variables may be written in any case; an empty one counts as unset.
+
         Raises: ConfigurationError, with a line for each fault of both sources.
         """
         sources, faults = _read_environment(environ)
@@ -338,30 +342,37 @@ class Settings(BaseModel):
             for fault in error.errors():
                 name = str(fault["loc"][0])
                 faults += _explain(sources[name], fault["ctx"]["error"], secret=_is_secret(name))
-        if not faults and settings.purge_path is not None and settings.purge_token is None:
-            label = sources["purge_path"].label
-            faults.append(f"{label} is set without a token; expected {_beside(label)}, too.")
-        if not faults and settings.cache_memory < settings.cache_max_object:
-            faults.append(_explain_small_memory(settings, sources))
-        both = set() if faults else {*settings.cache_key_fields} & {*settings.cache_ignore_fields}
-        if both:
-            faults.append(
-                f"{sources['cache_ignore_fields'].label} and {sources['cache_key_fields'].label} "
-                f"both name {min(both)!r}; expected it in one of them."
-            )
+        # Settings that contradict each other can be found only once each of them is valid.
+        faults = faults or _find_conflicts(settings, sources)
         if faults:
             raise ConfigurationError("\n".join(faults))
         return settings
 
 
-def _beside(label: str) -> str:
-    """The name of the token where that of the path is written so."""
-    return "purge_token" if label == "purge_path" else f"{PREFIX}PURGE_TOKEN"
-
-
 class _Source(NamedTuple):
+    """A value with the name under which the user gave it."""
+
     label: str
     value: object
+
+
+def _find_conflicts(settings: Settings, sources: Mapping[str, _Source]) -> list[str]:
+    """Return a line for each pair of settings that contradict each other."""
+    faults = []
+    if settings.purge_path is not None and settings.purge_token is None:
+        label = sources["purge_path"].label
+        # Named as the user named the path: as an argument or as a variable.
+        token = "purge_token" if label == "purge_path" else f"{PREFIX}PURGE_TOKEN"
+        faults.append(f"{label} is set without a token; set {token} as well.")
+    if settings.cache_memory < settings.cache_max_object:
+        faults.append(_explain_small_memory(settings, sources))
+    both = {*settings.cache_key_fields} & {*settings.cache_ignore_fields}
+    if both:
+        faults.append(
+            f"{sources['cache_ignore_fields'].label} and {sources['cache_key_fields'].label} "
+            f"both name {min(both)!r}; name it in only one of them."
+        )
+    return faults
 
 
 def _explain_small_memory(settings: Settings, sources: Mapping[str, _Source]) -> str:
@@ -371,12 +382,12 @@ def _explain_small_memory(settings: Settings, sources: Mapping[str, _Source]) ->
     )
     return (
         f"{memory} is {settings.cache_memory}; expected at least {largest}, which is "
-        f"{settings.cache_max_object}: raise {memory}, or lower {largest}."
+        f"{settings.cache_max_object}. Raise {memory} or lower {largest}."
     )
 
 
 def _read_environment(environ: Mapping[str, str]) -> tuple[dict[str, _Source], list[str]]:
-    """What the environment sets, by name of the field, and what is wrong with its names."""
+    """Return the values of the environment by setting, and a line for each wrong name."""
     variables = {PREFIX + name.upper(): name for name in Settings.model_fields}
     sources: dict[str, _Source] = {}
     faults = []
@@ -391,7 +402,7 @@ def _read_environment(environ: Mapping[str, str]) -> tuple[dict[str, _Source], l
                 explain_unknown(label, variables, kind="setting", prefix_length=len(PREFIX))
             )
         elif name in sources:
-            faults.append(f"{label} is also set as {sources[name].label}; expected only one.")
+            faults.append(f"{label} is also set as {sources[name].label}; set only one of them.")
         else:
             sources[name] = _Source(label, value)
     return sources, faults
@@ -419,7 +430,7 @@ def _read_json(text: str) -> object:
 def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a name stands in it twice")
+        raise ValueError("a name is repeated")
     return members
 
 
@@ -439,7 +450,7 @@ def _read_policy(options: object) -> RoutePolicy:
 
 
 class SettingOptions(TypedDict, total=False):
-    """The settings as a user may write them; `Settings` says what each one means."""
+    """The settings in the forms that users may write; see `Settings` for their meaning."""
 
     preset: str | None
     enabled: bool | str

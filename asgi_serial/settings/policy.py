@@ -1,7 +1,7 @@
-"""What one route says about itself, and how it comes to say it.
+"""Policies: options for single routes, from handlers and from path patterns.
 
-A policy reaches a response from the decorator `serial` (or `set_policy`) on its handler, and from
-path patterns in the settings. The handler's word goes first, then the pattern's, then the settings.
+A handler sets its policy by the decorator `serial` or by `set_policy`; the settings set policies by
+path pattern. The handler's options take precedence over the pattern's, and those over the settings.
 """
 
 import functools
@@ -38,14 +38,14 @@ Partition: TypeAlias = tuple[str, ...] | Callable[[Scope], str | None]
 
 
 class RoutePolicy(NamedTuple):
-    """The options of one route; None leaves an option to whoever speaks next."""
+    """The options of one route; None leaves an option to the next source in precedence."""
 
     compression: bool | None = None
     """Whether responses are compressed."""
     formats: bool | None = None
-    """Whether the format of responses is negotiated; off: nor are requests translated."""
+    """Whether the format of responses is negotiated; false also turns off request translation."""
     format_uploads: bool | None = None
-    """Whether the route reads JSON, so that requests in MessagePack are translated for it."""
+    """Whether the route reads JSON, so that MessagePack requests are translated for it."""
     decoding: bool | None = None
     """Whether the Content-Encoding of requests is decoded."""
     cache: bool | None = None
@@ -53,16 +53,18 @@ class RoutePolicy(NamedTuple):
     cache_ttl: float | None = None
     """The lifetime, in seconds, of responses that state none of their own."""
     cache_shared: bool | None = None
-    """Whether a response is for everybody, though its request carries credentials."""
+    """Whether responses to requests with credentials may be shared with everybody."""
     cache_body: bool | None = None
-    """Whether requests with a body are cached, their bodies being a part of the key."""
+    """Whether requests with a body are cached, with the body as part of the key."""
     cache_partition: Partition | None = None
-    """What tells the users apart for each of whom responses are kept: field names and
-    `cookie:<name>`, or a function of the scope that gives the user, or None for nobody."""
+    """The identification of users, each of whom gets a cache partition.
+
+    Field names and `cookie:<name>`, or a function that returns the user of a scope, or None.
+    """
 
 
 class PolicyOptions(TypedDict, total=False):
-    """The options of a policy as a user may write them."""
+    """The options of a policy in the forms that users may write."""
 
     compression: bool | None
     formats: bool | None
@@ -84,10 +86,12 @@ _PARSERS: Mapping[str, Callable[[object], object]] = {
 
 
 def build_policy(options: Mapping[str, object]) -> RoutePolicy:
-    """The policy that `options` describe. Raises: ConfigurationError, with a line for each fault.
+    """Return the policy with these options.
 
     >>> build_policy({"cache_ttl": "5m"}).cache_ttl
     300.0
+
+    Raises: ConfigurationError, with a line for each fault.
     """
     values: dict[str, Any] = {}
     faults = []
@@ -106,7 +110,7 @@ def build_policy(options: Mapping[str, object]) -> RoutePolicy:
 
 
 def merge(higher: RoutePolicy | None, lower: RoutePolicy | None) -> RoutePolicy | None:
-    """One policy in which `lower` says what `higher` leaves open."""
+    """Return `higher` with its unset options taken from `lower`."""
     if higher is None or lower is None:
         return lower if higher is None else higher
     return RoutePolicy._make(
@@ -118,16 +122,16 @@ _SWITCHES = ("compression", "formats", "decoding", "cache", "cache_shared", "cac
 
 
 def is_permission(policy: RoutePolicy) -> bool:
-    """Whether a policy allows anything, rather than only forbid."""
+    """Whether a policy permits something, rather than only restricting."""
     given = policy.cache_ttl is not None or policy.cache_partition is not None
     return given or any(getattr(policy, name) for name in _SWITCHES)
 
 
 def restrict(policies: Iterable[RoutePolicy], default_ttl: float | None) -> RoutePolicy | None:
-    """Return what any of the policies forbids, and nothing that one permits; None for nothing.
+    """Return the restrictions of all policies, without their permissions; None if there are none.
 
-    A lifetime forbids a longer one, `default_ttl`. Where responses belong to users, of whom the
-    path does not tell surely, none is kept.
+    A lifetime restricts only if it is shorter than `default_ttl`. A partition turns the cache off,
+    because it is uncertain whether the responses belong to single users.
     """
     policies = tuple(policies)
     values: dict[str, Any] = {
@@ -147,9 +151,9 @@ _OPEN = RoutePolicy()
 
 
 def within(inner: RoutePolicy, outer: RoutePolicy, default_ttl: float | None) -> RoutePolicy:
-    """Return an outer policy that permits no more of the cache than an inner one does.
+    """Return the outer policy, limited to the cache options that the inner one permits, too.
 
-    A partition is that of the inner one, where it names one.
+    The inner policy's partition takes precedence.
     """
     ttl = default_ttl if outer.cache_ttl is None else outer.cache_ttl
     if ttl is not None and inner.cache_ttl is not None:
@@ -167,14 +171,14 @@ class RouteRule(NamedTuple):
     """A policy for the requests whose method and path match; made by `build_rule`."""
 
     pattern: str
-    """As the user wrote it, such as `POST /search` or `/items/*`."""
+    """The pattern as the user wrote it, such as `POST /search` or `/items/*`."""
     method: str | None
     path: re.Pattern[str]
     policy: RoutePolicy
 
     def matches(self, method: str, path: str) -> bool:
-        """Whether the rule speaks for this request; a rule for GET does so for HEAD."""
-        # HEAD must be answered as GET would be (RFC 9110, 9.3.2).
+        """Whether the rule applies to this request; a rule for GET also applies to HEAD."""
+        # RFC 9110, 9.3.2: the server should send the same fields for HEAD as for GET.
         if self.method is not None and self.method != ("GET" if method == "HEAD" else method):
             return False
         return self.path.fullmatch(path) is not None
@@ -185,11 +189,15 @@ _WILDCARD = re.compile(r"(\*\*|\*|\{\w+\})")
 
 
 def build_rule(pattern: str, policy: RoutePolicy) -> RouteRule:
-    """A rule from `[METHOD ]path`; in the path, `*` stands for a segment or a part of one,
-    `{name}` for the same but never for nothing, and `**` for anything. Raises: ConfigurationError.
+    """Return a rule for the pattern `[METHOD ]path`.
+
+    In the path, `*` matches a segment or a part of one, `{name}` the same but never the empty
+    string, and `**` anything.
 
     >>> build_rule("GET /items/*", RoutePolicy()).matches("GET", "/items/7")
     True
+
+    Raises: ConfigurationError.
     """
     written = _RULE.fullmatch(pattern.strip())
     path = _compile_path(written[2]) if written else None
@@ -200,17 +208,17 @@ def build_rule(pattern: str, policy: RoutePolicy) -> RouteRule:
         )
     if is_permission(policy) and not is_plain(_WILDCARD.sub("x", written[2])):
         raise ConfigurationError(
-            f"[{pattern!r}] permits something, and would match no request; expected a path without "
-            "dot segments, //, backslashes, semicolons or what is percent-encoded."
+            f"[{pattern!r}] permits something, but would match no request; expected a path without "
+            "dot segments, //, backslashes, semicolons and percent-encoding."
         )
     return RouteRule(pattern, written[1].upper() if written[1] else None, path, policy)
 
 
 def _compile_path(path: str) -> re.Pattern[str] | None:
-    """The expression for `path`; None where it is no pattern, or wildcards would compete.
+    """Return the expression for `path`; None if it is not a pattern, or not one of linear cost.
 
-    Of two wildcards in one segment, or two `**`, each tries its every length for every length of
-    the other: a client's long path would take time by its square.
+    With two wildcards in one segment, or two `**`, the expression would try every length of one
+    for every length of the other: a long path from a client would take quadratic time.
     """
     pieces = _WILDCARD.split(path)
     literals, wildcards = pieces[::2], pieces[1::2]
@@ -224,14 +232,14 @@ def _compile_path(path: str) -> re.Pattern[str] | None:
 
 
 class PolicyTable:
-    """Finds the policy of a request by its rules: the first that matches speaks.
+    """Finds the policy of a request: that of the first rule that matches.
 
-    A path that a server may take for another (`/static/..%2faccount`) is permitted nothing, and is
-    forbidden what any rule forbids it, or the path that it may be taken for. One that ends in a
-    slash is also forbidden what the path without it is. `cache_ttl` is the lifetime where no rule
-    speaks.
+    A path that a server may read as another one (`/static/..%2faccount`) gets no permissions, but
+    the restrictions of every rule that matches it or the path that it may be read as. A path that
+    ends with a slash also gets the restrictions of the path without it. `cache_ttl` is the default
+    lifetime.
 
-    Finds are remembered in a bounded memory, so that nobody can fill it with paths of his own.
+    Results are kept in a bounded memory, which no client can fill with paths of its own.
     """
 
     def __init__(
@@ -251,7 +259,7 @@ class PolicyTable:
     def find(self, method: str, path: str, raw_path: bytes | None = None) -> RoutePolicy | None:
         """Return the policy for `method` (upper case) and `path` (decoded), or None.
 
-        `raw_path` is the path as it was sent, whole, where it is known.
+        `raw_path` is the whole path as sent, if known.
         """
         key = (method, path, raw_path)
         try:
@@ -264,7 +272,7 @@ class PolicyTable:
             policy = self._first(method, path)
             bare = path.rstrip("/")
             if bare and bare != path:
-                # Litestar routes it as it does the path without the slash.
+                # Litestar routes both paths to the same handler.
                 policy = self._limit(policy, self._first(method, bare))
         else:
             resolved = resolve_path(path)
@@ -284,7 +292,7 @@ class PolicyTable:
         return next((rule.policy for rule in self._rules if rule.matches(method, path)), None)
 
     def _limit(self, policy: RoutePolicy | None, other: RoutePolicy | None) -> RoutePolicy | None:
-        """Return a policy for a path that an app may take for that of the other policy."""
+        """Return `policy` with the restrictions of `other`, whose path the app may read instead."""
         if other is None or other is policy:
             return policy
         known = policy or _OPEN
@@ -295,28 +303,28 @@ class PolicyTable:
 
 
 class RequestPolicy:
-    """What has been said so far while one request is served; its threads share the object."""
+    """The policies that apply to one request so far; shared by the threads that serve it."""
 
     __slots__ = ("answering", "app_scope", "has_policy", "inner", "is_unheard", "others", "said")
 
     def __init__(self) -> None:
         self.has_policy = False
-        """Whether anybody has said something that has to be heeded."""
+        """Whether any policy has been added."""
         self.inner: tuple[RoutePolicy, ...] = ()
-        """What engines further in have in place of the path's policy."""
+        """The path policies of engines further in, each of which limits the one here."""
         self.app_scope: Scope = {}
-        """The scope of the app, in which its framework may name the handler."""
+        """The scope that the app was called with, in which its framework may name the handler."""
         self.said: RoutePolicy | None = None
-        """What the handler has said that the request was routed to."""
+        """The policy of the handler that the request was routed to."""
         self.answering: tuple[RoutePolicy, ...] = ()
-        """What the ASGI apps say that have been called with its scope, and have not returned."""
+        """The policies of ASGI apps that have been called with the scope and not returned yet."""
         self.others: tuple[RoutePolicy, ...] = ()
-        """What others have said, who may forbid something and permit nothing."""
+        """The policies of other functions, whose restrictions apply, but not their permissions."""
         self.is_unheard = False
-        """Whether one of these has permitted something."""
+        """Whether `others` contains a permission, which was ignored."""
 
     def hear(self, policy: RoutePolicy, *, may_permit: bool) -> None:
-        """Take note of a policy; it `may_permit` something where it is the handler's."""
+        """Add a policy; its permissions count if `may_permit`, as for that of the handler."""
         self.has_policy = True
         if may_permit:
             self.said = merge(policy, self.said)
@@ -325,21 +333,21 @@ class RequestPolicy:
             self.is_unheard = self.is_unheard or is_permission(policy)
 
     def hear_inner(self, below: RoutePolicy, forbidden: RoutePolicy) -> None:
-        """Take note of an engine further in: of its policy for the path, and what it forbids."""
+        """Add an inner engine's policy for the path, and its restrictions."""
         self.hear(forbidden, may_permit=False)
         if below not in self.inner:
             self.inner = (*self.inner, below)
 
     def take_over(self, other: "RequestPolicy") -> None:
-        """Go on with what was said to another object for the same request."""
+        """Copy the policies of another object for the same request."""
         self.said, self.others, self.inner = other.said, other.others, other.inner
         self.answering = other.answering
         self.is_unheard, self.has_policy = other.is_unheard, other.has_policy
 
-    def judge(self, below: RoutePolicy | None, default_ttl: float | None) -> RoutePolicy | None:
-        """Return the policy of the response, where `below` is that of the path.
+    def resolve(self, below: RoutePolicy | None, default_ttl: float | None) -> RoutePolicy | None:
+        """Return the policy of the response, given that of the path, `below`.
 
-        The handler goes first, then the path; what anybody else forbids holds for both.
+        The handler takes precedence over the path. The restrictions of others apply to both.
         """
         for inner in self.inner:
             below = within(inner, below or _OPEN, default_ttl)
@@ -363,24 +371,27 @@ class RequestPolicy:
 
 
 TURNED_ON: set[str] = set()
-"""The parts that any handler of this process turns on by its own word."""
+"""The parts that some handler of this process turns on, although the settings may not."""
 
 SAID: set[str] = set()
-"""The options that any handler of this process sets: responses wait for what they say."""
+"""The options that some handler of this process sets; if there are any, decisions that depend on
+them wait for the start of the response."""
 
 CURRENT: ContextVar[RequestPolicy | None] = ContextVar("asgi_serial_policy", default=None)
-"""Set by the middleware for each request, read by it when the response starts."""
+"""The policies of the current request, from its start to that of the response."""
 
 
 def serial(**options: Unpack[PolicyOptions]) -> Callable[[_Handler], _Handler]:
-    """A decorator that gives a handler its own policy, in every framework.
+    """Return a decorator that sets the policy of a handler, in every framework.
 
-    It belongs directly above the function, below the decorator that routes to it. The function that
-    the request was routed to is heard first. Another one that is called may forbid something to the
-    cache, and permits nothing. Raises: ConfigurationError, when decorating.
+    Put it directly above the function, below the decorator that routes to it. The policy of the
+    function that the request was routed to takes precedence. Other decorated functions that are
+    called can only restrict the cache, not permit anything.
 
     >>> @serial(cache_ttl="5m", compression=False)
     ... async def handler(request): ...
+
+    Raises: ConfigurationError, when decorating.
     """
     policy = _build_handler_policy(options)
 
@@ -391,10 +402,12 @@ def serial(**options: Unpack[PolicyOptions]) -> Callable[[_Handler], _Handler]:
 
 
 def set_policy(**options: Unpack[PolicyOptions]) -> None:
-    """Give the request in hand its policy from inside the handler, before the response starts.
+    """Set the policy of the current request from within the handler, before the response starts.
 
-    Outside of a request it does nothing. In code that cannot be seen to serve this request, and no
-    other within it, it permits nothing. Raises: ConfigurationError.
+    Outside a request it does nothing. It can only restrict, not permit, if the calling code is not
+    known to serve this very request (rather than, say, a request made while serving it).
+
+    Raises: ConfigurationError.
     """
     policy = _build_handler_policy(options)
     current = CURRENT.get()
@@ -409,8 +422,8 @@ def _build_handler_policy(options: PolicyOptions) -> RoutePolicy:
     for name, done in (("decoding", "decoded"), ("format_uploads", "translated")):
         if name in options:
             raise ConfigurationError(
-                f"{name} is not a handler's to set, since its request is {done} before it is "
-                "called; expected it in the setting `routes`."
+                f"{name} cannot be set by a handler, because its request is {done} before the "
+                "handler is called; set it in the setting `routes`."
             )
     policy = build_policy(options)
     SAID.update(name for name in policy._fields if getattr(policy, name) is not None)
@@ -419,13 +432,14 @@ def _build_handler_policy(options: PolicyOptions) -> RoutePolicy:
 
 
 _UNHEARD = (
-    "%s permits nothing here: it is not known to be called by the handler that was routed to. Use "
-    "functools.wraps in decorators above it, or say it in the setting `routes`: %r"
+    "The permissions of %s were ignored, because it is not known to be the handler to which the "
+    "request was routed. Use functools.wraps in the decorators above it, or set the policy in the "
+    "setting `routes`: %r"
 )
 
 
 def _speak(policy: RoutePolicy, function: Any, args: tuple[Any, ...]) -> None:
-    """Say the policy of a function that is called with `args`, by the caller of our caller."""
+    """Add the policy of a function that the caller of our caller has called with `args`."""
     current = CURRENT.get()
     if current is None:
         return
@@ -439,7 +453,7 @@ def _speak(policy: RoutePolicy, function: Any, args: tuple[Any, ...]) -> None:
 
 
 def _wrap(handler: Any, policy: RoutePolicy) -> Any:
-    """A function of the same kind as `handler`: frameworks ask which it is before they call it."""
+    """Wrap `handler` in a function of the same kind, since frameworks ask for it before a call."""
     wrapper: Any
     is_function = inspect.isroutine(handler) or isinstance(handler, functools.partial)
     if not is_function or isinstance(handler, staticmethod | classmethod):
@@ -454,13 +468,14 @@ def _wrap(handler: Any, policy: RoutePolicy) -> Any:
             if current is None or not has_scope(args, current.app_scope):
                 _speak(policy, wrapper, args)
                 return await handler(*args, **kwargs)
-            # An ASGI app: it has answered when it returns, or what it has sent was not the answer.
+            # An ASGI app. Its policy applies only until it returns: if no response has started by
+            # then, the response is not its own.
             current.has_policy = True
             current.answering = (*current.answering, policy)
             try:
                 return await handler(*args, **kwargs)
             finally:
-                # Others may have been called meanwhile, and return later.
+                # Not necessarily the last one: apps called meanwhile may return later.
                 place = current.answering.index(policy)
                 current.answering = current.answering[:place] + current.answering[place + 1 :]
 

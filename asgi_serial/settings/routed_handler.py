@@ -1,8 +1,8 @@
-"""Which function a request was routed to, as far as its framework tells.
+"""Find the function that a request was routed to, as far as its framework reveals it.
 
 Only that function may permit something to the cache. Starlette, FastAPI and Litestar name it in the
-scope, Django and Quart in their request. Falcon, BlackSheep and Sanic do not, but it is they who
-call it, and no code of users. An ASGI app that routes by hand passes the scope.
+scope, Django and Quart in their request. Falcon, BlackSheep and Sanic name it nowhere, but call it
+themselves, without user code in between. An ASGI app that routes by hand passes the scope on.
 """
 
 import sys
@@ -13,12 +13,12 @@ from typing import Any
 from asgi_serial.types import Scope
 
 REQUEST = "asgi_serial.request"
-"""The key in the app's scope for an object of this request; copies of the scope have it, too."""
+"""The scope's key for an object of this request, by which copies of the scope are recognised."""
 
 CALLERS = frozenset({"blacksheep", "falcon", "sanic"})
-"""The frameworks that tell their handlers by calling them, and in no other way."""
+"""The frameworks that reveal their handlers only by calling them."""
 
-_SCOPES = ("scope", "request", "req")  # what frameworks call a scope, and what holds one
+_SCOPES = ("scope", "request", "req")  # local names in frameworks for a scope or its holder
 _WRAPPED = ("__func__", "__wrapped__", "fn", "func", "view_class")
 _MAX_STEPS = 16
 
@@ -26,9 +26,9 @@ _MAX_STEPS = 16
 def is_routed_to(
     function: object, scope: Scope, args: Sequence[object], caller: FrameType | None
 ) -> bool:
-    """Whether the request of `scope`, the app's, was routed to a function.
+    """Whether the request of the app's `scope` was routed to `function`; false if unknown.
 
-    The frame `caller` has called that with `args`. What cannot be known is False.
+    `caller` is the frame that called the function with `args`.
     """
     try:
         if _are_among(function, _told_by(scope), scope):
@@ -42,20 +42,20 @@ def is_routed_to(
         if told:
             return _are_among(function, told, nearest)
         return str(caller.f_globals.get("__name__")).partition(".")[0] in CALLERS
-    except Exception:  # of a framework's, whose objects are not those that are known here
+    except Exception:  # raised by objects of a framework version that is not known here
         return False
 
 
 def has_scope(args: Sequence[object], scope: Scope) -> bool:
-    """Whether one of these arguments is the scope of the request, as an ASGI app's first one is."""
+    """Whether one of the arguments is the scope of the request, as for an ASGI app."""
     return any(isinstance(arg, dict) and is_of_one(arg, scope) for arg in args[:2])
 
 
 def is_served_by(scope: Scope, caller: FrameType | None) -> bool:
-    """Whether the frame `caller` serves the request of `scope`, and no other within it.
+    """Whether the frame `caller` serves the request of `scope`, and no other request within it.
 
-    The scope that stands nearest on the stack is that of the request, or the function that it was
-    routed to does. What cannot be known is False.
+    It does if the stack reaches the handler before any other scope, or if the nearest scope on the
+    stack is that of the request. False if unknown.
     """
     try:
         own = {code for target in _told_by(scope) for code in _codes_of(target, scope)}
@@ -69,15 +69,15 @@ def is_served_by(scope: Scope, caller: FrameType | None) -> bool:
                 return is_of_one(found, scope) and _agree(found, scope)
             codes.add(frame.f_code)
             frame = frame.f_back
-        # The stack has ended, as that of a thread does.
+        # The stack has no scope, as in a worker thread.
         further = [*_views_of(scope, ()), *_dependencies_of(scope)]
         return any(code in codes for target in further for code in _codes_of(target, scope))
-    except Exception:  # of a framework's, whose objects are not those that are known here
+    except Exception:  # raised by objects of a framework version that is not known here
         return False
 
 
 def _told_by(scope: Scope) -> Iterator[object]:
-    """The functions, or classes, that a scope names as those which it was routed to."""
+    """Yield the functions or classes that a scope names as its handler."""
     for name in ("endpoint", "route_handler"):
         target = scope.get(name)
         if target is not None:
@@ -85,9 +85,9 @@ def _told_by(scope: Scope) -> Iterator[object]:
 
 
 def is_of_one(found: Scope, scope: Scope) -> bool:
-    """Whether two scopes are of one request.
+    """Whether two scopes belong to the same request.
 
-    A copy that asks for something else is that of a request within it, as for a part of a page.
+    A copy with another target belongs to a request within it, as for a fragment of a page.
     """
     if found is scope:
         return REQUEST in scope
@@ -96,7 +96,7 @@ def is_of_one(found: Scope, scope: Scope) -> bool:
 
 
 def _target_of(scope: Scope) -> tuple[object, ...]:
-    """What a scope asks for, however much of its path an app has been mounted at."""
+    """Return the target of a scope, independent of where in its path an app is mounted."""
     root, path = scope.get("root_path", ""), scope.get("path", "")
     if not path.startswith(root):
         path = root + path
@@ -104,13 +104,13 @@ def _target_of(scope: Scope) -> tuple[object, ...]:
 
 
 def _agree(found: Scope, scope: Scope) -> bool:
-    """Whether a copy of the scope was not routed elsewhere, to answer something else."""
+    """Whether a copy of the scope was not routed to a different handler."""
     told, known = list(_told_by(found)), list(_told_by(scope))
     return not told or not known or told == known
 
 
 def _views_of(scope: Scope, args: Sequence[object]) -> Iterator[object]:
-    """The functions that Django and Quart have routed a request to."""
+    """Yield the functions that Django and Quart have routed a request to."""
     for arg in args:
         match = getattr(arg, "resolver_match", None)
         if match is not None and is_of_one(_scope_of(arg) or {}, scope):
@@ -123,7 +123,7 @@ def _views_of(scope: Scope, args: Sequence[object]) -> Iterator[object]:
 
 
 def _dependencies_of(scope: Scope) -> Iterator[object]:
-    """The functions that FastAPI calls for the route, beside its endpoint."""
+    """Yield the dependencies that FastAPI calls for the route."""
     left = [getattr(scope.get("route"), "dependant", None)]
     while left:
         dependant: Any = left.pop()
@@ -144,7 +144,10 @@ def _codes_of(target: object, scope: Scope) -> Iterator[object]:
 
 
 def _steps(target: Any, scope: Scope) -> Iterator[object]:
-    """What is called in the end where `target` is: below decorators, in methods and classes."""
+    """Yield `target` and each function that a call of it reaches.
+
+    It looks below decorators, into bound methods and partials, and at the methods of view classes.
+    """
     for _ in range(_MAX_STEPS):
         yield target
         if isinstance(target, type):
@@ -163,7 +166,7 @@ def _steps(target: Any, scope: Scope) -> Iterator[object]:
 
 
 def _nearest_scope(frame: FrameType | None) -> Scope | None:
-    """The scope that stands nearest on the stack, in whatever a frame calls one."""
+    """Return the nearest scope on the stack, under one of the names that frameworks use."""
     while frame is not None:
         found = _scope_in(frame)
         if found is not None:
@@ -183,6 +186,6 @@ def _scope_in(frame: FrameType) -> Scope | None:
 
 
 def _scope_of(value: object) -> Scope | None:
-    """The ASGI scope that `value` is, or holds."""
+    """Return the ASGI scope that `value` is or holds."""
     scope = value if isinstance(value, dict) else getattr(value, "scope", None)
     return scope if isinstance(scope, dict) and "type" in scope else None

@@ -1,7 +1,7 @@
-"""Reads the value of one option as code, the environment or JSON gives it.
+"""Parse the values of options from code, the environment or JSON.
 
-Each `parse_` function returns the value, or raises ValueError whose message is what would have
-been accepted ("an integer from 0 to 9"); the caller knows the option's name and says the rest.
+Each `parse_` function returns the value or raises ValueError. The message of the error names the
+accepted values ("an integer from 0 to 9"); the caller adds the name of the option.
 """
 
 import difflib
@@ -37,11 +37,12 @@ _DURATION_UNITS = {
     "d": Decimal(86400),
 }
 
-# "... it MUST consider the value to be 2147483648 (2^31)" (RFC 9111, 1.2.2): no longer is kept.
+# RFC 9111, 1.2.2: a cache that receives a greater number of seconds "MUST consider the value to be
+# 2147483648 (2^31)" or the greatest integer that it can represent.
 _LONGEST_SECONDS = 2**31
 _LARGEST_BYTES = 2**40
 
-# Digits are bounded, so that no value costs more to read than a real one.
+# The number of digits is bounded, so that absurd numbers are rejected before they are converted.
 _QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([a-z]*)", re.ASCII | re.IGNORECASE)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,15}", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
@@ -49,14 +50,14 @@ _MEDIA_TYPE = re.compile(rf"{_TOKEN.pattern}/{_TOKEN.pattern}", re.ASCII)
 
 
 def parse_partition(value: object) -> Any:
-    """Read what tells users apart: names of fields and `cookie:<name>`, or a function.
+    """Parse the identification of users: field names and `cookie:<name>`, or a function.
 
     >>> parse_partition("Authorization, cookie:sid")
     ('authorization', 'cookie:sid')
     """
     if callable(value):
         if iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__):
-            raise ValueError("a function that is not asynchronous")
+            raise ValueError("a synchronous function")
         return value
     given = value.split(",") if isinstance(value, str) else value
     names = (
@@ -68,7 +69,7 @@ def parse_partition(value: object) -> Any:
     for name in names:
         head, colon, cookie = name.partition(":")
         if colon and head.lower() == "cookie" and _TOKEN.fullmatch(cookie):
-            sources.append(f"cookie:{cookie}")  # names of cookies are case-sensitive
+            sources.append(f"cookie:{cookie}")  # cookie names are case-sensitive
         elif _TOKEN.fullmatch(name):
             sources.append(name.lower())
         else:
@@ -82,7 +83,7 @@ def parse_partition(value: object) -> Any:
 
 
 def parse_switch(value: object) -> bool:
-    """Read a boolean, or one of its words in any case.
+    """Parse a boolean, or a word for one in any case.
 
     >>> parse_switch("Off")
     False
@@ -98,7 +99,7 @@ def parse_switch(value: object) -> bool:
 
 
 def parse_automatic(value: object) -> bool | None:
-    """Read a switch that may be left to decide for itself, which is None.
+    """Parse a switch that also accepts `auto`, which becomes None.
 
     >>> parse_automatic("Auto"), parse_automatic("off")
     (None, False)
@@ -112,7 +113,7 @@ def parse_automatic(value: object) -> bool | None:
 
 
 def integer(lowest: int, highest: int) -> Callable[[object], int]:
-    """A parser of the integers from `lowest` to `highest`, as numbers or as text."""
+    """Return a parser for integers from `lowest` to `highest`, given as numbers or text."""
 
     def parse_integer(value: object) -> int:
         if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
@@ -125,7 +126,7 @@ def integer(lowest: int, highest: int) -> Callable[[object], int]:
 
 
 def parse_size(value: object) -> int:
-    """Read a number of bytes: `512`, `1kB` (1,000), `1MiB` (1,048,576), `1.5 MB`, in any case.
+    """Parse a number of bytes: `512`, `1kB` (1,000), `1MiB` (1,048,576), `1.5 MB`, in any case.
 
     >>> parse_size("64kB")
     64000
@@ -137,7 +138,7 @@ def parse_size(value: object) -> int:
 
 
 def parse_duration(value: object) -> float:
-    """Read a time as seconds: `60`, `60s`, `250ms`, `5m`, `1h`, `7d`, or a timedelta.
+    """Parse a duration to seconds: `60`, `60s`, `250ms`, `5m`, `1h`, `7d`, or a timedelta.
 
     >>> parse_duration("250ms")
     0.25
@@ -151,7 +152,7 @@ def parse_duration(value: object) -> float:
 
 
 def parse_time_limit(value: object) -> float:
-    """Read a duration that is longer than nothing, as seconds."""
+    """Parse a duration above zero to seconds."""
     try:
         seconds = parse_duration(value)
     except ValueError:
@@ -162,7 +163,7 @@ def parse_time_limit(value: object) -> float:
 
 
 def choices(known: tuple[str, ...]) -> Callable[[object], tuple[str, ...]]:
-    """A parser of lists in which each of `known` may stand once, in any case and order."""
+    """Return a parser for lists of `known` names, each at most once, in any case and order."""
 
     def parse_choices(value: object) -> tuple[str, ...]:
         names = _read_list(value)
@@ -174,7 +175,7 @@ def choices(known: tuple[str, ...]) -> Callable[[object], tuple[str, ...]]:
 
 
 def parse_media_types(value: object) -> tuple[str, ...]:
-    """Read a list of media types without parameters."""
+    """Parse a list of media types without parameters."""
     names = _read_list(value)
     if names is None or not all(map(_MEDIA_TYPE.fullmatch, names)):
         raise ValueError("a list of media types such as application/geo+json, text/csv")
@@ -182,7 +183,7 @@ def parse_media_types(value: object) -> tuple[str, ...]:
 
 
 def parse_field_names(value: object) -> tuple[str, ...]:
-    """Read a list of field names (RFC 9110, 5.1)."""
+    """Parse a list of field names (RFC 9110, 5.1)."""
     names = _read_list(value)
     if names is None or not all(map(_TOKEN.fullmatch, names)):
         raise ValueError("a list of field names such as X-Tenant, Accept-Language")
@@ -190,7 +191,7 @@ def parse_field_names(value: object) -> tuple[str, ...]:
 
 
 def matching(pattern: str, expected: str) -> Callable[[object], str]:
-    """A parser of text that `pattern` matches whole; `expected` describes it."""
+    """Return a parser for text that matches `pattern` entirely; `expected` describes the text."""
     compiled = re.compile(pattern, re.ASCII)
 
     def parse_matching(value: object) -> str:
@@ -202,7 +203,7 @@ def matching(pattern: str, expected: str) -> Callable[[object], str]:
 
 
 def optional(parse: Callable[[object], _Value]) -> Callable[[object], _Value | None]:
-    """A parser that lets None pass and hands everything else to `parse`."""
+    """Return a parser that accepts None and passes everything else to `parse`."""
 
     def parse_optional(value: object) -> _Value | None:
         return None if value is None else parse(value)
@@ -211,9 +212,9 @@ def optional(parse: Callable[[object], _Value]) -> Callable[[object], _Value | N
 
 
 def explain_value(label: str, value: object, expected: object) -> str:
-    """The line that says that `label` holds a value that is not accepted."""
+    """Return the error line for a value that is not accepted."""
     shown = repr(value)
-    # Enough to recognise the value by; the whole of a long one would bury the other lines.
+    # 120 characters are enough to recognise a value; a longer one would bury the other lines.
     shown = shown if len(shown) <= 120 else f"{shown[:120]}..."
     return f"{label} is {shown}; expected {expected}."
 
@@ -221,22 +222,22 @@ def explain_value(label: str, value: object, expected: object) -> str:
 def explain_unknown(
     label: str, known: Collection[str], *, kind: str, prefix_length: int = 0
 ) -> str:
-    """The line that says that no `kind` is called `label`, with the nearest name that is known.
+    """Return the error line for an unknown name, which suggests the closest known one.
 
-    The first `prefix_length` characters, which all names share, do not count for nearness.
+    The first `prefix_length` characters are common to all names and are not compared.
     """
     spelled = {name[prefix_length:].lower(): name for name in known}
     nearest = difflib.get_close_matches(label[prefix_length:].lower(), spelled, n=1)
     if nearest:
         return f"{label} is not a {kind}; did you mean {spelled[nearest[0]]}?"
-    return f"{label} is not a {kind}; there are {', '.join(sorted(known))}."
+    return f"{label} is not a {kind}; expected one of {', '.join(sorted(known))}."
 
 
 def _read_quantity(value: object, units: dict[str, int] | dict[str, Decimal]) -> Decimal | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, float) and math.isfinite(value):
-        # Its shortest spelling, so that 0.1 is a tenth.
+        # str() gives the shortest spelling: 0.1 becomes exactly a tenth, not 0.1000000000000000055.
         value = Decimal(str(value))
     if isinstance(value, int | Decimal):
         return Decimal(value) if value >= 0 else None
@@ -247,7 +248,10 @@ def _read_quantity(value: object, units: dict[str, int] | dict[str, Decimal]) ->
 
 
 def _read_list(value: object) -> tuple[str, ...] | None:
-    """The elements of comma-separated text or of a collection, lower case; None if they are not."""
+    """Return the elements of comma-separated text or a collection, in lower case; None if invalid.
+
+    Empty elements are dropped.
+    """
     elements = value.split(",") if isinstance(value, str) else value
     if not isinstance(elements, Iterable) or isinstance(elements, bytes):
         return None

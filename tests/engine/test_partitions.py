@@ -348,8 +348,8 @@ async def test_processes_name_users_alike_by_a_secret():
         (["cookie:"], "names of fields and cookies"),
         ([1], "names of fields and cookies"),
         (7, "names of fields and cookies"),
-        (find_user_late, "a function that is not asynchronous"),
-        (FindsUserLate(), "a function that is not asynchronous"),
+        (find_user_late, "a synchronous function"),
+        (FindsUserLate(), "a synchronous function"),
     ],
 )
 def test_a_wrong_partition_is_told(given, message):

@@ -116,22 +116,22 @@ async def test_a_confirmation_that_a_write_overtakes_is_not_said_to_be_stored():
         pytest.param(
             {"cache_memory": "1MB"},
             {},
-            "cache_memory is 1000000; expected at least cache_max_object, which is 5000000: "
-            "raise cache_memory, or lower cache_max_object.",
+            "cache_memory is 1000000; expected at least cache_max_object, which is 5000000. "
+            "Raise cache_memory or lower cache_max_object.",
             id="the memory alone",
         ),
         pytest.param(
             {"cache_max_object": "65MB"},
             {},
-            "cache_memory is 64000000; expected at least cache_max_object, which is 65000000: "
-            "raise cache_memory, or lower cache_max_object.",
+            "cache_memory is 64000000; expected at least cache_max_object, which is 65000000. "
+            "Raise cache_memory or lower cache_max_object.",
             id="the object alone",
         ),
         pytest.param(
             {"cache_max_object": "2kB"},
             {"ASGI_SERIAL_CACHE_MEMORY": "1kB"},
-            "ASGI_SERIAL_CACHE_MEMORY is 1000; expected at least cache_max_object, which is 2000: "
-            "raise ASGI_SERIAL_CACHE_MEMORY, or lower cache_max_object.",
+            "ASGI_SERIAL_CACHE_MEMORY is 1000; expected at least cache_max_object, which is 2000. "
+            "Raise ASGI_SERIAL_CACHE_MEMORY or lower cache_max_object.",
             id="both, and one by the environment",
         ),
     ],
