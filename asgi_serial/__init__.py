@@ -1,6 +1,7 @@
-"""Negotiation, compression, caching and timing of HTTP APIs in one ASGI pass.
+"""Negotiation, compression, caching and timing for HTTP APIs in one ASGI middleware.
 
-And the same for Pydantic models without HTTP: `create_serialization_manager`.
+`create_serialization_manager` offers the same formats and codings for Pydantic models, without
+HTTP.
 """
 
 from asgi_serial.asgi.warming import warm

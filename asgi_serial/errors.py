@@ -1,19 +1,19 @@
-"""The error tree, split by whose fault an error is."""
+"""The exceptions of this package, divided by who can fix the cause."""
 
 
 class AsgiSerialError(Exception):
-    """The root of every error that this package raises."""
+    """The base class of all exceptions that this package raises."""
 
 
 class ConfigurationError(AsgiSerialError, ValueError):
-    """The settings are wrong; raised at construction, and it names every fault at once."""
+    """The settings are invalid; raised at construction, with a line for each fault."""
 
 
 class FormatError(AsgiSerialError, ValueError):
-    """A document is malformed, or holds a value that the other format can not carry.
+    """A document is malformed, or contains a value that the other format cannot carry.
 
-    `position` is the offset in bytes at which the document stops making sense, and `path` the
-    place of the value inside it (`$.items[3].id`); either is None where it is not known.
+    `position` is the offset, in bytes, of the first invalid byte. `path` is the place of the value
+    within the document (`$.items[3].id`). Either is None if it is unknown.
     """
 
     def __init__(
@@ -25,8 +25,8 @@ class FormatError(AsgiSerialError, ValueError):
 
 
 class CodecError(AsgiSerialError, ValueError):
-    """Encoded bytes are corrupt, truncated, or followed by what does not belong to them."""
+    """Encoded bytes are corrupt, truncated, or followed by other data."""
 
 
 class OutputLimitExceeded(CodecError):
-    """Decoding was stopped since its output passed the limit that the caller gave."""
+    """Decoding was stopped because its output exceeded the caller's limit."""

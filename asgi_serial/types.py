@@ -1,4 +1,4 @@
-"""The ASGI vocabulary that every layer shares (ASGI specification 3.0, HTTP 2.5)."""
+"""The ASGI types that all layers use (ASGI 3.0, HTTP message format 2.5)."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
@@ -10,6 +10,6 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 Field: TypeAlias = tuple[bytes, bytes]
-"""One field line: its lower-case name and its value, both as they go over the wire."""
+"""A field line: the lower-case name and the value, as raw bytes."""
 
 Fields: TypeAlias = list[Field]

@@ -403,7 +403,7 @@ async def test_over_http_it_is_said_that_others_were_not_told():
 def test_a_path_needs_a_token(given, missing, monkeypatch):
     if not given:
         monkeypatch.setenv("ASGI_SERIAL_PURGE_PATH", "/x")
-    with pytest.raises(ConfigurationError, match=f"without a token; expected {missing}, too"):
+    with pytest.raises(ConfigurationError, match=f"without a token; set {missing} as well"):
         SerialMiddleware(App(), **given)
 
 

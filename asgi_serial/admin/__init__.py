@@ -1,1 +1,1 @@
-"""The endpoints for operators: the timing report and purges."""
+"""Endpoints for operators: the timing report and purging."""

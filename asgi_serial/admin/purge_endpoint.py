@@ -1,4 +1,4 @@
-"""Purging over HTTP: read, done, and answered when the other processes have been told."""
+"""Purging over HTTP; the response is sent once the other processes have been notified."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 
 
 async def purge_messages(engine: Engine, scope: Scope, receive: Receive) -> list[Message]:
-    """The response to a request for `purge_path`: 204 once it is done."""
+    """Purge as a request for `purge_path` asks, and return the response: 204 on success."""
     problem = refuse_purge(engine, scope)
     if problem is None:
         purges = read_purge(await _read(receive), engine.clock())
         if isinstance(purges, Problem):
             problem = purges
         elif not await engine.responses.purge(purges):
-            detail = "It is done in this process; the second level did not take it for the others."
+            detail = (
+                "The purge is done in this process, but the second level did not accept it for "
+                "the others; send it again."
+            )
             problem = Problem(503, Reason.INCOMPLETE, detail)
     if problem is not None:
         return problem.messages(is_head=scope["method"] == "HEAD")
@@ -33,7 +36,7 @@ async def purge_messages(engine: Engine, scope: Scope, receive: Receive) -> list
 
 
 async def _read(receive: Receive) -> bytes:
-    """The body, or a little more than is taken of one; what is left of it the server drops."""
+    """Read the body, or slightly more than the largest one allowed; the server drops the rest."""
     parts, size, more = [], 0, True
     while more and size <= MAX_BODY_BYTES:
         message = await receive()

@@ -1,4 +1,4 @@
-"""What a request over HTTP asks to be purged."""
+"""Parse and authorize purge requests over HTTP."""
 
 from __future__ import annotations
 
@@ -34,38 +34,41 @@ _URI = re.compile(
 )
 
 Place: TypeAlias = tuple[str, str | None]
-"""A path, maybe with a query, and the host; None for any host."""
+"""A path, possibly with a query, and a host; None for any host."""
 
 
 class _Fault(Exception):
-    """What is wrong with a request, in a sentence for its client."""
+    """A purge request is malformed; the message is for its client."""
 
 
 def read_purge(body: bytes, now: float) -> list[Purge] | Problem:
-    """The purges of a request, as of the epoch seconds `now`, or why it is refused.
+    """Return the purges in a request body, or the problem to answer with.
 
-    A URI, or a prefix of some, is a path (on any host) or has a scheme and a host. The object has
-    no other member than `tags`, `uris`, `prefixes` (lists of strings) and `everything` (true), and
-    it asks for something, but for no more than 1000 purges.
+    The body is a JSON object with the members `tags`, `uris`, `prefixes` (lists of strings) and
+    `everything` (true), which names 1 to 1000 purges. A URI or prefix is a path, on any host, or
+    starts with a scheme and a host. `now` is in epoch seconds.
     """
     if len(body) > MAX_BODY_BYTES:
         return _refusal(f"The body has {len(body)} bytes; expected at most {MAX_BODY_BYTES}.")
     try:
-        # RFC 8259, 8.1: JSON between systems is in UTF-8. No number is expected; a long integer
-        # would take the time of its length squared.
+        # RFC 8259, 8.1: JSON between systems MUST be encoded in UTF-8. No number is valid here;
+        # parse_int=float avoids int(), which takes quadratic time for long numbers.
         document = json.loads(body.decode("utf-8"), object_pairs_hook=_read_object, parse_int=float)
         purges = list(_read_document(document, now))
     except _Fault as fault:
         return _fault(str(fault))
     except (ValueError, RecursionError) as error:
-        return _fault(f"The body is no JSON ({error}); {_EXPECTED}")
+        return _fault(f"The body is not JSON ({error}); {_EXPECTED}")
     if len(purges) > MAX_PURGES:
         return _refusal(f"The body has {len(purges)} purges; expected at most {MAX_PURGES}.")
-    return purges or _fault(f"The body asks for nothing to be purged; {_EXPECTED}")
+    return purges or _fault(f"The body names nothing to purge; {_EXPECTED}")
 
 
 def build_purges(asked: Mapping[str, object], now: float) -> list[Purge]:
-    """The purges of what such a document holds. Raises: ValueError, with what is wrong with it."""
+    """Return the purges in a document with the members that `read_purge` describes.
+
+    Raises: ValueError, whose message explains the fault.
+    """
     try:
         return list(_read_document(dict(asked), now))
     except _Fault as fault:
@@ -73,9 +76,13 @@ def build_purges(asked: Mapping[str, object], now: float) -> list[Purge]:
 
 
 def purge_of_user(engine: Engine, user: str | Mapping[str, str]) -> Purge:
-    """The purge of one user's partition: by what tells him apart (see `RoutePolicy`)."""
+    """Return the purge of a user's partition.
+
+    `user` is the name that the partition function returns, or the user's fields and cookies (see
+    `RoutePolicy.cache_partition`).
+    """
     if not isinstance(user, str):
-        # As `cache_partition` reads them: names of fields in any case.
+        # Normalised as `cache_partition` is: field names in lower case.
         names = [parse_partition([name]) for name in user]
         pairs = [
             (name, value.encode("latin-1"))
@@ -86,20 +93,20 @@ def purge_of_user(engine: Engine, user: str | Mapping[str, str]) -> Purge:
 
 
 def is_for_purge(engine: Engine, scope: Scope) -> bool:
-    """Whether a request is for purging rather than for the app."""
+    """Whether a request is for `purge_path` rather than for the app."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path") or "") == engine.settings.purge_path
 
 
 def refuse_purge(engine: Engine, scope: Scope) -> Problem | None:
-    """Why a request may not purge, by its head."""
+    """Return the problem of a request that may not purge, judging by its head; None if it may."""
     token = engine.settings.purge_token
-    assert token is not None  # a path without one is refused
+    assert token is not None  # Settings.load refuses a purge_path without a purge_token
     fields = read_fields(scope["headers"], _AUTHORIZATION)
     if not has_token(fields, token):
         return Problem(401, Reason.TURNED_OFF, "A Bearer token is required.", _CHALLENGE)
     if scope["method"] != "POST":
-        return Problem(405, Reason.METHOD_NOT_CACHED, "Only POST purges.", _ALLOW)
+        return Problem(405, Reason.METHOD_NOT_CACHED, "Use POST to purge.", _ALLOW)
     return None
 
 
@@ -111,13 +118,13 @@ _ALLOW = ((b"allow", b"POST"),)
 def _read_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise _Fault(f"A name stands in the body twice; {_EXPECTED}")
+        raise _Fault(f"The body repeats a name; {_EXPECTED}")
     return members
 
 
 def _read_document(document: object, now: float) -> Iterator[Purge]:
     if not isinstance(document, dict):
-        raise _Fault(f"The body is no JSON object; {_EXPECTED}")
+        raise _Fault(f"The body is not a JSON object; {_EXPECTED}")
     for name, value in document.items():
         if name == "everything":
             if not isinstance(value, bool):
@@ -128,7 +135,7 @@ def _read_document(document: object, now: float) -> Iterator[Purge]:
             for item in _read_strings(name, value):
                 yield _read_item(_KINDS[name], item, now)
         else:
-            raise _Fault(f"The body has a member {name!r:.50}; {_EXPECTED}")
+            raise _Fault(f"The body has an unknown member {name!r:.50}; {_EXPECTED}")
 
 
 def _read_strings(name: str, value: object) -> list[str]:
@@ -147,9 +154,9 @@ def _read_item(kind: str, item: str, now: float) -> Purge:
 
 
 def _read_place(item: str) -> Place:
-    """The place that a URI names; a path is one on any host, even if it begins with two slashes.
+    """Return the path and host of a URI; a path stands for any host, even if it starts with `//`.
 
-    Source: RFC 3986, 3 and 6.2.3: an empty path of a URI with a host is `/`.
+    Source: RFC 3986, 3 and 6.2.3: a URI with a host and an empty path means the path `/`.
     """
     if item.startswith("/"):
         return item, None

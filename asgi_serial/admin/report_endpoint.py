@@ -1,4 +1,4 @@
-"""The timing report: of an app, as data; and as the response that is served under its path."""
+"""The timing report of an engine, as data and as an HTTP response."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _TEXT = MediaType(b"text", b"plain", ())
 
 
 def engine_report(engine: Engine) -> Report:
-    """Return the report of one engine, with the state of its caches."""
+    """Return the report of an engine, including the state of its caches."""
     return build_report(engine.series or SeriesRecorder(), engine=engine_statistics(engine))
 
 
 def engine_statistics(engine: Engine) -> dict[str, Any]:
-    """Return the state of the caches, and how often the route of a request could not be named."""
+    """Return the state of the caches, and the number of failures to find a request's route."""
     memory, responses, encodings = engine.memory, engine.responses, engine.encodings
     statistics: dict[str, Any] = {
         "memory_entries": len(memory),
@@ -55,20 +55,20 @@ def engine_statistics(engine: Engine) -> dict[str, Any]:
 
 
 def is_for_report(engine: Engine, scope: Scope) -> bool:
-    """Whether a request is for the report rather than for the app."""
+    """Whether a request is for `report_path` rather than for the app."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path") or "") == engine.settings.report_path
 
 
 def report_messages(engine: Engine, scope: Scope) -> list[Message]:
-    """The response that gives the report: as text, or as JSON to who asks for it."""
+    """Return the response with the report: as text, or as JSON if the client prefers that."""
     method: str = scope["method"]
     fields = read_fields(scope["headers"], _WANTED)
     token = engine.settings.report_token
     if token is not None and not has_token(fields, token):
         return _response(401, b"text/plain", b"A Bearer token is required.\n", method, _CHALLENGE)
     if method not in ("GET", "HEAD"):
-        return _response(405, b"text/plain", b"Only GET and HEAD.\n", method, _ALLOW)
+        return _response(405, b"text/plain", b"Use GET or HEAD.\n", method, _ALLOW)
     report = engine_report(engine)
     accepted = parse_accept(fields.get(b"accept", b""))
     if media_weight(accepted, _JSON) > media_weight(accepted, _TEXT):
@@ -77,8 +77,8 @@ def report_messages(engine: Engine, scope: Scope) -> list[Message]:
 
 
 def has_token(fields: Mapping[bytes, bytes], token: SecretStr) -> bool:
-    """Whether a request with these fields bears the token."""
-    # RFC 9110, 11.1: the scheme is case-insensitive.
+    """Whether a request with these fields carries the Bearer token."""
+    # RFC 9110, 11.1: the scheme is case-insensitive. The token is compared in constant time.
     scheme, _, given = fields.get(b"authorization", b"").partition(b" ")
     is_known = compare_digest(given.strip(b" "), token.get_secret_value().encode())
     return scheme.lower() == b"bearer" and is_known

@@ -1,1 +1,1 @@
-"""Bounds on memory: what is remembered of clients, and held for them."""
+"""Bounds on the memory that clients can occupy."""

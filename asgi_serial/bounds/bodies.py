@@ -1,4 +1,4 @@
-"""The memory of the requests' bodies that are read before the app is called."""
+"""A limit on the memory of request bodies that are read before the app is called."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ if TYPE_CHECKING:
 
 
 class Bodies:
-    """One budget for all bodies that are being read, or wait for the app to receive them.
+    """One budget for all bodies that are arriving or waiting for the app to receive them.
 
-    Where it is spent, the body that has been arriving for the longest time gives way: those that
-    arrive slowly cannot keep out the others.
+    When the budget is exhausted, the body that has been arriving for the longest time is dropped,
+    so that slow clients cannot keep others out.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self.budget = Budget(max_bytes)
-        self.arriving: dict[BodyShare, None] = {}  # the oldest first
+        self.arriving: dict[BodyShare, None] = {}  # an ordered set, the oldest first
 
     def open(self) -> BodyShare:
-        """Return the share of one more request, which holds nothing yet."""
+        """Return an empty share for one more request."""
         return BodyShare(self)
 
 
 class BodyShare:
-    """The bytes that one request's body holds of the budget, until the app has received it."""
+    """The bytes of the budget that one request body holds until the app has received it."""
 
     __slots__ = ("_bodies", "_held_bytes", "_loop", "_stop", "gave_way")
 
@@ -36,22 +36,23 @@ class BodyShare:
         self._held_bytes = 0
         self._loop: object = None
         self._stop: Callable[[], None] | None = None
-        self.gave_way = False  # to another, while it arrived
+        self.gave_way = False  # dropped for another body while arriving
 
     def __del__(self) -> None:
-        self.release()  # where the task was cancelled before its first step
+        # A task that is cancelled before its first step never reaches its own `finally`.
+        self.release()
 
     def begin(self, loop: object, stop: Callable[[], None]) -> None:
-        """Let others of the same event loop have this give way, which calls `stop`."""
+        """Allow other bodies in the same event loop to drop this one, which calls `stop`."""
         self._loop, self._stop = loop, stop
         self._bodies.arriving[self] = None
 
     def end(self) -> None:
-        """Be a body that has arrived, and does not give way any more."""
+        """Mark the body as complete; it is not dropped any more."""
         self._bodies.arriving.pop(self, None)
 
     def take(self, size_bytes: int) -> bool:
-        """Hold so many more; return False where there is no room, even if others give way."""
+        """Take more bytes; return False if there is no room even when others are dropped."""
         budget = self._bodies.budget
         while not self.gave_way and not budget.take(size_bytes):
             others = [one for one in list(self._bodies.arriving) if one._loop is self._loop]
@@ -64,12 +65,12 @@ class BodyShare:
         return True
 
     def resize(self, size_bytes: int) -> bool:
-        """Hold this many instead; return False, and hold nothing, where there is no room."""
+        """Change the number of bytes; return False, and hold none, if there is no room."""
         self.release()
         return self.take(size_bytes)
 
     def release(self) -> None:
-        """Hold nothing any more."""
+        """Give all bytes back."""
         held, self._held_bytes = self._held_bytes, 0
         if held:
             self._bodies.budget.give_back(held)
@@ -78,5 +79,5 @@ class BodyShare:
         self.gave_way = True
         self.end()
         self.release()
-        assert self._stop is not None  # it has begun to arrive
+        assert self._stop is not None  # set by `begin`
         self._stop()

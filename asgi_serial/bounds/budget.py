@@ -1,11 +1,11 @@
-"""Bytes that several may hold at once, each a part of them."""
+"""Budgets of bytes that several holders share."""
 
 from threading import Lock
 from typing import Protocol
 
 
 class Budget:
-    """What is held in all, and whether there is room for more; threads may share it.
+    """A fixed number of bytes, first come, first served; thread-safe.
 
     >>> budget = Budget(100)
     >>> budget.take(80), budget.take(30), budget.held_bytes
@@ -18,7 +18,7 @@ class Budget:
         self._lock = Lock()
 
     def take(self, size_bytes: int) -> bool:
-        """Hold so many more; False, and nothing more is held, where there is no room for them."""
+        """Take bytes; return False, and take none, if there is no room for all of them."""
         with self._lock:
             if self.held_bytes + size_bytes > self.max_bytes:
                 return False
@@ -26,22 +26,23 @@ class Budget:
             return True
 
     def give_back(self, size_bytes: int) -> None:
-        """Hold so many less."""
+        """Give bytes back."""
         with self._lock:
             self.held_bytes -= size_bytes
 
 
 class Holder(Protocol):
-    """Somebody who holds bytes of a budget."""
+    """A holder of bytes in a `FairBudget`."""
 
     def lose(self) -> None:
-        """Let go of all bytes: they are another's from now on. May be called in any thread."""
+        """Drop everything: the bytes belong to another holder now. May be called in any thread."""
 
 
 class FairBudget:
-    """What is held in all. Who has made no progress for longest makes room; threads may share it.
+    """A number of bytes that the slowest holders lose to others; thread-safe.
 
-    So a client that reads slowly does not decide whether the responses of others are stored.
+    The holder that took bytes least recently loses all of its own first. So a client that reads
+    slowly cannot prevent the responses of others from being stored.
 
     >>> budget = FairBudget(100)
     >>> budget.held_bytes
@@ -51,11 +52,11 @@ class FairBudget:
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.held_bytes = 0
-        self._held: dict[Holder, int] = {}  # who has taken some last comes last
+        self._held: dict[Holder, int] = {}  # least recent first
         self._lock = Lock()
 
     def take(self, holder: Holder, size_bytes: int) -> bool:
-        """Hold so many more, for which others may lose theirs; False where it is too many."""
+        """Take bytes, from others if needed; return False if they exceed the whole budget."""
         lost = []
         with self._lock:
             own = self._held.get(holder, 0)
@@ -68,11 +69,12 @@ class FairBudget:
                 lost.append(slowest)
             self._held[holder] = own + size_bytes
             self.held_bytes += size_bytes
+        # Outside the lock, which is not reentrant: a holder may call `give_back` in turn.
         for one in lost:
             one.lose()
         return True
 
     def give_back(self, holder: Holder) -> None:
-        """Hold nothing any more."""
+        """Give all bytes of a holder back."""
         with self._lock:
             self.held_bytes -= self._held.pop(holder, 0)

@@ -1,4 +1,4 @@
-"""Memories of what clients send, bounded in bytes."""
+"""Caches of values that derive from what clients send, bounded in bytes."""
 
 from collections.abc import Callable
 from sys import getsizeof
@@ -8,21 +8,21 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 MAX_BYTES = 512 << 10
-"""What one memory keeps at most: a thousand fields of usual length, with what they mean."""
+"""The default limit of one cache: about a thousand fields of common length, with their results."""
 
 MAX_ENTRIES = 4096
 
 LONGEST_PART = 64
-"""A pair takes at most this part of the memory, so that few of them cannot empty it."""
+"""A pair takes at most this fraction of the limit, so that a few long ones cannot displace all."""
 
-_PAIR_BYTES = 100  # the place of a pair in the dict, which grows by doubling
+_PAIR_BYTES = 100  # the slot of a pair in the dict, which grows by doubling
 
 
 class BoundedDict(dict[K, V]):
-    """A dict that is emptied where `keep` would make it hold more than `max_bytes`.
+    """A dict that is cleared when `keep` would exceed `max_bytes`.
 
-    What is too long is not kept. With `shares_values` the values are there anyway, and only the
-    keys are counted. Only `keep` and `clear` may change it.
+    Pairs that are too long are not kept. `shares_values` means that the values exist elsewhere, so
+    that only the keys count. Only `keep` and `clear` may change the dict.
     """
 
     __slots__ = ("_shares_values", "held_bytes", "max_bytes")
@@ -34,12 +34,13 @@ class BoundedDict(dict[K, V]):
         self._shares_values = shares_values
 
     def keep(self, key: K, value: V) -> None:
-        """Keep a pair, unless it is too long; an older value of the key is forgotten."""
+        """Store a pair unless it is too long; an older value of the key is removed in any case."""
         size = _PAIR_BYTES + weigh(key) + (0 if self._shares_values else weigh(value))
         if size * LONGEST_PART > self.max_bytes:
             self.pop(key, None)
             return
-        # Threads may share it, and lose a count: the number of pairs bounds it all the same.
+        # There is no lock, so threads may lose an update of `held_bytes`. The number of pairs
+        # bounds the memory nevertheless.
         if self.held_bytes + size > self.max_bytes or len(self) >= MAX_ENTRIES:
             self.clear()
         if key not in self:
@@ -47,15 +48,16 @@ class BoundedDict(dict[K, V]):
         self[key] = value
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all pairs."""
         super().clear()
         self.held_bytes = 0
 
 
 class Memo(BoundedDict[K, V]):
-    """`memo[value]` is `function(value)`, kept: clients send the same few values again and again.
+    """A cache of `function`: `memo[value]` returns `function(value)`.
 
-    The value is that of one field, or a tuple of several.
+    The value is that of a field, or a tuple of several. Clients send the same few values again and
+    again, and a hit is one look-up in a dict, in C.
 
     >>> lengths = Memo(len)
     >>> lengths[b"gzip, br"]
@@ -81,9 +83,9 @@ class Memo(BoundedDict[K, V]):
 
 
 def weigh(value: object) -> int:
-    """Return about how many bytes a value takes, with all that it holds.
+    """Return an estimate of a value's size in bytes, including the values within it.
 
-    Looked into are the containers and the slots of objects that are made of a field's value.
+    It looks into the kinds of containers and slots that parsed fields consist of.
     """
     size = getsizeof(value)
     if isinstance(value, tuple | list | set | frozenset):

@@ -1,4 +1,4 @@
-"""Tasks of our own, ended with the request that has started them."""
+"""Cancel tasks that belong to a request."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 async def cancel_and_wait(task: asyncio.Task[Any]) -> None:
-    """Cancel `task`, and wait until it has cleaned up; its outcome is left in it.
+    """Cancel `task` and wait until it has finished; its result or exception stays in it.
 
-    Whoever cancels the caller meanwhile cancels the task once more, as it would be without a task
-    of its own. A cancelled scope of anyio would do so at each turn of the event loop: the caller is
+    If the caller is cancelled meanwhile, the task is cancelled again, as if its code ran in the
+    caller. A cancelled scope of anyio cancels in each iteration of the event loop; the wait is
     shielded from that.
     """
     task.cancel()
@@ -28,5 +28,5 @@ async def cancel_and_wait(task: asyncio.Task[Any]) -> None:
 
 
 def _shielded_from_anyio() -> AbstractContextManager[object]:
-    anyio = sys.modules.get("anyio")  # whoever has a scope of it has imported it
+    anyio = sys.modules.get("anyio")  # not imported means that no scope can exist
     return nullcontext() if anyio is None else anyio.CancelScope(shield=True)

@@ -1,18 +1,14 @@
-"""One client for each event loop that asks, closed when its loop ends."""
+"""One client per event loop, closed when the loop ends; and helpers for the running loop."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 from weakref import ref
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
 
 T = TypeVar("T")
 
 Opened: TypeAlias = tuple[T, Callable[[], Awaitable[object]] | None]
-"""A client, and what closes it; None where nothing is to be closed."""
+"""A client and the function that closes it; None if it needs no closing."""
 
 
 class _Held(NamedTuple, Generic[T]):
@@ -21,9 +17,9 @@ class _Held(NamedTuple, Generic[T]):
 
 
 class PerLoop(Generic[T]):
-    """Clients made by `open_client`, each used in the event loop that it was made in only.
+    """Clients made by `open_client`, each used only in the event loop in which it was made.
 
-    What closes a client may take `close_seconds`, and is left behind after that.
+    Closing a client may take `close_seconds`; after that it is abandoned.
     """
 
     def __init__(self, open_client: Callable[[], Opened[T]], *, close_seconds: float) -> None:
@@ -32,7 +28,7 @@ class PerLoop(Generic[T]):
         self._held: dict[asyncio.AbstractEventLoop, _Held[T]] = {}
 
     async def get(self) -> T:
-        """Give the client of the running loop, a new one at the first call."""
+        """Return the client of the running loop; the first call opens it."""
         loop = asyncio.get_running_loop()
         held = self._held.get(loop)
         return (await self._open(loop)).client if held is None else held.client
@@ -47,19 +43,19 @@ class PerLoop(Generic[T]):
             if other.is_closed():
                 self.forget(other)
         client, close = self._open_client()
-        # asyncio.run and its like close each asynchronous generator that is still open, while
-        # the loop still turns: there is no other hook for the end of a loop.
+        # asyncio has no hook for the end of a loop but this: asyncio.run and its like close every
+        # open asynchronous generator while the loop is still running.
         until_loop_ends = _until_loop_ends(ref(self), loop, close, self._close_seconds)
         held = self._held[loop] = _Held(client, until_loop_ends)
         await anext(until_loop_ends)
         return held
 
     def forget(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take note that a loop's client is being closed."""
+        """Remove the client of a loop, which is being closed."""
         self._held.pop(loop, None)
 
     async def close(self) -> None:
-        """Close the running loop's client, and have other loops that still run close theirs."""
+        """Close the running loop's client, and those of other loops in their own threads."""
         here = asyncio.get_running_loop()
         for loop, held in list(self._held.items()):
             if loop is here:
@@ -69,8 +65,8 @@ class PerLoop(Generic[T]):
 
 
 async def _until_loop_ends(
-    # A reference that does not keep it: of a store that nobody has any more asyncio ends this
-    # generator, which is all that keeps the client until it is closed.
+    # A weak reference: once nobody holds the store any more, asyncio finalizes this generator,
+    # which alone keeps the client alive until it is closed.
     clients: ref[PerLoop[T]],
     loop: asyncio.AbstractEventLoop,
     close: Callable[[], Awaitable[object]] | None,
@@ -85,7 +81,7 @@ async def _until_loop_ends(
             closing = asyncio.ensure_future(close())
             await asyncio.wait((closing,), timeout=close_seconds)
             if not closing.cancel() and not closing.cancelled():
-                closing.exception()  # asyncio reports an exception that nobody read
+                closing.exception()  # read it, or asyncio would log that it was never retrieved
 
 
 async def _finish(generator: AsyncGenerator[None, None]) -> None:
@@ -99,10 +95,10 @@ async def give_way() -> None:
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
-    """The event loop that runs this; None where there is none of asyncio's, as under trio.
+    """Return the running event loop; None if it is not asyncio's, as under trio.
 
-    There requests do not wait for one another, nothing is done in threads, and there is no second
-    level.
+    Without asyncio, requests do not wait for one another, no work runs in threads, and there is no
+    second level.
     """
     try:
         return asyncio.get_running_loop()

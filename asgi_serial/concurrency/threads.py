@@ -1,4 +1,4 @@
-"""Threads for what would hold up an event loop."""
+"""Run work in threads that would block an event loop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ V = TypeVar("V")
 
 
 class Threads:
-    """At most `count` threads of one purpose: those of the app may all be waiting for something."""
+    """A pool of at most `count` threads for one purpose.
+
+    The loop's default pool is not used: the app may have all of its threads waiting.
+    """
 
     def __init__(self, count: int, name: str) -> None:
         self._count = count
@@ -29,9 +32,9 @@ class Threads:
         self._executor = ThreadPoolExecutor(self._count, thread_name_prefix=self._name)
 
     def run(self, work: Callable[[], V]) -> asyncio.Future[V]:
-        """Do `work` in one of them."""
+        """Run `work` in one of the threads."""
         if self._process != os.getpid():
-            self._start()  # a fork has the executor, but none of its threads
+            self._start()  # after a fork the executor is there, but its threads are not
         return asyncio.get_running_loop().run_in_executor(self._executor, work)
 
 
@@ -39,5 +42,5 @@ T = TypeVar("T")
 
 
 async def run_off_loop(work: Callable[[], T], threads: Threads) -> T:
-    """What `work` gives, done in a thread where the loop is asyncio's."""
+    """Run `work` in a thread, or right here if the event loop is not asyncio's."""
     return work() if running_loop() is None else await threads.run(work)

@@ -117,7 +117,7 @@ def _by_rules(key: SeriesKey, series: Series) -> list[str]:
     if count < _ENOUGH:
         return []
     return [
-        f"{_name(key)}: {met:,} of {count:,} times {rule.reason.value}"
+        f"{_name(key)}: {met:,} of {count:,} times {rule.reason.cause}"
         f" (p50 {series.total.percentile(50) / 1e6:.1f} ms); {rule.advice}."
         for rule in _RULES
         if (met := series.reasons.get(rule.reason.name, 0)) >= rule.share * count

@@ -53,11 +53,11 @@ def test_the_text_is_a_table_by_time_spent_with_its_reasons():
         /odd?[2J     OTHER    other      1       0.00  0.00  0.00      0.00  0.00  0.00      0 B      0 B     0 B    0 %          -
 
         Reasons
-          /items/{id} GET 200: 100 x neither the response nor a policy gives a freshness lifetime
-          /items/{id} GET 200: 3 x the client does not accept any coding that is offered
+          /items/{id} GET 200: 100 x neither the response nor a policy states a freshness lifetime; send max-age, or set cache_ttl
+          /items/{id} GET 200: 3 x the client accepts none of the codings on offer
 
         Recommendations
-          GET /items/{id} 200: 100 of 100 times neither the response nor a policy gives a freshness lifetime (p50 8.0 ms); a ttl for the route, or max-age from the app, would let repeats skip the app.
+          GET /items/{id} 200: 100 of 100 times neither the response nor a policy states a freshness lifetime (p50 8.0 ms); a ttl for the route, or max-age from the app, would let repeats skip the app.
 
         Recorder
           failures: 1
