@@ -12,14 +12,17 @@ from asgi_serial.serialization.decorators import (
     serialized,
     set_default_manager,
 )
+from asgi_serial.serialization.http_responses import (
+    SerialResponse,
+    encode_model,
+    validation_problem,
+)
 from asgi_serial.serialization.manager import (
     OptimizedSerializationManager,
     create_serialization_manager,
 )
 from asgi_serial.serialization.model_serializer import PydanticModelSerializer
 from asgi_serial.serialization.profiler import SerializationProfiler
-from asgi_serial.serialization.responses import encode_model, validation_problem
-from asgi_serial.serialization.serial_response import SerialResponse
 from asgi_serial.serialization.serializers import (
     JSONSerializer,
     MsgPackSerializer,

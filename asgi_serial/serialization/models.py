@@ -10,8 +10,8 @@ from pydantic.dataclasses import rebuild_dataclass
 from pydantic.warnings import PydanticDeprecatedSince20
 from pydantic_core import PydanticCustomError
 
-from asgi_serial.serialization.fidelity import build_writer, needs_reading
-from asgi_serial.serialization.schema import study
+from asgi_serial.serialization.round_trip import build_writer, needs_reading
+from asgi_serial.serialization.traits import study
 
 # Classes made in functions are as many as their calls; past this number all are learned anew.
 _MAX_CLASSES = 2_000

@@ -11,8 +11,8 @@ from asgi_serial.cache.encodings import Encoded, Encodings
 from asgi_serial.cache.entry import Key
 from asgi_serial.codecs.decoding import DECODE_OFFLOAD_BYTES
 from asgi_serial.errors import CodecError, FormatError, OutputLimitExceeded
+from asgi_serial.serialization.compression import Packer, compression_of
 from asgi_serial.serialization.config import SerializationConfig, SerializationFormat
-from asgi_serial.serialization.frame import Packer, compression_of
 from asgi_serial.serialization.model_serializer import PydanticModelSerializer, detect_format
 from asgi_serial.serialization.models import malformed
 from asgi_serial.serialization.profiler import FULL, SerializationProfiler, Series

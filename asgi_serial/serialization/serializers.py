@@ -1,8 +1,9 @@
 """Models to plain documents and back, one class for each format."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import is_dataclass
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 from pydantic_core import from_json, to_json
@@ -12,8 +13,8 @@ from asgi_serial.formats.json_format import JsonFormat
 from asgi_serial.formats.msgpack_format import MALFORMED, MsgPackFormat, choose_packer
 from asgi_serial.formats.pickle_format import PickleFormat, is_value_class
 from asgi_serial.formats.transcoding import build_transcoder, may_hold_nonfinite
-from asgi_serial.serialization.fidelity import UNWRITABLE, may_have_offset
 from asgi_serial.serialization.models import ModelTypes, is_model_class, malformed
+from asgi_serial.serialization.round_trip import UNWRITABLE, may_have_offset
 
 M = TypeVar("M")
 
@@ -27,29 +28,36 @@ _PYDANTIC_VALUES = {
 }
 
 
-class ModelSerializer(Protocol):
-    """A way to write models as documents, without compression."""
+class ModelSerializer(ABC):
+    """Writes models as documents of one format, without compression, and reads them."""
 
+    @abstractmethod
     def writer(self, cls: type) -> Writer:
-        """What writes instances of a class, be it of models or of plain data.
+        """Return the function that writes instances of a class of models or plain data.
 
-        It raises FormatError for what can not be written, or could not be read back.
+        The function raises FormatError for values that cannot be written, or not be read back.
         """
 
+    @abstractmethod
     def reader(self, cls: type) -> Reader:
-        """What reads instances of a class of models; ValidationError for any bytes that are none.
+        """Return the function that reads instances of a model class.
 
-        Raises: TypeError where `cls` is no such class.
+        The function raises ValidationError for all bytes that are not a document of the class.
+
+        Raises: TypeError if `cls` is not a model class.
         """
 
     def serialize(self, value: Any) -> bytes:
         """Write one value. Raises: FormatError."""
+        return self.writer(type(value))(value)
 
     def deserialize(self, data: bytes, model: type[M]) -> M:
         """Read one instance. Raises: ValidationError; TypeError."""
+        found: M = self.reader(model)(data)
+        return found
 
 
-class JSONSerializer:
+class JSONSerializer(ModelSerializer):
     """JSON by pydantic-core; plain data with every type that Pydantic knows how to write."""
 
     def __init__(self, types: ModelTypes) -> None:
@@ -63,17 +71,8 @@ class JSONSerializer:
         """What reads instances of a class of models."""
         return self._types.of(cls).validate
 
-    def serialize(self, value: Any) -> bytes:
-        """Write one value. Raises: FormatError."""
-        return self.writer(type(value))(value)
 
-    def deserialize(self, data: bytes, model: type[M]) -> M:
-        """Read one instance. Raises: ValidationError; TypeError."""
-        found: M = self.reader(model)(data)
-        return found
-
-
-class OrJSONSerializer:
+class OrJSONSerializer(ModelSerializer):
     """The same document for a model; plain data by orjson, and refused where that can not."""
 
     def __init__(self, types: ModelTypes) -> None:
@@ -88,17 +87,8 @@ class OrJSONSerializer:
         """What reads instances of a class of models."""
         return self._types.of(cls).validate
 
-    def serialize(self, value: Any) -> bytes:
-        """Write one value. Raises: FormatError."""
-        return self.writer(type(value))(value)
 
-    def deserialize(self, data: bytes, model: type[M]) -> M:
-        """Read one instance. Raises: ValidationError; TypeError."""
-        found: M = self.reader(model)(data)
-        return found
-
-
-class MsgPackSerializer:
+class MsgPackSerializer(ModelSerializer):
     """MessagePack of what JSON would hold, so that reading means the same in both.
 
     A small integer that is a whole document takes two bytes, as it would be JSON in one.
@@ -149,17 +139,8 @@ class MsgPackSerializer:
 
         return read
 
-    def serialize(self, value: Any) -> bytes:
-        """Write one value. Raises: FormatError."""
-        return self.writer(type(value))(value)
 
-    def deserialize(self, data: bytes, model: type[M]) -> M:
-        """Read one instance. Raises: ValidationError; TypeError."""
-        found: M = self.reader(model)(data)
-        return found
-
-
-class PickleSerializer:
+class PickleSerializer(ModelSerializer):
     """The instance itself, signed; nothing is validated, as only holders of the key can write it.
 
     What is read has to be an instance of the class asked for, and that class of the shape that it
@@ -189,15 +170,6 @@ class PickleSerializer:
             return found
 
         return read
-
-    def serialize(self, value: Any) -> bytes:
-        """Write one value. Raises: FormatError."""
-        return self.writer(type(value))(value)
-
-    def deserialize(self, data: bytes, model: type[M]) -> M:
-        """Read one instance. Raises: ValidationError; TypeError."""
-        found: M = self.reader(model)(data)
-        return found
 
 
 def _marked(data: bytes) -> bytes:

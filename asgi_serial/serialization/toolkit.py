@@ -5,8 +5,8 @@ from hashlib import blake2b
 from asgi_serial.codecs.decoding import BodyDecoder, DecodeLimits
 from asgi_serial.codecs.zlib_codec import ZlibCodec
 from asgi_serial.codecs.zstd_codec import ZstdCodec
+from asgi_serial.serialization.compression import MAX_RATIO, build_codec, compression_of
 from asgi_serial.serialization.config import CompressionLevel, SerializationFormat
-from asgi_serial.serialization.frame import MAX_RATIO, build_codec, compression_of
 from asgi_serial.serialization.model_serializer import detect_format
 
 

@@ -22,7 +22,7 @@ from pydantic import (
     field_serializer,
 )
 
-from asgi_serial.serialization.schema import study
+from asgi_serial.serialization.traits import study
 
 
 class Colour(Enum):

@@ -25,7 +25,7 @@ from asgi_serial import (
     SerializationFormat,
 )
 from asgi_serial.serialization.models import ModelTypes
-from asgi_serial.serialization.schema import study
+from asgi_serial.serialization.traits import study
 
 from .models import Colour, Measured, Open, Point, Secret, Stamped, User
 

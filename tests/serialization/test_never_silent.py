@@ -28,7 +28,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from asgi_serial import FormatError, deserialized, serialized
-from asgi_serial.serialization.schema import study
+from asgi_serial.serialization.traits import study
 
 Number = RootModel[int]
 TEXT_FORMATS = ["json", "msgpack"]

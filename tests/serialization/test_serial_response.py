@@ -18,7 +18,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
-import asgi_serial.serialization.serial_response as module
+import asgi_serial.serialization.http_responses as module
 from asgi_serial import FormatError, SerialMiddleware, SerialResponse, set_policy
 
 MSGPACK = "application/vnd.msgpack"

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, from_json
 
 from asgi_serial.errors import FormatError
-from asgi_serial.serialization.schema import Traits
+from asgi_serial.serialization.traits import Traits
 
 # Every offset becomes the same text, which no other part of a date looks like; finding it so takes
 # 175 ns in 100 bytes, a regular expression 750.

@@ -9,7 +9,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from asgi_serial.serialization.kinds import Node, is_ambiguous
+from asgi_serial.serialization.ambiguity import Node, is_ambiguous
 
 # What hangs on a node and is no schema: it may hold any object, also dicts with a `type`.
 _NO_SCHEMA = frozenset(
