@@ -359,6 +359,8 @@ async def test_what_is_refused_over_http(content, more, status):
     answer = await asked_over_http(serial, content, **more)
     assert answer.status == status
     assert answer.media_type == "application/problem+json"
+    # The reasons are those of requests to the app: none of them explains this.
+    assert "reason" not in json.loads(answer.body or "{}")
     assert await stored(serial) == list(TAGGED)
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asgi_serial.admin.purge_request import MAX_BODY_BYTES, read_purge, refuse_purge
-from asgi_serial.reasons import Reason
-from asgi_serial.representation.problem import Problem
+from asgi_serial.admin.purge_request import MAX_BODY_BYTES, Refusal, read_purge, refuse_purge
+from asgi_serial.representation.problem import problem_messages
 
 if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
@@ -15,19 +14,19 @@ if TYPE_CHECKING:
 
 async def purge_messages(engine: Engine, scope: Scope, receive: Receive) -> list[Message]:
     """Purge as a request for `purge_path` asks, and return the response: 204 on success."""
-    problem = refuse_purge(engine, scope)
-    if problem is None:
+    refusal = refuse_purge(engine, scope)
+    if refusal is None:
         purges = read_purge(await _read(receive), engine.clock())
-        if isinstance(purges, Problem):
-            problem = purges
+        if isinstance(purges, Refusal):
+            refusal = purges
         elif not await engine.responses.purge(purges):
             detail = (
                 "The purge is done in this process, but the second level did not accept it for "
                 "the others; send it again."
             )
-            problem = Problem(503, Reason.INCOMPLETE, detail)
-    if problem is not None:
-        return problem.messages(is_head=scope["method"] == "HEAD")
+            refusal = Refusal(503, detail)
+    if refusal is not None:
+        return problem_messages(*refusal, is_head=scope["method"] == "HEAD")
     fields = [(b"cache-control", b"no-store")]
     return [
         {"type": "http.response.start", "status": 204, "headers": fields},

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from asgi_serial.admin.report_endpoint import has_token
 from asgi_serial.cache.purges import Purge, find_fault
 from asgi_serial.http.headers import read_fields
-from asgi_serial.reasons import Reason
-from asgi_serial.representation.problem import Problem
 from asgi_serial.request.partition import digest_partition
 from asgi_serial.settings.values import parse_partition
 
@@ -37,12 +35,20 @@ Place: TypeAlias = tuple[str, str | None]
 """A path, possibly with a query, and a host; None for any host."""
 
 
+class Refusal(NamedTuple):
+    """A purge request that is not carried out."""
+
+    status: int
+    detail: str
+    fields: tuple[tuple[bytes, bytes], ...] = ()
+
+
 class _Fault(Exception):
     """A purge request is malformed; the message is for its client."""
 
 
-def read_purge(body: bytes, now: float) -> list[Purge] | Problem:
-    """Return the purges in a request body, or the problem to answer with.
+def read_purge(body: bytes, now: float) -> list[Purge] | Refusal:
+    """Return the purges in a request body, or the refusal to answer with.
 
     The body is a JSON object with the members `tags`, `uris`, `prefixes` (lists of strings) and
     `everything` (true), which names 1 to 1000 purges. A URI or prefix is a path, on any host, or
@@ -98,15 +104,15 @@ def is_for_purge(engine: Engine, scope: Scope) -> bool:
     return path.removeprefix(scope.get("root_path") or "") == engine.settings.purge_path
 
 
-def refuse_purge(engine: Engine, scope: Scope) -> Problem | None:
-    """Return the problem of a request that may not purge, judging by its head; None if it may."""
+def refuse_purge(engine: Engine, scope: Scope) -> Refusal | None:
+    """Return the refusal of a request that may not purge, judging by its head; None if it may."""
     token = engine.settings.purge_token
     assert token is not None  # Settings.load refuses a purge_path without a purge_token
     fields = read_fields(scope["headers"], _AUTHORIZATION)
     if not has_token(fields, token):
-        return Problem(401, Reason.TURNED_OFF, "A Bearer token is required.", _CHALLENGE)
+        return Refusal(401, "A Bearer token is required.", _CHALLENGE)
     if scope["method"] != "POST":
-        return Problem(405, Reason.METHOD_NOT_CACHED, "Use POST to purge.", _ALLOW)
+        return Refusal(405, "Use POST to purge.", _ALLOW)
     return None
 
 
@@ -169,9 +175,9 @@ def _read_place(item: str) -> Place:
     return rest if rest.startswith("/") else f"/{rest}", host.lower()
 
 
-def _fault(detail: str) -> Problem:
-    return Problem(400, Reason.BAD_FORMAT_BODY, detail)
+def _fault(detail: str) -> Refusal:
+    return Refusal(400, detail)
 
 
-def _refusal(detail: str) -> Problem:
-    return Problem(413, Reason.BODY_TOO_LARGE, detail)
+def _refusal(detail: str) -> Refusal:
+    return Refusal(413, detail)

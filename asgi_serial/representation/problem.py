@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from asgi_serial.reasons import Reason
@@ -32,29 +32,42 @@ class Problem(NamedTuple):
     fields: tuple[tuple[bytes, bytes], ...] = ()
 
     def messages(self, *, is_head: bool = False) -> list[Message]:
-        """The whole response.
+        """Return the whole response, which names the reason."""
+        reason = {"reason": self.reason.name.lower().replace("_", "-")}
+        return problem_messages(self.status, self.detail, self.fields, reason, is_head=is_head)
 
-        Source: RFC 9457, 3.1: `type` is about:blank where the status says all, and `title` its
-        phrase then; `detail` is for this occurrence.
-        """
-        document = {
-            "type": "about:blank",
-            "title": TITLES[self.status],
-            "status": self.status,
-            "detail": self.detail,
-            "reason": self.reason.name.lower().replace("_", "-"),
-        }
-        body = json.dumps(document).encode()
-        fields: Fields = [
-            (b"content-type", b"application/problem+json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"cache-control", b"no-store"),
-            *self.fields,
-        ]
-        return [
-            {"type": "http.response.start", "status": self.status, "headers": fields},
-            {"type": "http.response.body", "body": b"" if is_head else body, "more_body": False},
-        ]
+
+def problem_messages(
+    status: int,
+    detail: str,
+    more_fields: Iterable[tuple[bytes, bytes]] = (),
+    members: Mapping[str, str] | None = None,
+    *,
+    is_head: bool,
+) -> list[Message]:
+    """Return a whole response with problem details; `members` are further ones.
+
+    Source: RFC 9457, 3.1: `type` is about:blank if the status says all, and `title` is then its
+    phrase; `detail` is specific to this occurrence.
+    """
+    document = {
+        "type": "about:blank",
+        "title": TITLES[status],
+        "status": status,
+        "detail": detail,
+        **(members or {}),
+    }
+    body = json.dumps(document).encode()
+    fields: Fields = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        *more_fields,
+    ]
+    return [
+        {"type": "http.response.start", "status": status, "headers": fields},
+        {"type": "http.response.body", "body": b"" if is_head else body, "more_body": False},
+    ]
 
 
 def not_acceptable(media_types: Iterable[str], vary: bytes | None) -> Problem:
