@@ -23,7 +23,8 @@ UNITS := tests/http tests/codecs tests/formats tests/timing tests/test_layers.py
 .PHONY: help demo check test test-long test-thrice test-frameworks lint types format services bench clean
 
 help:
-	@echo 'make demo    serve the demonstration API and print commands to try on it'
+	@echo 'make demo    serve the demonstration API and print commands to try on it;'
+	@echo '             ARGS="--port 9000" for another port'
 	@echo 'make check   run lint, type checks and the tests of pure functions'
 	@echo 'make test    run lint, type checks and every test, with coverage'
 	@echo '             SEED=1 shuffles the tests and draws other examples; JOBS=4 for more processes'
@@ -36,7 +37,7 @@ help:
 	@echo 'make format  format the code   make clean   remove what make has made'
 
 demo: $(VENV)/.demo-$(VERSION)
-	$(BIN)/python -m asgi_serial demo
+	$(BIN)/python -m asgi_serial demo $(ARGS)
 
 check: lint types
 	$(PYTEST) -q $(UNITS)

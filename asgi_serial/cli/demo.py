@@ -111,8 +111,8 @@ Paste these into another terminal:
     -H 'Content-Type: application/vnd.msgpack' -H 'Content-Encoding: gzip' {base}/echo; echo
 
   # a miss, then a hit: compare Cache-Status and the time
-  curl -s -o /dev/null -D - -w '%{{time_total}} s\\n' {base}/cities?page=1
-  curl -s -o /dev/null -D - -w '%{{time_total}} s\\n' {base}/cities?page=1
+  curl -s -o /dev/null -D - -w '%{{time_total}} s\\n' '{base}/cities?page=1'
+  curl -s -o /dev/null -D - -w '%{{time_total}} s\\n' '{base}/cities?page=1'
 
   # a 304: the client has this city already
   curl -s -D - -H 'If-None-Match: "city-3"' {base}/cities/3

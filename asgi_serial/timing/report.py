@@ -17,7 +17,7 @@ _ALL = SeriesKey("", "", 0)
 
 _HEADINGS = (
     *("route", "method", "status", "count"),
-    *("first p50", "p95", "p99", "last p50", "p95", "p99"),
+    *("first ms p50", "p95", "p99", "last ms p50", "p95", "p99"),
     *("app", "encoded", "sent", "saved", "encodings", "cache"),
 )
 

@@ -47,10 +47,10 @@ def test_the_text_is_a_table_by_time_spent_with_its_reasons():
     expected = """\
         102 requests took 0.8 s together; bodies of 1.00 MB, 800 kB in their format, 250 kB sent: 75 % saved
 
-        route        method  status  count  first p50   p95   p99  last p50   p95   p99      app  encoded    sent  saved  encodings  cache
-        /items/{id}  GET        200    100       5.90  5.90  5.90      7.99  7.99  7.99  1.00 MB   800 kB  250 kB   75 %  99 of 100  miss 100
-        (unmatched)  GET        404      1       0.05  0.05  0.05      0.05  0.05  0.05      9 B      9 B     9 B    0 %          -  bypass 1
-        /odd?[2J     OTHER    other      1       0.00  0.00  0.00      0.00  0.00  0.00      0 B      0 B     0 B    0 %          -
+        route        method  status  count  first ms p50   p95   p99  last ms p50   p95   p99      app  encoded    sent  saved  encodings  cache
+        /items/{id}  GET        200    100          5.90  5.90  5.90         7.99  7.99  7.99  1.00 MB   800 kB  250 kB   75 %  99 of 100  miss 100
+        (unmatched)  GET        404      1          0.05  0.05  0.05         0.05  0.05  0.05      9 B      9 B     9 B    0 %          -  bypass 1
+        /odd?[2J     OTHER    other      1          0.00  0.00  0.00         0.00  0.00  0.00      0 B      0 B     0 B    0 %          -
 
         Reasons
           /items/{id} GET 200: 100 x neither the response nor a policy states a freshness lifetime; send max-age, or set cache_ttl
