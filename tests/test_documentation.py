@@ -10,6 +10,7 @@ from asgi_serial.errors import ConfigurationError
 from asgi_serial.formats.registry import wire_formats
 from asgi_serial.settings.model import Settings
 from asgi_serial.settings.policy import RoutePolicy
+from asgi_serial.timing.recorder import OUTCOMES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -61,6 +62,14 @@ def test_the_settings_name_every_coding_and_its_levels():
     assert described["codings"].endswith(f": {', '.join(one.name for one in CODINGS)}.")
     for one in CODINGS:
         assert f"{one.levels.lowest} to {one.levels.highest}" in described[one.level_setting]
+
+
+def test_the_page_of_timing_explains_how_the_cache_can_take_part():
+    page = (ROOT / "docs" / "timing.md").read_text()
+    table = page.partition("| in `cache` | meaning |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)` \| ", table, re.MULTILINE) == [
+        each for each in OUTCOMES if each
+    ]
 
 
 def test_the_errors_that_are_quoted_are_those_that_are_raised():
