@@ -8,6 +8,8 @@ import pytest
 from asgi_serial.codecs.registry import CODINGS
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.formats.registry import wire_formats
+from asgi_serial.reasons import Reason
+from asgi_serial.representation.problem import TITLES
 from asgi_serial.settings.model import Settings
 from asgi_serial.settings.policy import RoutePolicy
 from asgi_serial.timing.recorder import OUTCOMES
@@ -70,6 +72,15 @@ def test_the_page_of_timing_explains_how_the_cache_can_take_part():
     assert re.findall(r"^\| `(\w+)` \| ", table, re.MULTILINE) == [
         each for each in OUTCOMES if each
     ]
+
+
+def test_the_reasons_of_refusals_are_those_of_the_code():
+    page = (ROOT / "docs" / "errors.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| `([a-z-]+)` \| ", page, re.MULTILINE)
+    assert len(rows) == 7
+    for status, reason in rows:
+        assert int(status) in TITLES
+        assert reason.replace("-", "_").upper() in Reason.__members__
 
 
 def test_the_errors_that_are_quoted_are_those_that_are_raised():
