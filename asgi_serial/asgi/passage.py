@@ -130,4 +130,4 @@ class Passage:
         ]
         took = perf_counter_ns() - self._began_ns
         first_byte = self._first_byte_ns - self._began_ns if self._first_byte_ns else took
-        recorder.record(kind, first_byte, took, size, size, 0 if method == "HEAD" else size)
+        recorder.record(kind, (first_byte, took, size, size, 0 if method == "HEAD" else size))

@@ -38,7 +38,7 @@ def count_response(
         ]
         took = perf_counter_ns() - began_ns
         first_byte = first_byte_ns - began_ns if first_byte_ns else took
-        recorder.record(kind, first_byte, took, *flow.sizes())
+        recorder.record(kind, (first_byte, took, *flow.sizes()))
 
 
 def _explain(plan: RequestPlan, reason: Reason) -> str:
@@ -65,4 +65,4 @@ def count_answer(
     if recorder is not None:
         kind = recorder.kinds[route, plan.method, status, outcome, "", reasons]
         took, made = perf_counter_ns() - began_ns, app_bytes or size
-        recorder.record(kind, took, took, made, made, size)
+        recorder.record(kind, (took, took, made, made, size))

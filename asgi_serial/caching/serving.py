@@ -308,4 +308,4 @@ def record_hit(
         if kind is None:
             kind = kept.kind_of_304 = recorder.kinds[entry.route, "GET", status, "hit", "", ()]
         made = sent = 0
-    recorder.record(kind, took_ns, took_ns, made, made, sent)
+    recorder.record(kind, (took_ns, took_ns, made, made, sent))

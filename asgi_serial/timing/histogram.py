@@ -1,29 +1,34 @@
 """Durations counted in a bounded number of buckets, from which any percentile can be read."""
 
+import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from itertools import accumulate, compress
 
-# Each power of two is cut into 16 linear buckets: a duration belongs to the one that its 5 highest
-# bits name. Below 32 ns every duration has a bucket of its own.
-_STEP_BITS = 4
-_STEPS = 1 << _STEP_BITS
-_DISTINGUISHED_BITS = _STEP_BITS + 1
+# The first 16 bits of a double are its sign, its exponent and the 4 highest bits of its fraction.
+# Read as a number they grow with the duration, and cut each power of two into 16 linear buckets.
+# Of the two bytes the first seldom changes: it names a page of 16 powers of two (2 ns to 131 us,
+# to 8.6 s, to 6 days), the second a bucket in it. C code finds them for a whole batch, and to
+# count a byte in a list takes half of the instructions of counting a number in a dict.
+_FRACTION_BITS = 4
+_PAGE_BITS = 8
+_BIAS = 1023
+_NEGATIVE = 0x8000
 _LONGEST_NS = 1 << 63
 
 
 class Histogram:
     """Counts of durations, from which any percentile is read with an error of at most 3.1 %.
 
-    The bounds of a bucket differ by 1/16 at most, so their harmonic mean is within 1/33 of every
-    duration in it. From 1 ns to an hour there are 624 buckets; those in use take about 100 bytes
-    each. The count and the sum are exact.
+    The bounds of a bucket differ by 1/16, so their harmonic mean is within 1/33 of every duration
+    in it. From 1 ns to an hour there are 670 buckets, in 4 pages that take 2 KB each and are made
+    when they are needed; most histograms have one or two. The count and the sum are exact.
     """
 
-    __slots__ = ("_buckets", "count", "sum_ns")
+    __slots__ = ("_pages", "count", "sum_ns")
 
     def __init__(self) -> None:
-        self._buckets: dict[int, int] = {}
+        self._pages: dict[int, list[int]] = {}
         self.count = 0
         self.sum_ns = 0
 
@@ -38,20 +43,30 @@ class Histogram:
         return self.percentile(100)
 
     def add(self, durations_ns: Sequence[int]) -> None:
-        """Count durations; all of them or, if it raises, none. Raises: see find_buckets."""
-        self.add_buckets(*find_buckets(durations_ns))
+        """Count durations; all of them or, if it raises, none. Raises: see pack_durations."""
+        self.add_packed(*pack_durations(durations_ns))
 
-    def add_buckets(self, buckets: dict[int, int], sum_ns: int) -> None:
-        """Count durations whose buckets were found by `find_buckets`."""
-        own = self._buckets
-        for bucket, count in buckets.items():
-            own[bucket] = own.get(bucket, 0) + count
-            self.count += count
+    def add_packed(self, packed: bytes, sum_ns: int) -> None:
+        """Count durations that `pack_durations` has packed."""
+        pages, places = packed[::8], packed[1::8]
+        self.count += len(places)
         self.sum_ns += sum_ns
+        is_one_page = not pages.strip(pages[:1])
+        for number in pages[:1] if is_one_page else set(pages):
+            page = self._pages.get(number)
+            if page is None:
+                page = self._pages[number] = [0] * (1 << _PAGE_BITS)
+            inside = places if is_one_page else compress(places, map(number.__eq__, pages))
+            for place in inside:
+                page[place] += 1
 
     def merge(self, other: "Histogram") -> None:
         """Add everything that `other` has counted."""
-        self.add_buckets(other._buckets, other.sum_ns)
+        for number, page in other._pages.items():
+            own = self._pages.get(number)
+            self._pages[number] = page.copy() if own is None else list(map(int.__add__, own, page))
+        self.count += other.count
+        self.sum_ns += other.sum_ns
 
     def percentile(self, percent: float) -> int:
         """Return the duration in ns that `percent` of all do not exceed; 0 if there are none.
@@ -89,15 +104,17 @@ class Histogram:
 
     def _cumulate(self) -> tuple[list[int], list[int]]:
         """Return the middles of the buckets in order, and the counts up to each of them."""
-        ordered = sorted(self._buckets.items())
-        middles = [_middle_of(bucket) for bucket, _ in ordered]
-        return middles, list(accumulate(count for _, count in ordered))
+        ordered = sorted(
+            (_middle_of(number << _PAGE_BITS | place), count)
+            for number, page in self._pages.items()
+            for place, count in enumerate(page)
+            if count
+        )
+        return [middle for middle, _ in ordered], list(accumulate(count for _, count in ordered))
 
 
-def find_buckets(durations_ns: Sequence[int]) -> tuple[dict[int, int], int]:
-    """Return how many of the durations each bucket takes, and the sum of all.
-
-    A negative duration, from a clock that was set back, counts as 0.
+def pack_durations(durations_ns: Sequence[int]) -> tuple[bytes, int]:
+    """Return durations as doubles, one behind the other, and the sum of all.
 
     Raises: TypeError or ValueError, if one of them is not an integer, or they exceed 2**63 ns.
     """
@@ -106,33 +123,17 @@ def find_buckets(durations_ns: Sequence[int]) -> tuple[dict[int, int], int]:
         raise TypeError(f"{sum_ns!r} is the sum of the durations; expected integers")
     if not 0 <= sum_ns < _LONGEST_NS:
         raise ValueError(f"durations of {sum_ns!r} ns together; expected 0 to 2**63")
-    # A batch holds many durations and few buckets. To sort it and to leap from bucket to bucket
-    # takes a third of the instructions of finding and counting the bucket of each duration.
-    ordered = sorted(durations_ns)
-    buckets: dict[int, int] = {}
-    if ordered and ordered[0] < 0:
-        ordered = [max(duration, 0) for duration in ordered]
-    place, size = 0, len(ordered)
-    while place < size:
-        duration = ordered[place]
-        shift = duration.bit_length() - _DISTINGUISHED_BITS
-        if shift < 0:
-            shift = 0
-        steps = duration >> shift
-        end = bisect_left(ordered, (steps + 1) << shift, place)
-        buckets[(shift << _STEP_BITS) + steps] = end - place
-        place = end
-    return buckets, sum_ns
+    return struct.pack(f">{len(durations_ns)}d", *durations_ns), sum_ns
 
 
 def _middle_of(bucket: int) -> int:
     """Return the harmonic mean in ns of a bucket's bounds, whose relative error is equal at both.
 
-    A bucket of a single duration has that one for its middle.
+    A negative duration, from a clock that was set back, counts as 0.
     """
-    if bucket < 2 * _STEPS:
-        return bucket
-    shift, step = (bucket >> _STEP_BITS) - 1, bucket % _STEPS
-    low = (_STEPS + step) << shift
-    high = low + (1 << shift)
-    return round(2 * low * high / (low + high))
+    octave, step = divmod(bucket, 1 << _FRACTION_BITS)
+    if not octave or bucket & _NEGATIVE:
+        return 0
+    low = (1.0 + step / (1 << _FRACTION_BITS)) * 2.0 ** (octave - _BIAS)
+    high = low + 2.0 ** (octave - _BIAS - _FRACTION_BITS)
+    return round(2.0 * low * high / (low + high))

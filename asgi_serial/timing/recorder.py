@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from asgi_serial.bounds.memo import Memo
 from asgi_serial.reasons import Reason
-from asgi_serial.timing.histogram import Histogram, find_buckets
+from asgi_serial.timing.histogram import Histogram, pack_durations
 
 OTHER_ROUTE = "(other)"
 OTHER_METHOD = "OTHER"
@@ -22,13 +22,17 @@ _METHODS = frozenset(
 )
 _LONGEST_ROUTE = 200
 
-# Samples wait in a list for each kind, and a full list is counted in one go: a histogram takes a
-# batch for a third of what it costs to take each alone. A full list takes about 45 KB, so that all
-# that wait take 23 MB at most.
-FULL = 256
+# Samples wait in one flat list for each kind, and a full list is counted in one go: C code then
+# runs down the columns. 256 samples take about 27 KB, so that all that wait take 14 MB at most.
+_WIDTH = 5
+FULL = 256 * _WIDTH
 MAX_KINDS_WAITING = 512
 # About 4,000 kinds. A kind that is forgotten is made again.
 _MAX_KINDS_BYTES = 4 << 20
+
+Figures: TypeAlias = tuple[int, int, int, int, int]
+"""The time to the first byte and to the last body message, and the bytes of the body: as the app
+made it, in the negotiated format, and as it was sent."""
 
 Labels: TypeAlias = tuple[str, str, int, str, str, tuple[Reason, ...]]
 """The route, method, status, outcome, outcome of the encodings' cache, and the reasons."""
@@ -62,7 +66,7 @@ class Kind:
         self.outcome = outcome
         self.encoding_outcome = encoding_outcome
         self.reasons = reasons
-        self.samples: list[tuple[int, int, int, int, int]] = []
+        self.samples: list[int] = []  # Figures, one behind the other
         self.is_waiting = False  # the recorder has it in its list
 
 
@@ -95,27 +99,19 @@ class KindRecorder(Protocol):
     def kinds(self) -> Memo[Labels, Kind]:
         """The kinds by their labels; what is not there yet is made when it is looked up."""
 
-    def record(
-        self,
-        kind: Kind,
-        first_byte_ns: int,
-        total_ns: int,
-        app_bytes: int,
-        encoded_bytes: int,
-        sent_bytes: int,
-    ) -> None:
-        """Count one finished request; synchronous, O(1), and never raises.
-
-        The durations run from the request's arrival to the first byte and to the last body
-        message. The bytes are the body's: as the app made it, in the negotiated format, and as it
-        was sent.
-        """
+    def record(self, kind: Kind, figures: Figures) -> None:
+        """Count one finished request; synchronous, O(1), and never raises."""
 
 
 class Series:
-    """The totals of one route, method and status."""
+    """The totals of one route, method and status.
+
+    What was sent at once, as hits are, has one duration for both histograms. It is counted apart,
+    and added to both in a series that this one is merged into, as a snapshot does.
+    """
 
     __slots__ = (
+        "_sent_at_once",
         "app_bytes",
         "encoded_bytes",
         "encodings",
@@ -129,6 +125,7 @@ class Series:
     def __init__(self) -> None:
         self.first_byte = Histogram()
         self.total = Histogram()
+        self._sent_at_once = Histogram()
         self.app_bytes = 0
         self.encoded_bytes = 0
         self.sent_bytes = 0
@@ -136,22 +133,25 @@ class Series:
         self.encodings = Counter(dict.fromkeys(ENCODING_OUTCOMES, 0))
         self.reasons: Counter[str] = Counter()
 
-    def add(self, kind: Kind, samples: list[tuple[int, int, int, int, int]]) -> None:
+    def add(self, kind: Kind, samples: list[int]) -> None:
         """Count samples of a kind; all of them or, if it raises, none.
 
         Raises: TypeError or ValueError, if one of them is malformed.
         """
-        first_byte, total, app, encoded, sent = zip(*samples, strict=True)
+        first_byte, total, app, encoded, sent = (samples[start::_WIDTH] for start in range(_WIDTH))
         # Everything that may refuse a sample comes first, so that none is counted in part.
-        found = find_buckets(total)
-        found_first = found if first_byte == total else find_buckets(first_byte)
+        totals = pack_durations(total)
+        first_bytes = None if first_byte == total else pack_durations(first_byte)
         app_bytes, encoded_bytes, sent_bytes = sum(app), sum(encoded), sum(sent)
-        self.first_byte.add_buckets(*found_first)
-        self.total.add_buckets(*found)
+        if first_bytes is None:
+            self._sent_at_once.add_packed(*totals)
+        else:
+            self.first_byte.add_packed(*first_bytes)
+            self.total.add_packed(*totals)
         self.app_bytes += app_bytes
         self.encoded_bytes += encoded_bytes
         self.sent_bytes += sent_bytes
-        count = len(samples)
+        count = len(total)
         self.outcomes[kind.outcome] += count
         self.encodings[kind.encoding_outcome] += count
         for reason in kind.reasons:
@@ -159,6 +159,8 @@ class Series:
 
     def merge(self, other: "Series") -> None:
         """Add the totals of `other`."""
+        for histogram in (self.first_byte, self.total):
+            histogram.merge(other._sent_at_once)
         self.first_byte.merge(other.first_byte)
         self.total.merge(other.total)
         self.app_bytes += other.app_bytes
@@ -188,18 +190,10 @@ class SeriesRecorder:
         self.failures = 0
         self.overflowed = 0
 
-    def record(
-        self,
-        kind: Kind,
-        first_byte_ns: int,
-        total_ns: int,
-        app_bytes: int,
-        encoded_bytes: int,
-        sent_bytes: int,
-    ) -> None:
+    def record(self, kind: Kind, figures: Figures) -> None:
         """Count one finished request; see KindRecorder."""
         samples = kind.samples
-        samples.append((first_byte_ns, total_ns, app_bytes, encoded_bytes, sent_bytes))
+        samples += figures
         if not kind.is_waiting:
             self._wait(kind)
         # While a report is being made the samples wait for the next one.
@@ -259,23 +253,21 @@ class SeriesRecorder:
         samples = kind.samples[:size]
         del kind.samples[:size]
         if kind.key is None:
-            self.failures += size
+            self.failures += size // _WIDTH
             return
         if not samples:
             return
-        series = self._open(kind.key, size)
+        series = self._open(kind.key, size // _WIDTH)
         try:
             series.add(kind, samples)
         except Exception:  # a failing recorder never breaks a request
             self._count_each(series, kind, samples)
 
-    def _count_each(
-        self, series: Series, kind: Kind, samples: list[tuple[int, int, int, int, int]]
-    ) -> None:
+    def _count_each(self, series: Series, kind: Kind, samples: list[int]) -> None:
         """Count the samples of a batch with a malformed one, one by one."""
-        for sample in samples:
+        for start in range(0, len(samples), _WIDTH):
             try:
-                series.add(kind, [sample])
+                series.add(kind, samples[start : start + _WIDTH])
             except Exception:
                 self.failures += 1
 

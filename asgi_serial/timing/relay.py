@@ -5,7 +5,7 @@ import inspect
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.timing.base import Recorder, Sample
 from asgi_serial.timing.failures import Failures
-from asgi_serial.timing.recorder import Kind, SeriesRecorder, make_kinds
+from asgi_serial.timing.recorder import Figures, Kind, SeriesRecorder, make_kinds
 
 
 class RelayRecorder:
@@ -33,31 +33,13 @@ class RelayRecorder:
         """How often the user's recorder has raised."""
         return self._failures.count
 
-    def record(
-        self,
-        kind: Kind,
-        first_byte_ns: int,
-        total_ns: int,
-        app_bytes: int,
-        encoded_bytes: int,
-        sent_bytes: int,
-    ) -> None:
-        """Record one finished request; see SeriesRecorder.record. Never raises."""
+    def record(self, kind: Kind, figures: Figures) -> None:
+        """Record one finished request; see KindRecorder."""
         if self._series is not None:
-            self._series.record(kind, first_byte_ns, total_ns, app_bytes, encoded_bytes, sent_bytes)
+            self._series.record(kind, figures)
         if kind.key is None:
             return
-        sample = Sample(
-            *kind.key,
-            first_byte_ns,
-            total_ns,
-            app_bytes,
-            encoded_bytes,
-            sent_bytes,
-            kind.outcome,
-            kind.encoding_outcome,
-            kind.reasons,
-        )
+        sample = Sample(*kind.key, *figures, kind.outcome, kind.encoding_outcome, kind.reasons)
         try:
             self._recorder.record(sample)
         except Exception as error:  # a failing recorder never breaks a request

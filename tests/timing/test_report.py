@@ -24,7 +24,7 @@ TOTALS = {
 
 
 def record(recorder, labels, figures) -> None:
-    recorder.record(recorder.kinds[labels], *figures)
+    recorder.record(recorder.kinds[labels], figures)
 
 
 def filled() -> SeriesRecorder:
