@@ -1,15 +1,17 @@
 """The documents say what is so: the table of settings, the errors they quote, their links."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from asgi_serial.codecs.decoding import UnsupportedCoding
 from asgi_serial.codecs.registry import CODINGS
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.formats.registry import wire_formats
 from asgi_serial.reasons import Reason
-from asgi_serial.representation.problem import TITLES
+from asgi_serial.representation.problem import TITLES, Problem
 from asgi_serial.settings.model import Settings
 from asgi_serial.settings.policy import RoutePolicy
 from asgi_serial.timing.recorder import OUTCOMES
@@ -72,6 +74,13 @@ def test_the_page_of_timing_explains_how_the_cache_can_take_part():
     assert re.findall(r"^\| `(\w+)` \| ", table, re.MULTILINE) == [
         each for each in OUTCOMES if each
     ]
+
+
+def test_the_refusal_that_is_quoted_is_the_one_that_is_sent():
+    quoted = json.loads(re.search(r"^\{.*\}$", (ROOT / "docs" / "errors.md").read_text(), re.M)[0])
+    detail = f"{str(UnsupportedCoding('lzma')).capitalize()}."
+    _, body = Problem(415, Reason.UNSUPPORTED_CODING, detail).messages()
+    assert quoted == json.loads(body["body"])
 
 
 def test_the_reasons_of_refusals_are_those_of_the_code():
