@@ -24,20 +24,20 @@ def main() -> None:
         help="measure the rows with the package of another checkout, and with this one",
     )
     parser.add_argument(
-        "--instructions", action="store_true", help="the rows that are counted in one process"
+        "--instructions", action="store_true", help="only rows that are counted, and quick"
     )
     parser.add_argument("--cpu", action="store_true", help="count no instructions")
     parser.add_argument("--list", action="store_true", help="name the rows")
     options = parser.parse_args()
     rows = [row for row in ROWS if not options.only or row.name in options.only]
     if options.list:
-        print("\n".join(f"{row.name:18} {row.what}" for row in rows))
+        print("\n".join(f"{row.name:26} {row.what}" for row in rows))
         return
     counting = callgrind.is_there() and not options.cpu
     if options.instructions:
         if not counting:
             parser.error("instructions are counted by valgrind, with a C compiler.")
-        rows = [row for row in rows if row.by == "instructions" and not row.is_served]
+        rows = [row for row in rows if row.is_quick]
     with tempfile.TemporaryDirectory() as folder:
         if counting:
             callgrind.build(folder)

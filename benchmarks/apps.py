@@ -12,6 +12,7 @@ from starlette.routing import Route
 from asgi_serial.types import ASGIApp, Field, Receive, Scope, Send
 
 JSON_FIELD = (b"content-type", b"application/json")
+IMAGE_FIELD = (b"content-type", b"image/png")
 
 WORDS = """
     account amber answer autumn basket bicycle bridge candle canvas carbon castle cedar chapter
@@ -42,9 +43,14 @@ def document(size: int) -> bytes:
     return f"[{','.join(texts)}]".encode()
 
 
-def plain_app(body: bytes, *fields: Field) -> ASGIApp:
+def noise(size: int) -> bytes:
+    """So many bytes of which no coding makes less, such as those of an image."""
+    return random.Random(size).randbytes(size)
+
+
+def plain_app(body: bytes, *fields: Field, content_type: Field = JSON_FIELD) -> ASGIApp:
     """The bare app: a start, and the body in one message."""
-    headers = [JSON_FIELD, (b"content-length", b"%d" % len(body)), *fields]
+    headers = [content_type, (b"content-length", b"%d" % len(body)), *fields]
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": headers.copy()})

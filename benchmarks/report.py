@@ -22,7 +22,7 @@ def as_line(result: Result) -> str:
     """One result, with what it is made of."""
     costs = "  ".join(f"{name} {_cost(result, cost)}" for name, cost in result.costs.items())
     goal = "" if result.row.goal is None else f"(at most {result.row.goal:g})"
-    return f"{result.row.name:18} {result.value:8.3f} {goal:14} {costs}"
+    return f"{result.row.name:26} {or_failed(result.value):>8} {goal:14} {costs}"
 
 
 def as_change(change: Change | None) -> str:
@@ -30,12 +30,13 @@ def as_change(change: Change | None) -> str:
     if change is None:
         return f"{'row':26} {'before':>10} {'after':>10} {'after/before':>12}"
     ratio = "" if change.ratio is None else f"{change.ratio:.3f}"
-    numbers = f"{_or_failed(change.before):>10} {_or_failed(change.after):>10} {ratio:>12}"
+    numbers = f"{or_failed(change.before):>10} {or_failed(change.after):>10} {ratio:>12}"
     is_worse = change.ratio is not None and change.ratio > NOISE[change.how]
     return f"{change.row.name:26} {numbers}  {change.how}{'  WORSE' if is_worse else ''}"
 
 
-def _or_failed(value: float | None) -> str:
+def or_failed(value: float | None) -> str:
+    """Return the value, or the word for a row that could not be measured."""
     return "failed" if value is None else f"{value:.4g}"
 
 
@@ -49,7 +50,7 @@ def as_table(results: list[tuple[Result, Result | None]]) -> str:
     for result, by_cpu in results:
         goal = "" if result.row.goal is None else f"{result.row.goal:g}"
         met = "" if result.row.goal is None else "yes" if result.is_met else "no"
-        other = "" if by_cpu is None else f"{by_cpu.value:.3g}"
+        other = "" if by_cpu is None else _number(by_cpu.value)
         cells = (result.row.what, goal, _number(result.value), met, result.how, other)
         lines.append(f"| {' | '.join(cells)} |")
     known = ", ".join([f"Python {platform.python_version()}", *_versions()])
@@ -63,5 +64,7 @@ def _versions() -> Iterator[str]:
             yield f"{package} {version(package)}"
 
 
-def _number(value: float) -> str:
+def _number(value: float | None) -> str:
+    if value is None:
+        return "failed"
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"

@@ -22,6 +22,9 @@ class Measured(Protocol):
         """End what was started."""
 
 
+LONG = ("uvicorn", "timing_routes", "hit_of_peers")
+
+
 class Row(NamedTuple):
     """One figure; by instructions where Python's work is compared, by CPU time where C's is."""
 
@@ -32,6 +35,6 @@ class Row(NamedTuple):
     by: How = "instructions"
 
     @property
-    def is_served(self) -> bool:
-        """Whether servers have to be started for it."""
-        return self.name.startswith("uvicorn")
+    def is_quick(self) -> bool:
+        """Whether it takes about a second: counted in one process, and no peer takes long."""
+        return self.by == "instructions" and not self.name.startswith(LONG)

@@ -24,13 +24,13 @@ class Result(NamedTuple):
 
     row: Row
     how: How
-    value: float
+    value: float | None  # None: it failed, and the worker has printed why
     costs: dict[str, float]
 
     @property
     def is_met(self) -> bool:
         """Whether the goal is reached, if there is one."""
-        return self.row.goal is None or self.value <= self.row.goal
+        return self.value is not None and (self.row.goal is None or self.value <= self.row.goal)
 
 
 class Change(NamedTuple):
@@ -41,10 +41,6 @@ class Change(NamedTuple):
     before: float | None
     after: float | None
     ratio: float | None
-
-
-class RowFailed(Exception):
-    """A row could not be measured; the worker has printed why."""
 
 
 class Worker:
@@ -80,7 +76,7 @@ class Worker:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RowFailed("A worker has ended before its time.")
+            raise RuntimeError("A worker has ended before its time.")
         measured: Round | None = json.loads(line)
         self._has_failed = measured is None
         return measured
@@ -104,10 +100,11 @@ class Worker:
 
 
 def run(rows: Sequence[Row], how: How) -> Iterator[Result]:
-    """Measure rows, all by `how`. Raises: RowFailed."""
+    """Measure rows, all by `how`."""
     for row, (rounds,) in _in_turns(rows, how, [ROOT]):
         if rounds is None:
-            raise RowFailed(row.name)
+            yield Result(row, how, None, {})
+            continue
         names = rounds[0][1]
         costs = {name: statistics.median(each[name] for _, each in rounds) for name in names}
         yield Result(row, how, statistics.median(value for value, _ in rounds), costs)

@@ -11,14 +11,14 @@ from asgi_serial.types import ASGIApp, Receive, Scope, Send
 
 from .apps import document, plain_app
 from .callgrind import Callgrind
-from .cases.subjects import ALL_ON, CACHE_ONLY, ours
+from .cases.subjects import ALL_ON, CACHE_ONLY, PUBLIC, ours
 
 BODY = document(10_000)
 
 APPS: dict[str, ASGIApp] = {
-    "bare": plain_app(BODY),
-    "cache_only": ours(plain_app(BODY), **CACHE_ONLY),
-    "all_on": ours(plain_app(BODY), **ALL_ON),
+    "bare": plain_app(BODY, PUBLIC),
+    "cache_only": ours(plain_app(BODY, PUBLIC), **CACHE_ONLY),
+    "all_on": ours(plain_app(BODY, PUBLIC), **ALL_ON),
 }
 
 

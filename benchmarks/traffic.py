@@ -7,8 +7,10 @@ from itertools import count
 
 from asgi_serial.types import ASGIApp, Field, Message, Scope
 
-# What a browser sends with a request to an API.
-BROWSER: dict[bytes, bytes] = {
+Fields = dict[bytes, bytes]
+
+# A browser, asked by a page of the same origin.
+SAME_ORIGIN: Fields = {
     b"host": b"api.example.com",
     b"connection": b"keep-alive",
     b"sec-ch-ua": b'"Chromium";v="140", "Not=A?Brand";v="24", "Google Chrome";v="140"',
@@ -23,17 +25,35 @@ BROWSER: dict[bytes, bytes] = {
     b"accept-language": b"en-GB,en;q=0.9",
 }
 
+# A browser, asked by a page of another origin, for a host of which it holds cookies.
+BROWSER: Fields = SAME_ORIGIN | {
+    b"sec-ch-ua-platform": b'"Linux"',
+    b"sec-ch-ua-mobile": b"?0",
+    b"origin": b"https://www.example.com",
+    b"sec-fetch-site": b"same-site",
+    b"referer": b"https://www.example.com/",
+    b"cookie": b"_ga=GA1.1.1234567890.1760000000; session=3f9a1c5e7b2d4f60",
+}
+
+# A script, by a client that says no more than it has to.
+BARE: Fields = {
+    b"host": b"api.example.com",
+    b"accept": b"*/*",
+    b"user-agent": b"python-client/1.0",
+}
+
 
 class Request:
-    """One request, made anew each time, with the fields of a browser, `fields` and not `without`.
+    """One request, made anew each time, with a client's fields, `fields` and not `without`.
 
     With `unique`, no two have the same query.
     """
 
     def __init__(
         self,
-        fields: dict[bytes, bytes] | None = None,
+        fields: Fields | None = None,
         *,
+        client: Fields = SAME_ORIGIN,
         without: tuple[bytes, ...] = (),
         method: str = "GET",
         path: str = "/items",
@@ -41,7 +61,7 @@ class Request:
         unique: bool = False,
     ) -> None:
         # A server cuts the fields out of what it has read: bytes that nobody has hashed yet.
-        pairs = (BROWSER | (fields or {})).items()
+        pairs = (client | (fields or {})).items()
         self._fields = marshal.dumps([pair for pair in pairs if pair[0] not in without])
         self.scope: Scope = {
             "type": "http",

@@ -1,5 +1,6 @@
 """Answers out of the cache, and on their way into it."""
 
+from collections.abc import Mapping
 from functools import partial
 from random import Random
 
@@ -8,6 +9,7 @@ from benchmarks.apps import document, plain_app
 from benchmarks.cases.subjects import (
     ALL_ON,
     CACHE_ONLY,
+    PUBLIC,
     TAKES_NOTHING,
     added,
     against_fastest,
@@ -19,26 +21,35 @@ from benchmarks.cases.subjects import (
 )
 from benchmarks.meters import Comparison
 from benchmarks.peers import in_hishel, in_starlette_caches
-from benchmarks.traffic import Answer, Request, Subject
+from benchmarks.traffic import SAME_ORIGIN, Answer, Fields, Request, Subject
 
 FRESH = (b"cache-control", b"max-age=3600")
 
 
-async def hit_cache_only() -> Comparison:
-    app = plain_app(document(10_000))
-    return Comparison(total, bare=Subject(app, Request()), ours=await cached(app, CACHE_ONLY))
+async def hit_cache_only(client: Fields) -> Comparison:
+    return await _hit(client, CACHE_ONLY)
 
 
-async def hit_all_on() -> Comparison:
-    app = plain_app(document(10_000))
-    return Comparison(total, bare=Subject(app, Request()), ours=await cached(app, ALL_ON))
+async def hit_all_on(client: Fields) -> Comparison:
+    return await _hit(client, ALL_ON)
+
+
+async def hit_varying(client: Fields) -> Comparison:
+    return await _hit(client, ALL_ON, (b"vary", b"Origin"))
+
+
+async def _hit(client: Fields, options: Mapping[str, object], *fields: Field) -> Comparison:
+    app = plain_app(document(10_000), PUBLIC, *fields)
+    bare = Subject(app, Request(client=client))
+    return Comparison(total, bare=bare, ours=await cached(app, options, client))
 
 
 async def hit_sizes() -> Comparison:
+    client = SAME_ORIGIN | TAKES_NOTHING
     return Comparison(
         lambda costs: costs["large"] / costs["small"],
-        large=await cached(plain_app(document(100_000)), ALL_ON, TAKES_NOTHING),
-        small=await cached(plain_app(document(10_000)), ALL_ON, TAKES_NOTHING),
+        large=await cached(plain_app(document(100_000)), ALL_ON, client),
+        small=await cached(plain_app(document(10_000)), ALL_ON, client),
     )
 
 
@@ -73,11 +84,12 @@ async def hit_growth() -> Comparison:
     )
 
 
-async def not_modified() -> Comparison:
-    served = await cached(plain_app(document(10_000)), ALL_ON)
-    # As many fields as the request that gets a 200.
+async def not_modified(client: Fields) -> Comparison:
+    # One field in place of another, so that both have as many.
+    languages = {b"accept-language": b"en-GB,en;q=0.9"}
+    served = await cached(plain_app(document(10_000), PUBLIC), ALL_ON, client | languages)
     fields = {b"if-none-match": (await served.prove()).get(b"etag")}
-    request = Request(fields, without=(b"sec-fetch-dest",))
+    request = Request(fields, client=client, without=(b"accept-language",))
     return Comparison(
         lambda costs: costs["not_modified"] / costs["ok"],
         not_modified=Subject(served.app, request, lambda a: a.status == 304 and not a.body),
@@ -87,7 +99,7 @@ async def not_modified() -> Comparison:
 
 async def hit_compressed() -> Comparison:
     app = plain_app(document(10_000))
-    identity = await cached(app, ALL_ON, TAKES_NOTHING)
+    identity = await cached(app, ALL_ON, SAME_ORIGIN | TAKES_NOTHING)
     encoded = await cached(app, ALL_ON)
     encoded.check = lambda answer: is_hit(answer) and answer.get(b"content-encoding") == b"zstd"
     return Comparison(
@@ -97,8 +109,9 @@ async def hit_compressed() -> Comparison:
     )
 
 
-async def miss_stored() -> Comparison:
-    app, request = plain_app(document(10_000)), Request(unique=True)
+async def miss_stored(client: Fields) -> Comparison:
+    app = plain_app(document(10_000), PUBLIC)
+    request = Request(unique=True, client=client)
     peer, holds = in_starlette_caches(app)
     return Comparison(
         added,

@@ -2,19 +2,19 @@
 
 from asgi_serial import timing_report
 from asgi_serial.types import ASGIApp
-from benchmarks.apps import document, plain_app, routed_app, streaming_app
+from benchmarks.apps import IMAGE_FIELD, document, noise, plain_app, routed_app, streaming_app
 from benchmarks.cases.subjects import (
     COMPRESSION_ONLY,
-    TAKES_NOTHING,
     TIMING_ONLY,
     added,
     added_to_bare,
     is_plain,
     ours,
+    taking_nothing,
 )
 from benchmarks.meters import Comparison
 from benchmarks.peers import Metrics, compressed, stacked, timed
-from benchmarks.traffic import Request, Subject
+from benchmarks.traffic import Fields, Request, Subject
 
 
 async def everything_off() -> Comparison:
@@ -26,15 +26,16 @@ async def everything_off() -> Comparison:
     )
 
 
-async def compression_idle() -> Comparison:
-    return _compression(plain_app(document(10_000)), Request(TAKES_NOTHING))
+async def compression_idle(client: Fields) -> Comparison:
+    return _compression(plain_app(document(10_000)), taking_nothing(client))
 
 
-async def small_answer() -> Comparison:
-    return _compression(plain_app(document(200)), Request())
+async def small_answer(client: Fields) -> Comparison:
+    return _compression(plain_app(document(200)), client)
 
 
-def _compression(app: ASGIApp, request: Request) -> Comparison:
+def _compression(app: ASGIApp, client: Fields) -> Comparison:
+    request = Request(client=client)
     return Comparison(
         added,
         bare=Subject(app, request),
@@ -43,16 +44,28 @@ def _compression(app: ASGIApp, request: Request) -> Comparison:
     )
 
 
-async def all_idle() -> Comparison:
-    return _all_on(plain_app(document(10_000)), cache=False)
+async def all_idle(client: Fields) -> Comparison:
+    return _all_on(plain_app(document(10_000)), taking_nothing(client), cache=False)
 
 
-async def stream_idle() -> Comparison:
-    return _all_on(streaming_app([document(500)] * 20))
+async def all_idle_cache(client: Fields) -> Comparison:
+    return _all_on(plain_app(document(10_000)), taking_nothing(client))
 
 
-def _all_on(app: ASGIApp, **options: object) -> Comparison:
-    request, metrics = Request(TAKES_NOTHING), Metrics()
+async def all_small(client: Fields) -> Comparison:
+    return _all_on(plain_app(document(200)), client)
+
+
+async def all_image(client: Fields) -> Comparison:
+    return _all_on(plain_app(noise(10_000), content_type=IMAGE_FIELD), client)
+
+
+async def stream_idle(client: Fields) -> Comparison:
+    return _all_on(streaming_app([document(500)] * 20), taking_nothing(client))
+
+
+def _all_on(app: ASGIApp, client: Fields, **options: object) -> Comparison:
+    request, metrics = Request(client=client), Metrics()
     served = ours(app, **options)
     return Comparison(
         added,
@@ -62,22 +75,22 @@ def _all_on(app: ASGIApp, **options: object) -> Comparison:
     )
 
 
-async def timing_plain() -> Comparison:
+async def timing_plain(client: Fields) -> Comparison:
     app, metrics = plain_app(document(10_000)), Metrics()
-    return _timing(app, timed(app, metrics), metrics, Request())
+    return _timing(app, timed(app, metrics), metrics, Request(client=client))
 
 
-async def timing_route() -> Comparison:
-    return _timing_routes(1)
+async def timing_route(client: Fields) -> Comparison:
+    return _timing_routes(1, client)
 
 
-async def timing_routes() -> Comparison:
-    return _timing_routes(200)
+async def timing_routes(client: Fields) -> Comparison:
+    return _timing_routes(200, client)
 
 
-def _timing_routes(routes: int) -> Comparison:
+def _timing_routes(routes: int, client: Fields) -> Comparison:
     app, metrics = routed_app(routes), Metrics()
-    request = Request(path=f"/r{routes // 2}/5")
+    request = Request(path=f"/r{routes // 2}/5", client=client)
     return _timing(app, timed(app, metrics, by_route=True), metrics, request)
 
 

@@ -10,7 +10,7 @@ from benchmarks import callgrind
 from benchmarks.callgrind import Callgrind
 from benchmarks.cases.subjects import total
 from benchmarks.meters import Costs, Round
-from benchmarks.traffic import BROWSER
+from benchmarks.traffic import Fields
 
 WARM_UP = 200
 REQUESTS = 200
@@ -19,8 +19,9 @@ REQUESTS = 200
 class Served:
     """Servers by the names of their apps (see server.py), and the figure that their costs give."""
 
-    def __init__(self, value: Callable[[Costs], float], **apps: str) -> None:
+    def __init__(self, value: Callable[[Costs], float], client: Fields, **apps: str) -> None:
         self.value = value
+        self.client = client
         self.apps = apps
         self._servers: dict[str, Server] = {}
 
@@ -29,7 +30,7 @@ class Served:
         if callgrind is None:
             _share_one_core()
         for name, app in self.apps.items():
-            self._servers[name] = Server(app, counting=callgrind is not None)
+            self._servers[name] = Server(app, self.client, counting=callgrind is not None)
         for server in self._servers.values():
             server.warm_up()
 
@@ -44,11 +45,11 @@ class Served:
             server.stop()
 
 
-def hit(app: str) -> Callable[[], Awaitable[Served]]:
-    """The case of a hit by one of the servers' apps."""
+def hit(app: str) -> Callable[[Fields], Awaitable[Served]]:
+    """The case of a hit by one of the servers' apps, for a client."""
 
-    async def case() -> Served:
-        return Served(total, bare="bare", ours=app)
+    async def case(client: Fields) -> Served:
+        return Served(total, client, bare="bare", ours=app)
 
     return case
 
@@ -56,7 +57,7 @@ def hit(app: str) -> Callable[[], Awaitable[Served]]:
 class Server:
     """A uvicorn in a process of its own, and one connection to it that is kept alive."""
 
-    def __init__(self, app: str, *, counting: bool) -> None:
+    def __init__(self, app: str, client: Fields, *, counting: bool) -> None:
         command = [sys.executable, "-m", "benchmarks.server", app]
         environment = dict(os.environ)
         if counting:
@@ -67,6 +68,7 @@ class Server:
         )
         self._socket: socket.socket | None = None
         self._app = app
+        self._client = client
 
     def warm_up(self) -> None:
         """Wait until the server listens, hold it to its work, and let it settle."""
@@ -74,19 +76,20 @@ class Server:
         port = int(self._process.stdout.readline())
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        head, _ = self._ask(_request("/items"))
-        if self._app != "bare" and b"; hit" not in self._ask(_request("/items"))[0]:
+        request = self._request("/items")
+        head, _ = self._ask(request)
+        if self._app != "bare" and b"; hit" not in self._ask(request)[0]:
             raise RuntimeError(f"{self._app} gives no hit: {head!r}")
         for _ in range(WARM_UP):
-            self._ask(_request("/items"))
+            self._ask(request)
 
     def measure(self) -> float:
         """What one request costs the server."""
-        request = _request("/items")
-        _, began = self._ask(_request("/-/begin"))
+        request = self._request("/items")
+        _, began = self._ask(self._request("/-/begin"))
         for _ in range(REQUESTS):
             self._ask(request)
-        _, ended = self._ask(_request("/-/end"))
+        _, ended = self._ask(self._request("/-/end"))
         return (float(ended) - float(began)) / REQUESTS
 
     def stop(self) -> None:
@@ -111,6 +114,10 @@ class Server:
             left -= len(piece)
         return head, body
 
+    def _request(self, path: str) -> bytes:
+        fields = [b": ".join(pair) for pair in self._client.items()]
+        return b"\r\n".join([f"GET {path} HTTP/1.1".encode(), *fields]) + b"\r\n\r\n"
+
     def _receive(self) -> bytes:
         assert self._socket is not None
         data = self._socket.recv(1 << 18)
@@ -124,8 +131,3 @@ def _share_one_core() -> None:
     # the CPU of one that takes over from its client.
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-
-
-def _request(path: str) -> bytes:
-    lines = [f"GET {path} HTTP/1.1".encode(), *[b": ".join(pair) for pair in BROWSER.items()]]
-    return b"\r\n".join(lines) + b"\r\n\r\n"

@@ -1,11 +1,16 @@
 """What the cases share: the middleware's set-ups, the figures, and the proofs of work done."""
 
+from collections.abc import Mapping
+
 from asgi_serial import SerialMiddleware
 from asgi_serial.types import ASGIApp
 from benchmarks.meters import Costs
-from benchmarks.traffic import Answer, Request, Subject
+from benchmarks.traffic import SAME_ORIGIN, Answer, Fields, Request, Subject
 
 TAKES_NOTHING = {b"accept-encoding": b"identity"}
+
+# What any cache may store, whoever asks.
+PUBLIC = (b"cache-control", b"public, max-age=3600")
 
 OFF = {"compression": False, "formats": False, "decoding": False, "cache": False, "timing": False}
 COMPRESSION_ONLY = OFF | {"compression": True}
@@ -19,11 +24,16 @@ def ours(app: ASGIApp, **options: object) -> SerialMiddleware:
     return SerialMiddleware(app, **options)  # type: ignore[arg-type]
 
 
+def taking_nothing(client: Fields) -> Fields:
+    """A client that takes no coding: a bare one says so by saying nothing."""
+    return client | TAKES_NOTHING if b"accept-encoding" in client else client
+
+
 async def cached(
-    app: ASGIApp, options: dict[str, object], fields: dict[bytes, bytes] | None = None
+    app: ASGIApp, options: Mapping[str, object], client: Fields = SAME_ORIGIN
 ) -> Subject:
     """The app behind asgi_serial, whose cache holds the answer already."""
-    subject = Subject(ours(app, **options), Request(fields), is_hit)
+    subject = Subject(ours(app, **options), Request(client=client), is_hit)
     await subject.run(1)
     return subject
 
