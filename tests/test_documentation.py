@@ -15,6 +15,7 @@ from asgi_serial.representation.problem import TITLES, Problem
 from asgi_serial.settings.model import Settings
 from asgi_serial.settings.policy import RoutePolicy
 from asgi_serial.timing.recorder import OUTCOMES
+from tests.test_words import DIALECT
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -110,6 +111,16 @@ def test_a_block_runs_after_the_first_one_of_its_page(first, block):
 def test_links_between_documents_lead_somewhere(document):
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
     assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+# This list only ever gets shorter.
+TO_DO = ("architecture.md", "benchmarks.md", "library.md")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_no_document_uses_the_dialect(document):
+    if document.name not in TO_DO:
+        assert DIALECT.findall(" ".join(document.read_text().split())) == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
