@@ -18,13 +18,11 @@ from asgi_serial.asgi.refresh import start_refresh
 from asgi_serial.asgi.startup import Refusal, is_built_at_startup
 from asgi_serial.asgi.warming import warm
 from asgi_serial.cache.purge_log import MAX_RECORD_BYTES
-from asgi_serial.caching.serving import find_hit, record_hit
 from asgi_serial.engine.app_engines import MARK, engines_of, register, share
 from asgi_serial.engine.engine import Engine
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.request.head import keep_iterators, read_request_fields
 from asgi_serial.request.plan import plan_request
-from asgi_serial.response.pieces import PIECE_BYTES, in_pieces
 from asgi_serial.settings.model import SettingOptions, Settings
 from asgi_serial.settings.policy import CURRENT, SAID, TURNED_ON
 from asgi_serial.store.aiocache_store import open_store
@@ -33,7 +31,6 @@ from asgi_serial.timing.routes.resolver import build_resolver
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from asgi_serial.cache.entry import Key
     from asgi_serial.timing.base import Recorder
     from asgi_serial.timing.report import Report
     from asgi_serial.timing.routes.base import RouteResolver
@@ -44,6 +41,11 @@ if TYPE_CHECKING:
 # With one of these there is more to a request than to let its response pass.
 DEMANDING_FIELDS = frozenset(
     {b"cache-control", b"content-encoding", b"content-type", b"if-match", b"if-none-match"}
+)
+
+
+_SIMPLE_FIELDS = frozenset(
+    {b"accept", b"accept-encoding", b"host", b"if-none-match", b"x-forwarded-proto"}
 )
 
 
@@ -125,43 +127,33 @@ class SerialMiddleware:
         if type(headers) is not list or (headers and type(headers[0]) is not tuple):
             keep_iterators(scope)
         began_ns = perf_counter_ns()
-        key: Key | None = None
+        fields = read_request_fields(scope, engine.fields.ignored)
+        plan = plan_request(engine, scope, fields)
+        exchange = Exchange(engine, plan, receive, send, began_ns)
+        key, wants = plan.key, plan.wants
+        if key is not None:
+            hit = exchange.seeker.find_hit(key)
+            if hit is not None:
+                await exchange.answer(hit)
+                if exchange.seeker.refreshes is not None:
+                    start_refresh(self.app, exchange, exchange.seeker.refreshes)
+                return
         passage: Passage | None = None
-        if engine.only_times and not TURNED_ON:
-            passage = Passage(engine, engine.plain_wants, scope, send, began_ns, None)
-        else:
-            fields = read_request_fields(scope, engine.fields.ignored)
-            if engine.finds_hits:
-                key, hit = find_hit(engine, scope, fields)
-                if hit is not None:
-                    start, last, entry, kept = hit
-                    if engine.recorder is not None:
-                        took_ns = perf_counter_ns() - began_ns
-                        record_hit(engine.recorder, entry, kept, start["status"], took_ns)
-                    await send(start)
-                    if len(last["body"]) <= PIECE_BYTES:
-                        await send(last)
-                        return
-                    for message in in_pieces((last,)):
-                        await send(message)
-                    return
-            wants = engine.negotiator.wants[fields.get(b"accept"), fields.get(b"accept-encoding")]
-            if wants.coded_only:
-                key = None  # that of a plain GET is not its own
-            misses = key is not None and engine.misses(key)
-            if (
-                wants.may_pass
-                and engine.lets_pass
-                and (misses or not engine.caching)
-                and not (TURNED_ON and engine.is_partly_off)
-                and DEMANDING_FIELDS.isdisjoint(fields)
-            ):
-                if wants.is_plain and not SAID:
-                    passage = Passage(engine, wants, scope, send, began_ns, key)
-                elif scope["path"] not in engine.encoded_paths:
-                    attempt = Attempt(engine, wants, scope, fields, key, receive, send, began_ns)
-                    await attempt.run(self.app)
-                    return
+        is_plain = _SIMPLE_FIELDS.issuperset(fields) and scope["method"] == "GET"
+        misses = key is not None and is_plain and not wants.coded_only and engine.misses(key)
+        if (
+            wants.may_pass
+            and engine.lets_pass
+            and (misses or not engine.caching)
+            and not (TURNED_ON and engine.is_partly_off)
+            and DEMANDING_FIELDS.isdisjoint(fields)
+        ):
+            if wants.is_plain and not SAID:
+                passage = Passage(engine, wants, scope, send, began_ns, key)
+            elif scope["path"] not in engine.encoded_paths:
+                attempt = Attempt(engine, wants, scope, fields, key, receive, send, began_ns)
+                await attempt.run(self.app)
+                return
         if passage is not None:
             # In the handler of another request this one has no say about that one's response.
             outer = None if CURRENT.get() is None else CURRENT.set(None)
@@ -175,8 +167,6 @@ class SerialMiddleware:
                 if outer is not None:
                     CURRENT.reset(outer)
             return
-        plan = plan_request(engine, scope, fields, wants, key)
-        exchange = Exchange(engine, plan, receive, send, began_ns)
         if plan.may_end_early and not misses and await exchange.answer_without_app():
             if exchange.seeker.refreshes is not None:
                 start_refresh(self.app, exchange, exchange.seeker.refreshes)

@@ -9,7 +9,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from asgi_serial.caching.serving import find_hit
+from asgi_serial.request.plan import plan_request
 from asgi_serial.store.aiocache_store import open_store
 from tests.cache.entries import DictStore
 from tests.cache.services import redis_server
@@ -398,7 +398,7 @@ async def test_a_handed_over_exchange_fails_alike():
         serial = serial_of(Scripted(start(JSON), body(b"[1]")), clock=Ticking())
         for _ in range(2):
             await drive(serial, client)
-        assert serial.engine.misses(find_hit(serial.engine, client.make_scope(), HOST)[0])
+        assert serial.engine.misses(plan_request(serial.engine, client.make_scope(), HOST).key)
         big = [start(JSON, FRESH), body(DOCUMENT)]
         serial.app = Scripted(*big, then=then)
         await drive(serial, client)

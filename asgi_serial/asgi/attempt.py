@@ -122,7 +122,7 @@ class Attempt(RequestPolicy):
         """Begin an exchange in the middle of the call; gives its `send`."""
         self._remember()
         scope = self._app_scope.original
-        plan = plan_request(self._engine, scope, self._fields, self._wants, self._key)
+        plan = plan_request(self._engine, scope, self._fields, wants=self._wants)
         plan.asked, plan.client_left = self._asked, self._has_left
         plan.take_over(self)
         if self._has_body and plan.key is not None:

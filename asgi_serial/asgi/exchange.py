@@ -115,15 +115,21 @@ class Exchange:
             else:
                 self._replayed, self._body = deque(read.messages), read.body
         if messages is None and plan.key is not None:
-            messages = self.seeker.find_hit(plan.key) or await self.seeker.seek(plan.key)
+            if plan.keys_on_body:
+                messages = self.seeker.find_hit(plan.key)
+            messages = messages or await self.seeker.seek(plan.key)
         if messages is None and plan.wants_stored_only:
             messages = self._refuse_to_call(plan.bypass or plan.forward)
         if messages is None:
             return False
         self._release_body()
+        await self.answer(messages)
+        return True
+
+    async def answer(self, messages: Iterable[Message]) -> None:
+        """Send an answer that the app has no part in."""
         for message in in_pieces(messages):
             await self._send(message)
-        return True
 
     def _release_body(self) -> None:
         """Hold no memory any more for a body that the app has received, or will not."""

@@ -8,6 +8,7 @@ from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING
 
 from asgi_serial.asgi.record import count_answer
+from asgi_serial.cache.entry import Entry
 from asgi_serial.cache.in_flight import NOT_STORED, CallResult
 from asgi_serial.cache.key import part_key
 from asgi_serial.cache.responses import LEASE_SECONDS
@@ -20,15 +21,15 @@ from asgi_serial.caching.serving import (
     variant_of,
 )
 from asgi_serial.caching.stored_parts import answer_part, is_of_use, may_use_part
-from asgi_serial.caching.storing import may_grant_lifetime, read_selecting
+from asgi_serial.caching.storing import may_grant_lifetime
 from asgi_serial.concurrency.threads import run_off_loop
-from asgi_serial.http.reuse import Action
+from asgi_serial.http.reuse import USE_FRESH, Action
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.derive import DERIVE_OFFLOAD_BYTES, derive, size_to_derive
 from asgi_serial.timing.server_timing import add_server_timing
 
 if TYPE_CHECKING:
-    from asgi_serial.cache.entry import Entry, Key, Representation, Variant
+    from asgi_serial.cache.entry import Key, Representation, Variant
     from asgi_serial.cache.in_flight import Call
     from asgi_serial.engine.engine import Engine
     from asgi_serial.request.plan import RequestPlan
@@ -81,25 +82,27 @@ class Seeker:
         self.call_key, self.call = key, call
 
     def find_hit(self, key: Key) -> tuple[Message, Message] | None:
-        """The answer out of the first level, with nothing awaited."""
-        responses, select = self.engine.responses, partial(read_selecting, self.plan)
-        hit = self._use(responses.find(key, select))
+        """Return the answer out of the first level, with nothing awaited."""
+        plan, responses = self.plan, self.engine.responses
+        hit = self._use(responses.find(key, plan.vary_values))
         if hit is None and self._may_use_part():
-            return self._use_part(responses.find(part_key(key), select))
+            return self._use_part(responses.find(part_key(key), plan.vary_values))
         return hit
 
     def _use(
         self, found: Entry | Reason, kept: Representation | None = None
     ) -> tuple[Message, Message] | None:
-        """The answer by what was found; None, with the reason in the plan, where it is none."""
+        """Return the answer by what was found; None, with the reason in the plan, if it is none."""
         engine, plan = self.engine, self.plan
-        if isinstance(found, Reason):
+        if type(found) is not Entry:
+            assert isinstance(found, Reason)
             if plan.selected is None:
                 plan.forward = found
             return None
         now = engine.clock()
-        action, why = judge(engine, plan, found, now)
-        if action not in USES:
+        decision = judge(engine, plan, found, now)
+        action, why = decision
+        if decision is not USE_FRESH and action not in USES:
             plan.forward = STALE if action is Action.REFUSE else why
             if why not in NOT_FOR_CLIENT:
                 plan.selected = found
@@ -109,8 +112,10 @@ class Seeker:
         if kept is None:
             self._underived = found
             return None
-        self.refreshes = found if action is Action.USE_STALE_AND_REFRESH else None
-        said = None if why is HIT else engine.cache_status.stale_line(why, int(found.expires - now))
+        said = None
+        if decision is not USE_FRESH:
+            self.refreshes = found if action is Action.USE_STALE_AND_REFRESH else None
+            said = engine.cache_status.stale_line(why, int(found.expires - now))
         return self._hand_out(found, answer(engine, plan, found, kept, now, said), why)
 
     def _may_use_part(self) -> bool:
@@ -128,16 +133,22 @@ class Seeker:
     def _hand_out(
         self, found: Entry, messages: tuple[Message, Message], why: Reason
     ) -> tuple[Message, Message]:
-        """The messages of a hit, timed and counted."""
-        engine, plan = self.engine, self.plan
+        """Return the messages of a hit, timed and counted."""
+        engine, recorder = self.engine, self.engine.recorder
         start, last = messages
         if engine.server_timing:
             took = {"cache": perf_counter_ns() - self.began_ns}
             start = add_server_timing(start, took, {"cache": "hit"})
-        if engine.recorder is not None:
-            outcome = "stale" if why is not HIT else "collapsed" if plan.collapsed else "hit"
-            app_bytes = found.app_bytes if last["body"] else 0
-            self._count(found.route, start["status"], len(last["body"]), outcome, app_bytes)
+        if recorder is not None:
+            took_ns = perf_counter_ns() - self.began_ns
+            sent = len(last["body"])
+            made = found.app_bytes or sent if sent else 0
+            outcome = "hit" if why is HIT else "stale"
+            if self.plan.collapsed and why is HIT:
+                outcome = "collapsed"
+            labels = (found.route, self.plan.method, start["status"], outcome, "", ())
+            sample = (took_ns, took_ns, made, made, sent)
+            recorder.record(recorder.kinds[labels], sample)
         return start, last
 
     async def seek(self, key: Key) -> tuple[Message, Message] | None:
@@ -145,7 +156,7 @@ class Seeker:
         engine, plan = self.engine, self.plan
         responses = engine.responses
         if self._underived is None and plan.forward in COLLAPSIBLE and responses.store:
-            select = partial(read_selecting, plan)
+            select = plan.vary_values
             hit = self._use(await responses.load(key, select))
             # Another's call of the app may have ended meanwhile.
             hit = hit or (None if self._underived is not None else self.find_hit(key))
@@ -160,7 +171,10 @@ class Seeker:
         if plan.wants_stored_only:
             return None
         is_usual = plan.method != "HEAD" and not (
-            plan.credentials or plan.refresh or plan.wants.refused or b"range" in plan.fields
+            plan.credentials
+            or plan.profile.forces_revalidation
+            or plan.wants.refused
+            or b"range" in plan.fields
         )
         if plan.unknown and plan.selected is None:
             # What another's call will store may not be for this client. What was stored is.
@@ -190,7 +204,7 @@ class Seeker:
 
     async def _prepare_completion(self, key: Key) -> None:
         """See whether only the rest of the response is to be asked for."""
-        engine, plan, select = self.engine, self.plan, partial(read_selecting, self.plan)
+        engine, plan, select = self.engine, self.plan, self.plan.vary_values
         found = engine.responses.find(part_key(key), select)
         if isinstance(found, Reason) and engine.responses.store is not None:
             found = await engine.responses.load(part_key(key), select)
@@ -256,7 +270,7 @@ class Seeker:
     async def _join(self, key: Key) -> tuple[Message, Message] | None:
         """Wait for another request's call of the app, or lead the one that others wait for."""
         calls, settings = self.engine.calls, self.engine.settings
-        responses, select = self.engine.responses, partial(read_selecting, self.plan)
+        responses, select = self.engine.responses, self.plan.vary_values
         deadline = monotonic() + settings.cache_wait
         fields = self.plan.fields
         is_conditional = b"if-none-match" in fields or b"if-modified-since" in fields
@@ -298,7 +312,7 @@ class Seeker:
     ) -> tuple[Message, Message] | None:
         """Call the app for other processes, too, or wait for what another one stores."""
         responses, pause, has_waited = self.engine.responses, 0.01, False
-        select = partial(read_selecting, self.plan)
+        select = self.plan.vary_values
         while True:
             self._lease = await responses.take_lease(shared)
             if self._lease is not None:

@@ -93,8 +93,8 @@ class WriteWithin:
 
     def __init__(self, engine: Engine, scope: Scope) -> None:
         self._engine = engine
-        self._plan = RequestPlan(scope, read_request_fields(scope, engine.fields.ignored))
-        self._plan.wants = engine.plain_wants
+        fields = read_request_fields(scope, engine.fields.ignored)
+        self._plan = RequestPlan(scope, fields, engine.profiles.find(scope["method"], fields))
         self._dropping: Dropping | None = None
 
     def heed(self, message: Message) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from functools import partial
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,6 @@ from asgi_serial.asgi.exchange import Exchange
 from asgi_serial.asgi.single_flight import Nobody, cancel_after
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.caching.serving import find_representation
-from asgi_serial.caching.storing import read_selecting
 from asgi_serial.concurrency.loops import running_loop
 from asgi_serial.http.field_names import CONDITIONS
 from asgi_serial.http.headers import without
@@ -46,7 +44,7 @@ def start_refresh(app: ASGIApp, answered: Exchange, entry: Entry) -> None:
     again = _plan_again(engine, plan, entry)
     if again.key != plan.key:
         return  # a policy has been forgotten meanwhile, or learned: it is not the same any more
-    call_key = engine.responses.call_key(plan.key, partial(read_selecting, plan))
+    call_key = engine.responses.call_key(plan.key, plan.vary_values)
     call = engine.calls.start(call_key)
     if call is None:
         return
@@ -79,7 +77,7 @@ def _plan_again(engine: Engine, plan: RequestPlan, entry: Entry) -> RequestPlan:
         "headers": without(plan.scope["headers"], _OF_THE_CLIENT),
     }
     again = plan_request(
-        engine, scope, read_request_fields(scope, engine.fields.ignored), plan.wants, None
+        engine, scope, read_request_fields(scope, engine.fields.ignored), wants=plan.wants
     )
     again.forward, again.served = Reason.STALE, "refresh"
     again.selected, again.validates = entry, entry.has_validator

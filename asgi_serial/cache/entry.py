@@ -1,6 +1,6 @@
 """What the cache keeps of one response of the app."""
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from asgi_serial.cache.drops import NEVER_DROPPED
 from asgi_serial.formats.registry import JSON, format_name
@@ -45,8 +45,6 @@ class Representation:
         "fields",
         "fields_of_304",
         "hit_fields",
-        "kind",
-        "kind_of_304",
         "second",
         "wants",
     )
@@ -60,8 +58,6 @@ class Representation:
         self.second = -1  # of the clock, for which `hit_fields` hold
         self.hit_fields = fields
         self.fields_of_304: Fields | None = None  # the same for a 304, once there was one
-        self.kind: Any = None  # of its hits, as the recorder counts them
-        self.kind_of_304: Any = None
 
 
 class Entry:

@@ -43,7 +43,7 @@ def field_behind(request: RequestPlan, reason: Reason) -> bytes | None:
     if reason is _UNKNOWN_FIELD:
         names = request.unknown
     elif reason is _UNKEYED_FIELD:
-        names = request.strange.routing or request.strange.twins
+        names = request.profile.strange.routing or request.profile.strange.twins
     else:
         return None
     if len(names) > MAX_STRANGE:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from asgi_serial.cache.entry import Entry, Representation
@@ -10,7 +9,7 @@ from asgi_serial.cache.key import part_key
 from asgi_serial.cache.purges import MAX_TAGS
 from asgi_serial.caching.range_response import OF_THE_CONTENT, part_fields
 from asgi_serial.caching.serving import hit_fields, judge, why_not_for
-from asgi_serial.caching.storing import read_selecting, stored_fields
+from asgi_serial.caching.storing import stored_fields
 from asgi_serial.engine.cache_status import with_key
 from asgi_serial.http.field_names import CONDITIONS
 from asgi_serial.http.headers import read_fields, without
@@ -143,7 +142,7 @@ def build_part(
 
 def _has_fresh_whole(engine: Engine, request: RequestPlan, storing: StoreDecision) -> bool:
     """Whether the response is there whole: a part does not take its place."""
-    whole = engine.responses.find(storing.key, partial(read_selecting, request))
+    whole = engine.responses.find(storing.key, request.vary_values)
     return isinstance(whole, Entry) and whole.expires > engine.clock()
 
 
@@ -155,7 +154,7 @@ def _find_old(
     new: Part,
 ) -> Entry | None:
     """The stored part to which a new one may be put."""
-    old = engine.responses.find(part_key(storing.key), partial(read_selecting, request))
+    old = engine.responses.find(part_key(storing.key), request.vary_values)
     part = stored_part(old) if isinstance(old, Entry) else None
     if part is None or not isinstance(old, Entry):
         return None

@@ -66,8 +66,7 @@ def _plan_get(engine: Engine, request: RequestPlan) -> RequestPlan | None:
     on is compared with them.
     """
     fields = {name: value for name, value in request.fields.items() if name not in _OF_THE_POST}
-    wants = engine.negotiator.wants[fields.get(b"accept"), fields.get(b"accept-encoding")]
-    again = plan_request(engine, {**request.scope, "method": "GET"}, fields, wants, None)
+    again = plan_request(engine, {**request.scope, "method": "GET"}, fields)
     policy = request.policy
     is_one_user = again.partition == request.partition
     if not request.partition and policy is not None and policy.cache_partition is not None:

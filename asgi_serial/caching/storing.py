@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from asgi_serial.cache.entry import UNKNOWN_FIELDS, Entry, Representation, Terms
 from asgi_serial.cache.purges import parse_tags
 from asgi_serial.caching.stored_posts import plan_get_after_post
+from asgi_serial.engine.profiles import BODY_METHODS
 from asgi_serial.http.field_names import CREDENTIAL_FIELDS
 from asgi_serial.http.freshness import freshness_lifetime, heuristic_lifetime, initial_age
-from asgi_serial.http.headers import content_length, read_fields, without
+from asgi_serial.http.headers import content_length, without
 from asgi_serial.http.parts import why_not_a_part
 from asgi_serial.http.reuse import forbids_stale
 from asgi_serial.http.storing import (
@@ -20,7 +21,6 @@ from asgi_serial.http.storing import (
     is_fresh,
     needs_validation,
     selecting_names,
-    selecting_values,
     unstored_names,
     why_forbidden,
     why_of_no_use,
@@ -28,7 +28,6 @@ from asgi_serial.http.storing import (
 )
 from asgi_serial.http.validators import parse_entity_tag
 from asgi_serial.reasons import Reason
-from asgi_serial.request.plan import BODY_METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -177,7 +176,9 @@ def _decide_terms(
     if why is not None or names is None:
         return why or Reason.VARIES_ON_EVERYTHING
     for_unknown = allows_unknown(directives, is_granted=said.is_granted, explicitly_shared=shared)
-    why = why_strange(request.unknown, request.strange.twins, names, allows_unknown=for_unknown)
+    why = why_strange(
+        request.unknown, request.profile.strange.twins, names, allows_unknown=for_unknown
+    )
     if why is not None:
         request.unknown -= frozenset(names)  # Cache-Status names one of those that are the reason
         return why
@@ -203,7 +204,7 @@ def _decide_terms(
             fresh=is_fresh(directives, lifetime, age),
             for_unknown=for_unknown,
         ),
-        read_selecting(request, names),
+        request.vary_values(names),
         directives,
         tags,
     )
@@ -306,16 +307,6 @@ def usable_stale_seconds(engine: Engine, said: ResponseDirectives, age: float) -
     is_kept = settings.cache_confirm or is_fresh(said.directives, said.lifetime, age)
     validatable = settings.cache_keep_stale if is_kept and said.terms.has_validator else 0.0
     return max(validatable, said.stale_seconds)
-
-
-def read_selecting(
-    request: RequestPlan, names: tuple[bytes, ...]
-) -> tuple[tuple[bytes, bytes | None], ...]:
-    """Return the fields that a response varies on, with this request's values of them."""
-    if not names:
-        return ()
-    fields = read_fields(request.scope["headers"], frozenset(names))
-    return tuple(zip(names, selecting_values(names, fields), strict=True))
 
 
 def stored_fields(pairs: Fields, decision: StoreDecision, connection: bytes | None) -> Fields:

@@ -78,10 +78,19 @@ async def _until_loop_ends(
         if (holder := clients()) is not None:
             holder.forget(loop)
         if close is not None:
-            closing = asyncio.ensure_future(close())
-            await asyncio.wait((closing,), timeout=close_seconds)
-            if not closing.cancel() and not closing.cancelled():
-                closing.exception()  # read it, or asyncio would log that it was never retrieved
+            try:
+                await _try(close, close_seconds)
+            except asyncio.CancelledError:
+                # asyncio.run cancels all tasks at its end: this one, and the one that closes.
+                await _try(close, close_seconds)
+                raise
+
+
+async def _try(close: Callable[[], Awaitable[object]], close_seconds: float) -> None:
+    closing = asyncio.ensure_future(close())
+    await asyncio.wait((closing,), timeout=close_seconds)
+    if not closing.cancel() and not closing.cancelled():
+        closing.exception()  # read it, or asyncio would log that it was never retrieved
 
 
 async def _finish(generator: AsyncGenerator[None, None]) -> None:

@@ -19,6 +19,7 @@ from asgi_serial.engine.cache_status import (
 from asgi_serial.engine.field_rules import FieldRules
 from asgi_serial.engine.learned import Learned
 from asgi_serial.engine.negotiator import Negotiator
+from asgi_serial.engine.profiles import Profiles
 from asgi_serial.engine.workers import Workers
 from asgi_serial.http.reuse import Options
 from asgi_serial.settings.policy import PolicyTable
@@ -73,6 +74,7 @@ class Engine:
         self.workers = Workers(settings)
         self.negotiator = Negotiator(settings)
         self.fields = FieldRules(settings)
+        self.profiles = Profiles(settings, self.fields, self.negotiator)
         self.cache_status = CacheStatus(settings.cache_name)
         self.learned = Learned(
             clock,
@@ -101,13 +103,6 @@ class Engine:
         self.may_cache = settings.cache or any(rule.policy.cache for rule in settings.routes)
         self.policies = (
             PolicyTable(settings.routes, cache_ttl=settings.cache_ttl) if settings.routes else None
-        )
-        # Where nothing but the usual fields has a say, a hit needs no plan (see `find_hit`).
-        self.finds_hits = settings.cache and not (
-            settings.routes
-            or settings.cache_key_fields
-            or settings.cache_sort_query
-            or settings.server_timing
         )
         # Where no policy has a say, a response may pass by itself (see `Passage`).
         self.lets_pass = not (settings.routes or settings.server_timing)

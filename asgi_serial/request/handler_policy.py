@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asgi_serial.cache.key import body_of
+from asgi_serial.engine.profiles import BODY_METHODS
 from asgi_serial.reasons import Reason
 from asgi_serial.request.body import body_part
 from asgi_serial.request.partition import enter_partition
-from asgi_serial.request.plan import BODY_METHODS, METHOD_NOT_CACHED, request_key
+from asgi_serial.request.plan import METHOD_NOT_CACHED, request_key
 
 if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from asgi_serial.cache.key import COOKIES, PARTITION
-from asgi_serial.http.field_names import CREDENTIAL_FIELDS
+from asgi_serial.engine.profiles import find_credentials
 from asgi_serial.http.headers import read_fields, without
-from asgi_serial.http.request_fields import NOT_STRANGE
 from asgi_serial.http.users import COOKIE, make_private, other_cookies, partition_values
 from asgi_serial.reasons import Reason
 
@@ -26,21 +25,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("asgi_serial")
 
 
-def find_credentials(plan: RequestPlan, lifted: frozenset[bytes] = frozenset()) -> None:
-    """Note by which fields the app may know who asks, but for those that are `lifted`.
-
-    A field by which apps are known to know their users counts as a cookie does.
-    """
-    strange = plan.strange
-    plan.credentials = CREDENTIAL_FIELDS.intersection(plan.fields)
-    plan.unknown = strange.unknown
-    if lifted:
-        plan.credentials -= lifted
-        plan.unknown -= lifted
-    if strange is not NOT_STRANGE and not strange.users <= lifted:
-        plan.credentials |= {b"cookie"}
-
-
 def enter_partition(engine: Engine, plan: RequestPlan, policy: RoutePolicy | None) -> None:
     """Use the private cache of the user who asks, if the policy names what identifies users.
 
@@ -49,7 +33,7 @@ def enter_partition(engine: Engine, plan: RequestPlan, policy: RoutePolicy | Non
     """
     plan.source = sources = None if policy is None else policy.cache_partition
     plan.partition, plan.is_personal = (), False
-    find_credentials(plan)
+    plan.credentials, plan.unknown = plan.profile.credentials, plan.profile.unknown
     if sources is None:
         return
     if callable(sources):
@@ -96,7 +80,7 @@ def name_user(found: object) -> str | None:
 
 def _enter_by_fields(engine: Engine, plan: RequestPlan, sources: tuple[str, ...]) -> None:
     names = frozenset(source.partition(":")[0].encode() for source in sources)
-    if not plan.strange.twins.isdisjoint(names):
+    if not plan.profile.strange.twins.isdisjoint(names):
         # The app may read another user in the other spelling.
         plan.bypass, plan.is_personal = Reason.REQUEST_HAS_CREDENTIALS, True
         return
@@ -120,7 +104,7 @@ def _enter(
 ) -> None:
     """Make the cache that of one user; what tells users apart is no reason not to store."""
     plan.partition, plan.is_personal = parts, True
-    find_credentials(plan, lifted)
+    plan.credentials, plan.unknown = find_credentials(plan.fields, plan.profile.strange, lifted)
 
 
 def digest_partition(engine: Engine, user: str | Iterable[tuple[str, bytes]]) -> bytes:

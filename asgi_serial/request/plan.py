@@ -5,45 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asgi_serial.cache.key import CODED_ONLY, BodyPart, make_key, sorted_query
-from asgi_serial.engine.preferences import Wants
+from asgi_serial.engine.profiles import BODY_METHODS
 from asgi_serial.formats.registry import JSON
-from asgi_serial.http.headers import content_length
-from asgi_serial.http.request_fields import NOT_STRANGE, sort_strange
-from asgi_serial.http.reuse import ASKS_NOTHING, Asked
-from asgi_serial.http.storing import (
-    CACHED_METHODS,
-    forces_revalidation,
-    why_not_looked_up,
-)
+from asgi_serial.http.headers import content_length, read_fields
+from asgi_serial.http.storing import CACHED_METHODS, selecting_values
 from asgi_serial.reasons import Reason
 from asgi_serial.request.body import RequestCopy
-from asgi_serial.request.partition import enter_partition, find_credentials
+from asgi_serial.request.partition import enter_partition
 from asgi_serial.settings.policy import RequestPolicy, merge
 
 if TYPE_CHECKING:
     from asgi_serial.cache.entry import Entry, Key, Representation
     from asgi_serial.engine.engine import Engine
-    from asgi_serial.http.cachecontrol import CacheControl
+    from asgi_serial.engine.preferences import Wants
+    from asgi_serial.engine.profiles import Profile
     from asgi_serial.request.model_extension import Handed
     from asgi_serial.settings.policy import Partition, PolicyTable, RoutePolicy
     from asgi_serial.types import Scope
-
-# A GET without any of these is looked up without a second thought.
-SPECIAL_FIELDS = frozenset(
-    {
-        b"cache-control",
-        b"content-length",
-        b"pragma",
-        b"range",
-        b"transfer-encoding",
-    }
-)
-
-_CONDITIONS = frozenset({b"if-match", b"if-none-match"})
-
-BODY_METHODS = frozenset({"POST", "QUERY"})
-"""The methods whose requests may be told apart by their bodies (opted in by route)."""
-
 
 METHOD_NOT_CACHED = Reason.METHOD_NOT_CACHED
 _NOT_FOR_CLIENT = (
@@ -54,18 +32,21 @@ _NOT_FOR_CLIENT = (
 
 
 class RequestPlan(RequestPolicy):
-    """What is to be done about one request and, as far as it can tell, about its response.
+    """The plan of one request and, as far as it can tell, of its response.
 
     `policy` is the path's at first, and that of the response once it starts.
     """
 
+    # What most requests never set has its default on the class.
     policy: RoutePolicy | None = None
 
     scope: Scope  # as the server gave it
     fields: dict[bytes, bytes]
+    profile: Profile
     method: str
     wants: Wants
-    directives: CacheControl | None = None  # of the request's Cache-Control
+    credentials: frozenset[bytes]  # the kinds that the request carries
+    unknown: frozenset[bytes]  # the fields that may say who asks
     content_codings: tuple[str, ...] = ()  # of the request's body, to be decoded
     body_format = ""  # of the request's body, which is to be translated from it to JSON
     reads_json = False  # the app is known to read nothing else
@@ -76,17 +57,12 @@ class RequestPlan(RequestPolicy):
     may_end_early = False  # it may be refused, or answered, without the app
     keys_on_body = False  # the key waits for the request's body
     may_key_on_body = False  # it would, should the handler ask for it
-    refresh = False  # the client refuses a stored response
     path_policy: RoutePolicy | None = None
     copy: RequestCopy | None = None  # what the app has read of the body, until it may be a key
     forward = Reason.MISS  # why the request goes to the app
-    strange = NOT_STRANGE  # its fields that are not known to be harmless
-    credentials: frozenset[bytes] = frozenset()  # the kinds that the request carries
-    unknown: frozenset[bytes] = frozenset()  # the fields that may say who asks
     source: Partition | None = None  # what its user was told apart by up to now
     partition: tuple[tuple[bytes, bytes], ...] = ()  # parts of the key: whose cache this is
     is_personal = False  # the answer is one user's, whether or not it is stored
-    demands = ASKS_NOTHING  # what it says of caching
     selected: Entry | None = None  # the stored response for it, which may not be used as it is
     form: Representation | None = None  # of it, by which it answers once it may
     validates = False  # the app is asked whether that still holds
@@ -96,16 +72,26 @@ class RequestPlan(RequestPolicy):
     served: str | None = None  # what the cache did where the app was called and did not answer
     handed: Handed | None = None  # what the app can still encode in every format
 
-    def __init__(self, scope: Scope, fields: dict[bytes, bytes]) -> None:
-        super().__init__()
+    def __init__(self, scope: Scope, fields: dict[bytes, bytes], profile: Profile) -> None:
         self.scope = scope
         self.fields = fields
+        self.profile = profile
         self.method = scope["method"]
+        self.wants = profile.wants
+        self.credentials = profile.credentials
+        self.unknown = profile.unknown
+
+    def vary_values(self, names: tuple[bytes, ...]) -> tuple[tuple[bytes, bytes | None], ...]:
+        """Return the fields that a response varies on, with this request's values of them."""
+        if not names:
+            return ()
+        fields = read_fields(self.scope["headers"], frozenset(names))
+        return tuple(zip(names, selecting_values(names, fields), strict=True))
 
     @property
     def wants_stored_only(self) -> bool:
         """Whether only what is stored will do (RFC 9111, 5.2.1.7: only-if-cached)."""
-        directives = self.demands.directives
+        directives = self.profile.demands.directives
         return (
             directives is not None
             and directives.only_if_cached
@@ -125,41 +111,26 @@ class RequestPlan(RequestPolicy):
 
 
 def plan_request(
-    engine: Engine, scope: Scope, fields: dict[bytes, bytes], wants: Wants, key: Key | None
+    engine: Engine, scope: Scope, fields: dict[bytes, bytes], *, wants: Wants | None = None
 ) -> RequestPlan:
-    """Decide by the head, whose `fields` were read; raises nothing whatever the head says.
+    """Decide by the head, whose `fields` were read; raise nothing whatever the head says.
 
-    `wants` are the client's where no policy speaks; `key` is a plain request's, or None.
+    `wants` stand in place of the client's own, for a request that is made on its behalf.
     """
-    plan = RequestPlan(scope, fields)
-    if engine.policies is not None:
-        plan.policy = plan.path_policy = find_policy(engine.policies, scope)
-    if b"cache-control" in fields:
-        plan.directives = engine.fields.cache_controls[fields[b"cache-control"]]
-    plan.wants = wants
-    if plan.policy is not None or plan.directives is not None:
-        plan.wants = find_wants(engine, plan)
-    if b"content-type" in fields or b"content-encoding" in fields:
+    profile = engine.profiles.find(scope["method"], fields)
+    plan = RequestPlan(scope, fields, profile)
+    if wants is not None:
+        plan.wants = wants
+    policies = engine.policies
+    if policies is not None:
+        plan.policy = plan.path_policy = find_policy(policies, scope)
+        if plan.policy is not None:
+            plan.wants = find_wants(engine, plan)
+    if profile.describes_body:
         _plan_body(engine, plan)
     policy = plan.policy
-    if key is not None:
-        plan.caching = True
-        plan.asked = engine.clock()
-        plan.key = key
-        plan.may_end_early = True
-    elif engine.caching if policy is None or policy.cache is None else policy.cache:
-        plan.caching = True
-        plan.asked = engine.clock()
-        if not engine.fields.known.issuperset(fields):
-            names = fields.keys() - engine.fields.known
-            plan.strange = sort_strange(names, engine.fields.meanings.__getitem__)
-        find_credentials(plan)
-        if engine.learned.has_partitions:
-            enter_partition(
-                engine, plan, merge(engine.learned.find_policy(scope, fields), plan.policy)
-            )
-        if plan.bypass is None:
-            _plan_lookup(engine, plan)
+    if engine.caching if policy is None or policy.cache is None else policy.cache:
+        _plan_lookup(engine, plan)
     return plan
 
 
@@ -175,16 +146,16 @@ def find_policy(policies: PolicyTable, scope: Scope) -> RoutePolicy | None:
 
 
 def find_wants(engine: Engine, plan: RequestPlan) -> Wants:
-    """What the client wants, under what is said of the route up to now."""
-    fields, policy = plan.fields, plan.policy
+    """Return what the client wants, under what is said of the route up to now."""
+    fields, policy, directives = plan.fields, plan.policy, plan.profile.directives
+    if policy is None or (policy.compression is None and policy.formats is None):
+        return plan.profile.wants
     accept, accept_encoding = fields.get(b"accept"), fields.get(b"accept-encoding")
-    compression, formats = engine.settings.compression, engine.settings.formats
     # RFC 9111, 5.2.1.6: the client asks intermediaries not to transform the content.
-    if plan.directives is not None and plan.directives.no_transform:
+    if directives is not None and directives.no_transform:
         accept = accept_encoding = None
-    if policy is not None:
-        compression = choose(policy.compression, compression)
-        formats = choose(policy.formats, formats)
+    compression = choose(policy.compression, engine.settings.compression)
+    formats = choose(policy.formats, engine.settings.formats)
     return engine.negotiator.read_wants(compression, formats, (accept, accept_encoding))
 
 
@@ -221,29 +192,21 @@ def _plan_translation(engine: Engine, plan: RequestPlan, format: str) -> None:
 
 
 def _plan_lookup(engine: Engine, plan: RequestPlan) -> None:
-    fields, method = plan.fields, plan.method
-    methods = CACHED_METHODS if method in CACHED_METHODS else BODY_METHODS
-    is_routed = bool(plan.strange.routing)
-    if methods is not CACHED_METHODS or is_routed or not SPECIAL_FIELDS.isdisjoint(fields):
-        if engine.settings.cache_obey_requests:
-            plan.refresh = forces_revalidation(fields, plan.directives)
-            no_cache = plan.refresh and plan.directives is None
-            plan.demands = Asked(plan.directives, pragma_no_cache=no_cache)
-        plan.bypass = why_not_looked_up(
-            method, fields, plan.demands.directives, methods=methods, is_routed=is_routed
-        )
-        if plan.bypass is not None:
-            plan.may_end_early |= plan.wants_stored_only
-            return
-        if methods is BODY_METHODS:
-            if method == "POST" and not _CONDITIONS.isdisjoint(fields):
-                # RFC 9110, 13.1.1 and 13.1.2: they may be there to keep a write from being made.
-                plan.bypass = METHOD_NOT_CACHED
-                return
-            _plan_body_key(engine, plan)
-            return
-    plan.key = request_key(engine, plan, None)
-    plan.may_end_early = True
+    """Decide whether the request may be answered by a stored response, and find its key."""
+    plan.caching = True
+    plan.asked = engine.clock()
+    if engine.learned.has_partitions:
+        learned = engine.learned.find_policy(plan.scope, plan.fields)
+        enter_partition(engine, plan, merge(learned, plan.policy))
+    if plan.bypass is None:
+        plan.bypass = plan.profile.bypass
+    if plan.bypass is not None:
+        plan.may_end_early |= plan.wants_stored_only
+    elif plan.method in BODY_METHODS:
+        _plan_body_key(engine, plan)
+    else:
+        plan.key = request_key(engine, plan, None)
+        plan.may_end_early = True
 
 
 def _plan_body_key(engine: Engine, plan: RequestPlan) -> None:
@@ -275,7 +238,10 @@ def request_key(
     query: bytes = scope.get("query_string", b"")
     if engine.settings.cache_sort_query:
         query = sorted_query(query)
-    extra = tuple([(name, fields.get(name)) for name in engine.fields.key_fields])
+    names = engine.fields.key_fields
+    extra: tuple[tuple[bytes, bytes | None], ...] = ()
+    if names:
+        extra = tuple([(name, fields.get(name)) for name in names])
     if plan.partition:
         extra = (*extra, *plan.partition)
     if plan.wants.coded_only:

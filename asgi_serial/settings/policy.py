@@ -302,26 +302,27 @@ class PolicyTable:
         return merge(restrict((other,), ttl), policy)
 
 
+_NO_SCOPE: Scope = {}  # never changed
+
+
 class RequestPolicy:
     """The policies that apply to one request so far; shared by the threads that serve it."""
 
-    __slots__ = ("answering", "app_scope", "has_policy", "inner", "is_unheard", "others", "said")
-
-    def __init__(self) -> None:
-        self.has_policy = False
-        """Whether any policy has been added."""
-        self.inner: tuple[RoutePolicy, ...] = ()
-        """The path policies of engines further in, each of which limits the one here."""
-        self.app_scope: Scope = {}
-        """The scope that the app was called with, in which its framework may name the handler."""
-        self.said: RoutePolicy | None = None
-        """The policy of the handler that the request was routed to."""
-        self.answering: tuple[RoutePolicy, ...] = ()
-        """The policies of ASGI apps that have been called with the scope and not returned yet."""
-        self.others: tuple[RoutePolicy, ...] = ()
-        """The policies of other functions, whose restrictions apply, but not their permissions."""
-        self.is_unheard = False
-        """Whether `others` contains a permission, which was ignored."""
+    # What most requests never set has its default on the class.
+    has_policy = False
+    """Whether any policy has been added."""
+    inner: tuple[RoutePolicy, ...] = ()
+    """The path policies of engines further in, each of which limits the one here."""
+    app_scope: Scope = _NO_SCOPE
+    """The scope that the app was called with, in which its framework may name the handler."""
+    said: RoutePolicy | None = None
+    """The policy of the handler that the request was routed to."""
+    answering: tuple[RoutePolicy, ...] = ()
+    """The policies of ASGI apps that have been called with the scope and not returned yet."""
+    others: tuple[RoutePolicy, ...] = ()
+    """The policies of other functions, whose restrictions apply, but not their permissions."""
+    is_unheard = False
+    """Whether `others` contains a permission, which was ignored."""
 
     def hear(self, policy: RoutePolicy, *, may_permit: bool) -> None:
         """Add a policy; its permissions count if `may_permit`, as for that of the handler."""

@@ -8,10 +8,8 @@ from hypothesis import strategies as st
 
 from asgi_serial.cache.key import SCHEMA, make_key, make_realm, sorted_query
 from asgi_serial.cache.packing import digest_key
-from asgi_serial.caching.serving import find_hit
 from asgi_serial.engine.engine import Engine
-from asgi_serial.request.head import read_request_fields
-from asgi_serial.request.plan import plan_request, request_key
+from asgi_serial.request.plan import plan_request
 from asgi_serial.settings.model import Settings
 
 REALM = make_realm("")
@@ -183,32 +181,6 @@ def test_two_requests_share_a_key_only_where_they_mean_the_same(one, data):
 ENGINE = Engine(Settings.load({}, {}), clock=lambda: 1.0)
 
 
-@given(
-    st.sampled_from(["/", "/a", "/A"]),
-    st.sampled_from([None, b"a.example", b"A.Example", b""]),
-    st.sampled_from([None, b"https"]),
-    st.sampled_from([None, b"443"]),
-    BYTES,
-)
-def test_the_short_way_to_a_hit_has_the_same_key(path, host, proto, port, query):
-    named = {b"host": host, b"x-forwarded-proto": proto, b"x-forwarded-port": port}
-    scope = {
-        "method": "GET",
-        "scheme": "http",
-        "root_path": "/mounted",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": query,
-        "headers": [(name, value) for name, value in named.items() if value is not None],
-    }
-    fields = read_request_fields(scope, ENGINE.fields.ignored)
-    key, hit = find_hit(ENGINE, scope, fields)
-    plan = plan_request(ENGINE, scope, fields, ENGINE.plain_wants, None)
-    assert hit is None
-    assert plan.key == request_key(ENGINE, plan, None)
-    assert key == (plan.key if port is None else None)  # a port takes the longer way
-
-
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
@@ -270,7 +242,7 @@ def test_the_setting_decides_whether_the_order_of_a_query_matters(sort):
 
     def key_for(query):
         scope = {"method": "GET", "path": "/", "query_string": query, "headers": []}
-        return plan_request(engine, scope, {}, engine.plain_wants, None).key
+        return plan_request(engine, scope, {}).key
 
     assert (key_for(b"a=1&b=2") == key_for(b"b=2&a=1")) is sort
 
@@ -280,7 +252,7 @@ def test_the_configured_fields_take_part():
 
     def key_for(fields):
         scope = {"method": "GET", "path": "/", "query_string": b"", "headers": list(fields.items())}
-        return plan_request(engine, scope, fields, engine.plain_wants, None).key
+        return plan_request(engine, scope, fields).key
 
     keys = {key_for({b"x-tenant": b"a"}), key_for({b"x-tenant": b"b"}), key_for({})}
     assert len(keys) == 3

@@ -3,7 +3,7 @@
 import json
 
 from asgi_serial.asgi.app_scope import scope_for_app
-from asgi_serial.caching.serving import find_hit
+from asgi_serial.asgi.lookup import Seeker
 from asgi_serial.engine.engine import Engine
 from asgi_serial.request.head import read_request_fields
 from asgi_serial.request.plan import plan_request
@@ -73,9 +73,13 @@ def make_scope(method="GET", path="/", headers=(), **more):
 def make_plan(engine, scope):
     """The plan of a request for which no hit was found."""
     fields = read_request_fields(scope, engine.fields.ignored)
-    key = find_hit(engine, scope, fields)[0] if engine.finds_hits else None
-    wants = engine.negotiator.wants[fields.get(b"accept"), fields.get(b"accept-encoding")]
-    return plan_request(engine, scope, fields, wants, key)
+    return plan_request(engine, scope, fields)
+
+
+def find_hit(engine, scope):
+    """The messages by which the first level answers a request, or None."""
+    plan = make_plan(engine, scope)
+    return Seeker(engine, plan, 0).find_hit(plan.key)
 
 
 def make_flow(engine, *headers, method="GET", policy=None, **scope):

@@ -136,7 +136,7 @@ def test_whether_the_cache_takes_part(method, headers, bypass):
     ],
 )
 def test_a_client_may_refuse_what_is_stored(header, refresh):
-    assert planned(header).refresh is refresh
+    assert planned(header).profile.forces_revalidation is refresh
 
 
 def test_the_cache_takes_no_part_where_it_is_off():
@@ -466,7 +466,11 @@ def test_a_routes_body_is_a_part_of_the_key_whatever_its_length_says():
 def test_what_requests_say_of_caching_may_be_ignored():
     engine = make_engine(cache_obey_requests=False)
     plan = planned((b"cache-control", b"no-cache, no-store, only-if-cached"), engine=engine)
-    assert (plan.bypass, plan.refresh, plan.wants_stored_only) == (None, False, False)
+    assert (plan.bypass, plan.profile.forces_revalidation, plan.wants_stored_only) == (
+        None,
+        False,
+        False,
+    )
 
 
 def test_a_copy_of_a_body_in_tiny_pieces_takes_no_more_memory_than_in_one():

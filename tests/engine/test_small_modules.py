@@ -10,7 +10,7 @@ from asgi_serial.asgi.app_scope import scope_for_app
 from asgi_serial.bounds.memo import MAX_ENTRIES
 from asgi_serial.cache.entry import Representation
 from asgi_serial.cache.interning import SharedFields
-from asgi_serial.caching.serving import answer, find_hit, find_representation, judge
+from asgi_serial.caching.serving import answer, find_representation, judge
 from asgi_serial.codecs.decoding import UnsupportedCoding
 from asgi_serial.engine import cache_status
 from asgi_serial.engine.app_engines import engines_of, share
@@ -19,7 +19,6 @@ from asgi_serial.errors import CodecError, FormatError, OutputLimitExceeded
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.derive import derive, size_to_derive
 from asgi_serial.request.body import RequestBody, explain_refusal, why_refused
-from asgi_serial.request.head import read_request_fields
 from tests.engine.making import (
     FRESH,
     JSON,
@@ -29,6 +28,7 @@ from tests.engine.making import (
     body,
     content_of,
     fields_of,
+    find_hit,
     make_engine,
     make_flow,
     make_plan,
@@ -90,31 +90,28 @@ class TestCacheStatus:
 
 class TestHits:
     @pytest.mark.parametrize("missing", ["raw_path", "root_path", "scheme"])
-    def test_a_scope_without_its_optional_parts_is_looked_up_the_longer_way(self, missing):
+    def test_a_scope_without_its_optional_parts_has_a_key(self, missing):
         engine = make_engine()
         scope = make_scope()
         del scope[missing]
-        fields = read_request_fields(scope, engine.fields.ignored)
-        assert find_hit(engine, scope, fields) == (None, None)
         assert make_plan(engine, scope).key is not None
+        assert find_hit(engine, scope) is None
 
     def test_a_tag_of_another_form_is_no_304(self):
         engine = make_engine()
         store(engine)
-        scope = make_scope(headers=((b"if-none-match", b'"other"'),))
-        fields = read_request_fields(scope, engine.fields.ignored)
-        assert find_hit(engine, scope, fields)[1] is None
+        first, _ = find_hit(engine, make_scope(headers=((b"if-none-match", b'"other"'),)))
+        assert first["status"] == 200
 
     def test_the_very_tag_is_a_304_each_time(self):
         clock = Clock()
         engine = make_engine(clock=clock)
         tag = store(engine).kept[0].etag
         scope = make_scope(headers=((b"if-none-match", tag),))
-        fields = read_request_fields(scope, engine.fields.ignored)
         ages = []
         for second in (0, 0, 5):
             clock.now = NOW + second
-            first, last, *_ = find_hit(engine, scope, fields)[1]
+            first, last = find_hit(engine, scope)
             assert (first["status"], last["body"]) == (304, b"")
             ages.append(dict(first["headers"])[b"age"])
         assert ages == [b"0", b"0", b"5"]
@@ -123,17 +120,15 @@ class TestHits:
         engine = make_engine()
         entry = store(engine)
         scope = make_scope()
-        fields = read_request_fields(scope, engine.fields.ignored)
-        before = find_hit(engine, scope, fields)[1][0]
+        before = find_hit(engine, scope)[0]
         engine.responses.add(entry, ("", "gzip"), derive(engine, entry, ("", "gzip")))
-        assert find_hit(engine, scope, fields)[1][0] == before
+        assert find_hit(engine, scope)[0] == before
 
     def test_without_cache_status_a_hit_has_its_age_alone(self):
         engine = make_engine(cache_status=False)
         store(engine)
         scope = make_scope()
-        fields = read_request_fields(scope, engine.fields.ignored)
-        first = find_hit(engine, scope, fields)[1][0]
+        first = find_hit(engine, scope)[0]
         assert b"cache-status" not in dict(first["headers"])
         assert dict(first["headers"])[b"age"] == b"0"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from asgi_serial.caching.storing import decide_storing, read_selecting, stored_fields
+from asgi_serial.caching.storing import decide_storing, stored_fields
 from asgi_serial.http.field_names import RESPONSE_FIELDS
 from asgi_serial.http.headers import read_fields
 from asgi_serial.reasons import Reason
@@ -219,10 +219,6 @@ def test_a_response_is_selected_by_the_codings_that_the_app_was_shown(accepted, 
         request=[] if accepted is None else [(b"accept-encoding", accepted)],
     )
     assert kept.selecting == tuple((b"accept-encoding", value) for value in selecting)
-
-
-def test_nothing_is_read_where_nothing_selects():
-    assert read_selecting(object(), ()) == ()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,157 @@
+"""Profiles of requests: all that a request's method and fields decide, made once and remembered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asgi_serial.bounds.memo import BoundedDict
+from asgi_serial.http.field_names import CREDENTIAL_FIELDS
+from asgi_serial.http.request_fields import NOT_STRANGE, sort_strange
+from asgi_serial.http.reuse import ASKS_NOTHING, Asked
+from asgi_serial.http.storing import (
+    CACHED_METHODS,
+    announces_body,
+    forces_revalidation,
+    why_not_looked_up,
+)
+from asgi_serial.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from asgi_serial.engine.field_rules import FieldRules
+    from asgi_serial.engine.negotiator import Negotiator
+    from asgi_serial.engine.preferences import Wants
+    from asgi_serial.http.cachecontrol import CacheControl
+    from asgi_serial.http.request_fields import Strange
+    from asgi_serial.settings.model import Settings
+
+BODY_METHODS = frozenset({"POST", "QUERY"})
+"""The methods whose requests may be told apart by their bodies (opted in by route)."""
+
+_CONDITIONAL = frozenset({b"if-none-match", b"if-modified-since"})
+_PRECONDITIONS = frozenset({b"if-match", b"if-none-match"})
+# RFC 9110, 13.1.2: 304 for these, 412 for others; QUERY is safe as GET is.
+_READS = frozenset({"GET", "HEAD", "QUERY"})
+_DESCRIBES_BODY = frozenset({b"content-encoding", b"content-type"})
+
+
+class Profile:
+    """All that a request's method and fields decide, apart from the values in its key.
+
+    It holds nothing of one client's own: cookies, credentials and unknown fields count by their
+    presence.
+    """
+
+    __slots__ = (
+        "bypass",
+        "credentials",
+        "demands",
+        "describes_body",
+        "directives",
+        "forces_revalidation",
+        "has_range",
+        "is_conditional",
+        "strange",
+        "unknown",
+        "wants",
+    )
+
+    wants: Wants  # where no policy says otherwise
+    directives: CacheControl | None  # of the request's Cache-Control
+    demands: Asked  # what it says of caching, if requests are obeyed
+    forces_revalidation: bool  # the client refuses a stored response
+    strange: Strange  # its fields that are not known to be harmless
+    credentials: frozenset[bytes]  # the kinds that it carries
+    unknown: frozenset[bytes]  # the fields that may say who asks
+    bypass: Reason | None  # why the cache takes no part
+    is_conditional: bool  # a stored response may be answered by 304 (RFC 9110, 13.1)
+    has_range: bool  # a GET for a part of the resource (RFC 9110, 14.2)
+    describes_body: bool  # its body may have to be decoded, or translated
+
+
+class Profiles:
+    """The profiles of the requests that have come, in a memory bounded in bytes.
+
+    A profile is found by the method, the names of the fields in their order, and the values of the
+    few fields whose values decide. What is too long to be remembered is made anew.
+    """
+
+    def __init__(self, settings: Settings, fields: FieldRules, negotiator: Negotiator) -> None:
+        self._settings = settings
+        self._fields = fields
+        self._negotiator = negotiator
+        # A profile holds no more of a request than its key does.
+        self._known: BoundedDict[tuple[object, ...], Profile] = BoundedDict(shares_values=True)
+
+    def find(self, method: str, fields: Mapping[bytes, bytes]) -> Profile:
+        """Return the profile of a request with these fields; any field is allowed to be missing."""
+        value = fields.get
+        # Names come first, values last, and their number is fixed: no two requests share a key.
+        key: tuple[object, ...] = (
+            method,
+            *fields,
+            value(b"accept"),
+            value(b"accept-encoding"),
+            value(b"cache-control"),
+            value(b"pragma"),
+        )
+        if b"content-length" in fields:
+            key = (*key, announces_body(fields))
+        profile = self._known.get(key)
+        if profile is None:
+            profile = self._make(method, fields)
+            self._known.keep(key, profile)
+        return profile
+
+    def _make(self, method: str, fields: Mapping[bytes, bytes]) -> Profile:
+        settings, rules = self._settings, self._fields
+        profile = Profile()
+        directives = None
+        if b"cache-control" in fields:
+            directives = rules.cache_controls[fields[b"cache-control"]]
+        profile.directives = directives
+        accept, accept_encoding = fields.get(b"accept"), fields.get(b"accept-encoding")
+        # RFC 9111, 5.2.1.6: no-transform: the client asks for no transformation of the content.
+        if directives is not None and directives.no_transform:
+            accept = accept_encoding = None
+        profile.wants = self._negotiator.wants[accept, accept_encoding]
+        names = fields.keys() - rules.known
+        profile.strange = strange = (
+            sort_strange(names, rules.meanings.__getitem__) if names else NOT_STRANGE
+        )
+        profile.credentials, profile.unknown = find_credentials(fields, strange)
+        profile.demands, profile.forces_revalidation = ASKS_NOTHING, False
+        if settings.cache_obey_requests and (directives is not None or b"pragma" in fields):
+            refuses = forces_revalidation(fields, directives)
+            profile.forces_revalidation = refuses
+            if refuses or directives is not None:
+                profile.demands = Asked(directives, pragma_no_cache=directives is None)
+        profile.bypass = why_not_looked_up(
+            method,
+            fields,
+            profile.demands.directives,
+            methods=CACHED_METHODS if method in CACHED_METHODS else BODY_METHODS,
+            is_routed=bool(strange.routing),
+        )
+        if profile.bypass is None and method == "POST" and not _PRECONDITIONS.isdisjoint(fields):
+            # RFC 9110, 13.1.1 and 13.1.2: they may be there to keep a write from being made.
+            profile.bypass = Reason.METHOD_NOT_CACHED
+        profile.is_conditional = method in _READS and not _CONDITIONAL.isdisjoint(fields)
+        profile.has_range = method == "GET" and b"range" in fields
+        profile.describes_body = not _DESCRIBES_BODY.isdisjoint(fields)
+        return profile
+
+
+def find_credentials(
+    fields: Mapping[bytes, bytes], strange: Strange, lifted: frozenset[bytes] = frozenset()
+) -> tuple[frozenset[bytes], frozenset[bytes]]:
+    """Return the credentials among these fields, and the fields that may say who asks.
+
+    Those that are `lifted` take part in the key. A field by which apps are known to know their
+    users counts as a cookie does.
+    """
+    credentials = CREDENTIAL_FIELDS.intersection(fields) - lifted
+    if not strange.users <= lifted:
+        credentials |= {b"cookie"}
+    return credentials, strange.unknown - lifted
