@@ -26,7 +26,6 @@ TO_DO = (
     "representation",
     "request",
     "response",
-    "serialization",
     "store",
     "timing",
 )

@@ -1,4 +1,4 @@
-"""The library: Pydantic models to bytes and back, on the middleware's formats and codecs."""
+"""The serialization library: Pydantic models to bytes and back, without HTTP."""
 
 from asgi_serial.serialization.cached import CachedSerializationManager
 from asgi_serial.serialization.config import (

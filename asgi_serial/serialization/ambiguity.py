@@ -1,4 +1,4 @@
-"""Whether values of a schema may be written as others of it are, so that they are confused."""
+"""Detect schemas of which two different values may be written as the same document."""
 
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 Node: TypeAlias = Mapping[str, Any]
 
-# What a value is in JSON; `any` may be each of them.
+# The kinds of JSON values that a type is written as; `any` may be every one of them.
 _ANY = frozenset({"any"})
 _NOTHING: frozenset[str] = frozenset()
 _KINDS: dict[str, frozenset[str]] = {
@@ -23,22 +23,22 @@ _KINDS: dict[str, frozenset[str]] = {
 }
 _PLAIN = {str: "string", int: "int", bool: "bool", float: "float", type(None): "null"}
 
-# Where a node keeps the schema of what it wraps: what JSON is read by first.
+# The names under which nodes keep the schema that they wrap, the one for reading JSON first.
 _WRAPPED = ("json_schema", "lax_schema", "schema")
 
-# Types whose text, as the name of a member, is read as no other value of the type.
+# Types whose text is unambiguous as the name of an object's member.
 _NAMES = frozenset(
     {"str", "int", "float", "bool", "decimal", "date", "time", "datetime", "timedelta", "uuid"}
 )
 
-# The serializers of Pydantic's own types write what their validators read, and these leave a value
-# that they have read once as it is; but for secrets, which are masked, and sequences of any class,
-# which are read as lists. `use_enum_values` reads by an attrgetter.
+# The serializers of Pydantic's own types write values that their validators read back unchanged,
+# except for secrets, which are masked, and abstract sequences, which are read as lists.
+# `use_enum_values` validates with an attrgetter from `operator`.
 _OWN_MODULES = ("pydantic._internal", "pydantic.networks", "pydantic.types", "operator")
 
 
 def is_ambiguous(nodes: Iterable[Node]) -> bool:
-    """Whether one of all the nodes of a schema leaves open which of its values was written."""
+    """Whether any node of a schema leaves open which of its values was written."""
     nodes = list(nodes)
     refs = {node["ref"]: node for node in nodes if "ref" in node}
     return any(_is_ambiguous(node, refs) for node in nodes)
@@ -47,7 +47,7 @@ def is_ambiguous(nodes: Iterable[Node]) -> bool:
 def _is_ambiguous(node: Node, refs: Mapping[str, Node]) -> bool:
     kind: str = node["type"]
     if kind == "dataclass-field" and node.get("init") is False:
-        return True  # it is written, and set anew when it is read
+        return True  # written, but computed anew on reading
     if _is_written_by_user(node.get("serialization")) or _is_read_by_user(node):
         return True
     if kind == "union":
@@ -55,14 +55,14 @@ def _is_ambiguous(node: Node, refs: Mapping[str, Node]) -> bool:
     if kind == "nullable":
         return "null" in _kinds(node["schema"], refs)
     if kind == "tagged-union":
-        # A function may tell another tag from the document than from the instance.
+        # A function may find different tags in the document and in the instance.
         return callable(node["discriminator"])
     if kind == "dict":
         return not _is_name(node.get("keys_schema", {"type": "any"}))
     if kind in ("enum", "literal"):
         kinds = [_kind_of(value) for value in _members(node)]
         return "any" in kinds
-    return kind == "generator"  # it is read as one that can be gone through once
+    return kind == "generator"  # read as an iterator, which can be consumed only once
 
 
 def _is_name(node: Node) -> bool:
@@ -82,7 +82,7 @@ def _is_written_by_user(serialization: Node | None) -> bool:
 
 
 def _is_read_by_user(node: Node) -> bool:
-    """Whether code of the user's takes part in reading, which may change a value each time."""
+    """Whether user code takes part in reading, and may change a value each time."""
     function = node.get("function")
     if isinstance(function, Mapping):
         return not _is_own(function["function"])
@@ -90,7 +90,7 @@ def _is_read_by_user(node: Node) -> bool:
         return False
     cls = node["cls"]
     after = getattr(cls, "model_post_init", None) or getattr(cls, "__post_init__", None)
-    # Pydantic sets private attributes there, and wraps what the user does.
+    # Pydantic sets private attributes in this hook, and wraps the user's own.
     is_own = after is None or (
         after.__module__.startswith("pydantic.") and not after.__name__.startswith("wrapped")
     )
@@ -104,7 +104,7 @@ def _is_own(function: Any) -> bool:
 
 
 def _first(choice: Any) -> Node:
-    # A choice may have a label beside it.
+    # A choice may be a pair of schema and label.
     node: Node = choice[0] if isinstance(choice, tuple) else choice
     return node
 
@@ -115,7 +115,7 @@ def _overlap(choices: list[frozenset[str]]) -> bool:
 
 
 def _kinds(node: Node, refs: Mapping[str, Node]) -> frozenset[str]:
-    """The kinds of JSON that values of a schema are written as."""
+    """Return the kinds of JSON values that a schema's values are written as."""
     kind = node["type"]
     known = _KINDS.get(kind)
     if "serialization" in node or kind == "json":
@@ -124,7 +124,7 @@ def _kinds(node: Node, refs: Mapping[str, Node]) -> frozenset[str]:
         return known
     if kind in ("enum", "literal"):
         kinds = frozenset(map(_kind_of, _members(node)))
-        # Many types read a number, or a bool, as theirs before it is taken for a member.
+        # In a union, many other types accept a number or bool before the enum does.
         return kinds if kinds <= {"string", "null"} else _ANY
     if kind == "nullable":
         return _kinds(node["schema"], refs) | {"null"}

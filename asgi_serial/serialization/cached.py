@@ -1,4 +1,4 @@
-"""The caches around the pipeline, and its asynchronous face."""
+"""The asynchronous manager: the pipeline with its caches."""
 
 import asyncio
 from collections import Counter
@@ -23,15 +23,15 @@ from asgi_serial.store.base import Store
 M = TypeVar("M")
 V = TypeVar("V")
 
-# One entry may take an eighth of the memory.
+# One entry may take up to an eighth of the memory.
 _LARGEST_SHARE = 8
-# A store that was slow once is measured again after so many payloads.
+# The store is measured again after this many payloads, in case it was slow only once.
 _MEASURE_AGAIN = 500
 _MAX_ROUTES = 4_000
 
 
 class CachedSerializationManager:
-    """A pipeline for the config as it is now, and what is kept beside it."""
+    """The pipeline of the current configuration, with the caches that outlive it."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class CachedSerializationManager:
             ttl_seconds=lambda: self._config.cache_ttl,
             is_enabled=lambda: self._config.enable_caching,
         )
-        """Bytes under text, for the application's own use: `await get(key)`, `set`, `delete`."""
+        """A cache of bytes for the application's own use: `await get(key)`, `set`, `delete`."""
         self.cache_manager.store = store
         self._shared = Shared(
             Encodings(self._memory, config.cache_max_bytes // _LARGEST_SHARE),
@@ -61,7 +61,7 @@ class CachedSerializationManager:
         self.configure(config, pickle_key)
 
     def configure(self, config: SerializationConfig, pickle_key: bytes) -> None:
-        """Go by another config, or by the same one as it has become."""
+        """Apply a configuration, or the changes to the current one."""
         self._config = config
         self._memory.max_bytes = config.cache_max_bytes
         self._memory.max_items = config.cache_max_size
@@ -69,7 +69,7 @@ class CachedSerializationManager:
 
     @property
     def model_serializer(self) -> PydanticModelSerializer:
-        """What writes and reads documents, as the config is now."""
+        """The serializer of the current configuration."""
         return self.pipeline.models
 
     async def serialize(
@@ -80,7 +80,7 @@ class CachedSerializationManager:
         cache_key: str | None,
         compress: bool,
     ) -> bytes:
-        """The payload of a model, or the one that was made under `cache_key` before."""
+        """Return the payload of a model, or the payload that is cached under `cache_key`."""
         pipeline = self.pipeline
         route = pipeline.write_route(format, type(value))
         if cache_key is None or not pipeline.is_caching:
@@ -100,7 +100,7 @@ class CachedSerializationManager:
         return payload
 
     def _store_pays(self, work_ns: int) -> bool:
-        """Whether the store, as it was measured, takes less time than making the payload."""
+        """Whether reading from the store takes less time than making the payload."""
         if self.cache_manager.store is None:
             return False
         self._until_measured -= 1
@@ -138,7 +138,7 @@ class CachedSerializationManager:
     async def deserialize(
         self, data: Any, model: type[M], format: SerializationFormat | str | None
     ) -> M:
-        """The instance in a payload."""
+        """Return the instance in a payload."""
         pipeline = self.pipeline
         began_ns = perf_counter_ns()
         payload = as_bytes(data)
@@ -150,16 +150,16 @@ class CachedSerializationManager:
 
     @property
     def events(self) -> dict[str, int]:
-        """How often something was refused, or fell back, by reason."""
+        """The numbers of refusals and fallbacks, by reason."""
         return dict(self._shared.events)
 
     @property
     def validation_cache(self) -> ValidationCache:
-        """The models that are kept."""
+        """The cache of instances."""
         return self._shared.validation
 
     def statistics(self) -> dict[str, Any]:
-        """What the caches hold and found."""
+        """Return the sizes and hits of the caches."""
         encodings = self._shared.encodings
         return {
             **self.cache_manager.statistics(),
@@ -174,7 +174,8 @@ def _realm_of(config: SerializationConfig, pickle_key: bytes) -> Realm:
         str(config.compression_threshold),
         str(config.max_decoded_size),
         str(config.check_round_trip),
-        # Of functions nothing tells whether another process has the same ones.
+        # `pydantic_config` may hold functions, and other processes may have different ones. Random
+        # bytes keep the payloads to this configuration.
         token_bytes(8) if config.pydantic_config else b"",
     )
     return Realm(settings, blake2b(pickle_key, digest_size=8).digest())
@@ -188,7 +189,7 @@ def _key_of(
     *,
     compress: bool,
 ) -> Key:
-    """Where a payload is kept. Raises: TypeError."""
+    """Return the key of a payload. Raises: TypeError."""
     check_key(cache_key)
     chosen = pipeline.choose(format)
     shape: object = type(value).__qualname__
@@ -199,9 +200,9 @@ def _key_of(
 
 
 async def in_thread(work: Callable[[], V]) -> V:
-    """Do work that lets go of the interpreter's lock in a thread, where asyncio runs one."""
+    """Run work that releases the GIL in a thread, or right here without asyncio."""
     try:
         asyncio.get_running_loop()
-    except RuntimeError:  # another library's loop
+    except RuntimeError:  # the event loop of another library, such as trio
         return work()
     return await asyncio.to_thread(work)

@@ -1,7 +1,7 @@
-"""The outside of a payload: a plain document, or one in a zstd or gzip frame.
+"""Payloads: plain documents, or documents in a zstd or gzip frame.
 
-A frame is known by its own magic: no JSON document and no signed pickle begins like it, and a
-MessagePack document that begins with its first byte has no second one.
+A frame is recognised by its magic number. No JSON document and no signed pickle begins with one,
+and a MessagePack document that begins with the same byte consists of that byte only.
 """
 
 from asgi_serial.codecs.base import Codec
@@ -14,21 +14,22 @@ from asgi_serial.serialization.config import CompressionLevel, SerializationConf
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 GZIP_MAGIC = b"\x1f\x8b"
 
-# JSON records of 10 and 100 KB: zstd 1, 3 and 12 take 346, 212 and 35 KB a millisecond, gzip
-# 1, 6 and 9 some 100, 41 and 30; beyond them each percent of size costs half the time again.
+# Measured with JSON records of 10 and 100 KB: zstd 1, 3 and 12 compress 346, 212 and 35 KB per
+# millisecond, gzip 1, 6 and 9 about 100, 41 and 30. Beyond these levels each further percent of
+# size costs 50 % more time.
 LEVELS = {
     CompressionLevel.FAST: {"zstd": 1, "gzip": 1},
     CompressionLevel.BALANCED: {"zstd": 3, "gzip": 6},
     CompressionLevel.MAX: {"zstd": 12, "gzip": 9},
 }
-"""The level of each codec by what it is called here."""
+"""The levels of the codecs."""
 
-# A document may decompress to so many times its size, as a request's body may.
+# The highest ratio of decompressed to compressed size; the same as the default for request bodies.
 MAX_RATIO = 200
 
 
 def compression_of(data: bytes) -> str:
-    """The codec of a payload, by its first bytes; empty where it is plain.
+    """Return the codec of a payload, by its first bytes; empty if it is not compressed.
 
     >>> compression_of(b'{"id":1}')
     ''
@@ -39,13 +40,13 @@ def compression_of(data: bytes) -> str:
 
 
 def build_codec(name: str, level: CompressionLevel) -> Codec:
-    """The codec of a name at a level."""
+    """Return a codec at a level."""
     number = LEVELS[level][name]
     return ZstdCodec(number) if name == "zstd" else ZlibCodec("gzip", number)
 
 
 class Packer:
-    """Compresses documents where it pays, and takes compression off; threads may share it."""
+    """Compresses documents if that makes them smaller, and decompresses payloads; thread-safe."""
 
     def __init__(self, config: SerializationConfig) -> None:
         self.codec = build_codec(config.compression_codec, config.compression_level)
@@ -56,23 +57,25 @@ class Packer:
         self._limits = DecodeLimits(self.max_bytes, self.max_bytes, MAX_RATIO, 1)
 
     def pack(self, document: bytes) -> bytes:
-        """The payload of a document, never longer than it is. Raises: FormatError."""
+        """Return the payload of a document, never longer than the document. Raises: FormatError."""
         self.check_size(document)
         packed = self.codec.compress(document)
         if len(packed) >= len(document):
             return document
+        # `unpack` refuses a higher ratio, so such a document is better left uncompressed.
         is_readable = len(document) <= max(RATIO_FREE_BYTES, MAX_RATIO * len(packed))
         return packed if is_readable else document
 
     def check_size(self, document: bytes) -> None:
-        """Refuse to write what is too large to be read. Raises: FormatError."""
+        """Refuse a document that would be too large to be read. Raises: FormatError."""
         if len(document) > self.max_bytes:
             raise FormatError(
-                f"the document has {len(document)} bytes; max_decoded_size is {self.max_bytes}"
+                f"the document has {len(document)} bytes; max_decoded_size is {self.max_bytes}, "
+                "and would have to be raised"
             )
 
     def unpack(self, payload: bytes) -> bytes:
-        """The document in a payload. Raises: CodecError; OutputLimitExceeded."""
+        """Return the document in a payload. Raises: CodecError; OutputLimitExceeded."""
         coding = compression_of(payload)
         if not coding:
             if len(payload) > self.max_bytes:

@@ -1,4 +1,4 @@
-"""How models are serialized: one object, checked whenever it is made or changed."""
+"""The library's configuration, validated on creation and on every change."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from asgi_serial.settings.values import (
 
 
 class _ByName(StrEnum):
-    """A choice whose members are found by name and by value, in any case."""
+    """An enum whose members are looked up by name or value, in any case."""
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
@@ -40,24 +40,24 @@ class _ByName(StrEnum):
 
 
 class SerializationFormat(_ByName):
-    """What a model is written as.
+    """The formats in which models are written.
 
     >>> SerializationFormat("JSON").value
     'json'
     """
 
     JSON = "json"
-    """JSON by pydantic-core; plain data too, with all types that Pydantic writes."""
+    """JSON by pydantic-core, for models and plain data of all types that Pydantic can write."""
     ORJSON = "orjson"
-    """The same document for a model; plain data by orjson."""
+    """The same JSON for models; plain data by orjson."""
     MSGPACK = "msgpack"
-    """MessagePack of what JSON would hold."""
+    """MessagePack with the values that JSON would hold."""
     PICKLE = "pickle"
-    """A signed pickle, for holders of the same key only; never for clients."""
+    """A signed pickle, only for holders of the same key; never for clients."""
 
 
 class CompressionLevel(_ByName):
-    """How much time a smaller document is worth."""
+    """The trade-off between speed and size."""
 
     FAST = "fast"
     BALANCED = "balanced"
@@ -97,7 +97,7 @@ def _seconds(longest: float) -> Callable[[object], float]:
 
 def _pickle_key(value: object) -> SecretStr:
     secret = value.get_secret_value() if isinstance(value, SecretStr) else value
-    # 128 bits are out of reach of guessing; text has less than 8 bits for each character.
+    # 16 characters hold at most 128 bits, beyond any guessing; ordinary text holds less.
     if isinstance(secret, str) and len(secret.strip()) >= 16:
         return SecretStr(secret)
     raise ValueError("a secret of at least 16 characters")
@@ -127,9 +127,9 @@ Format = Annotated[SerializationFormat, PlainValidator(_member_of(SerializationF
 
 
 class SerializationConfig(BaseModel):
-    """What a manager goes by; a manager keeps a copy, and its changes take effect at once.
+    """The configuration of a manager, which keeps a copy; changes to that take effect at once.
 
-    Raises: ConfigurationError, with a line for each fault, when it is made or changed.
+    Raises: ConfigurationError, with a line for each fault, on creation and on assignment.
     """
 
     model_config = ConfigDict(
@@ -140,48 +140,48 @@ class SerializationConfig(BaseModel):
     )
 
     default_format: Format = SerializationFormat.JSON
-    """The format where a call names none."""
+    """The format of calls that name none."""
     fallback_format: Annotated[
         SerializationFormat,
         PlainValidator(
             _member_of(SerializationFormat, SerializationFormat.PICKLE, SerializationFormat.MSGPACK)
         ),
     ] = SerializationFormat.JSON
-    """What writes a document that ORJSON can not; a binary format has no stand-in."""
+    """The format for values that ORJSON cannot write: JSON, or ORJSON for none."""
 
     enable_compression: Switch = True
-    """Compress what is at least `compression_threshold` long, where that makes it smaller."""
+    """Compress documents of at least `compression_threshold`, if that makes them smaller."""
     compression_level: Annotated[CompressionLevel, PlainValidator(_member_of(CompressionLevel))] = (
         CompressionLevel.BALANCED
     )
     """FAST, BALANCED or MAX: zstd 1, 3 or 12; gzip 1, 6 or 9."""
     compression_threshold: Size = 1024
-    """The size from which a document is compressed."""
+    """The smallest document that is compressed."""
     compression_codec: Annotated[Literal["zstd", "gzip"], PlainValidator(_codec)] = "zstd"
-    """zstd or gzip; both are always read."""
+    """zstd or gzip; both can always be read."""
     max_decoded_size: Size = 50_000_000
-    """The largest document that is read, when decompressed."""
+    """The largest document that is written or read, uncompressed."""
 
     enable_caching: Switch = True
-    """Keep anything at all; off, every look-up finds nothing."""
+    """Use the caches; off: nothing is stored, and nothing is found."""
     cache_ttl: Annotated[float, PlainValidator(_seconds(2**31))] = 3600.0
-    """How long a document is kept, in seconds."""
+    """The lifetime of cached documents, in seconds."""
     cache_max_size: Annotated[int, PlainValidator(integer(1, 1_000_000_000))] = 1000
-    """How many items are kept in this process."""
+    """The largest number of items in this process's cache."""
     cache_max_bytes: Size = 64_000_000
-    """How many bytes they may take together."""
+    """The largest size of these items together."""
     cache_url: Annotated[SecretStr | None, PlainValidator(optional(_url))] = None
-    """The second level, shared by processes: redis://, rediss://, valkey:// or memcached://; taken
+    """The second level, shared by processes: redis://, rediss://, valkey:// or memcached://; read
     when the manager is made."""
 
     enable_validation: Switch = True
-    """Off: models are read laxly and never from the validation cache; types always hold."""
+    """Off: `strict_validation` and `cache_validation` are off; types are always validated."""
     cache_validation: Switch = True
-    """Keep models that are immutable all through, under the bytes that they were read from."""
+    """Cache instances of deeply immutable models by the bytes that they were read from."""
     strict_validation: Switch = False
-    """Read strictly: no text for a number, in any format."""
+    """Validate in Pydantic's strict mode, in all formats: no text for a number, for example."""
     check_round_trip: Switch = True
-    """Refuse to write what would be read as something else, or not at all."""
+    """Refuse to write a value that would be read as a different one, or could not be read."""
 
     enable_profiling: Switch = True
     """Measure every operation."""
@@ -189,21 +189,21 @@ class SerializationConfig(BaseModel):
     """The duration, in seconds, from which an operation is logged as slow."""
 
     max_retries: Annotated[int, PlainValidator(integer(0, 10))] = 3
-    """How often a failed call of the second level is made again."""
+    """How often a failed call of the second level is repeated."""
     retry_delay: Annotated[float, PlainValidator(_seconds(60))] = 0.1
-    """How long to wait before that, in seconds."""
+    """The delay before each repetition, in seconds."""
 
     pickle_key: Annotated[SecretStr | None, PlainValidator(optional(_pickle_key))] = None
-    """What pickles are signed with; unset: SERIALIZATION_PICKLE_KEY, or one of this process."""
+    """The key that signs pickles; unset: SERIALIZATION_PICKLE_KEY, or one of this process."""
     pydantic_config: Annotated[
         Mapping[str, Any] | None, PlainValidator(optional(_pydantic_config))
     ] = None
-    """How models are written, where it differs from their own `model_config`: `json_encoders`
-    and the options beginning with `ser_`; not in nested models, and not how they are read."""
+    """Options that override a model's own `model_config` when it is written: `json_encoders` and
+    the options that begin with `ser_`. They do not apply to nested models, nor to reading."""
 
     _on_change: Callable[[], None] | None = PrivateAttr(default=None)
 
-    if not TYPE_CHECKING:  # the signature is made from the fields
+    if not TYPE_CHECKING:  # type checkers derive the signature from the fields
 
         def __init__(self, **options: Any) -> None:
             with _as_configuration(options):
@@ -220,10 +220,11 @@ class SerializationConfig(BaseModel):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """What the environment says: `ASGI_SERIAL_MODEL_*`, then the older names.
+        """Return the configuration of the environment: `ASGI_SERIAL_MODEL_*`, then older names.
 
-        Names may be in any case, and an empty value counts as not set. The older names are
+        Names may be in any case, and an empty value counts as unset. The older names are
         SERIALIZATION_FORMAT, ENABLE_COMPRESSION and so on; docs/library.md lists them.
+
         Raises: ConfigurationError, with a line for each fault.
         """
         found = read_environment(os.environ if environ is None else environ, cls.model_fields)
@@ -231,13 +232,13 @@ class SerializationConfig(BaseModel):
         try:
             return cls(**options)
         except ConfigurationError as error:
-            # Each line begins with a field's name; the user knows it by the variable's.
+            # Each line begins with the name of a field; the user knows the variable's.
             names = [line.partition(" ") for line in str(error).splitlines()]
             lines = [f"{found[name][0]} {rest}" for name, _, rest in names]
             raise ConfigurationError("\n".join(lines)) from None
 
     def watched(self, on_change: Callable[[], None]) -> Self:
-        """A copy that calls `on_change` after each change of a field."""
+        """Return a copy that calls `on_change` after each assignment."""
         copy = self.model_copy()
         copy._on_change = on_change
         return copy
@@ -245,7 +246,7 @@ class SerializationConfig(BaseModel):
 
 @contextmanager
 def _as_configuration(options: Mapping[str, object]) -> Iterator[None]:
-    """Turn a ValidationError into a ConfigurationError, in the words that are used everywhere."""
+    """Turn a ValidationError into a ConfigurationError with the package's own messages."""
     try:
         yield
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Functions whose result is serialized, or whose argument arrives serialized."""
+"""Decorators that serialize a function's result or deserialize its argument."""
 
 import inspect
 from collections.abc import Callable
@@ -16,18 +16,18 @@ _SERIALIZED = (bytes, bytearray, memoryview, str)
 
 
 class _Default:
-    """The manager of the process: made by the environment at its first use, unless one was set."""
+    """The process-wide manager; made from the environment at its first use, unless one is set."""
 
     manager: OptimizedSerializationManager | None = None
 
 
 def set_default_manager(manager: OptimizedSerializationManager | None) -> None:
-    """Let decorators without a manager use this one; None: a new one, made when it is needed."""
+    """Set the manager of decorators that have none; None resets it to a new one, made on demand."""
     _Default.manager = manager
 
 
 def get_default_manager() -> OptimizedSerializationManager:
-    """The manager that decorators use that were given none. Raises: ConfigurationError."""
+    """Return the manager of decorators that have none. Raises: ConfigurationError."""
     if _Default.manager is None:
         _Default.manager = OptimizedSerializationManager()
     return _Default.manager
@@ -39,11 +39,12 @@ def serialized(
     manager: OptimizedSerializationManager | None = None,
     compress: bool = True,
 ) -> Callable[[F], F]:
-    """Make a function return the payload of the model that it returns; plain or a coroutine.
+    """Make a function, synchronous or not, return the payload of the model that it returns.
 
-    What is bytes already is returned as it is. A function that stands under a route of a framework
-    had better return its model, which the middleware encodes as the client asks. Raises:
-    ValueError for a format that is none.
+    Bytes are returned unchanged. A route's handler should return the model instead, which the
+    middleware encodes as the client prefers.
+
+    Raises: ValueError for an unknown format.
     """
     _check(format)
 
@@ -80,11 +81,13 @@ def deserialized(
     *,
     manager: OptimizedSerializationManager | None = None,
 ) -> Callable[[F], F]:
-    """Let a function that takes a model be called with its payload; plain or a coroutine.
+    """Make a function, synchronous or not, accept the payload of a model in place of the model.
 
-    The model is the first parameter that is annotated with it, or else the first one that is not
-    `self` or `cls`; a ready model passes. Calls raise ValidationError for bytes that hold none.
-    Raises: TypeError for what is no model class; ValueError for a format that is none.
+    The parameter is the first one that is annotated with the model, or else the first one that is
+    not `self` or `cls`. Instances are passed on unchanged. Calls raise ValidationError for bytes
+    that are not a payload of the model.
+
+    Raises: TypeError if `model` is not a model class; ValueError for an unknown format.
     """
     _check(format)
     if not is_model_class(model):
@@ -132,16 +135,16 @@ def _check(format: SerializationFormat | str | None) -> None:
 
 
 def _find_parameter(signature: inspect.Signature, model: type) -> str:
-    """The name of the parameter that is a model. Raises: TypeError where there is none."""
+    """Return the name of the parameter for the model. Raises: TypeError if there is none."""
     taken = [one for one in signature.parameters.values() if one.name not in ("self", "cls")]
     annotated = [one for one in taken if one.annotation in (model, model.__name__)]
     if not taken:
-        raise TypeError(f"no parameter takes a {model.__name__}")
+        raise TypeError(f"the function has no parameter for a {model.__name__}; add one")
     return (annotated or taken)[0].name
 
 
 def _annotate(function: F, signature: inspect.Signature) -> F:
-    """Say what `function` takes and gives, for frameworks that read it."""
+    """Set the signature and annotations of `function`, which frameworks read."""
     annotations = {
         one.name: one.annotation
         for one in signature.parameters.values()

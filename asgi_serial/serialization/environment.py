@@ -1,4 +1,4 @@
-"""The library's names in the environment."""
+"""Read the library's environment variables."""
 
 from collections.abc import Collection, Mapping
 
@@ -6,8 +6,8 @@ from asgi_serial.errors import ConfigurationError
 from asgi_serial.settings.model import LIBRARY_PREFIX as PREFIX
 from asgi_serial.settings.values import explain_unknown
 
-# Names without a prefix, which other software may use as well: known ones are read, and no fault
-# is found in any other.
+# These names have no prefix, and other software may use similar ones. So unknown names are not
+# errors here.
 OLDER_NAMES = {
     "SERIALIZATION_FORMAT": "default_format",
     "SERIALIZATION_FALLBACK_FORMAT": "fallback_format",
@@ -26,18 +26,20 @@ OLDER_NAMES = {
     "SERIALIZATION_RETRY_DELAY": "retry_delay",
     "SERIALIZATION_PICKLE_KEY": "pickle_key",
 }
-"""The older names by what they set."""
+"""The fields that the older names set."""
 
-# A mapping of functions has no text.
+# A mapping of functions cannot be written as text.
 _NOT_IN_ENVIRONMENT = frozenset({"pydantic_config"})
 
 
 def read_environment(
     environ: Mapping[str, str], fields: Collection[str]
 ) -> dict[str, tuple[str, str]]:
-    """The name of the variable and its text by field; the prefixed name beats the older one.
+    """Return the variable and its text for each field that is set.
 
-    Raises: ConfigurationError for a prefixed name that is unknown, or a name in two spellings.
+    A prefixed name takes precedence over the older name.
+
+    Raises: ConfigurationError for unknown prefixed names, and for a name in two spellings.
     """
     variables = {PREFIX + name.upper(): name for name in fields if name not in _NOT_IN_ENVIRONMENT}
     newer: dict[str, tuple[str, str]] = {}
@@ -57,7 +59,7 @@ def read_environment(
         if name is None:
             continue
         if name in found:
-            faults.append(f"{label} is also set as {found[name][0]}; expected only one.")
+            faults.append(f"{label} is also set as {found[name][0]}; set only one of them.")
         found[name] = (label, text)
     if faults:
         raise ConfigurationError("\n".join(faults))
@@ -65,6 +67,6 @@ def read_environment(
 
 
 def find_pickle_key(environ: Mapping[str, str]) -> str | None:
-    """The key of pickles that the environment holds, if it holds one."""
+    """Return the environment's key for pickles; None if it has none."""
     texts = {label.upper(): text for label, text in environ.items()}
     return texts.get(f"{PREFIX}PICKLE_KEY") or texts.get("SERIALIZATION_PICKLE_KEY")

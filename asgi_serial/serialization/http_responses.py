@@ -1,4 +1,4 @@
-"""Models as answers to clients: one way, and in a format that the client accepts."""
+"""HTTP responses with models, in a format that the client accepts."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -24,22 +24,21 @@ from asgi_serial.serialization.round_trip import UNWRITABLE
 _JSON = JsonFormat.media_types[0]
 _EXTENSION = "asgi_serial.model"
 
-# A client's document may have any number of faults, and names of any length.
+# A client's document may have any number of faults, with names of any length.
 _MOST_FAULTS = 100
-# The first ones are had with all others only, at 500 bytes each.
+# Pydantic lists either all faults or none, at about 500 bytes each.
 _MOST_READ = 1_000
 _LONGEST_STEP = 100
 
 
 def encode_model(model: Any, media_type: str, *, by_alias: bool | None = None) -> bytes:
-    r"""A model in the format that a media type names, with no other format in between.
+    r"""Encode a model, or a Pydantic dataclass, directly in the format of a media type.
 
-    It is what Pydantic writes for it, also what can not be read back, such as a secret, or a
-    field under a name that it is not read by; in MessagePack it is the document that JSON would
-    be, value by value. `by_alias` is Pydantic's; None leaves it to the model. The instance may be
-    of one of Pydantic's dataclasses as well.
+    The result is Pydantic's, even if it cannot be read back, such as a masked secret, or a field
+    under a name that is not read. MessagePack holds the same values as JSON. `by_alias` is
+    Pydantic's option; None leaves it to the model.
 
-    Raises: FormatError for a media type that names neither, or for an instance without such form.
+    Raises: FormatError for other media types, and for instances that cannot be encoded.
 
     >>> from pydantic import BaseModel
     >>> class Item(BaseModel):
@@ -55,16 +54,16 @@ def encode_model(model: Any, media_type: str, *, by_alias: bool | None = None) -
             data: bytes = serializer.to_json(model, **options)
         elif essence in MsgPackFormat.media_types:
             data = _packer()(serializer.to_python(model, mode="json", **options))
-            # JSON has null for it, and both forms should be one document.
+            # Pydantic writes NaN and infinity as null in JSON. Both formats hold the same values.
             if may_hold_nonfinite(data):
                 data = build_transcoder().from_json(serializer.to_json(model, **options))
         else:
-            raise FormatError(f"{media_type!r} names no format that models are sent in")
+            raise FormatError(f"{media_type!r} is not a media type of JSON or MessagePack")
     except (*UNWRITABLE, *MALFORMED) as error:
         if isinstance(error, FormatError):
             raise
         name = type(model).__qualname__
-        raise FormatError(f"{name} can not be written as {essence}: {error}") from error
+        raise FormatError(f"{name} cannot be written as {essence}: {error}") from error
     return data
 
 
@@ -74,11 +73,11 @@ def _packer() -> Callable[[Any], bytes]:
 
 
 def respond(model: Any, request: Request, *, status_code: int = 200) -> Response:
-    """A response with a model in the format that the client prefers, JSON or MessagePack.
+    """Return a response with a model in JSON or MessagePack, as the client prefers.
 
-    Where the client accepts neither it gets JSON. A middleware outside may still compress it.
+    A client that accepts neither gets JSON. Middleware may still compress the response.
     """
-    # Several lines of a list are one list (RFC 9110, 5.3).
+    # RFC 9110, 5.3: field lines with the same name are combined with commas.
     accept = ", ".join(request.headers.getlist("accept")).encode("latin-1")
     choice = choose_format(accept or None, _JSON, (MsgPackFormat.media_types,))
     content = encode_model(model, choice.media_type)
@@ -86,11 +85,11 @@ def respond(model: Any, request: Request, *, status_code: int = 200) -> Response
 
 
 def validation_problem(error: ValidationError, *, status_code: int = 422) -> Response:
-    """A refusal in problem details (RFC 9457) that says what is wrong where, and repeats no input.
+    """Return problem details (RFC 9457) that list the faults of a document without its content.
 
-    `errors()` of a ValidationError holds what the client sent, which may be secret, or bytes that
-    JSON has no form for, and its text shows a part of it. Of many faults the first 100 are listed,
-    of more than 1,000 none.
+    The `errors()` and the text of a ValidationError contain the client's input, which may be secret
+    or impossible to encode as JSON. At most the first 100 faults are listed, and none if there are
+    more than 1,000.
     """
     faults: list[Any] = []
     if error.error_count() <= _MOST_READ:
@@ -114,9 +113,9 @@ def validation_problem(error: ValidationError, *, status_code: int = 422) -> Res
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:
-    """The place of a fault as a JSON Pointer in a URI fragment.
+    """Return the place of a fault as a JSON Pointer in a URI fragment.
 
-    Source: RFC 9457, 3.1 (its example of an extension member); RFC 6901, 3.
+    Source: RFC 9457, 3 (the `pointer` of its example); RFC 6901, 3 and 6.
     """
     shown = (str(step)[:_LONGEST_STEP] for step in location)
     steps = (step.replace("~", "~0").replace("/", "~1") for step in shown)
@@ -124,17 +123,17 @@ def _pointer(location: tuple[int | str, ...]) -> str:
 
 
 class SerialResponse(Response):
-    """A response with a model, or with plain data, in the format that its client wants.
+    """A response with a model or plain data that is encoded once, in the negotiated format.
 
-    `content` is an instance of a Pydantic model or dataclass, or anything that Pydantic has a
-    JSON form for, such as a list of models. Behind
-    `SerialMiddleware` it is written in the negotiated format at once, with no other in between;
-    without it, or for a client that names none, it is JSON. `by_alias` is Pydantic's; None leaves
-    it to the model. It works wherever a Starlette response does: Starlette, FastAPI (also as
-    `response_class`, with `response_model` kept), and Litestar, where the handler's annotation has
-    to be this class.
+    `content` is an instance of a Pydantic model or dataclass, or anything that Pydantic can encode
+    as JSON, such as a list of models. Behind `SerialMiddleware` it is encoded directly in the
+    negotiated format. Without the middleware, or for a client that names no format, it is JSON.
+    `by_alias` is Pydantic's option; None leaves it to the model.
 
-    Raises, when it is sent: FormatError for what has no form in JSON.
+    It works wherever a Starlette response does: in Starlette, in FastAPI (also as `response_class`,
+    with `response_model`), and in Litestar, if the handler is annotated with this class.
+
+    Raises FormatError, when it is sent, for content that cannot be encoded as JSON.
     """
 
     media_type = _JSON
@@ -155,13 +154,13 @@ class SerialResponse(Response):
         self._body: bytes | None = None
 
     def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
-        """Take the headers; the length is known when the format is."""
+        """Set the headers, without Content-Length, which depends on the format."""
         super().init_headers(headers)
         del self.headers["content-length"]
 
     @property
     def body(self) -> bytes:
-        """The response as JSON, unless other bytes were put in its place."""
+        """The content as JSON, or the bytes that were assigned."""
         return self._encode(_JSON) if self._body is None else self._body
 
     @body.setter
@@ -169,7 +168,7 @@ class SerialResponse(Response):
         self._body = value
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it (ASGI 3.0)."""
+        """Send the response (ASGI 3.0)."""
         offered = (scope.get("extensions") or {}).get(_EXTENSION)
         content_type, body = self.headers["content-type"], self._body
         if body is None and offered is not None and content_type == _JSON:
@@ -177,7 +176,7 @@ class SerialResponse(Response):
         elif body is None:
             body = self._encode(_JSON)
         prefix = "websocket." if scope["type"] == "websocket" else ""
-        # One object may answer many requests, each in its own format.
+        # Copied, since one object may answer several requests in different formats.
         headers = MutableHeaders(raw=[*self.raw_headers])
         headers["content-type"] = content_type
         if self.status_code >= 200 and self.status_code not in (204, 304):
@@ -203,4 +202,4 @@ class SerialResponse(Response):
                 return to_json(content, **options)
             return bytes(msgpack.packb(to_jsonable_python(content, **options)))
         except (*UNWRITABLE, *MALFORMED) as error:
-            raise FormatError(f"the content can not be written as {media_type}: {error}") from error
+            raise FormatError(f"the content cannot be written as {media_type}: {error}") from error

@@ -1,4 +1,4 @@
-"""Bytes by key, in this process and, where a store is given, in all."""
+"""A key-value cache of bytes, in this process and optionally in a shared store."""
 
 import time
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from asgi_serial.errors import ConfigurationError
 from asgi_serial.serialization.records import pack_record, unpack_record
 from asgi_serial.store.base import Store
 
-# A dict's place, the key's tuple, the slot and what it holds.
+# An estimate of the dict slot, the tuple of the key and the entry.
 OVERHEAD_BYTES = 400
 
 
 class KeyValueCache:
-    """A cache of bytes under text, of two levels; a store that fails makes it slower, never wrong.
+    """A cache of bytes by text keys, with two levels; a failing store only makes it slower.
 
-    The manager keeps what it writes here as well, under keys that no text can collide with.
+    The manager stores its payloads here as well, under tuples that cannot equal a text key.
     """
 
     def __init__(
@@ -38,15 +38,15 @@ class KeyValueCache:
         self._clock = clock
 
     async def get(self, key: str) -> bytes | None:
-        """The value under `key`, which may be empty; None only where there is none."""
+        """Return the value of `key`, which may be empty bytes; None if there is none."""
         check_key(key)
         return await self.read(("kv", key)) if self._is_enabled() else None
 
     async def set(self, key: str, value: bytes, ttl: float | None = None) -> None:
-        """Keep a value for `ttl` seconds; None: as long as the config's `cache_ttl` says.
+        """Store a value for `ttl` seconds, by default for the configuration's `cache_ttl`.
 
-        Raises: TypeError for what are no bytes, or no text for a key; ConfigurationError for a ttl
-        that is none.
+        Raises: TypeError if the value is not bytes or the key not text; ConfigurationError for an
+            invalid ttl.
         """
         check_key(key)
         if not isinstance(value, bytes | bytearray | memoryview):
@@ -58,14 +58,14 @@ class KeyValueCache:
             await self.write(("kv", key), bytes(value), seconds)
 
     async def delete(self, key: str) -> None:
-        """Forget what is under `key`."""
+        """Delete the value of `key`."""
         check_key(key)
         self.memory.delete(("kv", key))
         if self.store is not None:
             await self.store.delete(digest_key(("kv", key)))
 
     def find(self, key: Key) -> bytes | None:
-        """What this process keeps under a key, if it is not too old."""
+        """Return the content of a key in this process; None if there is none, or if it expired."""
         found: Any = self.memory.get(key)
         if found is None or found[1] <= self._clock():
             self.misses += 1
@@ -75,30 +75,30 @@ class KeyValueCache:
         return content
 
     def keep(self, key: Key, content: bytes, ttl_seconds: float) -> None:
-        """Keep content in this process."""
+        """Store content in this process."""
         if ttl_seconds > 0:
             kept = (content, self._clock() + ttl_seconds)
             self.memory.put(key, kept, len(content) + OVERHEAD_BYTES)
 
     async def read(self, key: Key) -> bytes | None:
-        """What either level keeps under a key; what the second has goes into the first."""
+        """Return the content of a key in either level, and copy it from the second to the first."""
         found = self.find(key)
         if found is None and self.store is not None:
             return await self.fetch(key, self.store)
         return found
 
     async def fetch(self, key: Key, store: Store) -> bytes | None:
-        """What the second level keeps under a key."""
+        """Return the content of a key in the second level, and copy it to the first."""
         record = await store.get(digest_key(key))
         unpacked = None if record is None else unpack_record(record, key, now=self._clock())
         if unpacked is None:
             return None
-        # It was put there for another reader; the time that is left to it goes on.
+        # It keeps its remaining lifetime, rather than starting a new one.
         self.keep(key, *unpacked)
         return unpacked[0]
 
     async def write(self, key: Key, content: bytes, ttl_seconds: float) -> None:
-        """Keep content in both levels."""
+        """Store content in both levels."""
         self.keep(key, content, ttl_seconds)
         if ttl_seconds <= 0:
             self.memory.delete(key)
@@ -107,7 +107,7 @@ class KeyValueCache:
             await self.store.set(digest_key(key), record, ttl=ttl_seconds)
 
     def statistics(self) -> dict[str, Any]:
-        """What was looked up in each level, and what they hold."""
+        """Return the look-ups and the sizes of both levels."""
         looked_up = self.hits + self.misses
         levels: dict[str, Any] = {
             "l1_cache": {
@@ -130,6 +130,6 @@ class KeyValueCache:
 
 
 def check_key(key: object) -> None:
-    """Raises: TypeError for what is no text."""
+    """Refuse a key that is not text. Raises: TypeError."""
     if not isinstance(key, str):
         raise TypeError(f"the key is {key!r}, a {type(key).__name__}; expected a str")

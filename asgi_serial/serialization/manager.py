@@ -1,4 +1,4 @@
-"""The manager: models to payloads and back, from plain code and from coroutines alike."""
+"""The manager: models to payloads and back, in synchronous and asynchronous code."""
 
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -27,15 +27,15 @@ _STORE_METHODS = ("get", "set", "delete", "close", "statistics")
 
 
 class OptimizedSerializationManager:
-    """Writes models as payloads and reads them back.
+    """Writes models as payloads and reads them.
 
-    It needs no start and no event loop, and may be shared by threads and by several loops: nothing
-    in it belongs to one. `config` is the manager's own copy: what is assigned to its fields holds
-    from the next call on, and what was written before can still be read.
+    It needs no start and no event loop, and may be shared by threads and event loops. `config` is
+    the manager's own copy: assignments to its fields apply from the next call on, and payloads that
+    were written before can still be read.
 
-    `store` is a second level for what is kept: a `Store`, a URL, or an aiocache cache; without it
-    `config.cache_url` says where it is, if anywhere. `environ` is looked at for the settings where
-    no config is given, and for the key of pickles where the config has none.
+    `store` is the second level of the cache: a `Store`, a URL or an aiocache cache. It defaults to
+    `config.cache_url`. `environ` provides the configuration if `config` is None, and the key of
+    pickles if the configuration has none.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class OptimizedSerializationManager:
 
     @property
     def config(self) -> SerializationConfig:
-        """What the manager goes by; assign to its fields, or another config in its place."""
+        """The configuration; assign to its fields, or replace it by another one."""
         return self._config
 
     @config.setter
@@ -84,13 +84,13 @@ class OptimizedSerializationManager:
         )
 
     async def start(self) -> None:
-        """Connect to the store, if there is one; without this, the first look-up does."""
+        """Connect to the store, if any; otherwise the first look-up connects."""
         store = self.cached_manager.cache_manager.store
         if store is not None:
             await store.get("start")
 
     async def stop(self) -> None:
-        """Close the connections to the store; the manager can still be used."""
+        """Close the connections to the store; the manager remains usable."""
         store = self.cached_manager.cache_manager.store
         if store is not None:
             await store.close()
@@ -104,7 +104,7 @@ class OptimizedSerializationManager:
 
     @asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
-        """Started inside, stopped after: `FastAPI(lifespan=manager.lifespan)`."""
+        """Start and stop the manager with an app: `FastAPI(lifespan=manager.lifespan)`."""
         async with self:
             yield
 
@@ -116,12 +116,14 @@ class OptimizedSerializationManager:
         *,
         compress: bool = True,
     ) -> bytes:
-        """The payload of a model in a format, or in the config's default one.
+        """Return the payload of a model in a format, by default in `config.default_format`.
 
-        With `cache_key` the caller says that the model is the one that was, or will be, serialized
-        under this key: where a payload is kept under it, for this class, format and config, that
-        is what is returned. Without, nothing is kept but the compressed forms of documents that
-        repeat. Raises: FormatError, where the model could not be read back; ValueError.
+        `cache_key` identifies the model's content: a payload that is cached under the same key,
+        class, format and configuration is returned without looking at the model. Without a key,
+        only the compressed forms of repeated documents are cached.
+
+        Raises: FormatError if the model cannot be written, or not be read back; ValueError for an
+            unknown format.
         """
         return await self.cached_manager.serialize(
             model, format, cache_key=cache_key, compress=compress
@@ -134,11 +136,13 @@ class OptimizedSerializationManager:
         format: SerializationFormat | str | None = None,
         cache_key: str | None = None,
     ) -> M:
-        """The instance of `model` in a payload, compressed or not.
+        """Return the instance of `model` in a payload, which may be compressed.
 
-        Without a format the payload says which it is; a pickle is read where the default format
-        is PICKLE only. `cache_key` is taken for symmetry: what is kept is found by its bytes.
-        Raises: ValidationError for any bytes that hold none; TypeError; ValueError.
+        Without `format`, it is detected; but a pickle is read only if the default format is PICKLE.
+        `cache_key` is accepted for symmetry and not used: cached instances are found by the bytes.
+
+        Raises: ValidationError for bytes that are not a payload of the model; TypeError if the data
+            is not bytes or `model` not a model class; ValueError for an unknown format.
         """
         return await self.cached_manager.deserialize(data, model, format)
 
@@ -149,7 +153,7 @@ class OptimizedSerializationManager:
         *,
         compress: bool = True,
     ) -> bytes:
-        """The same as `serialize_model` without a key; also inside a running loop."""
+        """Do the same as `serialize_model` without a key, also within a running event loop."""
         return self.cached_manager.pipeline.serialize(model, format, compress=compress)
 
     def deserialize_sync(
@@ -158,15 +162,15 @@ class OptimizedSerializationManager:
         model: type[M],
         format: SerializationFormat | str | None = None,
     ) -> M:
-        """The same as `deserialize_model`; also inside a running loop."""
+        """Do the same as `deserialize_model`, also within a running event loop."""
         return self.cached_manager.pipeline.deserialize(data, model, format)
 
     def response(self, model: Any, request: Request, *, status_code: int = 200) -> Response:
-        """A Starlette response with a model in JSON or MessagePack, as the client prefers."""
+        """Return a Starlette response in JSON or MessagePack, as the client prefers."""
         return respond(model, request, status_code=status_code)
 
     def get_stats(self) -> dict[str, Any]:
-        """Counts of caches and operations as plain data; docs/library.md lists the keys."""
+        """Return counts of caches and operations as plain data; docs/library.md lists the keys."""
         cached, snapshot = self.cached_manager, self.profiler.snapshot()
         validation = cached.validation_cache
         return {
@@ -183,7 +187,7 @@ class OptimizedSerializationManager:
         }
 
     def get_performance_report(self) -> dict[str, Any]:
-        """What operations cost, by operation and by model, and what that suggests."""
+        """Return the costs by operation and by model, with recommendations."""
         cached = self.cached_manager
         validation = cached.validation_cache
         return build_report(
@@ -207,7 +211,9 @@ def create_serialization_manager(
     store: object = None,
     environ: Mapping[str, str] | None = None,
 ) -> OptimizedSerializationManager:
-    """A manager that goes by `config`, or by the environment; see OptimizedSerializationManager.
+    """Return a manager, configured by `config` or the environment.
+
+    See `OptimizedSerializationManager` for the arguments.
 
     Raises: ConfigurationError.
     """
@@ -215,7 +221,7 @@ def create_serialization_manager(
 
 
 def find_signing_key(config: SerializationConfig, environ: Mapping[str, str]) -> bytes:
-    """What pickles are signed with: the config's key, the environment's, or this process's own.
+    """Return the key for signing pickles: the config's, the environment's, or this process's own.
 
     Raises: ConfigurationError.
     """
@@ -232,5 +238,5 @@ def find_signing_key(config: SerializationConfig, environ: Mapping[str, str]) ->
 
 @cache
 def _process_key() -> bytes:
-    """A key that all managers of this process share, and no other process has."""
+    """Return a random key, the same for all managers of this process."""
     return token_bytes(32)

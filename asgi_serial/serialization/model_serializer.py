@@ -1,4 +1,4 @@
-"""Every format over one set of known classes."""
+"""Write and read models in every format."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ M = TypeVar("M")
 
 
 class PydanticModelSerializer:
-    """Writes models as documents of any format and reads them; without compression or caches."""
+    """Writes models as documents in any format, and reads them, without compression or caches."""
 
     def __init__(
         self, config: SerializationConfig, pickle_key: bytes, events: Counter[str]
@@ -42,24 +42,24 @@ class PydanticModelSerializer:
         self._events = events
 
     def writer(self, format: SerializationFormat, cls: type) -> Writer:
-        """What writes instances of a class; FormatError where it can not."""
+        """Return the function that writes instances of a class; it may raise FormatError."""
         write = self.by_format[format].writer(cls)
-        # Another media type than the one asked for would be a lie; JSON for ORJSON is none. A
-        # model is the same document in both.
+        # Only ORJSON falls back: JSON in its place has the same media type, which another format
+        # would not have. Models do not fall back, as both write the same document for them.
         if format is not SerializationFormat.ORJSON or self._stand_in is format:
             return write
         return write if is_model_class(cls) else self._with_stand_in(write, cls)
 
     def reader(self, format: SerializationFormat, cls: type) -> Reader:
-        """What reads instances of a class; ValidationError for any bytes that are none."""
+        """Return the function that reads instances of a class; it may raise ValidationError."""
         return self.by_format[format].reader(cls)
 
     def serialize(self, value: Any, format: SerializationFormat) -> bytes:
-        """Write a model, or plain data. Raises: FormatError, where it could not be read back."""
+        """Write a model or plain data. Raises: FormatError if it could not be read back."""
         return self.writer(format, type(value))(value)
 
     def deserialize(self, data: bytes, model: type[M], format: SerializationFormat) -> M:
-        """Read an instance of a class. Raises: ValidationError, for any bytes that are none."""
+        """Read an instance of a class. Raises: ValidationError for bytes that are not one."""
         found: M = self.reader(format, model)(data)
         return found
 
@@ -71,18 +71,18 @@ class PydanticModelSerializer:
                 return write(value)
             except FormatError:
                 data = write_otherwise(value)
-            self._events["fallback: orjson can not write the value, json can"] += 1
+            self._events["fallback: orjson cannot write the value, json can"] += 1
             return data
 
         return write_somehow
 
 
 def detect_format(data: bytes) -> SerializationFormat | None:
-    r"""The format of a document without compression; None where it may be two of them.
+    r"""Return the format of an uncompressed document; None if it is ambiguous.
 
-    JSON begins with a character of ASCII; a MessagePack document that begins with such a byte is
-    a small integer, and ends with it; only other software writes it so. Signed pickles have a
-    beginning of their own.
+    JSON begins with an ASCII character. A MessagePack document that begins with such a byte is a
+    small integer of that one byte; this library does not write it so, but other software does.
+    Signed pickles begin with a magic number.
 
     >>> detect_format(b"{}"), detect_format(b"\x81\xa1a\x01"), detect_format(b"7")
     (<SerializationFormat.JSON: 'json'>, <SerializationFormat.MSGPACK: 'msgpack'>, None)

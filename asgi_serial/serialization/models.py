@@ -1,4 +1,4 @@
-"""Model classes as the library meets them: how each is written, checked and read."""
+"""The functions by which each model class is written, checked and read."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -13,12 +13,12 @@ from pydantic_core import PydanticCustomError
 from asgi_serial.serialization.round_trip import build_writer, needs_reading
 from asgi_serial.serialization.traits import study
 
-# Classes made in functions are as many as their calls; past this number all are learned anew.
+# Classes defined in functions are new with every call. Beyond this number all are studied anew.
 _MAX_CLASSES = 2_000
 
 
 class ModelType:
-    """One class, with what it takes to write and to read it bound and ready to be called."""
+    """A model class, with bound functions to write and read it."""
 
     __slots__ = (
         "cls",
@@ -50,31 +50,31 @@ class ModelType:
             options["round_trip"] = True
         serializer, validator = written.__pydantic_serializer__, cls.__pydantic_validator__
         self.to_plain: Callable[[Any], Any] = partial(serializer.to_python, mode="json", **options)
-        """An instance in the types that JSON has."""
+        """Converts an instance to the types that JSON has."""
         self.validate: Callable[[bytes], Any] = _bind(
             validator.validate_json, {"strict": True} if strict else {}
         )
-        """An instance from its JSON; ValidationError where it is none."""
+        """Reads an instance from JSON; raises ValidationError."""
         to_json: Callable[[Any], bytes] = _bind(serializer.to_json, options)
         self.write = build_writer(
             self.name, to_json, self.writing if check else None, self.validate
         )
-        """The JSON of an instance; FormatError where it would not give the instance back."""
+        """Writes an instance as JSON; raises FormatError if it could not be read back."""
         self.has_times = check and self.writing.holds_times
         self.is_read_back = check and needs_reading(self.writing)
 
 
 class ModelTypes:
-    """The classes that were met; may be shared by threads."""
+    """The model classes that have been used so far; thread-safe."""
 
     def __init__(self, config: Mapping[str, Any] | None, *, strict: bool, check: bool) -> None:
         self._known: dict[type, ModelType] = {}
         self._learn = partial(ModelType, config=config, strict=strict, check=check)
         self.find = self._known.get
-        """What is known of a class that was met; None for any other."""
+        """Returns the entry of a class that has been used; None for any other."""
 
     def of(self, cls: type) -> ModelType:
-        """What is known of a class. Raises: TypeError where it is not one of Pydantic's."""
+        """Return the entry of a class. Raises: TypeError if it is not a model class."""
         found = self._known.get(cls)
         if found is None:
             if not is_model_class(cls):
@@ -86,13 +86,13 @@ class ModelTypes:
 
 
 def is_model_class(cls: object) -> bool:
-    """Whether `cls` is a class of models, or of Pydantic's dataclasses."""
+    """Whether `cls` is a Pydantic model or dataclass."""
     return isinstance(cls, type) and cls is not BaseModel and hasattr(cls, "__pydantic_validator__")
 
 
 def malformed(name: str, kind: str, reason: str) -> ValidationError:
-    """The ValidationError for bytes that are no document; the input is not repeated in it."""
-    # Braces would be taken for places to fill in.
+    """Return a ValidationError for malformed bytes, which does not contain the input."""
+    # The message is a template, and the reason may contain braces. So it is passed as a value.
     error = PydanticCustomError(cast(Any, kind), cast(Any, "{reason}"), {"reason": reason})
     return ValidationError.from_exception_data(
         name, [{"type": error, "loc": (), "input": None}], hide_input=True
@@ -100,14 +100,14 @@ def malformed(name: str, kind: str, reason: str) -> ValidationError:
 
 
 def _bind(method: Callable[..., Any], options: dict[str, Any]) -> Callable[[Any], Any]:
-    # A partial costs 60 ns a call.
+    # Without options the method itself is used, since a partial costs 60 ns per call.
     return partial(method, **options) if options else method
 
 
 def _derive(cls: type[BaseModel], config: Mapping[str, Any]) -> type[BaseModel]:
-    """A class that writes instances of `cls` by another config; it is never instantiated."""
+    """Return a class that writes instances of `cls` by another config; it is never instantiated."""
     with warnings.catch_warnings():
-        # The user has been told that json_encoders are deprecated where it matters: in our docs.
+        # Pydantic would warn, for every model, that json_encoders are deprecated. The docs say so.
         warnings.simplefilter("ignore", PydanticDeprecatedSince20)
         body = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
         return type(cls.__name__, (cls,), {**body, "model_config": config})

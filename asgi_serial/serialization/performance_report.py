@@ -1,4 +1,4 @@
-"""What a manager has measured, as plain data."""
+"""The performance report of a manager, as plain data."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,12 +8,12 @@ from asgi_serial.serialization.recommendations import recommend
 
 Snapshot = Mapping[tuple[str, str], Series]
 
-# Parts of the operations beside them, which count as one with them.
+# Operations that are parts of others, whose times include theirs.
 PARTS = ("validation", "compression", "decompression")
 
 
 def summarize(snapshot: Snapshot) -> dict[str, Any]:
-    """The totals of all whole operations: count, seconds together and on average."""
+    """Return the totals of all operations: their number, and total and average seconds."""
     whole = Series()
     for (operation, _), series in snapshot.items():
         if not operation.startswith(PARTS):
@@ -30,10 +30,10 @@ def summarize(snapshot: Snapshot) -> dict[str, Any]:
 def build_report(
     snapshot: Snapshot, *, cache: Mapping[str, Any], level: int, events: Mapping[str, int]
 ) -> dict[str, Any]:
-    """The report: times in seconds, sizes in bytes.
+    """Return the report, with times in seconds and sizes in bytes.
 
-    `operations` has a row for each operation, `models` the same by model; `validation`,
-    `compression` and `decompression` are parts of the operations, and not in the summary.
+    `operations` has a row for each operation, and `models` the same for each model. `validation`,
+    `compression` and `decompression` are parts of other operations and not counted in the summary.
     """
     models: dict[str, dict[str, Any]] = {}
     for (operation, model), series in snapshot.items():

@@ -1,4 +1,4 @@
-"""One model to one payload and back, as one state of the config says."""
+"""Turn a model into a payload and back, for one state of the configuration."""
 
 from collections import Counter
 from hashlib import blake2b
@@ -25,12 +25,12 @@ _JSON, _ORJSON, _MSGPACK, _PICKLE = SerializationFormat
 # The first bytes of the frames of zstd and gzip.
 _FRAMES = frozenset((0x28, 0x1F))
 _MANY_FAULTS = 1_000
-# Classes made in functions are as many as their calls; past this number all routes are found anew.
+# Classes defined in functions are new with every call. Beyond this number all routes are made anew.
 _MAX_ROUTES = 4_000
 
 
 class Shared(NamedTuple):
-    """What outlives the changes of a config."""
+    """The caches and counters that outlive a change of the configuration."""
 
     encodings: Encodings
     validation: ValidationCache
@@ -39,15 +39,15 @@ class Shared(NamedTuple):
 
 
 class Realm(NamedTuple):
-    """What keeps payloads of different configs apart where they are kept under one key."""
+    """The parts of a cache key that depend on the configuration."""
 
     settings: Key
     signer: bytes
-    """The same for payloads that are signed."""
+    """The additional part for signed payloads."""
 
 
 class WriteRoute(NamedTuple):
-    """What a class is written by in a format, and where that is measured."""
+    """The writer of a class in a format, and the series of its measurements."""
 
     operation: str
     model: str
@@ -56,7 +56,7 @@ class WriteRoute(NamedTuple):
 
 
 class ReadRoute(NamedTuple):
-    """What a class is read by in a format, and where that is measured."""
+    """The reader of a class in a format, and the series of its measurements."""
 
     operation: str
     model: str
@@ -66,10 +66,7 @@ class ReadRoute(NamedTuple):
 
 
 class Pipeline:
-    """The synchronous core of a manager, which is replaced when the config changes.
-
-    Threads may share it.
-    """
+    """The synchronous core of a manager, replaced on changes of the configuration; thread-safe."""
 
     def __init__(
         self, config: SerializationConfig, pickle_key: bytes, shared: Shared, realm: Realm
@@ -83,7 +80,7 @@ class Pipeline:
         self._write_routes: dict[tuple[object, type], WriteRoute] = {}
         self._read_routes: dict[tuple[object, type], ReadRoute] = {}
         self._is_compressing = config.enable_compression
-        # Where nothing is compressed, only what is too large is looked at.
+        # Without compression, only documents that may be too large need a look.
         self.look_bytes = config.max_decoded_size + 1
         if config.enable_compression:
             self.look_bytes = min(self.look_bytes, config.compression_threshold)
@@ -91,7 +88,7 @@ class Pipeline:
             config.enable_caching and config.enable_validation and config.cache_validation
         )
         self._strictness = "strict" if config.strict_validation else "lax"
-        # What nearly every document of the default format begins with: an object's brace.
+        # Nearly every JSON document begins with a brace, which spares detecting its format.
         self._usual_lead = ord("{") if config.default_format in (_JSON, _ORJSON) else -1
         self._is_profiling = config.enable_profiling
         self._slow_ns = int(config.profile_threshold * 1e9)
@@ -99,7 +96,7 @@ class Pipeline:
     def serialize(
         self, value: Any, format: SerializationFormat | str | None, *, compress: bool
     ) -> bytes:
-        """The payload of a model. Raises: FormatError; ValueError for a format that is none."""
+        """Return the payload of a model. Raises: FormatError; ValueError for an unknown format."""
         began_ns = perf_counter_ns()
         route = self._write_routes.get((format, type(value)))
         if route is None:
@@ -112,7 +109,7 @@ class Pipeline:
         if len(document) >= self.look_bytes:
             payload = self.pack(route, document, compress=compress)
         if self._is_profiling:
-            # What Series.record does, without a call.
+            # An inlined Series.record, which spares a call.
             duration_ns = perf_counter_ns() - began_ns
             waiting = route.series.waiting
             waiting += (duration_ns, len(document), len(payload))
@@ -121,7 +118,7 @@ class Pipeline:
         return payload
 
     def write(self, route: WriteRoute, value: Any) -> bytes:
-        """The document of a model. Raises: FormatError."""
+        """Return the document of a model. Raises: FormatError."""
         try:
             return route.write(value)
         except FormatError:
@@ -129,7 +126,7 @@ class Pipeline:
             raise
 
     def write_route(self, format: SerializationFormat | str | None, cls: type) -> WriteRoute:
-        """The way of instances of a class into a format. Raises: ValueError where there is none."""
+        """Return the route of a class in a format. Raises: ValueError for an unknown format."""
         route = self._write_routes.get((format, cls))
         if route is None:
             chosen = self.choose(format)
@@ -141,11 +138,11 @@ class Pipeline:
         return route
 
     def choose(self, format: SerializationFormat | str | None) -> SerializationFormat:
-        """The format that a call asks for. Raises: ValueError where there is none of the name."""
+        """Return the format of a call. Raises: ValueError for an unknown format."""
         return self.default_format if format is None else SerializationFormat(format)
 
     def pack(self, route: WriteRoute, document: bytes, *, compress: bool) -> bytes:
-        """The payload of a document that has `look_bytes` or more. Raises: FormatError."""
+        """Return the payload of a document of at least `look_bytes`. Raises: FormatError."""
         self.packer.check_size(document)
         if not (compress and self._is_compressing):
             return document
@@ -172,14 +169,14 @@ class Pipeline:
         return payload
 
     def note(self, route: WriteRoute, began_ns: int, document: bytes, payload: bytes) -> None:
-        """Measure a serialization that ends now."""
+        """Record a serialization that ends now."""
         if self._is_profiling:
             duration_ns = perf_counter_ns() - began_ns
             route.series.waiting += (duration_ns, len(document), len(payload))
             self.settle(route, duration_ns)
 
     def settle(self, route: "WriteRoute | ReadRoute", duration_ns: int) -> None:
-        """Count what waits if it is enough, and log what was slow."""
+        """Count a full batch of measurements, and log a slow operation."""
         if len(route.series.waiting) >= FULL:
             route.series.count()
             if isinstance(route, ReadRoute):
@@ -188,19 +185,21 @@ class Pipeline:
             self._shared.profiler.log_slow(route.operation, route.model, duration_ns)
 
     def deserialize(self, data: Any, model: type[M], format: SerializationFormat | str | None) -> M:
-        """The instance in a payload. Raises: ValidationError for any bytes that hold none;
-        ValueError for a format that is none; TypeError for what is neither bytes nor a class.
+        """Return the instance in a payload.
+
+        Raises: ValidationError for bytes that are not a payload of the model; ValueError for an
+            unknown format; TypeError if the data is not bytes or `model` not a model class.
         """
         began_ns = perf_counter_ns()
         payload = data if type(data) is bytes else as_bytes(data)
         return self.read(self.open(payload, model), model, format, began_ns)
 
     def opens_slowly(self, payload: bytes) -> bool:
-        """Whether taking compression off may take too long for an event loop."""
+        """Whether decompression may block an event loop for too long."""
         return len(payload) >= DECODE_OFFLOAD_BYTES and bool(compression_of(payload))
 
     def open(self, payload: bytes, model: type) -> bytes:
-        """The document in a payload. Raises: ValidationError."""
+        """Return the document in a payload. Raises: ValidationError."""
         if len(payload) <= self.packer.max_bytes and (not payload or payload[0] not in _FRAMES):
             return payload
         began_ns = perf_counter_ns()
@@ -225,7 +224,7 @@ class Pipeline:
         format: SerializationFormat | str | None,
         began_ns: int,
     ) -> M:
-        """The instance in a document; `began_ns` is when work on its payload began.
+        """Return the instance in a document; `began_ns` is the start of the whole operation.
 
         Raises: ValidationError.
         """
@@ -258,8 +257,11 @@ class Pipeline:
         if found is None or found is default or (found is _JSON and default is _ORJSON):
             return default
         if found is _PICKLE:
-            # Whoever may hand in any bytes should not choose that they are unpickled.
-            reason = "Invalid payload: a pickle is read where PICKLE is asked for, or the default"
+            # The sender of the bytes must not be able to choose that they are unpickled.
+            reason = (
+                "Invalid payload: it is a pickle, which is read only if the call names the format "
+                "PICKLE, or if that is the default"
+            )
             raise malformed(model.__qualname__, "pickle_unasked", reason)
         return found
 
@@ -268,7 +270,7 @@ class Pipeline:
         read = self.models.reader(chosen, model)
         known = self.models.types.of(model)
         if self._keeps_models and known.reading.is_frozen and chosen is not _PICKLE:
-            # ORJSON is JSON when it is read.
+            # ORJSON and JSON are read in the same way.
             variant = f"{self._strictness} {'json' if chosen is _ORJSON else chosen.value}"
             read = self._shared.validation.around(read, known, variant)
         operation, profiler = f"deserialize.{chosen.value}", self._shared.profiler
@@ -280,12 +282,12 @@ class Pipeline:
         return route
 
     def count_refusal(self, reason: str) -> None:
-        """Count that something was not written, or not read."""
+        """Count a value that was not written, or a payload that was not read."""
         self._shared.events[f"refusal: {reason}"] += 1
 
 
 def _kind_of(error: ValidationError) -> str:
-    # The first fault is had with all others only, of which a hostile document has a million.
+    # Pydantic lists either all faults or none, and a hostile document may have a million.
     if error.error_count() > _MANY_FAULTS:
         return "many_faults"
     return str(error.errors(include_url=False, include_input=False)[0]["type"])
@@ -297,7 +299,7 @@ def _bound(routes: dict[Any, Any]) -> None:
 
 
 def as_bytes(data: Any) -> bytes:
-    """The bytes of any buffer, or of text. Raises: TypeError."""
+    """Return the bytes of a buffer or of text. Raises: TypeError."""
     if isinstance(data, str):
         return data.encode("utf-8", "surrogatepass")
     if isinstance(data, bytes | bytearray | memoryview):

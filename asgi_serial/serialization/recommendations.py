@@ -1,4 +1,4 @@
-"""What measured costs say about the config; nothing is said without numbers behind it."""
+"""Recommendations for the configuration, each based on measurements."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,16 +8,16 @@ from asgi_serial.timing.table import format_bytes
 
 Snapshot = Mapping[tuple[str, str], Series]
 
-# Below so many measurements a mean says little.
+# Fewer measurements do not make a reliable mean.
 _ENOUGH = 50
-# What compression has to save to be worth its time, and what makes it well worth it.
+# Compression that saves less than the first share is poor, and from the second on it is good.
 _POOR, _GOOD = 0.1, 0.4
-# A format has to cost so many times another one's time to be named for it.
+# A format is mentioned if it takes at least this many times as long as JSON.
 _CLEARLY = 1.5
 
 
 def recommend(snapshot: Snapshot, *, cache: Mapping[str, Any], level: int) -> list[str]:
-    """Sentences about models and caches, each with the numbers that it was drawn from."""
+    """Return sentences about models and caches, each with the numbers that support it."""
     return [
         *_on_compression(snapshot, level),
         *_on_formats(snapshot),
@@ -38,7 +38,7 @@ def _on_compression(snapshot: Snapshot, level: int) -> Iterator[str]:
             f" for {_milliseconds(series)} ms"
         )
         if saved < _POOR:
-            yield f"{said}; a compression_threshold above that would save the time"
+            yield f"{said}; raise compression_threshold above that to save the time"
         elif saved >= _GOOD:
             yield f"{said}; keep it on where these are stored or sent"
 
@@ -74,7 +74,7 @@ def _on_memory(level: Mapping[str, Any]) -> Iterator[str]:
     )
     yield (
         f"cache: {level['hit_rate']:.0%} of {looked_up:,} look-ups hit, and"
-        f" {level['evictions']:,} items left for want of room; {name} is {limit:,}"
+        f" {level['evictions']:,} items were evicted; raise {name}, which is {limit:,}"
     )
 
 
@@ -84,7 +84,7 @@ def _on_validation(snapshot: Snapshot, cache: Mapping[str, Any]) -> Iterator[str
     if looked_up >= _ENOUGH and found["hit_rate"] < 0.05:
         yield (
             f"validation: {found['hit_rate']:.0%} of {looked_up:,} look-ups found a model;"
-            " cache_validation=False would save them"
+            " set cache_validation=False to save them"
         )
 
 

@@ -1,7 +1,7 @@
-"""The bytes of what the library keeps in a store that others may write to, too.
+"""The binary form of cached values in a store that other software may write to as well.
 
-A record is `magic, checksum, time of expiry, length of the key, key, content`. What is damaged,
-lies under another key, or was written by something else is no record: a miss.
+A record is `magic, checksum, time of expiry, length of the key, key, content`. Records that are
+damaged, belong to another key or were written by something else are treated as misses.
 """
 
 import struct
@@ -17,14 +17,14 @@ _EXPIRY = struct.Struct("!dI")
 
 
 def pack_record(key: Key, content: bytes, *, expires: float) -> bytes:
-    """The record of some bytes that are kept under a key until `expires`, in Unix time."""
+    """Return the record of a content that expires at `expires`, in epoch seconds."""
     encoded = encode_key(key)
     covered = b"".join((_EXPIRY.pack(expires, len(encoded)), encoded, content))
     return b"".join((_MAGIC, _checksum(covered), covered))
 
 
 def unpack_record(record: bytes, key: Key, *, now: float) -> tuple[bytes, float] | None:
-    """The content and how many seconds it is still to be kept; None for all that is no record."""
+    """Return the content and its remaining lifetime in seconds; None if the record is invalid."""
     if not record.startswith(_MAGIC) or len(record) < _HEAD_BYTES + _EXPIRY.size:
         return None
     covered = record[_HEAD_BYTES:]

@@ -1,4 +1,4 @@
-"""Whether a document gives back the model that it was written from, asked before it is used."""
+"""Check that a document can be read back as the model from which it was written."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -14,23 +14,23 @@ from pydantic_core import PydanticSerializationError, from_json
 from asgi_serial.errors import FormatError
 from asgi_serial.serialization.traits import Traits
 
-# Every offset becomes the same text, which no other part of a date looks like; finding it so takes
-# 175 ns in 100 bytes, a regular expression 750.
+# Maps every UTC offset to the same text, which no other part of a date looks like. Finding it takes
+# 175 ns in 100 bytes; a regular expression takes 750.
 _OUTLINE = bytes.maketrans(b"+123456789", b"-000000000")
 _OFFSET = b"-00:00"
 UNWRITABLE = (PydanticSerializationError, UnicodeEncodeError, RecursionError)
-"""What Pydantic raises for an instance that it can not write. A user's own serializer may raise
-anything; its errors other than these are left as they are."""
+"""The exceptions that Pydantic raises for an instance that it cannot write. A user's own serializer
+may raise anything else, which is not caught."""
 
-# What equals a value of one of these may still be another one: True, 1 and 1.0.
+# Equal values of these types may still differ: True, 1 and 1.0.
 _EXACT = str | int | float | Decimal
 
-# Pydantic reads 200 levels and writes some more.
+# Pydantic reads up to 200 levels, but writes more.
 _DEEP = 190
 
 
 def needs_reading(traits: Traits) -> bool:
-    """Whether a document has to be looked at as a whole, and in JSON, to know what it gives."""
+    """Whether only reading the whole document, as JSON, can tell if it is faithful."""
     return traits.is_ambiguous or traits.may_nest or bool(traits.unreadable)
 
 
@@ -40,10 +40,10 @@ def build_writer(
     traits: Traits | None,
     read: Callable[[bytes], object],
 ) -> Callable[[Any], bytes]:
-    """`to_json` that raises FormatError for what it can not write, or would not give back.
+    """Return `to_json` with FormatError for values that it cannot write faithfully.
 
-    Only what a class's traits leave open is looked at, and most leave nothing open; without
-    traits nothing is.
+    It checks only what the traits of the class leave open, which is nothing for most classes.
+    Without traits it checks nothing.
     """
     is_plain = traits is None or not (needs_reading(traits) or traits.holds_floats)
     looks_at_times = traits is not None and traits.holds_times
@@ -52,8 +52,8 @@ def build_writer(
         try:
             data = to_json(model)
         except UNWRITABLE as error:
-            raise FormatError(f"{name} can not be written as JSON: {error}") from error
-        # What may_have_offset does, without a call.
+            raise FormatError(f"{name} cannot be written as JSON: {error}") from error
+        # An inlined `may_have_offset`, which spares a call.
         if looks_at_times and data.translate(_OUTLINE).rfind(_OFFSET) >= 0:
             _refuse_seconds(model)
         return data
@@ -70,9 +70,9 @@ def build_writer(
 def _check_all(model: object, data: bytes, traits: Traits, read: Callable[[bytes], object]) -> None:
     if traits.unreadable:
         raise FormatError(
-            f"the document could not be read back: {traits.unreadable}, a name it is not read by"
+            f"the document could not be read back: {traits.unreadable}, a name that is not read"
         )
-    # Pydantic writes null for what JSON has no number for (RFC 8259, 6).
+    # RFC 8259, 6: JSON has no NaN and no infinity; Pydantic writes null for them.
     if traits.holds_floats and b"null" in data:
         _refuse_nonfinite(model)
     if traits.may_nest and data.count(b"{") + data.count(b"[") > _DEEP:
@@ -82,7 +82,7 @@ def _check_all(model: object, data: bytes, traits: Traits, read: Callable[[bytes
 
 
 def may_have_offset(data: bytes) -> bool:
-    """Whether a document, of any format, has a time that is neither in UTC nor naive."""
+    """Whether a document of any format contains a time with an offset from UTC."""
     return data.translate(_OUTLINE).rfind(_OFFSET) >= 0
 
 
@@ -93,11 +93,11 @@ def _refuse_nonfinite(model: object) -> None:
 
 
 def _refuse_seconds(model: object) -> None:
-    # Offsets are written in hours and minutes; those of local mean time have seconds.
+    # Offsets are written in hours and minutes, but those of local mean time have seconds.
     for value in _leaves(model):
         offset = value.utcoffset() if isinstance(value, datetime | time) else None
         if offset is not None and (offset.seconds % 60 or offset.microseconds):
-            raise FormatError(f"the offset of {value!r} is not one of whole minutes")
+            raise FormatError(f"the offset of {value!r} is not a whole number of minutes")
 
 
 def _refuse_depth(data: bytes) -> None:
@@ -112,18 +112,18 @@ def _refuse_other(model: object, data: bytes, read: Callable[[bytes], object]) -
         found = read(data)
     except ValidationError as error:
         if all(fault["type"] == "missing" for fault in error.errors(include_input=False)):
-            return  # what a model excludes is its own affair
+            return  # a required field that the model itself excludes from its documents
         first = re.sub(r"\s+", " ", error.errors(include_input=False)[0]["msg"])
         raise FormatError(f"the document could not be read back: {first}") from None
     if not _is_same(model, found):
         raise FormatError(
-            "the document would be read as another value: a union, an `Any`, a name that is not"
-            " text, or code of the model's own leaves open what was written"
+            "the document would be read as another value: a union, an `Any`, a dict's key that is"
+            " not text, or the model's own code leaves open which value was written"
         )
 
 
 def _leaves(model: object) -> Iterator[object]:
-    """Every value in a model that is no container, but for what the model excludes."""
+    """Yield every value in a model that is not a container and not excluded."""
     waiting = [model]
     while waiting:
         value = waiting.pop()
@@ -153,9 +153,9 @@ def _written_values(model: BaseModel) -> dict[str, Any]:
 
 
 def _is_same(one: Any, other: Any) -> bool:
-    """Whether two values are equal, but for what their models exclude; NaN equals NaN."""
+    """Whether two values are equal except for excluded fields; NaN equals NaN."""
     if type(one) is not type(other):
-        # An integer may be the default of a field of other numbers.
+        # An integer may be the default of a field of floats or decimals.
         is_widened = type(one) is int and isinstance(other, float | Decimal)
         is_exact = isinstance(one, _EXACT) or isinstance(other, _EXACT)
         return bool(one == other) and (is_widened or not is_exact)

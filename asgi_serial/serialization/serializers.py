@@ -1,4 +1,4 @@
-"""Models to plain documents and back, one class for each format."""
+"""Write models as uncompressed documents and read them, with one class per format."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -21,7 +21,7 @@ M = TypeVar("M")
 Writer: TypeAlias = Callable[[Any], bytes]
 Reader: TypeAlias = Callable[[bytes], Any]
 
-# What holds a value and is pickled by what it holds, of Pydantic's own.
+# Pydantic's own types whose pickles hold nothing but a value.
 _PYDANTIC_VALUES = {
     *(("pydantic.types", name) for name in ("ByteSize", "SecretBytes", "SecretStr")),
     *(("pydantic_core._pydantic_core", name) for name in ("MultiHostUrl", "TzInfo", "Url")),
@@ -58,40 +58,40 @@ class ModelSerializer(ABC):
 
 
 class JSONSerializer(ModelSerializer):
-    """JSON by pydantic-core; plain data with every type that Pydantic knows how to write."""
+    """JSON by pydantic-core, for models and for plain data of all types that Pydantic can write."""
 
     def __init__(self, types: ModelTypes) -> None:
         self._types = types
 
     def writer(self, cls: type) -> Writer:
-        """What writes instances of a class."""
+        """Return the function that writes instances of a class."""
         return self._types.of(cls).write if is_model_class(cls) else _write_plain_json
 
     def reader(self, cls: type) -> Reader:
-        """What reads instances of a class of models."""
+        """Return the function that reads instances of a model class."""
         return self._types.of(cls).validate
 
 
 class OrJSONSerializer(ModelSerializer):
-    """The same document for a model; plain data by orjson, and refused where that can not."""
+    """The same JSON for models; plain data by orjson, within its types."""
 
     def __init__(self, types: ModelTypes) -> None:
         self._types = types
         self._plain = JsonFormat()
 
     def writer(self, cls: type) -> Writer:
-        """What writes instances of a class."""
+        """Return the function that writes instances of a class."""
         return self._types.of(cls).write if is_model_class(cls) else self._plain.dumps
 
     def reader(self, cls: type) -> Reader:
-        """What reads instances of a class of models."""
+        """Return the function that reads instances of a model class."""
         return self._types.of(cls).validate
 
 
 class MsgPackSerializer(ModelSerializer):
-    """MessagePack of what JSON would hold, so that reading means the same in both.
+    """MessagePack with the values that JSON would hold, so that both are read alike.
 
-    A small integer that is a whole document takes two bytes, as it would be JSON in one.
+    A small integer as a whole document is written in two bytes: one byte would be valid JSON.
     """
 
     def __init__(self, types: ModelTypes) -> None:
@@ -101,7 +101,7 @@ class MsgPackSerializer(ModelSerializer):
         self._plain = MsgPackFormat()
 
     def writer(self, cls: type) -> Writer:
-        """What writes instances of a class."""
+        """Return the function that writes instances of a class."""
         if not is_model_class(cls):
             return self._plain.dumps
         known = self._types.of(cls)
@@ -114,7 +114,7 @@ class MsgPackSerializer(ModelSerializer):
                 data = pack(to_plain(model))
             except (*UNWRITABLE, *MALFORMED) as error:
                 raise FormatError(
-                    f"{known.name} can not be written as MessagePack: {error}"
+                    f"{known.name} cannot be written as MessagePack: {error}"
                 ) from error
             if has_times and may_have_offset(data):
                 known.write(model)
@@ -125,7 +125,7 @@ class MsgPackSerializer(ModelSerializer):
         return write
 
     def reader(self, cls: type) -> Reader:
-        """What reads instances of a class of models."""
+        """Return the function that reads instances of a model class."""
         known = self._types.of(cls)
         to_json, validate = self._transcoder.to_json, known.validate
 
@@ -141,10 +141,11 @@ class MsgPackSerializer(ModelSerializer):
 
 
 class PickleSerializer(ModelSerializer):
-    """The instance itself, signed; nothing is validated, as only holders of the key can write it.
+    """A signed pickle of the instance.
 
-    What is read has to be an instance of the class asked for, and that class of the shape that it
-    was written with. Private attributes and excluded fields are kept.
+    Nothing is validated, since only holders of the key can write one. But the instance must be of
+    the requested class, and the class must have the shape that it had when the pickle was written.
+    Private attributes and excluded fields are preserved.
     """
 
     def __init__(self, types: ModelTypes, key: bytes) -> None:
@@ -152,12 +153,12 @@ class PickleSerializer(ModelSerializer):
         self._pickle = PickleFormat(key, is_allowed=_may_be_pickled)
 
     def writer(self, cls: type) -> Writer:
-        """What writes instances of a class."""
+        """Return the function that writes instances of a class."""
         context = self._types.of(cls).reading.fingerprint if is_model_class(cls) else b""
         return lambda value: self._pickle.dumps(value, context=context)
 
     def reader(self, cls: type) -> Reader:
-        """What reads instances of a class of models."""
+        """Return the function that reads instances of a model class."""
         known = self._types.of(cls)
 
         def read(data: bytes) -> Any:
@@ -173,18 +174,19 @@ class PickleSerializer(ModelSerializer):
 
 
 def _marked(data: bytes) -> bytes:
-    """MessagePack that is not taken for JSON: 55 in one byte is the character 7."""
+    """Return MessagePack that cannot be mistaken for JSON: the integer 55 in one byte is `7`."""
     return b"\xcc" + data if len(data) == 1 and data < b"\x80" else data
 
 
 def _write_plain_json(value: object) -> bytes:
     try:
         data = to_json(value, inf_nan_mode="constants")
-        # JSON has no such numbers (RFC 8259, 6); the words may be in a string as well.
+        # RFC 8259, 6: JSON has no NaN and no infinity. The words may also occur in a string, so
+        # only a parser can tell.
         if b"NaN" in data or b"Infinity" in data:
             from_json(data, allow_inf_nan=False)
     except (*UNWRITABLE, ValueError) as error:
-        raise FormatError(f"the value can not be written as JSON: {error}") from error
+        raise FormatError(f"the value cannot be written as JSON: {error}") from error
     return data
 
 

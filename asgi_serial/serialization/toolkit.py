@@ -1,4 +1,4 @@
-"""The parts of the library as plain functions, for those who need one of them alone."""
+"""Parts of the library as plain functions, for separate use."""
 
 from hashlib import blake2b
 
@@ -11,7 +11,7 @@ from asgi_serial.serialization.model_serializer import detect_format
 
 
 class SerializationUtils:
-    """Compression, digests and the recognition of formats."""
+    """Compression, digests and format detection."""
 
     @staticmethod
     def compress(
@@ -20,15 +20,15 @@ class SerializationUtils:
         *,
         codec: str = "zstd",
     ) -> bytes:
-        """`data` in a zstd or gzip frame; or as it is, where that is not smaller."""
+        """Return `data` in a zstd or gzip frame, or unchanged if the frame is not smaller."""
         packed = build_codec(codec, CompressionLevel(level)).compress(data)
         return packed if len(packed) < len(data) else data
 
     @staticmethod
     def decompress(data: bytes, *, max_size: int = 50_000_000) -> bytes:
-        """What is in a zstd or gzip frame; data without one as it is.
+        """Return the content of a zstd or gzip frame; other data is returned unchanged.
 
-        Raises: CodecError; OutputLimitExceeded past `max_size`, or past 200 times the size.
+        Raises: CodecError; OutputLimitExceeded beyond `max_size` or 200 times the frame's size.
         """
         coding = compression_of(data)
         if not coding:
@@ -40,7 +40,7 @@ class SerializationUtils:
 
     @staticmethod
     def generate_hash(data: bytes) -> str:
-        """A digest by which equal bytes are known, of 32 hexadecimal digits.
+        """Return a digest of 32 hexadecimal digits, to recognise equal bytes.
 
         >>> SerializationUtils.generate_hash(b"")
         'cae66941d9efbd404e4d88758ea67670'
@@ -49,9 +49,11 @@ class SerializationUtils:
 
     @staticmethod
     def detect_format(data: bytes) -> SerializationFormat | None:
-        """The format of a payload; None where it may be two of them. Raises: CodecError.
+        """Return the format of a payload; None if it is ambiguous.
 
         >>> SerializationUtils.detect_format(b'{"id":1}').name
         'JSON'
+
+        Raises: CodecError.
         """
         return detect_format(SerializationUtils.decompress(data))

@@ -1,4 +1,4 @@
-"""What the schema of a model class says of the documents that its instances are written as.
+"""Derive from the schema of a model class how its documents may go wrong.
 
 Source: the core schema that Pydantic builds for a class, a tree of dicts with a `type` each.
 """
@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 from asgi_serial.serialization.ambiguity import Node, is_ambiguous
 
-# What hangs on a node and is no schema: it may hold any object, also dicts with a `type`.
+# Members of a node that are not schemas, although they may hold dicts with a `type`.
 _NO_SCHEMA = frozenset(
     {"cls", "config", "default", "expected", "members", "metadata", "serialization"}
 )
 
-# The types of nodes whose values are immutable all through.
+# The types of nodes whose values are deeply immutable.
 _IMMUTABLE = frozenset(
     {
         *("none", "bool", "int", "float", "decimal", "str", "bytes", "uuid", "complex"),
@@ -26,42 +26,43 @@ _IMMUTABLE = frozenset(
     }
 )
 
-# The parts of a node that its digest takes as lists; those that may differ between processes.
+# Members of a node that its digest treats as lists.
 _LISTED = frozenset({"expected", "members", "fields"})
+# Members that may differ between processes, and are left out of the digest.
 _LOCAL = frozenset({"default", "ref", "schema_ref"})
 _PLAIN = str | bytes | int | float
 
-# What a config may say of writing that it does not say of reading.
+# Options of a config that change writing, but not reading.
 _ONE_WAY_CONFIG = frozenset({"ser_json_bytes", "ser_json_temporal", "ser_json_timedelta"})
 
 
 class Traits(NamedTuple):
-    """What is known of a class before any of its instances is seen."""
+    """The properties of a class that are known without an instance."""
 
     is_frozen: bool
-    """What is read depends on the bytes alone, and can not be changed afterwards."""
+    """Whether an instance depends only on the bytes that it is read from, and is immutable."""
     factory_fields: frozenset[str]
-    """The fields for which that does not hold where the document leaves them out."""
+    """Fields with a default factory, on which an instance depends if the document lacks them."""
     holds_floats: bool
-    """A value may be NaN or infinite, and is not said to be written otherwise than as null."""
+    """Whether a value may be NaN or infinite, and would be written as null."""
     holds_times: bool
-    """A value may have an offset from UTC."""
+    """Whether a value may have an offset from UTC."""
     may_nest: bool
-    """A value may be nested without a bound."""
+    """Whether values may be nested without limit."""
     is_ambiguous: bool
-    """A value may be written as another one is, too."""
+    """Whether two different values may be written as the same document."""
     by_alias: bool | None
-    """By which names to write what is to be read back; None for the model's own choice."""
+    """The value of `by_alias` with which documents can be read back; None for the model's own."""
     round_trip: bool
-    """Whether to leave out what a reader would refuse, or take for something else."""
+    """The value of `round_trip`: leave out computed fields that a reader would reject."""
     unreadable: str
-    """Why it can not be read back under either names; empty where it can."""
+    """The reason why documents cannot be read back with either value of `by_alias`, or empty."""
     fingerprint: bytes
-    """A digest of the class's name and of its shape."""
+    """A digest of the name and the shape of the class."""
 
 
 class _Owner(NamedTuple):
-    """A node that has fields, its class's config, and the fields by name."""
+    """A node with fields, the config of its class, and the fields by name."""
 
     node: Node
     config: Mapping[str, Any]
@@ -69,7 +70,7 @@ class _Owner(NamedTuple):
 
 
 def study(cls: type) -> Traits:
-    """The traits of a class that Pydantic has built."""
+    """Return the traits of a complete model class."""
     root: Node = cls.__pydantic_core_schema__  # type: ignore[attr-defined]
     nodes = list(_nodes(root))
     types = {node["type"] for node in nodes}
@@ -99,7 +100,7 @@ def study(cls: type) -> Traits:
 
 
 def _nodes(root: Node) -> Iterator[Node]:
-    """Every node of a schema, in an order that depends on the schema alone."""
+    """Yield every node of a schema, in an order that depends only on the schema."""
     waiting: list[object] = [root]
     while waiting:
         part = waiting.pop()
@@ -112,7 +113,7 @@ def _nodes(root: Node) -> Iterator[Node]:
 
 
 def _owner(node: Node) -> _Owner:
-    # The fields of a dataclass's own node are their names only.
+    # The node of a dataclass holds only the names of its fields; an inner node holds the fields.
     inner = node["schema"]
     while "fields" not in inner and isinstance(inner.get("schema"), dict):
         inner = inner["schema"]
@@ -127,7 +128,7 @@ def _config_of(cls: type) -> Mapping[str, Any]:
 
 
 def _depends_on_more(node: Node) -> bool:
-    """Whether the time of reading (`FutureDate`), or an enum's own code, decides on a value."""
+    """Whether a value depends on the time of reading (`FutureDate`) or on an enum's own code."""
     return "now_op" in node or (
         node["type"] == "enum" and node["cls"]._missing_.__module__ != "enum"
     )
@@ -140,7 +141,7 @@ def _is_frozen(owner: _Owner) -> bool:
         and bool(owner.config.get("frozen"))
         and owner.config.get("extra") != "allow"
         and not owner.node.get("custom_init")
-        # Private attributes are set there, too.
+        # A post_init is also there for private attributes, which are mutable.
         and not owner.node.get("post_init")
         and not any(
             isinstance(vars(base).get(name), cached_property)
@@ -160,13 +161,13 @@ def _is_hashable(value: object) -> bool:
 
 
 def _refuses_computed(owner: _Owner) -> bool:
-    """Whether a reader would take computed fields, which are written, for extra ones."""
+    """Whether a reader would treat computed fields, which are written, as extra fields."""
     has_computed = bool(getattr(owner.node["cls"], "model_computed_fields", None))
     return has_computed and owner.config.get("extra") in ("allow", "forbid")
 
 
 def _choose_names(config: Mapping[str, Any], owners: list[_Owner]) -> tuple[bool | None, str]:
-    """What to say of aliases when writing, or why nothing helps."""
+    """Return the value of `by_alias` for writing, and the reason if neither value works."""
     own_choice = bool(config.get("serialize_by_alias"))
     faults = [_misread(owners, by_alias=own_choice), _misread(owners, by_alias=not own_choice)]
     if not faults[0]:
@@ -175,7 +176,7 @@ def _choose_names(config: Mapping[str, Any], owners: list[_Owner]) -> tuple[bool
 
 
 def _misread(owners: list[_Owner], *, by_alias: bool) -> str:
-    """Which field is not read under the name it is written by; empty where all are."""
+    """Describe a field that is not read by the name under which it is written; empty if none."""
     for owner in owners:
         for name, field in owner.fields.items():
             written = field.get("serialization_alias", name) if by_alias else name
@@ -190,7 +191,7 @@ def _read_names(name: str, alias: Any, config: Mapping[str, Any]) -> set[str]:
     if alias is None:
         return {name}
     paths = [[alias]] if isinstance(alias, str) else alias
-    if paths and not isinstance(paths[0], list):  # one path alone
+    if paths and not isinstance(paths[0], list):  # a single path
         paths = [paths]
     is_named = config.get("populate_by_name") or config.get("validate_by_name")
     by_alias = {path[0] for path in paths if len(path) == 1}
@@ -200,7 +201,7 @@ def _read_names(name: str, alias: Any, config: Mapping[str, Any]) -> set[str]:
 
 
 def _fingerprint(cls: type, nodes: list[Node]) -> bytes:
-    """A digest of all in a schema that is the same in each process: no functions, no addresses."""
+    """Return a digest of a schema, without functions and addresses, which differ by process."""
     parts = [cls.__module__, cls.__qualname__]
     for node in nodes:
         parts.append(getattr(node.get("cls"), "__qualname__", ""))

@@ -1,4 +1,4 @@
-"""Models that were read, under the bytes that they were read from."""
+"""A cache of instances by the documents from which they were read."""
 
 from collections.abc import Hashable
 from typing import Any
@@ -7,19 +7,19 @@ from asgi_serial.cache.memory import Memory
 from asgi_serial.serialization.models import ModelType
 from asgi_serial.serialization.serializers import Reader
 
-# A model takes some times the bytes of its document.
+# An estimate: an instance takes several times as many bytes as its document.
 _SIZE_FACTOR = 5
 _OVERHEAD_BYTES = 500
 
-# A class is judged by so many look-ups: where under a quarter is found, they cost more than they
-# save. It is looked at again after so many readings without.
+# A trial of a class takes this many look-ups. If less than a quarter of them hit, they cost more
+# than they save, and the class is not looked up for the next _PAUSE documents.
 _TRIAL = 64
 _WORTH_IT = _TRIAL // 4
 _PAUSE = 1_000
 
 
 class _Trial:
-    """How a class fares; counts down through a trial, or up to its next one."""
+    """Decides whether look-ups for a class are worthwhile; alternates trials and pauses."""
 
     __slots__ = ("found", "is_pausing", "left")
 
@@ -29,7 +29,7 @@ class _Trial:
         self.is_pausing = False
 
     def is_on(self) -> bool:
-        """Whether the next document is to be looked up."""
+        """Whether to look up the next document."""
         self.left -= 1
         if self.left < 0:
             self.is_pausing = not self.is_pausing and self.found < _WORTH_IT
@@ -39,10 +39,11 @@ class _Trial:
 
 
 class ValidationCache:
-    """A memory of immutable models; it gives the same instance to all who send the same bytes.
+    """A cache of immutable instances: equal documents yield the same instance.
 
-    Only classes that are frozen all through are kept, and of these only instances that depend on
-    nothing but the bytes. The key is the bytes themselves: equal keys are equal documents.
+    It holds only instances of deeply frozen classes that depend on nothing but their document. The
+    document itself is part of the key, not a digest of it, so no other document can be mistaken
+    for it.
     """
 
     def __init__(self, memory: Memory[object]) -> None:
@@ -51,7 +52,10 @@ class ValidationCache:
         self._memory = memory
 
     def around(self, read: Reader, known: ModelType, variant: str) -> Reader:
-        """`read`, but for documents of which the instance is kept; by class and by variant."""
+        """Return a reader that looks documents up before it calls `read`.
+
+        Instances are cached per class and `variant`, which names the format and strictness.
+        """
         trial, find, keep = _Trial(), self._memory.get, self._keep
 
         def read_or_find(document: bytes) -> Any:
@@ -72,13 +76,13 @@ class ValidationCache:
 
     def _keep(self, key: Hashable, document: bytes, model: Any, known: ModelType) -> None:
         factories = known.reading.factory_fields
-        # What a factory made belongs to one reading: the next one has another time, or another id.
+        # A default factory may give another value for each instance, such as a time or an ID.
         if factories and not factories <= model.model_fields_set:
             return
         self._memory.put(key, model, _SIZE_FACTOR * len(document) + _OVERHEAD_BYTES)
 
     @property
     def hit_rate(self) -> float:
-        """The share of look-ups that found something, 0 to 1; 0 before the first."""
+        """The share of look-ups that hit, from 0 to 1; 0 before the first."""
         looked_up = self.hits + self.misses
         return self.hits / looked_up if looked_up else 0.0

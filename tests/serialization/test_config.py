@@ -118,7 +118,7 @@ def test_every_field_but_the_functions_may_be_set_in_the_environment():
         ),
         (
             {"ENABLE_COMPRESSION": "1", "enable_compression": "0"},
-            "enable_compression is also set as ENABLE_COMPRESSION; expected only one.",
+            "enable_compression is also set as ENABLE_COMPRESSION; set only one of them.",
         ),
     ],
     ids=["a wrong value", "an unknown name", "a name in two spellings"],

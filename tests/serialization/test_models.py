@@ -190,7 +190,7 @@ LOSSES = [
             **{"id": 1, "name": "a", "email": "e"},
             created_at=datetime(1800, 1, 1, tzinfo=timezone(timedelta(seconds=561))),
         ),
-        "whole minutes",
+        "whole number of minutes",
         id="an offset with seconds",
     ),
 ]

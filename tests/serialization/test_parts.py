@@ -79,7 +79,7 @@ def test_aliases_are_the_caller_s_choice_in_a_response():
 
 @pytest.mark.parametrize("media_type", ["text/html", "", "application/problem+json"])
 def test_another_media_type_is_refused(media_type):
-    with pytest.raises(FormatError, match="names no format"):
+    with pytest.raises(FormatError, match="is not a media type"):
         encode_model(Point(x=1, y=2), media_type)
 
 
@@ -88,9 +88,9 @@ def test_an_instance_that_has_no_such_form_is_refused():
         value: object
 
     for media_type in ("application/json", "application/msgpack"):
-        with pytest.raises(FormatError, match="Arbitrary can not be written"):
+        with pytest.raises(FormatError, match="Arbitrary cannot be written"):
             encode_model(Arbitrary(value=object()), media_type)
-    with pytest.raises(FormatError, match="can not be written as application/msgpack"):
+    with pytest.raises(FormatError, match="cannot be written as application/msgpack"):
         encode_model(RootModel[int](2**70), "application/msgpack")
 
 

@@ -153,7 +153,7 @@ ADVICE = [
     pytest.param(
         {("compression.zstd", "photos"): series(50, 300_000, 12_000, 11_900)},
         {},
-        ["photos: zstd 3 saves 1% of 12.0 kB for 0.3 ms; a compression_threshold above"],
+        ["photos: zstd 3 saves 1% of 12.0 kB for 0.3 ms; raise compression_threshold a"],
         id="compression that does not",
     ),
     pytest.param(
@@ -183,13 +183,13 @@ ADVICE = [
     pytest.param(
         {},
         {"l1_cache": {"hits": 10, "misses": 90, "hit_rate": 0.1, "evictions": 7, "size": 1000}},
-        ["cache: 10% of 100 look-ups hit, and 7 items left for want of room; cache_max_size is"],
+        ["cache: 10% of 100 look-ups hit, and 7 items were evicted; raise cache_max_size"],
         id="a cache that is too small in items",
     ),
     pytest.param(
         {},
         {"l1_cache": {"hits": 10, "misses": 90, "hit_rate": 0.1, "evictions": 7, "size": 9}},
-        ["cache: 10% of 100 look-ups hit, and 7 items left for want of room; cache_max_bytes is"],
+        ["cache: 10% of 100 look-ups hit, and 7 items were evicted; raise cache_max_bytes"],
         id="a cache that is too small in bytes",
     ),
     pytest.param(
@@ -201,7 +201,7 @@ ADVICE = [
     pytest.param(
         {},
         {"validation": {"hits": 1, "misses": 99, "hit_rate": 0.01}},
-        ["validation: 1% of 100 look-ups found a model; cache_validation=False would save them"],
+        ["validation: 1% of 100 look-ups found a model; set cache_validation=False to save them"],
         id="models that do not repeat",
     ),
 ]

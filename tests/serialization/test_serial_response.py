@@ -198,7 +198,7 @@ def test_what_one_format_has_no_form_for_goes_out_in_the_other():
 
 def test_what_no_format_has_a_form_for_is_an_error_of_the_app():
     app = starlette_app(lambda request: SerialResponse({"what": object()}))
-    with pytest.raises(FormatError, match="can not be written as application/json"):
+    with pytest.raises(FormatError, match="cannot be written as application/json"):
         ask(app)
 
 

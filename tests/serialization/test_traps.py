@@ -291,9 +291,7 @@ def test_t13_orjson_falls_back_to_json_and_says_so(make_manager):
     manager = make_manager()
     data = {"after": timedelta(seconds=1)}
     assert manager.serialize_sync(data, "orjson") == b'{"after":"PT1S"}'
-    assert manager.get_stats()["events"] == {
-        "fallback: orjson can not write the value, json can": 1
-    }
+    assert manager.get_stats()["events"] == {"fallback: orjson cannot write the value, json can": 1}
 
 
 @pytest.mark.parametrize("format", ["msgpack", "pickle", "json"])
