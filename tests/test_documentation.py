@@ -1,6 +1,7 @@
 """The documents say what is so: the table of settings, the errors they quote, their links."""
 
 import json
+import logging
 import re
 from pathlib import Path
 
@@ -100,6 +101,15 @@ def test_the_errors_that_are_quoted_are_those_that_are_raised():
     assert sorted(quoted) == sorted(str(caught.value).splitlines())
 
 
+@pytest.fixture
+def level_restored():
+    logger = logging.getLogger("asgi_serial")
+    level = logger.level
+    yield
+    logger.setLevel(level)
+
+
+@pytest.mark.usefixtures("level_restored")
 @pytest.mark.parametrize(("first", "block"), BLOCKS)
 def test_a_block_runs_after_the_first_one_of_its_page(first, block):
     namespace = {"__name__": __name__}
