@@ -20,8 +20,8 @@ from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.cache.key import resource_of
 from asgi_serial.caching.completion import Completion
 from asgi_serial.caching.invalidation import Dropping
-from asgi_serial.concurrency.loops import give_way, running_loop
-from asgi_serial.concurrency.threads import run_off_loop
+from asgi_serial.concurrency.loops import checkpoint, running_loop
+from asgi_serial.concurrency.threads import run_in_thread
 from asgi_serial.http.storing import CACHED_METHODS, announces_body
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.problem import Problem
@@ -214,12 +214,12 @@ class Exchange:
 
         def send(message: Message) -> Awaitable[None]:
             if completion.is_void:
-                return give_way()
+                return checkpoint()
             put_together = completion.take(message)
             if put_together is not None:
                 return self.send(put_together)
             self._asks_again = True
-            return give_way()
+            return checkpoint()
 
         return send
 
@@ -354,7 +354,7 @@ class Exchange:
     def _begin(self, message: Message) -> Awaitable[None]:
         """The first messages of the app: what is not the start passes, as an early hint does."""
         if self._asks_again:
-            return give_way()
+            return checkpoint()
         if message["type"] != "http.response.start":
             return self._send(message)
         engine = self.engine
@@ -374,7 +374,7 @@ class Exchange:
         if opening.asks_again:
             # Of this call nothing more is heard.
             self._flow, self._asks_again = None, True
-            return give_way()
+            return checkpoint()
         if flow.keeping is None and flow.entry is None and self.plan.key is not None:
             self.seeker.finish_call(flow.call_result)
         if isinstance(out, list) or not flow.is_plain:
@@ -414,7 +414,7 @@ class Exchange:
             return self._send_all(in_pieces(messages))
         if len(messages) == 1 and self._stored is None:
             return self._send(messages[0])
-        return self._send_all(messages) if messages or not flow.is_over else give_way()
+        return self._send_all(messages) if messages or not flow.is_over else checkpoint()
 
     def _heed(self, flow: ResponseFlow, out: Message | list[Message]) -> None:
         """Note what has come about with the messages that are sent next."""
@@ -468,7 +468,7 @@ class Exchange:
         assert isinstance(before, list)
         self._heed(flow, before)
         await self._send_all(before)
-        after = flow.resume(await run_off_loop(job, self.engine.workers.encoders))
+        after = flow.resume(await run_in_thread(job, self.engine.workers.encoders))
         self._heed(flow, after)
         await self._send_all(after)
 

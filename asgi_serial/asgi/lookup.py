@@ -22,7 +22,7 @@ from asgi_serial.caching.serving import (
 )
 from asgi_serial.caching.stored_parts import answer_part, is_of_use, may_use_part
 from asgi_serial.caching.storing import may_grant_lifetime
-from asgi_serial.concurrency.threads import run_off_loop
+from asgi_serial.concurrency.threads import run_in_thread
 from asgi_serial.http.reuse import USE_FRESH, Action
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.derive import DERIVE_OFFLOAD_BYTES, derive, size_to_derive
@@ -256,7 +256,7 @@ class Seeker:
         try:
             must_encode = self.plan.wants.must_encode
             work = partial(derive, engine, entry, variant, must_encode=must_encode)
-            made = await run_off_loop(work, engine.workers.encoders)
+            made = await run_in_thread(work, engine.workers.encoders)
             if made is not None:
                 engine.responses.add(entry, variant, made)
             if call is not None:

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from asgi_serial.concurrency.loops import running_loop
-from asgi_serial.concurrency.threads import run_off_loop
+from asgi_serial.concurrency.threads import run_in_thread
 from asgi_serial.errors import CodecError, FormatError
 from asgi_serial.http.headers import content_length
 from asgi_serial.reasons import Reason
@@ -130,7 +130,7 @@ async def _read_decoded(
         if others:
             return ReadRequest(others)
         if reader.is_slow():
-            body = await run_off_loop(reader.finish, engine.workers.decoders)
+            body = await run_in_thread(reader.finish, engine.workers.decoders)
         else:
             body = reader.finish()
     except (CodecError, FormatError) as error:

@@ -97,8 +97,8 @@ async def _finish(generator: AsyncGenerator[None, None]) -> None:
     await generator.aclose()
 
 
-async def give_way() -> None:
-    """Give the event loop back: an app that only sends what goes nowhere would never do so."""
+async def checkpoint() -> None:
+    """Yield to the event loop; an app whose messages are all dropped never would."""
     if running_loop() is not None:
         await asyncio.sleep(0)
 

@@ -41,6 +41,6 @@ class Threads:
 T = TypeVar("T")
 
 
-async def run_off_loop(work: Callable[[], T], threads: Threads) -> T:
+async def run_in_thread(work: Callable[[], T], threads: Threads) -> T:
     """Run `work` in a thread, or right here if the event loop is not asyncio's."""
     return work() if running_loop() is None else await threads.run(work)

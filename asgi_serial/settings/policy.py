@@ -308,7 +308,7 @@ _NO_SCOPE: Scope = {}  # never changed
 class RequestPolicy:
     """The policies that apply to one request so far; shared by the threads that serve it."""
 
-    # What most requests never set has its default on the class.
+    # Defaults on the class: most requests never set any of these, and assigning them costs time.
     has_policy = False
     """Whether any policy has been added."""
     inner: tuple[RoutePolicy, ...] = ()
