@@ -1,6 +1,6 @@
-"""The name under which the library's users know it; everything is asgi_serial's own.
+"""The serialization library of `asgi_serial` under its older name.
 
-New code imports from `asgi_serial`. To migrate, replace the name; nothing else differs.
+New code imports from `asgi_serial`. To migrate, replace the name: both export the same objects.
 """
 
 from asgi_serial.serialization import (
