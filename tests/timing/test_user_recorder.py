@@ -5,6 +5,8 @@ import logging
 import pytest
 
 from asgi_serial import ConfigurationError, Reason, Sample, SerialMiddleware, timing_report
+from asgi_serial.timing.recorder import SeriesRecorder
+from asgi_serial.timing.relay import RelayRecorder
 from tests.engine.driver import Request, Whole, ask, awaited
 
 JSON = {"content_type": "application/json", "cache_control": "max-age=60", "etag": '"1"'}
@@ -96,6 +98,14 @@ async def test_without_a_recorder_the_report_has_no_failures_of_one():
     app = served(None)
     await ask(app, GET)
     assert "recorder_failures" not in timing_report(app).engine
+
+
+def test_labels_that_are_malformed_are_not_told():
+    recorder = Keeping()
+    relay = RelayRecorder(recorder, SeriesRecorder())
+    for route in ("/", None):
+        relay.record(relay.kinds[route, "GET", 200, "", "", ()], (1, 2, 3, 4, 5))
+    assert recorder.samples == [Sample("/", "GET", 200, 1, 2, 3, 4, 5, "", "", ())]
 
 
 class Waiting:
