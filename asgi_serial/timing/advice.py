@@ -1,4 +1,4 @@
-"""What the numbers of a route say about its settings."""
+"""Advice on the settings of a route, from its figures."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from asgi_serial.reasons import Reason
 from asgi_serial.timing.recorder import Series, SeriesKey
 
-# Below this many requests a share says little.
+# A share of fewer requests says little.
 _ENOUGH = 50
 _FEW_HITS = 0.05
 # A call of the app that takes longer is worth saving; a hit takes well under a millisecond.
@@ -29,7 +29,7 @@ _NOT_STORED = (
 
 
 class _Rule(NamedTuple):
-    """Advice for a route where one reason holds for at least `share` of the requests."""
+    """Advice for a route if at least `share` of its requests have one reason."""
 
     reason: Reason
     share: float
@@ -55,56 +55,55 @@ _RULES = (
         Reason.NO_FRESHNESS,
         0.5,
         _is_slow_read,
-        "a ttl for the route, or max-age from the app, would let repeats skip the app",
+        "set cache_ttl for the route, or send max-age, to answer repeats from the cache",
     ),
     _Rule(
         Reason.SETS_COOKIE,
         0.5,
         _is_slow_read,
-        "if the cookie is not needed on every answer, leaving it out would let them be cached",
+        "send the cookie only with responses that need it, so that the others can be stored",
     ),
     _Rule(
         Reason.REQUEST_HAS_CREDENTIALS,
         0.5,
         _is_slow_read,
-        "if the answer is the same for every user, Cache-Control: public would let it be shared",
+        "send Cache-Control: public if the response is the same for every user",
     ),
     _Rule(
         Reason.VARIES_ON_EVERYTHING,
         0.5,
         _is_slow_read,
-        "naming the fields it really varies on in Vary would let it be cached",
+        "name in Vary the request fields that it depends on, so that it can be stored",
     ),
     _Rule(
         Reason.NOT_SMALLER,
         0.5,
         _always,
-        "turning compression off for the route would save the attempts",
+        "set compression=False for the route to save the attempts",
     ),
     _Rule(
         Reason.ALREADY_ENCODED,
         0.5,
         _always,
-        "without the app's own compression one setting would govern all codings",
+        "remove the app's own compression, so that clients get all codings that they accept",
     ),
     _Rule(
         Reason.VALUE_NOT_CARRIED,
         0.1,
         _always,
-        "clients that asked for another format got the app's; the app may send such numbers"
-        " as text",
+        "clients that asked for another format got the app's; send such numbers as text",
     ),
     _Rule(
         Reason.OBJECT_TOO_LARGE,
         0.5,
         _is_slow_read,
-        "a greater limit on the size of a stored response would let it be cached",
+        "raise cache_max_object, so that it can be stored",
     ),
 )
 
 
 def advise(series: Mapping[SeriesKey, Series]) -> list[str]:
-    """One sentence for each setting that the numbers speak for, with the numbers; often none."""
+    """Return a sentence for each change that the figures speak for, with the figures."""
     return [
         sentence
         for key, one in series.items()
@@ -126,15 +125,15 @@ def _by_rules(key: SeriesKey, series: Series) -> list[str]:
 
 
 def _by_hits(key: SeriesKey, series: Series) -> list[str]:
-    """Advice for a cache of responses that seldom answers what it stores."""
+    """Return advice if stored responses seldom answer a request."""
     hits, misses = series.outcomes["hit"], series.outcomes["miss"]
-    # What is not stored is a miss for ever, and has a reason of its own.
+    # A response that is not stored misses each time, and has a reason of its own.
     stored = misses - sum(series.reasons.get(reason.name, 0) for reason in _NOT_STORED)
     if stored < _ENOUGH or hits >= _FEW_HITS * (hits + misses):
         return []
     return [
-        f"{_name(key)}: only {hits:,} of {hits + misses:,} look-ups hit; a longer ttl, or a larger"
-        " cache if entries are evicted, would make more of them hits."
+        f"{_name(key)}: only {hits:,} of {hits + misses:,} look-ups hit; set a longer cache_ttl,"
+        " or raise cache_memory if memory_evictions grows."
     ]
 
 

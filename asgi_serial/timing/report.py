@@ -1,4 +1,4 @@
-"""What the recorder counted, as data to be read by people and programs."""
+"""The report of everything that was recorded, for people and for programs."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from asgi_serial.timing.histogram import Histogram
 from asgi_serial.timing.recorder import Series, SeriesKey, SeriesRecorder
 from asgi_serial.timing.table import format_bytes, format_table, printable
 
-# The schema of `to_dict`: raised when a key changes its meaning or goes; new keys may come.
+# The version of `to_dict`: raised if a key changes its meaning or is removed. Keys may be added.
 SCHEMA_VERSION = 1
 _PERCENTS = (50, 95, 99)
 _ALL = SeriesKey("", "", 0)
@@ -25,8 +25,8 @@ _HEADINGS = (
 class Report(NamedTuple):
     """The state of a recorder at one moment; times are in ms, sizes in bytes.
 
-    `routes` has one row for each route, method and status, the one that took most time first;
-    `totals` is the row of all together.
+    `routes` has one row for each route, method and status, ordered by the time that they took
+    together, longest first. `totals` sums up all rows.
     """
 
     routes: list[dict[str, Any]]
@@ -36,17 +36,17 @@ class Report(NamedTuple):
     engine: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain dicts, lists, text and numbers."""
+        """Return the report as plain dicts, lists, text and numbers."""
         return {"schema": SCHEMA_VERSION, **self._asdict()}
 
     def to_json(self) -> bytes:
-        """The report as one JSON document."""
+        """Return the report as one JSON document."""
         return json.dumps(self.to_dict(), ensure_ascii=False, default=str).encode(
             "utf-8", "replace"
         )
 
     def to_text(self, limit: int = 50) -> str:
-        """The report for a terminal: a table of the first `limit` rows, the reasons, the advice."""
+        """Return the report for a terminal: the first `limit` rows, their reasons, and advice."""
         shown = self.routes[:limit]
         sections = [_summary(self.totals), format_table(_HEADINGS, [_cells(row) for row in shown])]
         if len(self.routes) > limit:
@@ -61,9 +61,9 @@ class Report(NamedTuple):
 
 
 def build_report(recorder: SeriesRecorder, *, engine: Mapping[str, Any] | None = None) -> Report:
-    """The report of all that was recorded up to now, with the engine's own statistics beside it.
+    """Return the report of everything recorded so far, with the engine's own statistics.
 
-    It takes up to 0.1 s for 1,000 series; it may run in a thread, while requests are recorded.
+    It takes up to 0.1 s for 1,000 series, and may run in a thread while requests are recorded.
     """
     series = recorder.snapshot()
     whole = Series()
@@ -114,7 +114,7 @@ def _durations(histogram: Histogram) -> dict[str, float]:
 
 
 def _saved_percent(app_bytes: int, sent_bytes: int) -> float:
-    """The share of the app's bytes that were not sent; below 0 where more were."""
+    """Return the share of the app's bytes that were not sent; below 0 if more were sent."""
     return round(100 * (1 - sent_bytes / app_bytes), 1) if app_bytes else 0.0
 
 
@@ -147,7 +147,7 @@ def _hits_of(encodings: dict[str, int]) -> str:
 
 
 def _reason_lines(rows: list[dict[str, Any]], most: int = 3) -> list[str]:
-    """The commonest reasons of each row."""
+    """Return the most frequent reasons of each row."""
     return [
         f"{printable(row['route'])} {row['method']} {row['status'] or 'other'}:"
         f" {reason['count']:,} x {reason['sentence']}"

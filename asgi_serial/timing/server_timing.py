@@ -1,4 +1,4 @@
-"""The Server-Timing field, by which a browser shows what a server spent its time on."""
+"""The Server-Timing field, in which a browser shows how a server spent its time."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from asgi_serial.types import Message
 
 # RFC 9110, 5.6.2: the characters of a token.
 _NOT_IN_TOKEN = re.compile(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
-# RFC 9110, 5.6.4: a quoted string holds these as they are; here only what is ASCII.
+# RFC 9110, 5.6.4: a quoted string holds these unescaped; here only those in ASCII.
 _NOT_IN_QUOTED = re.compile(r"[^ !#-\[\]-~]")
 _NO_DESCRIPTIONS: Mapping[str, str] = {}
 
@@ -15,9 +15,9 @@ _NO_DESCRIPTIONS: Mapping[str, str] = {}
 def format_server_timing(
     durations_ns: Mapping[str, int], descriptions: Mapping[str, str] = _NO_DESCRIPTIONS
 ) -> bytes:
-    """The field's value: each metric with its duration in ms, its description, or both.
+    """Return the field's value: each metric with its duration in ms, its description, or both.
 
-    What a name or a description may not hold is written as `-` or left out.
+    Characters that a name must not hold are written as `-`, those of a description are left out.
 
     Source: W3C Server Timing, 3 (the `Server-Timing` header field).
 
@@ -46,6 +46,6 @@ def add_server_timing(
     durations_ns: Mapping[str, int],
     descriptions: Mapping[str, str] = _NO_DESCRIPTIONS,
 ) -> Message:
-    """A copy of the start of a response that has a Server-Timing field more."""
+    """Return a copy of a response's start with a Server-Timing field added."""
     pair = (b"server-timing", format_server_timing(durations_ns, descriptions))
     return {**message, "headers": [*message["headers"], pair]}

@@ -6,7 +6,7 @@ _WIDEST = 60
 
 
 def printable(text: str) -> str:
-    """`text` in one line that can not steer a terminal, and of a width that a table bears.
+    """Return `text` in one line without control characters, cut to the width of a column.
 
     >>> printable("/a\\x1b[31m")
     '/a?[31m'
@@ -16,7 +16,7 @@ def printable(text: str) -> str:
 
 
 def format_bytes(size: int) -> str:
-    """A size in the unit that gives it three digits.
+    """Return a size with three digits, in the unit that fits it.
 
     >>> [format_bytes(size) for size in (0, 999, 1500, 99_950, 2_500_000)]
     ['0 B', '999 B', '1.50 kB', '100 kB', '2.50 MB']
@@ -33,7 +33,7 @@ def format_bytes(size: int) -> str:
 
 
 def format_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Aligned columns under their headings: the first two and the last to the left.
+    """Return columns under their headings, the first two and the last aligned to the left.
 
     >>> print(format_table(["a", "b", "n", "z"], [["/x", "GET", "10", "hit 1"]]))
     a   b     n  z

@@ -57,7 +57,7 @@ def test_the_text_is_a_table_by_time_spent_with_its_reasons():
           /items/{id} GET 200: 3 x the client accepts none of the codings on offer
 
         Recommendations
-          GET /items/{id} 200: 100 of 100 times neither the response nor a policy states a freshness lifetime (p50 8.0 ms); a ttl for the route, or max-age from the app, would let repeats skip the app.
+          GET /items/{id} 200: 100 of 100 times neither the response nor a policy states a freshness lifetime (p50 8.0 ms); set cache_ttl for the route, or send max-age, to answer repeats from the cache.
 
         Recorder
           failures: 1
@@ -134,9 +134,9 @@ def advice_for(count=60, last_ns=20_000_000, method="GET", outcome="miss", hits=
 @pytest.mark.parametrize(
     ("case", "part"),
     [
-        pytest.param({"reasons": (Reason.NO_FRESHNESS,)}, "a ttl for the route", id="slow, no ttl"),
+        pytest.param({"reasons": (Reason.NO_FRESHNESS,)}, "set cache_ttl", id="slow, no ttl"),
         pytest.param({"reasons": (Reason.SETS_COOKIE,)}, "the cookie", id="slow, with a cookie"),
-        pytest.param({"reasons": (Reason.NOT_SMALLER,)}, "compression off", id="not compressible"),
+        pytest.param({"reasons": (Reason.NOT_SMALLER,)}, "compression=False", id="not smaller"),
         pytest.param({"reasons": (Reason.ALREADY_ENCODED,)}, "own compression", id="encoded twice"),
         pytest.param({"reasons": (Reason.VALUE_NOT_CARRIED,)}, "as text", id="large integers"),
         pytest.param({"count": 100, "hits": 4}, "only 4 of 100 look-ups hit", id="few hits"),

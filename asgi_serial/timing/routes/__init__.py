@@ -1,1 +1,1 @@
-"""How each framework names the route that served a request."""
+"""The names of routes, by framework."""

@@ -1,4 +1,4 @@
-"""Routes of Litestar, by what its router leaves in the scope."""
+"""Routes of Litestar, read from what its router leaves in the scope."""
 
 from collections.abc import Callable, Collection
 from typing import Any
@@ -12,7 +12,7 @@ from asgi_serial.types import Scope
 class LitestarRoutes:
     """The template of the route that Litestar chose.
 
-    Where the scope holds none since the app was not called, Litestar's own (cached) routing is
+    If the scope holds none because the app was not called, Litestar's own (cached) routing is
     asked.
     """
 
@@ -26,10 +26,10 @@ class LitestarRoutes:
         self.has_routes = self._router is not None
 
     def __call__(self, scope: Scope, /) -> str | None:
-        """The route's template; see RouteResolver."""
+        """Return the route's template; see RouteResolver."""
         template: str | None = scope.get("path_template")
         if template is None:
-            # Litestar leaves no template where it answered with a 404 or a 405.
+            # Litestar leaves no template if it answers 404 or 405.
             return None if self._router is None or "litestar_app" in scope else self._route(scope)
         handler = scope.get("route_handler")
         if getattr(handler, "is_mount", False):
@@ -43,11 +43,11 @@ class LitestarRoutes:
         return resolve
 
     def is_unrouted(self, scope: Scope) -> bool:
-        """Whether Litestar answers with a 404 or a 405; its middlewares come after its router."""
+        """Whether Litestar answers 404 or 405; its middleware comes after its router."""
         if self._router is None or not _is_litestar(self._app) or "path_template" in scope:
             return False
         path, root_path = scope["path"], scope.get("root_path", "")
-        # Litestar takes repeated slashes for one, and looks for the root anywhere in the path.
+        # Litestar treats repeated slashes as one, and looks for the root anywhere in the path.
         if "//" in path or not path.startswith(root_path):
             return False
         path = path.removeprefix(root_path)
@@ -74,7 +74,7 @@ class LitestarRoutes:
         try:
             found = self._router.handle_routing(path="/" + path.strip("/"), method=scope["method"])
         except Exception:
-            # A 404 or a 405, which are exceptions of Litestar's.
+            # Litestar raises for 404 and 405.
             return None
         handler, template = found[1], found[4]
         if getattr(handler, "is_mount", False):
@@ -87,7 +87,7 @@ def _is_litestar(app: object) -> bool:
 
 
 def _mount_path(app: object, scope: Scope, handler: object) -> str:
-    """The path that a mounted app is under; the scope's own path has lost it."""
+    """Return the path under which an app is mounted; the scope's own path has lost it."""
     path = scope.get("raw_path", b"").decode("latin-1")
     mounts = [
         route.path.rstrip("/")

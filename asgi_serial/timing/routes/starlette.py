@@ -1,4 +1,4 @@
-"""Routes of Starlette and FastAPI, by what their routers leave in the scope."""
+"""Routes of Starlette and FastAPI, read from what their routers leave in the scope."""
 
 from collections.abc import Callable, Collection
 
@@ -13,9 +13,10 @@ from asgi_serial.timing.routes.tree import (
 from asgi_serial.timing.routes.uploads import fastapi_reads_json
 from asgi_serial.types import Scope
 
-# One process seldom holds more than a few routers; an app that makes one a request gets no more.
+# A process seldom has more than a few routers; an app that makes one for each request gets no more.
 _MAX_TREES = 16
-# Routes may be added while the app runs, endpoints made for each request must not cost a walk each.
+# Routes may be added while the app runs, but endpoints made for each request must not cause a walk
+# through all routes each time.
 _MAX_REBUILDS = 100
 _MAX_KNOWN = 10_000
 
@@ -23,10 +24,10 @@ _MAX_KNOWN = 10_000
 class StarletteRoutes:
     """The full template of the route that Starlette or FastAPI chose.
 
-    Both put `endpoint` into the scope at every step, so that it names the innermost route, and
-    `router` at the first, whose tree knows the prefixes of all mounts. Where the scope holds
-    neither (the app was not called, or was handed a copy of the scope) the path is matched against
-    the routes of `app`, and the answer remembered.
+    Both set `endpoint` in the scope at every step, so it ends up as the innermost route's, and
+    `router` at the first step only, so the tree below it knows the prefixes of all mounts. If the
+    scope holds neither (the app was not called, or got a copy of the scope), the path is matched
+    against the routes of `app`, and the result is remembered.
     """
 
     __slots__ = ("_app", "_known", "_rebuilds", "_trees", "has_routes")
@@ -43,7 +44,7 @@ class StarletteRoutes:
         self._known: dict[object, tuple[object, object, str]] = {}
 
     def __call__(self, scope: Scope, /) -> str | None:
-        """The route's template; see RouteResolver."""
+        """Return the route's template; see RouteResolver."""
         endpoint = scope.get("endpoint")
         root = scope.get("router")
         if endpoint is None and root is not None:
@@ -86,7 +87,7 @@ class StarletteRoutes:
         return label
 
     def is_unrouted(self, scope: Scope) -> bool:
-        """Whether the routes of the app alone decide about a request, and none of them takes it."""
+        """Whether only the app's routes decide about a request, and none of them takes it."""
         app = self._app
         if app is None or "endpoint" in scope or "router" in scope or not leads_to_router(app):
             return False
@@ -101,8 +102,7 @@ class StarletteRoutes:
     def reads_json(self, scope: Scope) -> bool:
         """Whether the route that takes this request is known to read its body as JSON.
 
-        A middleware inside a mounted app has the router around that in the scope, whose routes
-        have the whole path.
+        Inside a mounted app the scope holds the outer router, whose routes have the whole path.
         """
         for app in (scope.get("router"), self._app):
             tree = None if app is None else self._tree_of(app, None)
@@ -113,7 +113,7 @@ class StarletteRoutes:
         return False
 
     def _learn(self, tree: RouteTree, scope: Scope, endpoint: object) -> None:
-        """Let the next request to such an endpoint be answered by one look-up."""
+        """Remember an endpoint's route, for the shortcut."""
         node = tree.find_unique(endpoint)
         if node is None or node.route is not scope.get("route"):
             return
@@ -122,7 +122,7 @@ class StarletteRoutes:
         self._known[endpoint] = (node.route, tree.root, node.template)
 
     def _tree_of(self, root: object, endpoint: object) -> RouteTree | None:
-        """The tree below `root`, read again where routes were added; None without any routes."""
+        """Return the tree below `root`, read again if routes were added; None without routes."""
         tree = self._trees.get(id(root))
         if tree is not None:
             unknown = endpoint is not None and not tree.nodes_of(endpoint)
@@ -139,7 +139,7 @@ class StarletteRoutes:
 
 
 def _choose(tree: RouteTree, scope: Scope, endpoint: object) -> RouteNode | None:
-    """The route, of those that share an endpoint, or below a mount that stands in the scope."""
+    """Return the chosen one of the routes that share an endpoint, or that are below a mount."""
     nodes = tree.nodes_of(endpoint)
     if len(nodes) == 1 and not nodes[0].inside:
         return nodes[0]
@@ -157,17 +157,17 @@ def _choose(tree: RouteTree, scope: Scope, endpoint: object) -> RouteNode | None
 
 def _match(tree: RouteTree, scope: Scope, endpoint: object = None) -> RouteNode | None:
     path = scope["path"]
-    # A mount appends itself to root_path, and keeps what the server gave as app_root_path.
+    # A mount appends itself to root_path, and keeps the server's as app_root_path.
     root_path = scope.get("app_root_path", scope.get("root_path", ""))
     rest = path.removeprefix(root_path)
-    if rest[:1] in ("", "/"):  # `/apiary` is no path below `/api`
+    if rest[:1] in ("", "/"):  # `/apiary` is not below `/api`
         path = rest or "/"
     host = _host_of(scope) if tree.has_hosts else ""
     return tree.match(path, scope["method"], host, endpoint=endpoint)
 
 
 def _host_of(scope: Scope) -> str:
-    """The Host field without its port, lower case."""
+    """Return the Host field in lower case, without the port."""
     for name, value in scope["headers"]:
         if name == b"host":
             host: str = value.decode("latin-1").lower()
@@ -176,7 +176,7 @@ def _host_of(scope: Scope) -> str:
 
 
 def _frontend_template(scope: Scope) -> str | None:
-    """The prefix under which FastAPI served a file of a frontend, which has no route."""
+    """Return the prefix under which FastAPI served a file of a frontend, which has no route."""
     below = scope.get("fastapi", {}).get("frontend_path")
     if below is None:
         return None

@@ -1,6 +1,6 @@
-"""The routes of a Starlette or FastAPI app, laid flat with the prefixes of their mounts.
+"""The routes of a Starlette or FastAPI app as one flat list, with the prefixes of their mounts.
 
-Read by the shape of the objects, so that neither framework is imported.
+The objects are recognized by their attributes, so neither framework is imported.
 """
 
 import re
@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from asgi_serial.bounds.memo import BoundedDict
 from asgi_serial.timing.routes.base import MOUNTED
 
-# Middleware around a mounted app is passed through by its `app` attribute, mounts inside mounts are
-# followed, each to a depth that few apps reach; an app mounted in itself ends here.
+# How many layers of middleware around a mounted app are looked through, by their attribute `app`,
+# and how deep mounts inside mounts are followed. An app that is mounted in itself ends here.
 _MAX_DEPTH = 8
 _MAX_NODES = 20_000
 
@@ -20,7 +20,7 @@ _REST_OF_MOUNT = "/(?:.*)$"
 
 
 class Prefix(NamedTuple):
-    """What the mounts around a route add to it."""
+    """The part of a route that the mounts around it add."""
 
     template: str = ""
     pattern: str = ""
@@ -29,9 +29,9 @@ class Prefix(NamedTuple):
 
 
 class RouteNode(NamedTuple):
-    """One route that can take a request, or a mount, which takes what its own routes do not.
+    """A route, or a mount, which takes the requests that none of its own routes takes.
 
-    `inside` counts the nodes right before a mount that are its own.
+    `inside` says how many of the nodes right before a mount belong to it.
     """
 
     template: str
@@ -46,14 +46,14 @@ class RouteNode(NamedTuple):
 
 
 def walk_routes(routes: Iterable[Any], prefix: Prefix) -> Iterator[RouteNode]:
-    """All routes in the order in which the frameworks try them, each mount after its own."""
+    """Yield all routes in the order in which frameworks try them, a mount after its own routes."""
     for listed in routes:
         for route, original, context in _unfold(listed):
             if hasattr(route, "host_regex"):
                 inner = _inside_host(route, prefix)
                 yield from _walk_mounted(route, prefix, inner)
             elif hasattr(route, "path_regex") and hasattr(route, "endpoint"):
-                # A WebSocketRoute has no methods, and is nothing that is timed.
+                # A WebSocketRoute has no methods, and is not timed.
                 if hasattr(route, "methods"):
                     yield _leaf(route, prefix, original, context)
             elif hasattr(route, "path_regex") and hasattr(route, "app"):
@@ -61,7 +61,7 @@ def walk_routes(routes: Iterable[Any], prefix: Prefix) -> Iterator[RouteNode]:
 
 
 def may_have_routes(app: object) -> bool:
-    """Whether an app, or what the middleware around it wraps, keeps routes, be it none yet."""
+    """Whether an app, or the one that middleware wraps, keeps routes, even if it has none yet."""
     for _ in range(_MAX_DEPTH):
         if hasattr(app, "routes"):
             return True
@@ -72,7 +72,7 @@ def may_have_routes(app: object) -> bool:
 
 
 def routes_of(app: object) -> list[Any]:
-    """The routes of an app, or of what the middleware around it wraps; empty where it has none."""
+    """Return the routes of an app, or of the one that middleware wraps; empty if it has none."""
     for _ in range(_MAX_DEPTH):
         routes = getattr(app, "routes", None)
         if isinstance(routes, list) and any(hasattr(route, "matches") for route in routes):
@@ -84,7 +84,7 @@ def routes_of(app: object) -> list[Any]:
 
 
 def mounted_in(app: object, depth: int = 0) -> Iterator[object]:
-    """The apps that are mounted in an app, under a path or a host, and in those."""
+    """Yield the apps that are mounted in an app, under a path or a host, and inside those."""
     if depth == _MAX_DEPTH:
         return
     for listed in routes_of(app):
@@ -96,15 +96,15 @@ def mounted_in(app: object, depth: int = 0) -> Iterator[object]:
 
 
 def leads_to_router(app: object) -> bool:
-    """Whether a request comes to the routes of an app as it is, and to nothing but them.
+    """Whether a request reaches the routes of an app unchanged, and nothing but them.
 
-    Any middleware but the frameworks' own may change its path, as may a subclass of the app, and a
-    router's `default` takes what no route does.
+    Middleware that is not the framework's own may change the path, as may a subclass of the app.
+    A router's `default` takes requests that no route takes.
     """
     for _ in range(_MAX_DEPTH):
         if not _is_of_framework(type(app)):
             return False
-        # FastAPI puts the root path that it was given into the scope, which changes what is routed.
+        # FastAPI sets its own root path in the scope, which changes the path that is routed.
         if getattr(app, "root_path", ""):
             return False
         if hasattr(app, "user_middleware"):
@@ -121,7 +121,7 @@ def leads_to_router(app: object) -> bool:
 
 def _is_of_framework(cls: type) -> bool:
     name = cls.__module__
-    # A function that is given to BaseHTTPMiddleware may do anything.
+    # The function of a BaseHTTPMiddleware may do anything.
     is_open = name == "starlette.middleware.base"
     return name.partition(".")[0] in ("starlette", "fastapi") and not is_open
 
@@ -133,9 +133,9 @@ def _is_known(listed: Any) -> bool:
 
 
 def _unfold(listed: Any) -> Iterator[tuple[Any, object, object]]:
-    """A route, the object that goes into the scope for it, and FastAPI's context of it.
+    """Yield a route, the object that stands in the scope for it, and FastAPI's context of it.
 
-    A router that FastAPI included is one entry of the list. It gives a context for each of its
+    A router that was included in FastAPI is one entry of the list. It has a context for each of its
     routes, which holds the route's full path, or a copy of the route that does.
     """
     if not hasattr(listed, "effective_route_contexts"):
@@ -195,14 +195,14 @@ def _inside_host(route: Any, prefix: Prefix) -> Prefix:
 
 
 def _pattern_of(regex: re.Pattern[str]) -> str:
-    """A pattern's text to be put behind a prefix; two mounts may name a group alike."""
+    """Return a pattern's text without names of groups, since two mounts may use the same one."""
     return _NAMED_GROUP.sub("(?:", regex.pattern.removeprefix("^"))
 
 
 class RouteTree:
-    """The routes below one router, found again by what a request's scope holds of them.
+    """The routes below one router, found by what a request's scope holds.
 
-    It keeps the routes alive, so that an `id` stays theirs.
+    It keeps the routes alive, so that their `id` is not reused.
     """
 
     __slots__ = (
@@ -230,28 +230,31 @@ class RouteTree:
                 break
             self._nodes.append(node)
             self._by_endpoint.setdefault(id(node.endpoint), []).append(node)
-        # Whether what it does not match is matched by no route of the app.
+        # Whether a request that it does not match is matched by no route of the app.
         self.is_known = len(self._nodes) < _MAX_NODES and all(map(_is_known, self._listed))
         self.is_flat = all(node.is_leaf for node in self._nodes)
         self.has_hosts = any(node.host is not None for node in self._nodes)
 
     def is_outdated(self) -> bool:
-        """Whether routes were added or taken away since."""
+        """Whether routes were added or removed since."""
         return len(self._listed) != self._size
 
     def nodes_of(self, endpoint: object) -> list[RouteNode]:
-        """The routes that lead to an endpoint; empty where it is unknown."""
+        """Return the routes that lead to an endpoint; empty if it is unknown."""
         return self._by_endpoint.get(id(endpoint), [])
 
     def find_unique(self, endpoint: object) -> RouteNode | None:
-        """The route of an endpoint that leads to no other, and is not a mount."""
+        """Return the only route of an endpoint, unless it is a mount; else None."""
         nodes = self.nodes_of(endpoint)
         return nodes[0] if len(nodes) == 1 and nodes[0].is_leaf else None
 
     def match(
         self, path: str, method: str, host: str, *, endpoint: object = None
     ) -> RouteNode | None:
-        """The route that takes such a request, remembered; of those to `endpoint`, where given."""
+        """Return the route that takes such a request, of those to `endpoint` if it is given.
+
+        The result is remembered.
+        """
         key = (path, method, host, id(endpoint))
         try:
             return self._matched[key]
@@ -264,7 +267,7 @@ class RouteTree:
 
 
 def _first_match(nodes: Iterable[RouteNode], path: str, method: str, host: str) -> RouteNode | None:
-    """The first route for the path and the method, else the first for the path (a 405)."""
+    """Return the first route for the path and the method, else the first for the path (a 405)."""
     partial: list[tuple[int, RouteNode]] = []
     for index, node in enumerate(nodes):
         if node.host is not None and not node.host.match(host):
@@ -272,7 +275,7 @@ def _first_match(nodes: Iterable[RouteNode], path: str, method: str, host: str) 
         if not node.pattern.match(path):
             continue
         if node.methods is None or method in node.methods:
-            # A mount takes every method of its paths, so its own 405 comes from inside it.
+            # A mount takes every method, so a 405 below it comes from one of its own routes.
             inside = (found for place, found in partial if place >= index - node.inside)
             return next(inside, node)
         partial.append((index, node))

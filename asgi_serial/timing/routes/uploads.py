@@ -1,7 +1,7 @@
-"""Whether a route is known to read its requests as JSON.
+"""Rules for whether a route is known to read its requests as JSON.
 
-Read by the shape of the objects, so that no framework is imported. What is not known for certain
-is denied: a handler that reads another format itself must get what its client has sent.
+The objects are recognized by their attributes, so no framework is imported. If it is not certain,
+the answer is no: a handler that reads another format itself must get the body that was sent.
 """
 
 from enum import Enum
@@ -14,9 +14,9 @@ JSON_TYPE = "application/json"
 def fastapi_reads_json(route: Any, context: Any) -> bool:
     """Whether a route of FastAPI declares a body that can only be made from JSON.
 
-    `context` holds the route's body where FastAPI has included its router, else it is None.
+    `context` holds the route's body if its router was included in FastAPI, else it is None.
     """
-    # A route class of the user's own may give its handler another body than came.
+    # A route class of the user's own may change the body before the handler gets it.
     handler = getattr(type(route), "get_route_handler", None)
     if getattr(handler, "__module__", "").partition(".")[0] != "fastapi":
         return False
@@ -28,9 +28,9 @@ def fastapi_reads_json(route: Any, context: Any) -> bool:
 
 
 def litestar_reads_json(handler: Any, sent: str) -> bool:
-    """Whether a handler of Litestar takes its `data` from JSON; `sent` is the media type that came.
+    """Whether a handler of Litestar reads its `data` from JSON; `sent` is the request's media type.
 
-    A data transfer object reads MessagePack by the name that Litestar has for it.
+    A data transfer object reads MessagePack under Litestar's own name for it.
     """
     field = getattr(handler, "parsed_data_field", None)
     if field is None:
@@ -42,7 +42,7 @@ def litestar_reads_json(handler: Any, sent: str) -> bool:
 
 
 def _takes_bytes(annotation: Any, metadata: Any = ()) -> bool:
-    """Whether bytes may be a valid value of this annotation for Pydantic, or it is not known."""
+    """Whether Pydantic may accept bytes for this annotation, or it is not known."""
     # A validator of the user's own may read them.
     if any(callable(getattr(one, "func", None)) for one in metadata):
         return True
@@ -57,7 +57,7 @@ def _takes_bytes(annotation: Any, metadata: Any = ()) -> bool:
 
 
 def _is_text(annotation: Any) -> bool:
-    """Whether a value of this type may be made of bytes as they are."""
+    """Whether bytes can be turned into this type without being parsed."""
     if not isinstance(annotation, type):
         return False  # a generic one
     if annotation in (object, bytearray, memoryview):
@@ -66,7 +66,7 @@ def _is_text(annotation: Any) -> bool:
 
 
 def _model_takes_bytes(model: Any) -> bool:
-    """Whether a class may be made of something else than its fields."""
+    """Whether a model may be made from something other than its fields."""
     schema = getattr(model, "__get_pydantic_core_schema__", None)
     if getattr(schema, "__module__", "pydantic").partition(".")[0] != "pydantic":
         return True
