@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from asgi_serial.concurrency.loops import running_loop
+from asgi_serial.concurrency.started import Started
 from asgi_serial.concurrency.threads import run_in_thread
 from asgi_serial.errors import CodecError, FormatError
 from asgi_serial.http.headers import content_length
@@ -81,9 +82,16 @@ async def _receive_all(
         while more:
             more = feed(await receive())
         return
+    share.loop = loop
+    # Most bodies have come with their head, and need no time limit.
+    first = Started(receive())
+    if first.is_done and not feed(first.value):
+        return
     try:
         async with asyncio.timeout(engine.settings.body_timeout) as limit:
-            share.begin(loop, lambda: limit.reschedule(loop.time()))
+            share.begin(lambda: limit.reschedule(loop.time()))
+            if not first.is_done:
+                more = feed(await first)
             while more:
                 more = feed(await receive())
     except TimeoutError:

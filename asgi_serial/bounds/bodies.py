@@ -29,12 +29,12 @@ class Bodies:
 class BodyShare:
     """The bytes of the budget that one request body holds until the app has received it."""
 
-    __slots__ = ("_bodies", "_held_bytes", "_loop", "_stop", "gave_way")
+    __slots__ = ("_bodies", "_held_bytes", "_stop", "gave_way", "loop")
 
     def __init__(self, bodies: Bodies) -> None:
         self._bodies = bodies
         self._held_bytes = 0
-        self._loop: object = None
+        self.loop: object = None  # the event loop that its request is served by
         self._stop: Callable[[], None] | None = None
         self.gave_way = False  # dropped for another body while arriving
 
@@ -42,9 +42,9 @@ class BodyShare:
         # A task that is cancelled before its first step never reaches its own `finally`.
         self.release()
 
-    def begin(self, loop: object, stop: Callable[[], None]) -> None:
+    def begin(self, stop: Callable[[], None]) -> None:
         """Allow other bodies in the same event loop to drop this one, which calls `stop`."""
-        self._loop, self._stop = loop, stop
+        self._stop = stop
         self._bodies.arriving[self] = None
 
     def end(self) -> None:
@@ -55,7 +55,7 @@ class BodyShare:
         """Take more bytes; return False if there is no room even when others are dropped."""
         budget = self._bodies.budget
         while not self.gave_way and not budget.take(size_bytes):
-            others = [one for one in list(self._bodies.arriving) if one._loop is self._loop]
+            others = [one for one in list(self._bodies.arriving) if one.loop is self.loop]
             if not others or others[0] is self:
                 return False
             others[0]._give_way()
@@ -66,8 +66,15 @@ class BodyShare:
 
     def resize(self, size_bytes: int) -> bool:
         """Change the number of bytes; return False, and hold none, if there is no room."""
+        more = size_bytes - self._held_bytes
+        if more < 0:
+            self._held_bytes = size_bytes
+            self._bodies.budget.give_back(-more)
+            return True
+        if self.take(more):
+            return True
         self.release()
-        return self.take(size_bytes)
+        return False
 
     def release(self) -> None:
         """Give all bytes back."""

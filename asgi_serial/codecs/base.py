@@ -23,6 +23,13 @@ class Decoder(Protocol):
     def members(self) -> int:
         """How many members (gzip) or frames (zstd) were begun so far."""
 
+    def decode_at_once(self, data: bytes) -> bytes | None:
+        """Decode a whole body by one step, where it is short and has one member.
+
+        `data` is not empty, and all that the decoder is given. None where it takes more: `pieces`,
+        with the same data, goes on from there. Raises: CodecError where the data is corrupt.
+        """
+
     def pieces(self, data: bytes) -> Iterator[bytes]:
         """Decode `data` into pieces of at most some 100 KB, each made when it is asked for.
 

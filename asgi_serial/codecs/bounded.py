@@ -45,7 +45,16 @@ class BoundedDecoder:
     another; `errors` are what the library raises for corrupt data.
     """
 
-    __slots__ = ("_begin", "_errors", "_many", "_member", "_name", "_window_bytes", "members")
+    __slots__ = (
+        "_begin",
+        "_errors",
+        "_first_piece",
+        "_many",
+        "_member",
+        "_name",
+        "_window_bytes",
+        "members",
+    )
 
     def __init__(
         self,
@@ -60,13 +69,32 @@ class BoundedDecoder:
         self._many = many
         self._errors = errors
         self._member: Member | None = None
+        self._first_piece: bytes | None = None  # of a member that was given all of the data
         self.members = 0
         self._window_bytes = FIRST_WINDOW_BYTES
+
+    def decode_at_once(self, data: bytes) -> bytes | None:
+        """Decode a whole body by one step; None where it takes more, and `pieces` is to go on."""
+        member = self._member_from(data[0])
+        piece = self._step(member, data)
+        if member.eof and not member.unused_data:
+            return piece
+        self._first_piece = piece
+        return None
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         """Decode `data` into pieces of at most some 100 KB, each made when it is asked for."""
         view = memoryview(data)
         position = 0
+        member = self._member
+        if self._first_piece is not None and member is not None:
+            yield self._first_piece
+            self._first_piece = None
+            if not (member.eof or member.needs_input):
+                yield from self._decode(member, view[:0])
+            position = len(view)
+            if member.eof:
+                position -= len(member.unused_data)
         while position < len(view):
             member = self._member_from(view[position])
             window = view[position : position + self._window_bytes]
@@ -102,14 +130,16 @@ class BoundedDecoder:
     def _decode(self, member: Member, window: memoryview) -> Iterator[bytes]:
         data: bytes | memoryview = window
         while True:
-            try:
-                piece = member.decompress(data, PIECE_BYTES)
-            except self._errors as error:
-                raise CodecError(f"the {self._name} data is corrupt: {error}") from error
-            yield piece
+            yield self._step(member, data)
             if member.eof or member.needs_input:
                 return
             data = b""
+
+    def _step(self, member: Member, data: bytes | memoryview) -> bytes:
+        try:
+            return member.decompress(data, PIECE_BYTES)
+        except self._errors as error:
+            raise CodecError(f"the {self._name} data is corrupt: {error}") from error
 
 
 def within(limit: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -118,5 +148,10 @@ def within(limit: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         total += len(piece)
         if total > limit:
-            raise OutputLimitExceeded(f"the body decodes to more than {limit} bytes")
+            raise decodes_to_more_than(limit)
         yield piece
+
+
+def decodes_to_more_than(limit: int) -> OutputLimitExceeded:
+    """Return the error for a body that decodes to more than `limit` bytes."""
+    return OutputLimitExceeded(f"the body decodes to more than {limit} bytes")

@@ -1,11 +1,11 @@
 """Decoding the body of a request by its Content-Encoding, within limits."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from typing import NamedTuple
 
 from asgi_serial.codecs.base import Codec, Decoder
-from asgi_serial.codecs.bounded import MAX_MEMBERS, within
+from asgi_serial.codecs.bounded import MAX_MEMBERS, decodes_to_more_than, within
 from asgi_serial.codecs.registry import coding_aliases
 from asgi_serial.errors import CodecError, OutputLimitExceeded
 from asgi_serial.http.fields import MAX_LIST_BYTES, split_list
@@ -54,8 +54,19 @@ class BodyDecoder:
     decoded one and an eighth of both, and what the libraries need (for zstd 8 MB).
     """
 
+    __slots__ = (
+        "_decoded",
+        "_decoders",
+        "_encoded",
+        "_further",
+        "_limits",
+        "_steps",
+        "_work",
+        "encoded_bytes",
+    )
+
     def __init__(
-        self, codings: tuple[str, ...], codecs: Iterable[Codec], limits: DecodeLimits
+        self, codings: tuple[str, ...], codecs: Mapping[str, Codec], limits: DecodeLimits
     ) -> None:
         """Take the codings in the order they were applied, as parse_content_encoding gives them.
 
@@ -67,29 +78,39 @@ class BodyDecoder:
             )
         self._decoders = _open_decoders(codings, codecs)
         self._limits = limits
+        self._encoded = b""  # the first piece, which most often is all
         # A client may send its body in millions of pieces, each an object of its own.
-        self._encoded = BytesIO()
+        self._further: BytesIO | None = None
         self.encoded_bytes = 0
-        self._decoded = BytesIO()
+        self._decoded: bytes | BytesIO = b""
         self._work = 0
         self._steps: Iterator[bytes] | None = None
 
     @property
     def decoded_bytes(self) -> int:
         """How many bytes were decoded so far."""
-        return self._decoded.tell() if self._decoders else self.encoded_bytes
+        if not self._decoders:
+            return self.encoded_bytes
+        decoded = self._decoded
+        return len(decoded) if isinstance(decoded, bytes) else decoded.tell()
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the encoded body.
 
         Raises: OutputLimitExceeded where they pass the limit on it.
         """
-        self.encoded_bytes += len(chunk)
+        before = self.encoded_bytes
+        self.encoded_bytes = before + len(chunk)
         if self.encoded_bytes > self._limits.encoded_bytes:
             raise OutputLimitExceeded(
                 f"the encoded body has more than {self._limits.encoded_bytes} bytes"
             )
-        self._encoded.write(chunk)
+        if not before:
+            self._encoded = bytes(chunk)
+            return
+        if self._further is None:
+            self._further = BytesIO()
+        self._further.write(chunk)
 
     def decode(self, work: int | None = None) -> bool:
         """Decode the body, or go on with it, until so much `work` was done; return whether it is
@@ -98,12 +119,14 @@ class BodyDecoder:
         Another thread may go on. Raises: CodecError where the body is corrupt, truncated, empty, or
         followed by other bytes; OutputLimitExceeded where it passes a limit.
         """
-        steps = self._steps
-        if steps is None:
-            steps = self._steps = self._begin()
         bound = None if work is None else self._work + work
-        for piece in steps:
-            self._decoded.write(piece)
+        if self._steps is None:
+            if not self._decoders or self._decode_at_once():
+                self._steps = iter(())
+            else:
+                self._steps = self._begin()
+        for piece in self._steps:
+            self._decoded.write(piece)  # type: ignore[union-attr]  # since `_begin`
             if bound is not None and self._work >= bound:
                 return False
         return True
@@ -114,13 +137,29 @@ class BodyDecoder:
         Without codings it is the body as it came. Raises: as `decode`.
         """
         self.decode()
-        return (self._decoded if self._decoders else self._encoded).getvalue()
+        decoded = self._decoded if self._decoders else self._gathered()
+        return decoded if isinstance(decoded, bytes) else decoded.getvalue()
+
+    def _gathered(self) -> bytes:
+        further = self._further
+        return self._encoded if further is None else self._encoded + further.getvalue()
+
+    def _decode_at_once(self) -> bool:
+        """Decode a short body of one coding by one call; return whether that was enough."""
+        if len(self._decoders) > 1 or not 0 < self.encoded_bytes < DECODE_OFFLOAD_BYTES:
+            return False
+        decoded = self._decoders[0].decode_at_once(self._gathered())
+        if decoded is None:
+            return False
+        if len(decoded) > (limit := self._decoded_limit()):
+            raise decodes_to_more_than(limit)
+        self._decoded = decoded
+        return True
 
     def _begin(self) -> Iterator[bytes]:
-        if not self._decoders:
-            return iter(())
+        self._decoded = BytesIO()
         limit = self._decoded_limit()
-        pieces: Iterator[bytes] = iter((self._encoded.getvalue(),))
+        pieces: Iterator[bytes] = iter((self._gathered(),))
         for decoder in self._decoders:
             pieces = steps = within(limit, self._through(decoder, pieces))
         return steps
@@ -161,13 +200,12 @@ def parse_content_encoding(value: bytes) -> tuple[str, ...]:
     return tuple(coding for coding in named if coding != "identity")
 
 
-def _open_decoders(codings: tuple[str, ...], codecs: Iterable[Codec]) -> list[Decoder]:
-    by_name = {codec.name: codec for codec in codecs}
+def _open_decoders(codings: tuple[str, ...], codecs: Mapping[str, Codec]) -> list[Decoder]:
     decoders = []
     # "the content codings in the order in which they were applied" (RFC 9110, 8.4): the last one
     # comes off first.
     for coding in reversed(codings):
-        if coding not in by_name:
+        if coding not in codecs:
             raise UnsupportedCoding(coding)
-        decoders.append(by_name[coding].decoder())
+        decoders.append(codecs[coding].decoder())
     return decoders

@@ -30,6 +30,10 @@ _EVENT_WINDOW_BITS = 17
 # The size of JSON that takes 1 ms, by level from 1 on.
 _OFFLOAD_KB = (346, 264, 212, 123, 72, 84, 72, 64, 58, 49, 37, 35, 12, 12, 12, 7, 7, 7, 7)
 
+_DECODER_OPTIONS: Final[Mapping[int, int]] = {
+    zstd.DecompressionParameter.window_log_max: _WINDOW_BITS
+}
+
 _CONTINUE: Final = zstd.ZstdCompressor.CONTINUE
 _FLUSH_BLOCK: Final = zstd.ZstdCompressor.FLUSH_BLOCK
 _FLUSH_FRAME: Final = zstd.ZstdCompressor.FLUSH_FRAME
@@ -99,4 +103,4 @@ class ZstdEncoder:
 
 def _begin_frame(first_byte: int) -> Member:
     # A frame that names a dictionary fails as corrupt: none is given.
-    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_BITS})
+    return zstd.ZstdDecompressor(options=_DECODER_OPTIONS)

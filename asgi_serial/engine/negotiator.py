@@ -40,11 +40,11 @@ class Negotiator:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.all_codecs = build_codecs(
+        codecs = build_codecs(
             dict.fromkeys((*settings.codings, *coding_names())),
             {name: getattr(settings, name) for name in level_settings()},
         )
-        self.codecs = {codec.name: codec for codec in self.all_codecs}
+        self.codecs = {codec.name: codec for codec in codecs}
         self.decodable = coding_names()
         self.tag_suffixes = TagSuffixes(settings.codings)
         offers = {one.name: one.media_types for one in wire_formats()}

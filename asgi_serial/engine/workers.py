@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asgi_serial.bounds.bodies import Bodies
+from asgi_serial.codecs.decoding import DecodeLimits
 from asgi_serial.concurrency.threads import Threads
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ class Workers:
         self.encoders = Threads(ENCODERS, "asgi_serial_encode")
         self.decoders = Threads(DECODERS, "asgi_serial_decode")
         # One body always finds room.
+        self.decode_limits = DecodeLimits(
+            settings.max_encoded, settings.max_decoded, settings.max_ratio, settings.max_codings
+        )
         self.bodies = Bodies(max(settings.max_gathered, settings.max_encoded, settings.max_decoded))
         self.tasks: set[object] = set()  # calls of the app that no client waits for
         self.led: set[object] = set()  # calls that others may wait for: tasks of their own

@@ -10,7 +10,6 @@ from asgi_serial.codecs.decoding import (
     DECODE_OFFLOAD_BYTES,
     LOOP_WORK,
     BodyDecoder,
-    DecodeLimits,
     UnsupportedCoding,
 )
 from asgi_serial.errors import CodecError, FormatError, OutputLimitExceeded
@@ -84,13 +83,11 @@ class RequestBody:
     """A request's body on its way to the app: within the limits, and decoded."""
 
     def __init__(self, engine: Engine, plan: RequestPlan) -> None:
-        settings = engine.settings
         self.plan = plan
         self._engine = engine
-        limits = DecodeLimits(
-            settings.max_encoded, settings.max_decoded, settings.max_ratio, settings.max_codings
+        self._decoder = BodyDecoder(
+            plan.content_codings, engine.negotiator.codecs, engine.workers.decode_limits
         )
-        self._decoder = BodyDecoder(plan.content_codings, engine.negotiator.all_codecs, limits)
         self._translation = (
             engine.negotiator.translations[plan.body_format, JSON_TYPE]
             if plan.body_format

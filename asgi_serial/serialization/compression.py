@@ -53,7 +53,7 @@ class Packer:
         self.level = LEVELS[config.compression_level][config.compression_codec]
         self.threshold_bytes = config.compression_threshold
         self.max_bytes = config.max_decoded_size
-        self._decoders = (ZstdCodec(), ZlibCodec("gzip"))
+        self._codecs: dict[str, Codec] = {"zstd": ZstdCodec(), "gzip": ZlibCodec("gzip")}
         self._limits = DecodeLimits(self.max_bytes, self.max_bytes, MAX_RATIO, 1)
 
     def pack(self, document: bytes) -> bytes:
@@ -81,6 +81,6 @@ class Packer:
             if len(payload) > self.max_bytes:
                 raise OutputLimitExceeded(f"the document has more than {self.max_bytes} bytes")
             return payload
-        decoder = BodyDecoder((coding,), self._decoders, self._limits)
+        decoder = BodyDecoder((coding,), self._codecs, self._limits)
         decoder.feed(payload)
         return decoder.finish()

@@ -34,7 +34,7 @@ class SerializationUtils:
         if not coding:
             return data
         limits = DecodeLimits(len(data), max_size, MAX_RATIO, 1)
-        decoder = BodyDecoder((coding,), (ZstdCodec(), ZlibCodec("gzip")), limits)
+        decoder = BodyDecoder((coding,), {"zstd": ZstdCodec(), "gzip": ZlibCodec("gzip")}, limits)
         decoder.feed(data)
         return decoder.finish()
 

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asgi_serial.codecs.base import Codec, Decoder
+from asgi_serial.codecs.bounded import PIECE_BYTES
 from asgi_serial.errors import CodecError, OutputLimitExceeded
 
 ROWS = [{"id": n, "name": f"row {n}", "price": n * 1.1, "tags": ["a", "é"]} for n in range(3000)]
@@ -156,6 +157,50 @@ def test_the_limit_is_the_last_size_that_decodes(codec: Codec, size: int) -> Non
     assert codec.decoder().feed(encoded, limit=size) == bytes(size)
     with pytest.raises(OutputLimitExceeded, match=f"more than {size - 1} bytes"):
         codec.decoder().feed(encoded, limit=size - 1)
+
+
+@per_codec
+@given(body=bodies)
+def test_a_body_of_one_piece_is_decoded_at_once(codec: Codec, body: bytes) -> None:
+    at_once = codec.decoder().decode_at_once(codec.compress(body))
+    assert at_once == (body if len(body) < PIECE_BYTES else None)
+
+
+@pytest.mark.parametrize("size", [PIECE_BYTES, 2 * PIECE_BYTES, 3_000_000], ids="{} bytes".format)
+def test_pieces_go_on_where_one_step_was_not_enough(codec: Codec, size: int) -> None:
+    encoded, decoder = codec.compress(bytes(size)), codec.decoder()
+    at_once = decoder.decode_at_once(encoded)
+    assert at_once in (None, bytes(PIECE_BYTES))
+    if at_once is None:
+        assert b"".join(decoder.pieces(encoded)) == bytes(size)
+    decoder.finish()
+
+
+@per_codec
+@given(
+    position=st.integers(0, 10_000),
+    flip=st.integers(0, 255),
+    cut_off=st.integers(0, 20),
+    added=st.binary(max_size=3),
+)
+def test_what_is_decoded_at_once_is_what_a_decoder_gives(
+    codec: Codec, position: int, flip: int, cut_off: int, added: bytes
+) -> None:
+    encoded = bytearray(codec.compress(JSON[:3000]))
+    encoded[position % len(encoded)] ^= flip
+    data = bytes(encoded[: len(encoded) - cut_off]) + added
+
+    def outcome(decoder: Decoder, *, at_once: bool) -> bytes | str:
+        try:
+            decoded = decoder.decode_at_once(data) if at_once else None
+            if decoded is None:
+                decoded = b"".join(decoder.pieces(data))
+            decoder.finish()
+        except CodecError as error:
+            return str(error)
+        return decoded
+
+    assert outcome(codec.decoder(), at_once=True) == outcome(codec.decoder(), at_once=False)
 
 
 def test_pieces_are_bounded(codec: Codec) -> None:

@@ -31,7 +31,7 @@ def greatest_kb():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
 
-codecs = build_codecs(["zstd", "br", "gzip", "deflate"])
+codecs = {codec.name: codec for codec in build_codecs(["zstd", "br", "gzip", "deflate"])}
 limits = DecodeLimits(10_000_000, int(sys.argv[1]), ratio=1e9, codings=3)
 decoder = BodyDecoder(tuple(sys.argv[2].split(",")), codecs, limits)
 decoder.feed(sys.stdin.buffer.read())

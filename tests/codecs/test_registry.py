@@ -43,6 +43,9 @@ class RaisingDecoder:
     def __init__(self, error: Exception) -> None:
         self._error = error
 
+    def decode_at_once(self, data: bytes) -> bytes | None:
+        raise self._error
+
     def pieces(self, data: bytes) -> Iterator[bytes]:
         raise self._error
 

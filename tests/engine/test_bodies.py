@@ -10,7 +10,8 @@ from asgi_serial.bounds.bodies import Bodies
 def arriving(bodies, loop="a loop"):
     """A share whose body arrives, and the list of the calls that stop it."""
     share, stops = bodies.open(), []
-    share.begin(loop, lambda: stops.append(share))
+    share.loop = loop
+    share.begin(lambda: stops.append(share))
     return share, stops
 
 

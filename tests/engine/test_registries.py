@@ -63,6 +63,9 @@ class TurningDecoder:
     def members(self) -> int:
         return self._inner.members
 
+    def decode_at_once(self, data: bytes) -> bytes | None:
+        return self._inner.decode_at_once(turned(data))
+
     def pieces(self, data: bytes) -> Iterator[bytes]:
         return self._inner.pieces(turned(data))
 
