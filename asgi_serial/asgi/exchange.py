@@ -19,10 +19,10 @@ from asgi_serial.asgi.single_flight import Nobody, run_led
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.cache.key import resource_of
 from asgi_serial.caching.completion import Completion
-from asgi_serial.caching.invalidation import Dropping
+from asgi_serial.caching.invalidation import Invalidation
 from asgi_serial.concurrency.loops import checkpoint, running_loop
 from asgi_serial.concurrency.threads import run_in_thread
-from asgi_serial.http.storing import CACHED_METHODS, announces_body
+from asgi_serial.http.storability import CACHED_METHODS, announces_body
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.problem import Problem
 from asgi_serial.request.body import RequestCopy
@@ -76,7 +76,7 @@ class Exchange:
     _nobody: Nobody | None = None  # in place of a client that has left
     _app_scope: AppScope | None = None
     _is_detached = False  # nobody awaits the call any more
-    _dropping: Dropping | None = None  # what this write makes invalid
+    _dropping: Invalidation | None = None  # what this write makes invalid
     _pending: Keeping | None = None  # holds what is stored once the app has returned
     _stored: Entry | None = None  # is dropped again should the app fail
     has_returned = False  # the app, without an exception
@@ -365,8 +365,8 @@ class Exchange:
             out = flow.wait_for_client(has_said_all=self._client_has_said_all())
         self._flow, opening = flow, flow.opening
         if opening.invalid:
-            self._dropping = Dropping(engine.responses, opening.invalid)
-            flow.own_drop = self._dropping.dropped_at
+            self._dropping = Invalidation(engine.responses, opening.invalid)
+            flow.own_drop = self._dropping.invalidated_at
         if opening.outdated is not None:
             engine.responses.forget(opening.outdated)
         if opening.is_rekeyed and self.seeker.call is not None:
@@ -514,8 +514,8 @@ class Exchange:
             # a middleware that did not know.
             self.engine.responses.retract(self._stored)
         if self._dropping is not None:
-            self._dropping.has_ended_well = self.has_returned
-            self._dropping.drop_again()
+            self._dropping.app_succeeded = self.has_returned
+            self._dropping.invalidate_again()
 
     async def stop(self) -> None:
         """Wait until nothing is sent any more: after a cancellation a task of ours may still."""

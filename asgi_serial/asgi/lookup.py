@@ -20,7 +20,7 @@ from asgi_serial.caching.serving import (
     judge,
     variant_of,
 )
-from asgi_serial.caching.stored_parts import answer_part, is_of_use, may_use_part
+from asgi_serial.caching.stored_parts import answer_part, is_usable_part, may_use_part
 from asgi_serial.caching.storing import may_grant_lifetime
 from asgi_serial.concurrency.threads import run_in_thread
 from asgi_serial.http.reuse import USE_FRESH, Action
@@ -124,7 +124,7 @@ class Seeker:
     def _use_part(self, found: Entry | Reason) -> tuple[Message, Message] | None:
         """The answer by what was found of the response in part."""
         engine, plan, now = self.engine, self.plan, self.engine.clock()
-        if isinstance(found, Reason) or not is_of_use(engine, plan, found, now):
+        if isinstance(found, Reason) or not is_usable_part(engine, plan, found, now):
             return None
         self._part = found
         messages = answer_part(engine, plan, found, now)

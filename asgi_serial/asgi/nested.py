@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from asgi_serial.caching.invalidation import Dropping, invalid_keys
+from asgi_serial.caching.invalidation import Invalidation, invalid_keys
 from asgi_serial.engine.app_engines import MARK
 from asgi_serial.http.headers import read_response_fields
-from asgi_serial.http.storing import invalidates
+from asgi_serial.http.writes import invalidates
 from asgi_serial.request.head import read_request_fields
 from asgi_serial.request.plan import RequestPlan, choose, find_policy
 from asgi_serial.response.start import READS
@@ -95,7 +95,7 @@ class WriteWithin:
         self._engine = engine
         fields = read_request_fields(scope, engine.fields.ignored)
         self._plan = RequestPlan(scope, fields, engine.profiles.find(scope["method"], fields))
-        self._dropping: Dropping | None = None
+        self._dropping: Invalidation | None = None
 
     def heed(self, message: Message) -> None:
         """Drop what the response makes invalid, when it starts (RFC 9111, 4.4)."""
@@ -104,12 +104,12 @@ class WriteWithin:
         if invalidates(self._plan.method, message["status"]):
             _, fields = read_response_fields(message.get("headers", ()))
             keys = invalid_keys(self._engine, self._plan, fields)
-            self._dropping = Dropping(self._engine.responses, keys)
+            self._dropping = Invalidation(self._engine.responses, keys)
 
     def end(self) -> None:
         """Drop what was stored since, now that the app is done."""
         if self._dropping is not None:
-            self._dropping.drop_again()
+            self._dropping.invalidate_again()
 
 
 def find_write_within(scope: Scope) -> WriteWithin | None:

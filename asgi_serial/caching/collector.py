@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asgi_serial.cache.entry import Representation
-from asgi_serial.caching.completion import narrowed
-from asgi_serial.caching.stored_parts import build_part
-from asgi_serial.caching.storing import build_entry, decide_storing, stored_fields
+from asgi_serial.cache.entry import Entry, Representation
+from asgi_serial.caching.stored_parts import build_part, restricted_to
+from asgi_serial.caching.storing import decide_storing
 from asgi_serial.errors import FormatError
 from asgi_serial.formats.registry import JSON_TYPE
-from asgi_serial.http.headers import contradicts
+from asgi_serial.http.headers import contradicts, without
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.variant_fields import represent
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from asgi_serial.cache.encodings import Encoded
-    from asgi_serial.cache.entry import Entry
     from asgi_serial.caching.storing import StoreDecision
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import ResponsePlan, Wants
@@ -46,7 +44,7 @@ def plan_keeping(
         return Reason.HAS_TRAILERS if has_trailers else Reason.CLIENT_LEFT
     if plan.event_stream:
         return Reason.BODY_NOT_WHOLE
-    return storing if request.completes is None else narrowed(storing, request.completes)
+    return storing if request.completes is None else restricted_to(storing, request.completes)
 
 
 class Keeping:
@@ -142,7 +140,7 @@ class Keeping:
         content, self._pieces = b"".join(self._pieces), []
         if self._is_lost:
             return Reason.TOO_MUCH_AT_ONCE
-        stored = self._stored(self._base, self._fields)
+        stored = self._stored(self._fields)
         kept = Representation(stored, content, self._coding, self._etag)
         return self._build(self._base, kept, "", app_bytes, route)
 
@@ -178,12 +176,12 @@ class Keeping:
         why = self._why_too_large(size) if is_end_sure else self._hold(size)
         if why is not None:
             return why
-        kept = Representation(self._stored(base, fields), content, coding, etag)
+        kept = Representation(self._stored(fields), content, coding, etag)
         entry = self._build(base, kept, media_type, app_bytes, route)
         if media_type and not isinstance(entry, Reason):
             # Every other variant can be made from the app's own bytes, and from these only.
             own, etag = represent(base, "", "", None)
-            entry.add(("", ""), Representation(self._stored(base, own), body, "", etag))
+            entry.add(("", ""), Representation(self._stored(own), body, "", etag))
         return entry
 
     def _build(
@@ -199,7 +197,22 @@ class Keeping:
         if wanted and not media_type:
             # What could not be carried over is what the clients of the app's format get, too.
             variants["", coding] = kept
-        return build_entry(storing, self._status, base, negotiates, route, variants, app_bytes)
+        return Entry(
+            storing.key,
+            self._status,
+            self._stored(base.pairs),
+            born=storing.born,
+            expires=storing.expires,
+            kept_until=storing.kept_until,
+            terms=storing.terms,
+            tags=storing.tags,
+            credentialed=storing.credentialed,
+            route=route,
+            selecting=storing.selecting,
+            negotiates=negotiates,
+            representations=variants,
+            app_bytes=app_bytes,
+        )
 
-    def _stored(self, base: Base, made: Fields) -> Fields:
-        return stored_fields(made, self._storing, base.fields.get(b"connection"))
+    def _stored(self, made: Fields) -> Fields:
+        return without(made, self._storing.unstored)

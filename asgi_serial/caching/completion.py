@@ -1,14 +1,14 @@
-"""A response that is stored in part, and the rest of it that the app is asked for."""
+"""Completing a stored part: the app is asked for the rest, and its 206 becomes a 200."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asgi_serial.caching.revalidation import varies_otherwise
+from asgi_serial.caching.revalidation import changes_vary
 from asgi_serial.caching.stored_parts import (
     has_coding_of_part,
     has_tag_of_part,
-    is_of_use,
+    is_usable_part,
     merged_fields,
     stored_part,
 )
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from asgi_serial.cache.entry import Entry
-    from asgi_serial.caching.storing import StoreDecision
     from asgi_serial.engine.engine import Engine
     from asgi_serial.http.parts import Part
     from asgi_serial.http.ranges import ByteRange
@@ -30,33 +29,30 @@ if TYPE_CHECKING:
     from asgi_serial.types import Fields, Message, Scope
 
 _MISSES = (Reason.MISS, Reason.VARY_MISS)
-_PARTIAL_FIELDS = CONDITIONS | {b"range"}
+_RANGE_FIELDS = CONDITIONS | {b"range"}
 _READ = frozenset({b"etag"})
 
-# A 304 or a 416 is about what was asked for here, and not by the client.
-_OF_OUR_RANGE = frozenset({206, 304, 416})
-_NEWS = frozenset({200, 404, 410})
+# A 304 or a 416 is about the range that was asked for here, and not by the client.
+_TO_OUR_RANGE = frozenset({206, 304, 416})
+_SUPERSEDING_STATUSES = frozenset({200, 404, 410})
 _FILES = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 
 
 def may_complete(engine: Engine, plan: RequestPlan) -> bool:
-    """Whether a part of what this request asks for would be of use, and the app asked for the rest.
-
-    It is for a plain GET of all there is: what else a client may say is the app's to answer.
-    """
+    """Whether a stored part could be completed for this request: a plain GET of the whole."""
     return (
         engine.settings.cache_parts
         and plan.method == "GET"
         and plan.forward in _MISSES
         and plan.selected is None
-        and _PARTIAL_FIELDS.isdisjoint(plan.fields)
+        and _RANGE_FIELDS.isdisjoint(plan.fields)
     )
 
 
 def can_be_completed(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> bool:
-    """Whether this stored part is one to which the app can be asked for the rest.
+    """Whether the app can be asked for the rest of what this entry holds.
 
-    Source: RFC 9111, 3.4: only parts that share a strong validator are put together.
+    Source: RFC 9111, 3.4: parts are combined only if they share a strong validator.
     """
     part = stored_part(entry)
     etag = _tag_of(entry)
@@ -65,7 +61,7 @@ def can_be_completed(engine: Engine, plan: RequestPlan, entry: Entry, now: float
         and are_of_one(etag, etag)
         and missing_span(part) is not None
         and part.length <= engine.settings.cache_max_object
-        and is_of_use(engine, plan, entry, now)
+        and is_usable_part(engine, plan, entry, now)
     )
 
 
@@ -82,43 +78,35 @@ def _rest_of(entry: Entry) -> tuple[Part, ByteRange]:
 
 
 def ask_for_rest(scope: Scope, pairs: Fields, entry: Entry) -> Fields:
-    """The fields by which the app is asked for what is missing; `scope` loses the offer of files.
+    """Return the request fields that ask the app for the rest; `scope` offers no files any more.
 
-    Source: RFC 9110, 13.1.5: with If-Range, what has changed since comes whole.
+    Source: RFC 9110, 13.1.5: with If-Range, a representation that has changed comes whole.
     """
     _, span = _rest_of(entry)
     if "extensions" in scope:
         offered = scope["extensions"] or {}
         scope["extensions"] = {name: value for name, value in offered.items() if name not in _FILES}
     return [
-        *without(pairs, _PARTIAL_FIELDS),
+        *without(pairs, _RANGE_FIELDS),
         (b"range", b"bytes=%d-%d" % span),
         (b"if-range", _tag_of(entry)),
     ]
 
 
-def narrowed(storing: StoreDecision, entry: Entry) -> StoreDecision:
-    """The decision to keep what a stored part was completed to: for those who may have both."""
-    return storing._replace(
-        credentialed=storing.credentialed & entry.credentialed,
-        tags=tuple(dict.fromkeys((*storing.tags, *entry.tags))),
-    )
-
-
 class Completion:
-    """The messages of the app's, with what is stored put to them: those of a whole response."""
+    """Turns the app's 206 for the missing range into the 200 for the whole response."""
 
     def __init__(self, engine: Engine, request: RequestPlan, entry: Entry) -> None:
         self._engine = engine
         self._request = request
         self._entry = entry
         self._part, self._span = _rest_of(entry)
-        self._left = -1  # bytes of the rest that are to come; where the app's passes, none
+        self._left = -1  # bytes of the rest that have not come; -1 before its start, or without one
         self._is_first = True
-        self.is_void = False  # of this call of the app nothing more is heard
+        self.is_void = False  # the rest of what this call of the app sends is ignored
 
     def take(self, message: Message) -> Message | None:
-        """The message in place of the app's; None where it is to be asked again for all of it.
+        """Return the message to send for the app's; None if it has to be asked for the whole.
 
         Raises: RuntimeError for content that is not what the head of the response says.
         """
@@ -129,7 +117,7 @@ class Completion:
             return message
         if kind in _FILES:
             raise RuntimeError("The app sends a file though none was offered to be sent.")
-        return self._put_to(message) if kind == "http.response.body" else message
+        return self._combine(message) if kind == "http.response.body" else message
 
     def _begin(self, message: Message) -> Message | None:
         status, entry, request = message["status"], self._entry, self._request
@@ -137,14 +125,14 @@ class Completion:
             message.get("headers", ()), self._engine.fields.response
         )
         adopt_partition(self._engine, request)
-        is_its = request.completes is not None  # of the user of whom the handler speaks
-        is_of_one = is_its and has_tag_of_part(entry, fields)
-        if is_its and status in _NEWS and not is_of_one and not request.credentials:
+        is_own = request.completes is not None  # the part is of the user whom the handler names
+        is_same = is_own and has_tag_of_part(entry, fields)
+        if is_own and status in _SUPERSEDING_STATUSES and not is_same and not request.credentials:
             self._engine.responses.forget(entry)
-        if status not in _OF_OUR_RANGE:
+        if status not in _TO_OUR_RANGE:
             request.completes = None  # it is the app's own answer
             return message
-        if status != 206 or not is_of_one or message.get("trailers") or not self._fits(fields):
+        if status != 206 or not is_same or message.get("trailers") or not self._fits(fields):
             self.is_void = True
             return None
         self._left = self._span.last - self._span.first + 1
@@ -153,16 +141,16 @@ class Completion:
         return {**message, "status": 200, "headers": [*merged, length]}
 
     def _fits(self, fields: Mapping[bytes, bytes]) -> bool:
-        """Whether a 206 with these fields is all that is missing, and nothing else."""
+        """Whether a 206 with these fields is exactly the missing range."""
         span = self._span
         return (
             parse_content_range(fields.get(b"content-range")) == (span, self._part.length)
             and content_length(fields) == span.last - span.first + 1
             and has_coding_of_part(self._entry, fields, may_be_bare=True)
-            and not varies_otherwise(self._entry, fields)
+            and not changes_vary(self._entry, fields)
         )
 
-    def _put_to(self, message: Message) -> Message:
+    def _combine(self, message: Message) -> Message:
         body = bytes(message.get("body", b""))
         self._left -= len(body)
         if self._left < 0:
@@ -171,7 +159,7 @@ class Completion:
             body = self._part.body + body
         self._is_first = False
         is_last = not message.get("more_body", False)
-        # What is missing something goes out as it is: it is shorter than its head says.
+        # A rest that is too short goes out as it is: the client sees that it is incomplete.
         if is_last and not self._left and self._part.first > 0:
             body += self._part.body
         return {**message, "body": body}

@@ -1,4 +1,4 @@
-"""Which URIs a write has made invalid: its own, and those of its host that it names."""
+"""Invalidation of the URIs that a write may have changed (RFC 9111, 4.4)."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ _SCHEMES = ("http", "https")
 def invalid_keys(
     engine: Engine, request: RequestPlan, fields: Mapping[bytes, bytes]
 ) -> tuple[Key, ...]:
-    """The key of the target URI, and those of others in Location and Content-Location.
+    """Return the keys of the URIs to invalidate: the target URI, and those that fields name.
 
-    Source: RFC 9111, 4.4: the latter only where their origin is that of the target URI.
+    Source: RFC 9111, 4.4: a URI in Location or Content-Location only if its origin is that of the
+    target URI.
     """
     keys = [request_key(engine, request, None, "GET")]
     for name in _NAMING_FIELDS:
@@ -39,25 +40,25 @@ def invalid_keys(
 
 
 def target_uri(request: RequestPlan) -> str:
-    """The target URI of a request, absolute, as far as its scope tells."""
+    """Return the target URI of a request, in absolute form."""
     _, _, base = _base_of(request)
     query: bytes = request.scope.get("query_string", b"")
     return f"{base}?{query.decode('latin-1')}" if query else base
 
 
 def _base_of(request: RequestPlan) -> tuple[str, str, str]:
-    """The scheme, the host and all of the target URI but its query."""
+    """Return the scheme, the host, and the target URI without its query."""
     scope = request.scope
     host = request.fields.get(b"host", b"").lower().decode("latin-1")
     raw_path: bytes = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogatepass")
-    # A proxy before the server may know the scheme of the target URI better.
+    # Behind a proxy, the scheme of the target URI may not be that of the connection.
     proto = request.fields.get(b"x-forwarded-proto", b"").decode("latin-1").lower()
     scheme = proto if proto in _SCHEMES else scope.get("scheme", "http")
     return scheme, host, f"{scheme}://{host}{raw_path.decode('latin-1')}"
 
 
 def _scope_of(request: RequestPlan, value: bytes) -> Scope | None:
-    """The scope of a request for this URI reference; None for one of another host."""
+    """Return the scope of a request for this URI reference; None for one of another origin."""
     scope = request.scope
     if len(value) > _MAX_URI_BYTES:
         return None
@@ -76,38 +77,38 @@ def _scope_of(request: RequestPlan, value: bytes) -> Scope | None:
     return made
 
 
-class Dropping:
-    """The two drops of one write: when its response starts, and when the app is done.
+class Invalidation:
+    """Invalidates the URIs of one write twice: when its response starts, and when the app returns.
 
-    `has_ended_well` is set once the app has done what it said in its response.
+    `app_succeeded` is set once the app has returned without an exception.
     """
 
-    __slots__ = ("_keys", "_posted", "_responses", "dropped_at", "has_ended_well")
+    __slots__ = ("_keys", "_posted", "_responses", "app_succeeded", "invalidated_at")
 
     def __init__(self, responses: ResponseCache, keys: tuple[Key, ...]) -> None:
-        self.has_ended_well = False
+        self.app_succeeded = False
         self._responses = responses
         self._keys = keys
-        self._posted: Entry | None = None  # what this write has stored itself
-        self.dropped_at = self._drop()
+        self._posted: Entry | None = None  # the write's own response, stored for GET
+        self.invalidated_at = self._invalidate()
 
     def keep(self, posted: Entry, asked: float) -> bool:
-        """Store what the write itself has answered, for those who GET it; False if it is not."""
+        """Store the response to the write itself, for GET; False if it is not stored."""
         self._posted = posted
-        # Its own drop came after the app was asked; another's since then is not its own.
-        return self._responses.keep(posted, asked, own_drop=self.dropped_at)
+        # The write's own invalidation came after the app was called, and does not count here.
+        return self._responses.keep(posted, asked, own_drop=self.invalidated_at)
 
-    def drop_again(self) -> None:
-        """Drop what was stored since."""
-        # Apps commit after their response, too: what was read since is of the time before. What
-        # this write has answered itself is of the time after, if the app has ended well.
+    def invalidate_again(self) -> None:
+        """Invalidate what was stored since the response started."""
+        # An app may commit after its response: what was read since may be of the time before. The
+        # write's own response is of the time after, if the app has succeeded.
         responses, posted = self._responses, self._posted
-        holds = self.has_ended_well and posted is not None and responses.holds(posted)
-        dropped_at = self._drop()
+        holds = self.app_succeeded and posted is not None and responses.holds(posted)
+        invalidated_at = self._invalidate()
         if holds and posted is not None:
-            responses.keep_again(posted, dropped_at)
+            responses.keep_again(posted, invalidated_at)
 
-    def _drop(self) -> float:
-        """Drop all keys; return the time of the target URI's drop, which is the last."""
-        # Another of them may be the target URI in another spelling.
+    def _invalidate(self) -> float:
+        """Drop all keys; return the time at which the target URI was dropped."""
+        # The target URI comes last: one of the others may be another spelling of it.
         return [self._responses.drop(key) for key in reversed(self._keys)][-1]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from asgi_serial.cache.entry import UNKNOWN_FIELDS, Entry
-from asgi_serial.caching.range_response import serve_ranges
 from asgi_serial.engine.cache_status import with_key
 from asgi_serial.engine.profiles import BODY_METHODS
 from asgi_serial.formats.registry import JSON, JSON_TYPE
 from asgi_serial.http.headers import read_fields
+from asgi_serial.http.ranges import serve_ranges
 from asgi_serial.http.request_fields import NOT_STRANGE
 from asgi_serial.http.reuse import ERROR_STATUSES, Action, Decision, decide, may_use_on_error
-from asgi_serial.http.storing import why_strange
+from asgi_serial.http.storability import why_strange
 from asgi_serial.http.validators import is_not_modified
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.variant_fields import not_modified_fields
@@ -115,7 +116,15 @@ def answer(
         # Another release of a codec may make other bytes of the same; parts of both do not fit.
         and variant_of(plan.wants, entry) == ("", "")
     ):
-        status, fields, body = serve_ranges(engine, plan.fields, fields, kept, now)
+        status, fields, body = serve_ranges(
+            plan.fields,
+            fields,
+            body,
+            kept.etag,
+            most=engine.settings.cache_max_ranges,
+            now=now,
+            boundary=os.urandom(16).hex().encode(),
+        )
     if plan.method == "HEAD":
         body = b""
     return (

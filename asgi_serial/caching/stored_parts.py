@@ -1,4 +1,4 @@
-"""Parts that are stored: what they answer, and how one that comes is put to what is there."""
+"""Stored parts of responses: what they answer, and how a new one is combined with an old one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 from asgi_serial.cache.entry import Entry, Representation
 from asgi_serial.cache.key import part_key
 from asgi_serial.cache.purges import MAX_TAGS
-from asgi_serial.caching.range_response import OF_THE_CONTENT, part_fields
 from asgi_serial.caching.serving import hit_fields, judge, why_not_for
-from asgi_serial.caching.storing import stored_fields
 from asgi_serial.engine.cache_status import with_key
 from asgi_serial.http.field_names import CONDITIONS
 from asgi_serial.http.headers import read_fields, without
@@ -20,8 +18,7 @@ from asgi_serial.http.parts import (
     join_parts,
     read_part,
 )
-from asgi_serial.http.ranges import ByteRange, if_range_holds
-from asgi_serial.http.storing import unstored_names
+from asgi_serial.http.ranges import OF_THE_CONTENT, ByteRange, if_range_holds, part_fields
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.response_plan import plan_response
 from asgi_serial.representation.variant_fields import Base, represent
@@ -35,16 +32,15 @@ if TYPE_CHECKING:
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.types import Fields, Message
 
-_OWN = ("", "")  # the variant that the app has made
-_READ = frozenset({b"content-range", b"date", b"etag", b"last-modified"})
-_CODING = frozenset({b"content-encoding"})
+_APP_VARIANT = ("", "")  # as the app has made it, in no coding of ours
+_READ = frozenset({b"content-encoding", b"content-range", b"date", b"etag", b"last-modified"})
 _TIMES = frozenset({b"age", b"date"})
-# If-Range is about the part; every other condition may need the app, or all of the response.
+# If-Range is about the part; any other condition may need the app, or all of the response.
 _OTHER_CONDITIONS = CONDITIONS - {b"if-range"}
 
 
 def may_use_part(engine: Engine, plan: RequestPlan) -> bool:
-    """Whether a stored part might answer this request, of which nothing is known to be whole."""
+    """Whether a stored part might answer this request, if no whole response does."""
     return (
         engine.settings.cache_parts
         and b"range" in plan.fields
@@ -54,43 +50,41 @@ def may_use_part(engine: Engine, plan: RequestPlan) -> bool:
 
 
 def stored_part(entry: Entry) -> Part | None:
-    """The part that an entry holds; None for one that is none."""
-    kept = entry.find(_OWN)
-    if kept is None or entry.status != 206:
+    """Return the part that an entry holds; None for one that holds a whole response."""
+    stored = entry.find(_APP_VARIANT)
+    if stored is None or entry.status != 206:
         return None
-    return read_part(read_fields(kept.fields, _READ).get(b"content-range"), kept.body)
+    return read_part(read_fields(stored.fields, _READ).get(b"content-range"), stored.body)
 
 
-def is_of_use(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> bool:
-    """Whether what is stored as a part is one, is fresh, and may be sent to this client."""
+def is_usable_part(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> bool:
+    """Whether an entry is a part that is fresh, and may be sent to this client."""
     return stored_part(entry) is not None and judge(engine, plan, entry, now).reason is Reason.HIT
 
 
 def answer_part(
     engine: Engine, plan: RequestPlan, entry: Entry, now: float
 ) -> tuple[Message, Message] | None:
-    """The 206 that a part of use gives to this request; None where that asks for more than it.
+    """Return the 206 that a usable part gives to a request; None if the request asks for more.
 
     Source: RFC 9111, 3.3 and 4; RFC 9110, 13.1.5, 14.2 and 15.3.7.
     """
-    part, kept = stored_part(entry), entry.find(_OWN)
-    assert part is not None  # it is of use
-    assert kept is not None
+    part, stored = stored_part(entry), entry.find(_APP_VARIANT)
+    assert part is not None  # it is usable
+    assert stored is not None
     span = find_span(plan.fields[b"range"], part, most=engine.settings.cache_max_ranges)
-    condition = plan.fields.get(b"if-range")
-    read = read_fields(kept.fields, _READ)
-    # RFC 9110, 13.1.5: a client whose validator does not match gets the whole, which is not here.
-    if span is None or (
-        condition is not None
-        and not if_range_holds(
-            condition, kept.etag, read.get(b"last-modified"), read.get(b"date"), now=now
-        )
+    read = read_fields(stored.fields, _READ)
+    dates = read.get(b"last-modified"), read.get(b"date")
+    # RFC 9110, 13.1.5: if the condition is false, the client gets the whole, which is not stored.
+    if span is None or not if_range_holds(
+        plan.fields.get(b"if-range"), stored.etag, *dates, now=now
     ):
         return None
-    fields = hit_fields(engine, entry, kept, now).copy()
+    fields = hit_fields(engine, entry, stored, now).copy()
     if engine.settings.cache_status_key:
         assert plan.key is not None  # it was found by it
-        fields[-1] = with_key(engine.cache_status.hit_line(int(entry.expires - now)), plan.key)
+        line = engine.cache_status.hit_line(int(entry.expires - now))
+        fields[-1] = with_key(line, plan.key)
     return (
         {
             "type": "http.response.start",
@@ -104,113 +98,115 @@ def answer_part(
 def build_part(
     engine: Engine,
     request: RequestPlan,
-    storing: StoreDecision,
+    decision: StoreDecision,
     base: Base,
     body: bytes,
     route: str,
 ) -> Entry | Reason:
-    """The entry of a part that has come, with what is stored of the same representation.
+    """Return the entry of a part, combined with the stored part if that is of the same response.
 
-    Where that makes it whole, it is one of a 200. Or why it is not kept.
+    It is the entry of a 200 if nothing is missing any more. A reason says why nothing is stored.
 
     Source: RFC 9111, 3.3 and 3.4; RFC 9110, 15.3.7.3.
     """
-    fields = base.fields
-    new = read_part(fields.get(b"content-range"), body)
+    new = read_part(base.fields.get(b"content-range"), body)
     if new is None:
         return Reason.INCOMPLETE
-    if _has_fresh_whole(engine, request, storing):
-        return Reason.STATUS_NOT_CACHED
-    old = _find_old(engine, request, storing, fields, new)
-    said = stored_fields(base.pairs, storing, fields.get(b"connection"))
-    said = without(said, OF_THE_CONTENT)
+    whole = engine.responses.find(decision.key, request.vary_values)
+    if isinstance(whole, Entry) and whole.expires > engine.clock():
+        return Reason.STATUS_NOT_CACHED  # a part does not take the place of the whole
+    lines = without(base.pairs, decision.unstored | OF_THE_CONTENT)
+    old = _find_combinable(engine, request, decision, base.fields, new)
     if old is None:
-        # RFC 9110, 15.3.7: to If-Range a 206 need not repeat what its client has already.
+        # RFC 9110, 15.3.7: a 206 to If-Range may leave out what its client has already.
         if b"if-range" in request.fields:
             return Reason.STATUS_NOT_CACHED
-        return _build(engine, request, storing, said, new, route)
-    tags = tuple(dict.fromkeys((*storing.tags, *old.tags)))
-    storing = storing._replace(credentialed=storing.credentialed & old.credentialed, tags=tags)
+        return _build(engine, request, decision, lines, new, route)
     part = stored_part(old)
-    assert part is not None  # it was found by that
+    assert part is not None  # else it could not be combined
     joined = join_parts(part, new)
     if joined is None or len(joined.body) > engine.settings.cache_max_object:
         joined = new
-    merged = without(merged_fields(engine, old, said), unstored_names(None, storing.directives))
-    return _build(engine, request, storing, merged, joined, route)
+    merged = without(merged_fields(engine, old, lines), decision.unstored)
+    return _build(engine, request, restricted_to(decision, old), merged, joined, route)
 
 
-def _has_fresh_whole(engine: Engine, request: RequestPlan, storing: StoreDecision) -> bool:
-    """Whether the response is there whole: a part does not take its place."""
-    whole = engine.responses.find(storing.key, request.vary_values)
-    return isinstance(whole, Entry) and whole.expires > engine.clock()
-
-
-def _find_old(
+def _find_combinable(
     engine: Engine,
     request: RequestPlan,
-    storing: StoreDecision,
+    decision: StoreDecision,
     fields: Mapping[bytes, bytes],
     new: Part,
 ) -> Entry | None:
-    """The stored part to which a new one may be put."""
-    old = engine.responses.find(part_key(storing.key), request.vary_values)
+    """Return the stored part with which a new one may be combined.
+
+    Source: RFC 9111, 3.4: they have the same strong validator.
+    """
+    old = engine.responses.find(part_key(decision.key), request.vary_values)
     part = stored_part(old) if isinstance(old, Entry) else None
     if part is None or not isinstance(old, Entry):
         return None
-    is_of_one = has_tag_of_part(old, fields) and has_coding_of_part(
+    is_same = has_tag_of_part(old, fields) and has_coding_of_part(
         old, fields, may_be_bare=b"if-range" in request.fields
     )
-    # What this client may not have is not put together with what he gets.
-    is_for_him = (
+    # What this client may not get is not combined with what it gets.
+    is_for_client = (
         old.credentialed.issuperset(request.credentials) and why_not_for(request, old) is None
     )
-    is_before = old.born <= storing.born and old.selecting == storing.selecting
-    if not (is_of_one and is_for_him and is_before) or is_contrary(part, new):
+    is_before = old.born <= decision.born and old.selecting == decision.selecting
+    if not (is_same and is_for_client and is_before) or is_contrary(part, new):
         return None
-    # Purged by the tags of either, it has to have those of both.
-    return old if len({*old.tags, *storing.tags}) <= MAX_TAGS else None
+    # A purge by the tags of either part has to find both.
+    return old if len({*old.tags, *decision.tags}) <= MAX_TAGS else None
 
 
 def has_tag_of_part(old: Entry, fields: Mapping[bytes, bytes]) -> bool:
-    """Whether a response with these fields has the strong tag that a stored part has."""
+    """Whether a response with these fields has the strong entity tag of a stored part."""
     return are_of_one(read_fields(old.fields, _READ).get(b"etag"), fields.get(b"etag"))
 
 
 def has_coding_of_part(old: Entry, fields: Mapping[bytes, bytes], *, may_be_bare: bool) -> bool:
-    """Whether it is in the coding of the stored part.
+    """Whether a response with these fields is in the content coding of the stored part.
 
-    It may say nothing of that where it answers to If-Range (RFC 9110, 15.3.7). Apps are known that
-    give one tag to what they compress and to what they do not.
+    Some apps give one entity tag to a body with and without its coding. A response to If-Range may
+    leave the field out (RFC 9110, 15.3.7).
     """
     coding = fields.get(b"content-encoding")
-    stored = read_fields(old.fields, _CODING).get(b"content-encoding")
+    stored = read_fields(old.fields, _READ).get(b"content-encoding")
     return coding == stored or (may_be_bare and coding is None)
 
 
-def merged_fields(engine: Engine, old: Entry, said: Fields) -> Fields:
-    """The fields of a stored part with those of one that has come, less those of its content.
+def merged_fields(engine: Engine, old: Entry, lines: Fields) -> Fields:
+    """Return the fields of a stored part updated by those of a new one.
 
-    Source: RFC 9111, 3.4: those of the new response replace those stored, but for Content-Range.
+    Source: RFC 9111, 3.4: the new fields replace those stored, except for Content-Range.
     """
-    replaced = {name for name, _ in said} | _TIMES | engine.fields.freshness
-    return [*without(old.fields, replaced), *without(said, OF_THE_CONTENT)]
+    replaced = {name for name, _ in lines} | _TIMES | engine.fields.freshness
+    return [*without(old.fields, replaced), *without(lines, OF_THE_CONTENT)]
+
+
+def restricted_to(decision: StoreDecision, old: Entry) -> StoreDecision:
+    """Return the decision for what is combined with a stored part: for those who may get both."""
+    return decision._replace(
+        credentialed=decision.credentialed & old.credentialed,
+        tags=tuple(dict.fromkeys((*decision.tags, *old.tags))),
+    )
 
 
 def _build(
     engine: Engine,
     request: RequestPlan,
-    storing: StoreDecision,
+    decision: StoreDecision,
     pairs: Fields,
     part: Part,
     route: str,
 ) -> Entry:
-    """The entry of a part, or of the whole that it is."""
-    key, status, kept_until = storing.key, 200, storing.kept_until
+    """Return the entry of a part, or of the whole response if nothing is missing."""
+    key, status, kept_until = decision.key, 200, decision.kept_until
     if part.is_whole:
         pairs = [*pairs, (b"content-length", b"%d" % part.length)]
     else:
-        key, status, kept_until = part_key(storing.key), 206, storing.expires
+        key, status, kept_until = part_key(decision.key), 206, decision.expires
     read = read_fields(pairs, engine.fields.response)
     plan = plan_response(engine, request.wants, status, read, has_trailers=False)
     base = Base(
@@ -223,15 +219,15 @@ def _build(
         key,
         status,
         pairs,
-        born=storing.born,
-        expires=storing.expires,
+        born=decision.born,
+        expires=decision.expires,
         kept_until=kept_until,
-        terms=storing.terms,
-        tags=storing.tags,
-        credentialed=storing.credentialed,
+        terms=decision.terms,
+        tags=decision.tags,
+        credentialed=decision.credentialed,
         route=route,
-        selecting=storing.selecting,
+        selecting=decision.selecting,
         negotiates=plan.negotiates if part.is_whole else (False, False),
-        representations={_OWN: Representation(made, part.body, "", etag)},
+        representations={_APP_VARIANT: Representation(made, part.body, "", etag)},
         app_bytes=len(part.body),
     )

@@ -1,4 +1,4 @@
-"""The answer to a POST that is kept for those who GET its URI."""
+"""The response to a POST that may be stored for GET (RFC 9110, 9.3.3)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from asgi_serial.caching.invalidation import target_uri
 from asgi_serial.http.field_names import CONDITIONS
 from asgi_serial.http.freshness import freshness_lifetime
-from asgi_serial.http.posted import POSTED_STATUSES, names_target
+from asgi_serial.http.writes import POSTED_STATUSES, names_target
 from asgi_serial.reasons import Reason
 from asgi_serial.request.plan import METHOD_NOT_CACHED, plan_request
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.request.plan import RequestPlan
 
-# What keeps a POST from being answered out of the cache, and not its answer from being stored.
+# The reasons why a POST is not answered by the cache, which do not keep its response from GET.
 _ABOUT_THE_POST = (
     METHOD_NOT_CACHED,
     Reason.REQUEST_NOT_READ,
     Reason.REQUEST_TOO_LARGE_TO_KEY,
 )
 
-# What describes the content of the POST, or its conditions: a GET would come without it.
+# These fields describe the content of the POST, or are its conditions: a GET comes without them.
 _OF_THE_POST = CONDITIONS | {
     b"content-encoding",
     b"content-length",
@@ -60,17 +60,17 @@ def plan_get_after_post(
 
 
 def _plan_get(engine: Engine, request: RequestPlan) -> RequestPlan | None:
-    """The plan of a GET by the same client; None where it would not get what the POST has got.
+    """Return the plan of a GET by the same client; None if it might get another response.
 
-    The handler's word is that of the POST. Its fields are all those of the POST: what it varies
-    on is compared with them.
+    The policy is the one of the POST's handler, and the fields in Vary are compared with those of
+    the POST.
     """
     fields = {name: value for name, value in request.fields.items() if name not in _OF_THE_POST}
     again = plan_request(engine, {**request.scope, "method": "GET"}, fields)
     policy = request.policy
     is_one_user = again.partition == request.partition
     if not request.partition and policy is not None and policy.cache_partition is not None:
-        is_one_user = False  # it is not known whose it is
+        is_one_user = False  # nobody knows whose it is
     if not again.caching or again.bypass is not None:
         return None
     if not is_one_user or again.wants is not request.wants:

@@ -5,52 +5,40 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
-from asgi_serial.cache.entry import UNKNOWN_FIELDS, Entry, Representation, Terms
+from asgi_serial.cache.entry import UNKNOWN_FIELDS, Terms
 from asgi_serial.cache.purges import parse_tags
 from asgi_serial.caching.stored_posts import plan_get_after_post
 from asgi_serial.engine.profiles import BODY_METHODS
 from asgi_serial.http.field_names import CREDENTIAL_FIELDS
 from asgi_serial.http.freshness import freshness_lifetime, heuristic_lifetime, initial_age
-from asgi_serial.http.headers import content_length, without
+from asgi_serial.http.headers import content_length
 from asgi_serial.http.parts import why_not_a_part
-from asgi_serial.http.reuse import forbids_stale
-from asgi_serial.http.storing import (
-    CACHED_METHODS,
-    allows_credentials,
-    allows_unknown,
-    is_fresh,
-    needs_validation,
-    selecting_names,
-    unstored_names,
-    why_forbidden,
-    why_of_no_use,
-    why_strange,
-)
+from asgi_serial.http.storability import CACHED_METHODS, why_not_usable, why_strange
 from asgi_serial.http.validators import parse_entity_tag
 from asgi_serial.reasons import Reason
+from asgi_serial.request.plan import METHOD_NOT_CACHED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from asgi_serial.cache.entry import Key, Variant
+    from asgi_serial.cache.entry import Key
     from asgi_serial.engine.engine import Engine
-    from asgi_serial.http.cachecontrol import CacheControl
-    from asgi_serial.representation.variant_fields import Base
+    from asgi_serial.http.storability import StorageRules
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.settings.policy import RoutePolicy
-    from asgi_serial.types import Fields
 
-# Fields of the answer that carries a stored response, never of the stored response itself. What
-# other caches have said in Cache-Status is of the response, and stays (RFC 9211, 2).
-ANSWER_FIELDS = frozenset({b"age", b"server-timing"})
-
-# Every entry has one of these eight; each set of its own would take 200 bytes.
-_CREDENTIALS = tuple(sorted(CREDENTIAL_FIELDS))
-_KINDS = (*_CREDENTIALS, UNKNOWN_FIELDS)
-_SETS = {names: frozenset(names) for count in range(4) for names in combinations(_KINDS, count)}
+# The credentials of requests that an entry may answer. Every entry has one of these eight; each
+# set of its own would take 200 bytes.
+_SETS = {
+    (frozenset(names), for_unknown): frozenset((*names, UNKNOWN_FIELDS) if for_unknown else names)
+    for count in range(3)
+    for names in combinations(sorted(CREDENTIAL_FIELDS), count)
+    for for_unknown in (False, True)
+}
 
 _KEYED_BY_BODY = CACHED_METHODS | BODY_METHODS
 _CONFIRMED_STATUSES = frozenset({200, 203})
+_VALIDATORS = frozenset({b"etag", b"last-modified"})
 
 # Bound once: an enum member looked up through its class costs many times a module's own name.
 _NO_FRESHNESS, _TURNED_OFF = Reason.NO_FRESHNESS, Reason.TURNED_OFF
@@ -66,18 +54,8 @@ class StoreDecision(NamedTuple):
     terms: Terms
     credentialed: frozenset[bytes]  # the credentials of requests that it may answer
     selecting: tuple[tuple[bytes, bytes | None], ...]
-    directives: CacheControl
+    unstored: frozenset[bytes]  # the names of its fields that are not stored
     tags: tuple[bytes, ...] = ()
-
-
-class ResponseDirectives(NamedTuple):
-    """The caching directives of a response, completed by the settings where it states none."""
-
-    directives: CacheControl
-    terms: Terms
-    lifetime: float | None  # in seconds
-    is_granted: bool  # the response states none of its own
-    stale_seconds: float  # beyond the lifetime, in which the response may be used stale
 
 
 def decide_storing(
@@ -122,109 +100,110 @@ def decide_storing(
         and not settings.cache_heuristic
     ):
         return _NO_FRESHNESS
-    if request.key is None:
-        return Reason.REQUEST_HAS_BODY
-    length = content_length(fields)
-    if length is not None and length > settings.cache_max_object:
-        return Reason.OBJECT_TOO_LARGE
-    directives = engine.fields.read_directives(fields)
-    why = why_forbidden(
-        method or request.method,
-        status,
-        fields,
-        directives,
-        is_private=bool(request.partition),
-        # A path may take writes beside what its handler has asked to be cached.
-        methods=_KEYED_BY_BODY if policy is not None and policy.cache_body else CACHED_METHODS,
-    )
-    if why is not None:
-        return why
-    return _decide_terms(engine, request, status, fields, granted, is_part=is_part)
+    rules = _read_rules(engine, request, status, fields, method or request.method)
+    if isinstance(rules, Reason):
+        return rules
+    return _decide_use(engine, request, status, fields, rules, granted, is_part=is_part)
 
 
-def _decide_terms(
+def _read_rules(
     engine: Engine,
     request: RequestPlan,
     status: int,
     fields: Mapping[bytes, bytes],
+    method: str,
+) -> StorageRules | Reason:
+    """Return the rules for storing a response, or the reason why nobody may store it."""
+    if request.key is None:
+        return Reason.REQUEST_HAS_BODY
+    length = content_length(fields)
+    if length is not None and length > engine.settings.cache_max_object:
+        return Reason.OBJECT_TOO_LARGE
+    policy = request.policy
+    # A path may take writes beside what its handler has asked to be cached.
+    methods = _KEYED_BY_BODY if policy is not None and policy.cache_body else CACHED_METHODS
+    # A response to HEAD has no body for a GET.
+    if method == "HEAD" or method not in methods:
+        return METHOD_NOT_CACHED
+    rules = engine.fields.read_storage_rules(
+        status,
+        fields,
+        is_private=bool(request.partition),
+        explicitly_shared=policy is not None and bool(policy.cache_shared),
+    )
+    return rules if rules.forbidden is None else rules.forbidden
+
+
+def _decide_use(
+    engine: Engine,
+    request: RequestPlan,
+    status: int,
+    fields: Mapping[bytes, bytes],
+    rules: StorageRules,
     granted: float | None,
     *,
     is_part: bool,
 ) -> StoreDecision | Reason:
-    """Decide for how long, and for whom, a response is stored that nothing forbids to store."""
+    """Decide until when, and for whom, a response is of use that nothing forbids to store."""
     assert request.key is not None  # without it nothing is stored
-    policy, now = request.policy, engine.clock()
-    shared = policy is not None and bool(policy.cache_shared)
-    said = read_response_directives(
-        engine, status, fields, granted, now, request.key, shared=not request.partition
-    )
-    directives, lifetime = said.directives, said.lifetime
+    now, stated = engine.clock(), rules.lifetime
+    # RFC 9111, 4.2.1: the lifetime is that of s-maxage or max-age, else that of Expires.
+    if stated is None and b"expires" in fields:
+        is_shared = not request.partition
+        stated = freshness_lifetime(rules.directives, fields, now=now, shared=is_shared)
+    lifetime = granted if stated is None else stated
+    if lifetime is None and engine.settings.cache_heuristic:
+        lifetime = heuristic_lifetime(fields, status, rules.directives, now=now)
     age = initial_age(
         fields.get(b"age"), fields.get(b"date"), request_time=request.asked, response_time=now
     )
-    stale_seconds = usable_stale_seconds(engine, said, age)
-    why = why_of_no_use(
-        request.credentials,
-        directives,
-        lifetime,
-        age,
-        # The app is not asked to confirm a part: it is of use only while it is fresh.
-        0.0 if is_part else stale_seconds,
-        explicitly_shared=shared,
-    )
-    names = selecting_names(fields.get(b"vary", b""))
-    if why is not None or names is None:
-        return why or Reason.VARIES_ON_EVERYTHING
-    for_unknown = allows_unknown(directives, is_granted=said.is_granted, explicitly_shared=shared)
-    why = why_strange(
-        request.unknown, request.profile.strange.twins, names, allows_unknown=for_unknown
-    )
+    is_fresh = not rules.no_cache and lifetime is not None and lifetime > age
+    credentials = rules.fresh_credentials if is_fresh else rules.stale_credentials
+    if not request.credentials <= credentials:
+        return Reason.REQUEST_HAS_CREDENTIALS
+    terms = _read_terms(engine, request.key, status, fields, rules)
+    stale_seconds = _usable_stale_seconds(engine, terms, is_fresh=is_fresh)
+    # The app is not asked to confirm a part: it is of use only while it is fresh.
+    why = why_not_usable(rules, lifetime, age, 0.0 if is_part else stale_seconds)
     if why is not None:
-        request.unknown -= frozenset(names)  # Cache-Status names one of those that are the reason
+        return why
+    # The app may know who asks by a field that nobody knows. If it states no lifetime, it has not
+    # said that the response is for others.
+    for_unknown, twins = rules.is_shared or stated is not None, request.profile.strange.twins
+    why = why_strange(request.unknown, twins, rules.vary, allows_unknown=for_unknown)
+    if why is not None:
+        request.unknown -= frozenset(rules.vary)  # Cache-Status names one of the others
         return why
     tags = parse_tags(fields, engine.fields.tags)
     if tags is None:
         return Reason.TOO_MANY_TAGS
     born = now - age
     # What is validated before each use is never fresh, whatever the clocks of other hosts say.
-    expires = 0.0 if said.terms.no_cache else born + (lifetime or 0.0)
-    if b"content-encoding" not in fields and not _was_shown_codings(request):
-        # The app's response cannot depend on Accept-Encoding, and is encoded here for each client.
-        # One that is encoded already serves only clients that have sent the same field.
-        names = tuple([name for name in names if name != b"accept-encoding"])
+    expires = 0.0 if rules.no_cache else born + (lifetime or 0.0)
     return StoreDecision(
         request.key,
         born,
         expires,
         max(born, expires) + stale_seconds,
-        said.terms,
-        _answerable_credentials(
-            directives,
-            explicitly_shared=shared,
-            fresh=is_fresh(directives, lifetime, age),
-            for_unknown=for_unknown,
-        ),
-        request.vary_values(names),
-        directives,
+        terms,
+        _SETS[credentials, for_unknown],
+        request.vary_values(_names_to_compare(request, fields, rules.vary)),
+        rules.unstored,
         tags,
     )
 
 
-def _answerable_credentials(
-    directives: CacheControl, *, explicitly_shared: bool, fresh: bool, for_unknown: bool
-) -> frozenset[bytes]:
-    """Return the credentials with which a request may be answered by the stored response."""
-    kinds = [
-        name
-        for name in _CREDENTIALS
-        if allows_credentials((name,), directives, explicitly_shared=explicitly_shared, fresh=fresh)
-    ]
-    return _SETS[(*kinds, UNKNOWN_FIELDS) if for_unknown else tuple(kinds)]
-
-
-def _was_shown_codings(request: RequestPlan) -> bool:
-    """Whether the app was shown an Accept-Encoding: see `scope_for_app`."""
-    return b"accept-encoding" in request.fields and not request.wants.hides_codings
+def _names_to_compare(
+    request: RequestPlan, fields: Mapping[bytes, bytes], names: tuple[bytes, ...]
+) -> tuple[bytes, ...]:
+    """Return the names in Vary by whose values the stored response is selected."""
+    # The app was shown no Accept-Encoding (see `scope_for_app`), so that its response cannot
+    # depend on it, and is encoded here for each client. A response that is encoded already serves
+    # only clients that have sent the same field.
+    was_shown = b"accept-encoding" in request.fields and not request.wants.hides_codings
+    if b"accept-encoding" not in names or was_shown or b"content-encoding" in fields:
+        return names
+    return tuple([name for name in names if name != b"accept-encoding"])
 
 
 def granted_lifetime(engine: Engine, policy: RoutePolicy | None, status: int) -> float | None:
@@ -244,99 +223,48 @@ def may_grant_lifetime(engine: Engine, request: RequestPlan) -> bool:
     )
 
 
-def read_response_directives(
-    engine: Engine,
-    status: int,
-    fields: Mapping[bytes, bytes],
-    granted: float | None,
-    now: float,
-    key: Key,
-    *,
-    shared: bool = True,
-) -> ResponseDirectives:
-    """Read them; `granted` is the lifetime of a response that states none."""
-    directives = engine.fields.read_directives(fields)
-    lifetime = freshness_lifetime(directives, fields, now=now, shared=shared)
-    is_granted = lifetime is None
-    if lifetime is None:
-        lifetime = granted
-    if lifetime is None and engine.settings.cache_heuristic:
-        lifetime = heuristic_lifetime(fields, status, directives, now=now)
+def _read_terms(
+    engine: Engine, key: Key, status: int, fields: Mapping[bytes, bytes], rules: StorageRules
+) -> Terms:
+    """Return what the response says of its use beyond its freshness."""
+    directives = rules.directives
+    has_tag = has_date = False
     # RFC 9110, 15.4.5: a 304 says that the answer would have been a 200.
-    is_confirmed = status in _CONFIRMED_STATUSES and not engine.learned.ignores_conditions(key)
-    left_out = unstored_names(fields.get(b"connection"), directives)
-    has_tag = (
-        is_confirmed
-        and b"etag" not in left_out
-        and parse_entity_tag(fields.get(b"etag", b"")) is not None
-    )
-    has_date = is_confirmed and b"last-modified" in fields and b"last-modified" not in left_out
-    terms = Terms(
-        no_cache=needs_validation(directives),
-        must_revalidate=forbids_stale(directives, shared=shared),
+    if status in _CONFIRMED_STATUSES and not _VALIDATORS.isdisjoint(fields):
+        is_asked, unstored = not engine.learned.ignores_conditions(key), rules.unstored
+        has_date = is_asked and b"last-modified" in fields and b"last-modified" not in unstored
+        has_tag = (
+            is_asked
+            and b"etag" not in unstored
+            and parse_entity_tag(fields.get(b"etag", b"")) is not None
+        )
+    return Terms(
+        no_cache=rules.no_cache,
+        must_revalidate=rules.must_revalidate,
         immutable=directives.immutable,
         has_validator=has_tag or has_date,
         has_tag=has_tag,
         stale_while_revalidate=directives.stale_while_revalidate,
         stale_if_error=directives.stale_if_error,
     )
-    return ResponseDirectives(
-        directives, terms, lifetime, is_granted, _servable_stale_seconds(engine, terms)
-    )
 
 
-def _servable_stale_seconds(engine: Engine, terms: Terms) -> float:
+def _usable_stale_seconds(engine: Engine, terms: Terms, *, is_fresh: bool) -> float:
+    """Return the seconds beyond its lifetime in which a response is of use.
+
+    A response that `is_fresh` no more when it comes is stored for validation only where a setting
+    asks for it: an app may know its users by something that no cache sees, and then the validators
+    of one user may be those of another.
+    """
+    settings, options = engine.settings, engine.stale_options
+    seconds = 0.0
+    if terms.has_validator and (is_fresh or settings.cache_confirm):
+        seconds = settings.cache_keep_stale
     if terms.must_revalidate or terms.no_cache:
-        return 0.0
-    options = engine.stale_options
+        return seconds
     while_revalidate, if_error = terms.stale_while_revalidate, terms.stale_if_error
     return max(
+        seconds,
         options.grace_seconds if while_revalidate is None else while_revalidate,
         options.stale_if_error_seconds if if_error is None else if_error,
-    )
-
-
-def usable_stale_seconds(engine: Engine, said: ResponseDirectives, age: float) -> float:
-    """Return the seconds beyond its lifetime in which a response of this age is of use.
-
-    A response that is never fresh is stored for validation only where a setting asks for it: an
-    app may know its users by something that no cache sees, and then the validators of one user
-    may be those of another.
-    """
-    settings = engine.settings
-    is_kept = settings.cache_confirm or is_fresh(said.directives, said.lifetime, age)
-    validatable = settings.cache_keep_stale if is_kept and said.terms.has_validator else 0.0
-    return max(validatable, said.stale_seconds)
-
-
-def stored_fields(pairs: Fields, decision: StoreDecision, connection: bytes | None) -> Fields:
-    """Return a new list of the fields to store."""
-    return without(pairs, unstored_names(connection, decision.directives) | ANSWER_FIELDS)
-
-
-def build_entry(
-    decision: StoreDecision,
-    status: int,
-    base: Base,
-    negotiates: tuple[bool, bool],
-    route: str,
-    representations: dict[Variant, Representation],
-    app_bytes: int,
-) -> Entry:
-    """Return the entry of a response that has passed whole."""
-    return Entry(
-        decision.key,
-        status,
-        stored_fields(base.pairs, decision, base.fields.get(b"connection")),
-        born=decision.born,
-        expires=decision.expires,
-        kept_until=decision.kept_until,
-        terms=decision.terms,
-        tags=decision.tags,
-        credentialed=decision.credentialed,
-        route=route,
-        selecting=decision.selecting,
-        negotiates=negotiates,
-        representations=representations,
-        app_bytes=app_bytes,
     )

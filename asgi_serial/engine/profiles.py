@@ -8,7 +8,7 @@ from asgi_serial.bounds.memo import BoundedDict
 from asgi_serial.http.field_names import CREDENTIAL_FIELDS
 from asgi_serial.http.request_fields import NOT_STRANGE, sort_strange
 from asgi_serial.http.reuse import ASKS_NOTHING, Asked
-from asgi_serial.http.storing import (
+from asgi_serial.http.storability import (
     CACHED_METHODS,
     announces_body,
     forces_revalidation,

@@ -200,3 +200,25 @@ RESPONSE_FIELDS = frozenset(
         b"vary",
     }
 )
+
+UNSTORED_FIELDS = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authentication-info",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+"""Fields of one connection, which a cache must not store (RFC 9111, 3.1; RFC 9110, 7.6.1)."""
+
+ANSWER_FIELDS = frozenset({b"age", b"server-timing"})
+"""Fields of the answer that carries a stored response, never of the stored response itself.
+
+The Cache-Status of other caches belongs to the response, and is stored (RFC 9211, 2).
+"""

@@ -1,4 +1,4 @@
-"""Parts of a representation that a cache holds: which requests they answer, and how they join."""
+"""Stored parts of a representation: the requests they answer, and how they are combined."""
 
 import re
 from collections.abc import Container, Mapping
@@ -9,13 +9,13 @@ from asgi_serial.http.ranges import ByteRange, parse_range
 from asgi_serial.http.validators import parse_entity_tag, strong_match
 from asgi_serial.reasons import Reason
 
-# RFC 9110, 14.4: range-resp. No representation is longer than 18 digits say.
+# RFC 9110, 14.4: range-resp. No representation is longer than 18 digits can say.
 _CONTENT_RANGE = re.compile(rb"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", re.IGNORECASE)
 _MULTIPART = b"multipart/byteranges"
 
 
 class Part(NamedTuple):
-    """The bytes from `first` to the last of `body`, of a representation of `length` bytes."""
+    """The bytes of `body`, which begin at `first` in a representation of `length` bytes."""
 
     first: int
     length: int
@@ -32,20 +32,20 @@ class Part(NamedTuple):
         return len(self.body) == self.length
 
     def cut(self, span: ByteRange) -> bytes:
-        """Its bytes from and to these positions, which it holds."""
+        """Return its bytes between these positions, both of which it holds."""
         return self.body[span.first - self.first : span.last + 1 - self.first]
 
 
 def parse_content_range(value: bytes | None) -> tuple[ByteRange, int] | None:
-    """The positions and the complete length of a Content-Range value.
+    """Return the positions and the complete length in a Content-Range value.
 
-    None where it is missing or invalid, of another unit than bytes, or says no complete length.
+    None if it is missing or invalid, has another unit than bytes, or gives no complete length.
 
     >>> parse_content_range(b"bytes 0-499/1234")
     (ByteRange(first=0, last=499), 1234)
 
-    Source: RFC 9110, 14.4: invalid where the last position is before the first, or where the
-    complete length is not beyond it.
+    Source: RFC 9110, 14.4: invalid if the last position is less than the first, or if the complete
+    length is not greater than the last.
     """
     match = None if value is None else _CONTENT_RANGE.fullmatch(value)
     if match is None:
@@ -80,17 +80,17 @@ def why_not_a_part(
 
 
 def read_part(content_range: bytes | None, body: bytes) -> Part | None:
-    """The part that `body` is by this Content-Range value; None where it is no such part."""
+    """Return `body` as the part that Content-Range names; None if it is not exactly that."""
     found = parse_content_range(content_range)
     if found is None:
         return None
     (first, last), length = found
-    # RFC 9111, 3.3: what breaks off is not the part that it says to be.
+    # RFC 9111, 3.3: a body that was cut off is not the part that Content-Range names.
     return Part(first, length, body) if len(body) == last - first + 1 else None
 
 
 def find_span(range_value: bytes, part: Part, *, most: int) -> ByteRange | None:
-    """What a Range value asks for, where that is one range and the part holds all of it.
+    """Return the range that a Range value asks for, if it is a single one within the part.
 
     `most` is how many ranges are served at all.
 
@@ -105,7 +105,7 @@ def find_span(range_value: bytes, part: Part, *, most: int) -> ByteRange | None:
 
 
 def missing_span(part: Part) -> ByteRange | None:
-    """The bytes that a part lacks; None where they are none, or lie on both sides of it."""
+    """Return the range that a part lacks; None if it lacks nothing, or something on both sides."""
     if part.is_whole or (part.first > 0 and part.last < part.length - 1):
         return None
     if part.first == 0:
@@ -114,9 +114,9 @@ def missing_span(part: Part) -> ByteRange | None:
 
 
 def are_of_one(etag: bytes | None, other: bytes | None) -> bool:
-    """Whether two parts with these ETag values are parts of the same representation.
+    """Whether parts with these ETag values are of the same representation.
 
-    Source: RFC 9110, 15.3.7.3, and RFC 9111, 3.4: if they share the same strong validator.
+    Source: RFC 9110, 15.3.7.3, and RFC 9111, 3.4: they share the same strong validator.
     """
     if etag is None or other is None:
         return False
@@ -125,7 +125,7 @@ def are_of_one(etag: bytes | None, other: bytes | None) -> bool:
 
 
 def is_contrary(old: Part, new: Part) -> bool:
-    """Whether two parts, said to be of one representation, can not be that."""
+    """Whether two parts contradict each other, so that they cannot be of one representation."""
     if old.length != new.length:
         return True
     first, last = max(old.first, new.first), min(old.last, new.last)
@@ -136,7 +136,7 @@ def is_contrary(old: Part, new: Part) -> bool:
 
 
 def join_parts(old: Part, new: Part) -> Part | None:
-    """What two parts of one representation are together; None where there is a gap between them.
+    """Combine two parts of one representation; None if there is a gap between them.
 
     Source: RFC 9110, 15.3.7.3.
     """

@@ -1,11 +1,13 @@
 """Range requests: parse Range, evaluate If-Range, and build the parts of a 206."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from asgi_serial.http.fields import MAX_LIST_BYTES, parse_http_date, split_list
+from asgi_serial.http.headers import read_fields, without
 from asgi_serial.http.validators import parse_entity_tag, strong_match
+from asgi_serial.types import Fields
 
 _BYTES_RANGES = re.compile(rb"bytes=(.*+)", re.IGNORECASE | re.DOTALL)
 _RANGE = re.compile(rb"([0-9]*+)-([0-9]*+)")
@@ -17,6 +19,12 @@ _MAX_DIGITS = 18
 # RFC 9110, 8.8.2.2: Last-Modified is a strong validator if it is at least one second before Date,
 # and more if their clocks may differ. RFC 7232, 2.2.2 asked for 60 seconds.
 _STRONG_AFTER_SECONDS = 60
+
+# These describe the bytes of one message, not those of others of the same representation.
+# Repr-Digest is that of the representation (RFC 9530, 3).
+OF_THE_CONTENT = frozenset({b"content-digest", b"content-length", b"content-md5", b"content-range"})
+_OF_ONE_PART = OF_THE_CONTENT | {b"content-type"}
+_READ = frozenset({b"content-type", b"date", b"last-modified"})
 
 
 class ByteRange(NamedTuple):
@@ -102,7 +110,7 @@ def content_range(part: ByteRange | None, length: int) -> bytes:
 
 
 def if_range_holds(
-    value: bytes,
+    value: bytes | None,
     etag: bytes | None,
     last_modified: bytes | None,
     date: bytes | None,
@@ -111,12 +119,14 @@ def if_range_holds(
 ) -> bool:
     """Whether an If-Range value matches the representation; if not, all of it is sent.
 
-    A date matches only if it equals Last-Modified, and Last-Modified is old enough, compared with
-    Date, to be a strong validator: a resource may change twice within a second. `now` is in epoch
-    seconds.
+    True without one. A date matches only if it equals Last-Modified, and Last-Modified is old
+    enough, compared with Date, to be a strong validator: a resource may change twice within a
+    second. `now` is in epoch seconds.
 
     Source: RFC 9110, 13.1.5, 8.8.2.2 and 8.8.3.2.
     """
+    if value is None:
+        return True
     tag = parse_entity_tag(value)
     if tag is not None:
         own = parse_entity_tag(etag) if etag is not None else None
@@ -163,3 +173,55 @@ def multipart_body(
         )
     pieces.append(b"--%s--\r\n" % boundary)
     return b"".join(pieces)
+
+
+def serve_ranges(
+    request: Mapping[bytes, bytes],
+    fields: Fields,
+    body: bytes,
+    etag: bytes | None,
+    *,
+    most: int,
+    now: float,
+    boundary: bytes,
+) -> tuple[int, Fields, bytes]:
+    """Return the status, the fields and the body of the response to a GET with Range.
+
+    `fields`, `body` and `etag` are those of the 200, which it gets if Range is ignored; `most` is
+    how many ranges are served, and `boundary` goes between them.
+
+    Source: RFC 9110, 14.2, 15.3.7 and 15.5.17.
+    """
+    read, length = read_fields(fields, _READ), len(body)
+    parts = parse_range(request[b"range"], length, most=most)
+    # RFC 9110, 13.1.5: if the condition is false, the recipient MUST ignore the Range field.
+    if parts is None or not if_range_holds(
+        request.get(b"if-range"), etag, read.get(b"last-modified"), read.get(b"date"), now=now
+    ):
+        return 200, fields, body
+    if not parts:
+        made = without(fields, _OF_ONE_PART | {b"content-encoding"})
+        return 416, _insert(made, (b"content-range", content_range(None, length)), b""), b""
+    if len(parts) == 1:
+        (part,) = parts
+        return 206, part_fields(fields, part, length), body[part.first : part.last + 1]
+    content = multipart_body(body, read.get(b"content-type"), parts, boundary)
+    made = without(fields, _OF_ONE_PART)
+    return 206, _insert(made, (b"content-type", multipart_type(boundary)), content), content
+
+
+def part_fields(fields: Fields, part: ByteRange, length: int) -> Fields:
+    """Return the fields of a 206 with one part of a representation of `length` bytes.
+
+    `fields` are those of the whole, or of another part.
+    """
+    size = part.last - part.first + 1
+    return [
+        (b"content-range", content_range(part, length)),
+        (b"content-length", b"%d" % size),
+        *without(fields, OF_THE_CONTENT),
+    ]
+
+
+def _insert(fields: Fields, line: tuple[bytes, bytes], body: bytes) -> Fields:
+    return [line, (b"content-length", b"%d" % len(body)), *fields]

@@ -8,7 +8,8 @@ from asgi_serial.cache.key import CODED_ONLY, BodyPart, make_key, sorted_query
 from asgi_serial.engine.profiles import BODY_METHODS
 from asgi_serial.formats.registry import JSON
 from asgi_serial.http.headers import content_length, read_fields
-from asgi_serial.http.storing import CACHED_METHODS, selecting_values
+from asgi_serial.http.storability import CACHED_METHODS
+from asgi_serial.http.vary import vary_values
 from asgi_serial.reasons import Reason
 from asgi_serial.request.body import RequestCopy
 from asgi_serial.request.partition import enter_partition
@@ -86,7 +87,7 @@ class RequestPlan(RequestPolicy):
         if not names:
             return ()
         fields = read_fields(self.scope["headers"], frozenset(names))
-        return tuple(zip(names, selecting_values(names, fields), strict=True))
+        return tuple(zip(names, vary_values(names, fields), strict=True))
 
     @property
     def wants_stored_only(self) -> bool:

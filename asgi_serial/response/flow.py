@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from asgi_serial.cache.encodings import Encoded
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.caching.cache_status import forward_line
-from asgi_serial.caching.validation_response import OF_ONE_REQUEST
+from asgi_serial.caching.revalidation import CLIENT_SPECIFIC_REASONS
 from asgi_serial.http.headers import content_length, contradicts, states_its_end, without
 from asgi_serial.http.validators import is_not_modified
 from asgi_serial.reasons import Reason
@@ -566,7 +566,7 @@ class ResponseFlow:
         if self.unstored is Reason.STALE_IF_ERROR:
             return CallResult.ERROR
         # What is wrong with one request or its client says nothing of the next.
-        if self.status == 304 or self.unstored in OF_ONE_REQUEST:
+        if self.status == 304 or self.unstored in CLIENT_SPECIFIC_REASONS:
             return CallResult.FAILED
         return CallResult.UNSTORED_ERROR if self.status >= 400 else CallResult.UNCACHEABLE
 

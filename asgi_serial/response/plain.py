@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asgi_serial.caching.storing import (
-    granted_lifetime,
-    read_response_directives,
-    usable_stale_seconds,
-)
+from asgi_serial.caching.storing import decide_storing, granted_lifetime
 from asgi_serial.http.headers import read_response_fields, without
-from asgi_serial.http.storing import why_not_stored
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.response_plan import plan_response
 from asgi_serial.representation.variant_fields import Base, represent
+from asgi_serial.request.plan import RequestPlan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,14 +83,7 @@ def _why_not_kept(
         and not engine.settings.cache_heuristic
     ):
         return Reason.NO_FRESHNESS  # the usual answer, given before anything is parsed
-    said = read_response_directives(engine, status, fields, ttl, engine.clock(), key)
-    return why_not_stored(
-        "GET",
-        status,
-        (),
-        fields,
-        said.directives,
-        lifetime=said.lifetime,
-        stale_use=usable_stale_seconds(engine, said, 0.0),
-        explicitly_shared=False,
-    )
+    request = RequestPlan({"method": "GET", "headers": ()}, {}, engine.profiles.find("GET", {}))
+    request.key, request.wants, request.asked = key, engine.plain_wants, engine.clock()
+    decision = decide_storing(engine, request, status, fields)
+    return decision if isinstance(decision, Reason) else None

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.caching.collector import Keeping, plan_keeping
 from asgi_serial.caching.invalidation import invalid_keys
-from asgi_serial.caching.validation_response import consult_stored, is_news
+from asgi_serial.caching.revalidation import handle_validation_response, supersedes_stored
 from asgi_serial.formats.registry import JSON_TYPE
 from asgi_serial.http.headers import read_response_fields
-from asgi_serial.http.storing import invalidates
+from asgi_serial.http.writes import invalidates
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.response_plan import plan_response
 from asgi_serial.request.handler_policy import adopt_body, adopt_partition, find_body_policy
@@ -82,7 +82,7 @@ class Opening:
             self._plan_write(engine, request)
         if request.caching:
             self._plan_keeping(engine, request, has_trailers=has_trailers)
-        if self.keeping is None and is_news(request, status, self.unstored):
+        if self.keeping is None and supersedes_stored(request, status, self.unstored):
             self.outdated = request.selected
         if self.handed is not None and self.handed.media_type != self.plan.media_type:
             self._give_handed_up(engine)
@@ -99,11 +99,13 @@ class Opening:
         """Whether the response is about the stored one, and is not sent itself."""
         selected, status = request.selected, self.status
         assert selected is not None
-        consulted = consult_stored(engine, request, selected, status, self.pairs, self.fields)
+        consulted = handle_validation_response(
+            engine, request, selected, status, self.pairs, self.fields
+        )
         self.entry, self.unstored = consulted.entry, consulted.unstored
-        if consulted.is_outdated:
+        if consulted.is_superseded:
             self.outdated = selected
-        self.asks_again, self.messages = consulted.asks_again, consulted.messages
+        self.asks_again, self.messages = consulted.retry_unconditionally, consulted.messages
         return self.asks_again or self.messages is not None
 
     def _plan_write(self, engine: Engine, request: RequestPlan) -> None:

@@ -31,6 +31,8 @@ async def echo(request):
     for name in ("x-reflected", "accept"):
         if name in request.headers:
             fields["x-" + name] = request.headers[name]
+    for name in ("vary", "cache-control"):
+        fields[name] = request.headers.get("x-" + name, fields.get(name, "origin"))
     return PlainTextResponse("echo", headers=fields)
 
 
@@ -94,6 +96,8 @@ PLACES = {
     "host that has a route": lambda text: scope_of(path="/x", host=text + b".example.org"),
     "field that is reflected": with_field(b"x-reflected", "/echo/x"),
     "Accept that is reflected": with_field(b"accept", "/echo/x"),
+    "Vary that is reflected": with_field(b"x-vary", "/echo/x"),
+    "Cache-Control that is reflected": with_field(b"x-cache-control", "/echo/x"),
     **{
         name.decode(): with_field(name)
         for name in (

@@ -2,9 +2,9 @@
 
 import pytest
 
-from asgi_serial.caching.storing import decide_storing, stored_fields
+from asgi_serial.caching.storing import decide_storing
 from asgi_serial.http.field_names import RESPONSE_FIELDS
-from asgi_serial.http.headers import read_fields
+from asgi_serial.http.headers import read_fields, without
 from asgi_serial.reasons import Reason
 from asgi_serial.settings.policy import RoutePolicy
 from tests.engine.driver import Request, Whole, ask, awaited, serial_of
@@ -101,6 +101,7 @@ def test_the_time_that_the_app_took_is_a_part_of_the_age():
         pytest.param([], {"status": 302, "cache_ttl": 60}, Reason.STATUS_NOT_CACHED),
         pytest.param([control(b"max-age=60")], {"method": "HEAD"}, Reason.METHOD_NOT_CACHED),
         pytest.param([control(b"max-age=60")], {"method": "POST"}, Reason.METHOD_NOT_CACHED),
+        pytest.param([control(b"max-age=60")], {"method": "PUT"}, Reason.METHOD_NOT_CACHED),
         pytest.param(
             [control(b"max-age=60")],
             {"request": [(b"cache-control", b"no-store")]},
@@ -235,7 +236,8 @@ def test_the_fields_of_one_connection_answer_or_user_are_not_kept(connection, sa
     """RFC 9111, 3.1, 5.2.2.4 and 5.2.2.7; RFC 9110, 7.6.1."""
     given = [b"connection", b"keep-alive", b"etag", b"age", b"transfer-encoding", b"x-hop"]
     given += [b"server-timing", b"trailer", b"upgrade"]
-    kept = stored_fields([(name, b"v") for name in given], stored(control(said)), connection)
+    lines = [control(said)] if connection is None else [control(said), (b"connection", connection)]
+    kept = without([(name, b"v") for name in given], stored(*lines).unstored)
     assert [name for name, _ in kept] == names
 
 
@@ -273,3 +275,39 @@ async def test_a_resource_that_was_never_stored_may_come_to_be_missing():
 def test_what_is_never_fresh_is_kept_to_be_confirmed_where_that_is_asked_for(said, confirms):
     kept = stored(control(said), (b"etag", b'"1"'), cache_confirm=confirms)
     assert isinstance(kept, Reason) is not (confirms or said == b"max-age=60")
+
+
+RULED = {b"cache-control": b"max-age=60"}
+
+
+def rules_of(engine, more=(), *, status=200, is_private=False, explicitly_shared=False):
+    return engine.fields.read_storage_rules(
+        status, RULED | dict(more), is_private=is_private, explicitly_shared=explicitly_shared
+    )
+
+
+@pytest.mark.parametrize("more", [{}, {b"etag": b"1"}, {b"content-type": b"text/html"}])
+def test_the_rules_are_read_once_for_responses_that_are_alike(more):
+    engine = make_engine()
+    assert rules_of(engine, more) is rules_of(engine)
+
+
+@pytest.mark.parametrize(
+    ("more", "facts"),
+    [
+        ({b"cache-control": b"max-age=61"}, {}),
+        ({b"cdn-cache-control": b"max-age=60"}, {}),
+        ({b"asgi-serial-cache-control": b"max-age=60"}, {}),
+        ({b"vary": b"origin"}, {}),
+        ({b"connection": b"x-hop"}, {}),
+        ({b"set-cookie": b"a=b"}, {}),
+        ({b"expires": LATER}, {}),
+        ({}, {"status": 404}),
+        ({}, {"is_private": True}),
+        ({}, {"explicitly_shared": True}),
+    ],
+)
+def test_the_rules_are_read_anew_where_a_fact_differs(more, facts):
+    engine = make_engine()
+    assert rules_of(engine, more, **facts) is not rules_of(engine)
+    assert rules_of(engine, more, **facts) is rules_of(engine, more, **facts)

@@ -11,9 +11,9 @@ from asgi_serial.http.freshness import parse_age
 from asgi_serial.http.mediatypes import essence, has_utf8_charset, parse_media_type
 from asgi_serial.http.negotiation import choose_coding, choose_format, parse_weight
 from asgi_serial.http.ranges import if_range_holds, parse_range
-from asgi_serial.http.storing import selecting_names, selecting_values
 from asgi_serial.http.targeted import parse_targeted
 from asgi_serial.http.validators import parse_entity_tag, parse_entity_tags, unmap_condition
+from asgi_serial.http.vary import vary_names, vary_values
 
 SUFFIXES = frozenset({b"zstd", b"br", b"gzip", b"msgpack", b"msgpack-zstd"})
 
@@ -37,11 +37,11 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "If-Range": lambda value: if_range_holds(value, value, value, value, now=0.0),
     "Range": lambda value: parse_range(value, 2**40, most=100_000),
     "Range, of bytes": lambda value: parse_range(b"bytes=" + value, 2**40, most=100_000),
-    "Vary": lambda value: (selecting_names(value), merge_vary([value], b"accept")),
+    "Vary": lambda value: (vary_names(value), merge_vary([value], b"accept")),
     "a list": split_list,
     "a media type's name": essence,
     "a quoted string": unquote,
-    "a varying field": lambda value: selecting_values((b"accept",), {b"accept": value}),
+    "a varying field": lambda value: vary_values((b"accept",), {b"accept": value}),
     "a weight": parse_weight,
 }
 

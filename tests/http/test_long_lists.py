@@ -11,10 +11,10 @@ from asgi_serial.http.cachecontrol import parse_cache_control
 from asgi_serial.http.fields import MAX_LIST_BYTES, merge_vary, split_first
 from asgi_serial.http.negotiation import choose_coding, choose_format, refuses_identity
 from asgi_serial.http.ranges import parse_range
-from asgi_serial.http.storing import selecting_names
 from asgi_serial.http.targeted import parse_targeted
 from asgi_serial.http.users import find_cookie, make_private, other_cookies
 from asgi_serial.http.validators import is_not_modified, parse_entity_tags, unmap_condition
+from asgi_serial.http.vary import vary_names
 
 FILL = b"x-filler, "
 SUFFIXES = frozenset({b"gzip"})
@@ -89,7 +89,7 @@ def test_a_long_range_is_ignored():
 
 def test_a_long_vary_names_everything_and_is_sent_as_it_is():
     value = filled(b"cookie")
-    assert selecting_names(value) is None
+    assert vary_names(value) is None
     assert merge_vary([value, b"a"], b"accept") == value + b", a, accept"
 
 
@@ -123,7 +123,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
         is_not_modified({b"if-none-match": value}, b'"a"', None, now=0.0),
     ),
     "Range": lambda value: parse_range(b"bytes=" + value, 2**40, most=100_000),
-    "Vary": lambda value: (selecting_names(value), merge_vary([value], b"accept")),
+    "Vary": lambda value: (vary_names(value), merge_vary([value], b"accept")),
     "a query": sorted_query,
 }
 

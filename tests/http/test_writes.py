@@ -1,10 +1,10 @@
-"""Which answers to POST stand for what a GET of the same URI would give."""
+"""Writes that invalidate their URI, and whose response may be stored for GET."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_serial.http.posted import names_target
+from asgi_serial.http.writes import invalidates, names_target
 
 TARGET = "http://example.org/a/b?c=d"
 
@@ -55,3 +55,19 @@ def test_a_location_is_another(value):
 @given(st.binary(max_size=40))
 def test_any_bytes_are_a_location_or_none(value):
     assert names_target(value, "http://a/") in (True, False)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "FROBNICATE", "get"])
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(200, True), (204, True), (303, True), (399, True), (199, False), (400, False), (500, False)],
+)
+def test_unsafe_methods_invalidate_where_they_succeed(
+    method: str, status: int, expected: bool
+) -> None:
+    assert invalidates(method, status) is expected
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "TRACE", "QUERY", "PROPFIND"])
+def test_safe_methods_invalidate_nothing(method: str) -> None:
+    assert not invalidates(method, 200)
