@@ -24,7 +24,7 @@ from asgi_serial.errors import ConfigurationError
 from asgi_serial.request.head import keep_iterators, read_request_fields
 from asgi_serial.request.plan import plan_request
 from asgi_serial.settings.model import SettingOptions, Settings
-from asgi_serial.settings.policy import CURRENT, SAID, TURNED_ON
+from asgi_serial.settings.policy import CURRENT, HANDLER_OPTIONS, HANDLER_SWITCHES
 from asgi_serial.store.aiocache_store import open_store
 from asgi_serial.timing.routes.resolver import build_resolver
 
@@ -145,10 +145,10 @@ class SerialMiddleware:
             wants.may_pass
             and engine.lets_pass
             and (misses or not engine.caching)
-            and not (TURNED_ON and engine.is_partly_off)
+            and not (HANDLER_SWITCHES and engine.is_partly_off)
             and DEMANDING_FIELDS.isdisjoint(fields)
         ):
-            if wants.is_plain and not SAID:
+            if wants.is_plain and not HANDLER_OPTIONS:
                 passage = Passage(engine, wants, scope, send, began_ns, key)
             elif scope["path"] not in engine.encoded_paths:
                 attempt = Attempt(engine, wants, scope, fields, key, receive, send, began_ns)

@@ -7,7 +7,7 @@ import random
 import pytest
 from hypothesis import HealthCheck, settings
 
-from asgi_serial.settings.policy import SAID, TURNED_ON
+from asgi_serial.settings.policy import HANDLER_OPTIONS, HANDLER_SWITCHES
 
 # A busy machine takes longer for an example now and then, which says nothing of the code; what
 # a cost may be is asserted where it matters.
@@ -60,8 +60,8 @@ def _random_numbers_are_the_same_each_time(request: pytest.FixtureRequest) -> No
 @pytest.fixture(autouse=True)
 def _no_handler_of_another_test_has_spoken() -> None:
     """A process remembers that any handler of it turns on what is off for all."""
-    SAID.clear()
-    TURNED_ON.clear()
+    HANDLER_OPTIONS.clear()
+    HANDLER_SWITCHES.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -797,6 +797,6 @@ def test_outside_of_what_serves_a_request_nothing_is_permitted():
         set_policy(cache=False)
     finally:
         CURRENT.reset(token)
-    assert current.is_unheard
-    assert len(current.others) == 1
+    assert current.has_ignored_permission
+    assert len(current.other_policies) == 1
     assert current.resolve(None, 600.0) == build_policy({"cache": False, "cache_ttl": 60})

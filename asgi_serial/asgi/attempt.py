@@ -124,7 +124,7 @@ class Attempt(RequestPolicy):
         scope = self._app_scope.original
         plan = plan_request(self._engine, scope, self._fields, wants=self._wants)
         plan.asked, plan.client_left = self._asked, self._has_left
-        plan.take_over(self)
+        plan.copy_policies(self)
         if self._has_body and plan.key is not None:
             plan.bypass = Reason.REQUEST_HAS_BODY
         app_scope = self._app_scope

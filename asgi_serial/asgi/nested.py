@@ -12,7 +12,7 @@ from asgi_serial.http.writes import invalidates
 from asgi_serial.request.head import read_request_fields
 from asgi_serial.request.plan import RequestPlan, choose, find_policy
 from asgi_serial.response.start import READS
-from asgi_serial.settings.policy import CURRENT, SAID, RoutePolicy
+from asgi_serial.settings.policy import CURRENT, HANDLER_OPTIONS, RoutePolicy
 from asgi_serial.settings.routed_handler import REQUEST, is_of_one
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ def restrict_outer(inner: Engine, scope: Scope) -> None:
             "take the inner one out.",
             sorted(inner.settings.model_fields_set) or "the defaults",
         )
-    SAID.add("cache")  # from now on, no response passes without being held against them
+    HANDLER_OPTIONS.add("cache")  # from now on, no response passes without being held against them
     request = CURRENT.get()
     if request is not None and REQUEST in scope:
         policy = _OPEN if inner.policies is None else find_policy(inner.policies, scope) or _OPEN
-        request.hear_inner(*_words_of(inner, outer, policy))
+        request.add_inner_policy(*_words_of(inner, outer, policy))
 
 
 def _words_of(inner: Engine, outer: Engine, policy: RoutePolicy) -> tuple[RoutePolicy, RoutePolicy]:

@@ -127,7 +127,7 @@ class Opening:
             is_write=bool(self.invalid),
         )
         if isinstance(storing, Reason):
-            is_unheard = request.is_unheard and storing in _MAY_BE_PERMITTED
+            is_unheard = request.has_ignored_permission and storing in _MAY_BE_PERMITTED
             self.unstored = Reason.POLICY_NOT_HEARD if is_unheard else storing
         else:
             self.keeping = Keeping(engine, request, storing, self.wants, plan, self.status)

@@ -311,51 +311,54 @@ class RequestPolicy:
     # Defaults on the class: most requests never set any of these, and assigning them costs time.
     has_policy = False
     """Whether any policy has been added."""
-    inner: tuple[RoutePolicy, ...] = ()
+    inner_policies: tuple[RoutePolicy, ...] = ()
     """The path policies of engines further in, each of which limits the one here."""
     app_scope: Scope = _NO_SCOPE
     """The scope that the app was called with, in which its framework may name the handler."""
-    said: RoutePolicy | None = None
+    handler_policy: RoutePolicy | None = None
     """The policy of the handler that the request was routed to."""
-    answering: tuple[RoutePolicy, ...] = ()
+    app_policies: tuple[RoutePolicy, ...] = ()
     """The policies of ASGI apps that have been called with the scope and not returned yet."""
-    others: tuple[RoutePolicy, ...] = ()
+    other_policies: tuple[RoutePolicy, ...] = ()
     """The policies of other functions, whose restrictions apply, but not their permissions."""
-    is_unheard = False
+    has_ignored_permission = False
     """Whether `others` contains a permission, which was ignored."""
 
-    def hear(self, policy: RoutePolicy, *, may_permit: bool) -> None:
+    def add_policy(self, policy: RoutePolicy, *, may_permit: bool) -> None:
         """Add a policy; its permissions count if `may_permit`, as for that of the handler."""
         self.has_policy = True
         if may_permit:
-            self.said = merge(policy, self.said)
-        elif policy not in self.others:
-            self.others = (*self.others, policy)
-            self.is_unheard = self.is_unheard or is_permission(policy)
+            self.handler_policy = merge(policy, self.handler_policy)
+        elif policy not in self.other_policies:
+            self.other_policies = (*self.other_policies, policy)
+            self.has_ignored_permission = self.has_ignored_permission or is_permission(policy)
 
-    def hear_inner(self, below: RoutePolicy, forbidden: RoutePolicy) -> None:
+    def add_inner_policy(self, below: RoutePolicy, forbidden: RoutePolicy) -> None:
         """Add an inner engine's policy for the path, and its restrictions."""
-        self.hear(forbidden, may_permit=False)
-        if below not in self.inner:
-            self.inner = (*self.inner, below)
+        self.add_policy(forbidden, may_permit=False)
+        if below not in self.inner_policies:
+            self.inner_policies = (*self.inner_policies, below)
 
-    def take_over(self, other: "RequestPolicy") -> None:
+    def copy_policies(self, other: "RequestPolicy") -> None:
         """Copy the policies of another object for the same request."""
-        self.said, self.others, self.inner = other.said, other.others, other.inner
-        self.answering = other.answering
-        self.is_unheard, self.has_policy = other.is_unheard, other.has_policy
+        self.handler_policy = other.handler_policy
+        self.other_policies = other.other_policies
+        self.inner_policies = other.inner_policies
+        self.app_policies = other.app_policies
+        self.has_ignored_permission = other.has_ignored_permission
+        self.has_policy = other.has_policy
 
     def resolve(self, below: RoutePolicy | None, default_ttl: float | None) -> RoutePolicy | None:
         """Return the policy of the response, given that of the path, `below`.
 
         The handler takes precedence over the path. The restrictions of others apply to both.
         """
-        for inner in self.inner:
+        for inner in self.inner_policies:
             below = within(inner, below or _OPEN, default_ttl)
-        policy = merge(self.said, below)
-        for answering in self.answering:
-            policy = merge(answering, policy)
-        if not self.others:
+        policy = merge(self.handler_policy, below)
+        for app_policy in self.app_policies:
+            policy = merge(app_policy, policy)
+        if not self.other_policies:
             return policy
         known = policy or _OPEN
         ttl = default_ttl if known.cache_ttl is None else known.cache_ttl
@@ -364,17 +367,17 @@ class RequestPolicy:
                 each._replace(cache_partition=None)
                 if each.cache_partition == known.cache_partition
                 else each
-                for each in self.others
+                for each in self.other_policies
             ),
             ttl,
         )
         return merge(forbidden, policy)
 
 
-TURNED_ON: set[str] = set()
+HANDLER_SWITCHES: set[str] = set()
 """The parts that some handler of this process turns on, although the settings may not."""
 
-SAID: set[str] = set()
+HANDLER_OPTIONS: set[str] = set()
 """The options that some handler of this process sets; if there are any, decisions that depend on
 them wait for the start of the response."""
 
@@ -414,9 +417,9 @@ def set_policy(**options: Unpack[PolicyOptions]) -> None:
     current = CURRENT.get()
     if current is not None:
         may_permit = not is_permission(policy) or is_served_by(current.app_scope, sys._getframe(1))
-        current.hear(policy, may_permit=may_permit)
+        current.add_policy(policy, may_permit=may_permit)
         if not may_permit:
-            logger.debug(_UNHEARD, "set_policy()", policy)
+            logger.debug(_IGNORED, "set_policy()", policy)
 
 
 def _build_handler_policy(options: PolicyOptions) -> RoutePolicy:
@@ -427,19 +430,19 @@ def _build_handler_policy(options: PolicyOptions) -> RoutePolicy:
                 "handler is called; set it in the setting `routes`."
             )
     policy = build_policy(options)
-    SAID.update(name for name in policy._fields if getattr(policy, name) is not None)
-    TURNED_ON.update(name for name in ("compression", "formats") if getattr(policy, name))
+    HANDLER_OPTIONS.update(name for name in policy._fields if getattr(policy, name) is not None)
+    HANDLER_SWITCHES.update(name for name in ("compression", "formats") if getattr(policy, name))
     return policy
 
 
-_UNHEARD = (
+_IGNORED = (
     "The permissions of %s were ignored, because it is not known to be the handler to which the "
     "request was routed. Use functools.wraps in the decorators above it, or set the policy in the "
     "setting `routes`: %r"
 )
 
 
-def _speak(policy: RoutePolicy, function: Any, args: tuple[Any, ...]) -> None:
+def _add_policy_of(policy: RoutePolicy, function: Any, args: tuple[Any, ...]) -> None:
     """Add the policy of a function that the caller of our caller has called with `args`."""
     current = CURRENT.get()
     if current is None:
@@ -448,9 +451,9 @@ def _speak(policy: RoutePolicy, function: Any, args: tuple[Any, ...]) -> None:
     may_permit = scope.get("endpoint") is function or is_routed_to(
         function, scope, args, sys._getframe(1).f_back
     )
-    current.hear(policy, may_permit=may_permit)
+    current.add_policy(policy, may_permit=may_permit)
     if not may_permit and is_permission(policy):
-        logger.debug(_UNHEARD, function, policy)
+        logger.debug(_IGNORED, function, policy)
 
 
 def _wrap(handler: Any, policy: RoutePolicy) -> Any:
@@ -467,23 +470,24 @@ def _wrap(handler: Any, policy: RoutePolicy) -> Any:
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
             current = CURRENT.get()
             if current is None or not has_scope(args, current.app_scope):
-                _speak(policy, wrapper, args)
+                _add_policy_of(policy, wrapper, args)
                 return await handler(*args, **kwargs)
             # An ASGI app. Its policy applies only until it returns: if no response has started by
             # then, the response is not its own.
             current.has_policy = True
-            current.answering = (*current.answering, policy)
+            current.app_policies = (*current.app_policies, policy)
             try:
                 return await handler(*args, **kwargs)
             finally:
                 # Not necessarily the last one: apps called meanwhile may return later.
-                place = current.answering.index(policy)
-                current.answering = current.answering[:place] + current.answering[place + 1 :]
+                policies = current.app_policies
+                place = policies.index(policy)
+                current.app_policies = policies[:place] + policies[place + 1 :]
 
     elif inspect.isasyncgenfunction(handler):
 
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            _speak(policy, wrapper, args)
+            _add_policy_of(policy, wrapper, args)
             async with aclosing(handler(*args, **kwargs)) as items:
                 async for item in items:
                     yield item
@@ -491,13 +495,13 @@ def _wrap(handler: Any, policy: RoutePolicy) -> Any:
     elif inspect.isgeneratorfunction(handler):
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            _speak(policy, wrapper, args)
+            _add_policy_of(policy, wrapper, args)
             return (yield from handler(*args, **kwargs))
 
     else:
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            _speak(policy, wrapper, args)
+            _add_policy_of(policy, wrapper, args)
             return handler(*args, **kwargs)
 
     return functools.wraps(handler)(wrapper)

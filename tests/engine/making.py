@@ -87,7 +87,7 @@ def make_flow(engine, *headers, method="GET", policy=None, **scope):
     plan = make_plan(engine, make_scope(method, headers=headers, **scope))
     app_scope = scope_for_app(engine, plan, None)
     if policy is not None:
-        plan.hear(policy, may_permit=True)
+        plan.add_policy(policy, may_permit=True)
     return ResponseFlow(engine, plan, app_scope)
 
 
