@@ -54,7 +54,9 @@ class GearsApp:
 ALL = (*FRAMEWORKS, Gears)
 
 
-@pytest.mark.parametrize("app", [GearsApp("/gears/{id}"), Starlette(), None], ids=str)
+@pytest.mark.parametrize(
+    "app", [GearsApp("/gears/{id}"), Starlette(), None], ids=["gears", "Starlette", "no app"]
+)
 def test_a_framework_that_is_listed_names_its_routes(app):
     resolve = build_resolver(app=app, frameworks=ALL)
     assert resolve(run(GearsApp("/gears/{id}"), http_scope("/gears/1"))[1]) == "/gears/{id}"

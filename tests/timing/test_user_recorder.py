@@ -114,7 +114,9 @@ class Waiting:
 
 
 @pytest.mark.parametrize(
-    "recorder", [object(), Waiting(), print, type("X", (), {"record": 1})()], ids=repr
+    "recorder",
+    [object(), Waiting(), print, type("X", (), {"record": 1})()],
+    ids=["no method", "a coroutine function", "a function", "an attribute"],
 )
 def test_what_is_no_recorder_is_refused_at_once(recorder):
     with pytest.raises(
