@@ -1,4 +1,4 @@
-"""What is counted of one request, and written to the log, once its answer is known."""
+"""Records a request and writes its line to the log, once its answer is known."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ logger = logging.getLogger("asgi_serial")
 def count_response(
     engine: Engine, plan: RequestPlan, flow: ResponseFlow, began_ns: int, first_byte_ns: int
 ) -> None:
-    """Count a response of the app; `first_byte_ns` is 0 where nothing of it was sent."""
+    """Record a response of the app; `first_byte_ns` is 0 if nothing of it was sent."""
     recorder = engine.recorder
     if logger.isEnabledFor(logging.DEBUG):
         why = ", ".join(_explain(plan, reason) for reason in flow.reasons())
@@ -57,9 +57,9 @@ def count_answer(
     reasons: tuple[Reason, ...] = (),
     app_bytes: int = 0,
 ) -> None:
-    """Count an answer of `size` bytes that the app has not made.
+    """Record an answer of `size` bytes that the app was not called for.
 
-    `app_bytes` says how many they were as it made them before, where it did.
+    `app_bytes` is the size of the body as the app made it earlier, if it did.
     """
     recorder = engine.recorder
     if recorder is not None:
