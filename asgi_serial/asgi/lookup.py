@@ -119,7 +119,10 @@ class Seeker:
         return self._hand_out(found, answer(engine, plan, found, kept, now, said), why)
 
     def _may_use_part(self) -> bool:
-        return self._underived is None and may_use_part(self.engine, self.plan)
+        plan = self.plan
+        return (
+            plan.profile.has_range and self._underived is None and may_use_part(self.engine, plan)
+        )
 
     def _use_part(self, found: Entry | Reason) -> tuple[Message, Message] | None:
         """The answer by what was found of the response in part."""
@@ -185,7 +188,7 @@ class Seeker:
             if messages is not None:
                 return messages
         await self._prepare_validation()
-        if may_complete(self.engine, plan):
+        if self.engine.settings.cache_parts and may_complete(plan):
             await self._prepare_completion(key)
         return None
 

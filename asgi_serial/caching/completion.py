@@ -38,11 +38,10 @@ _SUPERSEDING_STATUSES = frozenset({200, 404, 410})
 _FILES = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 
 
-def may_complete(engine: Engine, plan: RequestPlan) -> bool:
+def may_complete(plan: RequestPlan) -> bool:
     """Whether a stored part could be completed for this request: a plain GET of the whole."""
     return (
-        engine.settings.cache_parts
-        and plan.method == "GET"
+        plan.method == "GET"
         and plan.forward in _MISSES
         and plan.selected is None
         and _RANGE_FIELDS.isdisjoint(plan.fields)

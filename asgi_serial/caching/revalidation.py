@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 _VALIDATORS = frozenset({b"etag", b"last-modified"})
 _VARY = frozenset({b"vary"})
 
-# A 304 does not change the fields that describe the stored bytes, or how they were selected.
-_NOT_UPDATED = BODY_FIELDS | {b"content-range", b"vary"}
+# A 304 does not update the fields of one connection, nor those that describe the stored bytes, or
+# how they were selected.
+_NOT_UPDATED = UNSTORED_FIELDS | BODY_FIELDS | {b"content-range", b"vary"}
 
 # A response with one of these is true for all clients; a 401, 403 or 429 is about one of them.
 _SUPERSEDING_STATUSES = HEURISTIC_STATUSES - {206}
@@ -191,7 +192,9 @@ def freshen(
 
     Source: RFC 9111, 3.2 and 4.3.4.
     """
-    not_updated = unstored_names(fields.get(b"connection")) | _NOT_UPDATED
+    not_updated = _NOT_UPDATED
+    if b"connection" in fields:
+        not_updated = not_updated | unstored_names(fields[b"connection"])
     if entry.negotiates[0]:
         not_updated = not_updated | {b"content-type"}  # each representation has its own
     updates = without(pairs, not_updated)

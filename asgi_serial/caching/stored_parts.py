@@ -43,8 +43,7 @@ def may_use_part(engine: Engine, plan: RequestPlan) -> bool:
     """Whether a stored part might answer this request, if no whole response does."""
     return (
         engine.settings.cache_parts
-        and b"range" in plan.fields
-        and plan.method == "GET"
+        and plan.profile.has_range
         and _OTHER_CONDITIONS.isdisjoint(plan.fields)
     )
 

@@ -13,7 +13,14 @@ from asgi_serial.http.field_names import CREDENTIAL_FIELDS
 from asgi_serial.http.freshness import freshness_lifetime, heuristic_lifetime, initial_age
 from asgi_serial.http.headers import content_length
 from asgi_serial.http.parts import why_not_a_part
-from asgi_serial.http.storability import CACHED_METHODS, why_not_usable, why_strange
+from asgi_serial.http.request_fields import NOT_STRANGE
+from asgi_serial.http.storability import (
+    CACHED_METHODS,
+    StorageFacts,
+    read_storage_rules,
+    why_not_usable,
+    why_strange,
+)
 from asgi_serial.http.validators import parse_entity_tag
 from asgi_serial.reasons import Reason
 from asgi_serial.request.plan import METHOD_NOT_CACHED
@@ -125,13 +132,45 @@ def _read_rules(
     # A response to HEAD has no body for a GET.
     if method == "HEAD" or method not in methods:
         return METHOD_NOT_CACHED
-    rules = engine.fields.read_storage_rules(
+    rules = find_storage_rules(
+        engine,
         status,
         fields,
         is_private=bool(request.partition),
         explicitly_shared=policy is not None and bool(policy.cache_shared),
     )
     return rules if rules.forbidden is None else rules.forbidden
+
+
+def find_storage_rules(
+    engine: Engine,
+    status: int,
+    fields: Mapping[bytes, bytes],
+    *,
+    is_private: bool,
+    explicitly_shared: bool,
+) -> StorageRules:
+    """Return the rules for storing a response, read once for all responses that are alike.
+
+    `is_private` says that the cache is one user's, `explicitly_shared` that a setting of the
+    route allows one response for all users.
+    """
+    value, known = fields.get, engine.fields.storage_rules
+    facts = StorageFacts(
+        status,
+        value(b"vary", b""),
+        value(b"connection"),
+        b"set-cookie" in fields,
+        b"expires" in fields,
+        is_private,
+        explicitly_shared,
+    )
+    key = (facts, value(b"cache-control"), *map(value, engine.fields.targets))
+    rules = known.get(key)
+    if rules is None:
+        rules = read_storage_rules(facts, engine.fields.read_directives(fields))
+        known.keep(key, rules)
+    return rules
 
 
 def _decide_use(
@@ -154,26 +193,31 @@ def _decide_use(
     lifetime = granted if stated is None else stated
     if lifetime is None and engine.settings.cache_heuristic:
         lifetime = heuristic_lifetime(fields, status, rules.directives, now=now)
-    age = initial_age(
-        fields.get(b"age"), fields.get(b"date"), request_time=request.asked, response_time=now
-    )
+    # RFC 9111, 4.2.3: without Age and Date, the initial age is the response_delay.
+    age = max(0.0, now - request.asked)
+    if b"age" in fields or b"date" in fields:
+        age = initial_age(
+            fields.get(b"age"), fields.get(b"date"), request_time=request.asked, response_time=now
+        )
     is_fresh = not rules.no_cache and lifetime is not None and lifetime > age
     credentials = rules.fresh_credentials if is_fresh else rules.stale_credentials
     if not request.credentials <= credentials:
         return Reason.REQUEST_HAS_CREDENTIALS
     terms = _read_terms(engine, request.key, status, fields, rules)
     stale_seconds = _usable_stale_seconds(engine, terms, is_fresh=is_fresh)
-    # The app is not asked to confirm a part: it is of use only while it is fresh.
-    why = why_not_usable(rules, lifetime, age, 0.0 if is_part else stale_seconds)
-    if why is not None:
-        return why
+    if not is_fresh:
+        # The app is not asked to confirm a part: it is of use only while it is fresh.
+        why = why_not_usable(rules, lifetime, age, 0.0 if is_part else stale_seconds)
+        if why is not None:
+            return why
     # The app may know who asks by a field that nobody knows. If it states no lifetime, it has not
     # said that the response is for others.
-    for_unknown, twins = rules.is_shared or stated is not None, request.profile.strange.twins
-    why = why_strange(request.unknown, twins, rules.vary, allows_unknown=for_unknown)
-    if why is not None:
-        request.unknown -= frozenset(rules.vary)  # Cache-Status names one of the others
-        return why
+    for_unknown, strange = rules.is_shared or stated is not None, request.profile.strange
+    if strange is not NOT_STRANGE:
+        why = why_strange(request.unknown, strange.twins, rules.vary, allows_unknown=for_unknown)
+        if why is not None:
+            request.unknown -= frozenset(rules.vary)  # Cache-Status names one of the others
+            return why
     tags = parse_tags(fields, engine.fields.tags)
     if tags is None:
         return Reason.TOO_MANY_TAGS
@@ -216,13 +260,6 @@ def granted_lifetime(engine: Engine, policy: RoutePolicy | None, status: int) ->
     return settings.cache_ttl
 
 
-def may_grant_lifetime(engine: Engine, request: RequestPlan) -> bool:
-    """Whether a response to this request may be stored though it states no freshness itself."""
-    return (
-        granted_lifetime(engine, request.policy, 200) is not None or engine.settings.cache_heuristic
-    )
-
-
 def _read_terms(
     engine: Engine, key: Key, status: int, fields: Mapping[bytes, bytes], rules: StorageRules
 ) -> Terms:
@@ -231,7 +268,8 @@ def _read_terms(
     has_tag = has_date = False
     # RFC 9110, 15.4.5: a 304 says that the answer would have been a 200.
     if status in _CONFIRMED_STATUSES and not _VALIDATORS.isdisjoint(fields):
-        is_asked, unstored = not engine.learned.ignores_conditions(key), rules.unstored
+        learned, unstored = engine.learned, rules.unstored
+        is_asked = not (learned.has_unconditional and learned.ignores_conditions(key))
         has_date = is_asked and b"last-modified" in fields and b"last-modified" not in unstored
         has_tag = (
             is_asked
@@ -267,4 +305,11 @@ def _usable_stale_seconds(engine: Engine, terms: Terms, *, is_fresh: bool) -> fl
         seconds,
         options.grace_seconds if while_revalidate is None else while_revalidate,
         options.stale_if_error_seconds if if_error is None else if_error,
+    )
+
+
+def may_grant_lifetime(engine: Engine, request: RequestPlan) -> bool:
+    """Whether a response to this request may be stored though it states no freshness itself."""
+    return (
+        granted_lifetime(engine, request.policy, 200) is not None or engine.settings.cache_heuristic
     )

@@ -9,7 +9,6 @@ from asgi_serial.bounds.memo import BoundedDict, Memo
 from asgi_serial.http.cachecontrol import parse_cache_control
 from asgi_serial.http.field_names import HARMLESS_FIELDS, REQUEST_FIELDS, RESPONSE_FIELDS
 from asgi_serial.http.request_fields import canonical_name, meaning_of
-from asgi_serial.http.storability import StorageFacts, read_storage_rules
 from asgi_serial.http.targeted import find_targeted, parse_targeted
 
 if TYPE_CHECKING:
@@ -33,55 +32,18 @@ class FieldRules:
         self.meanings = Memo(
             partial(meaning_of, keyed=frozenset(self.key_fields)), shares_values=True
         )
-        self._targets = tuple(name.encode() for name in settings.cache_targets)
+        self.targets = tuple(name.encode() for name in settings.cache_targets)
+        self._target_names = frozenset(self.targets)
         self.tags = tuple(name.encode() for name in settings.cache_tag_fields)
-        self.response = RESPONSE_FIELDS.union(self._targets, self.tags)
-        self.freshness = frozenset((b"cache-control", b"expires", *self._targets))
+        self.response = RESPONSE_FIELDS.union(self.targets, self.tags)
+        self.freshness = frozenset((b"cache-control", b"expires", *self.targets))
         self.cache_controls = Memo(parse_cache_control)
         self._targeted_controls = Memo(parse_targeted)
-        self._storage_rules: BoundedDict[tuple[object, ...], StorageRules] = BoundedDict()
+        self.storage_rules: BoundedDict[tuple[object, ...], StorageRules] = BoundedDict()
 
     def read_directives(self, fields: Mapping[bytes, bytes]) -> CacheControl:
         """Return what a response says to this cache: by a targeted field, or by Cache-Control."""
-        targeted = find_targeted(fields, self._targets, self._targeted_controls.__getitem__)
+        targeted = None
+        if not self._target_names.isdisjoint(fields):
+            targeted = find_targeted(fields, self.targets, self._targeted_controls.__getitem__)
         return targeted or self.cache_controls[fields.get(b"cache-control", b"")]
-
-    def read_storage_rules(
-        self,
-        status: int,
-        fields: Mapping[bytes, bytes],
-        *,
-        is_private: bool,
-        explicitly_shared: bool,
-    ) -> StorageRules:
-        """Return the rules for storing a response, read once for all that are alike.
-
-        `is_private` says that the cache is one user's, `explicitly_shared` that a setting of the
-        route allows one response for all users.
-        """
-        value = fields.get
-        key: tuple[object, ...] = (
-            status,
-            value(b"cache-control"),
-            value(b"vary"),
-            value(b"connection"),
-            b"set-cookie" in fields,
-            b"expires" in fields,
-            is_private,
-            explicitly_shared,
-            *map(value, self._targets),
-        )
-        rules = self._storage_rules.get(key)
-        if rules is None:
-            facts = StorageFacts(
-                status,
-                value(b"vary", b""),
-                value(b"connection"),
-                sets_cookie=b"set-cookie" in fields,
-                has_expires=b"expires" in fields,
-                is_private=is_private,
-                explicitly_shared=explicitly_shared,
-            )
-            rules = read_storage_rules(facts, self.read_directives(fields))
-            self._storage_rules.keep(key, rules)
-        return rules

@@ -38,6 +38,7 @@ class Learned:
         self.has_partitions = has_partitions
         self.policies: BoundedDict[RouteKey, RoutePolicy] = BoundedDict(shares_values=True)
         self._unconditional: dict[int, float] = {}
+        self.has_unconditional = False  # any app was seen to ignore conditions
 
     def ignores_conditions(self, key: Key) -> bool:
         """Whether the app was seen to answer 200 where 304 was to be expected."""
@@ -47,6 +48,7 @@ class Learned:
         """Send the app no conditions about this resource for a while."""
         if len(self._unconditional) >= MAX_LEARNED:
             self._unconditional.clear()
+        self.has_unconditional = True
         self._unconditional[hash(key)] = self._clock() + UNCONDITIONAL_SECONDS
 
     def learn(self, scope: Scope, fields: Mapping[bytes, bytes], policy: RoutePolicy) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from asgi_serial.caching.storing import decide_storing
+from asgi_serial.caching.storing import decide_storing, find_storage_rules
 from asgi_serial.http.field_names import RESPONSE_FIELDS
 from asgi_serial.http.headers import read_fields, without
 from asgi_serial.reasons import Reason
@@ -281,8 +281,9 @@ RULED = {b"cache-control": b"max-age=60"}
 
 
 def rules_of(engine, more=(), *, status=200, is_private=False, explicitly_shared=False):
-    return engine.fields.read_storage_rules(
-        status, RULED | dict(more), is_private=is_private, explicitly_shared=explicitly_shared
+    fields = RULED | dict(more)
+    return find_storage_rules(
+        engine, status, fields, is_private=is_private, explicitly_shared=explicitly_shared
     )
 
 
