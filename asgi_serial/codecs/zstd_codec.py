@@ -54,9 +54,12 @@ class ZstdCodec:
     def compress(self, data: bytes) -> bytes:
         """Encode one whole body; the frame states its size, so a decoder needs no more memory."""
         if len(data) > _REUSE_BYTES:
-            compressor = zstd.ZstdCompressor(self._level)
-        else:
-            compressor = self._thread_compressor()
+            return zstd.ZstdCompressor(self._level).compress(data, _FLUSH_FRAME)
+        # Two threads in one context would wait for each other, or crash, by the library's version.
+        try:
+            compressor: zstd.ZstdCompressor = self._local.compressor
+        except AttributeError:
+            compressor = self._local.compressor = zstd.ZstdCompressor(self._level)
         return compressor.compress(data, _FLUSH_FRAME)
 
     def encoder(self, *, event_stream: bool = False) -> "ZstdEncoder":
@@ -74,14 +77,6 @@ class ZstdCodec:
     def decoder(self) -> BoundedDecoder:
         """A new decoder; it takes several frames, and refuses windows over 8 MB."""
         return BoundedDecoder(self.name, _begin_frame, many=True, errors=zstd.ZstdError)
-
-    def _thread_compressor(self) -> zstd.ZstdCompressor:
-        # Two threads in one context would wait for each other, or crash, by the library's version.
-        try:
-            compressor: zstd.ZstdCompressor = self._local.compressor
-        except AttributeError:
-            compressor = self._local.compressor = zstd.ZstdCompressor(self._level)
-        return compressor
 
 
 class ZstdEncoder:

@@ -48,10 +48,11 @@ class WholeEncoding:
     def may_be_known(self, route: Callable[[], str]) -> bool:
         """Whether it is worth a digest to see if the same body was encoded before."""
         encodings, codec = self._engine.encodings, self._plan.codec
-        min_bytes = MIN_BYTES if codec is None else codec.recall_bytes
-        return encodings is not None and encodings.wants(
-            route(), len(self.body), min_bytes=min_bytes
-        )
+        if encodings is None:
+            return False
+        # Most bodies are small, and are spared finding their route.
+        size, min_bytes = len(self.body), MIN_BYTES if codec is None else codec.recall_bytes
+        return size >= min_bytes and encodings.wants(route(), size, min_bytes=min_bytes)
 
     @property
     def _outcome(self) -> str:

@@ -164,9 +164,10 @@ def test_isal_takes_the_levels_that_it_has(
         return b"encoded"
 
     monkeypatch.setitem(sys.modules, "isal.isal_zlib", SimpleNamespace(compress=compress))
-    assert ZlibCodec("gzip", level).compress(BODY) == b"encoded"
-    assert ZlibCodec("deflate", level).compress(BODY) == b"encoded"
-    assert calls == [(isal_level, 31), (isal_level, 15)]
+    for size in (4096, 4097):
+        assert ZlibCodec("gzip", level).compress(bytes(size)) == b"encoded"
+        assert ZlibCodec("deflate", level).compress(bytes(size)) == b"encoded"
+    assert calls == [(1, 31), (1, 15), (isal_level, 31), (isal_level, 15)]
 
 
 @pytest.mark.parametrize("level", [0, 7, 9])
