@@ -31,7 +31,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = [row for row in ROWS if not options.only or row.name in options.only]
     if options.list:
-        print("\n".join(f"{row.name:26} {row.what}" for row in rows))
+        print("\n".join(f"{row.name:30} {row.what}" for row in rows))
         return
     counting = callgrind.is_there() and not options.cpu
     if options.instructions:

@@ -22,17 +22,17 @@ def as_line(result: Result) -> str:
     """One result, with what it is made of."""
     costs = "  ".join(f"{name} {_cost(result, cost)}" for name, cost in result.costs.items())
     goal = "" if result.row.goal is None else f"(at most {result.row.goal:g})"
-    return f"{result.row.name:26} {or_failed(result.value):>8} {goal:14} {costs}"
+    return f"{result.row.name:30} {or_failed(result.value):>8} {goal:14} {costs}"
 
 
 def as_change(change: Change | None) -> str:
     """One row before and after, or the line above them all."""
     if change is None:
-        return f"{'row':26} {'before':>10} {'after':>10} {'after/before':>12}"
+        return f"{'row':30} {'before':>10} {'after':>10} {'after/before':>12}"
     ratio = "" if change.ratio is None else f"{change.ratio:.3f}"
     numbers = f"{or_failed(change.before):>10} {or_failed(change.after):>10} {ratio:>12}"
     is_worse = change.ratio is not None and change.ratio > NOISE[change.how]
-    return f"{change.row.name:26} {numbers}  {change.how}{'  WORSE' if is_worse else ''}"
+    return f"{change.row.name:30} {numbers}  {change.how}{'  WORSE' if is_worse else ''}"
 
 
 def or_failed(value: float | None) -> str:

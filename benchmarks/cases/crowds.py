@@ -85,7 +85,7 @@ async def variants(number: int) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await plain_app(body, vary)(scope, receive, send)
 
-    served = ours(app, **CACHE_ONLY, cache_memory=number * 10_000)
+    served = ours(app, **CACHE_ONLY, cache_memory=number * 10_000, cache_max_object=10_000)
     await Subject(served, Languages(count().__next__)).run(number)
     return served
 
