@@ -23,8 +23,6 @@ TO_DO = (
     "representation",
     "request",
     "response",
-    "store",
-    "timing",
 )
 
 NAMES = {

@@ -1,1 +1,1 @@
-"""The second level of the cache: bytes outside the process."""
+"""The second level of the cache: a byte store outside the process."""

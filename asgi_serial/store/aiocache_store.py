@@ -1,4 +1,4 @@
-"""Any aiocache cache, or a client of the user's own, as a plain byte store."""
+"""A byte store on any aiocache cache, or on the user's own client."""
 
 import re
 import time
@@ -18,10 +18,10 @@ from asgi_serial.store.url import parse_store_url, shown_store_url
 
 T = TypeVar("T")
 
-# A longer lifetime is a date to Memcached, and long past.
+# Memcached reads a longer lifetime as a date, which would be long past.
 _LONGEST_TTL_SECONDS = 30 * 24 * 3600
 
-# More than the connections to several nodes take, on a busy machine, too.
+# Closing the connections to several nodes takes less, even on a busy machine.
 _CLOSE_SECONDS = 1.0
 
 
@@ -34,25 +34,24 @@ def open_store(
     clock: Callable[[], float] = time.monotonic,
     retry: Callable[[], Retry] = never_again,
 ) -> Store:
-    """Give the store at a URL, or the one that a cache or a client of the user's stands for.
+    """Return the store at a URL, or on a user's cache or client.
 
     `target` is a URL, an aiocache cache, or a client with the asynchronous methods of redis-py:
     Redis, RedisCluster, the master that sentinels name, or one of Valkey.
 
-    Nothing is connected yet. Of a cache or a client only the settings are taken, and connections
-    of the store's own are made from them for each event loop, as many as the client allows for at
-    most; calls beyond that wait. One of another class (a subclass, another library's client, a
-    cache of the user's own) is used as it is, in whichever loop calls, and is never closed here.
-    `memory://` keeps what it is given without a bound. `retry` is asked after each call that
-    failed.
+    Nothing is connected yet. The store takes only the settings of a cache or client, and makes its
+    own connections for each event loop, at most as many as the client allows; further calls wait.
+    Objects of other classes (another library's client, the user's own cache) are used as they are,
+    in every loop, and are never closed here. `memory://` has no limit on its size. `retry` is
+    called after each failed call.
 
     Raises: ConfigurationError.
     """
     if not (isfinite(timeout) and timeout > 0):
-        raise ConfigurationError(f"timeout is {timeout!r}; expected seconds, more than 0.")
+        raise ConfigurationError(f"timeout is {timeout!r}; expected seconds above 0.")
     if max_value_bytes < 1:
         raise ConfigurationError(f"max_value_bytes is {max_value_bytes!r}; expected at least 1.")
-    # With the digest of a key, 32 characters, this stays within 64.
+    # With the digest of a key (32 characters) and a colon the names have at most 64 characters.
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,31}", namespace):
         raise ConfigurationError(
             f"namespace is {namespace!r}; expected 1 to 31 letters, digits, '_', '.' or '-'."
@@ -73,7 +72,7 @@ def open_store(
 
 
 class AiocacheStore:
-    """A `Store` (its guarantees are there) over one aiocache cache; see `open_store`."""
+    """A `Store`, with its guarantees, on one aiocache cache; made by `open_store`."""
 
     def __init__(
         self,
@@ -101,19 +100,19 @@ class AiocacheStore:
         )
 
     async def get(self, key: str) -> bytes | None:
-        """Return the value; one over `max_value_bytes`, or of another type, is a miss.
+        """Return the value; a value over `max_value_bytes`, or of another type, is a miss.
 
-        Redis sends no more than that and Memcached's answer is not read further; any other cache
-        hands over the whole value, which is then dropped.
+        Redis sends no more than the limit, and Memcached's answer is not read any further. Other
+        caches return the whole value, which is then dropped.
         """
         self._guard.counters["gets"] += 1
         name = self._prefix + key
         return self._accept(await self._call(name, lambda driver: driver.read(name)))
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Return the values in the order of their keys, by one call for each node of a cluster.
+        """Return the values in the order of their keys, by one call per node of a cluster.
 
-        All of a call are None where one of them is refused.
+        All values of a call are None if one of them is refused.
         """
         self._guard.counters["gets"] += len(keys)
         places: dict[str, dict[str, None]] = {}
@@ -145,7 +144,7 @@ class AiocacheStore:
         return value
 
     async def set(self, key: str, value: bytes, *, ttl: float) -> None:
-        """Keep the value; one over `max_value_bytes` takes away what was there before."""
+        """Store the value; one over `max_value_bytes` only deletes the previous value."""
         if len(value) > self._max_value_bytes:
             self._guard.counters["oversized"] += 1
             await self.delete(key)
@@ -155,7 +154,7 @@ class AiocacheStore:
         await self._call(name, lambda driver: driver.write(name, value, seconds))
 
     async def add(self, key: str, value: bytes, *, ttl: float) -> bool | None:
-        """Keep the value where there is none; one over `max_value_bytes` is never kept."""
+        """Store the value if there is none; a value over `max_value_bytes` is never stored."""
         if len(value) > self._max_value_bytes:
             self._guard.counters["oversized"] += 1
             return None
@@ -166,20 +165,20 @@ class AiocacheStore:
     async def increment(
         self, key: str, *, ttl: float, delta: int = 1, start: int = 0
     ) -> int | None:
-        """Add `delta` to the number, where it is one."""
+        """Add `delta` to the number."""
         self._guard.counters["increments"] += 1
         name, seconds = self._prefix + key, _whole_seconds(ttl)
         value = await self._call(name, lambda driver: driver.increment(name, delta, start, seconds))
         return value if isinstance(value, int) else None
 
     async def delete(self, key: str) -> None:
-        """Forget the value; a delete that fails is lost, and is not made up for later."""
+        """Delete the value; a failed deletion is not repeated later."""
         self._guard.counters["deletes"] += 1
         name = self._prefix + key
         await self._call(name, lambda driver: driver.remove(name))
 
     async def delete_if(self, key: str, token: bytes) -> bool | None:
-        """Forget the value if it is `token`."""
+        """Delete the value if it equals `token`."""
         self._guard.counters["deletes"] += 1
         name = self._prefix + key
         return await self._call(name, lambda driver: driver.remove_if(name, token))
@@ -199,8 +198,8 @@ class AiocacheStore:
         return dict(self._guard.counters)
 
     async def close(self) -> None:
-        """Close the connections of this event loop, and have other loops close theirs."""
-        with suppress(RuntimeError):  # another task is closing them just now
+        """Close the connections of this event loop, and make other loops close theirs."""
+        with suppress(RuntimeError):  # another task is already closing them
             await self._drivers.close()
 
 

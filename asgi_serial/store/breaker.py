@@ -1,11 +1,11 @@
-"""When a store that fails is asked again."""
+"""A circuit breaker for a failing store."""
 
 
 class Breaker:
-    """Lets calls through until some fail in a row; then one probe after each back-off.
+    """Lets calls through until several fail in a row; then lets one probe through per back-off.
 
-    The back-off doubles with every failed probe. Time is whatever the caller passes in, in
-    seconds; a probe whose outcome never comes is followed by the next one in its own time.
+    The back-off doubles with every failed probe. The caller passes the time in, in seconds. If the
+    outcome of a probe is never reported, the next one follows after the same back-off.
     """
 
     __slots__ = (
@@ -30,18 +30,18 @@ class Breaker:
         self._first = first_back_off_seconds
         self._longest = longest_back_off_seconds
         self._failures = 0
-        self._back_off = 0.0  # 0 while calls are let through
+        self._back_off = 0.0  # 0 while the breaker is closed
         self._next_probe = 0.0
         self._epoch = 0
-        self.answers = 0  # of all calls so far
+        self.answers = 0  # the number of calls that were answered
 
     @property
     def is_open(self) -> bool:
-        """Whether calls are held back."""
+        """Whether calls are held back, except for probes."""
         return self._back_off > 0
 
     def enter(self, now: float) -> int | None:
-        """Give a ticket for one call, to be handed back with its outcome; None: do not call."""
+        """Return a ticket for one call, to hand back with the outcome; None: do not call."""
         if self._back_off:
             if now < self._next_probe:
                 return None
@@ -50,15 +50,15 @@ class Breaker:
         return self._epoch
 
     def succeeded(self, ticket: int) -> None:
-        """Take note that the call was answered."""
+        """Report that the call was answered."""
         self.answers += 1
-        # Calls of an earlier epoch, still under way when the breaker opened, say nothing new.
+        # Calls that began before the breaker opened say nothing about the store as it is now.
         if ticket == self._epoch:
             self._failures = 0
             self._back_off = 0.0
 
     def failed(self, ticket: int, now: float) -> None:
-        """Take note that the call was not answered."""
+        """Report that the call was not answered."""
         if ticket != self._epoch:
             return
         self._failures += 1

@@ -1,51 +1,51 @@
-"""The calls of a store by the commands of its server: no time-out, no counters, any exception."""
+"""The commands of each kind of server, without time-outs and counters; they may raise anything."""
 
 from contextlib import suppress
 from typing import Any, Protocol
 
-# Memcached takes an end of life over thirty days for a date: this one is in January 1970.
+# Memcached reads a lifetime of more than thirty days as a date; this one is in January 1970.
 _LONG_PAST = 30 * 24 * 3600 + 1
 
-# In one step on the server: between two steps the name may have passed to another owner.
+# A script, so that it is one step on the server: between two steps the key may change its owner.
 _DELETE_IF = (
     "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 )
 
 
 class Driver(Protocol):
-    """Plain calls on a cache of aiocache; lives of values are whole seconds, at least one.
+    """The calls on an aiocache cache; lifetimes are whole seconds, at least one.
 
-    What is read is not trusted: it may be of any type and, but where the server can be told to
-    send less, of any size.
+    Values that are read are not trusted: they may be of any type, and of any size unless the server
+    can be told to send less.
     """
 
     async def read(self, key: str) -> object:
-        """Return the value; None or an empty one where there is none."""
+        """Return the value; None or an empty value if there is none."""
 
     async def read_many(self, keys: list[str]) -> list[Any]:
-        """Return the values of keys that are all different, in their order."""
+        """Return the values of distinct keys, in their order."""
 
     async def write(self, key: str, value: bytes, seconds: int) -> None:
-        """Set the value, whatever was there."""
+        """Set the value."""
 
     async def add(self, key: str, value: bytes, seconds: int) -> bool:
-        """Set the value where none is; False where one was, which stays."""
+        """Set the value if there is none; return whether it was set."""
 
     async def increment(self, key: str, delta: int, start: int, seconds: int) -> object:
-        """Add to a number, `start` where none is, have it live on, and return the sum."""
+        """Add to a number (`start` if there is none), extend its lifetime, and return the sum."""
 
     async def remove(self, key: str) -> None:
-        """Delete the value, if there is one."""
+        """Delete the value, if any."""
 
     async def remove_if(self, key: str, token: bytes) -> bool:
-        """Delete the value if it is the token, and tell whether it was."""
+        """Delete the value if it equals the token; return whether it was deleted."""
 
     def place_of(self, key: str) -> str:
-        """Return the name of the cluster node that holds the key; "" where it is not known."""
+        """Return the name of the cluster node that holds the key; "" if unknown."""
 
 
 class RedisDriver:
-    """The commands of a Redis, a cluster of them, or what speaks like them."""
+    """The commands of Redis, Redis Cluster and compatible servers."""
 
     def __init__(self, cache: Any, max_value_bytes: int) -> None:
         self._cache = cache
@@ -55,20 +55,20 @@ class RedisDriver:
         return self._cache.build_key(key, self._cache.namespace)
 
     async def read(self, key: str) -> object:
-        """Return the value's first bytes, one more than the limit: Redis sends nothing more."""
+        """Return the value, or its first bytes, one more than the limit; Redis sends no more."""
         return await self._cache.raw(
             "getrange", self._name(key), 0, self._max_value_bytes, timeout=None
         )
 
     async def read_many(self, keys: list[str]) -> list[Any]:
-        """Return the values' first bytes (MGET knows no limit, and keeps to one slot)."""
+        """Return the first bytes of the values; MGET has no limit, and works in one slot only."""
         async with self._cache.client.pipeline(transaction=False) as pipeline:
             for key in keys:
                 pipeline.getrange(self._name(key), 0, self._max_value_bytes)
             return list(await pipeline.execute())
 
     async def write(self, key: str, value: bytes, seconds: int) -> None:
-        """Set the value by SET: aiocache would send SETEX, which redis-py 8 warns of."""
+        """Set the value by SET; aiocache would send SETEX, which redis-py 8 deprecates."""
         await self._cache.raw("set", self._name(key), value, ex=seconds, timeout=None)
 
     async def add(self, key: str, value: bytes, seconds: int) -> bool:
@@ -78,7 +78,7 @@ class RedisDriver:
         )
 
     async def increment(self, key: str, delta: int, start: int, seconds: int) -> object:
-        """Add to the number; its life is made longer first, so that it can not end meanwhile."""
+        """Add to the number; extend its lifetime first, so that it cannot expire meanwhile."""
         name = self._name(key)
         async with self._cache.client.pipeline(transaction=False) as pipeline:
             pipeline.expire(name, seconds)
@@ -91,18 +91,18 @@ class RedisDriver:
         await self._cache.delete(key, timeout=None)
 
     async def remove_if(self, key: str, token: bytes) -> bool:
-        """Delete the value if it is the token, by a script."""
+        """Delete the value if it equals the token, by a script."""
         removed = await self._cache.raw("eval", _DELETE_IF, 1, self._name(key), token, timeout=None)
         return bool(removed)
 
     def place_of(self, key: str) -> str:
-        """Return the name of the node, once the cluster was asked for its nodes."""
+        """Return the name of the node, once the nodes of the cluster are known."""
         find_node = getattr(self._cache.client, "get_node_from_key", None)
         if find_node is None:
             return ""
         try:
             return str(find_node(self._name(key)).name)
-        except Exception:  # the cluster has not been asked yet, or nobody has the key
+        except Exception:  # the nodes are not known yet, or no node holds the slot
             return ""
 
 
@@ -116,11 +116,11 @@ class MemcachedDriver:
         return self._cache.build_key(key, self._cache.namespace)
 
     async def read(self, key: str) -> object:
-        """Return the value; the pool has the limit."""
+        """Return the value; the connection pool enforces the limit."""
         return await self._cache.get(key, timeout=None)
 
     async def read_many(self, keys: list[str]) -> list[Any]:
-        """Return the values, by one command."""
+        """Return the values by one command."""
         return list(await self._cache.multi_get(keys, timeout=None))
 
     async def write(self, key: str, value: bytes, seconds: int) -> None:
@@ -132,7 +132,7 @@ class MemcachedDriver:
         return bool(await self._cache.raw("add", self._name(key), value, seconds, timeout=None))
 
     async def increment(self, key: str, delta: int, start: int, seconds: int) -> object:
-        """Add to the number; its life is made longer first, so that it can not end meanwhile."""
+        """Add to the number; extend its lifetime first, so that it cannot expire meanwhile."""
         name = self._name(key)
         if not await self._cache.raw("touch", name, seconds, timeout=None):
             first = b"%d" % (start + delta)
@@ -145,7 +145,7 @@ class MemcachedDriver:
         await self._cache.delete(key, timeout=None)
 
     async def remove_if(self, key: str, token: bytes) -> bool:
-        """Delete the value if it is the token: replaced by one whose life is over, if unchanged."""
+        """Delete the value if it equals the token: replace it, if unchanged, by an expired one."""
         name = self._name(key)
         value, version = await self._cache.raw("gets", name, timeout=None)
         if value != token:
@@ -153,21 +153,21 @@ class MemcachedDriver:
         return bool(await self._cache.raw("cas", name, b"", version, _LONG_PAST, timeout=None))
 
     def place_of(self, key: str) -> str:
-        """Return "": there is one server."""
+        """Return "", since there is only one server."""
         return ""
 
 
 class AiocacheDriver:
-    """The methods that every cache of aiocache has; it is one of memory, or of the user's own.
+    """The methods of every aiocache cache, for those in memory and the user's own.
 
-    `increment` and `remove_if` are one step in memory; elsewhere they are as many as it takes.
+    `increment` and `remove_if` are atomic in memory; elsewhere they take several steps.
     """
 
     def __init__(self, cache: Any) -> None:
         self._cache = cache
 
     async def read(self, key: str) -> object:
-        """Return the value; a number is one that was counted here."""
+        """Return the value, or the digits of a number."""
         return _as_written(await self._cache.get(key, timeout=None))
 
     async def read_many(self, keys: list[str]) -> list[Any]:
@@ -182,7 +182,7 @@ class AiocacheDriver:
         """Set the value where none is."""
         try:
             return bool(await self._cache.add(key, value, ttl=seconds, timeout=None))
-        except ValueError:  # by which aiocache says that there is one
+        except ValueError:  # aiocache's way to say that the key exists
             return False
 
     async def increment(self, key: str, delta: int, start: int, seconds: int) -> object:
@@ -197,13 +197,13 @@ class AiocacheDriver:
         await self._cache.delete(key, timeout=None)
 
     async def remove_if(self, key: str, token: bytes) -> bool:
-        """Delete the value if it is the token."""
+        """Delete the value if it equals the token."""
         if await self._cache.get(key, timeout=None) != token:
             return False
         return bool(await self._cache.delete(key, timeout=None))
 
     def place_of(self, key: str) -> str:
-        """Return "": nothing is known of nodes."""
+        """Return "", since nothing is known about nodes."""
         return ""
 
 

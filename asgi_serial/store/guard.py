@@ -1,4 +1,4 @@
-"""The fence around every call of a store: a time-out, a breaker, counters, and no exception."""
+"""Guard every call of a store with a time-out, a circuit breaker and counters."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 _logger = logging.getLogger("asgi_serial")
 _QUIET_SECONDS = 30.0
-# Nodes that a cluster has had; where there were more, all are given another chance.
+# The limit of cluster nodes that are remembered; beyond it all are forgotten and tried anew.
 _MAX_PLACES = 1000
 
 COUNTERS = (
@@ -33,32 +33,36 @@ COUNTERS = (
     "skipped_by_breaker",
     "retries",
 )
-"""What is counted: calls; values found; calls that took too long, that waited too long for a free
-connection, broke, or that the server answered with an error; values over the limit, or of another
-type; calls not made at all; calls made again since one had failed."""
+"""The counters of a store.
+
+gets, sets, adds, increments, deletes: calls. hits: values found. timeouts: calls that took too
+long. crowded: calls that waited too long for a free connection. errors: calls that failed.
+refusals: errors that the server answered. oversized, not_bytes: values over the limit, or of
+another type. skipped_by_breaker: calls not made. retries: calls repeated after a failure.
+"""
 
 Retry: TypeAlias = tuple[int, float]
-"""How often to make a failed call again, and how many seconds to wait before each time."""
+"""The number of times to repeat a failed call, and the delay before each, in seconds."""
 
 
 def never_again() -> Retry:
-    """Make no call again."""
+    """Return that failed calls are not repeated."""
     return 0, 0.0
 
 
 class Refusal(Exception):
-    """The server answered, and the answer is an error."""
+    """The server answered with an error."""
 
 
 class Oversized(Refusal):
-    """The value is longer than the caller allows; it was not read."""
+    """The value exceeds the limit; it was not read."""
 
 
 class Guard:
-    """Makes calls that end in time and never raise; may be shared by loops and threads.
+    """Makes calls that end in time and never raise; shared by event loops and threads.
 
-    Each place that is called, a node of a cluster say, has a breaker of its own, and each event
-    loop makes at most `at_once` calls of it at a time: the others wait, within their time-out.
+    Each place, such as a node of a cluster, has its own breaker. Each event loop makes at most
+    `at_once` concurrent calls of a place; further calls wait, within their time-out.
     """
 
     def __init__(
@@ -87,10 +91,11 @@ class Guard:
     async def attempt(
         self, call: Callable[[], Coroutine[Any, Any, T]], place: str = ""
     ) -> T | None:
-        """Await `call()`; None where it failed, took too long, or was not made.
+        """Await `call()`; return None if it failed, took too long, or was not made.
 
-        A call that the server refused is not made again, and none is that the breaker holds back.
-        Raises: CancelledError, where the caller's own task is cancelled.
+        A call is not repeated if the server refused it, or if the breaker is open.
+
+        Raises: CancelledError if the caller's own task is cancelled.
         """
         breaker = self._breaker_of(place)
         gates = await self._gates.get()
@@ -122,7 +127,7 @@ class Guard:
     async def _attempt_once(
         self, call: Callable[[], Coroutine[Any, Any, T]], breaker: Breaker, gate: asyncio.Semaphore
     ) -> tuple[T | None, bool]:
-        """What came of one call, and whether making it again may give more."""
+        """Return the result of one call, and whether it may be repeated."""
         ticket = breaker.enter(self._clock())
         if ticket is None:
             self.counters["skipped_by_breaker"] += 1
@@ -151,9 +156,9 @@ class Guard:
         if error is None:
             breaker.succeeded(ticket)
             return task.result(), False
-        # A call that ran out of time says nothing against a store that has answered others
-        # meanwhile, where it had less than half of its time for itself, or where this loop is so
-        # busy that it does not get to answers that are there.
+        # A time-out does not count against a store that has answered other calls meanwhile, if this
+        # call spent most of its time waiting for a connection, or if this event loop is so busy
+        # that it does not get to read the answers.
         now = loop.time()
         is_crowded = (
             isinstance(error, TimeoutError)
@@ -165,8 +170,8 @@ class Guard:
         return None, kind in ("timeouts", "errors")
 
     def _abandon(self, task: asyncio.Task[T]) -> None:
-        # A call has a task of its own since a client may swallow its cancellation and wait on
-        # (redis-py 5.0 does, for a lock that it holds itself): its caller goes on without it.
+        # Each call has its own task, because a client may swallow the cancellation and keep waiting
+        # (redis-py 5.0 does, for a lock that it holds itself). The caller proceeds without it.
         self._abandoned.add(task)
         task.add_done_callback(self._forget)
         task.cancel()
@@ -174,7 +179,7 @@ class Guard:
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._abandoned.discard(task)
         if not task.cancelled():
-            task.exception()  # asyncio reports an exception that nobody read
+            task.exception()  # read it, or asyncio would log that it was never retrieved
 
     def _judge(self, error: BaseException, breaker: Breaker, ticket: int) -> str:
         if isinstance(error, self._refusals):

@@ -1,8 +1,8 @@
-"""Connections to Memcached on which no command can hang, or read another's answer.
+"""Connections to Memcached on which no command hangs or reads the answer of another.
 
-It takes the place of aiomcache's own pool, whose release 0.8.2 has two faults: its loop for an
-answer never ends, and never yields, once the server has closed the connection; and a command
-that is cancelled leaves its answer on a connection that the next command is given.
+This pool replaces that of aiomcache, whose release 0.8.2 has two faults. Once the server has closed
+the connection, its loop for an answer neither ends nor yields. And a cancelled command leaves its
+answer on the connection, which the next command uses.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from asgi_serial.store.guard import Oversized, Refusal
 
 
 class _Reader(asyncio.StreamReader):
-    """A stream that knows whether it owes an answer, and breaks rather than give a wrong one."""
+    """A stream that tracks unread bytes, and fails rather than return a wrong answer."""
 
     def __init__(self, max_value_bytes: int) -> None:
         super().__init__()
@@ -22,12 +22,12 @@ class _Reader(asyncio.StreamReader):
         self.unread_bytes = 0
 
     def feed_data(self, data: bytes) -> None:  # type: ignore[override]  # a transport gives bytes
-        """Take in what the server sent."""
+        """Count and buffer data from the server."""
         self.unread_bytes += len(data)
         super().feed_data(data)
 
     async def readline(self) -> bytes:
-        """Read a whole line. Raises: ConnectionError at the end of the stream; Refusal."""
+        """Return a whole line. Raises: ConnectionError at the end of the stream; Refusal."""
         line = await super().readline()
         if not line.endswith(b"\r\n"):
             raise ConnectionError("Memcached closed the connection in the middle of an answer")
@@ -37,23 +37,23 @@ class _Reader(asyncio.StreamReader):
         return line
 
     async def readexactly(self, n: int) -> bytes:
-        """Read a value and its line's end. Raises: Oversized before anything is read."""
+        """Return a value with its line end. Raises: Oversized, before anything is read."""
         if n > self._max_value_bytes + 2:
-            raise Oversized(f"the value has {n - 2} bytes, of at most {self._max_value_bytes}")
+            raise Oversized(f"the value has {n - 2} bytes; the limit is {self._max_value_bytes}")
         data = await super().readexactly(n)
         self.unread_bytes -= n
         return data
 
 
 class Connection(NamedTuple):
-    """What aiomcache asks of a connection: the reader first."""
+    """A connection in the form that aiomcache expects: the reader first."""
 
     reader: _Reader
     writer: asyncio.StreamWriter
 
     @property
     def is_usable(self) -> bool:
-        """Whether the next command's answer will be the next thing to be read."""
+        """Whether the next data to read will be the answer to the next command."""
         reader = self.reader
         return not (
             reader.unread_bytes
@@ -64,7 +64,7 @@ class Connection(NamedTuple):
 
 
 class MemcachedPool:
-    """At most `size` connections of one event loop, the last one used given out first."""
+    """At most `size` connections of one event loop; the most recently used one is reused first."""
 
     def __init__(self, host: str, port: int, *, size: int, max_value_bytes: int) -> None:
         self._host = host
@@ -74,7 +74,7 @@ class MemcachedPool:
         self._idle: list[Connection] = []
 
     async def acquire(self) -> Connection:
-        """Give a connection that owes nothing, a new one if need be."""
+        """Return a usable connection, a new one if necessary."""
         await self._places.acquire()
         try:
             while self._idle:
@@ -95,11 +95,11 @@ class MemcachedPool:
         return Connection(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
 
     def release(self, connection: Connection) -> None:
-        """Take a connection back; it is closed unless its command ran to the end."""
+        """Take a connection back, and close it unless its command was completed."""
         self._places.release()
-        # aiomcache calls this in a `finally`: an exception in flight, a cancellation above all,
-        # means that the answer was not read. (One that the caller is handling itself would be
-        # seen as well; that costs a connection, never an answer.)
+        # aiomcache calls this in a `finally`. An exception in flight, such as a cancellation, means
+        # that the answer was not read. An exception that the caller is handling is seen here as
+        # well; that costs a connection, but never mixes up answers.
         if sys.exc_info()[0] is None and connection.is_usable:
             self._idle.append(connection)
         else:

@@ -1,7 +1,7 @@
-"""Clients of Redis, or Valkey, with the settings of a user's client and connections of their own.
+"""Copy a user's Redis or Valkey client, so that each event loop has its own connections.
 
-A client of redis-py belongs to the event loop that it was first used in: its connections, and
-those to the sentinels or nodes that it asks for addresses, are of that loop.
+A client of redis-py belongs to the event loop in which it was first used: its connections, and
+those to the sentinels or nodes that it asks for addresses, are bound to that loop.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from typing import Any, TypeAlias
 Renewed: TypeAlias = tuple[Any, Callable[[], Awaitable[object]]]
 """A client, and the function that closes it."""
 
-# By package, the names of its client and of its client for clusters.
+# The names of the client and of the cluster client in each package.
 _CLIENTS = {"redis": ("Redis", "RedisCluster"), "valkey": ("Valkey", "ValkeyCluster")}
 
-# The look for a cluster's nodes ends by then, whatever time-outs the user's client has.
+# The limit for discovering a cluster's nodes, whatever time-outs the user's client has.
 _INITIALIZE_SECONDS = 10.0
-# Arguments of a cluster's client that it keeps itself, and that its `nodes_manager` keeps.
+# Arguments that a cluster client keeps as attributes, itself or on its `nodes_manager`.
 _OF_CLUSTER = (
     "read_from_replicas",
     "load_balancing_strategy",
@@ -35,10 +35,10 @@ _OF_NODES = {
 
 
 def renew_client(client: Any) -> Renewed | None:
-    """Return a client with the settings of another that has made no connection yet.
+    """Return an unconnected client with the settings of another one.
 
-    None for another library's, and for a pool or a client for clusters of the user's own class:
-    how one is made is not known. What is a `Redis` is made anew as that.
+    None for clients of other libraries, and for user-defined classes of pools and cluster clients,
+    whose constructors are not known. A subclass of `Redis` becomes a plain `Redis`.
     """
     package = _package_of(client)
     if package is None:
@@ -63,11 +63,11 @@ def _package_of(client: Any) -> str | None:
 
 
 def max_connections_of(client: Any) -> int | None:
-    """Return how many connections to a server a client makes at most; None if it does not say."""
+    """Return the limit of a client's connections to one server; None if it states none."""
     pool = getattr(client, "connection_pool", None)
     settings = getattr(client, "connection_kwargs", None)
     most = getattr(pool, "max_connections", None)
-    if most is None and isinstance(settings, dict):  # a cluster's, for each of its nodes
+    if most is None and isinstance(settings, dict):  # a cluster client, with a limit per node
         most = settings.get("max_connections")
     return most if isinstance(most, int) and most > 0 else None
 
@@ -84,14 +84,14 @@ def _renew_pool(pool: Any) -> Any:
 
 
 def _renew_master(plain: Any, pool: Any) -> Renewed:
-    """Return a client of the master, or of the replicas, that sentinels of its own name."""
+    """Return a client of the master or replicas, with its own clients for the sentinels."""
     sentinels = copy.copy(pool.sentinel_manager)
     sentinels.sentinels = [
         plain(connection_pool=_renew_pool(sentinel.connection_pool))
         for sentinel in sentinels.sentinels
     ]
     settings = dict(pool.connection_kwargs)
-    del settings["connection_pool"]  # a reference to the old one
+    del settings["connection_pool"]  # a reference to the old pool
     renewed = type(pool)(
         pool.service_name,
         sentinels,
@@ -112,40 +112,41 @@ def _renew_master(plain: Any, pool: Any) -> Renewed:
 
 
 def _renew_cluster(client: Any) -> Any:
-    """Return a client of the same cluster, made by what the other still knows of its arguments."""
+    """Return a client of the same cluster, from the arguments that the other one has kept."""
     nodes, settings = client.nodes_manager, client.connection_kwargs
     arguments: dict[str, Any] = {}
-    # The parameters differ from release to release.
+    # The parameters differ between releases.
     for name, parameter in signature(type(client)).parameters.items():
         known = settings.get(name, parameter.default)
         if name in _OF_CLUSTER:
             known = getattr(client, name, known)
         elif name in _OF_NODES:
             known = getattr(nodes, _OF_NODES[name], known)
-        # redis-py warns of parameters that are going out of use, whatever is said.
+        # redis-py warns about deprecated parameters whenever they are given, even by default.
         if known != parameter.default:
             arguments[name] = known
     package = _package_of(client)
     ssl_connection = sys.modules[f"{package}.asyncio"].SSLConnection
     arguments["ssl"] = issubclass(settings["connection_class"], ssl_connection)
-    # To try again it closes the connections to all nodes, also those under a command: one node
-    # that is gone would fail the calls of all others. Whether to try again is the store's to say.
+    # Before a retry, the client closes its connections to all nodes, including those in use: one
+    # lost node would fail the calls to all others. So it does not retry; the store decides that.
     no_backoff = import_module(f"{package}.backoff").NoBackoff()
     arguments["retry"] = import_module(f"{package}.asyncio.retry").Retry(no_backoff, 0)
-    # In redis-py 5 and valkey-py these are apart; there a pipeline with 0 attempts is never run.
+    # redis-py 5 and valkey-py have separate arguments; a pipeline with 0 attempts would never run.
     older = {"cluster_error_retry_attempts": 1, "connection_error_retry_attempts": 0}
     arguments |= {name: count for name, count in older.items() if hasattr(client, name)}
-    # At each look for its nodes a client replaces these by what it has found.
+    # A client replaces its startup nodes by those that it discovers.
     arguments["startup_nodes"] = list(nodes.startup_nodes.values())
     return type(client)(**arguments)
 
 
 def _initialize_apart(client: Any) -> Callable[[], Awaitable[object]]:
-    """Have a cluster's client look for its nodes in a task of its own; return what closes it.
+    """Let a cluster client discover its nodes in a separate task; return how to close the client.
 
-    It takes several calls, more than one command has time for: cancelled with each command that
-    waits for it, it would begin anew each time, and leave connections behind. And redis-py 8 sends
-    a command that comes before it to any node, and closes all connections after some redirects.
+    Discovery takes several calls, more than fit into the time of one command. If it were cancelled
+    with each command that waits for it, it would start over each time and leak connections. And
+    redis-py 8 sends an earlier command to any node, and closes all connections after some
+    redirects.
     """
     initialize, execute_command = client.initialize, client.execute_command
     running: asyncio.Task[Any] | None = None
@@ -171,7 +172,7 @@ def _initialize_apart(client: Any) -> Callable[[], Awaitable[object]]:
             running.cancel()
             await asyncio.wait((running,))
         await client.aclose()
-        # Where it was about to look for its nodes, it takes itself for closed, and leaves them.
+        # A client that has not discovered its nodes believes that it is closed, and leaves these.
         for nodes in ("nodes_cache", "startup_nodes"):
             await client.nodes_manager.aclose(nodes)
 
@@ -181,4 +182,4 @@ def _initialize_apart(client: Any) -> Callable[[], Awaitable[object]]:
 
 def _read_exception(task: asyncio.Task[Any]) -> None:
     if not task.cancelled():
-        task.exception()  # asyncio reports an exception that nobody read
+        task.exception()  # read it, or asyncio would log that it was never retrieved

@@ -1,7 +1,7 @@
-"""What a user names as the store, as a cache of aiocache: the one place that imports aiocache.
+"""Turn the user's store (a URL, a client, a cache) into an aiocache cache.
 
-aiocache carries bytes here and nothing else: no serializer, no plugins, no default lifetime, and
-none of its time-outs (`Guard` has its own).
+Only this module imports aiocache. It transports bytes, without a serializer, plugins, a default
+lifetime or its own time-outs (`Guard` has one).
 """
 
 import copy
@@ -21,18 +21,18 @@ from asgi_serial.store.redis_clients import max_connections_of, renew_client
 from asgi_serial.store.redis_parser import bounded_parser
 from asgi_serial.store.url import StoreAddress
 
-# One Redis answers some 100,000 commands a second: more connections only wait side by side.
+# A Redis server answers about 100,000 commands a second; more connections would only wait.
 _REDIS_CONNECTIONS = 32
 _MEMCACHED_CONNECTIONS = 8
-# The default of redis-py 8; its releases 5 and 6 would open a connection for each call of a burst.
+# The default of redis-py 8. Its releases 5 and 6 would open a connection for each call of a burst.
 _MOST_CALLS = 100
 _REDIS_COMMANDS = ("getrange", "set", "delete", "expire", "incrby", "eval", "pipeline")
 
 
 def cache_at(address: StoreAddress, max_value_bytes: int) -> Any:
-    """Give an aiocache cache with the settings of a URL, connected to nothing.
+    """Return an aiocache cache for a URL, without connecting.
 
-    Raises: ConfigurationError, where a package is missing.
+    Raises: ConfigurationError if a package is missing.
     """
     if address.kind == "memory":
         return SimpleMemoryCache(serializer=NullSerializer(encoding=None))
@@ -59,8 +59,8 @@ def _redis_at(address: StoreAddress, max_value_bytes: int) -> Any:
         from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection
     except ImportError as error:
         raise _missing("redis") from error
-    # RESP 2 spares the handshake of a protocol of which nothing is used; redis-py's own
-    # time-outs would each cost a task for a command, and the guard has one around them all.
+    # RESP 2 spares the handshake of RESP 3, which has nothing that is needed here. redis-py's own
+    # time-outs are off, since they would cost a task per command; the guard has a time-out.
     settings: dict[str, Any] = {"socket_timeout": None, "protocol": 2}
     parser = bounded_parser(max_value_bytes)
     if parser is not None:
@@ -88,20 +88,17 @@ def _missing(extra: str) -> ConfigurationError:
 
 
 def cache_of(target: object) -> Any:
-    """Give the aiocache cache that the user's object is, or stands for.
-
-    Raises: ConfigurationError.
-    """
+    """Return the aiocache cache for the user's cache or client. Raises: ConfigurationError."""
     cache = _redis_cache(target) if _speaks_redis(target) else target
     if not isinstance(cache, BaseCache):
         raise ConfigurationError(
-            f"the store is of {type(target)!r}; expected a URL, an aiocache cache, or an "
+            f"the store is a {type(target)!r}; expected a URL, an aiocache cache, or an "
             "asynchronous client with the methods of redis.asyncio.Redis."
         )
     _check_plain(cache)
     if _is_of(cache, "RedisBackend") and _decodes(cache.client):
         raise ConfigurationError(
-            f"the store is of {type(cache.client)!r}, which decodes what it reads; "
+            f"the store is a {type(cache.client)!r} that decodes responses; "
             "expected decode_responses=False."
         )
     return cache
@@ -120,7 +117,7 @@ def _check_plain(cache: Any) -> None:
         )
     if cache.plugins:
         raise ConfigurationError(
-            f"the cache {cache!r} has the plugins {cache.plugins!r}, which are not run here; "
+            f"the cache {cache!r} has the plugins {cache.plugins!r}, which would not be run; "
             "expected none."
         )
 
@@ -136,9 +133,9 @@ def _redis_cache(client: Any) -> Any:
 
 
 def _speaks_redis(target: object) -> bool:
-    """Tell whether an object has the methods of redis-py's asynchronous clients.
+    """Whether an object has the methods of redis-py's asynchronous clients.
 
-    A client that is not asynchronous has the same, and would hold up the event loop.
+    Synchronous clients have the same methods, but would block the event loop.
     """
     return iscoroutinefunction(getattr(target, "execute_command", None)) and all(
         callable(getattr(target, name, None)) for name in _REDIS_COMMANDS
@@ -150,7 +147,7 @@ def _decodes(client: Any) -> bool:
 
 
 def _is_of(cache: object, name: str) -> bool:
-    """Tell whether a class of aiocache is among the cache's, without importing it."""
+    """Whether a cache inherits from the aiocache class of this name, without importing it."""
     return any(
         cls.__name__ == name and cls.__module__.startswith("aiocache.")
         for cls in type(cache).__mro__
@@ -158,12 +155,12 @@ def _is_of(cache: object, name: str) -> bool:
 
 
 def refusals_of(cache: Any) -> tuple[type[Exception], ...]:
-    """Return the exceptions of a client that do not say that its server is out of reach."""
+    """Return the exceptions of a client that do not mean that its server is unreachable."""
     if not _is_of(cache, "RedisBackend"):
         return ()
     packages = {cls.__module__.partition(".")[0] for cls in type(cache.client).__mro__}
     modules = [sys.modules.get(f"{package}.exceptions") for package in packages | {"redis"}]
-    # `MaxConnectionsError`: nobody was asked, since the client's own connections are all in use.
+    # MaxConnectionsError: the call was not made, because all connections of the client are in use.
     found = [
         getattr(module, name, None)
         for module in modules
@@ -173,7 +170,7 @@ def refusals_of(cache: Any) -> tuple[type[Exception], ...]:
 
 
 def calls_at_once(cache: Any) -> int:
-    """Return how many calls of one event loop the connections to one server can carry at once."""
+    """Return the number of concurrent calls that the connections of one event loop can carry."""
     if _is_of(cache, "MemcachedBackend"):
         return int(cache.pool_size)
     if not _is_of(cache, "RedisBackend"):
@@ -182,9 +179,9 @@ def calls_at_once(cache: Any) -> int:
 
 
 def open_driver(template: Any, max_value_bytes: int) -> Opened[Driver]:
-    """Give the calls on a cache like the template with connections of its own, and their end.
+    """Return a driver for a copy of the template with its own connections, and how to close them.
 
-    Where those can not be made it is the template itself, and nothing to close.
+    If the template cannot be copied, the driver uses the template itself, and nothing is closed.
     """
     if _is_of(template, "MemcachedBackend"):
         cache = copy.copy(template)

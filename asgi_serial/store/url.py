@@ -1,4 +1,4 @@
-"""Where a store is, read from a URL."""
+"""Parse the URL of a store, and show it without its secrets."""
 
 import re
 from typing import NamedTuple
@@ -22,7 +22,8 @@ _EXPECTED = (
 
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,19}")
-# Where an "@" may end a password that holds what ends a host, nothing is known of what follows.
+# A password may contain the characters that end a host. So nothing is shown of a URL in which an
+# "@" follows them.
 _SHOWN = re.compile(
     rf"(?P<scheme>{_SCHEME.pattern})://"
     r"(?:(?P<user>[^/?#]*)@)?(?P<host>[A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])"
@@ -49,23 +50,23 @@ class StoreAddress(NamedTuple):
 
 
 def parse_store_url(url: str) -> StoreAddress:
-    """Give the parts of a URL.
-
-    Raises: ConfigurationError, which shows the scheme, the host, the port and the database only.
+    """Return the parts of a URL.
 
     >>> parse_store_url("redis://:secret@cache.example/2").port
     6379
+
+    Raises: ConfigurationError, which shows only the scheme, the host, the port and the database.
     """
     try:
         parts = urlsplit(url)
         port, kind = parts.port, _SCHEMES.get(parts.scheme)
     except ValueError:
-        # Its message repeats what may be a password.
-        raise _fault(url, "has a host or a port that can not be read") from None
+        # The original message repeats a part of the URL, which may be a password.
+        raise _fault(url, "has an invalid host or port") from None
     if kind is None or "://" not in url:
         raise _fault(url, "has no known scheme")
     if parts.query or parts.fragment:
-        raise _fault(url, "has a query or a fragment; hand over a client of your own for more")
+        raise _fault(url, "has a query or a fragment; pass your own client for further options")
     if kind == "memory":
         if parts.netloc or parts.path:
             raise _fault(url, "has more than its scheme")
@@ -79,7 +80,7 @@ def parse_store_url(url: str) -> StoreAddress:
 
 def _memcached_address(url: str, parts: SplitResult, port: int | None) -> StoreAddress:
     if parts.username is not None or parts.path not in ("", "/"):
-        raise _fault(url, "has a user or a path, which Memcached does not know")
+        raise _fault(url, "has a user or a path, which Memcached does not have")
     return StoreAddress("memcached", str(parts.hostname), port or _MEMCACHED_PORT)
 
 
@@ -105,7 +106,9 @@ def _fault(url: str, what: str) -> ConfigurationError:
 
 
 def shown_store_url(url: str) -> str:
-    """Give a URL that may be logged: its scheme, host, port and database; all else may be a secret.
+    """Return the URL for logs, with only its scheme, host, port and database.
+
+    Everything else may be a secret.
 
     >>> shown_store_url("redis://user:p@ss@cache.example:6379/0?password=secret")
     'redis://***@cache.example:6379/0?***'
@@ -114,7 +117,7 @@ def shown_store_url(url: str) -> str:
     """
     parts = _SHOWN.fullmatch(url)
     if parts is None:
-        # What is no URL may be a password that was put into the wrong place.
+        # A value that is not a URL may be a password in the wrong place.
         scheme, separator, _ = url.partition("://")
         return f"{scheme}://***" if separator and _SCHEME.fullmatch(scheme) else "***"
     user, port, path = parts["user"], parts["port"], parts["path"]

@@ -1,4 +1,4 @@
-"""Writes to the second level, made behind the responses."""
+"""Write-behind: write to the second level without delaying responses."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from asgi_serial.concurrency.loops import running_loop
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-# An entry that waits is no copy, and in the first level as a rule: a burst of 1,000 misses of
-# 10 KB has room. One that is being sent is in the memory twice.
+# A waiting entry is not copied, and usually in the first level anyway: the limit has room for a
+# burst of 1,000 misses of 10 KB. An entry that is being sent takes its memory twice, so that
+# BYTES_AT_ONCE is smaller.
 MAX_WAITING_BYTES = 32 << 20
 MAX_WAITING = 10_000
 BYTES_AT_ONCE = 4 << 20
-# As many as one Redis is given connections for.
+# The number of connections to a Redis server.
 WRITES_AT_ONCE = 32
 
 
 class Writers:
-    """The writers of all event loops in which requests are served."""
+    """The writers of all event loops that serve requests."""
 
     def __init__(self) -> None:
         self._writers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Writer] = WeakKeyDictionary()
-        self.dropped = 0  # writes that were lost since too many waited
+        self.dropped = 0  # writes that were discarded because too many were waiting
 
     def send(
         self,
@@ -37,17 +38,17 @@ class Writers:
         must: bool = False,
         last: bool = False,
     ) -> None:
-        """Have something written under a name.
+        """Queue a write under a name.
 
-        `size`: the bytes that it keeps in memory until then; `must`: as a deletion, which is not
-        left out when many wait; `last`: after what waits already. Outside of an event loop of
-        asyncio nothing is written.
+        `size` is the memory, in bytes, that it occupies until it is written. A write that `must`
+        happen, such as a deletion, is not discarded when the queue is full. A `last` write comes
+        after those that are taken with it. Without an asyncio event loop nothing is written.
         """
         if running_loop() is not None:
             self.dropped += self._writer().put(name, _Write(write, size, must, last))
 
     async def flush(self) -> None:
-        """Wait until nothing waits in this loop."""
+        """Wait until the queue of this loop is empty."""
         await self._writer().flush()
 
     def _writer(self) -> _Writer:
@@ -59,7 +60,7 @@ class Writers:
 
 
 class _Write(NamedTuple):
-    """What is to be written under a name."""
+    """A queued write."""
 
     make: Callable[[str], Awaitable[object]]
     size: int
@@ -68,21 +69,21 @@ class _Write(NamedTuple):
 
 
 class _Writer:
-    """Writes in one task of its loop.
+    """The queue of one event loop, written by one task.
 
-    They are made many side by side, in the order in which they came, and of several to one name
-    the last only.
+    Writes are made in their order, many of them concurrently. Only the last of several waiting
+    writes to the same name is made.
     """
 
     def __init__(self) -> None:
         self._waiting: dict[str, _Write] = {}
-        self._bytes = 0  # of those that wait
+        self._bytes = 0  # of the waiting writes
         self._task: asyncio.Task[None] | None = None
 
     def put(self, name: str, write: _Write) -> int:
-        """Queue a write; return how many were lost since too many wait.
+        """Queue a write, and return the number of writes that a full queue discards.
 
-        That is this one, but for one that must be made: the oldest makes room for it.
+        It discards this write, or the oldest one if this one must be made.
         """
         known = self._waiting.pop(name, None)
         if known is not None:
@@ -93,7 +94,7 @@ class _Writer:
         ):
             lost = 1
             if not write.must:
-                # What was to be written before this is not what is there now.
+                # This write would have replaced the waiting one. A deletion must still be made.
                 if known is not None and known.must:
                     self._waiting[name] = known
                 return lost
@@ -105,12 +106,12 @@ class _Writer:
         return lost
 
     async def flush(self) -> None:
-        """Wait until nothing waits."""
+        """Wait until the queue is empty."""
         while (task := self._task) is not None and not task.done():
             await asyncio.wait((task,))
 
     def _take(self) -> list[tuple[str, _Write]]:
-        """Take the next few out of those that wait: one, or as many as keep within the bytes."""
+        """Take the next writes from the queue: at least one, and more within the limits."""
         taken: list[tuple[str, _Write]] = []
         size = 0
         for name, write in list(islice(self._waiting.items(), WRITES_AT_ONCE)):
@@ -130,4 +131,6 @@ class _Writer:
                     now = [write.make(name) for name, write in taken if write.last is is_last]
                     await asyncio.gather(*now)
         finally:
-            self._task = None  # it refers to its loop, which could never be forgotten
+            # The task refers to its loop, which is the weak key of this writer: it would never be
+            # collected.
+            self._task = None

@@ -61,7 +61,7 @@ def test_a_length_over_the_limit_is_refused_before_it_is_read(memcached: Service
     async def main() -> None:
         pool = MemcachedPool("127.0.0.1", memcached.port, size=1, max_value_bytes=10)
         connection = await pool.acquire()
-        with pytest.raises(Oversized, match="11 bytes, of at most 10"):
+        with pytest.raises(Oversized, match="11 bytes; the limit is 10"):
             await connection.reader.readexactly(13)
         pool.release(connection)
         await pool.clear()
