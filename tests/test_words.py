@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "asgi_serial"
 TO_DO = (
     "asgi",
     "cache",
-    "caching",
+    "caching/serving",
     "codecs",
     "engine",
     "formats",

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from asgi_serial.bounds.bodies import BodyShare
     from asgi_serial.cache.entry import Entry
-    from asgi_serial.caching.collector import Keeping
+    from asgi_serial.caching.collector import Collector
     from asgi_serial.engine.engine import Engine
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.types import ASGIApp, Message, Receive, Scope, Send
@@ -77,7 +77,7 @@ class Exchange:
     _app_scope: AppScope | None = None
     _is_detached = False  # nobody awaits the call any more
     _dropping: Invalidation | None = None  # what this write makes invalid
-    _pending: Keeping | None = None  # holds what is stored once the app has returned
+    _pending: Collector | None = None  # holds what is stored once the app has returned
     _stored: Entry | None = None  # is dropped again should the app fail
     has_returned = False  # the app, without an exception
     has_failed = False  # the app, with an exception of its own

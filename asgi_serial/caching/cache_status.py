@@ -1,4 +1,4 @@
-"""What the Cache-Status field says of a request (RFC 9211)."""
+"""The Cache-Status line of a response from the app (RFC 9211)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _UNKNOWN_FIELD, _UNKEYED_FIELD = (
 def forward_line(
     engine: Engine, request: RequestPlan, *, stored: bool, detail: Reason | None
 ) -> Field:
-    """The line of Cache-Status for the app's answer to a request."""
+    """Return the line for a response of the app: why it was called, and whether it is stored."""
     why, waited = request.bypass or request.forward, request.collapsed
     line = engine.cache_status.forward_line(why, stored=stored, detail=detail, waited=waited)
     name = None if stored else field_behind(request, detail or why)
@@ -36,9 +36,9 @@ def forward_line(
 
 
 def field_behind(request: RequestPlan, reason: Reason) -> bytes | None:
-    """Return the name of the field that is a reason, if it is one that may be shown.
+    """Return the name of the request field behind a reason, if there is one that can be shown.
 
-    It is the client's own, but others may read it: it is bounded, and a token (RFC 9651, 3.3.4).
+    The client has chosen it and others may read it: it is short, and a token (RFC 9651, 3.3.4).
     """
     if reason is _UNKNOWN_FIELD:
         names = request.unknown
@@ -47,6 +47,6 @@ def field_behind(request: RequestPlan, reason: Reason) -> bytes | None:
     else:
         return None
     if len(names) > MAX_STRANGE:
-        return None  # there are too many, and it is none of them
+        return None  # their number is the reason, and none of them
     shown = [name for name in names if len(name) <= MAX_SHOWN_BYTES and is_token(name)]
     return min(shown, default=None)

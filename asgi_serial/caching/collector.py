@@ -1,4 +1,4 @@
-"""A response on its way into the cache: whether it is kept, and how it is collected."""
+"""The collection of a response that will be stored, while it passes to the client."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from asgi_serial.types import Fields
 
 
-def plan_keeping(
+def decide_collecting(
     engine: Engine,
     request: RequestPlan,
     plan: ResponsePlan,
@@ -34,28 +34,30 @@ def plan_keeping(
     fields: Mapping[bytes, bytes],
     *,
     has_trailers: bool,
-    is_write: bool,
+    invalidates: bool,
 ) -> StoreDecision | Reason:
-    """Whether a response is kept, whatever it is an answer to, or why it is not."""
-    storing = decide_storing(engine, request, status, fields, invalidates=is_write)
-    if isinstance(storing, Reason):
-        return storing
+    """Decide whether a response, with its body, is collected to be stored, or say why not."""
+    decision = decide_storing(engine, request, status, fields, invalidates=invalidates)
+    if isinstance(decision, Reason):
+        return decision
     if has_trailers or request.client_left:
         return Reason.HAS_TRAILERS if has_trailers else Reason.CLIENT_LEFT
     if plan.event_stream:
         return Reason.BODY_NOT_WHOLE
-    return storing if request.completes is None else restricted_to(storing, request.completes)
+    # A part that is completed is stored for those who may get both the part and the rest.
+    return decision if request.completes is None else restricted_to(decision, request.completes)
 
 
-class Keeping:
-    """What is kept of one response, of which it was decided that it is to be stored.
+class Collector:
+    """Collects one response and builds its entry.
 
-    It is taken whole, or collected in pieces as they pass: `begin`, `add` and `finish`.
+    The body is taken whole (`take_whole`), or piece by piece (`begin`, `add` and `finish`).
     """
 
     __slots__ = (
         "_base",
         "_coding",
+        "_decision",
         "_engine",
         "_etag",
         "_fields",
@@ -65,7 +67,6 @@ class Keeping:
         "_request",
         "_size",
         "_status",
-        "_storing",
         "_wants",
         "pending",
     )
@@ -80,36 +81,36 @@ class Keeping:
         self,
         engine: Engine,
         request: RequestPlan,
-        storing: StoreDecision,
+        decision: StoreDecision,
         wants: Wants,
         plan: ResponsePlan,
         status: int,
     ) -> None:
         self._engine = engine
         self._request = request
-        self._storing = storing
+        self._decision = decision
         self._wants = wants
         self._plan = plan
-        self._status = status  # the app's
+        self._status = status  # of the app's response
         self._size = 0  # of all pieces
         self._pieces = []
-        self._is_lost = False  # others have had need of the room
-        self.pending: Entry | None = None  # is whole, and is stored once the app has returned
+        self._is_lost = False  # other responses needed the room
+        self.pending: Entry | None = None  # complete, to be stored once the app has returned
 
     def begin(self, base: Base, fields: Fields, coding: str, etag: bytes | None) -> None:
-        """Collect what passes from now on, which is sent with these fields."""
+        """Begin to collect a body in pieces; the response is sent with these fields."""
         self._base, self._coding, self._etag = base, coding, etag
-        self._fields = fields.copy()  # what is sent, others may change
+        self._fields = fields.copy()  # outer middlewares may change the list that is sent
 
     def add(self, content: bytes) -> Reason | None:
-        """Collect a piece of the body as it is sent; or say why this is kept no longer."""
+        """Collect a piece of the body as it is sent; return why not, if that is not possible."""
         why = self._hold(len(content))
         if why is None:
             self._pieces.append(content)
         return why
 
     def lose(self) -> None:
-        """Hold nothing any more: others collect faster, and have had need of the room."""
+        """Drop everything: faster responses need the room (see `FairBudget`)."""
         self._is_lost = True
         self._pieces, self.pending = [], None
 
@@ -127,22 +128,22 @@ class Keeping:
         return Reason.OBJECT_TOO_LARGE if too_large else None
 
     def let_go(self) -> None:
-        """Give back what is held of the budget, once the response is stored, or will not be."""
+        """Give back the held bytes, once the response is stored or will not be."""
         if self._size:
             self._engine.collecting.give_back(self)
             self._pieces, self._size = [], 0
 
     def finish(self, app_bytes: int, route: str) -> Entry | Reason:
-        """The entry of what was collected, now that all has passed; or why there is none."""
+        """Return the entry of the collected response, or the reason why it is not stored."""
         if contradicts(self._base.fields, app_bytes):
             # RFC 9111, 3.3: an incomplete response must not be stored as a complete one.
             return Reason.INCOMPLETE
         content, self._pieces = b"".join(self._pieces), []
         if self._is_lost:
             return Reason.TOO_MUCH_AT_ONCE
-        stored = self._stored(self._fields)
-        kept = Representation(stored, content, self._coding, self._etag)
-        return self._build(self._base, kept, "", app_bytes, route)
+        fields = self._stored(self._fields)
+        stored = Representation(fields, content, self._coding, self._etag)
+        return self._build(self._base, stored, "", app_bytes, route)
 
     def take_whole(
         self,
@@ -156,16 +157,16 @@ class Keeping:
         *,
         is_end_sure: bool,
     ) -> Entry | Reason:
-        """The entry of a response that the app has made as `body`, and that is sent as `encoded`.
+        """Return the entry of a response with this body, which is sent as `encoded`.
 
-        `handed` is there where `body` is in another format than that of others. Where the end is
-        not sure, the entry is held until the app has returned.
+        `handed` is set if the app has encoded `body` in the client's format itself. If the end is
+        not sure, the bytes are held until the app has returned.
         """
         media_type, coding, content, _ = encoded
         app_bytes = len(body)
         if handed is not None:
             if body != handed.content:
-                # A middleware has changed it on its way: what was handed over is another document.
+                # A middleware has changed the body: the handed model is another document.
                 return Reason.ALREADY_ENCODED
             try:
                 body = handed.encode(JSON_TYPE)
@@ -176,43 +177,43 @@ class Keeping:
         why = self._why_too_large(size) if is_end_sure else self._hold(size)
         if why is not None:
             return why
-        kept = Representation(self._stored(fields), content, coding, etag)
-        entry = self._build(base, kept, media_type, app_bytes, route)
+        stored = Representation(self._stored(fields), content, coding, etag)
+        entry = self._build(base, stored, media_type, app_bytes, route)
         if media_type and not isinstance(entry, Reason):
-            # Every other variant can be made from the app's own bytes, and from these only.
+            # Every other variant can be derived from the app's own bytes, and from these only.
             own, etag = represent(base, "", "", None)
             entry.add(("", ""), Representation(self._stored(own), body, "", etag))
         return entry
 
     def _build(
-        self, base: Base, kept: Representation, media_type: str, app_bytes: int, route: str
+        self, base: Base, stored: Representation, media_type: str, app_bytes: int, route: str
     ) -> Entry | Reason:
-        storing, negotiates = self._storing, self._plan.negotiates
+        decision, negotiates = self._decision, self._plan.negotiates
         if self._status == 206:
-            return build_part(self._engine, self._request, storing, base, kept.body, route)
+            return build_part(self._engine, self._request, decision, base, stored.body, route)
         by_format, by_coding = negotiates
         wanted = self._plan.media_type if by_format else ""
         coding = self._wants.coding if by_coding else ""
-        variants = {(wanted, coding): kept}
+        variants = {(wanted, coding): stored}
         if wanted and not media_type:
-            # What could not be carried over is what the clients of the app's format get, too.
-            variants["", coding] = kept
+            # A value that has no other format is sent in the app's to all clients.
+            variants["", coding] = stored
         return Entry(
-            storing.key,
+            decision.key,
             self._status,
             self._stored(base.pairs),
-            born=storing.born,
-            expires=storing.expires,
-            kept_until=storing.kept_until,
-            terms=storing.terms,
-            tags=storing.tags,
-            credentialed=storing.credentialed,
+            born=decision.born,
+            expires=decision.expires,
+            kept_until=decision.kept_until,
+            terms=decision.terms,
+            tags=decision.tags,
+            credentialed=decision.credentialed,
             route=route,
-            selecting=storing.selecting,
+            selecting=decision.selecting,
             negotiates=negotiates,
             representations=variants,
             app_bytes=app_bytes,
         )
 
     def _stored(self, made: Fields) -> Fields:
-        return without(made, self._storing.unstored)
+        return without(made, self._decision.unstored)

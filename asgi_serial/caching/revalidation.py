@@ -71,9 +71,7 @@ def matches_stored_validator(entry: Entry, fields: Mapping[bytes, bytes]) -> boo
 
 
 def matches_stored_head(entry: Entry, fields: Mapping[bytes, bytes]) -> bool | None:
-    """Whether a 200 to HEAD with these fields is about the stored content.
-
-    None if it has neither a validator nor a length.
+    """Compare a 200 to HEAD with the stored content; None if it shows nothing of that.
 
     Source: RFC 9111, 4.3.5: each validator that it has must match, and Content-Length.
     """
@@ -104,7 +102,7 @@ def _tags_match(one: bytes, other: bytes) -> bool:
 
 
 class Validation(NamedTuple):
-    """What a response of the app means for the stored one that it is about."""
+    """The consequences of a response for the stored one that the app was asked about."""
 
     messages: tuple[Message, Message] | None = None  # to be sent in place of the app's
     entry: Entry | None = None  # to be stored

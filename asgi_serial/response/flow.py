@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from asgi_serial.cache.entry import Entry
-    from asgi_serial.caching.collector import Keeping
+    from asgi_serial.caching.collector import Collector
     from asgi_serial.codecs.base import Codec, Encoder
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import ResponsePlan
@@ -77,7 +77,7 @@ class ResponseFlow:
     # What most responses never set has its default on the class.
     state = START
     is_plain = False  # nothing is left to do but to pass messages and to count their bytes
-    keeping: Keeping | None = None  # it is to be stored
+    keeping: Collector | None = None  # it is to be stored
     unstored: Reason | None = None  # why it is not stored
     entry: Entry | None = None
     own_drop: float | None = None  # when this write has dropped what was stored of its URI
@@ -512,7 +512,7 @@ class ResponseFlow:
         if self.keeping is not None:
             self.keeping.begin(self.base, fields, self.coding, self.etag)
 
-    def _collect(self, keeping: Keeping, content: bytes) -> None:
+    def _collect(self, keeping: Collector, content: bytes) -> None:
         why = keeping.add(content)
         if why is not None:
             self.forget(why)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asgi_serial.caching.collector import Keeping, plan_keeping
+from asgi_serial.caching.collector import Collector, decide_collecting
 from asgi_serial.caching.invalidation import invalid_keys
 from asgi_serial.caching.revalidation import handle_validation_response, supersedes_stored
 from asgi_serial.formats.registry import JSON_TYPE
@@ -51,7 +51,7 @@ class Opening:
     asks_again = False  # it says nothing: the app is to be called again, without conditions
     messages: tuple[Message, Message] | None = None
     entry: Entry | None = None  # to be stored, without anything of the body
-    keeping: Keeping | None = None  # it is to be stored
+    keeping: Collector | None = None  # it is to be stored
     unstored: Reason | None = None  # why it is not
     handed: Handed | None = None  # the app has made the format that the plan asks for
     status: int
@@ -117,20 +117,20 @@ class Opening:
 
     def _plan_keeping(self, engine: Engine, request: RequestPlan, *, has_trailers: bool) -> None:
         plan = self.plan
-        storing = plan_keeping(
+        storing = decide_collecting(
             engine,
             request,
             plan,
             self.status,
             self.fields,
             has_trailers=has_trailers,
-            is_write=bool(self.invalid),
+            invalidates=bool(self.invalid),
         )
         if isinstance(storing, Reason):
             is_unheard = request.has_ignored_permission and storing in _MAY_BE_PERMITTED
             self.unstored = Reason.POLICY_NOT_HEARD if is_unheard else storing
         else:
-            self.keeping = Keeping(engine, request, storing, self.wants, plan, self.status)
+            self.keeping = Collector(engine, request, storing, self.wants, plan, self.status)
 
     def _give_handed_up(self, engine: Engine) -> None:
         """Pass what the app has made: it was changed on its way, and another form is chosen."""

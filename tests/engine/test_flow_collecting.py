@@ -1,4 +1,4 @@
-"""What is kept of a response that passes: what was sent, and nothing that others add to it."""
+"""Responses are collected as they were sent, without what others add to them."""
 
 import pytest
 
