@@ -229,7 +229,7 @@ def test_a_secret_is_never_printed(name, value):
     [
         ("http://u:hunter2@h", "the store's URL 'http://***@h' has no known scheme"),
         ("redis://:hunter2@h/x", "the store's URL 'redis://***@h/***' has a path that is not"),
-        ("redis://:hunter2@h:port", "the store's URL 'redis://***@h:***' has a host or a port"),
+        ("redis://:hunter2@h:port", "the store's URL 'redis://***@h:***' has an invalid host"),
     ],
 )
 def test_a_wrong_url_of_a_store_is_named_beside_all_other_faults(url, fault):
