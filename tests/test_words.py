@@ -18,7 +18,6 @@ TO_DO = (
     "caching/serving",
     "codecs",
     "engine",
-    "formats",
     "middleware",
     "representation",
     "request",

@@ -1,1 +1,1 @@
-"""Formats: what a representation of data is written in."""
+"""Formats: JSON, MessagePack and pickle, and the translation between JSON and others."""

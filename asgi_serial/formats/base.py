@@ -5,9 +5,9 @@ from typing import NamedTuple, Protocol
 
 
 class Transcoder(Protocol):
-    """Carries documents over between JSON and one other format; safe to share between threads.
+    """Translates documents between JSON and one other format; thread-safe.
 
-    Every value is kept, or the document is refused.
+    Every value is preserved, or the document is refused.
     """
 
     @property
@@ -26,19 +26,19 @@ class Transcoder(Protocol):
 
 
 class Format(NamedTuple):
-    """A format that documents are negotiated in beside JSON."""
+    """A format, other than JSON, that can be negotiated."""
 
     name: str
-    """A token: the entity tags of its documents end in it."""
+    """A token, which the entity tags of its documents end in."""
 
     media_types: tuple[str, ...]
-    """The media types that mean this format, in lower case, the preferred one first."""
+    """The media types of this format, in lower case, the preferred one first."""
 
     build: Callable[[int], Transcoder]
-    """Return the transcoder of documents that are nested up to so many levels."""
+    """Returns a transcoder for documents with at most the given number of nested levels."""
 
     losses: tuple[str, ...]
-    """What JSON or this format has no form for: documents with it are refused."""
+    """Kinds of values that one of the two formats lacks; documents with them are refused."""
 
 
 class Translation(NamedTuple):

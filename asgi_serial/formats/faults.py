@@ -1,4 +1,4 @@
-"""The place of a fault inside a document: its byte, and its path for people."""
+"""Locate a fault within a document, by its byte and by its path."""
 
 import re
 from collections.abc import Hashable
@@ -7,12 +7,12 @@ from typing import TypeVar
 
 from asgi_serial.errors import FormatError
 
-# Looking for the place stops here, and the message goes without it: 20,000 tokens take 10 to 30 ms,
-# which is as long as one refused document may hold up the event loop.
+# The search for a fault stops after this many tokens, and the message then names no place. 20,000
+# tokens take 10 to 30 ms, as long as a refused document may block the event loop.
 MAX_TOKENS = 20_000
 
 _Name = TypeVar("_Name", bound=Hashable)
-# What a message repeats of the sender's own text, in characters.
+# The number of characters of the sender's text that a message repeats.
 _SHOWN_NAME = 60
 _SHOWN_PATH = 300
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -20,10 +20,10 @@ _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(slots=True)
 class Container:
-    """An array or object that is being read, and where in it the reading stands.
+    """An array or object that is being read, and the current position in it.
 
-    `name` is None while an object's next name is due; `remaining` counts the members still to be
-    read where the format declares them.
+    `name` is None before the name of a member. `remaining` is the number of unread members, if the
+    format declares it.
     """
 
     is_object: bool
@@ -33,7 +33,7 @@ class Container:
     names: set[Hashable] = field(default_factory=set)
 
     def enter(self, name: str, identity: Hashable) -> str | None:
-        """Take the next member's name; return what is wrong with it, if anything is."""
+        """Set the name of the next member; return the fault of the name, if any."""
         self.name = name
         if identity in self.names:
             return f"name {name[:_SHOWN_NAME]!r} repeated"
@@ -41,19 +41,19 @@ class Container:
         return None
 
     def leave(self) -> None:
-        """Be done with the member at hand."""
+        """Finish the current member."""
         self.index += 1
         self.remaining -= 1
         self.name = None
 
     @property
     def is_name_due(self) -> bool:
-        """Whether what comes next is a member's name."""
+        """Whether the next token is the name of a member."""
         return self.is_object and self.name is None
 
     @property
     def step(self) -> str:
-        """The path's step to the member at hand."""
+        """The step of the path that leads to the current member."""
         if not self.is_object:
             return f"[{self.index}]"
         if self.name is None:
@@ -63,7 +63,7 @@ class Container:
 
 
 def fault_at(what: str, position: int, containers: list[Container]) -> FormatError:
-    """The error for `what` at a byte and at the member at hand, such as `$.items[3].id`."""
+    """Return the error for a fault, with its byte and its path, such as `$.items[3].id`."""
     path = "$" + "".join(container.step for container in containers)
     if len(path) > _SHOWN_PATH:
         path = path[:_SHOWN_PATH] + "..."
@@ -71,10 +71,10 @@ def fault_at(what: str, position: int, containers: list[Container]) -> FormatErr
 
 
 def unique_object(members: list[tuple[_Name, object]]) -> dict[_Name, object]:
-    """The object of some members. Raises: FormatError where two have the same name.
+    """Return an object with these members. Raises: FormatError if two have the same name.
 
-    RFC 8259, 4: the names within an object SHOULD be unique; which of the values a reader keeps
-    is not predictable.
+    Source: RFC 8259, 4: "The names within an object SHOULD be unique." Otherwise it is
+    unpredictable which of the values a reader keeps.
     """
     values = dict(members)
     if len(values) != len(members):

@@ -1,4 +1,4 @@
-"""Where a JSON document can not be read or carried over, for the message."""
+"""Find the fault for which a JSON document is refused."""
 
 import re
 from itertools import islice
@@ -13,7 +13,7 @@ _INTEGER = re.compile(rb"-?[0-9]+")
 
 
 def json_syntax_fault(data: bytes, error: orjson.JSONDecodeError, max_depth: int) -> FormatError:
-    """The error for what orjson does not read."""
+    """Return the error for a document that orjson refuses."""
     if "limit" in error.msg:
         fault = find_json_fault(data, max_depth)
         return fault or FormatError("the document is nested too deeply")
@@ -21,13 +21,13 @@ def json_syntax_fault(data: bytes, error: orjson.JSONDecodeError, max_depth: int
         data.decode()
     except UnicodeDecodeError as wrong:
         return FormatError(f"bytes that are not UTF-8 at byte {wrong.start}", position=wrong.start)
-    # orjson counts characters.
+    # orjson gives the position in characters.
     position = len(error.doc[: error.pos].encode())
     return FormatError(f"not JSON: {error.msg} at byte {position}", position=position)
 
 
 def find_json_fault(data: bytes, max_depth: int) -> FormatError | None:
-    """The first value of a well-formed document that is too deep, too wide or named twice."""
+    """Return the first value of a valid document that is too deep, too wide or named twice."""
     containers: list[Container] = []
     for match in islice(_TOKEN.finditer(data), MAX_TOKENS):
         what = _take(match[0], containers, max_depth)
@@ -37,7 +37,7 @@ def find_json_fault(data: bytes, max_depth: int) -> FormatError | None:
 
 
 def _take(token: bytes, containers: list[Container], max_depth: int) -> str | None:
-    """Move on by one token; return what is wrong with it, if anything is."""
+    """Process one token; return its fault, if any."""
     if token in (b"[", b"{"):
         if len(containers) == max_depth:
             return f"nesting beyond {max_depth} levels"

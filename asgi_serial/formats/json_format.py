@@ -1,4 +1,4 @@
-"""JSON (RFC 8259), read and written by orjson, and guarded where orjson would change a value."""
+"""JSON (RFC 8259) by orjson, with checks where orjson would change a value."""
 
 import json
 import re
@@ -29,13 +29,13 @@ _BEHIND = frozenset([b"", *(bytes([byte]) for byte in b"]}, \t\n\r")])
 
 
 class JsonFormat:
-    """JSON, whose every value is either kept or refused.
+    """JSON that preserves every value or refuses it.
 
-    Refused: NaN and infinities, integers beyond 64 bits, repeated names, lone surrogates, a byte
-    order mark, names that are not strings, bytes, dates and dataclasses, and nesting beyond
-    `max_depth`. Changed on the way back: a tuple is a list, an enum member its value, a UUID its
-    text. A number with a fraction or an exponent is the nearest double, which is what its readers
-    make of it (RFC 8259, 6), and the integer `-0` is 0.
+    Refused are NaN and infinities, integers beyond 64 bits, repeated names, lone surrogates, a byte
+    order mark, names that are not strings, bytes, dates, dataclasses, and nesting beyond
+    `max_depth`. A tuple is read back as a list, an enum member as its value, a UUID as its text. A
+    number with a fraction or exponent becomes the nearest double, as readers of JSON expect (RFC
+    8259, 6), and the integer `-0` becomes 0.
     """
 
     name = "json"
@@ -48,7 +48,7 @@ class JsonFormat:
                 f"max_depth is {max_depth!r}; expected an integer from 1 to {limit}."
             )
         self.max_depth = max_depth
-        # orjson's limit on depth is fixed; lists around the value bring it down to ours.
+        # orjson's limit on depth is fixed. Lists around the value lower it to `max_depth`.
         self._padding = limit - max_depth
         self._hole = object()
         self._nest = _nested(self._hole, self._padding)
@@ -57,16 +57,17 @@ class JsonFormat:
         """Write `value` as compact UTF-8. Raises: FormatError."""
         try:
             text = self.write(value)
-            # orjson writes null for what JSON has no number for (RFC 8259, 6).
+            # RFC 8259, 6: JSON has no NaN and no infinity; orjson writes null for them.
             if b"null" in text:
                 json.dumps(value, allow_nan=False, check_circular=False, default=_enum_value)
         except (TypeError, ValueError, RecursionError) as error:
-            raise FormatError(f"the value can not be written as JSON: {error}") from error
+            raise FormatError(f"the value cannot be written as JSON: {error}") from error
         return text
 
     def loads(self, data: bytes) -> Any:
-        """Read one document. Raises: FormatError with the position in bytes and, where the
-        fault is a value's, its path.
+        """Read one document.
+
+        Raises: FormatError with the position in bytes and, for the fault of a value, its path.
         """
         try:
             value = orjson.loads(data)
@@ -77,7 +78,8 @@ class JsonFormat:
         except (TypeError, ValueError, RecursionError):
             raise self._fault(data, "the document is nested too deeply") from None
         padding = self._padding
-        # What writes back to the same text has lost nothing; most apps write as orjson does.
+        # A value that is written back as the same text has lost nothing. This holds for most apps,
+        # since they write as orjson does, and spares the exact check.
         if canonical.startswith(data, padding) and len(canonical) == len(data) + 2 * padding:
             return value
         if _may_repeat_name(data, canonical) or _may_hold_wide_integer(data):
@@ -85,9 +87,9 @@ class JsonFormat:
         return value
 
     def write(self, value: object) -> bytes:
-        """Write `value` where it is known to hold no NaN and no infinity.
+        """Write a value that is known to hold no NaN and no infinity.
 
-        Raises: TypeError, also for what is nested beyond `max_depth`.
+        Raises: TypeError, also for nesting beyond `max_depth`.
         """
         padding = self._padding
         text = self._write_padded(value)
@@ -99,7 +101,7 @@ class JsonFormat:
         def fill(missing: object) -> object:
             if missing is hole:
                 return value
-            raise TypeError(f"{type(missing).__name__} has no JSON")
+            raise TypeError(f"{type(missing).__name__} has no form in JSON")
 
         return orjson.dumps(self._nest, fill, _STRICT)
 
@@ -107,7 +109,7 @@ class JsonFormat:
         try:
             json.loads(data, object_pairs_hook=unique_object, parse_int=_narrow_integer)
         except (ValueError, RecursionError) as error:
-            raise self._fault(data, f"not JSON that is carried over: {error}") from None
+            raise self._fault(data, f"the document cannot be read unchanged: {error}") from None
 
     def _fault(self, data: bytes, summary: str) -> FormatError:
         return find_json_fault(data, self.max_depth) or FormatError(summary)
@@ -125,8 +127,8 @@ def _enum_value(value: object) -> object:
 
 
 def _may_repeat_name(data: bytes, canonical: bytes) -> bool:
-    # A member that was dropped took at least the two quotes of its name along, and no quote came
-    # in from elsewhere unless one was written as this escape.
+    # A dropped member takes at least the two quotes of its name with it. Quotes are added only
+    # where the document writes one as this escape.
     return data.count(b'"') != canonical.count(b'"') or (b"\\" in data and b"\\u0022" in data)
 
 
@@ -135,7 +137,7 @@ def _may_hold_wide_integer(data: bytes) -> bool:
     end = 0
     while (start := zeros.find(_LONG_RUN, end)) >= 0 and (run := _RUN.match(zeros, start)):
         end = run.end()
-        # Most long runs are parts of digests in strings, or of fractions.
+        # Most long runs of digits belong to digests in strings or to fractions.
         if zeros[max(start - 1, 0) : start] in _AHEAD and zeros[end : end + 1] in _BEHIND:
             return True
     return False
@@ -149,7 +151,7 @@ def _nested(value: object, levels: int) -> object:
 
 @cache
 def _orjson_depth() -> int:
-    """The depth up to which orjson writes; documented as 254."""
+    """Return the depth up to which orjson writes; documented as 254."""
 
     def is_refused(depth: int) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""Where a MessagePack document can not be read or carried over, for the message."""
+"""Find the fault for which a MessagePack document is refused."""
 
 import struct
 from math import isfinite
@@ -9,7 +9,7 @@ from asgi_serial.formats.faults import MAX_TOKENS, Container, fault_at
 
 
 class Token(NamedTuple):
-    """One value, or the head of an array or map with so many members still to come."""
+    """A value, or the head of an array or map with the number of its members."""
 
     kind: str
     start: int
@@ -19,8 +19,8 @@ class Token(NamedTuple):
 
 _CONTAINERS = ("array", "map")
 
-# What a first byte tells (MessagePack specification, "Formats"): the kind, the width of the length
-# that follows it, and the bytes of payload, or members, beyond that length.
+# The meaning of a first byte (MessagePack specification, "Formats"): the kind, the width of the
+# length that follows, and the bytes of payload, or members, in addition to that length.
 _HEADS = {
     0xC0: ("plain", 0, 0),
     0xC2: ("plain", 0, 0),
@@ -47,7 +47,7 @@ _HEADS = {
 
 
 def find_msgpack_fault(data: bytes, *, max_depth: int, for_json: bool) -> FormatError | None:
-    """The first fault of a document; with `for_json`, what JSON has no form for is one."""
+    """Return the first fault of a document; with `for_json` also values that JSON lacks."""
     containers: list[Container] = []
     position = 0
     for _ in range(MAX_TOKENS):
@@ -83,13 +83,13 @@ def _trailing_fault(data: bytes, position: int) -> FormatError | None:
 
 
 def _read_token(data: bytes, position: int) -> Token:
-    """The value at a position; its kind is `truncated` or `unknown` where there is none."""
+    """Return the value at a position; its kind is `truncated` or `unknown` if it is invalid."""
     if position >= len(data):
         return Token("truncated", position, position)
     kind, width, size = _head_of(data[position])
     start = position + 1 + width
     size += int.from_bytes(data[position + 1 : start])
-    # Each member takes one byte at least, each pair of a map two.
+    # A member takes at least one byte, and a pair of a map at least two.
     needed = 2 * size if kind == "map" else size
     if needed > len(data) - start:
         return Token("truncated", start, len(data))
@@ -113,7 +113,7 @@ def _head_of(first: int) -> tuple[str, int, int]:
 def _fault_of(
     data: bytes, token: Token, containers: list[Container], *, is_key: bool, for_json: bool
 ) -> str | None:
-    """What is wrong with a value, if anything is; a key is entered into its map."""
+    """Return the fault of a value, if any, and add a key to its map."""
     payload = data[token.start : token.end]
     if token.kind == "truncated":
         return "the document ends inside the value"

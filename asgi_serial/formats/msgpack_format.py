@@ -1,4 +1,4 @@
-"""MessagePack, read by msgpack; written by msgspec where that is installed, which is faster."""
+"""MessagePack, read by msgpack and written by msgspec, which is faster, if it is installed."""
 
 from collections.abc import Callable
 from functools import cache
@@ -13,16 +13,16 @@ from asgi_serial.formats.msgpack_faults import find_msgpack_fault
 Engine = Literal["auto", "msgspec", "msgpack"]
 
 MAX_DEPTH = 1024
-"""The depth up to which msgpack reads; before its release 1.2 it writes up to 511 only."""
+"""The depth up to which msgpack reads; before its release 1.2 it writes only up to 511."""
 
 MAX_CONTAINERS = 100_000
-"""How many arrays and maps a document may have that is translated."""
+"""The limit of arrays and maps in a document that is translated."""
 
 SHALLOW_LEVELS = 8
-"""The nesting up to which msgspec reads: its description of the type doubles with each level."""
+"""The nesting up to which msgspec reads; its description of the type doubles with each level."""
 
 UNREAD: Final = object()
-"""Stands for a document that a shallow reader leaves to msgpack."""
+"""Returned by a shallow reader for a document that it leaves to msgpack."""
 
 _CONTAINER_HEADS = bytes((*range(0x80, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF))
 
@@ -33,24 +33,24 @@ MALFORMED = (
     RecursionError,
     msgpack.UnpackException,
 )
-"""What the engines raise for a document they do not read, or a value they do not write."""
+"""The exceptions of the engines for invalid documents and unsupported values."""
 
 
 class TooManyContainers(FormatError):
-    """A document has more arrays and maps than are translated."""
+    """A document has more than MAX_CONTAINERS arrays and maps."""
 
 
 class MsgPackFormat:
-    """MessagePack, with binaries, timestamps and other extension types.
+    """MessagePack, including binaries, timestamps and other extension types.
 
-    Refused: integers beyond 64 bits, map keys that are neither strings nor binaries (integers as
-    keys could be chosen to collide), repeated keys, strings that are not UTF-8, and types that
-    MessagePack has no form for, and nesting beyond 1024 levels. Changed on the way back: a tuple
-    is a list, a bytearray is bytes, and what inherits from a plain type is of that type.
+    Refused are integers beyond 64 bits, map keys that are neither strings nor binaries (integers
+    can be chosen so that their hashes collide), repeated keys, strings that are not UTF-8, types
+    that MessagePack lacks, and nesting beyond 1024 levels. A tuple is read back as a list, a
+    bytearray as bytes, and an instance of a subclass of a plain type as that type.
     """
 
     name = "msgpack"
-    # application/vnd.msgpack is the registered one (IANA, 2024); the others are older habits.
+    # application/vnd.msgpack is registered (IANA, 2024); the others are in use since before that.
     media_types = ("application/vnd.msgpack", "application/msgpack", "application/x-msgpack")
 
     def dumps(self, value: object) -> bytes:
@@ -59,7 +59,7 @@ class MsgPackFormat:
             data = bytes(msgpack.packb(value))
             msgpack.unpackb(data, object_pairs_hook=len)
         except MALFORMED as error:
-            raise FormatError(f"the value can not be written as MessagePack: {error}") from error
+            raise FormatError(f"the value cannot be written as MessagePack: {error}") from error
         return data
 
     def loads(self, data: bytes) -> Any:
@@ -79,9 +79,9 @@ class MsgPackFormat:
 
 
 def check_whole(data: bytes) -> None:
-    """Hold every declared length to the bytes that are there, before anything is allocated for it.
+    """Compare every declared length with the bytes that follow, before anything is allocated.
 
-    Costs a tenth of decoding. Raises: one of MALFORMED.
+    This takes a tenth of the time of decoding. Raises: one of MALFORMED.
     """
     unpacker = msgpack.Unpacker(max_buffer_size=len(data) or 1)
     unpacker.feed(data)
@@ -91,24 +91,23 @@ def check_whole(data: bytes) -> None:
 
 
 def may_claim_much(data: bytes) -> bool:
-    """Whether a document may declare an array or a map that is longer than fifteen members.
+    """Whether a document may declare an array or a map of more than fifteen members.
 
-    Where it may not, engines allocate nothing that counts before they read it, and find
-    themselves what is missing.
+    If not, the engines allocate little before they read it, and detect missing bytes themselves.
     """
-    # The heads of arrays and maps whose length is declared in bytes of its own, up to four billion.
+    # The heads of arrays and maps with a separate length, which may be up to four billion.
     return b"\xdc" in data or b"\xde" in data or b"\xdd" in data or b"\xdf" in data
 
 
 def check_containers(data: bytes) -> None:
-    """Refuse a document of too many arrays and maps: each takes 60 bytes and more for one of input.
+    """Refuse a document with too many arrays and maps: an empty one of 1 byte takes 60 in memory.
 
     Raises: TooManyContainers, or one of MALFORMED.
     """
-    # Each takes a byte.
+    # Each container takes at least a byte.
     if len(data) <= MAX_CONTAINERS:
         return
-    # What is left out may be a part of text as well: a bound, which few documents pass.
+    # An upper bound, since these bytes also occur in text. Few documents exceed it.
     if len(data) - len(data.translate(None, _CONTAINER_HEADS)) <= MAX_CONTAINERS:
         return
     left = iter(range(MAX_CONTAINERS))
@@ -121,7 +120,7 @@ def check_containers(data: bytes) -> None:
 
 
 def check_keys(data: bytes) -> None:
-    """Refuse a document that is whole where a map has the same key twice. Raises: FormatError."""
+    """Refuse a complete document with a repeated map key. Raises: FormatError."""
     msgpack.unpackb(data, object_pairs_hook=unique_object)
 
 
@@ -144,15 +143,15 @@ def choose_packer(engine: Engine) -> Callable[[Any], bytes]:
 
 
 def choose_shallow_reader(engine: Engine) -> Callable[[bytes], Any]:
-    """Return a function that reads a document which JSON can carry, of SHALLOW_LEVELS at most.
+    """Return a function that reads documents of JSON's types with at most SHALLOW_LEVELS levels.
 
-    It gives UNREAD for any other, and where `engine` is not installed. Raises: TooManyContainers.
+    The function returns UNREAD for other documents, and for all if `engine` is not installed. It
+    raises TooManyContainers.
 
-    msgspec takes half of msgpack's time. Left to itself it makes keys of arrays, numbers and
-    booleans, whose hashes anybody can have collide, so that 320 kB kept it busy for five seconds.
-    Told the type of what it reads, it refuses any key but a string, whose hash is randomized,
-    before it enters one into a map, as msgpack does. It has no name for a type that contains
-    itself, so that the levels are spelled out.
+    msgspec takes half of msgpack's time. Without a type it accepts arrays, numbers and booleans as
+    keys. Their hashes can be made to collide: 320 kB kept it busy for five seconds. With a type, it
+    refuses any key that is not a string, whose hash is randomized, before it enters the key into a
+    map, as msgpack does. It has no recursive types, so the levels are spelled out.
     """
     if engine != "msgpack":
         try:
@@ -180,7 +179,7 @@ def _build_shallow_reader() -> Callable[[bytes], Any]:
     def read(data: bytes) -> Any:
         try:
             if may_claim_much(data):
-                skip(data)  # holds lengths to the bytes that are there, as check_whole does
+                skip(data)  # compares lengths with the bytes that follow, as check_whole does
             check_containers(data)
             return decode(data)
         except TooManyContainers:

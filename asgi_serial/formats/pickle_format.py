@@ -1,4 +1,4 @@
-"""Pickle, signed when written, and read only where the signature holds; never on the wire."""
+"""Signed pickles, which are read only if the signature is valid; never used over HTTP."""
 
 import pickle
 import sys
@@ -14,13 +14,13 @@ from zoneinfo import ZoneInfo
 from asgi_serial.errors import FormatError
 
 MAGIC = b"\xc1asp\x01"
-"""What a signed pickle begins with: 0xc1 begins neither MessagePack nor a text in UTF-8."""
+"""The magic number of a signed pickle; 0xc1 begins neither MessagePack nor UTF-8 text."""
 
 _TAG_BYTES = 16
 _HEAD_BYTES = len(MAGIC) + _TAG_BYTES
 _PROTOCOL = 5
 
-# Classes whose instances hold a value and do nothing when they are made.
+# Classes whose instances hold a value, and whose construction has no side effects.
 _VALUE_CLASSES = {
     "builtins": {"bytearray", "complex", "frozenset", "object", "range", "set", "slice"},
     "collections": {"Counter", "OrderedDict", "defaultdict", "deque"},
@@ -32,7 +32,7 @@ _VALUE_CLASSES = {
         *("IPv6Address", "IPv6Interface", "IPv6Network"),
     },
     "pathlib": {"Path", "PosixPath", "PurePath", "PurePosixPath", "PureWindowsPath", "WindowsPath"},
-    # Where Python 3.13 and later keep the classes above.
+    # The module of the classes above in Python 3.13 and later.
     "pathlib._local": {"Path", "PosixPath", "PurePath", "PurePosixPath", "PureWindowsPath"},
     "uuid": {"SafeUUID", "UUID"},
     "zoneinfo": {"ZoneInfo"},
@@ -40,16 +40,16 @@ _VALUE_CLASSES = {
 
 
 def is_value_class(cls: type) -> bool:
-    """Whether instances of `cls` are plain values, which anybody's pickle may hold."""
+    """Whether instances of `cls` are plain values, which every pickle may hold."""
     return cls.__qualname__ in _VALUE_CLASSES.get(cls.__module__, ()) or issubclass(cls, Enum)
 
 
 class PickleFormat:
-    """Pickle under a keyed digest, for values that nobody but holders of the key may write.
+    """Pickles with a keyed digest, which only holders of the key can write.
 
-    `key` has 16 to 64 bytes. A pickle can run code when it is read, so one whose tag does not
-    hold is not looked at, and behind that wall stands a second: only instances of the classes
-    that `is_allowed` names are made, and only of modules that are imported already. What could
+    `key` has 16 to 64 bytes. A pickle can run code when it is read, so a pickle with an invalid
+    signature is not unpickled at all. As a second line of defence, only classes that `is_allowed`
+    accepts are instantiated, and only from modules that are already imported. A value that could
     not be read back is refused when it is written.
     """
 
@@ -60,7 +60,7 @@ class PickleFormat:
         self._is_allowed = is_allowed
 
     def dumps(self, value: object, *, context: bytes = b"") -> bytes:
-        """Write and sign `value`, which is read with the same `context` only.
+        """Write and sign `value`, which can be read only with the same `context`.
 
         Raises: FormatError.
         """
@@ -68,24 +68,27 @@ class PickleFormat:
         try:
             _Pickler(buffer, self._is_allowed).dump(value)
         except Exception as error:  # a class's own methods may raise anything
-            raise FormatError(f"the value can not be pickled: {error}") from error
+            raise FormatError(f"the value cannot be pickled: {error}") from error
         data = buffer.getvalue()
         return b"".join((MAGIC, self._tag(data, context), data))
 
     def loads(self, data: bytes, *, context: bytes = b"") -> Any:
-        """Read what was written with the same key and context. Raises: FormatError."""
+        """Read a pickle that was written with the same key and context. Raises: FormatError."""
         if not data.startswith(MAGIC) or len(data) <= _HEAD_BYTES:
-            raise FormatError("not a signed pickle; one without a signature is never read")
+            raise FormatError("not a signed pickle; unsigned pickles are never read")
         content = data[_HEAD_BYTES:]
         if not compare_digest(self._tag(content, context), data[len(MAGIC) : _HEAD_BYTES]):
-            raise FormatError("the signature of the pickle does not hold, for this key and use")
+            raise FormatError(
+                "the signature of the pickle is invalid; read it with the key and for the class "
+                "with which it was written"
+            )
         try:
             return _Unpickler(BytesIO(content), self._is_allowed).load()
         except Exception as error:
-            raise FormatError(f"the pickle can not be read: {error}") from error
+            raise FormatError(f"the pickle cannot be read: {error}") from error
 
     def _tag(self, data: bytes, context: bytes) -> bytes:
-        # The length keeps one context and its data apart from a longer context and less data.
+        # The length distinguishes a context and its data from a longer context with less data.
         digest = blake2b(len(context).to_bytes(8, "big"), key=self._key, digest_size=_TAG_BYTES)
         digest.update(context)
         digest.update(data)
@@ -98,7 +101,7 @@ class _Pickler(pickle.Pickler):
         self._is_allowed = is_allowed
 
     def reducer_override(self, obj: Any) -> Any:
-        """Refuse what `_Unpickler` would: classes that are not allowed, and functions."""
+        """Refuse classes that are not allowed and functions, which `_Unpickler` would refuse."""
         if isinstance(obj, type):
             if not self._is_allowed(obj) or _find_class(obj.__module__, obj.__qualname__) != obj:
                 raise pickle.PicklingError(f"{obj.__module__}.{obj.__qualname__} is not allowed")
@@ -113,7 +116,7 @@ class _Unpickler(pickle.Unpickler):
         self._is_allowed = is_allowed
 
     def find_class(self, module: str, name: str) -> Any:
-        """Give an allowed class, and no other global."""
+        """Return an allowed class; refuse every other global."""
         if (module, name) == ("builtins", "getattr"):
             return self._read_attribute
         found = _find_class(module, name)
@@ -122,7 +125,7 @@ class _Unpickler(pickle.Unpickler):
         return found
 
     def _read_attribute(self, owner: object, name: str) -> Any:
-        """What stands in for `getattr`, by which zones and members of some enums are pickled."""
+        """Replace `getattr`, by which zones and the members of some enums are pickled."""
         if owner is ZoneInfo and name == "_unpickle":
             return owner._unpickle  # type: ignore[attr-defined]
         if isinstance(owner, type) and issubclass(owner, Enum):
@@ -131,14 +134,14 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _reads_zone(function: object) -> bool:
-    """Whether `function` takes part in `getattr(ZoneInfo, "_unpickle")`, as zones are pickled."""
+    """Whether `function` is a part of `getattr(ZoneInfo, "_unpickle")`, as zones are pickled."""
     return function is getattr or getattr(function, "__self__", None) is ZoneInfo
 
 
 def _find_class(module: str, name: str) -> type | None:
-    """The class of that name which says itself that it is there, in an imported module."""
+    """Return the class of this name in an imported module, if its own name agrees; else None."""
     found: object = sys.modules.get(module)
-    # The name of a generic class's parametrization may have dots in its brackets.
+    # The name of a parametrized generic class may have dots within its brackets.
     for step in [name] if "[" in name else name.split("."):
         found = vars(found).get(step) if hasattr(found, "__dict__") else None
     is_itself = isinstance(found, type) and (found.__module__, found.__qualname__) == (module, name)

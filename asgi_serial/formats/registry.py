@@ -1,7 +1,6 @@
-"""The formats that documents are negotiated in; a new one is added to `FORMATS`, and nowhere else.
+"""The formats that can be negotiated; add a new one to `FORMATS`, and nowhere else.
 
-JSON is the format in between: apps make and read it, and every other one is translated to and
-from it.
+Every other format is translated to and from JSON, which apps write and read.
 """
 
 from asgi_serial.formats.base import Format, Translation
@@ -29,15 +28,14 @@ FORMATS: tuple[Format, ...] = (
 
 
 def wire_formats() -> tuple[Format, ...]:
-    """The formats beside JSON, the preferred ones first."""
+    """Return the formats other than JSON, the preferred ones first."""
     return FORMATS
 
 
 def format_name(media_type: str) -> str:
-    """The name of the format that a media type without parameters means, in lower case.
+    """Return the name of the format of a lower-case media type without parameters.
 
-    Empty where it means none. Only a whole name counts: `application/problem+json` is a type of
-    its own.
+    Empty for other media types: `application/problem+json`, for example, is a type of its own.
 
     >>> format_name("application/x-msgpack"), format_name("application/json"), format_name("a/b")
     ('msgpack', 'json', '')
@@ -51,7 +49,7 @@ def format_name(media_type: str) -> str:
 
 
 def build_translations(max_depth: int) -> dict[tuple[str, str], Translation]:
-    """Every translation, by the name of the app's format and the media type that is wanted."""
+    """Return every translation, by the name of the app's format and the wanted media type."""
     translations = {}
     for one in FORMATS:
         transcoder = one.build(max_depth)

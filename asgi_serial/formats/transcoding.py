@@ -1,4 +1,4 @@
-"""From JSON to MessagePack and back, with every value kept or the document refused."""
+"""Translate JSON to MessagePack and back; every value is preserved, or the document refused."""
 
 from functools import cache
 
@@ -23,8 +23,8 @@ from asgi_serial.formats.msgpack_format import (
 )
 
 MSGPACK_OFFLOAD_BYTES = 16 << 10
-"""The size from which reading MessagePack takes too long for the event loop: 0.25 ms, and 3 ms for
-a document of nothing but arrays."""
+"""The size from which reading MessagePack takes too long for the event loop: 0.25 ms, or 3 ms for
+a document that consists of arrays."""
 
 JSON_OFFLOAD_BYTES = 64 << 10
 """The size from which writing JSON as MessagePack takes too long for the event loop: 0.6 ms."""
@@ -33,10 +33,10 @@ JSON_OFFLOAD_BYTES = 64 << 10
 class MsgPackTranscoder:
     """The Transcoder of MessagePack.
 
-    Either engine writes the same bytes; both documents are read alike, whichever it is. A
-    document takes up to 80 times its size in memory while it is carried over (one byte can be an
-    empty map), and orjson reserves 260 bytes of address space for each member of a long array, 520
-    for each of a long object, so callers bound the size of what they hand in.
+    Both engines write the same bytes and read the same values. During translation a document takes
+    up to 80 times its size in memory, since one byte can be an empty map. orjson reserves 260 bytes
+    of address space for each member of a long array, and 520 for each of a long object. So callers
+    must bound the size of documents.
     """
 
     from_json_offload_bytes = JSON_OFFLOAD_BYTES
@@ -51,8 +51,8 @@ class MsgPackTranscoder:
     def from_json(self, data: bytes) -> bytes:
         """Write a JSON document as MessagePack.
 
-        Refused is what `JsonFormat` refuses to read. A number without fraction and exponent
-        becomes an integer, any other one a float of 64 bits. Raises: FormatError.
+        Documents that `JsonFormat` refuses are refused. A number without fraction and exponent
+        becomes an integer, any other number a float of 64 bits. Raises: FormatError.
         """
         value = self._json.loads(data)
         try:
@@ -63,10 +63,10 @@ class MsgPackTranscoder:
     def to_json(self, data: bytes) -> bytes:
         """Write a MessagePack document as compact JSON in UTF-8.
 
-        Refused is what JSON has no form for (binaries, timestamps and other extension types, keys
-        that are not strings, NaN and infinities; RFC 8259, 3 and 6), what its readers disagree on
-        (repeated keys; RFC 8259, 4), and nesting beyond `max_depth`. A float of 32 bits is
-        written as the double it equals. Raises: FormatError.
+        Refused are values that JSON lacks (binaries, timestamps and other extension types, keys
+        that are not strings, NaN and infinities; RFC 8259, 3 and 6), repeated keys, which readers
+        of JSON treat differently (RFC 8259, 4), and nesting beyond `max_depth`. A float of 32 bits
+        is written as the equal double. Raises: FormatError.
         """
         try:
             value = self._read(data)
@@ -78,15 +78,16 @@ class MsgPackTranscoder:
                 text = self._json.write(value)
             else:
                 text = self._write_shallow(value)
-            # What writes back to the same bytes has lost nothing; most clients write the shortest.
+            # A value that is written back as the same bytes has lost nothing. This holds for most
+            # clients, since they write the shortest form, and spares checking the keys.
             if self._pack(value) != data:
                 check_keys(data)
         except TooManyContainers:
             raise
         except MALFORMED as error:
-            summary = f"not a MessagePack document that JSON can carry: {error}"
+            summary = f"not a MessagePack document that JSON can represent: {error}"
             raise self._fault(data, summary) from None
-        # orjson writes null for what JSON has no number for (RFC 8259, 6).
+        # RFC 8259, 6: JSON has no NaN and no infinity; orjson writes null for them.
         if b"null" in text and may_hold_nonfinite(data) and orjson.loads(text) != value:
             raise self._fault(data, "the document holds NaN or an infinity")
         return text
@@ -98,18 +99,18 @@ class MsgPackTranscoder:
 
 @cache
 def build_transcoder(engine: Engine = "auto", *, max_depth: int = MAX_DEPTH) -> MsgPackTranscoder:
-    """Return the transcoder that writes by `engine`; `auto` is msgspec where that is installed.
+    """Return the transcoder that uses `engine`; `auto` means msgspec if it is installed.
 
-    Raises: ConfigurationError where the engine is unknown or not installed, or `max_depth` beyond
-    what orjson writes (254).
+    Raises: ConfigurationError if the engine is unknown or not installed, or if `max_depth` exceeds
+        the depth that orjson writes (254).
     """
     return MsgPackTranscoder(engine=engine, max_depth=max_depth)
 
 
 def may_hold_nonfinite(data: bytes) -> bool:
-    """Whether a MessagePack document has bytes that look like NaN or an infinity."""
-    # NaN and the infinities are the floats whose bits of the exponent are all set (IEEE 754):
-    # eleven bits after the sign for a double (0xcb), eight for a single (0xca).
+    """Whether a MessagePack document contains bytes that look like NaN or an infinity."""
+    # IEEE 754: NaN and the infinities are the floats whose exponent bits are all set: eleven bits
+    # after the sign in a double (0xcb), eight in a single (0xca).
     return _has_float(data, b"\xcb", least=b"\xf0") or _has_float(data, b"\xca", least=b"\x80")
 
 

@@ -157,7 +157,7 @@ def test_a_value_is_written_compactly(value, text):
     ],
 )
 def test_what_json_has_no_form_for_is_not_written(value):
-    with pytest.raises(FormatError, match="can not be written as JSON"):
+    with pytest.raises(FormatError, match="cannot be written as JSON"):
         JSON.dumps(value)
 
 
