@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Unpack
 from asgi_serial.admin.purge_endpoint import purge_messages
 from asgi_serial.admin.purge_request import build_purges, is_for_purge, purge_of_user
 from asgi_serial.admin.report_endpoint import engine_report, is_for_report, report_messages
-from asgi_serial.asgi.attempt import Attempt
 from asgi_serial.asgi.exchange import Exchange
+from asgi_serial.asgi.lookup import Seeker
 from asgi_serial.asgi.nested import WriteWithin, find_write_within, restrict_outer
-from asgi_serial.asgi.passage import Passage
 from asgi_serial.asgi.refresh import start_refresh
 from asgi_serial.asgi.startup import Refusal, is_built_at_startup
 from asgi_serial.asgi.warming import warm
@@ -24,7 +23,6 @@ from asgi_serial.errors import ConfigurationError
 from asgi_serial.request.head import keep_iterators, read_request_fields
 from asgi_serial.request.plan import plan_request
 from asgi_serial.settings.model import SettingOptions, Settings
-from asgi_serial.settings.policy import CURRENT, HANDLER_OPTIONS, HANDLER_SWITCHES
 from asgi_serial.store.aiocache_store import open_store
 from asgi_serial.timing.routes.resolver import build_resolver
 
@@ -36,17 +34,6 @@ if TYPE_CHECKING:
     from asgi_serial.timing.routes.base import RouteResolver
     from asgi_serial.timing.routes.resolver import LabelResolver
     from asgi_serial.types import ASGIApp, Message, Receive, Scope, Send
-
-
-# With one of these there is more to a request than to let its response pass.
-DEMANDING_FIELDS = frozenset(
-    {b"cache-control", b"content-encoding", b"content-type", b"if-match", b"if-none-match"}
-)
-
-
-_SIMPLE_FIELDS = frozenset(
-    {b"accept", b"accept-encoding", b"host", b"if-none-match", b"x-forwarded-proto"}
-)
 
 
 class SerialMiddleware:
@@ -130,45 +117,18 @@ class SerialMiddleware:
         fields = read_request_fields(scope, engine.fields.ignored)
         plan = plan_request(engine, scope, fields)
         exchange = Exchange(engine, plan, receive, send, began_ns)
-        key, wants = plan.key, plan.wants
+        key = plan.key
         if key is not None:
-            hit = exchange.seeker.find_hit(key)
+            seeker = exchange.seeker = Seeker(engine, plan, began_ns)
+            hit = seeker.find_hit(key)
             if hit is not None:
                 await exchange.answer(hit)
-                if exchange.seeker.refreshes is not None:
-                    start_refresh(self.app, exchange, exchange.seeker.refreshes)
+                if seeker.refreshes is not None:
+                    start_refresh(self.app, exchange, seeker.refreshes)
                 return
-        passage: Passage | None = None
-        is_plain = _SIMPLE_FIELDS.issuperset(fields) and scope["method"] == "GET"
-        misses = key is not None and is_plain and not wants.coded_only and engine.misses(key)
-        if (
-            wants.may_pass
-            and engine.lets_pass
-            and (misses or not engine.caching)
-            and not (HANDLER_SWITCHES and engine.is_partly_off)
-            and DEMANDING_FIELDS.isdisjoint(fields)
-        ):
-            if wants.is_plain and not HANDLER_OPTIONS:
-                passage = Passage(engine, wants, scope, send, began_ns, key)
-            elif scope["path"] not in engine.encoded_paths:
-                attempt = Attempt(engine, wants, scope, fields, key, receive, send, began_ns)
-                await attempt.run(self.app)
-                return
-        if passage is not None:
-            # In the handler of another request this one has no say about that one's response.
-            outer = None if CURRENT.get() is None else CURRENT.set(None)
-            # Nothing in it is changed for the app, which has what those outside have.
-            scope[MARK] = engine
-            try:
-                await self.app(scope, receive, passage.send)
-            finally:
-                scope.pop(MARK, None)
-                passage.end()
-                if outer is not None:
-                    CURRENT.reset(outer)
-            return
+        misses = key is not None and engine.misses(key)
         if plan.may_end_early and not misses and await exchange.answer_without_app():
-            if exchange.seeker.refreshes is not None:
+            if exchange.seeker is not None and exchange.seeker.refreshes is not None:
                 start_refresh(self.app, exchange, exchange.seeker.refreshes)
             return
         await exchange.run(self.app)

@@ -186,7 +186,6 @@ class Reason(Enum):
     CLIENT_LEFT = "the client left before the response was complete"
     INVALIDATED = "a write or a purge came while the app was answering"
     NEWER_STORED = "a newer response is already stored"
-    NOT_EXPECTED = "earlier responses were not stored, so this one was passed on unexamined"
     TOO_MUCH_AT_ONCE = (
         "other responses that are being collected take all the memory for this",
         "raise cache_memory",

@@ -173,7 +173,6 @@ def test_the_table_of_reasons_is_whole():
             "has-trailers",
             "invalidated",
             "newer-stored",
-            "not-expected",
             "policy-not-heard",
             "request-not-read",
         ),

@@ -20,10 +20,7 @@ from asgi_serial.request.model_extension import EXTENSION, offer_models
 from asgi_serial.settings.routed_handler import REQUEST
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from asgi_serial.engine.engine import Engine
-    from asgi_serial.engine.preferences import Wants
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.settings.policy import RequestPolicy
     from asgi_serial.types import Field, Fields, Scope
@@ -31,7 +28,7 @@ if TYPE_CHECKING:
 ZEROCOPYSEND = "http.response.zerocopysend"
 
 
-_CONDITIONS = (b"if-none-match", b"if-match")
+_CONDITIONS = frozenset((b"if-none-match", b"if-match"))
 
 
 def mark(scope: Scope, engine: Engine) -> Scope:
@@ -48,25 +45,16 @@ def open_scope(scope: Scope, engine: Engine, request: RequestPolicy) -> Scope:
     return marked
 
 
-def scope_without_codings(
-    engine: Engine,
-    scope: Scope,
-    wants: Wants,
-    fields: Mapping[bytes, bytes],
-    request: RequestPolicy,
-) -> Scope:
-    """Return the scope for an app whose response may be encoded, and is changed in no other way.
-
-    `fields` are those of the request, `wants` what its client wants by them.
-    """
-    marked = open_scope(scope, engine, request)
-    if not wants.hides_codings:
-        return marked
-    accepted = fields.get(b"accept-encoding", b"")
-    marked["headers"] = _without_line(marked["headers"], (b"accept-encoding", accepted))
-    if "extensions" in marked:
-        _hide_zero_copy(marked)
-    return marked
+def changes_scope(plan: RequestPlan, scope: Scope, body: bytes | None) -> bool:
+    """Whether anything in the scope is changed for the app, as `scope_for_app` does."""
+    wants = plan.wants
+    if wants.hides_codings or wants.media_type or body is not None:
+        return True
+    if not _CONDITIONS.isdisjoint(plan.fields) or plan.selected is not None:
+        return True
+    if "extensions" in scope and ZEROCOPYSEND in (scope["extensions"] or ()):
+        return b"accept-encoding" in plan.fields
+    return plan.completes is not None
 
 
 def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scope:

@@ -12,33 +12,40 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.reasons import Reason
     from asgi_serial.request.plan import RequestPlan
-    from asgi_serial.response.flow import ResponseFlow
 
 logger = logging.getLogger("asgi_serial")
 
+DEBUG = logging.DEBUG
 
-def count_response(
-    engine: Engine, plan: RequestPlan, flow: ResponseFlow, began_ns: int, first_byte_ns: int
+
+def record_response(
+    engine: Engine,
+    plan: RequestPlan,
+    times_ns: tuple[int, int],
+    route: str,
+    status: int,
+    encoding_outcome: str,
+    reasons: tuple[Reason, ...],
+    sizes: tuple[int, int, int],
 ) -> None:
-    """Record a response of the app; `first_byte_ns` is 0 if nothing of it was sent."""
-    recorder = engine.recorder
-    if logger.isEnabledFor(logging.DEBUG):
-        why = ", ".join(_explain(plan, reason) for reason in flow.reasons())
-        why = why or "nothing left undone"
+    """Record a response of the app.
+
+    `times_ns` says when the request came, and when the first byte of its response went out, or 0.
+    `sizes` are the bytes of the body: as the app made it, in its format, and as it was sent.
+    """
+    recorder, method, outcome = engine.recorder, plan.method, plan.outcome
+    if logger.isEnabledFor(DEBUG):
+        why = ", ".join(_explain(plan, reason) for reason in reasons) or "nothing left undone"
         path = plan.scope["path"]
-        logger.debug("%s %r: %d, cache %s, %s", plan.method, path, flow.status, plan.outcome, why)
+        logger.debug("%s %r: %d, cache %s, %s", method, path, status, outcome, why)
     if recorder is not None:
-        kind = recorder.kinds[
-            flow.route(),
-            plan.method,
-            flow.status,
-            plan.outcome,
-            flow.encoding_outcome,
-            flow.reasons(),
-        ]
-        took = perf_counter_ns() - began_ns
-        first_byte = first_byte_ns - began_ns if first_byte_ns else took
-        recorder.record(kind, (first_byte, took, *flow.sizes()))
+        began_ns, first_byte_ns = times_ns
+        took_ns = perf_counter_ns() - began_ns
+        first_ns = first_byte_ns - began_ns if first_byte_ns else took_ns
+        app_bytes, encoded_bytes, sent_bytes = sizes
+        kind = recorder.kinds[route, method, status, outcome, encoding_outcome, reasons]
+        sent_bytes = 0 if method == "HEAD" else sent_bytes
+        recorder.record(kind, (first_ns, took_ns, app_bytes, encoded_bytes, sent_bytes))
 
 
 def _explain(plan: RequestPlan, reason: Reason) -> str:

@@ -8,6 +8,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from asgi_serial.asgi.exchange import Exchange
+from asgi_serial.asgi.lookup import Seeker
 from asgi_serial.asgi.single_flight import Nobody, cancel_after
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.caching.serving import find_representation
@@ -51,13 +52,14 @@ def start_refresh(app: ASGIApp, answered: Exchange, entry: Entry) -> None:
     released = asyncio.Event()
     nobody = Nobody(released)
     exchange = Exchange(engine, again, nobody.receive, nobody.send, perf_counter_ns())
-    exchange.seeker.own_call(call_key, call)
-    exchange.seeker.released = released
+    seeker = exchange.seeker = Seeker(engine, again, exchange.began_ns)
+    seeker.own_call(call_key, call)
+    seeker.released = released
     task = asyncio.get_running_loop().create_task(_run(exchange, app))
     engine.workers.tasks.add(task)
     task.add_done_callback(engine.workers.tasks.discard)
     # It may be cancelled before its first step.
-    task.add_done_callback(lambda _: exchange.seeker.finish_call(CallResult.FAILED))
+    task.add_done_callback(lambda _: seeker.finish_call(CallResult.FAILED))
     # An app that hangs, or has come to stream without an end, would keep others from it.
     cancel_after(engine.settings.cache_lead, task)
 

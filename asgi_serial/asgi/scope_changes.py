@@ -28,7 +28,7 @@ class AppScope:
     is left alone, unless the app changes it afterwards.
     """
 
-    __slots__ = ("_given", "_original", "_seen", "_send", "fields", "scope")
+    __slots__ = ("_given", "_original", "_seen", "fields", "outside", "scope")
 
     def __init__(self, given: Scope, scope: Scope, send: Send, fields: Iterable[Field]) -> None:
         """`scope` is a copy of `given` for the app, and `send` leads to the outside.
@@ -41,7 +41,7 @@ class AppScope:
         self._given = given
         self._seen = dict(scope)
         self._original: Scope | None = None  # kept before the given scope is changed
-        self._send = send
+        self.outside = send
 
     @property
     def original(self) -> Scope:
@@ -52,7 +52,7 @@ class AppScope:
     def send(self, message: Message) -> Awaitable[None]:
         """Pass a message to the outside, which sees the app's changes by then."""
         self.carry_out()
-        return self._send(message)
+        return self.outside(message)
 
     def carry_out(self) -> None:
         """Change the given scope as the app has changed its own since the last time."""

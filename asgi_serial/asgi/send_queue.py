@@ -1,4 +1,4 @@
-"""What takes a while on the way of a response, done in the order in which it was begun."""
+"""Run the slow steps of one response one after another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 
-class Turns:
+class SendQueue:
     """Pieces of work of which each begins when the one before it is done.
 
     They are tasks: an app may give up waiting and go on, and what it has handed over is sent all
@@ -24,11 +24,11 @@ class Turns:
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
-    def are_over(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether nothing is under way."""
         return not self._tasks
 
-    def take(self, work: Callable[[], Awaitable[None]]) -> Awaitable[None]:
+    def put(self, work: Callable[[], Awaitable[None]]) -> Awaitable[None]:
         """Have `work` done after what is under way; what this gives may be waited for."""
         before = self._tasks[-1] if self._tasks else None
 

@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING
 
 from asgi_serial.bounds.budget import FairBudget
-from asgi_serial.bounds.memo import BoundedDict
 from asgi_serial.cache.encodings import Encodings
 from asgi_serial.cache.in_flight import CallsInFlight
 from asgi_serial.cache.key import make_realm
@@ -91,8 +90,6 @@ class Engine:
         self.recorder: KindRecorder | None = self.series
         if recorder is not None:
             self.recorder = RelayRecorder(recorder, self.series)
-        # The paths whose responses did not pass (see `Attempt`).
-        self.encoded_paths: BoundedDict[str, None] = BoundedDict()
         self.is_told_of = False  # that it stands inside another engine
 
     def _choose_ways(self, settings: Settings) -> None:
@@ -104,13 +101,6 @@ class Engine:
         self.policies = (
             PolicyTable(settings.routes, cache_ttl=settings.cache_ttl) if settings.routes else None
         )
-        # Where no policy has a say, a response may pass by itself (see `Passage`).
-        self.lets_pass = not (settings.routes or settings.server_timing)
-        self.only_times = self.lets_pass and not (
-            settings.cache or settings.compression or settings.formats or settings.decoding
-        )
-        # Where a handler turns on what is off for all, its word has to be waited for.
-        self.is_partly_off = not (settings.compression and settings.formats)
         self.plain_wants = self.negotiator.wants[None, None]
         self.sole_wants = None if self.plain_wants.offers else self.plain_wants
 

@@ -92,7 +92,7 @@ def _own_fields(base: Base) -> tuple[Fields, bytes | None]:
     if etag is not None:
         etag = app_tag(etag, base.suffixes.known)
         if etag != base.fields.get(b"etag"):
-            made = [*without(made, {b"etag"}), (b"etag", etag)]
+            made = _with_tag(made, etag)
     if etag is not None and parse_entity_tag(etag) is None:
         etag = None  # what is no tag goes out as it is, and matches nothing (RFC 9110, 8.8.3)
     if base.vary is None:
@@ -100,6 +100,16 @@ def _own_fields(base: Base) -> tuple[Fields, bytes | None]:
     if b"vary" in base.fields:
         made = without(made, {b"vary"})
     return [*made, (b"vary", base.vary)], etag
+
+
+def with_own_tag(pairs: Fields, etag: bytes, suffixes: TagSuffixes) -> Fields:
+    """Return the fields of a response that passes, whose tag is not to look like one of ours."""
+    shown = app_tag(etag, suffixes.known)
+    return pairs if shown == etag else _with_tag(pairs, shown)
+
+
+def _with_tag(pairs: Fields, etag: bytes) -> Fields:
+    return [*without(pairs, {b"etag"}), (b"etag", etag)]
 
 
 def _variant_fields(

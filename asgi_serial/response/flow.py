@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from asgi_serial.cache.encodings import Encoded
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.caching.cache_status import forward_line
-from asgi_serial.caching.revalidation import CLIENT_SPECIFIC_REASONS
-from asgi_serial.http.headers import content_length, contradicts, states_its_end, without
+from asgi_serial.http.headers import content_length, contradicts, states_its_end
 from asgi_serial.http.validators import is_not_modified
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.problem import not_acceptable
@@ -23,18 +22,18 @@ from asgi_serial.representation.variant_fields import (
     with_shown_tag,
 )
 from asgi_serial.response.encoding import WholeEncoding
-from asgi_serial.response.start import READS, Opening
+from asgi_serial.response.start import READS, result_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from asgi_serial.cache.entry import Entry
     from asgi_serial.caching.collector import Collector
     from asgi_serial.codecs.base import Codec, Encoder
     from asgi_serial.engine.engine import Engine
-    from asgi_serial.engine.preferences import ResponsePlan
     from asgi_serial.request.model_extension import Handed
     from asgi_serial.request.plan import RequestPlan
+    from asgi_serial.response.start import ResponseStart
     from asgi_serial.types import Field, Fields, Message, Scope
 
 
@@ -58,14 +57,13 @@ BUSY, PASS, DONE, REPLACED = State.BUSY, State.PASS, State.DONE, State.REPLACED
 
 PATHSEND, ZEROCOPYSEND = "http.response.pathsend", "http.response.zerocopysend"
 BODY_TYPE = "http.response.body"
-_VARY = frozenset({b"vary"})
 
 
 class ResponseFlow:
-    """The response to one request, by the plan that is made when it starts.
+    """The response to one request that does not pass, by what its start has decided.
 
-    `begin` takes the start of the response and `feed` what follows; both give what is to be sent
-    in its place: one message, or a list of them. Where `job` is set afterwards, work waits that
+    `begin` gives what to send for the start, and `feed` for a message that follows; both give a
+    list, or `feed` one message. Where `job` is set afterwards, work waits that
     is too long for the event loop: the caller runs it in any thread, gives its result to
     `resume`, and sends what that gives. Once `is_over`, `entry` is what is to be stored, if
     anything: before the last messages are sent, where `is_end_sure`.
@@ -76,7 +74,6 @@ class ResponseFlow:
 
     # What most responses never set has its default on the class.
     state = START
-    is_plain = False  # nothing is left to do but to pass messages and to count their bytes
     keeping: Collector | None = None  # it is to be stored
     unstored: Reason | None = None  # why it is not stored
     entry: Entry | None = None
@@ -85,10 +82,6 @@ class ResponseFlow:
     job: Callable[[], bytes | None] | None = None
     app_bytes = encoded_bytes = sent_bytes = 0
     encoding_outcome = ""
-    status: int
-    opening: Opening
-    plan: ResponsePlan
-    start: Message
     base: Base
     etag: bytes | None = None
     media_type = coding = ""
@@ -100,25 +93,25 @@ class ResponseFlow:
     _is_not_modified = False
     _route: str | None = None
 
-    def __init__(self, engine: Engine, request: RequestPlan, scope: Scope) -> None:
+    def __init__(
+        self, engine: Engine, request: RequestPlan, scope: Scope, opening: ResponseStart
+    ) -> None:
         self.engine = engine
         self.request = request
         self.scope = scope  # as the app has it
-
-    def begin(self, message: Message) -> Message | list[Message]:
-        """Do what the start of the response decides."""
-        engine, request = self.engine, self.request
-        opening = self.opening = Opening(engine, request, message)
-        self.start = message
+        self.opening = opening
+        self.start = opening.message
         self.status = opening.status
-        self.plan = plan = opening.plan
+        self.plan = opening.plan
         self.entry, self.unstored = opening.entry, opening.unstored
         self.keeping, self.handed = opening.keeping, opening.handed
-        if opening.asks_again or opening.messages is not None:
-            return self._replace(opening.messages)
-        pairs, fields = opening.pairs, opening.fields
-        if plan.passes and self.keeping is None and b"etag" not in fields:
-            return self._begin_plain(pairs, fields)
+
+    def begin(self) -> list[Message]:
+        """Do what the start of the response decides."""
+        engine, request, start, plan = self.engine, self.request, self.opening, self.plan
+        if start.asks_again or start.messages is not None:
+            return self._replace(start.messages)
+        pairs, fields = start.pairs, start.fields
         self.base = Base(
             [*pairs],  # it may wait for the body, and an app may use one list for all its responses
             fields,
@@ -150,21 +143,6 @@ class ResponseFlow:
         self.status = start["status"]
         self.app_bytes = self.encoded_bytes = self.sent_bytes = len(last["body"])
         return [start, last]
-
-    def _begin_plain(self, pairs: Fields, fields: Mapping[bytes, bytes]) -> Message:
-        """Pass a response to whose fields there is nothing to do but to add to them."""
-        self.state = PASS
-        self.is_plain = True
-        added = self.plan.added
-        if added and b"vary" in fields:
-            pairs = without(pairs, _VARY)
-        if self.request.caching and self.engine.settings.cache_status:
-            pairs = [*pairs, *added, self._cache_status()]
-        elif added:
-            pairs = pairs + added
-        elif pairs is self.start.get("headers"):
-            return self.start
-        return {**self.start, "headers": pairs}
 
     def feed(self, message: Message) -> Message | list[Message]:
         """Take another message of the app; give what is to be sent for it."""
@@ -562,19 +540,10 @@ class ResponseFlow:
     @property
     def call_result(self) -> CallResult:
         """How a call of the app ends that has stored nothing, for those who wait for it."""
-        # A 304 says nothing of what an unconditional request would be answered.
-        if self.unstored is Reason.STALE_IF_ERROR:
-            return CallResult.ERROR
-        # What is wrong with one request or its client says nothing of the next.
-        if self.status == 304 or self.unstored in CLIENT_SPECIFIC_REASONS:
-            return CallResult.FAILED
-        return CallResult.UNSTORED_ERROR if self.status >= 400 else CallResult.UNCACHEABLE
+        return result_of(self.status, self.unstored)
 
     def sizes(self) -> tuple[int, int, int]:
         """The bytes of the body: as the app made it, in its format, and as it was sent."""
-        if self.is_plain:
-            size = self.app_bytes
-            return size, size, 0 if self.request.method == "HEAD" else size
         return self.app_bytes, self.encoded_bytes, self.sent_bytes
 
     def reasons(self) -> tuple[Reason, ...]:

@@ -1,17 +1,24 @@
-"""What the start of a response decides, before any of its body is there."""
+"""The decisions that the start of a response allows, before any of its body is there."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from asgi_serial.cache.in_flight import CallResult
+from asgi_serial.caching.cache_status import forward_line
 from asgi_serial.caching.collector import Collector, decide_collecting
 from asgi_serial.caching.invalidation import invalid_keys
-from asgi_serial.caching.revalidation import handle_validation_response, supersedes_stored
+from asgi_serial.caching.revalidation import (
+    CLIENT_SPECIFIC_REASONS,
+    handle_validation_response,
+    supersedes_stored,
+)
 from asgi_serial.formats.registry import JSON_TYPE
-from asgi_serial.http.headers import read_response_fields
+from asgi_serial.http.headers import read_response_fields, without
 from asgi_serial.http.writes import invalidates
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.response_plan import plan_response
+from asgi_serial.representation.variant_fields import with_own_tag
 from asgi_serial.request.handler_policy import adopt_body, adopt_partition, find_body_policy
 from asgi_serial.request.model_extension import plan_as_made
 from asgi_serial.request.partition import keep_private
@@ -35,85 +42,121 @@ _MAY_BE_PERMITTED = frozenset(
 )
 
 READS = frozenset({"GET", "HEAD"})
+START_TYPE = "http.response.start"
+_VARY = frozenset({b"vary"})
 
 
-class Opening:
+class ResponseStart:
     """The decisions about one response by its head, in the order in which they need each other.
 
-    Where `asks_again`, or `messages` are there to be sent in its place, nothing else of the
-    response counts.
+    A response that `passes` goes to the client as the app makes it, with `message` as its start.
+    Any other is handed to a `ResponseFlow`, with all that was read here. Where `asks_again`, or
+    `messages` are there to be sent in its place, nothing else of the response counts.
     """
 
-    # What most responses never set has its default on the class.
+    __slots__ = (
+        "__dict__",  # of what is rare, with its default on the class
+        "fields",
+        "has_effects",
+        "keeping",
+        "message",
+        "pairs",
+        "passes",
+        "plan",
+        "reasons",
+        "status",
+        "unstored",
+        "wants",
+    )
+
     invalid: tuple[Key, ...] = ()  # what this write has made invalid in the cache
-    outdated: Entry | None = None  # what this response shows to be of the past
+    outdated: Entry | None = None  # a stored response that this one shows to be outdated
     is_rekeyed = False  # it is another's than those may think who wait for it
-    asks_again = False  # it says nothing: the app is to be called again, without conditions
+    asks_again = False  # it says nothing: the app is called again, without conditions
     messages: tuple[Message, Message] | None = None
     entry: Entry | None = None  # to be stored, without anything of the body
-    keeping: Collector | None = None  # it is to be stored
-    unstored: Reason | None = None  # why it is not
     handed: Handed | None = None  # the app has made the format that the plan asks for
-    status: int
-    pairs: Fields
-    fields: dict[bytes, bytes]
-    wants: Wants
-    plan: ResponsePlan
 
     def __init__(self, engine: Engine, request: RequestPlan, message: Message) -> None:
+        self.message = message
+        self.status: int = message["status"]
+        self.keeping: Collector | None = None  # it is to be stored
+        self.unstored: Reason | None = None  # why it is not
+        self.passes = self.has_effects = False
+        self.wants: Wants = request.wants
         pairs, fields = read_response_fields(message.get("headers", ()), engine.fields.response)
-        self.status = status = message["status"]
-        self.wants = request.wants
+        is_heard = request.has_policy or request.policy is not None or request.source is not None
+        if is_heard and self._heed_handler(engine, request):
+            return
+        if request.is_personal:
+            pairs, fields = keep_private(engine, self.status, pairs, fields)
+        handed, selected = request.handed, request.selected
+        if handed is not None and handed.is_sent(fields):
+            self.handed = handed
+            fields = {**fields, b"content-type": JSON_TYPE.encode()}  # it is planned by that
+        self.pairs: Fields = pairs
+        self.fields: dict[bytes, bytes] = fields
+        has_trailers = "trailers" in message and bool(message["trailers"])
+        plan = plan_response(engine, self.wants, self.status, fields, has_trailers)
+        self.plan: ResponsePlan = plan
+        if selected is not None and self._consult(engine, request, selected):
+            return
+        if engine.may_cache:
+            self._plan_caching(engine, request, has_trailers=has_trailers)
+        if handed is not None:
+            self._check_handed(engine)
+        if plan.passes and self.keeping is None and (selected is None or self.entry is None):
+            self._pass(engine, request)
+
+    @property
+    def call_result(self) -> CallResult:
+        """How the app's call ends, if it stores nothing, for those who wait for it."""
+        return result_of(self.status, self.unstored)
+
+    def _heed_handler(self, engine: Engine, request: RequestPlan) -> bool:
+        """Plan anew what the handler has had its say in; True where the app is called again."""
         policy = request.policy
         source = None if policy is None else policy.cache_partition
-        if request.has_policy or source is not request.source:
-            self._heed_handler(engine, request)
-        if request.is_personal:
-            pairs, fields = keep_private(engine, status, pairs, fields)
-        if request.handed is not None and request.handed.is_sent(fields):
-            self.handed = request.handed
-            fields = {**fields, b"content-type": JSON_TYPE.encode()}  # it is planned by that
-        self.pairs, self.fields = pairs, fields
-        has_trailers = "trailers" in message and bool(message["trailers"])
-        self.plan = plan_response(engine, self.wants, status, fields, has_trailers)
-        if self.asks_again or (request.selected is not None and self._consult(engine, request)):
-            return
-        if request.method not in READS and engine.may_cache:
-            self._plan_write(engine, request)
-        if request.caching:
-            self._plan_keeping(engine, request, has_trailers=has_trailers)
-        if self.keeping is None and supersedes_stored(request, status, self.unstored):
-            self.outdated = request.selected
-        if self.handed is not None and self.handed.media_type != self.plan.media_type:
-            self._give_handed_up(engine)
-
-    def _heed_handler(self, engine: Engine, request: RequestPlan) -> None:
-        """Plan anew what the handler has had its say in since the request was planned."""
+        if not request.has_policy and source is request.source:
+            return False
         was_asked = request.validates and self.status == 304
-        self.is_rekeyed = adopt_partition(engine, request)
+        self.is_rekeyed = self.has_effects = adopt_partition(engine, request)
         # The condition was made of what is another user's: the 304 is about that.
         self.asks_again = was_asked and not request.validates
         self.wants = find_wants(engine, request)
+        return self.asks_again
 
-    def _consult(self, engine: Engine, request: RequestPlan) -> bool:
+    def _consult(self, engine: Engine, request: RequestPlan, selected: Entry) -> bool:
         """Whether the response is about the stored one, and is not sent itself."""
-        selected, status = request.selected, self.status
-        assert selected is not None
         consulted = handle_validation_response(
-            engine, request, selected, status, self.pairs, self.fields
+            engine, request, selected, self.status, self.pairs, self.fields
         )
         self.entry, self.unstored = consulted.entry, consulted.unstored
         if consulted.is_superseded:
-            self.outdated = selected
+            self.outdated, self.has_effects = selected, True
         self.asks_again, self.messages = consulted.retry_unconditionally, consulted.messages
         return self.asks_again or self.messages is not None
+
+    def _plan_caching(self, engine: Engine, request: RequestPlan, *, has_trailers: bool) -> None:
+        """Decide whether the response is stored, and what it means for what is."""
+        if request.method not in READS:
+            self._plan_write(engine, request)
+        if request.caching:
+            self._plan_keeping(engine, request, has_trailers=has_trailers)
+        selected = request.selected
+        if (
+            selected is not None
+            and self.keeping is None
+            and supersedes_stored(request, self.status, self.unstored)
+        ):
+            self.outdated, self.has_effects = selected, True
 
     def _plan_write(self, engine: Engine, request: RequestPlan) -> None:
         policy = find_body_policy(request)
         if policy is not None:
             adopt_body(engine, request, policy)
         elif invalidates(request.method, self.status):
-            self.invalid = invalid_keys(engine, request, self.fields)
+            self.invalid, self.has_effects = invalid_keys(engine, request, self.fields), True
 
     def _plan_keeping(self, engine: Engine, request: RequestPlan, *, has_trailers: bool) -> None:
         plan = self.plan
@@ -132,9 +175,46 @@ class Opening:
         else:
             self.keeping = Collector(engine, request, storing, self.wants, plan, self.status)
 
-    def _give_handed_up(self, engine: Engine) -> None:
-        """Pass what the app has made: it was changed on its way, and another form is chosen."""
+    def _check_handed(self, engine: Engine) -> None:
+        """Pass what the app has made if it was changed on its way and another form is chosen."""
+        if self.handed is None or self.handed.media_type == self.plan.media_type:
+            return
         self.handed = None
         self.unstored = self.unstored if self.keeping is None else Reason.ALREADY_ENCODED
         self.keeping = None
         self.plan = plan_as_made(engine, self.plan, self.fields)
+
+    def _pass(self, engine: Engine, request: RequestPlan) -> None:
+        """Make the start of a response that passes, unless its tag may answer a condition."""
+        message, fields, pairs = self.message, self.fields, self.pairs
+        plan, why = self.plan, self.unstored
+        if b"etag" in fields:
+            if b"if-none-match" in request.fields and request.method in READS:
+                return
+            pairs = with_own_tag(pairs, fields[b"etag"], engine.negotiator.tag_suffixes)
+        self.passes = True
+        self.reasons: tuple[Reason, ...] = plan.reasons if why is None else (*plan.reasons, why)
+        if plan.added:
+            if b"vary" in fields:
+                pairs = without(pairs, _VARY)
+            pairs = pairs + plan.added
+        if request.caching and engine.settings.cache_status:
+            pairs = [*pairs, forward_line(engine, request, stored=False, detail=why)]
+        if pairs is message.get("headers"):
+            return
+        if len(message) == 3 and "headers" in message:
+            # A literal is made in half the time that a copy takes.
+            self.message = {"type": START_TYPE, "status": self.status, "headers": pairs}
+        else:
+            self.message = {**message, "headers": pairs}
+
+
+def result_of(status: int, unstored: Reason | None) -> CallResult:
+    """Return how a call of the app ends whose response is not stored, and why."""
+    # A 304 says nothing of what an unconditional request would be answered.
+    if unstored is Reason.STALE_IF_ERROR:
+        return CallResult.ERROR
+    # What is wrong with one request or its client says nothing of the next.
+    if status == 304 or unstored in CLIENT_SPECIFIC_REASONS:
+        return CallResult.FAILED
+    return CallResult.UNSTORED_ERROR if status >= 400 else CallResult.UNCACHEABLE

@@ -7,7 +7,8 @@ from asgi_serial.asgi.lookup import Seeker
 from asgi_serial.engine.engine import Engine
 from asgi_serial.request.head import read_request_fields
 from asgi_serial.request.plan import plan_request
-from asgi_serial.response.flow import ResponseFlow
+from asgi_serial.response.flow import PASS, ResponseFlow
+from asgi_serial.response.start import ResponseStart
 from asgi_serial.settings.model import Settings
 
 NOW = 1_700_000_000.0
@@ -88,7 +89,24 @@ def make_flow(engine, *headers, method="GET", policy=None, **scope):
     app_scope = scope_for_app(engine, plan, None)
     if policy is not None:
         plan.add_policy(policy, may_permit=True)
-    return ResponseFlow(engine, plan, app_scope)
+    return Response(engine, plan, app_scope)
+
+
+class Response(ResponseFlow):
+    """A flow that reads its start itself, and goes on with one that passes, to be asked of it."""
+
+    passes = False
+
+    def __init__(self, engine, request, scope):
+        self.engine, self.request, self.scope = engine, request, scope
+
+    def begin(self, message):
+        first = ResponseStart(self.engine, self.request, message)
+        super().__init__(self.engine, self.request, self.scope, first)
+        if first.passes:
+            self.state, self.passes = PASS, True
+            return first.message
+        return super().begin()
 
 
 def start(*headers, status=200, **more):

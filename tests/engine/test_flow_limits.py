@@ -9,7 +9,6 @@ import pytest
 
 from asgi_serial.reasons import Reason
 from asgi_serial.request.body import RequestCopy
-from asgi_serial.response.plain import begin_plainly
 from asgi_serial.settings.policy import RoutePolicy
 from tests.engine.driver import Request, awaited, drive, serial_of
 from tests.engine.making import (
@@ -202,23 +201,11 @@ def test_a_handler_turns_compression_off_for_its_response():
     assert b"accept-encoding" not in fields_of(out).get(b"vary", b"")
 
 
-def test_a_response_that_is_passed_may_turn_out_to_be_one_to_keep():
-    engine = make_engine()
-    flow = make_flow(engine)
-    key = flow.request.key
-    engine.calls.mark_hit_for_miss(key)
-    message, reasons = begin_plainly(engine, flow.request.wants, start(JSON, FRESH), key)
-    assert not engine.calls.is_hit_for_miss(key)
-    assert Reason.NO_FRESHNESS not in reasons
-    # It is too late for this one, and the line says why it is not stored.
-    assert dict(message["headers"])[b"cache-status"].endswith(b"uri-miss; detail=not-expected")
-
-
 def test_a_response_that_is_passed_says_why_it_is_not_kept():
-    engine = make_engine()
-    flow = make_flow(engine)
-    message, reasons = begin_plainly(engine, flow.request.wants, start(JSON), flow.request.key)
-    assert reasons[-1] is Reason.NO_FRESHNESS
+    flow = make_flow(make_engine())
+    message = flow.begin(start(JSON))
+    assert flow.passes
+    assert flow.reasons()[-1] is Reason.NO_FRESHNESS
     assert dict(message["headers"])[b"cache-status"].endswith(b"detail=no-freshness")
 
 
@@ -226,7 +213,6 @@ def test_cache_status_may_be_left_out():
     engine = make_engine(cache_status=False, compression=False, formats=False)
     flow = make_flow(engine)
     first = start(JSON)
-    assert begin_plainly(engine, flow.request.wants, first, flow.request.key)[0] is first
     assert flow.begin(first) is first
     kept = make_flow(engine)
     out = run(kept, start(JSON, FRESH), body(DOCUMENT))

@@ -78,7 +78,7 @@ def test_the_client_gets_what_the_app_has_made(
         assert content == document
     if b"content-length" in fields:
         assert int(fields[b"content-length"]) == len(content_of(parts))
-    if not flow.is_plain:
+    if not flow.passes:
         assert flow.state is DONE
         assert flow.sizes()[::2] == (len(document), len(content_of(parts)))
     if flow.entry is not None:

@@ -2,7 +2,6 @@
 
 import pytest
 
-from asgi_serial.response.plain import begin_plainly
 from tests.engine.making import (
     HTML,
     JSON,
@@ -12,10 +11,11 @@ from tests.engine.making import (
     start,
 )
 
-ENGINE = make_engine(encodings_cache=False)
+ENGINE = make_engine(cache=False)
+CACHING = make_engine()
 
 
-class TestBeginPlainly:
+class TestPassing:
     """The start of a response that its client wants as the app makes it."""
 
     @pytest.mark.parametrize(
@@ -52,10 +52,12 @@ class TestBeginPlainly:
         ],
     )
     def test_what_else_the_message_says_stays(self, first):
-        key = make_flow(ENGINE).request.key
-        message, _ = self._begun(first, key)
+        message, _ = self._begun(first, caching=True)
         assert {**message, "headers": None} == {**first, "headers": None}
         assert dict(message["headers"])[b"cache-status"]
 
-    def _begun(self, first, key=None):
-        return begin_plainly(ENGINE, ENGINE.plain_wants, first, key)
+    def _begun(self, first, *, caching=False):
+        flow = make_flow(CACHING if caching else ENGINE)
+        message = flow.begin(first)
+        assert flow.passes
+        return message, flow.reasons()

@@ -266,8 +266,8 @@ async def test_a_resource_that_was_never_stored_may_come_to_be_missing():
         await ask(serial, Request())
     app.status = 404
     said = [(await ask(serial, Request())).one("cache-status") for _ in range(3)]
-    assert app.calls == 5
-    assert "; hit;" in said[2]
+    assert app.calls == 4
+    assert all("; hit;" in line for line in said[1:])
 
 
 @pytest.mark.parametrize("said", [b"no-cache", b"max-age=0", b"max-age=60"])

@@ -1,10 +1,9 @@
-"""A response that may pass, though its client takes a coding: what is lost if it does not."""
+"""A response of which its start shows whether it passes, and what has been heard by then."""
 
 import asyncio
 
 import pytest
 
-from asgi_serial.bounds.memo import MAX_BYTES
 from asgi_serial.settings.policy import set_policy
 from tests.engine.driver import Request, Whole, ask, awaited, drive, serial_of
 
@@ -34,22 +33,6 @@ async def test_what_is_large_is_compressed_and_what_is_small_passes(content, cod
     assert answer.one("vary") == "accept, accept-encoding"
 
 
-@awaited
-async def test_which_paths_do_not_pass_is_remembered_in_bounded_memory():
-    serial = serial_of(Whole(LARGE, **JSON), **NO_CACHE)
-    known = serial.engine.encoded_paths
-    for _ in range(2):
-        assert (await ask(serial, BROWSER)).coding == "gzip"
-    assert list(known) == ["/"]
-    await ask(serial, Request(path="/" + "x" * 30_000).having(accept_encoding="gzip"))
-    assert list(known) == ["/"]
-    for number in range(100):
-        path = f"/{number}" + "x" * 7_000
-        await ask(serial, Request(path=path).having(accept_encoding="gzip"))
-        assert path in known
-    assert known.held_bytes <= MAX_BYTES
-
-
 @pytest.mark.parametrize("said", ["before", "after"])
 @pytest.mark.parametrize("content", [LARGE, b"[1]"], ids=["large", "small"])
 @awaited
@@ -67,8 +50,9 @@ async def test_a_handler_has_its_say_before_its_response_starts(content, said):
     assert answer.content == content
 
 
+@pytest.mark.parametrize("client", [Request(), BROWSER], ids=["takes nothing", "takes gzip"])
 @awaited
-async def test_a_handler_may_have_stored_what_would_pass():
+async def test_a_handler_may_have_stored_what_would_pass(client):
     calls = 0
 
     async def app(scope, receive, send):
@@ -80,7 +64,7 @@ async def test_a_handler_may_have_stored_what_would_pass():
         await send(body(b"[1]"))
 
     serial = serial_of(app)
-    said = [(await ask(serial, BROWSER)).one("cache-status") for _ in range(4)]
+    said = [(await ask(serial, client)).one("cache-status") for _ in range(4)]
     assert [one.removeprefix("asgi_serial; ") for one in said] == [
         "fwd=uri-miss; detail=no-freshness",
         "fwd=uri-miss; detail=no-freshness",

@@ -1,0 +1,244 @@
+"""The delivery of a response that does not pass: what its flow says is done, and sent."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+
+from asgi_serial.asgi.record import record_response
+from asgi_serial.asgi.send_queue import SendQueue
+from asgi_serial.cache.in_flight import CallResult
+from asgi_serial.cache.key import resource_of
+from asgi_serial.concurrency.loops import checkpoint, running_loop
+from asgi_serial.concurrency.threads import run_in_thread
+from asgi_serial.reasons import Reason
+from asgi_serial.response.flow import ResponseFlow
+from asgi_serial.response.pieces import in_pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from asgi_serial.asgi.exchange import Exchange
+    from asgi_serial.cache.entry import Entry
+    from asgi_serial.caching.collector import Collector
+    from asgi_serial.response.start import ResponseStart
+    from asgi_serial.types import Message, Scope
+
+logger = logging.getLogger("asgi_serial")
+
+
+class Delivery:
+    """Performs what the flow of a response says, message by message.
+
+    Everything is counted, stored and told to those who wait before the last message is sent.
+    """
+
+    _queue: SendQueue | None = None  # what is being done before the app's next message
+    _pending: Collector | None = None  # holds what is stored once the app has returned
+    _stored: Entry | None = None  # is dropped again should the app fail
+    _is_unsent = False  # the server has not taken a message
+    _fed_ns = 0  # when the app gave the message that is in hand
+
+    def __init__(self, exchange: Exchange, start: ResponseStart, scope: Scope) -> None:
+        self._exchange = exchange
+        self.flow = ResponseFlow(exchange.engine, exchange.plan, scope, start)
+        if exchange.dropping is not None:
+            self.flow.own_drop = exchange.dropping.invalidated_at
+
+    def begin(self, fed_ns: int, *, is_listening: bool) -> Awaitable[None]:
+        """Send what the start allows; `is_listening` says that the app waits for the client."""
+        flow = self.flow
+        self._fed_ns = fed_ns
+        out = flow.begin()
+        if is_listening and flow.is_holding:
+            out = flow.wait_for_client(has_said_all=self._exchange.has_client_said_all())
+        return self._give(out)
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """Take a message that the app sends after the start."""
+        if self._queue is not None and not self._queue.is_empty:
+            return self._queue.put(partial(self._send_in_turn, message))
+        if self._exchange.engine.server_timing:
+            self._fed_ns = perf_counter_ns()
+        return self._give(self.flow.feed(message))
+
+    async def _send_in_turn(self, message: Message) -> None:
+        """The same once what is under way is done: messages go out in the order they came."""
+        flow = self.flow
+        out = flow.feed(message)
+        if flow.job is not None:
+            job, flow.job = flow.job, None
+            await self._work(job, out)
+        else:
+            self._heed(out)
+            await self._send_all(out if isinstance(out, list) else [out])
+
+    def _give(self, out: Message | list[Message]) -> Awaitable[None]:
+        """Send what the flow gives, once all that it has brought about is done."""
+        flow = self.flow
+        if flow.job is not None:
+            job, flow.job = flow.job, None
+            work = partial(self._work, job, out)
+            return work() if running_loop() is None else self._put(work)
+        self._heed(out)
+        messages = out if isinstance(out, list) else [out]
+        if messages and flow.opening.messages is not None:
+            return self._send_all(in_pieces(messages))
+        if len(messages) == 1 and self._stored is None:
+            return self._exchange.send_out(messages[0])
+        return self._send_all(messages) if messages or not flow.is_over else checkpoint()
+
+    def _heed(self, out: Message | list[Message]) -> None:
+        """Note what has come about with the messages that are sent next."""
+        flow, exchange = self.flow, self._exchange
+        if not exchange.first_byte_ns and out and not flow.is_holding:
+            exchange.first_byte_ns = perf_counter_ns()
+            if exchange.engine.server_timing and isinstance(out, list):
+                out[0] = exchange.timed(out[0], self._fed_ns)
+        if flow.is_over and not exchange.is_over:
+            self._complete()
+        elif flow.keeping is None:
+            exchange.finish_led_call(flow.call_result)
+
+    def _put(self, work: Callable[[], Awaitable[None]]) -> Awaitable[None]:
+        """Have done what takes a while, after what is under way; what the app sends waits."""
+        queue = self._queue
+        if queue is None:
+            queue = self._queue = SendQueue()
+        return queue.put(work)
+
+    async def listen(self) -> None:
+        """The app waits for the client: send what is held for it."""
+        if self.flow.is_holding:
+            has_said_all = self._exchange.has_client_said_all()
+            await self._release(self.flow.wait_for_client(has_said_all=has_said_all))
+
+    async def lose_client(self) -> None:
+        """Keep nothing for a client that has left."""
+        await self._release(self.flow.lose_client())
+
+    async def _release(self, messages: list[Message]) -> None:
+        """Send what is held, since the app listens to the client.
+
+        It may listen for a moment only: what has been begun to be sent is sent all the same.
+        """
+        self._heed(messages)
+        if messages:
+            sending = partial(self._send_quietly, messages)
+            if running_loop() is None:
+                await sending()
+            else:
+                await self._put(sending)
+
+    async def _send_all(self, messages: Iterable[Message]) -> None:
+        try:
+            for message in messages:
+                await self._exchange.send_out(message)
+        except Exception:
+            self._is_unsent = True  # this exception is the server's, and not the app's own
+            raise
+
+    async def _work(self, job: Callable[[], bytes | None], before: Message | list[Message]) -> None:
+        """Let a thread do what would hold up the event loop, and send what comes of it."""
+        assert isinstance(before, list)
+        self._heed(before)
+        await self._send_all(before)
+        after = self.flow.resume(await run_in_thread(job, self._exchange.engine.workers.encoders))
+        self._heed(after)
+        await self._send_all(after)
+
+    async def _send_quietly(self, messages: list[Message]) -> None:
+        """Send on nobody's behalf who could be told of a failure."""
+        try:
+            await self._send_all(messages)
+        except Exception:
+            logger.debug("What was held of a response could not be sent.", exc_info=True)
+
+    async def settle(self, *, quietly: bool = False) -> None:
+        """Send what is held back of a response that its app has left unfinished.
+
+        `quietly`: before an exception of the app goes on, which no other may replace.
+        """
+        if self._queue is not None:
+            await self._queue.finish()
+        if self._exchange.is_over:
+            return
+        messages = self.flow.release(Reason.INCOMPLETE)
+        self._heed(messages)
+        await (self._send_quietly if quietly else self._send_all)(messages)
+
+    def end(self) -> None:
+        """The app is done with this request, as `has_returned` and `has_failed` of it say."""
+        exchange = self._exchange
+        if not exchange.is_over:
+            self._abandon()
+        if self._pending is not None:
+            pending = self._pending.pending
+            if exchange.has_returned and pending is not None:
+                self._store(pending)
+            self._pending.let_go()
+            exchange.finish_call(CallResult.FAILED)
+        elif exchange.has_failed and not self._is_unsent and self._stored is not None:
+            # An exception after a body that looked whole: it may have been cut off, and ended by
+            # a middleware that did not know.
+            exchange.engine.responses.retract(self._stored)
+
+    async def stop(self) -> None:
+        """Wait until nothing is sent any more: after a cancellation a task of ours may still."""
+        if self._queue is not None:
+            await self._queue.end()
+
+    def _abandon(self) -> None:
+        """The response will not be whole: let nobody wait for it, and count it."""
+        flow, exchange = self.flow, self._exchange
+        exchange.is_over = True
+        if self._queue is not None:
+            self._queue.cancel()
+        exchange.finish_call(CallResult.FAILED)
+        flow.let_go()
+        flow.note(Reason.INCOMPLETE)
+        self._count()
+
+    def _complete(self) -> None:
+        """The last byte is about to go: store, tell those who wait, and count."""
+        flow, exchange = self.flow, self._exchange
+        exchange.is_over = True
+        entry = flow.entry
+        if entry is None:
+            exchange.finish_call(flow.call_result)
+        elif flow.is_end_sure:
+            self._store(entry)
+            flow.let_go()
+        else:
+            assert flow.keeping is not None  # it has made the entry
+            self._pending, flow.keeping.pending = flow.keeping, entry
+            flow.entry = None
+            exchange.release_client()
+        self._count()
+
+    def _store(self, entry: Entry) -> None:
+        """Store a response that is whole, and let those have it who wait for it."""
+        exchange = self._exchange
+        engine, plan = exchange.engine, exchange.plan
+        keeper = exchange.dropping or engine.responses
+        if keeper.keep(entry, plan.asked):
+            self._stored = entry
+            engine.calls.note_storable(plan.key or resource_of(entry.key))
+            exchange.finish_call(CallResult.STORED)
+        else:
+            exchange.finish_call(CallResult.FAILED)
+
+    def _count(self) -> None:
+        flow, exchange = self.flow, self._exchange
+        record_response(
+            exchange.engine,
+            exchange.plan,
+            (exchange.began_ns, exchange.first_byte_ns),
+            flow.route(),
+            flow.status,
+            flow.encoding_outcome,
+            flow.reasons(),
+            flow.sizes(),
+        )
