@@ -16,7 +16,6 @@ TO_DO = (
     "asgi",
     "cache",
     "caching/serving",
-    "codecs",
     "engine",
     "middleware",
     "representation",

@@ -1,1 +1,1 @@
-"""Content codings: how the bytes of a representation are compressed."""
+"""Content codings: the compression of representations."""

@@ -1,4 +1,4 @@
-"""What a content coding promises."""
+"""The interface of a content coding."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
@@ -7,55 +7,55 @@ from asgi_serial.codecs.levels import Levels
 
 
 class Encoder(Protocol):
-    """One body on its way out, encoded piece by piece; the same feeds give the same bytes."""
+    """Encodes one body piece by piece; the same calls give the same bytes."""
 
     def feed(self, data: bytes, *, flush: bool) -> bytes:
-        """Take `data` in; with `flush`, all that was fed can be decoded from what was returned."""
+        """Encode `data`; with `flush`, the output so far can be decoded to all input so far."""
 
     def finish(self) -> bytes:
-        """Return the last bytes; the encoder is spent."""
+        """Return the last bytes; the encoder cannot be used again."""
 
 
 class Decoder(Protocol):
-    """One body on its way in, decoded in steps whose output is bounded; an error spends it."""
+    """Decodes one body in steps with bounded output; it cannot be used after an error."""
 
     @property
     def members(self) -> int:
-        """How many members (gzip) or frames (zstd) were begun so far."""
+        """The number of members (gzip) or frames (zstd) that were begun so far."""
 
     def decode_at_once(self, data: bytes) -> bytes | None:
-        """Decode a whole body by one step, where it is short and has one member.
+        """Decode a whole body in one step, if it is short and has one member.
 
-        `data` is not empty, and all that the decoder is given. None where it takes more: `pieces`,
-        with the same data, goes on from there. Raises: CodecError where the data is corrupt.
+        `data` must be the whole body, and not empty. None means that one step is not enough; call
+        `pieces` with the same data to continue. Raises: CodecError if the data is corrupt.
         """
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
-        """Decode `data` into pieces of at most some 100 KB, each made when it is asked for.
+        """Decode `data` lazily into pieces of about 100 KB at most.
 
-        There is a piece, which may be empty, for each step that takes time. A body decodes to the
-        same bytes however it is cut. All pieces are taken before the next call.
+        Each step that takes time yields a piece, which may be empty. The result does not depend on
+        how a body is divided. The caller must take all pieces before the next call.
 
-        Raises: CodecError where the data is corrupt, or goes on after its end.
+        Raises: CodecError if the data is corrupt, or continues after its end.
         """
 
     def feed(self, data: bytes, *, limit: int) -> bytes:
-        """Decode `data` to at most `limit` bytes; no more than one piece is made beyond them.
+        """Decode `data` to at most `limit` bytes; at most one piece is decoded beyond them.
 
-        Raises: CodecError where the data is corrupt, or goes on after its end;
-        OutputLimitExceeded where it decodes to more than `limit` bytes, or has too many members.
+        Raises: CodecError if the data is corrupt, or continues after its end; OutputLimitExceeded
+            if it decodes to more than `limit` bytes, or has too many members.
         """
 
     def finish(self) -> None:
-        """Declare the end of the input. Raises: CodecError where the data is truncated."""
+        """Declare the end of the input. Raises: CodecError if the data is truncated."""
 
 
 class Codec(Protocol):
-    """A content coding (RFC 9110, 8.4.1) at the levels it was made with; safe to share."""
+    """A content coding (RFC 9110, 8.4.1) with fixed levels; thread-safe."""
 
     @property
     def name(self) -> str:
-        """The content-coding token as it goes into Content-Encoding, such as `gzip`."""
+        """The content-coding token for Content-Encoding, such as `gzip`."""
 
     @property
     def offload_bytes(self) -> int:
@@ -65,38 +65,38 @@ class Codec(Protocol):
     def recall_bytes(self) -> int:
         """The size from which finding a body by its digest costs less than encoding it again.
 
-        A digest costs 1 ns a byte, zstd 4, br and gzip 18 and more, each with some us on top.
+        A digest takes 1 ns per byte, zstd 4 ns, br and gzip 18 ns and more, each plus a few us.
         """
 
     def compress(self, data: bytes) -> bytes:
         """Encode one whole body, at the level measured best for its size.
 
-        Equal bodies give equal bytes within one process: entity tags may rest on it.
+        Equal bodies give equal bytes within one process; entity tags may rely on this.
         """
 
     def encoder(self, *, event_stream: bool = False) -> Encoder:
-        """A new encoder; for an event stream at the level measured best for small flushes."""
+        """Return a new encoder; for event streams at the level measured best for small flushes."""
 
     def decoder(self) -> Decoder:
-        """A new decoder."""
+        """Return a new decoder."""
 
 
 class Coding(NamedTuple):
     """A content coding that can be offered and decoded."""
 
     name: str
-    """The token in lower case, as it goes into Content-Encoding; entity tags end in it."""
+    """The lower-case token for Content-Encoding, which entity tags end in."""
 
     build: Callable[[int | None], Codec]
-    """Return the codec at a level. Raises: ConfigurationError for one that it does not have."""
+    """Returns the codec at a level. Raises: ConfigurationError for a level that it lacks."""
 
     levels: Levels
 
     level_setting: str = ""
-    """The name of the setting that holds the level; the default level applies where it has none."""
+    """The name of the setting for the level; empty if only the default level applies."""
 
     aliases: tuple[str, ...] = ()
-    """Other names that a recipient should consider equal to it (RFC 9110, 8.4.1.3)."""
+    """Other names that a recipient should consider equivalent (RFC 9110, 8.4.1.3)."""
 
     is_offered: bool = True
-    """Whether it is among the codings on offer unless the settings say otherwise."""
+    """Whether it is offered by default."""

@@ -1,4 +1,4 @@
-"""The one decoder behind every coding: bounded output, and linear in the number of members."""
+"""The decoder of all codings, with bounded output and linear cost in the number of members."""
 
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -6,43 +6,46 @@ from typing import Protocol
 from asgi_serial.errors import CodecError, OutputLimitExceeded
 
 PIECE_BYTES = 128 << 10
-"""What one step decodes to: a whole zstd block; larger pieces measured no faster."""
+"""The output of one step: a whole zstd block. Larger pieces measured no faster."""
 
-# A library gives the input after a member's end back as a copy. A window that starts small in
-# each member and doubles keeps those copies within twice what the member itself takes.
+# A library returns a copy of the input after a member's end. A window that starts small in each
+# member and doubles limits those copies to twice the size of the member itself.
 FIRST_WINDOW_BYTES = 512
 LAST_WINDOW_BYTES = 64 << 10
 
 MAX_MEMBERS = 1 << 10
-"""How many members one body may have, in all of its codings together (gzip: RFC 1952, 2.2; zstd
-frames, skippable ones too: RFC 8878, 3). Opening one takes 2 us (gzip) to 60 us (zstd), and 2 KB of
-gzip can hold 100,000 frames of zstd. Tools that split a body write one for 64 KB or more."""
+"""The limit of members in one body, in all of its codings together.
+
+These are gzip members (RFC 1952, 2.2) and zstd frames, including skippable ones (RFC 8878, 3).
+Opening one takes 2 us (gzip) to 60 us (zstd), and 2 KB of gzip can contain 100,000 zstd frames.
+Tools that divide a body write at least 64 KB per member.
+"""
 
 
 class Member(Protocol):
-    """One gzip member, zlib, deflate or brotli stream, or zstd frame, decoded in steps."""
+    """A gzip member, a zlib, deflate or brotli stream, or a zstd frame, decoded in steps."""
 
     @property
     def eof(self) -> bool:
-        """Whether the member is complete, its checksum right, and its output all returned."""
+        """Whether the member is complete, with a valid checksum and all of its output returned."""
 
     @property
     def needs_input(self) -> bool:
-        """Whether a step without input would give nothing more."""
+        """Whether a step without input would return nothing more."""
 
     @property
     def unused_data(self) -> bytes:
-        """What the last step was given beyond the member's end."""
+        """The input of the last step beyond the member's end."""
 
     def decompress(self, data: bytes | memoryview, max_length: int) -> bytes:
-        """Take `data` in and return about `max_length` bytes at most."""
+        """Decode `data` and return about `max_length` bytes at most."""
 
 
 class BoundedDecoder:
-    """A Decoder over the members that a library decodes.
+    """A Decoder for members that a library decodes.
 
-    `begin` opens the member that starts with the given byte; `many` says whether one may follow
-    another; `errors` are what the library raises for corrupt data.
+    `begin` opens the member that starts with the given byte. `many` allows several members in
+    sequence. `errors` is the exception that the library raises for corrupt data.
     """
 
     __slots__ = (
@@ -69,12 +72,12 @@ class BoundedDecoder:
         self._many = many
         self._errors = errors
         self._member: Member | None = None
-        self._first_piece: bytes | None = None  # of a member that was given all of the data
+        self._first_piece: bytes | None = None  # decoded by an insufficient `decode_at_once`
         self.members = 0
         self._window_bytes = FIRST_WINDOW_BYTES
 
     def decode_at_once(self, data: bytes) -> bytes | None:
-        """Decode a whole body by one step; None where it takes more, and `pieces` is to go on."""
+        """Decode a whole body in one step; None if that is not enough, and `pieces` must follow."""
         member = self._member_from(data[0])
         piece = self._step(member, data)
         if member.eof and not member.unused_data:
@@ -83,7 +86,7 @@ class BoundedDecoder:
         return None
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
-        """Decode `data` into pieces of at most some 100 KB, each made when it is asked for."""
+        """Decode `data` lazily into pieces of about 100 KB at most."""
         view = memoryview(data)
         position = 0
         member = self._member
@@ -106,11 +109,11 @@ class BoundedDecoder:
                 self._window_bytes = min(2 * self._window_bytes, LAST_WINDOW_BYTES)
 
     def feed(self, data: bytes, *, limit: int) -> bytes:
-        """Decode `data` to at most `limit` bytes; no more than one piece is made beyond them."""
+        """Decode `data` to at most `limit` bytes; at most one piece is decoded beyond them."""
         return b"".join(within(limit, self.pieces(data)))
 
     def finish(self) -> None:
-        """Declare the end of the input. Raises: CodecError where the data is truncated."""
+        """Declare the end of the input. Raises: CodecError if the data is truncated."""
         if self._member is None or not self._member.eof:
             raise CodecError(f"the {self._name} data ends before it is complete")
 
@@ -143,7 +146,7 @@ class BoundedDecoder:
 
 
 def within(limit: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The same pieces. Raises: OutputLimitExceeded instead of the one that passes `limit`."""
+    """Yield the pieces. Raises: OutputLimitExceeded when they exceed `limit` in total."""
     total = 0
     for piece in pieces:
         total += len(piece)

@@ -1,4 +1,4 @@
-"""Decoding the body of a request by its Content-Encoding, within limits."""
+"""Decode a request body by its Content-Encoding, within limits."""
 
 from collections.abc import Iterator, Mapping
 from io import BytesIO
@@ -11,33 +11,33 @@ from asgi_serial.errors import CodecError, OutputLimitExceeded
 from asgi_serial.http.fields import MAX_LIST_BYTES, split_list
 
 RATIO_FREE_BYTES = 1 << 20
-"""What a body may decode to at any ratio: small bodies may well compress a thousandfold."""
+"""The decoded size up to which any ratio is accepted; small bodies may shrink a thousandfold."""
 
 DECODE_OFFLOAD_BYTES = 32 << 10
-"""The encoded size from which decoding takes too long for the event loop: some 300 us."""
+"""The encoded size from which decoding takes too long for the event loop: about 300 us."""
 
 LOOP_WORK = 256 << 10
-"""How much may be decoded on the event loop before a thread goes on, however few bytes came: 1 ms.
+"""The work that is done on the event loop before a thread continues, about 1 ms.
 
-Work is counted in the bytes that all codings decode to, each step of one being STEP_WORK more."""
+Work is measured as the output of all codings in bytes, plus STEP_WORK for each step."""
 
 STEP_WORK = 16 << 10
-"""What a step of a decoder counts beside its output: opening a frame of zstd takes up to 60 us."""
+"""The work of a step in addition to its output; opening a zstd frame takes up to 60 us."""
 
 
 class UnsupportedCoding(CodecError):
-    """A body has a coding that is not decoded here; `coding` is its name in lower case."""
+    """A body has an unsupported coding; `coding` is its lower-case name."""
 
     def __init__(self, coding: str) -> None:
-        super().__init__(f"the content coding {coding!r} is not decoded here")
+        super().__init__(f"the content coding {coding!r} is not supported")
         self.coding = coding
 
 
 class DecodeLimits(NamedTuple):
-    """How large a body may be before and after decoding.
+    """The limits of a body.
 
-    `decoded_bytes` holds after each of several codings. `ratio` is decoded to encoded bytes, and
-    holds only above RATIO_FREE_BYTES. `codings` is how many may lie over one another.
+    `decoded_bytes` applies to the output of each coding. `ratio` (of decoded to encoded bytes)
+    applies only above RATIO_FREE_BYTES. `codings` is the largest number of codings.
     """
 
     encoded_bytes: int
@@ -47,11 +47,11 @@ class DecodeLimits(NamedTuple):
 
 
 class BodyDecoder:
-    """One body, gathered as it is encoded and decoded at its end.
+    """Collects one encoded body, and decodes it at its end.
 
-    The whole encoded body must be known to judge its ratio: were it judged as it arrives, a body
-    could pass in one message and fail in hundreds. The most it holds is the encoded body, the
-    decoded one and an eighth of both, and what the libraries need (for zstd 8 MB).
+    The ratio can be checked only for the whole body: otherwise a body could pass in one message and
+    fail in hundreds. The decoder holds at most the encoded and the decoded body, an eighth of both
+    on top, and the memory of the libraries (8 MB for zstd).
     """
 
     __slots__ = (
@@ -68,9 +68,9 @@ class BodyDecoder:
     def __init__(
         self, codings: tuple[str, ...], codecs: Mapping[str, Codec], limits: DecodeLimits
     ) -> None:
-        """Take the codings in the order they were applied, as parse_content_encoding gives them.
+        """Prepare to decode `codings`, in the order in which they were applied.
 
-        Raises: UnsupportedCoding for one that is not among `codecs`; CodecError for too many.
+        Raises: UnsupportedCoding for a coding without a codec; CodecError for too many codings.
         """
         if len(codings) > limits.codings:
             raise CodecError(
@@ -78,8 +78,8 @@ class BodyDecoder:
             )
         self._decoders = _open_decoders(codings, codecs)
         self._limits = limits
-        self._encoded = b""  # the first piece, which most often is all
-        # A client may send its body in millions of pieces, each an object of its own.
+        self._encoded = b""  # the first piece, usually the whole body
+        # A client may send millions of tiny pieces. A list would hold an object for each.
         self._further: BytesIO | None = None
         self.encoded_bytes = 0
         self._decoded: bytes | BytesIO = b""
@@ -88,16 +88,16 @@ class BodyDecoder:
 
     @property
     def decoded_bytes(self) -> int:
-        """How many bytes were decoded so far."""
+        """The number of bytes that were decoded so far."""
         if not self._decoders:
             return self.encoded_bytes
         decoded = self._decoded
         return len(decoded) if isinstance(decoded, bytes) else decoded.tell()
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes of the encoded body.
+        """Add the next bytes of the encoded body.
 
-        Raises: OutputLimitExceeded where they pass the limit on it.
+        Raises: OutputLimitExceeded if the encoded body exceeds its limit.
         """
         before = self.encoded_bytes
         self.encoded_bytes = before + len(chunk)
@@ -113,11 +113,12 @@ class BodyDecoder:
         self._further.write(chunk)
 
     def decode(self, work: int | None = None) -> bool:
-        """Decode the body, or go on with it, until so much `work` was done; return whether it is
-        complete.
+        """Decode the body for this much `work`, or to its end; return whether it is complete.
 
-        Another thread may go on. Raises: CodecError where the body is corrupt, truncated, empty, or
-        followed by other bytes; OutputLimitExceeded where it passes a limit.
+        Call it again to continue, also from another thread.
+
+        Raises: CodecError if the body is corrupt, truncated, empty, or followed by other bytes;
+            OutputLimitExceeded if it exceeds a limit.
         """
         bound = None if work is None else self._work + work
         if self._steps is None:
@@ -132,9 +133,9 @@ class BodyDecoder:
         return True
 
     def finish(self) -> bytes:
-        """Return the whole body, decoded; may be called once only, in any thread.
+        """Return the whole decoded body; can be called only once, in any thread.
 
-        Without codings it is the body as it came. Raises: as `decode`.
+        Without codings, it is the body as it arrived. Raises the errors of `decode`.
         """
         self.decode()
         decoded = self._decoded if self._decoders else self._gathered()
@@ -145,7 +146,7 @@ class BodyDecoder:
         return self._encoded if further is None else self._encoded + further.getvalue()
 
     def _decode_at_once(self) -> bool:
-        """Decode a short body of one coding by one call; return whether that was enough."""
+        """Decode a short body with one coding by one call; return whether that was enough."""
         if len(self._decoders) > 1 or not 0 < self.encoded_bytes < DECODE_OFFLOAD_BYTES:
             return False
         decoded = self._decoders[0].decode_at_once(self._gathered())
@@ -165,7 +166,7 @@ class BodyDecoder:
         return steps
 
     def _through(self, decoder: Decoder, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        """Decode the pieces that the coding outside has decoded to; each step gives a piece."""
+        """Decode the output of the outer coding; yield a piece for each step."""
         for piece in pieces:
             if not piece:
                 yield b""
@@ -183,14 +184,15 @@ class BodyDecoder:
 
 
 def parse_content_encoding(value: bytes) -> tuple[str, ...]:
-    """The codings of a Content-Encoding value in lower case, in the order they were applied.
+    """Return the lower-case codings of a Content-Encoding value, in the order of application.
 
-    `identity` is left out: it says that there is none (RFC 9110, 8.4.1). What is longer than any
-    list of codings is one coding that nobody knows.
-    Source: RFC 9110, 8.4 and 8.4.1.
+    `identity` is left out, since it means no coding. A value longer than MAX_LIST_BYTES is not
+    parsed, and counts as one unknown coding.
 
     >>> parse_content_encoding(b"X-GZip, br, identity")
     ('gzip', 'br')
+
+    Source: RFC 9110, 8.4 and 8.4.1.
     """
     if len(value) > MAX_LIST_BYTES:
         return (f"{value[:40].decode('latin-1')}...",)
@@ -202,8 +204,8 @@ def parse_content_encoding(value: bytes) -> tuple[str, ...]:
 
 def _open_decoders(codings: tuple[str, ...], codecs: Mapping[str, Codec]) -> list[Decoder]:
     decoders = []
-    # "the content codings in the order in which they were applied" (RFC 9110, 8.4): the last one
-    # comes off first.
+    # RFC 9110, 8.4: the sender lists "the content codings in the order in which they were applied".
+    # So the last one is removed first.
     for coding in reversed(codings):
         if coding not in codecs:
             raise UnsupportedCoding(coding)

@@ -6,7 +6,7 @@ from asgi_serial.errors import ConfigurationError
 
 
 class Levels(NamedTuple):
-    """The levels that a coding has; where `default` is None, its codec chooses by the size."""
+    """The levels of a coding; if `default` is None, its codec chooses by the size of the body."""
 
     lowest: int
     highest: int
@@ -15,11 +15,11 @@ class Levels(NamedTuple):
     def choose(self, coding: str, level: int | None) -> int:
         """Return `level`, or the default level for None.
 
-        Raises: ConfigurationError where the coding does not have it.
-
         >>> levels = Levels(0, 9, default=6)
         >>> levels.choose("gzip", 4), levels.choose("gzip", None)
         (4, 6)
+
+        Raises: ConfigurationError if the coding does not have the level.
         """
         chosen = self.default if level is None else level
         if chosen is not None and self.lowest <= chosen <= self.highest:

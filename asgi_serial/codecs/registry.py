@@ -1,4 +1,4 @@
-"""The content codings; a new one is added to `CODINGS`, and nowhere else."""
+"""The content codings; add a new one to `CODINGS`, and nowhere else."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -18,10 +18,10 @@ CODINGS: tuple[Coding, ...] = (
         lambda level: ZlibCodec("gzip", level),
         GZIP_LEVELS,
         "gzip_level",
-        # "A recipient SHOULD consider "x-gzip" to be equivalent to "gzip"" (RFC 9110, 8.4.1.3).
+        # RFC 9110, 8.4.1.3: "A recipient SHOULD consider "x-gzip" to be equivalent to "gzip"."
         aliases=("x-gzip",),
     ),
-    # Some clients mean the deflate format without zlib's frame by it.
+    # Not offered by default: some clients expect deflate data without the zlib format around it.
     Coding(
         "deflate",
         lambda level: ZlibCodec("deflate", level),
@@ -30,26 +30,26 @@ CODINGS: tuple[Coding, ...] = (
         is_offered=False,
     ),
 )
-"""All that can be offered, the preferred ones first. All are decoded."""
+"""All codings, the preferred ones first; all of them can be decoded."""
 
-# Enough for matches and for more than one window of the decoder.
+# Long enough to contain matches, and to fill more than one window of the decoder.
 _PROBE = b'{"asgi_serial":[0.1,true,null,"\\u00e9"]}' * 30
 
 _DEFAULT_LEVELS: Mapping[str, int | None] = MappingProxyType({})
 
 
 def coding_names() -> tuple[str, ...]:
-    """The names of all codings, the preferred ones first."""
+    """Return the names of all codings, the preferred ones first."""
     return tuple(coding.name for coding in CODINGS)
 
 
 def default_codings() -> tuple[str, ...]:
-    """The codings that are offered unless the settings say otherwise."""
+    """Return the names of the codings that are offered by default."""
     return tuple(coding.name for coding in CODINGS if coding.is_offered)
 
 
 def coding_aliases() -> dict[str, str]:
-    """The codings by their other names.
+    """Return the names of codings by their aliases.
 
     >>> coding_aliases()
     {'x-gzip': 'gzip'}
@@ -58,25 +58,25 @@ def coding_aliases() -> dict[str, str]:
 
 
 def levels_of(setting: str) -> Levels:
-    """The levels of the coding whose level is held by `setting`."""
+    """Return the levels of the coding whose level a setting holds."""
     return next(coding.levels for coding in CODINGS if coding.level_setting == setting)
 
 
 def level_settings() -> frozenset[str]:
-    """The names of the settings that hold levels."""
+    """Return the names of the settings that hold levels."""
     return frozenset(coding.level_setting for coding in CODINGS if coding.level_setting)
 
 
 def build_codecs(
     names: Iterable[str], levels: Mapping[str, int | None] = _DEFAULT_LEVELS
 ) -> tuple[Codec, ...]:
-    """The codecs of these names, in their order; `levels` by the names of their settings.
-
-    Raises: ConfigurationError for an unknown name, a wrong level, or a codec that does not give
-    back what it was given.
+    """Return the codecs with these names, in order; `levels` are by the names of their settings.
 
     >>> [codec.name for codec in build_codecs(["zstd", "br", "gzip"], {"gzip_level": 9})]
     ['zstd', 'br', 'gzip']
+
+    Raises: ConfigurationError for an unknown name, an invalid level, or a codec that does not
+        decode its own output.
     """
     by_name = {coding.name: coding for coding in CODINGS}
     codecs = []
@@ -93,7 +93,7 @@ def build_codecs(
 
 
 def probe_codec(codec: Codec) -> None:
-    """Let a codec encode and decode a sample. Raises: ConfigurationError where it differs."""
+    """Encode and decode a sample. Raises: ConfigurationError if the result differs."""
     encoder = codec.encoder(event_stream=True)
     streamed = encoder.feed(_PROBE, flush=True) + encoder.finish()
     for encoded in (codec.compress(_PROBE), streamed):
@@ -104,10 +104,10 @@ def probe_codec(codec: Codec) -> None:
         except (CodecError, TypeError) as error:
             raise ConfigurationError(
                 f"The codec {codec.name} does not decode what it encodes ({error}); "
-                "expected a library that works, mend or replace its installation."
+                "reinstall or replace its library."
             ) from error
         if decoded != _PROBE:
             raise ConfigurationError(
                 f"The codec {codec.name} decodes to other bytes than it was given; "
-                "expected the same, mend or replace its library."
+                "reinstall or replace its library."
             )

@@ -1,4 +1,4 @@
-"""gzip and deflate, by zlib, or by ISA-L where it is installed."""
+"""The codings gzip and deflate, by zlib, or by ISA-L if it is installed."""
 
 import importlib
 import zlib
@@ -8,31 +8,32 @@ from asgi_serial.codecs.bounded import BoundedDecoder, Member
 from asgi_serial.codecs.levels import Levels
 
 GZIP_LEVELS = Levels(0, 9, default=6)
-"""Those of deflate, too."""
+"""The levels of gzip and deflate."""
 
-# Added to zlib's wbits; "deflate" is the zlib format around deflate data (RFC 9110, 8.4.1.2).
+# Added to zlib's wbits. RFC 9110, 8.4.1.2: the coding deflate is the zlib format around deflate
+# data.
 _CONTAINERS = {"gzip": 16, "deflate": 0}
 
-# zlib's usual state of 270 KB may go back to the system after each body, and come fresh, page by
-# page, for the next: 59 us for 1 KB, 76 us for 10 KB. A state with a window no larger than the body
-# stays with the process: 5 and 34 us, for the same size.
+# zlib's usual state of 270 KB may be returned to the system after each body, and mapped anew, page
+# by page, for the next: 59 us for 1 KB, 76 us for 10 KB. A state with a window no larger than the
+# body stays in the process: 5 and 34 us, with the same output size.
 _SMALL_BYTES = 16 << 10
 _SMALL_WBITS = 14
 _SMALLEST_BYTES = 8 << 10
 _SMALLEST_WBITS = 13
 
-# CPU and size of JSON records at 10 and 100 KB against zlib's level 6 (which gives 4,556 and
-# 39,917 bytes): ISA-L 1 0.27, 0.06 and 1.043, 1.105; 2 0.29, 0.07 and 1.038, 1.075; 3 0.42, 0.11
-# and 1.026, 1.057; zlib-ng 6 0.67, 0.51 and 0.999, 0.992; 4 0.62, 0.37 and 1.012, 1.008. ISA-L
-# has nothing as dense as zlib's levels over 6, and does not store without compressing.
+# CPU and size for JSON records of 10 and 100 KB, relative to zlib's level 6 (4,556 and 39,917
+# bytes). ISA-L 1: 0.27, 0.06 and 1.043, 1.105; 2: 0.29, 0.07 and 1.038, 1.075; 3: 0.42, 0.11 and
+# 1.026, 1.057. zlib-ng 6: 0.67, 0.51 and 0.999, 0.992; 4: 0.62, 0.37 and 1.012, 1.008. ISA-L has
+# no levels as dense as zlib's above 6, and none that stores without compressing.
 _ISAL_LEVELS = {1: 1, 2: 1, 3: 2, 4: 2, 5: 3, 6: 3}
-# Level 3 of ISA-L gains 0 % at 1 KB, 0.5 % at 2 KB and 0.8 % at 4 KB over level 1, which takes 6.5
-# us for 9.3 at 1 KB, and 9.6 for 12.3 at 3 KB.
+# Level 3 of ISA-L saves 0 % at 1 KB, 0.5 % at 2 KB and 0.8 % at 4 KB compared with level 1, which
+# takes 6.5 us instead of 9.3 at 1 KB, and 9.6 us instead of 12.3 at 3 KB.
 _ISAL_SMALL_BYTES = 4 << 10
 _ISAL_SMALL_LEVEL = 1
 
-# An event of 350 bytes, each flushed: zlib 6 takes 15.8 us and leaves 0.487 of it, 4 12.0 us and
-# 0.501, 1 9.2 us and 0.535; ISA-L 2 6.6 us and 0.532, 3 no less.
+# For events of 350 bytes, each flushed, time and ratio are with zlib 6: 15.8 us, 0.487; 4: 12.0 us,
+# 0.501; 1: 9.2 us, 0.535. ISA-L 2: 6.6 us, 0.532; 3 gives no better ratio.
 _EVENT_LEVEL = 4
 
 # The size of JSON that takes 1 ms, by level.
@@ -41,17 +42,17 @@ _ISAL_OFFLOAD_KB = {1: 430, 2: 386, 3: 264}
 
 
 class Deflater(Protocol):
-    """What zlib and its like give to compress one stream."""
+    """The compression object of zlib and compatible modules."""
 
     def compress(self, data: bytes, /) -> bytes:
-        """Take data in."""
+        """Compress data."""
 
     def flush(self, mode: int = ..., /) -> bytes:
-        """Return what was taken in, up to the given kind of boundary."""
+        """Return the pending output, up to the given kind of boundary."""
 
 
 class _Engine(NamedTuple):
-    """A module with zlib's interface, and the level in its own terms."""
+    """A module with zlib's interface, and the level in that module's terms."""
 
     zlib: Any
     level: int
@@ -60,8 +61,9 @@ class _Engine(NamedTuple):
 class ZlibCodec:
     """gzip (RFC 1952) or deflate (RFC 1950), levels 0 to 9.
 
-    With `accelerate`, ISA-L takes the levels 1 to 6 where it is installed. Equal bodies give
-    equal bytes on one kind of machine: ISA-L's choice of instructions may change them.
+    With `accelerate`, ISA-L is used for the levels 1 to 6 if it is installed. Equal bodies give
+    equal bytes on machines of the same kind; ISA-L's choice of CPU instructions may change them.
+
     Source: RFC 9110, 8.4.1.2 and 8.4.1.3.
     """
 
@@ -83,7 +85,7 @@ class ZlibCodec:
         self.offload_bytes = sizes[self._engine.level] << 10
 
     def compress(self, data: bytes) -> bytes:
-        """Encode one whole body; a gzip header has no time in it."""
+        """Encode one whole body; the gzip header contains no time."""
         if self._is_zlib and len(data) <= _SMALL_BYTES:
             return self._compress_small(data)
         level = self._engine.level
@@ -93,19 +95,19 @@ class ZlibCodec:
         return encoded
 
     def encoder(self, *, event_stream: bool = False) -> "ZlibEncoder":
-        """A new encoder; for an event stream at level 4 at most."""
+        """Return a new encoder; for an event stream at level 4 at most."""
         engine = self._event_engine if event_stream else self._engine
         return ZlibEncoder(engine.zlib.compressobj(engine.level, zlib.DEFLATED, self._wbits))
 
     def decoder(self) -> BoundedDecoder:
-        """A new decoder; gzip takes several members, deflate the data without zlib's frame, too."""
+        """Return a new decoder; gzip accepts several members, deflate also raw deflate data."""
         is_gzip = self.name == "gzip"
         begin = _begin_gzip if is_gzip else _begin_deflate
         return BoundedDecoder(self.name, begin, many=is_gzip, errors=zlib.error)
 
     def _compress_small(self, data: bytes) -> bytes:
         wbits = _SMALLEST_WBITS if len(data) <= _SMALLEST_BYTES else _SMALL_WBITS
-        # The memory level that goes with 15 bits is 8.
+        # zlib's defaults are 15 bits and memory level 8; both shrink together.
         deflater = zlib.compressobj(
             self._engine.level, zlib.DEFLATED, wbits + self._container, wbits - 7
         )
@@ -113,7 +115,7 @@ class ZlibCodec:
 
 
 class ZlibEncoder:
-    """An Encoder over one stream of zlib or its like."""
+    """An Encoder of one stream by zlib or a compatible module."""
 
     __slots__ = ("_deflater",)
 
@@ -121,17 +123,17 @@ class ZlibEncoder:
         self._deflater = deflater
 
     def feed(self, data: bytes, *, flush: bool) -> bytes:
-        """Take `data` in; with `flush`, all that was fed can be decoded from what was returned."""
+        """Encode `data`; with `flush`, the output so far can be decoded to all input so far."""
         encoded = self._deflater.compress(data)
         return encoded + self._deflater.flush(zlib.Z_SYNC_FLUSH) if flush else encoded
 
     def finish(self) -> bytes:
-        """Return the last bytes; the encoder is spent."""
+        """Return the last bytes; the encoder cannot be used again."""
         return self._deflater.flush(zlib.Z_FINISH)
 
 
 class _ZlibMember:
-    """A Member over zlib's decompressor."""
+    """A Member by zlib's decompressor."""
 
     __slots__ = ("_inflater", "needs_input")
 
@@ -149,13 +151,13 @@ class _ZlibMember:
 
     def decompress(self, data: bytes | memoryview, max_length: int) -> bytes:
         decoded = self._inflater.decompress(data or self._inflater.unconsumed_tail, max_length)
-        # zlib may hold output without holding input, once a step was filled.
+        # After a full step zlib may hold more output, even if it holds no input.
         self.needs_input = len(decoded) < max_length
         return decoded
 
 
 def find_isal() -> Any:
-    """ISA-L's module with zlib's interface; None where it is not installed."""
+    """Return ISA-L's module with zlib's interface; None if it is not installed."""
     try:
         return importlib.import_module("isal.isal_zlib")
     except ImportError:
@@ -173,8 +175,8 @@ def _begin_gzip(first_byte: int) -> Member:
 
 
 def _begin_deflate(first_byte: int) -> Member:
-    # "Some non-conformant implementations send the 'deflate' compressed data without the zlib
-    # wrapper" (RFC 9110, 8.4.1.2). Such data starts with these four bits only where it stores
-    # a block and fills the bits skipped before its length (RFC 1951, 3.2.4) with ones.
+    # RFC 9110, 8.4.1.2: "Some non-conformant implementations send the "deflate" compressed data
+    # without the zlib wrapper." Such data starts with the same four bits only if its first block is
+    # stored, and the bits that are skipped before its length (RFC 1951, 3.2.4) are ones.
     has_wrapper = first_byte & 0x0F == zlib.DEFLATED
     return _ZlibMember(zlib.MAX_WBITS if has_wrapper else -zlib.MAX_WBITS)
