@@ -22,7 +22,7 @@ class Measured(Protocol):
         """End what was started."""
 
 
-LONG = ("uvicorn", "timing_routes", "hit_of_peers")
+LONG = ("uvicorn", "timing_routes", "hit_of_peers", "miss_stored_bare")
 
 
 class Row(NamedTuple):
