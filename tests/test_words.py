@@ -18,7 +18,6 @@ TO_DO = (
     "caching/serving",
     "engine",
     "middleware",
-    "representation",
     "request",
     "response",
 )

@@ -1,4 +1,4 @@
-"""Another variant of a stored response, made without calling the app."""
+"""Derive another variant of a stored response without calling the app."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
 
 
-# Decoding and encoding this much takes about 1 ms; a derivation is rare.
+# Decoding and encoding this many bytes takes about 1 ms, which is acceptable for a rare step.
 DERIVE_OFFLOAD_BYTES = 16_000
 
 
 def size_to_derive(entry: Entry) -> int:
-    """Return how many bytes there are to work on: those that are stored, or what they decode to."""
+    """Return the number of bytes to process: the larger of the stored and the decoded body."""
     source = _find_source(entry)
     return 0 if source is None else max(len(source.body), entry.app_bytes)
 
@@ -28,10 +28,10 @@ def size_to_derive(entry: Entry) -> int:
 def derive(
     engine: Engine, entry: Entry, variant: Variant, *, must_encode: bool = False
 ) -> Representation | None:
-    """The representation of `entry` for `variant`; None where only the app can make it.
+    """Return the representation of `entry` for `variant`; None if only the app can make it.
 
-    `must_encode`: it is encoded even where it is small, or does not shrink.
-    It may take long: a large body is decoded and encoded. It may run in any thread.
+    `must_encode` encodes the body even if it is small or does not shrink. A large body takes long
+    to decode and encode; the call may run in any thread.
     """
     media_type, coding = variant
     source = _find_source(entry)
@@ -75,7 +75,10 @@ def derive(
 
 
 def _find_source(entry: Entry) -> Representation | None:
-    """One in the app's own format. Another may hold what could not be carried over to it."""
+    """Return a representation in the app's own format; None if there is none.
+
+    A variant in another format is of no use: it may hold content that could not be translated.
+    """
     for (media_type, _), kept in zip(entry.variants, entry.kept, strict=False):
         if not media_type:
             return kept
@@ -87,7 +90,7 @@ def _decoded(engine: Engine, kept: Representation) -> bytes:
         return kept.body
     codec = engine.negotiator.codecs.get(kept.coding)
     if codec is None:
-        raise CodecError(f"{kept.coding!r} is not a coding of this release")
+        raise CodecError(f"the coding {kept.coding!r} is not supported by this release")
     decoder = codec.decoder()
     content = decoder.feed(kept.body, limit=engine.settings.max_decoded)
     decoder.finish()

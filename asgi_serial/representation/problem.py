@@ -9,7 +9,7 @@ from typing import NamedTuple
 from asgi_serial.reasons import Reason
 from asgi_serial.types import Field, Fields, Message, Scope
 
-# Those of RFC 9110, 15; the standard library's are older in older releases of it.
+# The phrases of RFC 9110, 15. Older releases of Python have older phrases.
 TITLES = {
     400: "Bad Request",
     401: "Unauthorized",
@@ -24,7 +24,7 @@ TITLES = {
 
 
 class Problem(NamedTuple):
-    """A response of ours in place of the app's."""
+    """A response of the middleware in place of the app's."""
 
     status: int
     reason: Reason
@@ -71,9 +71,9 @@ def problem_messages(
 
 
 def not_acceptable(media_types: Iterable[str], vary: bytes | None) -> Problem:
-    """The refusal of a client that accepts no format there is.
+    """Return the refusal of a client that accepts no available format.
 
-    Source: RFC 9110, 12.4.1: a list of what there is lets the client choose.
+    Source: RFC 9110, 15.5.7: the content should list the available representations.
     """
     detail = f"This resource is available as {', '.join(media_types)}."
     fields = () if vary is None else ((b"vary", vary),)
@@ -81,7 +81,7 @@ def not_acceptable(media_types: Iterable[str], vary: bytes | None) -> Problem:
 
 
 RETRY_SECONDS = 5
-"""When a client whose body found no room may come again: most bodies arrive in less."""
+"""The Retry-After of a 503 for lack of memory; most bodies arrive in less time."""
 
 
 def too_slow_body(scope: Scope, seconds: float) -> Problem:
@@ -97,7 +97,7 @@ def too_slow_body(scope: Scope, seconds: float) -> Problem:
 def no_room_for_body(scope: Scope) -> Problem:
     """Return the refusal of a body for which there is no memory at the moment.
 
-    Source: RFC 9110, 15.6.4: a 503 may say by Retry-After (10.2.3) how long to wait.
+    Source: RFC 9110, 15.6.4: a 503 may suggest the time to wait in Retry-After (10.2.3).
     """
     detail = "Too many bodies of requests are being read at the moment."
     retry = (b"retry-after", b"%d" % RETRY_SECONDS)
@@ -105,7 +105,7 @@ def no_room_for_body(scope: Scope) -> Problem:
 
 
 def _closing(scope: Scope) -> tuple[Field, ...]:
-    # The rest of the body is not read: the connection is of no use for another request. HTTP/2 and
-    # later have no such field (RFC 9113, 8.2.2).
+    # The rest of the body is not read, so the connection cannot be used for another request. HTTP/2
+    # and later do not have this field (RFC 9113, 8.2.2).
     is_http1 = scope.get("http_version", "1.1").startswith("1")
     return ((b"connection", b"close"),) if is_http1 else ()

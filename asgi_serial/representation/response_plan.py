@@ -1,4 +1,4 @@
-"""Decisions about a response, made when the app starts it, and kept for its equals."""
+"""Plan a response when the app starts it, and reuse the plan for similar responses."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import TypeFacts, Wants
 
-# RFC 9110, 6.4.1 and 15.3.6: these have no content; 15.3.7: a part's bytes are not to be changed.
+# RFC 9110, 6.4.1 and 15.3.6: these have no content, except for 206, whose part (15.3.7) would not
+# fit the others if its bytes were changed.
 UNTRANSFORMED = frozenset((*range(100, 200), 204, 205, 206, 304))
 
-# What is looked at beside the type and the length, where it is there at all.
+# Further fields that a plan depends on, in addition to the type and the length.
 _RARER_FIELDS = (b"vary", b"content-encoding", b"cache-control", b"content-range")
 _RARER = frozenset(_RARER_FIELDS)
 
@@ -27,10 +28,10 @@ def plan_response(
     wants: Wants,
     status: int,
     fields: Mapping[bytes, bytes],
-    has_trailers: bool = False,  # noqa: FBT001, FBT002 - on the way of every response
+    has_trailers: bool = False,  # noqa: FBT001, FBT002 - called for every response
 ) -> ResponsePlan:
-    """Decide by the response's head and by what the client wants."""
-    # All that the plan depends on, with the length as what it is compared to.
+    """Return the plan for a response with this head, for these preferences of the client."""
+    # Everything that the plan depends on. The length counts only as its comparison with limits.
     length = fields.get(b"content-length")
     kind: tuple[object, ...] = (
         status,
@@ -62,9 +63,9 @@ def _make_plan(
     reasons = []
     if obstacle is None:
         formats = formats and bool(types.format)
-        # RFC 9110, 12.5.3: who refuses identity is not to get it where a coding is acceptable.
-        # Others are not told by Vary that what is small depends on this field: caches would keep
-        # it once for each value, for the sake of clients that hardly exist.
+        # RFC 9110, 12.5.3: a client that refuses identity should not get it if a coding is
+        # acceptable. For other clients, Vary does not name Accept-Encoding on small bodies: caches
+        # would store them once for each of its values, for the sake of clients that hardly exist.
         large = wants.must_encode or length is None or length >= settings.min_size
         coding = coding and types.is_compressible and large
         if formats:
@@ -76,7 +77,7 @@ def _make_plan(
             reasons.append(why_not_compressed(types, is_large=large))
     else:
         reasons.append(obstacle)
-        # RFC 9110, 15.4.5: a 304 has the Vary that the 200 would have had; 15.3.7 likewise for 206.
+        # RFC 9110, 15.4.5: a 304 has the Vary that the 200 would have had; 15.3.7: so has a 206.
         partial = status in (206, 304)
         formats = partial and formats and (bool(types.format) or not types.essence)
         coding = partial and coding and (types.is_compressible or not types.essence)
@@ -106,12 +107,12 @@ def _make_plan(
 def find_obstacle(
     engine: Engine, status: int, fields: Mapping[bytes, bytes], *, has_trailers: bool
 ) -> Reason | None:
-    """Why the bytes of this response must stay as the app made them; None where they need not."""
+    """Return the reason why the bytes of this response must not be changed; None if they may be."""
     if status in UNTRANSFORMED or b"content-range" in fields:
         return Reason.STATUS_NOT_TRANSFORMABLE
     if b"content-encoding" in fields:
         return Reason.ALREADY_ENCODED
-    # RFC 9111, 5.2.2.6: no-transform: an intermediary must not transform the content.
+    # RFC 9111, 5.2.2.6: no-transform means that an intermediary must not transform the content.
     if (
         b"cache-control" in fields
         and engine.fields.cache_controls[fields[b"cache-control"]].no_transform
@@ -121,7 +122,7 @@ def find_obstacle(
 
 
 def why_not_compressed(types: TypeFacts, *, is_large: bool) -> Reason:
-    """Why a response that may be encoded is not."""
+    """Return the reason why a response that may be encoded is not."""
     if not types.is_compressible:
         return Reason.TYPE_NOT_COMPRESSIBLE
     if not is_large:

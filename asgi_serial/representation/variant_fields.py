@@ -1,4 +1,4 @@
-"""The fields and the entity tag of one representation, written in this one place."""
+"""The fields and the entity tag of each representation of a response."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from asgi_serial.engine.variant_tags import TagSuffixes
     from asgi_serial.types import Fields
 
-# What describes the bytes as the app made them, and is not true of others.
+# Fields that describe the app's own bytes, and are wrong for any others.
 BODY_FIELDS = frozenset(
     {
         b"accept-ranges",
@@ -38,8 +38,8 @@ BODY_FIELDS = frozenset(
         b"transfer-encoding",
     }
 )
-# RFC 9110, 15.4.5: a 304 should not have representation metadata beyond what selects the stored
-# response and updates it.
+# RFC 9110, 15.4.5: a 304 should not have representation metadata other than Cache-Control,
+# Content-Location, Date, ETag, Expires and Vary, unless it guides cache updates.
 NOT_IN_304 = BODY_FIELDS - {b"etag"} | {
     b"content-language",
     b"content-range",
@@ -53,34 +53,33 @@ _FORMAT_DROPS = _VARIANT_DROPS | {b"content-type"}
 
 
 class Base(NamedTuple):
-    """A response as the app made it, of which representations are made."""
+    """A response of the app, from which representations are made."""
 
     pairs: Fields
     fields: Mapping[bytes, bytes]
-    vary: bytes | None  # the whole value that Vary is to have; None leaves it as it is
-    etag: bytes | None  # the app's, or one made from its bytes
-    weak: bool  # the bytes of an encoded variant depend on how the app cuts its body
+    vary: bytes | None  # the whole new value of Vary; None leaves it unchanged
+    etag: bytes | None  # the app's own, or one made from its bytes
+    weak: bool  # the bytes of an encoded variant depend on how the app divides its body
     suffixes: TagSuffixes
-    is_read: bool = True  # the tag is that of this content, not of what a write has made
+    is_read: bool = True  # the tag belongs to this content, not to the result of a write
 
     def tagged(self, etag: bytes) -> Base:
-        """The same with an entity tag that the app has not given."""
+        """Return a copy with an entity tag that the app did not send."""
         pairs = [*self.pairs, (b"etag", etag)]
         return self._replace(pairs=pairs, fields={**self.fields, b"etag": etag}, etag=etag)
 
 
 def content_tag(content: bytes) -> bytes:
-    """A strong entity tag for `content`: equal tags mean equal bytes (RFC 9110, 8.8.3)."""
+    """Return a strong entity tag for `content`: equal tags mean equal bytes (RFC 9110, 8.8.3)."""
     return b'"' + hashlib.blake2b(content, digest_size=16).hexdigest().encode() + b'"'
 
 
 def represent(
     base: Base, media_type: str, coding: str, content: bytes | None
 ) -> tuple[Fields, bytes | None]:
-    """A new list of the fields of one variant, and its entity tag.
+    """Return the fields of a variant, as a new list, and its entity tag.
 
-    `content` is all of the bytes that were made from the app's; None where they are streamed, or
-    are not there, as for a HEAD.
+    `content` is the whole body of the variant; None if it is streamed, or absent as for HEAD.
     """
     if media_type or coding:
         return _variant_fields(base, media_type, coding, content)
@@ -94,7 +93,7 @@ def _own_fields(base: Base) -> tuple[Fields, bytes | None]:
         if etag != base.fields.get(b"etag"):
             made = _with_tag(made, etag)
     if etag is not None and parse_entity_tag(etag) is None:
-        etag = None  # what is no tag goes out as it is, and matches nothing (RFC 9110, 8.8.3)
+        etag = None  # a malformed tag is sent unchanged, but matches nothing (RFC 9110, 8.8.3)
     if base.vary is None:
         return list(made), etag
     if b"vary" in base.fields:
@@ -103,7 +102,7 @@ def _own_fields(base: Base) -> tuple[Fields, bytes | None]:
 
 
 def with_own_tag(pairs: Fields, etag: bytes, suffixes: TagSuffixes) -> Fields:
-    """Return the fields of a response that passes, whose tag is not to look like one of ours."""
+    """Return the fields of a response that passes, with its tag protected by `app_tag`."""
     shown = app_tag(etag, suffixes.known)
     return pairs if shown == etag else _with_tag(pairs, shown)
 
@@ -115,7 +114,7 @@ def _with_tag(pairs: Fields, etag: bytes) -> Fields:
 def _variant_fields(
     base: Base, media_type: str, coding: str, content: bytes | None
 ) -> tuple[Fields, bytes | None]:
-    assert base.vary is not None  # what makes it a variant stands there
+    assert base.vary is not None  # it names the fields that select the variant
     made = without(base.pairs, _FORMAT_DROPS if media_type else _VARIANT_DROPS)
     if media_type:
         made.append((b"content-type", media_type.encode()))
@@ -127,9 +126,10 @@ def _variant_fields(
             made += _digest_fields(base.fields, content)
     etag = base.etag
     if etag is not None and parse_entity_tag(etag) is None:
-        etag = None  # no tag at all: there is none of it to be made for another form
+        etag = None  # a malformed tag has no form for a variant
     if etag is not None:
-        # RFC 9110, 8.8.3.3: representations that differ in coding differ in their strong tags.
+        # RFC 9110, 8.8.3.3: representations that differ in their content coding need different
+        # strong tags.
         etag = app_tag(etag, base.suffixes.known)
         if base.is_read:
             etag = variant_tag(etag, base.suffixes[media_type, coding], weak=base.weak)
@@ -139,28 +139,28 @@ def _variant_fields(
 
 
 def undecided_fields(base: Base, *, by_format: bool) -> Fields:
-    """Return a new list of the fields that are the same in every form that GET may be answered in.
+    """Return the fields that all variants of a response share, as a new list.
 
-    `by_format` says whether the app's format is among what is undecided.
+    `by_format` says that the format is undecided as well, so that Content-Type is left out.
     """
-    assert base.vary is not None  # it names what the form depends on
+    assert base.vary is not None  # it names the fields that select the variant
     made = without(base.pairs, _FORMAT_DROPS if by_format else _VARIANT_DROPS)
     made.append((b"vary", base.vary))
     return made
 
 
 def not_modified_fields(made: Fields) -> Fields:
-    """The fields of a 304 in place of a 200 that has the fields `made`."""
+    """Return the fields of a 304 that replaces a 200 with the fields `made`."""
     return without(made, NOT_IN_304)
 
 
 def shown_tag(
     base: Base, etag: bytes, media_types: tuple[str, ...], coding: str, if_none_match: bytes
 ) -> bytes:
-    """Return the entity tag of a 304 that the app has answered to a condition with tags of ours.
+    """Return the entity tag for a 304 of the app, whose client sent tags of variants.
 
-    The app knows its own tag `etag` only. Of the representations that a 200 to this request could
-    carry, the 304 names the one that the client has.
+    The app knows only its own tag, `etag`. The 304 names the representation that the client has,
+    if a 200 to this request could carry it.
     """
     own = app_tag(etag, base.suffixes.known)
     held = parse_entity_tags(if_none_match) or ()
@@ -170,19 +170,19 @@ def shown_tag(
         for one in held:
             if tag is not None and weak_match(one, tag):
                 # RFC 9110, 15.4.5: a 304 has the ETag that a 200 would have had. If-None-Match is
-                # compared weakly (13.1.2), so the client's may differ from it by `W/`. Of a variant
-                # of a strong tag only the client knows whether it was streamed, and is weak.
+                # compared weakly (13.1.2), so the client's tag may differ by `W/`. For a variant of
+                # a strong tag, only the client's tag tells whether it was streamed, and so is weak.
                 is_weak = tag.weak or (bool(suffix) and one.weak)
                 return format_entity_tag(tag._replace(weak=is_weak))
     return own
 
 
 def with_shown_tag(base: Base, etag: bytes, wants: Wants, if_none_match: bytes) -> Base:
-    """The base of a 304 that the app has answered, with the tag that the client is shown."""
+    """Return the base of the app's 304, with the entity tag that the client gets."""
     tag = shown_tag(base, etag, wants.media_types, wants.coding, if_none_match)
     if tag == etag:
         return base
-    # What is shown is a tag of ours already, and must not be taken for one of the app's.
+    # The tag is a variant's already. Without `etag` it is not treated as one of the app's.
     pairs = [(name, tag if name == b"etag" else value) for name, value in base.pairs]
     return base._replace(pairs=pairs, etag=None)
 
@@ -191,10 +191,10 @@ _ALGORITHMS = {b"sha-256": hashlib.sha256, b"sha-512": hashlib.sha512}
 
 
 def _digest_fields(fields: Mapping[bytes, bytes], content: bytes) -> Fields:
-    """The digests that the app gave, over the new bytes.
+    """Return the digest fields that the app sent, computed over the new bytes.
 
-    RFC 9530, 2 and 3: both fields cover the bytes with their content coding applied. The two
-    algorithms are those that its registry calls active.
+    Source: RFC 9530, 2 and 3: both fields cover the bytes with their content coding applied. The
+    two algorithms are the active ones in its registry.
     """
     made = []
     for name in (b"content-digest", b"repr-digest"):
