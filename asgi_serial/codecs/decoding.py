@@ -55,11 +55,12 @@ class BodyDecoder:
     """
 
     __slots__ = (
-        "_decoded",
+        "_body",
         "_decoders",
-        "_encoded",
-        "_further",
+        "_first",
+        "_gathered",
         "_limits",
+        "_pieces",
         "_steps",
         "_work",
         "encoded_bytes",
@@ -78,21 +79,21 @@ class BodyDecoder:
             )
         self._decoders = _open_decoders(codings, codecs)
         self._limits = limits
-        self._encoded = b""  # the first piece, usually the whole body
-        # A client may send millions of tiny pieces. A list would hold an object for each.
-        self._further: BytesIO | None = None
         self.encoded_bytes = 0
-        self._decoded: bytes | BytesIO = b""
-        self._work = 0
+        self._first = b""  # the first piece, usually the whole body
+        # A client may send millions of tiny pieces. A list would hold an object for each.
+        self._gathered: BytesIO | None = None
+        self._body: bytes | None = None  # the decoded body, once it is complete
+        self._pieces: BytesIO | None = None
         self._steps: Iterator[bytes] | None = None
+        self._work = 0
 
     @property
     def decoded_bytes(self) -> int:
         """The number of bytes that were decoded so far."""
-        if not self._decoders:
-            return self.encoded_bytes
-        decoded = self._decoded
-        return len(decoded) if isinstance(decoded, bytes) else decoded.tell()
+        if self._body is not None:
+            return len(self._body)
+        return 0 if self._pieces is None else self._pieces.tell()
 
     def feed(self, chunk: bytes) -> None:
         """Add the next bytes of the encoded body.
@@ -106,11 +107,13 @@ class BodyDecoder:
                 f"the encoded body has more than {self._limits.encoded_bytes} bytes"
             )
         if not before:
-            self._encoded = bytes(chunk)
+            self._first = bytes(chunk)
             return
-        if self._further is None:
-            self._further = BytesIO()
-        self._further.write(chunk)
+        if self._gathered is None:
+            self._gathered = BytesIO()
+            self._gathered.write(self._first)
+            self._first = b""
+        self._gathered.write(chunk)
 
     def decode(self, work: int | None = None) -> bool:
         """Decode the body for this much `work`, or to its end; return whether it is complete.
@@ -120,50 +123,48 @@ class BodyDecoder:
         Raises: CodecError if the body is corrupt, truncated, empty, or followed by other bytes;
             OutputLimitExceeded if it exceeds a limit.
         """
+        if self._body is not None:
+            return True
+        if self._pieces is None or self._steps is None:
+            encoded = self._first if self._gathered is None else self._gathered.getvalue()
+            self._body = self._decode_at_once(encoded) if self._decoders else encoded
+            if self._body is not None:
+                return True
+            self._pieces, self._steps = BytesIO(), self._begin(encoded)
         bound = None if work is None else self._work + work
-        if self._steps is None:
-            if not self._decoders or self._decode_at_once():
-                self._steps = iter(())
-            else:
-                self._steps = self._begin()
         for piece in self._steps:
-            self._decoded.write(piece)  # type: ignore[union-attr]  # since `_begin`
+            self._pieces.write(piece)
             if bound is not None and self._work >= bound:
                 return False
+        self._body = self._pieces.getvalue()
         return True
 
     def finish(self) -> bytes:
-        """Return the whole decoded body; can be called only once, in any thread.
+        """Return the whole decoded body; any thread may call it.
 
         Without codings, it is the body as it arrived. Raises the errors of `decode`.
         """
         self.decode()
-        decoded = self._decoded if self._decoders else self._gathered()
-        return decoded if isinstance(decoded, bytes) else decoded.getvalue()
+        assert self._body is not None  # without a bound, `decode` ends with the body
+        return self._body
 
-    def _gathered(self) -> bytes:
-        further = self._further
-        return self._encoded if further is None else self._encoded + further.getvalue()
+    def _decode_at_once(self, encoded: bytes) -> bytes | None:
+        """Return a short body with one coding that one step decodes; None for any other body."""
+        if len(self._decoders) > 1 or not 0 < len(encoded) < DECODE_OFFLOAD_BYTES:
+            return None
+        decoded = self._decoders[0].decode_at_once(encoded)
+        # The output of one step is smaller than RATIO_FREE_BYTES: the ratio does not apply.
+        if decoded is not None and len(decoded) > self._limits.decoded_bytes:
+            raise decodes_to_more_than(self._limits.decoded_bytes)
+        return decoded
 
-    def _decode_at_once(self) -> bool:
-        """Decode a short body with one coding by one call; return whether that was enough."""
-        if len(self._decoders) > 1 or not 0 < self.encoded_bytes < DECODE_OFFLOAD_BYTES:
-            return False
-        decoded = self._decoders[0].decode_at_once(self._gathered())
-        if decoded is None:
-            return False
-        if len(decoded) > (limit := self._decoded_limit()):
-            raise decodes_to_more_than(limit)
-        self._decoded = decoded
-        return True
-
-    def _begin(self) -> Iterator[bytes]:
-        self._decoded = BytesIO()
-        limit = self._decoded_limit()
-        pieces: Iterator[bytes] = iter((self._gathered(),))
+    def _begin(self, encoded: bytes) -> Iterator[bytes]:
+        by_ratio = int(self._limits.ratio * self.encoded_bytes)
+        limit = min(self._limits.decoded_bytes, max(by_ratio, RATIO_FREE_BYTES))
+        pieces: Iterator[bytes] = iter((encoded,))
         for decoder in self._decoders:
-            pieces = steps = within(limit, self._through(decoder, pieces))
-        return steps
+            pieces = within(limit, self._through(decoder, pieces))
+        return pieces
 
     def _through(self, decoder: Decoder, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """Decode the output of the outer coding; yield a piece for each step."""
@@ -177,10 +178,6 @@ class BodyDecoder:
                     raise OutputLimitExceeded(f"the body has more than {MAX_MEMBERS} members")
                 yield decoded
         decoder.finish()
-
-    def _decoded_limit(self) -> int:
-        by_ratio = int(self._limits.ratio * self.encoded_bytes)
-        return min(self._limits.decoded_bytes, max(by_ratio, RATIO_FREE_BYTES))
 
 
 def parse_content_encoding(value: bytes) -> tuple[str, ...]:

@@ -1,3 +1,4 @@
+import random
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
@@ -257,5 +258,21 @@ def test_a_body_in_tiny_pieces_takes_no_more_memory_than_in_one() -> None:
         for number in range(50_000):
             decoder.feed(number.to_bytes(3, "big"))
         assert tracemalloc.get_traced_memory()[0] < 200_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("codings", [(), ("gzip",)], ids=["no coding", "gzip"])
+def test_a_body_in_pieces_is_held_once(codings: tuple[str, ...]) -> None:
+    body = random.Random(1).randbytes(900_000)
+    data = encode(body, *codings)
+    decoder = BodyDecoder(codings, CODECS, LIMITS)
+    tracemalloc.start()
+    try:
+        for start in range(0, len(data), 1000):
+            decoder.feed(data[start : start + 1000])
+        assert decoder.finish() == body
+        # The encoded one, the decoded one, and an eighth of both.
+        assert tracemalloc.get_traced_memory()[1] < (1 + len(codings)) * 1.2 * len(body)
     finally:
         tracemalloc.stop()
