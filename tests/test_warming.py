@@ -47,7 +47,7 @@ async def test_any_app_may_be_asked_and_what_fails_stops_nobody(caplog):
     app = App()
     asked = await warm(app, [f"https://h/{path}" for path in ("fails", "missing", "x")])
     assert list(asked.values()) == [500, 404, 200]
-    assert "https://h/fails could not be asked for." in caplog.text
+    assert "The request for https://h/fails failed." in caplog.text
 
 
 @awaited
@@ -85,5 +85,5 @@ async def test_an_app_that_waits_for_its_client_to_leave_is_not_told_so():
 @pytest.mark.parametrize("url", ["/path", "ftp://h/", "http://", "", "//h/path"])
 @awaited
 async def test_what_is_no_url_is_refused(url):
-    with pytest.raises(ValueError, match="no URL to ask for"):
+    with pytest.raises(ValueError, match="cannot be requested"):
         await warm(App(), [url])

@@ -12,10 +12,9 @@ if TYPE_CHECKING:
 
 
 class SendQueue:
-    """Pieces of work of which each begins when the one before it is done.
+    """Runs pieces of work in sequence.
 
-    They are tasks: an app may give up waiting and go on, and what it has handed over is sent all
-    the same, in its turn.
+    Each piece is a task: even if the app stops waiting for it, its messages are sent in their turn.
     """
 
     __slots__ = ("_tasks",)
@@ -25,11 +24,11 @@ class SendQueue:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is under way."""
+        """Whether no work is pending."""
         return not self._tasks
 
     def put(self, work: Callable[[], Awaitable[None]]) -> Awaitable[None]:
-        """Have `work` done after what is under way; what this gives may be waited for."""
+        """Queue `work`, and return an awaitable for its completion."""
         before = self._tasks[-1] if self._tasks else None
 
         async def wait_and_work() -> None:
@@ -45,20 +44,20 @@ class SendQueue:
     def _end(self, task: asyncio.Task[None]) -> None:
         self._tasks.remove(task)
         if not task.cancelled():
-            task.exception()  # the app may have ceased to wait for it
+            task.exception()  # read it, since the app may have stopped waiting
 
     async def finish(self) -> None:
-        """Wait until all is done."""
+        """Wait until all work is done."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
     def cancel(self) -> None:
-        """Give up what is under way."""
+        """Cancel all pending work."""
         for task in reversed(self._tasks):
             task.cancel()
 
     async def end(self) -> None:
-        """Give up what is under way, and wait until it has ended."""
+        """Cancel all pending work, and wait until it has ended."""
         for task in reversed([*self._tasks]):
             await cancel_and_wait(task)
 

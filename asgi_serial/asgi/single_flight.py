@@ -1,4 +1,4 @@
-"""Calls of the app that go on with no client, for those who wait for what they give."""
+"""Calls that outlive their client because other requests wait for the result."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ async def run_led(
     call: Coroutine[Any, Any, None],
     leave_client: Callable[[], bool],
 ) -> None:
-    """Make the call that `seeker` leads: where others wait, it goes on when its client leaves.
+    """Run `call`, which continues after its client has left if other requests wait for it.
 
-    `leave_client` is asked then whether it is to go on, and for nobody.
+    `leave_client` is called when the client leaves. It detaches the client, and returns whether the
+    call continues.
     """
     loop = asyncio.get_running_loop()
     seeker.released = asyncio.Event()
@@ -40,7 +41,7 @@ async def run_led(
 
     def end(task: asyncio.Task[None]) -> None:
         engine.workers.led.discard(task)
-        seeker.finish_call(CallResult.FAILED)  # it may have been cancelled before its first step
+        seeker.finish_call(CallResult.FAILED)  # in case it was cancelled before its first step
 
     engine.workers.led.add(task)
     task.add_done_callback(end)
@@ -48,7 +49,7 @@ async def run_led(
         await asyncio.shield(task)
     except asyncio.CancelledError:
         if task.done():
-            # The app's own; or ours, in the moment in which the app has ended.
+            # The app has cancelled itself, or the caller was cancelled just as the app ended.
             if not task.cancelled():
                 task.exception()
             raise
@@ -59,20 +60,20 @@ async def run_led(
         await cancel_and_wait(task)
         if task.cancelled():
             raise
-        task.result()  # the app has made something else of it
+        task.result()  # the app has turned its cancellation into a result or another exception
     finally:
         if task.done():
             _take_over(context)
 
 
 def cancel_after(seconds: float, task: asyncio.Task[None]) -> None:
-    """Let a task that nobody waits for go on for so long."""
+    """Cancel a task without a client after this time."""
     timer = task.get_loop().call_later(seconds, task.cancel)
     task.add_done_callback(lambda _: timer.cancel())
 
 
 def _take_over(context: Context) -> None:
-    """Let what the app has set in ContextVars be seen outside, as without a task of its own."""
+    """Copy the app's changes to ContextVars to the caller, as if there were no separate task."""
     for variable, value in context.items():
         if variable.get(_UNSET) is not value:
             variable.set(value)
@@ -80,13 +81,13 @@ def _take_over(context: Context) -> None:
 
 def _log_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
-        logger.error("The app has failed after its client had left.", exc_info=task.exception())
+        logger.error("The app failed after its client had left.", exc_info=task.exception())
 
 
 class Nobody:
-    """The client that is not there; it leaves once nothing is stored of the response any more.
+    """A client that discards everything, and leaves once the response can no longer be stored.
 
-    `has_asked`: the app has had the request already, of which nothing more is to come.
+    `has_asked` means that the app has already received the whole request.
     """
 
     __slots__ = ("_has_asked", "_leaves")
@@ -96,7 +97,7 @@ class Nobody:
         self._leaves = leaves
 
     async def receive(self) -> Message:
-        """An empty request, and then that the client has left."""
+        """Return an empty request, and later a disconnect."""
         if self._has_asked:
             await self._leaves.wait()
             return {"type": "http.disconnect"}
@@ -104,4 +105,4 @@ class Nobody:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(self, message: Message) -> None:
-        """Take it, and do nothing."""
+        """Discard a message."""

@@ -1,7 +1,7 @@
-"""The refusal to start an app with wrong settings.
+"""Refuse to start an app with invalid settings.
 
-Starlette and FastAPI build their middleware when the server calls the app for its lifespan. To
-uvicorn, Hypercorn and Granian an exception there means an app without a lifespan, which they serve.
+Starlette and FastAPI build their middleware when the server calls the app for its lifespan. If that
+raises, uvicorn, Hypercorn and Granian assume an app without lifespan support, and serve it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 def is_built_at_startup(caller: FrameType | None) -> bool:
-    """Whether the frame `caller` is part of an app's own call for its lifespan.
+    """Whether the frame `caller` belongs to an app's call for its lifespan.
 
-    The nearest coroutine decides: in a lifespan function of the user's own it is that function.
+    The nearest coroutine decides. Within the user's own lifespan function it is that function, in
+    which an exception stops the server anyway.
     """
     while caller is not None:
         if caller.f_code.co_flags & (CO_COROUTINE | CO_ASYNC_GENERATOR):
@@ -30,15 +31,16 @@ def is_built_at_startup(caller: FrameType | None) -> bool:
 
 
 class Refusal:
-    """An app that does not start, because of `error`; a server that sees it ends."""
+    """An app that refuses to start because of `error`, so that the server exits."""
 
     def __init__(self, error: ConfigurationError) -> None:
         self._error = error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Say that the startup has failed, and raise.
+        """Report that the startup has failed, and raise.
 
-        "If this is returned, the server should print the message and exit" (ASGI, Lifespan 2.0).
+        Source: ASGI, Lifespan 2.0: "If this is returned, the server should print the message and
+        exit."
         """
         if scope["type"] == "lifespan":
             await receive()

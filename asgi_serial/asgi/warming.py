@@ -1,4 +1,4 @@
-"""Requests that nobody has made, so that the first who does finds an answer."""
+"""Warm the cache: request URLs before clients do."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ async def warm(
     headers: Mapping[str, str] | None = None,
     at_once: int = 4,
 ) -> dict[str, int]:
-    """Ask `app` for each of the URLs, a few at once; gives the status of each answer.
+    """Request each of the URLs from `app`, `at_once` of them concurrently; return their statuses.
 
-    A response is kept as for any client: by scheme, host, path and query, so the URLs are those
-    that clients use. `headers` go with every request (Accept and Accept-Encoding choose the forms
-    that are ready at once; others are made when they are asked for). What fails is logged, and has
-    the status 500. Raises: ValueError for what is no absolute http or https URL.
+    Responses are stored under the scheme, host, path and query, as for any client. So use the URLs
+    that clients use. `headers` are sent with every request; Accept and Accept-Encoding choose the
+    variants that are ready at once, and others are derived on demand. A failure is logged and has
+    the status 500.
+
+    Raises: ValueError for anything but absolute http and https URLs.
 
     >>> import asyncio
     >>> async def app(scope, receive, send):
@@ -44,7 +46,8 @@ async def warm(
     may_ask = asyncio.Semaphore(max(1, at_once))
 
     async def ask(url: str, scope: Scope) -> tuple[str, int]:
-        CURRENT.set(None)  # in a task of its own: a handler that warms does not answer these
+        # In this task only: if a handler warms the cache, its policy is not that of these requests.
+        CURRENT.set(None)
         async with may_ask:
             return url, await _ask(app, url, scope)
 
@@ -54,7 +57,7 @@ async def warm(
 def _scope_of(url: str, headers: Mapping[str, str]) -> Scope:
     parts = urlsplit(url)
     if parts.scheme not in _PORTS or not parts.hostname:
-        raise ValueError(f"{url!r} is no URL to ask for; expected one such as https://host/path.")
+        raise ValueError(f"{url!r} cannot be requested; expected a URL such as https://host/path.")
     path = parts.path or "/"
     fields = [(b"host", parts.netloc.rpartition("@")[2].encode())]
     fields += [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
@@ -94,6 +97,6 @@ async def _ask(app: ASGIApp, url: str, scope: Scope) -> int:
     try:
         await app(scope, receive, send)
     except Exception:
-        logger.exception("%s could not be asked for.", url)
+        logger.exception("The request for %s failed.", url)
         return 500
     return status

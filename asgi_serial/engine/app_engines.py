@@ -1,4 +1,4 @@
-"""The engines of an app, found by whatever users hold of it: an app, a request, a middleware."""
+"""Find the engines of an app by an object that users have: an app, a request, a middleware."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
     from asgi_serial.types import Scope
 
 
-# Users who wrote `add_middleware` hold no instance of the middleware, and Litestar makes one for
-# each of its routes: only the app itself is known to both. An engine refers to its app, and so is
-# referred to weakly here; it lives as long as an instance of the middleware.
+# Users of `add_middleware` have no instance of the middleware, and Litestar makes one for each of
+# its routes. Both sides know only the app itself. An engine refers to its app, so the references to
+# engines are weak; an engine lives as long as an instance of the middleware.
 _ENGINES: WeakKeyDictionary[object, list[ref[Engine]]] = WeakKeyDictionary()
 
 _MAX_DEPTH = 16
-# How apps and middleware name the app that stands inside, or the part of them that serves.
+# The attributes by which apps and middleware name the app inside, or the part that serves.
 _INNER = ("app", "asgi_app", "middleware_stack", "router", "asgi_handler")
 
 
 def register(engine: Engine, app: object) -> None:
-    """Let an engine be found by the app that its middleware stands in front of."""
+    """Register an engine under the app that its middleware wraps."""
     for part in _parts_of(app):
         _add(part, engine)
 
 
 def share(engine: Engine, scope: Scope) -> Engine:
-    """Return the engine that serves an app: the one given, or one of equal settings from before.
+    """Return the engine that serves an app: the given one, or an earlier one with equal settings.
 
-    Only in Litestar are instances of equal settings the same middleware; elsewhere two of them
-    are two, which may stand before different apps.
+    Only in Litestar do instances with equal settings stand for one middleware. Elsewhere they are
+    separate, and may wrap different apps.
     """
     app = scope.get("app")
     if "litestar_app" in scope:
@@ -53,10 +53,10 @@ def share(engine: Engine, scope: Scope) -> Engine:
 
 
 def engines_of(source: object) -> tuple[Engine, ...]:
-    """Return the engines of what a user holds: first those that have served it.
+    """Return the engines of an object, those that have served it first.
 
-    `source` is an app, one that is mounted in another or wrapped by another, an instance of the
-    middleware, an engine, a request (what has a `scope`), or a scope.
+    `source` is an app (also one that is mounted in or wrapped by another), an instance of the
+    middleware, an engine, a request (any object with a `scope`), or a scope.
     """
     if isinstance(source, Engine):
         return (source,)
@@ -73,7 +73,7 @@ def engines_of(source: object) -> tuple[Engine, ...]:
 
 
 def _apps_around(source: object) -> Iterator[object]:
-    """The known apps in which this one, or a part of it, is mounted."""
+    """Yield the registered apps in which this app, or a part of it, is mounted."""
     parts = {id(part) for part in _parts_of(source)}
     for known in list(_ENGINES):
         if any(id(part) in parts for app in mounted_in(known) for part in _parts_of(app)):
@@ -81,7 +81,7 @@ def _apps_around(source: object) -> Iterator[object]:
 
 
 def _parts_of(app: object) -> Iterator[object]:
-    """An app, and what it is wrapped around or made of, from the outside in."""
+    """Yield an app and the apps within it, from the outside in."""
     seen: dict[int, object] = {}
     waiting = [app]
     while waiting and len(seen) < _MAX_DEPTH:
@@ -94,7 +94,7 @@ def _parts_of(app: object) -> Iterator[object]:
 
 
 def _engines_at(part: object) -> list[Engine]:
-    """The engine that an instance of the middleware has, and those by which a part is served."""
+    """Return the engine of a middleware's instance, and the engines registered under a part."""
     own = getattr(part, "engine", None)
     return [*([own] if isinstance(own, Engine) else ()), *_known_by(part)]
 
@@ -102,20 +102,20 @@ def _engines_at(part: object) -> list[Engine]:
 def _known_by(part: object) -> list[Engine]:
     try:
         known = _ENGINES.get(part, [])
-    except TypeError:  # not hashable, or not to be referred to weakly
+    except TypeError:  # not hashable, or without support for weak references
         return []
     engines: list[Any] = [engine() for engine in known]
     return [engine for engine in engines if engine is not None]
 
 
 def _anchors_of(app: object) -> tuple[object, ...]:
-    # An object of Litestar's can not be referred to weakly; its outermost handler, of which each
-    # has one of its own, can.
+    # Litestar's app does not support weak references. Its outermost handler does, and each app has
+    # its own.
     return (app, getattr(app, "asgi_handler", None))
 
 
 def _add(part: object, engine: Engine) -> bool:
-    """Let an engine be found by a part of an app; False where nothing of it can be referred to."""
+    """Register an engine under a part of an app; return whether the part supports that."""
     if part is None:
         return False
     try:
@@ -127,4 +127,4 @@ def _add(part: object, engine: Engine) -> bool:
 
 
 MARK = "asgi_serial"
-"""The key in the scope by which an engine knows that another has this request in hand."""
+"""The scope's key for the engine that already handles the request."""

@@ -17,10 +17,10 @@ MAX_PAIRS = 4096
 
 
 MAX_SHOWN_BYTES = 64
-"""The length up to which the name of a client's field is shown."""
+"""The longest name of a client's field that is shown."""
 
 
-# RFC 9211, 2.2: why a request went forward; all other reasons are a bypass.
+# The values of `fwd` (RFC 9211, 2.2); all other reasons are a bypass.
 FORWARD = {
     Reason.METHOD_NOT_CACHED: "method",
     Reason.REQUEST_NO_CACHE: "request",
@@ -33,9 +33,9 @@ FORWARD = {
 
 
 def hit_status(name: str, ttl: int, *, detail: Reason | None = None) -> bytes:
-    """The member for an answer out of the cache; `ttl`: seconds that it stays fresh.
+    """Return the member for a response from the cache, which stays fresh for `ttl` seconds.
 
-    A stale one has a `ttl` below 0, and says in `detail` why it was used (RFC 9211, 2.5).
+    A stale response has a negative `ttl`, and `detail` tells why it was used (RFC 9211, 2.5).
 
     >>> hit_status("asgi_serial", 60)
     b'asgi_serial; hit; ttl=60'
@@ -53,9 +53,9 @@ def replaced_status(
     stored: bool = False,
     detail: Reason | None = None,
 ) -> bytes:
-    """The member for an answer by a stored response that the app was asked for before.
+    """Return the member for a stored response that is sent after the app was called.
 
-    `status` is what the app has answered (RFC 9211, 2.3), None where it has not.
+    `status` is that of the app's response (RFC 9211, 2.3), or None if there was none.
 
     >>> replaced_status("asgi_serial", Reason.STALE, 60, status=304, stored=True)
     b'asgi_serial; fwd=stale; fwd-status=304; stored; ttl=60'
@@ -72,9 +72,10 @@ def replaced_status(
 
 
 def shared_status(name: str, why: Reason, ttl: int) -> bytes:
-    """The member for an answer by another request's call of the app, which this one waited for.
+    """Return the member for the response of another request's call, for which this one waited.
 
-    Source: RFC 9211, 2.6: it goes with `fwd`, since nothing was stored yet when this came.
+    Source: RFC 9211, 2.6: `collapsed` accompanies `fwd`, since nothing was stored yet when the
+    request arrived.
 
     >>> shared_status("asgi_serial", Reason.MISS, 60)
     b'asgi_serial; fwd=uri-miss; collapsed; ttl=60'
@@ -85,9 +86,9 @@ def shared_status(name: str, why: Reason, ttl: int) -> bytes:
 def forward_status(
     name: str, why: Reason, *, stored: bool, detail: Reason | None, waited: bool = False
 ) -> bytes:
-    """The member for an answer of the app; `detail`: why it was not stored.
+    """Return the member for a response of the app; `detail` tells why it was not stored.
 
-    `waited` says that another's call came first, whose response was of no use here.
+    `waited` means that the request waited for another's call, whose response could not be shared.
 
     >>> forward_status("asgi_serial", Reason.MISS, stored=False, detail=Reason.NO_FRESHNESS)
     b'asgi_serial; fwd=uri-miss; detail=no-freshness'
@@ -106,16 +107,16 @@ def forward_status(
 
 
 def with_key(line: Field, key: Key) -> Field:
-    """The line of Cache-Status with the resource's key, which is shown by its digest only.
+    """Return the Cache-Status line with a digest of the resource's key (RFC 9211, 2.7).
 
-    Source: RFC 9211, 2.7.
+    The key itself may contain a user's data.
     """
     name, value = line
     return name, value + b'; key="%s"' % digest_key(resource_of(key)).encode()
 
 
 def reason_token(reason: Reason) -> str:
-    """A reason's name as it goes over the wire.
+    """Return the name of a reason for Cache-Status.
 
     >>> reason_token(Reason.NO_FRESHNESS)
     'no-freshness'
@@ -124,9 +125,9 @@ def reason_token(reason: Reason) -> str:
 
 
 class CacheStatus:
-    """The lines of Age and Cache-Status that answers carry, each made once.
+    """Makes the Age and Cache-Status lines of responses, and reuses equal ones.
 
-    `name` is the cache's own in Cache-Status (RFC 9211, 2).
+    `name` is the name of this cache in Cache-Status (RFC 9211, 2).
     """
 
     def __init__(self, name: str) -> None:
@@ -136,7 +137,7 @@ class CacheStatus:
         self._forward_pairs: dict[tuple[str, bool, str | None, bool], Field] = {}
 
     def age_line(self, seconds: int) -> Field:
-        """The Age field (RFC 9111, 5.1)."""
+        """Return the Age line (RFC 9111, 5.1)."""
         pair = self._age_pairs.get(seconds)
         if pair is None:
             _make_room(self._age_pairs)
@@ -144,7 +145,7 @@ class CacheStatus:
         return pair
 
     def hit_line(self, ttl: int) -> Field:
-        """The Cache-Status field of an answer out of the cache."""
+        """Return the Cache-Status line of a fresh response from the cache."""
         pair = self._hit_pairs.get(ttl)
         if pair is None:
             _make_room(self._hit_pairs)
@@ -153,11 +154,11 @@ class CacheStatus:
         return pair
 
     def shared_line(self, why: Reason, ttl: int) -> Field:
-        """The Cache-Status field of an answer by another's call of the app."""
+        """Return the Cache-Status line of a response of another request's call."""
         return b"cache-status", shared_status(self._name, why, ttl)
 
     def stale_line(self, why: Reason, ttl: int) -> Field:
-        """The Cache-Status field of an answer by a stored response that is stale."""
+        """Return the Cache-Status line of a stale response from the cache."""
         return b"cache-status", hit_status(self._name, ttl, detail=why)
 
     def replaced_line(
@@ -170,9 +171,9 @@ class CacheStatus:
         *,
         stored: bool = False,
     ) -> Field:
-        """The Cache-Status field of an answer by a stored response after the app was asked.
+        """Return the Cache-Status line of a stored response that is sent after a call of the app.
 
-        `status` is what the app has answered, if it has.
+        `status` is that of the app's response, or None if there was none.
         """
         return b"cache-status", replaced_status(
             self._name,
@@ -186,8 +187,8 @@ class CacheStatus:
     def forward_line(
         self, why: Reason, *, stored: bool, detail: Reason | None, waited: bool = False
     ) -> Field:
-        """The Cache-Status field of an answer of the app."""
-        # The name of a member hashes as a string does; the member itself hashes in Python.
+        """Return the Cache-Status line of a response of the app."""
+        # The key holds names, since strings hash faster than members of an Enum.
         key = (why._name_, stored, detail and detail._name_, waited)
         pair = self._forward_pairs.get(key)
         if pair is None:

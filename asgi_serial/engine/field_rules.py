@@ -1,4 +1,4 @@
-"""The fields of requests and responses that have a say, and the directives they give."""
+"""The fields that an engine reads, and the cache directives in them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class FieldRules:
-    """The names of the fields that an engine reads, by its settings."""
+    """The names of the fields that an engine reads, depending on its settings."""
 
     def __init__(self, settings: Settings) -> None:
         keyed = [name.encode() for name in settings.cache_key_fields]
-        # An app that takes `_` for `-` reads one that is named with it in both spellings.
+        # A name with `_` is read in both spellings, as by an app that treats `_` like `-`.
         self.key_fields = tuple(dict.fromkeys((*keyed, *map(canonical_name, keyed))))
         self.known = REQUEST_FIELDS.union(self.key_fields)
         ignored = {name.encode() for name in settings.cache_ignore_fields}
@@ -42,7 +42,7 @@ class FieldRules:
         self.storage_rules: BoundedDict[tuple[object, ...], StorageRules] = BoundedDict()
 
     def read_directives(self, fields: Mapping[bytes, bytes]) -> CacheControl:
-        """Return what a response says to this cache: by a targeted field, or by Cache-Control."""
+        """Return the directives of a response: those of a targeted field, or of Cache-Control."""
         targeted = None
         if not self._target_names.isdisjoint(fields):
             targeted = find_targeted(fields, self.targets, self._targeted_controls.__getitem__)

@@ -1,4 +1,4 @@
-"""The memory of what responses have taught: policies of handlers, and apps without conditions."""
+"""Remember the policies of handlers, and resources that ignore conditions, from past responses."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from asgi_serial.types import Scope
 
 RouteKey: TypeAlias = tuple[str | bytes | None, ...]
-"""The method, scheme, host and path of a request, and the fields it is routed by."""
+"""The method, scheme, host and path of a request, and the fields by which it is routed."""
 
 MAX_LEARNED = 1024
 UNCONDITIONAL_SECONDS = 600.0
 
 
 class Learned:
-    """Policies that handlers have said, by route, and resources whose app ignores conditions.
+    """The policies of handlers, by route, and the resources that ignore conditions.
 
-    `has_partitions` says whether any response may be one user's own.
+    `has_partitions` is true if any response may belong to a single user.
     """
 
     def __init__(
@@ -38,35 +38,35 @@ class Learned:
         self.has_partitions = has_partitions
         self.policies: BoundedDict[RouteKey, RoutePolicy] = BoundedDict(shares_values=True)
         self._unconditional: dict[int, float] = {}
-        self.has_unconditional = False  # any app was seen to ignore conditions
+        self.has_unconditional = False  # some resource has ignored conditions
 
     def ignores_conditions(self, key: Key) -> bool:
-        """Whether the app was seen to answer 200 where 304 was to be expected."""
+        """Whether the app recently answered 200 for this resource where it could answer 304."""
         return self._unconditional.get(hash(key), 0.0) > self._clock()
 
     def note_unconditional(self, key: Key) -> None:
-        """Send the app no conditions about this resource for a while."""
+        """Stop sending the app conditions for this resource for a while."""
         if len(self._unconditional) >= MAX_LEARNED:
             self._unconditional.clear()
         self.has_unconditional = True
         self._unconditional[hash(key)] = self._clock() + UNCONDITIONAL_SECONDS
 
     def learn(self, scope: Scope, fields: Mapping[bytes, bytes], policy: RoutePolicy) -> None:
-        """Remember a handler's policy, by which the next requests of its route are looked up.
+        """Remember a handler's policy for the look-ups of further requests to its route.
 
-        A response is stored by what its own handler says: where nothing was learned, or what was
-        is not true any more, there are misses.
+        Storing always follows the policy of the response's own handler. So a missing or outdated
+        policy here only causes misses.
         """
         if policy.cache_partition is not None:
             self.has_partitions = True
         self.policies.keep(self.route_key(scope, fields), policy)
 
     def find_policy(self, scope: Scope, fields: Mapping[bytes, bytes]) -> RoutePolicy | None:
-        """Return the policy that the handler of the request's route has last said."""
+        """Return the last policy of the handler of the request's route."""
         return self.policies.get(self.route_key(scope, fields))
 
     def route_key(self, scope: Scope, fields: Mapping[bytes, bytes]) -> RouteKey:
-        """Return all that requests are usually routed by."""
+        """Return everything by which requests are usually routed."""
         return (
             "GET" if scope["method"] == "HEAD" else scope["method"],
             scope.get("scheme"),

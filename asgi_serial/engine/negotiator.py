@@ -1,4 +1,4 @@
-"""Choices among formats and codings for clients and responses, each made once and remembered."""
+"""Choose formats and codings for clients and responses, and remember each choice."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 class Negotiator:
     """The formats and codings on offer, and the choices among them (RFC 9110, 12).
 
-    Every memory of a value that clients or apps send is bounded in bytes.
+    All memories of values that clients or apps send are bounded in bytes.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -63,7 +63,7 @@ class Negotiator:
         self.content_codings = Memo(parse_content_encoding)
         extra = frozenset(name.encode() for name in (*settings.compressible_types, *names))
         self.types = Memo(partial(read_content_type, extra=extra))
-        # How large a response is that has this Content-Length, as far as a plan depends on it.
+        # The size class of a Content-Length, as far as a plan depends on it.
         self.reaches = Memo(partial(_reach, limits=(settings.min_size, settings.whole_limit + 1)))
         self.varies = {
             (by_format, by_coding): Memo(partial(_vary, by_format=by_format, by_coding=by_coding))
@@ -72,7 +72,7 @@ class Negotiator:
         }
 
     def read_wants(self, compression: bool, formats: bool, accepted: Accepted) -> Wants:  # noqa: FBT001
-        """Return the wants of a client that sends these fields, with these switches."""
+        """Return the preferences of a client with these fields, for these switches."""
         accept, accept_encoding = accepted
         coding = media_type = ""
         as_json: frozenset[str] = frozenset()
@@ -98,7 +98,7 @@ class Negotiator:
 
 
 def read_content_type(value: bytes, *, extra: frozenset[bytes]) -> TypeFacts:
-    """What is to be known of a Content-Type value; `extra`: further types that shrink."""
+    """Return the facts about a Content-Type value; `extra` holds further compressible types."""
     name = essence(value)
     format = format_name(name.decode("latin-1"))
     if format == JSON and not has_utf8_charset(value):
@@ -114,10 +114,12 @@ def read_content_type(value: bytes, *, extra: frozenset[bytes]) -> TypeFacts:
 def _choose_coding(
     accepted: bytes, *, available: tuple[str, ...], aliases: Mapping[str, str]
 ) -> tuple[str, bool]:
-    """The coding for a client, and whether what has none is no answer to it.
+    """Return the coding for a client, and whether it refuses a response without one.
 
-    One that refuses identity and every coding here still gets identity.
-    RFC 9110, 15.5.7: a 406 is for a server that is unwilling to supply a default representation.
+    A client that refuses identity and all codings on offer still gets identity.
+
+    Source: RFC 9110, 15.5.7: a 406 is for a server that is unwilling to supply a default
+    representation.
     """
     coding = choose_coding(accepted, available, aliases)
     return coding, bool(coding) and refuses_identity(accepted)
@@ -126,10 +128,9 @@ def _choose_coding(
 def _choose_formats(
     accept: bytes, *, offers: Mapping[str, tuple[str, ...]]
 ) -> tuple[str, frozenset[str], bool]:
-    """Return what is sent in place of JSON, the formats in whose place JSON is sent, and whether
-    the client accepts any of all these.
+    """Return the media type that replaces JSON, the formats that JSON replaces, and acceptability.
 
-    "" stands for the app's own.
+    The media type is "" for the app's own. The last value is true if the client accepts any format.
     """
     media_type, acceptable = choose_format(accept, JSON_TYPE, tuple(offers.values()))
     as_json = frozenset(
@@ -144,6 +145,6 @@ def _vary(current: bytes, *, by_format: bool, by_coding: bool) -> bytes:
 
 
 def _reach(length: bytes, *, limits: tuple[int, ...]) -> int | None:
-    """How many of the limits a length reaches; None for what is no length."""
+    """Return the number of limits that a length reaches; None if it is not a number."""
     size = parse_length(length)
     return None if size is None else sum(size >= limit for limit in limits)

@@ -18,26 +18,27 @@ Accepted: TypeAlias = tuple[bytes | None, bytes | None]
 
 
 class TypeFacts(NamedTuple):
-    """What is to be known of a Content-Type."""
+    """Facts about a Content-Type."""
 
     essence: bytes
-    # The name of its format, if documents are translated from and to that. JSON is exactly
-    # application/json in UTF-8: what is named +json keeps its meaning.
+    # The name of the format, if its documents can be translated. JSON means application/json in
+    # UTF-8; types with +json are not translated, as that would change their meaning.
     format: str
     is_compressible: bool
     is_event_stream: bool
 
 
 MAX_PLANS_BYTES = 128 << 10
-"""What plans take for each way of wanting, of which there are some dozens: an app has few kinds of
-responses."""
+"""The memory for the plans of one set of preferences.
+
+There are some dozens of sets, and an app has few kinds of responses.
+"""
 
 
 class Wants:
-    """What a client wants of a response, and what is offered to it; shared by its equals.
+    """The preferences of a client, and the offers to it; shared by clients with equal ones.
 
-    `plans` holds what was decided for the kinds of responses that have come, so that a route
-    that answers alike is planned once.
+    `plans` holds the plans by kind of response, so that similar responses are planned once.
     """
 
     __slots__ = (
@@ -71,52 +72,50 @@ class Wants:
         acceptable: bool,
         strict: bool,
     ) -> None:
-        self.compression = compression  # whether responses are encoded here at all
-        self.formats = formats  # whether documents are translated here at all
-        # What it would get of what could be offered, whether or not it is: the handler may differ.
+        self.compression = compression  # whether responses may be encoded
+        self.formats = formats  # whether documents may be translated
+        # The choices among all possible offers, also those that are turned off: the handler may
+        # turn them on.
         self.accepts = (media_type, as_json, coding)
-        self.coding = coding if compression else ""  # what it gets; "" for identity
-        self.coded_only = coded_only  # it refuses identity, and accepts a coding that is here
+        self.coding = coding if compression else ""  # the chosen coding; "" for identity
+        self.coded_only = coded_only  # the client refuses identity, but accepts an offered coding
         self.must_encode = coded_only and compression
-        # The engine encodes, and an app that did too would leave it nothing to do but pass. Where
-        # the engine has no coding that the client takes, the app may have one.
+        # If the engine encodes, the app should not, or its response would pass unchanged. If the
+        # client accepts no coding of the engine's, the app may have one.
         self.hides_codings = bool(self.coding)
         self.media_type = media_type if formats else ""  # in place of JSON; "" for the app's own
-        # The formats in whose place it gets JSON.
+        # The formats that JSON replaces.
         self.as_json: frozenset[str] = as_json if formats else frozenset()
-        # In place of whatever the app makes.
+        # All media types that may replace the app's own.
         own = (self.media_type,)
         self.media_types = (JSON_TYPE, *own) if self.as_json else own
         self.acceptable = acceptable  # whether it accepts one of the formats
         self.offers = compression or formats
-        self.refused = strict and not acceptable  # a document in either format is a 406
-        # The app's own will do: as it is, or at most encoded.
+        self.refused = strict and not acceptable  # any document is answered with 406
+        # The client takes the app's own format, with or without a coding.
         self.may_pass = not self.media_type and (acceptable or not formats)
         self.is_plain = self.may_pass and not self.coding and not self.as_json
         self.plans: BoundedDict[object, ResponsePlan] = BoundedDict(MAX_PLANS_BYTES)
 
     def media_type_for(self, format: str) -> str:
-        """Return the media type that is sent in place of a document in the app's `format`.
-
-        It is empty for the app's own.
-        """
+        """Return the media type that replaces the app's `format`; "" for the app's own."""
         if format == JSON:
             return self.media_type
         return JSON_TYPE if format in self.as_json else ""
 
 
 class ResponsePlan(NamedTuple):
-    """What is to be done to a kind of response; nothing in it belongs to one of them."""
+    """The treatment of a kind of response; it holds nothing of a single response."""
 
-    negotiates: tuple[bool, bool]  # whether another client could have got another format, coding
-    media_type: str  # to transcode to; "" for the app's own
-    translation: Translation | None  # to that
+    negotiates: tuple[bool, bool]  # whether other clients could get another format, coding
+    media_type: str  # the target of the translation; "" for the app's own
+    translation: Translation | None
     codec: Codec | None
-    must_encode: bool  # even what is small, or does not shrink
+    must_encode: bool  # encode even a body that is small or does not shrink
     event_stream: bool
-    weak: bool  # the bytes of an encoded variant depend on how the app cuts its body
-    vary: bytes | None  # the whole value that Vary is to have; None leaves it as it is
-    added: Fields  # the same as a field to add, where the app has none
-    refused: bool  # 406 in its place
-    passes: bool  # the bytes stay as the app makes them
+    weak: bool  # the bytes of an encoded variant depend on how the app divides its body
+    vary: bytes | None  # the whole new value of Vary; None leaves it unchanged
+    added: Fields  # `vary` as a field to add, if the app sends no Vary
+    refused: bool  # answer with 406
+    passes: bool  # the app's bytes are sent unchanged
     reasons: tuple[Reason, ...]

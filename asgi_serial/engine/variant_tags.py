@@ -1,4 +1,4 @@
-"""The endings that tell the entity tags of a response's variants apart."""
+"""The suffixes that distinguish the entity tags of a response's variants."""
 
 from itertools import product
 
@@ -6,7 +6,7 @@ from asgi_serial.formats.registry import JSON, JSON_TYPE, wire_formats
 
 
 class TagSuffixes(dict[tuple[str, str], bytes]):
-    """The ending of the tag of each variant, by its media type and coding; empty for the app's own.
+    """The suffix of each variant's tag, by media type and coding; empty for the app's own.
 
     >>> suffixes = TagSuffixes(("zstd", "br"))
     >>> suffixes["application/msgpack", "zstd"], suffixes["", "br"], suffixes["", ""]
@@ -18,8 +18,8 @@ class TagSuffixes(dict[tuple[str, str], bytes]):
         for one in wire_formats():
             names.update(dict.fromkeys(one.media_types, one.name))
         for media_type, coding in product(names, ("", *codings)):
-            # A tag is told to have an ending by what follows its last hyphen.
+            # The part after a tag's last hyphen identifies its suffix, so names have no hyphens.
             parts = [one.replace("-", "_") for one in (names[media_type], coding) if one]
             self[media_type, coding] = "-".join(parts).encode()
         self.known = frozenset(filter(None, self.values()))
-        """Every ending that a tag made here can have, beside `identity`."""
+        """Every suffix that a tag can have, except for `identity`."""

@@ -1,4 +1,4 @@
-"""The threads and tasks that work beside the event loop, and the bodies they hold."""
+"""The threads and tasks that work beside the event loop, and the memory for request bodies."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ ENCODERS, DECODERS = 4, 2  # threads; codecs release the GIL, so they use as man
 
 
 class Workers:
-    """Threads that encode and decode, tasks that no client waits for, and memory for bodies."""
+    """Threads that encode and decode, tasks without a client, and the memory for bodies."""
 
     def __init__(self, settings: Settings) -> None:
-        # Apart, so that those who send what is slow to decode hold up one another only.
+        # Separate pools, so that clients with slow bodies to decode delay only each other.
         self.encoders = Threads(ENCODERS, "asgi_serial_encode")
         self.decoders = Threads(DECODERS, "asgi_serial_decode")
-        # One body always finds room.
+        # The memory is never smaller than the largest allowed body.
         self.decode_limits = DecodeLimits(
             settings.max_encoded, settings.max_decoded, settings.max_ratio, settings.max_codings
         )

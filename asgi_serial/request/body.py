@@ -1,4 +1,4 @@
-"""The body of a request: its limits, its decoding, and the copy that may become a key."""
+"""The request body: its limits, its decoding, and its part in the key."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class RequestCopy:
-    """A copy of the request's body while the app reads it, up to what may take part in a key."""
+    """Copies the request body while the app reads it, up to the size that can be part of a key."""
 
     def __init__(self, max_bytes: int) -> None:
         self._left = max_bytes
@@ -34,7 +34,7 @@ class RequestCopy:
         self._is_whole = False
 
     def take(self, message: Message) -> None:
-        """See one message that the app receives."""
+        """Copy the body in a message that the app receives."""
         if message["type"] != "http.request" or self._left < 0:
             return
         part = message.get("body", b"")
@@ -47,25 +47,25 @@ class RequestCopy:
 
     @property
     def is_too_large(self) -> bool:
-        """Whether more has come than may take part in a key."""
+        """Whether the body is too large to be part of a key."""
         return self._left < 0
 
     def whole(self) -> bytes | None:
-        """The body; None where the app has not read it all, or it is too large."""
+        """Return the body; None if the app has not read all of it, or if it is too large."""
         return bytes(self._body) if self._is_whole and not self.is_too_large else None
 
 
 def body_part(plan: RequestPlan, body: bytes) -> BodyPart:
-    """The part of a key that stands for a request's body, with the fields that give it meaning.
+    """Return the part of a key for a request body, with the fields that determine its meaning.
 
-    `body` is the one that the app has: decoded, or as it came and then with its coding.
+    `body` is the body that the app receives: decoded, or encoded together with its coding.
     """
     fields = plan.fields
     coding = None if plan.content_codings else fields.get(b"content-encoding")
     return fields.get(b"content-type"), coding, blake2b(body, digest_size=32).digest()
 
 
-# What describes the body as it was sent, and is not true of the decoded one.
+# Fields that describe the encoded body, and are wrong for the decoded one.
 _ENCODED_FIELDS = frozenset(
     {
         b"content-digest",
@@ -80,7 +80,7 @@ _ENCODED_FIELDS = frozenset(
 
 
 class RequestBody:
-    """A request's body on its way to the app: within the limits, and decoded."""
+    """Decodes and translates a request body for the app, within the limits."""
 
     def __init__(self, engine: Engine, plan: RequestPlan) -> None:
         self.plan = plan
@@ -96,24 +96,24 @@ class RequestBody:
 
     @property
     def encoded_bytes(self) -> int:
-        """How many bytes have come so far."""
+        """The number of bytes that have arrived so far."""
         return self._decoder.encoded_bytes
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes of the body. Raises: OutputLimitExceeded."""
+        """Add the next bytes of the body. Raises: OutputLimitExceeded."""
         self._decoder.feed(chunk)
 
     def received(self) -> bytes:
-        """Return what has come of a body that has no content coding."""
+        """Return the bytes that have arrived of a body without a content coding."""
         return self._decoder.finish()
 
     @property
     def is_translated(self) -> bool:
-        """Whether the body is a document in JSON that came in another format."""
+        """Whether the body was translated to JSON from another format."""
         return self._translation is not None
 
     def is_slow(self) -> bool:
-        """Decode as much as the event loop may; return whether what is left belongs in a thread.
+        """Decode as much as the event loop may; return whether the rest needs a thread.
 
         Raises: CodecError.
         """
@@ -126,12 +126,12 @@ class RequestBody:
         return translation is not None and decoder.decoded_bytes >= translation.offload_bytes
 
     def finish(self) -> bytes:
-        """The body as the app is to have it; may run in a thread.
+        """Return the body for the app; may run in a thread.
 
         Raises: CodecError, FormatError.
         """
         if not self.encoded_bytes:
-            return b""  # no body, whatever the head says of its coding
+            return b""  # an empty body has no coding, whatever Content-Encoding says
         body = self._decoder.finish()
         if self._translation is None:
             return body
@@ -141,10 +141,10 @@ class RequestBody:
             if self.plan.reads_json:
                 raise
             self._translation = None
-            return body  # the app may read what JSON cannot carry
+            return body  # the app may be able to read the original document
 
     def _translate(self, translation: Translation, body: bytes) -> bytes:
-        # A document takes many times its size in memory while it is translated.
+        # During translation a document takes many times its size in memory.
         limit = self._engine.settings.format_max_size
         if len(body) > limit:
             raise OutputLimitExceeded(f"the document has more than {limit} bytes")
@@ -152,7 +152,7 @@ class RequestBody:
 
 
 def why_refused(engine: Engine, plan: RequestPlan) -> Problem | None:
-    """What the head alone says against the body; None where it is to be read."""
+    """Return the problem of a body that is refused by its head alone; None if it may be read."""
     codings, settings = plan.content_codings, engine.settings
     unknown = [coding for coding in codings if coding not in engine.negotiator.decodable]
     length = content_length(plan.fields)
@@ -177,10 +177,11 @@ def why_refused(engine: Engine, plan: RequestPlan) -> Problem | None:
 
 
 def explain_refusal(engine: Engine, error: CodecError | FormatError) -> Problem:
-    """The response to a request whose body can not be had."""
+    """Return the response to a request whose body cannot be decoded or translated."""
     detail = str(error)[:1].upper() + str(error)[1:] + "."
     if isinstance(error, UnsupportedCoding):
-        # RFC 7694, 3: a 415 for a content coding carries an Accept-Encoding with what is supported.
+        # RFC 7694, 3: a 415 for an unsupported content coding should list the supported ones in
+        # Accept-Encoding.
         accepted = (b"accept-encoding", ", ".join(engine.negotiator.decodable).encode())
         return Problem(415, Reason.UNSUPPORTED_CODING, detail, (accepted,))
     if isinstance(error, OutputLimitExceeded):

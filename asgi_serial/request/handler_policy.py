@@ -1,4 +1,4 @@
-"""What a handler has said of the cache by the time its response starts."""
+"""Apply the policy of the handler when its response starts."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 def adopt_policy(engine: Engine, request: RequestPlan) -> None:
-    """Heed what has been said of the response up to now."""
+    """Apply the policies that handlers have set so far."""
     if request.has_policy:
         request.policy = request.resolve(request.path_policy, engine.settings.cache_ttl)
 
 
 def adopt_partition(engine: Engine, request: RequestPlan) -> bool:
-    """Keep a response for the user of whom its handler or pattern speaks now.
+    """Apply the partition of the response's own policy; return whether the key has changed.
 
-    The request was looked up by what a handler of its route had said before, or by the pattern
-    alone. Return whether its key is another's than those may think who wait for it.
+    The request was looked up by an earlier policy of its route's handler, or by the pattern alone.
+    Other requests may be waiting for the result under the old key.
     """
     adopt_policy(engine, request)
     policy = request.policy
@@ -38,15 +38,15 @@ def adopt_partition(engine: Engine, request: RequestPlan) -> bool:
         enter_partition(engine, request, policy)
     if request.partition == assumed:
         return False
-    if request.key is not None:  # else it is made with the body, if at all
+    if request.key is not None:  # otherwise it is made later, with the body, if at all
         request.key = request_key(engine, request, body_of(request.key))
-    # What was selected is another's, and so are conditions that were made of it.
+    # The selected entry belongs to another partition, and so do the conditions made from it.
     request.selected, request.validates, request.completes = None, False, None
     return request.key is not None
 
 
 def find_body_policy(request: RequestPlan) -> RoutePolicy | None:
-    """The policy by which a request is told from others by its body, and is no write."""
+    """Return the policy that makes the body part of the key, and the request no write; or None."""
     policy = request.policy
     if policy is None or not policy.cache_body or request.method not in BODY_METHODS:
         return None
@@ -54,7 +54,7 @@ def find_body_policy(request: RequestPlan) -> RoutePolicy | None:
 
 
 def adopt_body(engine: Engine, request: RequestPlan, policy: RoutePolicy) -> None:
-    """Key on the request's body after all, if only now the handler has asked for it."""
+    """Make the body part of the key after all, if the handler asks for it only now."""
     if not request.may_key_on_body or request.bypass is not METHOD_NOT_CACHED:
         return
     engine.learned.learn(request.scope, request.fields, policy)

@@ -1,4 +1,4 @@
-"""A response whose app hands over what it is of, to be encoded once, as the client wants it."""
+"""The scope extension by which an app's response is encoded once, in the negotiated format."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ if TYPE_CHECKING:
     from asgi_serial.types import Field, Fields
 
     Encode = Callable[[str], bytes]
-    """The bytes of one document in the format that a media type names. Raises: FormatError."""
+    """Returns the document in the format of a media type. Raises: FormatError."""
 
 EXTENSION = "asgi_serial.model"
-"""Its name in the scope's `extensions`, where the client prefers another format than JSON.
+"""The name in the scope's `extensions`, present if the client prefers another format to JSON.
 
-`scope["extensions"]["asgi_serial.model"]["encode"](encode, status, fields)` gives the media type
-and the bytes of the response that the app is about to start with this status and these fields.
+`scope["extensions"]["asgi_serial.model"]["encode"](encode, status, fields)` returns the media type
+and the body of a response that the app is about to start with this status and these fields.
 """
 
 _DESCRIBES_BODY = frozenset({b"content-length", b"content-type"})
 
 
 class Handed(NamedTuple):
-    """What the app can still encode in every format, and the media type that it has sent."""
+    """A document that can still be encoded in every format, and its form for this client."""
 
     encode: Encode
     media_type: str
-    content: bytes  # in that type
+    content: bytes  # the document in this media type
 
     def is_sent(self, fields: Mapping[bytes, bytes]) -> bool:
-        """Whether a response with these fields may still be the one that was handed over."""
+        """Whether a response with these fields may be the one that was encoded here."""
         return fields.get(b"content-type") == self.media_type.encode()
 
     def json_fields(self, pairs: Fields, length: int) -> Fields:
-        """The fields that the same response would have in JSON."""
+        """Return the fields that the same response would have in JSON."""
         return [
             *without(pairs, _DESCRIBES_BODY),
             (b"content-type", JSON_TYPE.encode()),
@@ -54,7 +54,7 @@ class Handed(NamedTuple):
 
 
 def plan_as_made(engine: Engine, plan: ResponsePlan, fields: Mapping[bytes, bytes]) -> ResponsePlan:
-    """The plan by which the format that the app has made already passes as it is."""
+    """Return the plan for a response that is already in the negotiated format, and passes."""
     vary = engine.negotiator.varies[True, plan.negotiates[1]][fields.get(b"vary", b"")]
     return plan._replace(
         media_type="",
@@ -69,7 +69,7 @@ def plan_as_made(engine: Engine, plan: ResponsePlan, fields: Mapping[bytes, byte
 
 
 def offer_models(engine: Engine, plan: RequestPlan) -> dict[str, Any]:
-    """The extension for the app's scope."""
+    """Return the extension for the app's scope."""
 
     def encode(
         encode: Encode, status: int = 200, fields: Iterable[Field] = ()

@@ -1,4 +1,4 @@
-"""The cache of one user: which it is, and how its responses are kept from all others."""
+"""Choose the cache partition of a user, and keep its responses private."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ logger = logging.getLogger("asgi_serial")
 
 
 def enter_partition(engine: Engine, plan: RequestPlan, policy: RoutePolicy | None) -> None:
-    """Use the private cache of the user who asks, if the policy names what identifies users.
+    """Use the requesting user's private cache, if the policy names what identifies users.
 
-    The user of another partition that was assumed before is forgotten. The cache is bypassed where
-    nobody can say who asks.
+    This replaces a partition that was assumed before. If the user cannot be identified safely, the
+    cache is bypassed.
     """
     plan.source = sources = None if policy is None else policy.cache_partition
     plan.partition, plan.is_personal = (), False
@@ -49,19 +49,19 @@ def _enter_by_function(
         user = name_user(find_user(plan.scope))
         digest = None if user is None else digest_partition(engine, user)
     except Exception:
-        logger.exception("The function that tells users apart has failed.")
+        logger.exception("The function of cache_partition failed; the request bypasses the cache.")
         plan.bypass, plan.is_personal = Reason.REQUEST_HAS_CREDENTIALS, True
         return
     if digest is not None:
-        # The function has seen all of them.
+        # The function has considered all fields, so none of them prevents storing.
         _enter(plan, ((PARTITION, digest),), frozenset(plan.fields))
 
 
 def name_user(found: object) -> str | None:
-    """Return the name of the user that a partition's function has found; None for nobody.
+    """Return the user's name from the result of a partition function; None for nobody.
 
-    Raises: TypeError for anything but a name or a number. Other objects say in their strings what
-    two of them may share: a class, an address in memory that is used again.
+    Raises: TypeError for anything but a name or a number. The strings of other objects may be the
+    same for two users: they show a class, or an address in memory that is used again.
 
     >>> name_user("ada"), name_user(7), name_user("")
     ('ada', '7', None)
@@ -70,7 +70,7 @@ def name_user(found: object) -> str | None:
         return None
     if not isinstance(found, str | int | UUID) or found is True:
         if iscoroutine(found):
-            found.close()  # else Python warns of a coroutine that was never awaited
+            found.close()  # otherwise Python warns about a coroutine that was never awaited
         raise TypeError(
             f"The function of cache_partition has returned {found!r}; expected the user's name or "
             "number (str, int or UUID), or None for nobody."
@@ -81,7 +81,7 @@ def name_user(found: object) -> str | None:
 def _enter_by_fields(engine: Engine, plan: RequestPlan, sources: tuple[str, ...]) -> None:
     names = frozenset(source.partition(":")[0].encode() for source in sources)
     if not plan.profile.strange.twins.isdisjoint(names):
-        # The app may read another user in the other spelling.
+        # Another spelling of the field may name another user, and the app may read that.
         plan.bypass, plan.is_personal = Reason.REQUEST_HAS_CREDENTIALS, True
         return
     fields = read_fields(plan.scope["headers"], names)
@@ -92,7 +92,7 @@ def _enter_by_fields(engine: Engine, plan: RequestPlan, sources: tuple[str, ...]
     named = {
         source.removeprefix(COOKIE).encode() for source in sources if source.startswith(COOKIE)
     }
-    # A cookie that is named speaks for itself alone: by the others, too, answers may differ.
+    # A named cookie identifies the user, but the response may depend on the other cookies, too.
     others = b"" if "cookie" in sources else other_cookies(fields.get(b"cookie", b""), named)
     if others:
         parts = (*parts, (COOKIES, digest_partition(engine, [("cookie", others)])))
@@ -102,13 +102,13 @@ def _enter_by_fields(engine: Engine, plan: RequestPlan, sources: tuple[str, ...]
 def _enter(
     plan: RequestPlan, parts: tuple[tuple[bytes, bytes], ...], lifted: frozenset[bytes]
 ) -> None:
-    """Make the cache that of one user; what tells users apart is no reason not to store."""
+    """Use a user's partition; the fields that identify the user no longer prevent storing."""
     plan.partition, plan.is_personal = parts, True
     plan.credentials, plan.unknown = find_credentials(plan.fields, plan.profile.strange, lifted)
 
 
 def digest_partition(engine: Engine, user: str | Iterable[tuple[str, bytes]]) -> bytes:
-    """The name of a user's partition, by which nobody who sees it learns who that is."""
+    """Return the name of a user's partition, a keyed digest that does not reveal the user."""
     named = [("", user.encode("utf-8", "surrogatepass"))] if isinstance(user, str) else user
     digest = blake2b(key=blake2b(engine.secret).digest(), digest_size=16)
     for name, value in sorted(named):
@@ -119,9 +119,9 @@ def digest_partition(engine: Engine, user: str | Iterable[tuple[str, bytes]]) ->
 def keep_private(
     engine: Engine, status: int, pairs: Fields, fields: dict[bytes, bytes]
 ) -> tuple[Fields, dict[bytes, bytes]]:
-    """The fields of a response by which no other cache stores what is one user's."""
+    """Return the fields of a user's response, changed so that no shared cache stores it."""
     if status == 304 and b"cache-control" not in fields:
-        return pairs, fields  # what it confirms says so already
+        return pairs, fields  # the response that it validates is private already
     said = make_private(fields.get(b"cache-control", b""))
     dropped = engine.fields.freshness - {b"expires"}
     kept = {name: value for name, value in fields.items() if name not in dropped}
