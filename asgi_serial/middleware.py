@@ -13,15 +13,18 @@ from asgi_serial.admin.report_endpoint import engine_report, is_for_report, repo
 from asgi_serial.asgi.exchange import Exchange
 from asgi_serial.asgi.lookup import Seeker
 from asgi_serial.asgi.nested import WriteWithin, find_write_within, restrict_outer
+from asgi_serial.asgi.record import record_hit
 from asgi_serial.asgi.refresh import start_refresh
 from asgi_serial.asgi.startup import Refusal, is_built_at_startup
 from asgi_serial.asgi.warming import warm
 from asgi_serial.cache.purge_log import MAX_RECORD_BYTES
+from asgi_serial.caching.serving import serve
 from asgi_serial.engine.app_engines import MARK, engines_of, register, share
 from asgi_serial.engine.engine import Engine
 from asgi_serial.errors import ConfigurationError
-from asgi_serial.request.head import keep_iterators, read_request_fields
+from asgi_serial.reasons import Reason
 from asgi_serial.request.plan import plan_request
+from asgi_serial.response.pieces import PIECE_BYTES, in_pieces
 from asgi_serial.settings.model import SettingOptions, Settings
 from asgi_serial.store.aiocache_store import open_store
 from asgi_serial.timing.routes.resolver import build_resolver
@@ -29,11 +32,15 @@ from asgi_serial.timing.routes.resolver import build_resolver
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from asgi_serial.caching.serving import Answer, Forward
     from asgi_serial.timing.base import Recorder
     from asgi_serial.timing.report import Report
     from asgi_serial.timing.routes.base import RouteResolver
     from asgi_serial.timing.routes.resolver import LabelResolver
     from asgi_serial.types import ASGIApp, Message, Receive, Scope, Send
+
+
+HIT = Reason.HIT
 
 
 class SerialMiddleware:
@@ -96,42 +103,54 @@ class SerialMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI 3.0)."""
         engine = self.engine
-        # A second engine inside another has nothing left to do, and would do it wrong.
-        if scope["type"] != "http" or not engine.active or MARK in scope:
-            if MARK in scope and scope["type"] == "http":
-                restrict_outer(engine, scope)
-                write = find_write_within(scope)
-                if write is not None:
-                    await _pass_write(self.app, scope, receive, send, write)
-                    return
-            await self.app(scope, receive, send)
+        if scope["type"] != "http" or MARK in scope or not engine.active:
+            await self._pass_by(scope, receive, send)
             return
         if not self._is_settled:
             if await self._settle(scope, receive, send):
                 return
             engine = self.engine
-        headers = scope["headers"]
-        if type(headers) is not list or (headers and type(headers[0]) is not tuple):
-            keep_iterators(scope)
         began_ns = perf_counter_ns()
-        fields = read_request_fields(scope, engine.fields.ignored)
-        plan = plan_request(engine, scope, fields)
+        plan = plan_request(engine, scope)
+        served: Answer | Forward | None = None
+        if plan.key is not None:
+            found = engine.responses.find(plan.key, plan.vary_values)
+            served = serve(engine, plan, found, plan.asked)
+            if type(served) is tuple and served[3] is HIT:
+                await send(record_hit(engine, plan, served, began_ns))
+                last = served[1]
+                if len(last["body"]) <= PIECE_BYTES:
+                    await send(last)
+                    return
+                for message in in_pieces((last,)):
+                    await send(message)
+                return
         exchange = Exchange(engine, plan, receive, send, began_ns)
-        key = plan.key
-        if key is not None:
+        if served is not None:
             seeker = exchange.seeker = Seeker(engine, plan, began_ns)
-            hit = seeker.find_hit(key)
+            hit = seeker.take(served)
             if hit is not None:
                 await exchange.answer(hit)
                 if seeker.refreshes is not None:
                     start_refresh(self.app, exchange, seeker.refreshes)
                 return
-        misses = key is not None and engine.misses(key)
+        misses = plan.key is not None and engine.misses(plan.key)
         if plan.may_end_early and not misses and await exchange.answer_without_app():
             if exchange.seeker is not None and exchange.seeker.refreshes is not None:
                 start_refresh(self.app, exchange, exchange.seeker.refreshes)
             return
         await exchange.run(self.app)
+
+    async def _pass_by(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Leave a connection to the app, apart from the writes in it of which nobody else knows."""
+        if scope["type"] == "http" and MARK in scope:
+            # An outer instance already handles this request.
+            restrict_outer(self.engine, scope)
+            write = find_write_within(scope)
+            if write is not None:
+                await _pass_write(self.app, scope, receive, send, write)
+                return
+        await self.app(scope, receive, send)
 
     async def warm(
         self,

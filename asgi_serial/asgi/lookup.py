@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from time import monotonic, perf_counter_ns
+from time import monotonic
 from typing import TYPE_CHECKING
 
-from asgi_serial.asgi.record import count_answer
+from asgi_serial.asgi.record import count_answer, record_hit
 from asgi_serial.cache.entry import Entry
 from asgi_serial.cache.in_flight import NOT_STORED, CallResult
 from asgi_serial.cache.key import part_key
 from asgi_serial.cache.responses import LEASE_SECONDS
 from asgi_serial.caching.completion import can_be_completed, may_complete
 from asgi_serial.caching.serving import (
-    answer,
+    NOT_FOR_CLIENT,
+    Answer,
+    Forward,
     answer_on_error,
     find_representation,
-    judge,
+    serve,
     variant_of,
 )
 from asgi_serial.caching.stored_parts import answer_part, is_usable_part, may_use_part
 from asgi_serial.caching.storing import may_grant_lifetime
 from asgi_serial.concurrency.threads import run_in_thread
-from asgi_serial.http.reuse import USE_FRESH, Action
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.derive import DERIVE_OFFLOAD_BYTES, derive, size_to_derive
-from asgi_serial.timing.server_timing import add_server_timing
 
 if TYPE_CHECKING:
     from asgi_serial.cache.entry import Key, Representation, Variant
@@ -38,13 +38,7 @@ if TYPE_CHECKING:
 
 HIT, MISS, VARY_MISS, STALE = Reason.HIT, Reason.MISS, Reason.VARY_MISS, Reason.STALE
 COLLAPSIBLE = (MISS, VARY_MISS, STALE)
-USES = (Action.USE, Action.USE_STALE_AND_REFRESH)
-NOT_FOR_CLIENT = (
-    Reason.REQUEST_HAS_CREDENTIALS,
-    Reason.REQUEST_HAS_UNKEYED_FIELD,
-    Reason.REQUEST_HAS_UNKNOWN_FIELD,
-    Reason.NOT_ACCEPTABLE,
-)
+STALE_WHILE_REVALIDATE = Reason.STALE_WHILE_REVALIDATE
 
 # After so many calls whose clients were slow, a request waits for none: clients that are slow on
 # purpose can hold up others for no longer, and give the app no more calls than it has without us.
@@ -83,40 +77,43 @@ class Seeker:
 
     def find_hit(self, key: Key) -> tuple[Message, Message] | None:
         """Return the answer out of the first level, with nothing awaited."""
-        plan, responses = self.plan, self.engine.responses
-        hit = self._use(responses.find(key, plan.vary_values))
-        if hit is None and self._may_use_part():
-            return self._use_part(responses.find(part_key(key), plan.vary_values))
-        return hit
+        engine, plan = self.engine, self.plan
+        return self.take(
+            serve(engine, plan, engine.responses.find(key, plan.vary_values), engine.clock())
+        )
+
+    def take(self, served: Answer | Forward) -> tuple[Message, Message] | None:
+        """Return the messages of an answer; note why there is none, and look for a part."""
+        plan, key = self.plan, self.plan.key
+        if isinstance(served, Forward):
+            self._note(served)
+            if key is not None and self._may_use_part():
+                return self._use_part(self.engine.responses.find(part_key(key), plan.vary_values))
+            return None
+        return self._hand_out(served)
 
     def _use(
-        self, found: Entry | Reason, kept: Representation | None = None
+        self, found: Entry | Reason, made: Representation | None = None
     ) -> tuple[Message, Message] | None:
         """Return the answer by what was found; None, with the reason in the plan, if it is none."""
-        engine, plan = self.engine, self.plan
-        if type(found) is not Entry:
-            assert isinstance(found, Reason)
+        served = serve(self.engine, self.plan, found, self.engine.clock(), made)
+        if isinstance(served, Forward):
+            self._note(served)
+            return None
+        return self._hand_out(served)
+
+    def _note(self, forward: Forward) -> None:
+        """Note in the plan why the app is called, unless another response was selected before."""
+        plan = self.plan
+        self._underived = forward.underived
+        if forward.underived is not None:
+            return
+        if forward.stored is None and forward.reason not in NOT_FOR_CLIENT:
             if plan.selected is None:
-                plan.forward = found
-            return None
-        now = engine.clock()
-        decision = judge(engine, plan, found, now)
-        action, why = decision
-        if decision is not USE_FRESH and action not in USES:
-            plan.forward = STALE if action is Action.REFUSE else why
-            if why not in NOT_FOR_CLIENT:
-                plan.selected = found
-            plan.validates = action is Action.VALIDATE
-            return None
-        kept = kept or find_representation(plan.wants, found)
-        if kept is None:
-            self._underived = found
-            return None
-        said = None
-        if decision is not USE_FRESH:
-            self.refreshes = found if action is Action.USE_STALE_AND_REFRESH else None
-            said = engine.cache_status.stale_line(why, int(found.expires - now))
-        return self._hand_out(found, answer(engine, plan, found, kept, now, said), why)
+                plan.forward = forward.reason
+            return
+        plan.forward, plan.validates = forward.reason, forward.validates
+        plan.selected = forward.stored or plan.selected
 
     def _may_use_part(self) -> bool:
         plan = self.plan
@@ -131,28 +128,14 @@ class Seeker:
             return None
         self._part = found
         messages = answer_part(engine, plan, found, now)
-        return None if messages is None else self._hand_out(found, messages, HIT)
+        return None if messages is None else self._hand_out((*messages, found, HIT))
 
-    def _hand_out(
-        self, found: Entry, messages: tuple[Message, Message], why: Reason
-    ) -> tuple[Message, Message]:
-        """Return the messages of a hit, timed and counted."""
-        engine, recorder = self.engine, self.engine.recorder
-        start, last = messages
-        if engine.server_timing:
-            took = {"cache": perf_counter_ns() - self.began_ns}
-            start = add_server_timing(start, took, {"cache": "hit"})
-        if recorder is not None:
-            took_ns = perf_counter_ns() - self.began_ns
-            sent = len(last["body"])
-            made = found.app_bytes or sent if sent else 0
-            outcome = "hit" if why is HIT else "stale"
-            if self.plan.collapsed and why is HIT:
-                outcome = "collapsed"
-            labels = (found.route, self.plan.method, start["status"], outcome, "", ())
-            sample = (took_ns, took_ns, made, made, sent)
-            recorder.record(recorder.kinds[labels], sample)
-        return start, last
+    def _hand_out(self, answered: Answer) -> tuple[Message, Message]:
+        """Return the messages of an answer, counted."""
+        _, last, entry, why = answered
+        if why is STALE_WHILE_REVALIDATE:
+            self.refreshes = entry
+        return record_hit(self.engine, self.plan, answered, self.began_ns), last
 
     async def seek(self, key: Key) -> tuple[Message, Message] | None:
         """The answer out of the second level, out of another form, or of another's call."""

@@ -9,7 +9,6 @@ from asgi_serial.caching.invalidation import Invalidation, invalid_keys
 from asgi_serial.engine.app_engines import MARK
 from asgi_serial.http.headers import read_response_fields
 from asgi_serial.http.writes import invalidates
-from asgi_serial.request.head import read_request_fields
 from asgi_serial.request.plan import RequestPlan, choose, find_policy
 from asgi_serial.response.start import READS
 from asgi_serial.settings.policy import CURRENT, HANDLER_OPTIONS, RoutePolicy
@@ -93,8 +92,7 @@ class WriteWithin:
 
     def __init__(self, engine: Engine, scope: Scope) -> None:
         self._engine = engine
-        fields = read_request_fields(scope, engine.fields.ignored)
-        self._plan = RequestPlan(scope, fields, engine.profiles.find(scope["method"], fields))
+        self._plan = RequestPlan(scope, *engine.profiles.read(scope))
         self._dropping: Invalidation | None = None
 
     def heed(self, message: Message) -> None:

@@ -7,11 +7,16 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from asgi_serial.caching.cache_status import field_behind
+from asgi_serial.reasons import Reason
+from asgi_serial.timing.server_timing import add_server_timing
 
 if TYPE_CHECKING:
+    from asgi_serial.caching.serving import Answer
     from asgi_serial.engine.engine import Engine
-    from asgi_serial.reasons import Reason
     from asgi_serial.request.plan import RequestPlan
+    from asgi_serial.types import Message
+
+HIT = Reason.HIT
 
 logger = logging.getLogger("asgi_serial")
 
@@ -46,6 +51,23 @@ def record_response(
         kind = recorder.kinds[route, method, status, outcome, encoding_outcome, reasons]
         sent_bytes = 0 if method == "HEAD" else sent_bytes
         recorder.record(kind, (first_ns, took_ns, app_bytes, encoded_bytes, sent_bytes))
+
+
+def record_hit(engine: Engine, plan: RequestPlan, answered: Answer, began_ns: int) -> Message:
+    """Record an answer out of the cache; return its start, with Server-Timing if that is on."""
+    start, last, entry, why = answered
+    recorder = engine.recorder
+    if engine.server_timing:
+        took = {"cache": perf_counter_ns() - began_ns}
+        start = add_server_timing(start, took, {"cache": "hit"})
+    if recorder is not None:
+        took_ns = perf_counter_ns() - began_ns
+        outcome = "stale" if why is not HIT else "collapsed" if plan.collapsed else "hit"
+        sent = len(last["body"])
+        made = entry.app_bytes or sent if sent else 0
+        labels = (entry.route, plan.profile.method, start["status"], outcome, "", ())
+        recorder.record(recorder.kinds[labels], (took_ns, took_ns, made, made, sent))
+    return start
 
 
 def _explain(plan: RequestPlan, reason: Reason) -> str:

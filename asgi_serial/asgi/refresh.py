@@ -16,7 +16,6 @@ from asgi_serial.concurrency.loops import running_loop
 from asgi_serial.http.field_names import CONDITIONS
 from asgi_serial.http.headers import without
 from asgi_serial.reasons import Reason
-from asgi_serial.request.head import read_request_fields
 from asgi_serial.request.plan import plan_request
 
 if TYPE_CHECKING:
@@ -78,9 +77,7 @@ def _plan_again(engine: Engine, plan: RequestPlan, entry: Entry) -> RequestPlan:
         "method": "GET",
         "headers": without(plan.scope["headers"], _OF_THE_CLIENT),
     }
-    again = plan_request(
-        engine, scope, read_request_fields(scope, engine.fields.ignored), wants=plan.wants
-    )
+    again = plan_request(engine, scope, wants=plan.wants)
     again.forward, again.served = Reason.STALE, "refresh"
     again.selected, again.validates = entry, entry.has_validator
     again.form = find_representation(again.wants, entry)

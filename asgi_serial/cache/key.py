@@ -16,6 +16,12 @@ Kind: TypeAlias = tuple[str, object, object, bytes]
 BodyPart: TypeAlias = tuple[bytes | None, bytes | None, bytes]
 """A request's body: its Content-Type, its Content-Encoding, and its digest."""
 
+Extra: TypeAlias = tuple[tuple[bytes, bytes | None], ...]
+"""Fields in a key, with their values, and what stands beside them by the names below."""
+
+KEY_NAMES = (b"x-forwarded-proto", b"x-forwarded-port", b"origin")
+"""The fields that take part in every key beside the host: see `make_key`."""
+
 SCHEMA = "2"  # goes up when the meaning of a part changes, so that no old entry is found
 
 # Nearly every proxy sends these, and not every server takes the scheme from them. The port that a
@@ -45,19 +51,44 @@ def make_key(
     method: str,
     fields: Mapping[bytes, bytes],
     query: bytes,
-    extra: tuple[tuple[bytes, bytes | None], ...] = (),
+    extra: Extra = (),
     body: BodyPart | None = None,
+    *,
+    names: tuple[bytes, ...] = KEY_NAMES,
 ) -> Key:
     """The parts that select a resource, kept apart so that no two requests run together.
 
     HEAD is answered from what GET stored. The path stands in it twice, decoded and as it was
     sent: an app may route by either. `extra` are the configured fields with their values, and
-    `body` stands for the request's body, where they take part. To `extra` come the fields by
-    which apps are known to answer differently without saying so: Origin (CORS is often told to
-    other origins only) and what is unusual of X-Forwarded-Proto and X-Forwarded-Port.
+    `body` stands for the request's body, where they take part. `names` are those of `KEY_NAMES`
+    that the request may have. Apps are known to answer by them without saying so: Origin (CORS is
+    often told to other origins only) and what is unusual of X-Forwarded-Proto and
+    X-Forwarded-Port.
 
     Source: RFC 9111, 2 (the primary cache key) and 4.
     """
+    proto = None
+    if names:
+        proto, extra = _read_keyed(fields, extra)
+    find = scope.get
+    return (
+        realm,
+        "GET" if method == "HEAD" else method,
+        find("scheme"),
+        # RFC 9110, 4.2.3: the host is case-insensitive.
+        fields.get(b"host", b"").lower(),
+        proto,
+        find("root_path"),
+        scope["path"],
+        find("raw_path"),
+        query,
+        extra or None,
+        body,
+    )
+
+
+def _read_keyed(fields: Mapping[bytes, bytes], extra: Extra) -> tuple[bytes | None, Extra]:
+    """Return the usual X-Forwarded-Proto, and `extra` with the fields that are not usual."""
     proto, port = fields.get(b"x-forwarded-proto"), fields.get(b"x-forwarded-port")
     if proto not in _PORTS:
         extra = (*extra, (b"x-forwarded-proto", proto))
@@ -66,20 +97,7 @@ def make_key(
         extra = (*extra, (b"x-forwarded-port", port))
     if b"origin" in fields:
         extra = (*extra, (b"origin", fields[b"origin"]))
-    return (
-        realm,
-        "GET" if method == "HEAD" else method,
-        scope.get("scheme"),
-        # RFC 9110, 4.2.3: the host is case-insensitive.
-        fields.get(b"host", b"").lower(),
-        proto,
-        scope.get("root_path"),
-        scope["path"],
-        scope.get("raw_path"),
-        query,
-        extra or None,
-        body,
-    )
+    return proto, extra
 
 
 def resource_of(key: Key) -> Key:

@@ -70,6 +70,7 @@ class ResponseCache:
         hearing_seconds: float = 0.25,
     ) -> None:
         self._memory = memory
+        self._find_slot = memory.find_slot
         self.store = store
         self._clock = clock
         self.purges = PurgeTable()
@@ -91,7 +92,19 @@ class ResponseCache:
         self.stored = 0
 
     def find(self, key: Key, select: Select) -> Entry | Reason:
-        """The entry in the first level that this request selects, or why there is none."""
+        """Return the entry in the first level that a request selects, or why there is none."""
+        slot = self._find_slot(key)
+        if slot is not None:
+            entry = slot.value
+            if type(entry) is Entry and (
+                (entry.epoch == self.purges.epoch and not entry.uri.is_dropped)
+                or not self.is_purged(entry)
+            ):
+                slot.is_used = True
+                return entry
+        return self._find_on_index(key, select)
+
+    def _find_on_index(self, key: Key, select: Select) -> Entry | Reason:
         fork = fork_of(key)
         if fork is not None:
             root = self._memory.get(fork)

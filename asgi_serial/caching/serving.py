@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from asgi_serial.cache.entry import UNKNOWN_FIELDS, Entry
 from asgi_serial.engine.cache_status import with_key
@@ -12,18 +12,36 @@ from asgi_serial.formats.registry import JSON, JSON_TYPE
 from asgi_serial.http.headers import read_fields
 from asgi_serial.http.ranges import serve_ranges
 from asgi_serial.http.request_fields import NOT_STRANGE
-from asgi_serial.http.reuse import ERROR_STATUSES, Action, Decision, decide, may_use_on_error
+from asgi_serial.http.reuse import (
+    ASKS_NOTHING,
+    ERROR_STATUSES,
+    USE_FRESH,
+    Action,
+    Decision,
+    decide,
+    may_use_on_error,
+)
 from asgi_serial.http.storability import why_strange
 from asgi_serial.http.validators import is_not_modified
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.variant_fields import not_modified_fields
+from asgi_serial.types import Message
 
 if TYPE_CHECKING:
     from asgi_serial.cache.entry import Representation, Variant
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import Wants
     from asgi_serial.request.plan import RequestPlan
-    from asgi_serial.types import Field, Fields, Message
+    from asgi_serial.types import Field, Fields
+
+HIT, MISS, STALE = Reason.HIT, Reason.MISS, Reason.STALE
+USES = (Action.USE, Action.USE_STALE_AND_REFRESH)
+NOT_FOR_CLIENT = (
+    Reason.REQUEST_HAS_CREDENTIALS,
+    Reason.REQUEST_HAS_UNKEYED_FIELD,
+    Reason.REQUEST_HAS_UNKNOWN_FIELD,
+    Reason.NOT_ACCEPTABLE,
+)
 
 # These come before what HTTP says of the entry: it is not for this client at all.
 _CREDENTIALED = Decision(Action.FORWARD, Reason.REQUEST_HAS_CREDENTIALS)
@@ -34,21 +52,75 @@ _WITH_A_REQUEST_OF_OURS = (Action.USE_STALE_AND_REFRESH, Action.VALIDATE)
 _DATES = frozenset({b"date", b"last-modified"})
 
 
+class Forward(NamedTuple):
+    """The reason why the app is called, and the stored response that the call is about."""
+
+    reason: Reason
+    stored: Entry | None = None  # was selected, and may not be used as it is
+    validates: bool = False  # the app is asked whether `stored` still holds
+    underived: Entry | None = None  # may answer, in a form that has to be made
+
+
+Answer: TypeAlias = tuple[Message, Message, Entry, Reason]
+"""The two messages of an answer out of the cache, the entry that gave it, and why it was used."""
+
+
+def serve(
+    engine: Engine,
+    plan: RequestPlan,
+    found: Entry | Reason,
+    now: float,
+    variant: Representation | None = None,
+) -> Answer | Forward:
+    """Return the answer by what was found for a request, or why there is none.
+
+    `variant` is the form of the entry where it has just been made.
+    """
+    if type(found) is not Entry:
+        assert isinstance(found, Reason)
+        return Forward(found)
+    decision = judge(engine, plan, found, now)
+    if decision is USE_FRESH:
+        why, said = HIT, None
+    else:
+        action, why = decision
+        if action not in USES:
+            return Forward(
+                STALE if action is Action.REFUSE else why,
+                None if why in NOT_FOR_CLIENT else found,
+                action is Action.VALIDATE,
+            )
+        said = engine.cache_status.stale_line(why, int(found.expires - now))
+    if variant is None:
+        variant = found.last_kept
+        if variant is None or variant.wants is not plan.wants:
+            variant = find_representation(plan.wants, found)
+            if variant is None:
+                return Forward(MISS, underived=found)
+    start, last = answer(engine, plan, found, variant, now, said)
+    return start, last, found, why
+
+
 def judge(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> Decision:
-    """What is done about a request for which this stored response was selected, and why.
+    """Decide what is done about a request for which this stored response was selected.
 
     Source: RFC 9111, 3.5 and 4.
     """
+    profile = plan.profile
     if plan.credentials and not entry.credentialed.issuperset(plan.credentials):
         return _CREDENTIALED
-    if plan.profile.strange is not NOT_STRANGE:
+    if profile.strange is not NOT_STRANGE:
         why = why_not_for(plan, entry)
         if why is not None:
             return Decision(Action.FORWARD, why)
-    if is_refused(plan.wants, entry):
+    if plan.wants.refused and is_refused(plan.wants, entry):
         return _UNACCEPTABLE
-    decision = decide(plan.profile.demands, entry, now, engine.stale_options)
-    if plan.method in BODY_METHODS and decision.action in _WITH_A_REQUEST_OF_OURS:
+    # RFC 9111, 4.2: a fresh response may be reused without validation. One that needs validation
+    # before each use has no lifetime at all.
+    if now < entry.expires and profile.demands is ASKS_NOTHING:
+        return USE_FRESH
+    decision = decide(profile.demands, entry, now, engine.stale_options)
+    if profile.method in BODY_METHODS and decision.action in _WITH_A_REQUEST_OF_OURS:
         return Decision(Action.FORWARD, Reason.STALE)
     return decision
 

@@ -96,6 +96,7 @@ class Engine:
         """Decide which of the shorter ways requests may take."""
         # On the way of every request; attributes of the settings lie one look-up further.
         self.caching, self.server_timing = settings.cache, settings.server_timing
+        self.sorts_query = settings.cache_sort_query
         # A write that has no part in the cache itself makes what is stored invalid all the same.
         self.may_cache = settings.cache or any(rule.policy.cache for rule in settings.routes)
         self.policies = (

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, TypeAlias
 
 from asgi_serial.bounds.memo import BoundedDict
+from asgi_serial.cache.key import KEY_NAMES
+from asgi_serial.engine.client import has_known_client
+from asgi_serial.engine.head import keep_iterators
 from asgi_serial.http.field_names import CREDENTIAL_FIELDS
-from asgi_serial.http.request_fields import NOT_STRANGE, sort_strange
+from asgi_serial.http.headers import combine_fields
+from asgi_serial.http.request_fields import CLIENT, NOT_STRANGE, sort_strange
 from asgi_serial.http.reuse import ASKS_NOTHING, Asked
 from asgi_serial.http.storability import (
     CACHED_METHODS,
@@ -17,7 +22,7 @@ from asgi_serial.http.storability import (
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from asgi_serial.engine.field_rules import FieldRules
     from asgi_serial.engine.negotiator import Negotiator
@@ -25,14 +30,23 @@ if TYPE_CHECKING:
     from asgi_serial.http.cachecontrol import CacheControl
     from asgi_serial.http.request_fields import Strange
     from asgi_serial.settings.model import Settings
+    from asgi_serial.types import Scope
 
 BODY_METHODS = frozenset({"POST", "QUERY"})
 """The methods whose requests may be told apart by their bodies (opted in by route)."""
 
+FindValues: TypeAlias = "Callable[[Mapping[bytes, bytes]], object]"
+
+MAX_NAMES = 256
+"""The profiles of requests with more fields are not remembered."""
+
+_DECIDING = (b"accept", b"accept-encoding", b"cache-control", b"pragma")
 _CONDITIONAL = frozenset({b"if-none-match", b"if-modified-since"})
 _PRECONDITIONS = frozenset({b"if-match", b"if-none-match"})
 # RFC 9110, 13.1.2: 304 for these, 412 for others; QUERY is safe as GET is.
 _READS = frozenset({"GET", "HEAD", "QUERY"})
+# Where servers and outer middleware put what they know of a client.
+_TELLING = frozenset({"auth", "extensions", "user"})
 _DESCRIBES_BODY = frozenset({b"content-encoding", b"content-type"})
 
 
@@ -44,6 +58,7 @@ class Profile:
     """
 
     __slots__ = (
+        "asks_nothing",
         "bypass",
         "credentials",
         "demands",
@@ -52,11 +67,14 @@ class Profile:
         "forces_revalidation",
         "has_range",
         "is_conditional",
+        "key_names",
+        "method",
         "strange",
         "unknown",
         "wants",
     )
 
+    method: str
     wants: Wants  # where no policy says otherwise
     directives: CacheControl | None  # of the request's Cache-Control
     demands: Asked  # what it says of caching, if requests are obeyed
@@ -65,13 +83,15 @@ class Profile:
     credentials: frozenset[bytes]  # the kinds that it carries
     unknown: frozenset[bytes]  # the fields that may say who asks
     bypass: Reason | None  # why the cache takes no part
+    key_names: tuple[bytes, ...]  # the fields in its key, beside the host and configured ones
     is_conditional: bool  # a stored response may be answered by 304 (RFC 9110, 13.1)
     has_range: bool  # a GET for a part of the resource (RFC 9110, 14.2)
     describes_body: bool  # its body may have to be decoded, or translated
+    asks_nothing: bool  # any fresh response of the resource answers it
 
 
 class Profiles:
-    """The profiles of the requests that have come, in a memory bounded in bytes.
+    """The profiles of the requests that have come, in memories bounded in bytes.
 
     A profile is found by the method, the names of the fields in their order, and the values of the
     few fields whose values decide. What is too long to be remembered is made anew.
@@ -81,23 +101,46 @@ class Profiles:
         self._settings = settings
         self._fields = fields
         self._negotiator = negotiator
-        # A profile holds no more of a request than its key does.
+        # Both hold no more of a request than their keys do.
+        self._shapes: BoundedDict[tuple[object, ...], FindValues] = BoundedDict(shares_values=True)
         self._known: BoundedDict[tuple[object, ...], Profile] = BoundedDict(shares_values=True)
 
-    def find(self, method: str, fields: Mapping[bytes, bytes]) -> Profile:
-        """Return the profile of a request with these fields; any field is allowed to be missing."""
-        value = fields.get
-        # Names come first, values last, and their number is fixed: no two requests share a key.
-        key: tuple[object, ...] = (
-            method,
-            *fields,
-            value(b"accept"),
-            value(b"accept-encoding"),
-            value(b"cache-control"),
-            value(b"pragma"),
-        )
-        if b"content-length" in fields:
-            key = (*key, announces_body(fields))
+    def read(self, scope: Scope) -> tuple[dict[bytes, bytes], Profile]:
+        """Return the combined values of all fields of a request, by name, and its profile.
+
+        Source: RFC 9110, 5.3: field lines with the same name are combined in order, with commas.
+        """
+        pairs = scope["headers"]
+        if type(pairs) is not list or (pairs and type(pairs[0]) is not tuple):
+            pairs = keep_iterators(scope)
+        try:
+            fields: dict[bytes, bytes] = dict(pairs)  # a third of the cost of a loop in Python
+        except TypeError:  # a name that has no hash: a buffer
+            pairs = [(bytes(name), bytes(value)) for name, value in pairs]
+            fields = dict(pairs)
+        if len(fields) != len(pairs):
+            fields = combine_fields(pairs)
+        if _TELLING.isdisjoint(scope):
+            names = (scope["method"], *fields)
+            find_values = self._shapes.get(names)
+            if find_values is not None:
+                profile = self._known.get((names, find_values(fields)))
+                if profile is not None:
+                    return fields, profile
+        elif has_known_client(scope):
+            fields[CLIENT] = b""
+        return fields, self.find(scope["method"], fields)
+
+    def find(self, method: str, fields: dict[bytes, bytes]) -> Profile:
+        """Return the profile of a request with these fields, made now if it is not known."""
+        names = (method, *fields)
+        find_values = self._shapes.get(names)
+        if find_values is None:
+            if len(names) > MAX_NAMES:
+                return self._make(method, fields)
+            find_values = _plan_values(fields)
+            self._shapes.keep(names, find_values)
+        key = (names, find_values(fields))
         profile = self._known.get(key)
         if profile is None:
             profile = self._make(method, fields)
@@ -107,6 +150,7 @@ class Profiles:
     def _make(self, method: str, fields: Mapping[bytes, bytes]) -> Profile:
         settings, rules = self._settings, self._fields
         profile = Profile()
+        profile.method = method
         directives = None
         if b"cache-control" in fields:
             directives = rules.cache_controls[fields[b"cache-control"]]
@@ -116,7 +160,7 @@ class Profiles:
         if directives is not None and directives.no_transform:
             accept = accept_encoding = None
         profile.wants = self._negotiator.wants[accept, accept_encoding]
-        names = fields.keys() - rules.known
+        names = [name for name in fields if name not in rules.known and name not in rules.ignored]
         profile.strange = strange = (
             sort_strange(names, rules.meanings.__getitem__) if names else NOT_STRANGE
         )
@@ -140,7 +184,26 @@ class Profiles:
         profile.is_conditional = method in _READS and not _CONDITIONAL.isdisjoint(fields)
         profile.has_range = method == "GET" and b"range" in fields
         profile.describes_body = not _DESCRIBES_BODY.isdisjoint(fields)
+        profile.key_names = tuple([name for name in KEY_NAMES if name in fields])
+        profile.asks_nothing = (
+            profile.demands is ASKS_NOTHING
+            and strange is NOT_STRANGE
+            and not (profile.credentials or profile.wants.refused)
+        )
         return profile
+
+
+def _plan_values(fields: Mapping[bytes, bytes]) -> FindValues:
+    """Return the function that finds the values that decide, in a request with such fields."""
+    names = [name for name in _DECIDING if name in fields]
+    if b"content-length" in fields:
+        find_values = itemgetter(*names) if names else _find_none
+        return lambda fields: (find_values(fields), announces_body(fields))
+    return itemgetter(*names) if names else _find_none
+
+
+def _find_none(fields: Mapping[bytes, bytes]) -> None:
+    return None
 
 
 def find_credentials(

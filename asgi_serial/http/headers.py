@@ -28,6 +28,14 @@ def read_fields(
     return _combined(found, further) if further else found
 
 
+def combine_fields(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return the combined values of all fields, by name (RFC 9110, 5.3)."""
+    lines: dict[bytes, list[bytes]] = {}
+    for name, value in pairs:
+        lines.setdefault(name, []).append(value)
+    return {name: b", ".join(values) for name, values in lines.items()}
+
+
 def _combined(found: dict[bytes, bytes], further: dict[bytes, list[bytes]]) -> dict[bytes, bytes]:
     # Joined once, since a client may send a field in a hundred thousand lines, and joining them
     # one by one would take quadratic time.

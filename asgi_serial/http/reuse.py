@@ -112,8 +112,6 @@ def decide(
 
     Source: RFC 9111, 4 and 5.2.1; RFC 5861, 3; RFC 8246, 2.
     """
-    if request is ASKS_NOTHING and entry is not None and now < entry.expires and not entry.no_cache:
-        return USE_FRESH  # the common case; the code below would decide the same
     cc = request.directives if request.honours else None
     decision = FORWARD_MISS if entry is None else _judge(request, cc, entry, now, options)
     # RFC 9111, 5.2.1.7: the client only wishes to obtain a stored response. Caches should answer

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Self, TypeVar, overload
 
-from asgi_serial.cache.key import CODED_ONLY, BodyPart, make_key, sorted_query
+from asgi_serial.cache.key import CODED_ONLY, BodyPart, Extra, make_key, sorted_query
 from asgi_serial.engine.profiles import BODY_METHODS
 from asgi_serial.formats.registry import JSON
 from asgi_serial.http.headers import content_length, read_fields
@@ -24,12 +24,31 @@ if TYPE_CHECKING:
     from asgi_serial.settings.policy import Partition, PolicyTable, RoutePolicy
     from asgi_serial.types import Scope
 
+V = TypeVar("V")
+
 METHOD_NOT_CACHED = Reason.METHOD_NOT_CACHED
 _NOT_FOR_CLIENT = (
     Reason.REQUEST_HAS_CREDENTIALS,
     Reason.REQUEST_HAS_UNKEYED_FIELD,
     Reason.REQUEST_HAS_UNKNOWN_FIELD,
 )
+
+
+class _FromProfile(Generic[V]):
+    """An attribute that is the profile's, unless it was set on the plan itself."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, plan: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, plan: RequestPlan, owner: type) -> V: ...
+    def __get__(self, plan: RequestPlan | None, owner: type) -> V | Self:
+        if plan is None:
+            return self
+        value: V = getattr(plan.profile, self._name)
+        return value
 
 
 class RequestPlan(RequestPolicy):
@@ -44,10 +63,10 @@ class RequestPlan(RequestPolicy):
     scope: Scope  # as the server gave it
     fields: dict[bytes, bytes]
     profile: Profile
-    method: str
     wants: Wants
+    method = _FromProfile[str]()
     credentials: frozenset[bytes]  # the kinds that the request carries
-    unknown: frozenset[bytes]  # the fields that may say who asks
+    unknown = _FromProfile[frozenset[bytes]]()  # the fields that may say who asks
     content_codings: tuple[str, ...] = ()  # of the request's body, to be decoded
     body_format = ""  # of the request's body, which is to be translated from it to JSON
     reads_json = False  # the app is known to read nothing else
@@ -55,14 +74,13 @@ class RequestPlan(RequestPolicy):
     asked = 0.0  # when the request came, in epoch seconds
     bypass: Reason | None = None  # why the cache takes no part in this request
     key: Key | None = None
-    may_end_early = False  # it may be refused, or answered, without the app
     keys_on_body = False  # the key waits for the request's body
     may_key_on_body = False  # it would, should the handler ask for it
     path_policy: RoutePolicy | None = None
     copy: RequestCopy | None = None  # what the app has read of the body, until it may be a key
     forward = Reason.MISS  # why the request goes to the app
     source: Partition | None = None  # what its user was told apart by up to now
-    partition: tuple[tuple[bytes, bytes], ...] = ()  # parts of the key: whose cache this is
+    partition: Extra = ()  # parts of the key: whose cache this is
     is_personal = False  # the answer is one user's, whether or not it is stored
     selected: Entry | None = None  # the stored response for it, which may not be used as it is
     form: Representation | None = None  # of it, by which it answers once it may
@@ -77,10 +95,19 @@ class RequestPlan(RequestPolicy):
         self.scope = scope
         self.fields = fields
         self.profile = profile
-        self.method = scope["method"]
         self.wants = profile.wants
         self.credentials = profile.credentials
-        self.unknown = profile.unknown
+
+    @property
+    def may_end_early(self) -> bool:
+        """Whether the request may be refused, or answered, without the app."""
+        return (
+            self.key is not None
+            or self.keys_on_body
+            or bool(self.body_format)
+            or bool(self.content_codings)
+            or self.wants_stored_only
+        )
 
     def vary_values(self, names: tuple[bytes, ...]) -> tuple[tuple[bytes, bytes | None], ...]:
         """Return the fields that a response varies on, with this request's values of them."""
@@ -112,26 +139,43 @@ class RequestPlan(RequestPolicy):
 
 
 def plan_request(
-    engine: Engine, scope: Scope, fields: dict[bytes, bytes], *, wants: Wants | None = None
+    engine: Engine,
+    scope: Scope,
+    fields: dict[bytes, bytes] | None = None,
+    *,
+    wants: Wants | None = None,
 ) -> RequestPlan:
-    """Decide by the head, whose `fields` were read; raise nothing whatever the head says.
+    """Decide by the head of a request; raise nothing whatever it says.
 
-    `wants` stand in place of the client's own, for a request that is made on its behalf.
+    `fields` and `wants` stand in place of its own, for a request that is made on its behalf.
     """
-    profile = engine.profiles.find(scope["method"], fields)
+    if fields is None:
+        fields, profile = engine.profiles.read(scope)
+    else:
+        profile = engine.profiles.find(scope["method"], fields)
     plan = RequestPlan(scope, fields, profile)
     if wants is not None:
         plan.wants = wants
-    policies = engine.policies
-    if policies is not None:
-        plan.policy = plan.path_policy = find_policy(policies, scope)
-        if plan.policy is not None:
+    policy = None
+    if engine.policies is not None:
+        policy = plan.policy = plan.path_policy = find_policy(engine.policies, scope)
+        if policy is not None:
             plan.wants = find_wants(engine, plan)
     if profile.describes_body:
         _plan_body(engine, plan)
-    policy = plan.policy
     if engine.caching if policy is None or policy.cache is None else policy.cache:
-        _plan_lookup(engine, plan)
+        plan.caching = True
+        plan.asked = engine.clock()
+        if engine.learned.has_partitions:
+            learned = engine.learned.find_policy(scope, fields)
+            enter_partition(engine, plan, merge(learned, policy))
+        if plan.bypass is None:
+            if profile.bypass is not None:
+                plan.bypass = profile.bypass
+            elif profile.method in BODY_METHODS:
+                _plan_body_key(engine, plan)
+            else:
+                plan.key = request_key(engine, plan, None)
     return plan
 
 
@@ -179,7 +223,6 @@ def _plan_body(engine: Engine, plan: RequestPlan) -> None:
         format = engine.negotiator.types[fields[b"content-type"]].format
         if format not in ("", JSON):
             _plan_translation(engine, plan, format)
-    plan.may_end_early = bool(plan.content_codings or plan.body_format)
 
 
 def _plan_translation(engine: Engine, plan: RequestPlan, format: str) -> None:
@@ -192,31 +235,13 @@ def _plan_translation(engine: Engine, plan: RequestPlan, format: str) -> None:
             plan.body_format = format
 
 
-def _plan_lookup(engine: Engine, plan: RequestPlan) -> None:
-    """Decide whether the request may be answered by a stored response, and find its key."""
-    plan.caching = True
-    plan.asked = engine.clock()
-    if engine.learned.has_partitions:
-        learned = engine.learned.find_policy(plan.scope, plan.fields)
-        enter_partition(engine, plan, merge(learned, plan.policy))
-    if plan.bypass is None:
-        plan.bypass = plan.profile.bypass
-    if plan.bypass is not None:
-        plan.may_end_early |= plan.wants_stored_only
-    elif plan.method in BODY_METHODS:
-        _plan_body_key(engine, plan)
-    else:
-        plan.key = request_key(engine, plan, None)
-        plan.may_end_early = True
-
-
 def _plan_body_key(engine: Engine, plan: RequestPlan) -> None:
     policy = merge(engine.learned.find_policy(plan.scope, plan.fields), plan.policy)
     length = content_length(plan.fields)
     if length is not None and length > engine.settings.cache_max_key_body:
         plan.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
     elif policy is not None and policy.cache_body:
-        plan.keys_on_body = plan.may_end_early = True
+        plan.keys_on_body = True
     else:
         # The handler may yet ask for it, when its response starts: its body is kept until then.
         plan.may_key_on_body = policy is None or policy.cache_body is None
@@ -231,20 +256,26 @@ def request_key(
     *,
     scope: Scope | None = None,
 ) -> Key:
-    """The key of the resource that a request is for; `body` is its `body_part`.
+    """Return the key of the resource that a request is for; `body` is its `body_part`.
 
     `method` and `scope` are those of a request that is not this one.
     """
-    fields, scope = plan.fields, scope or plan.scope
+    fields, profile, scope = plan.fields, plan.profile, scope or plan.scope
     query: bytes = scope.get("query_string", b"")
-    if engine.settings.cache_sort_query:
-        query = sorted_query(query)
-    names = engine.fields.key_fields
-    extra: tuple[tuple[bytes, bytes | None], ...] = ()
+    names, extra = engine.fields.key_fields, plan.partition
     if names:
-        extra = tuple([(name, fields.get(name)) for name in names])
-    if plan.partition:
-        extra = (*extra, *plan.partition)
+        extra = (*[(name, fields.get(name)) for name in names], *extra)
     if plan.wants.coded_only:
         extra = (*extra, (CODED_ONLY, None))
-    return make_key(engine.realm, scope, method or plan.method, fields, query, extra, body)
+    if engine.sorts_query:
+        query = sorted_query(query)
+    return make_key(
+        engine.realm,
+        scope,
+        method or profile.method,
+        fields,
+        query,
+        extra,
+        body,
+        names=profile.key_names,
+    )

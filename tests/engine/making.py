@@ -5,7 +5,6 @@ import json
 from asgi_serial.asgi.app_scope import scope_for_app
 from asgi_serial.asgi.lookup import Seeker
 from asgi_serial.engine.engine import Engine
-from asgi_serial.request.head import read_request_fields
 from asgi_serial.request.plan import plan_request
 from asgi_serial.response.flow import PASS, ResponseFlow
 from asgi_serial.response.start import ResponseStart
@@ -73,8 +72,7 @@ def make_scope(method="GET", path="/", headers=(), **more):
 
 def make_plan(engine, scope):
     """The plan of a request for which no hit was found."""
-    fields = read_request_fields(scope, engine.fields.ignored)
-    return plan_request(engine, scope, fields)
+    return plan_request(engine, scope)
 
 
 def find_hit(engine, scope):
