@@ -6,7 +6,7 @@ import logging
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from asgi_serial.caching.cache_status import field_behind
+from asgi_serial.engine.cache_status import field_behind
 from asgi_serial.reasons import Reason
 from asgi_serial.timing.server_timing import add_server_timing
 

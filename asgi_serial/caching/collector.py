@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.cache.entry import Entry, Representation
 from asgi_serial.caching.stored_parts import build_part, restricted_to
-from asgi_serial.caching.storing import decide_storing
 from asgi_serial.errors import FormatError
 from asgi_serial.formats.registry import JSON_TYPE
 from asgi_serial.http.headers import contradicts, without
@@ -14,8 +13,6 @@ from asgi_serial.reasons import Reason
 from asgi_serial.representation.variant_fields import represent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from asgi_serial.cache.encodings import Encoded
     from asgi_serial.caching.storing import StoreDecision
     from asgi_serial.engine.engine import Engine
@@ -26,26 +23,15 @@ if TYPE_CHECKING:
     from asgi_serial.types import Fields
 
 
-def decide_collecting(
-    engine: Engine,
-    request: RequestPlan,
-    plan: ResponsePlan,
-    status: int,
-    fields: Mapping[bytes, bytes],
-    *,
-    has_trailers: bool,
-    invalidates: bool,
-) -> StoreDecision | Reason:
-    """Decide whether a response, with its body, is collected to be stored, or say why not."""
-    decision = decide_storing(engine, request, status, fields, invalidates=invalidates)
-    if isinstance(decision, Reason):
-        return decision
-    if has_trailers or request.client_left:
-        return Reason.HAS_TRAILERS if has_trailers else Reason.CLIENT_LEFT
-    if plan.event_stream:
-        return Reason.BODY_NOT_WHOLE
-    # A part that is completed is stored for those who may get both the part and the rest.
-    return decision if request.completes is None else restricted_to(decision, request.completes)
+def why_not_collected(
+    request: RequestPlan, plan: ResponsePlan, *, has_trailers: bool
+) -> Reason | None:
+    """Return why the body of a response that may be stored is not collected; None if it is."""
+    if has_trailers:
+        return Reason.HAS_TRAILERS
+    if request.client_left:
+        return Reason.CLIENT_LEFT
+    return Reason.BODY_NOT_WHOLE if plan.event_stream else None
 
 
 class Collector:
@@ -88,6 +74,9 @@ class Collector:
     ) -> None:
         self._engine = engine
         self._request = request
+        if request.completes is not None:
+            # What completes a part is stored for those who may get both.
+            decision = restricted_to(decision, request.completes)
         self._decision = decision
         self._wants = wants
         self._plan = plan

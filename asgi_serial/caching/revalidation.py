@@ -142,7 +142,7 @@ def handle_validation_response(
     if status == 200 and request.method == "HEAD":
         is_same = matches_stored_head(entry, fields)
         if is_same:
-            freshened, why = freshen(engine, request, entry, pairs, fields)
+            freshened, why, _ = freshen(engine, request, entry, pairs, fields)
             why = why or engine.responses.why_not_kept(freshened, request.asked)
             return Validation(entry=freshened if why is None else None)
         # RFC 9111, 4.3.5: "otherwise, the cache SHOULD consider the stored response to be stale".
@@ -158,7 +158,7 @@ def _serve_freshened(
     fields: Mapping[bytes, bytes],
 ) -> Validation:
     """Answer by the stored response, with the fields of the 304 that confirms it."""
-    freshened, unstored = freshen(engine, request, entry, pairs, fields)
+    freshened, unstored, own = freshen(engine, request, entry, pairs, fields)
     unstored = unstored or engine.responses.why_not_kept(freshened, request.asked)
     served = find_representation(request.wants, freshened)
     assert served is not None  # it was derived, if need be, before the app was called
@@ -170,10 +170,7 @@ def _serve_freshened(
     start, last = answer(engine, request, freshened, served, now, line)
     if unstored is not None:
         return Validation((start, last), None, unstored, _concerns_all(request, unstored))
-    directives = engine.fields.read_directives(fields)
-    # Fields that private or no-cache names are not stored, but this client gets them.
-    own = directives.private_fields | directives.no_cache_fields
-    start["headers"] += [line for line in pairs if line[0] in own]
+    start["headers"] += own
     return Validation((start, last), freshened)
 
 
@@ -183,10 +180,11 @@ def freshen(
     entry: Entry,
     pairs: Fields,
     fields: Mapping[bytes, bytes],
-) -> tuple[Entry, Reason | None]:
+) -> tuple[Entry, Reason | None, Fields]:
     """Return the stored response with the fields of a 304, or of a 200 to HEAD, and new times.
 
-    With a reason it may answer this request, and is not stored.
+    With a reason it may answer this request, and is not stored. The lines that come with it are
+    for the client of this request only.
 
     Source: RFC 9111, 3.2 and 4.3.4.
     """
@@ -205,10 +203,13 @@ def freshen(
         decision = decide_storing(engine, request, entry.status, merged, method=method)
     if isinstance(decision, Reason):
         usable = _use_once(entry, engine.clock())
-        return _update(request, entry, usable, updates, replaced), decision
+        return _update(request, entry, usable, updates, replaced), decision, []
     # RFC 9111, 4.1: it is for requests that match the one for which it was made.
     decision = decision._replace(selecting=entry.selecting)
-    return _update(request, entry, decision, updates, replaced), None
+    # RFC 9111, 5.2.2.4 and 5.2.2.7: the fields that no-cache and private name are not stored.
+    named = decision.unstored - ANSWER_FIELDS
+    own = [line for line in updates if line[0] in named]
+    return _update(request, entry, decision, updates, replaced), None, own
 
 
 def _update(

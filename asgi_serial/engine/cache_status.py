@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from asgi_serial.cache.key import resource_of
 from asgi_serial.cache.packing import digest_key
+from asgi_serial.http.fields import is_token
+from asgi_serial.http.request_fields import MAX_STRANGE
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
     from asgi_serial.cache.entry import Entry, Key
+    from asgi_serial.engine.profiles import Profile
     from asgi_serial.types import Field
+
+_UNKNOWN_FIELD = Reason.REQUEST_HAS_UNKNOWN_FIELD
+_UNKEYED_FIELD = Reason.REQUEST_HAS_UNKEYED_FIELD
 
 
 MAX_PAIRS = 4096
@@ -124,14 +130,53 @@ def reason_token(reason: Reason) -> str:
     return reason.name.lower().replace("_", "-")
 
 
+class Forwarded(Protocol):
+    """A request for which the app was called."""
+
+    bypass: Reason | None
+    """Why the cache took no part."""
+
+    forward: Reason
+    """Why the app was called, if the cache took part."""
+
+    collapsed: bool
+    """Whether it has waited for another request's call."""
+
+    key: Key | None
+
+    unknown: frozenset[bytes]
+    """Its fields that nobody knows."""
+
+    profile: Profile
+
+
+def field_behind(request: Forwarded, reason: Reason) -> bytes | None:
+    """Return the name of the request field behind a reason, if there is one that can be shown.
+
+    The client has chosen it and others may read it: it is short, and a token (RFC 9651, 3.3.4).
+    """
+    if reason is _UNKNOWN_FIELD:
+        names = request.unknown
+    elif reason is _UNKEYED_FIELD:
+        names = request.profile.strange.routing or request.profile.strange.twins
+    else:
+        return None
+    if len(names) > MAX_STRANGE:
+        return None  # their number is the reason, and none of them
+    shown = [name for name in names if len(name) <= MAX_SHOWN_BYTES and is_token(name)]
+    return min(shown, default=None)
+
+
 class CacheStatus:
     """Makes the Age and Cache-Status lines of responses, and reuses equal ones.
 
-    `name` is the name of this cache in Cache-Status (RFC 9211, 2).
+    `name` is the name of this cache in Cache-Status (RFC 9211, 2). With `shows_key`, the line of a
+    response of the app has the digest of the key.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, shows_key: bool) -> None:
         self._name = name
+        self._shows_key = shows_key
         self._age_pairs: dict[int, Field] = {}
         self._hit_pairs: dict[int, Field] = {}
         self._forward_pairs: dict[tuple[str, bool, str | None, bool], Field] = {}
@@ -184,16 +229,23 @@ class CacheStatus:
             detail=detail,
         )
 
-    def forward_line(
-        self, why: Reason, *, stored: bool, detail: Reason | None, waited: bool = False
-    ) -> Field:
-        """Return the Cache-Status line of a response of the app."""
+    def forward_line(self, request: Forwarded, *, stored: bool, detail: Reason | None) -> Field:
+        """Return the line for a response of the app: why it was called, and what is stored.
+
+        `detail` says why the response is not stored.
+        """
+        why, waited = request.bypass or request.forward, request.collapsed
         # The key holds names, since strings hash faster than members of an Enum.
         key = (why._name_, stored, detail and detail._name_, waited)
         pair = self._forward_pairs.get(key)
         if pair is None:
             value = forward_status(self._name, why, stored=stored, detail=detail, waited=waited)
             pair = self._forward_pairs[key] = (b"cache-status", value)
+        name = None if stored else field_behind(request, detail or why)
+        if name is not None:
+            pair = pair[0], pair[1] + b":" + name
+        if self._shows_key and request.key is not None:
+            pair = with_key(pair, request.key)
         return pair
 
 

@@ -74,7 +74,7 @@ class Engine:
         self.negotiator = Negotiator(settings)
         self.fields = FieldRules(settings)
         self.profiles = Profiles(settings, self.fields, self.negotiator)
-        self.cache_status = CacheStatus(settings.cache_name)
+        self.cache_status = CacheStatus(settings.cache_name, shows_key=settings.cache_status_key)
         self.learned = Learned(
             clock,
             self.fields.key_fields,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from asgi_serial.cache.encodings import Encoded
 from asgi_serial.cache.in_flight import CallResult
-from asgi_serial.caching.cache_status import forward_line
 from asgi_serial.http.headers import content_length, contradicts, states_its_end
 from asgi_serial.http.validators import is_not_modified
 from asgi_serial.reasons import Reason
@@ -572,4 +571,4 @@ class ResponseFlow:
         stored = self.entry is not None and self.is_end_sure
         # A HEAD is not stored, but may have renewed the stored GET (RFC 9111, 4.3.5).
         detail = None if stored else self.unstored
-        return forward_line(self.engine, self.request, stored=stored, detail=detail)
+        return self.engine.cache_status.forward_line(self.request, stored=stored, detail=detail)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asgi_serial.cache.in_flight import CallResult
-from asgi_serial.caching.cache_status import forward_line
-from asgi_serial.caching.collector import Collector, decide_collecting
+from asgi_serial.caching.collector import Collector, why_not_collected
 from asgi_serial.caching.invalidation import invalid_keys
 from asgi_serial.caching.revalidation import (
     CLIENT_SPECIFIC_REASONS,
     handle_validation_response,
     supersedes_stored,
 )
+from asgi_serial.caching.storing import decide_storing
 from asgi_serial.formats.registry import JSON_TYPE
 from asgi_serial.http.headers import read_response_fields, without
 from asgi_serial.http.writes import invalidates
@@ -160,20 +160,16 @@ class ResponseStart:
 
     def _plan_keeping(self, engine: Engine, request: RequestPlan, *, has_trailers: bool) -> None:
         plan = self.plan
-        storing = decide_collecting(
-            engine,
-            request,
-            plan,
-            self.status,
-            self.fields,
-            has_trailers=has_trailers,
-            invalidates=bool(self.invalid),
+        decision = decide_storing(
+            engine, request, self.status, self.fields, invalidates=bool(self.invalid)
         )
-        if isinstance(storing, Reason):
-            is_unheard = request.has_ignored_permission and storing in _MAY_BE_PERMITTED
-            self.unstored = Reason.POLICY_NOT_HEARD if is_unheard else storing
+        if not isinstance(decision, Reason):
+            decision = why_not_collected(request, plan, has_trailers=has_trailers) or decision
+        if isinstance(decision, Reason):
+            is_unheard = request.has_ignored_permission and decision in _MAY_BE_PERMITTED
+            self.unstored = Reason.POLICY_NOT_HEARD if is_unheard else decision
         else:
-            self.keeping = Collector(engine, request, storing, self.wants, plan, self.status)
+            self.keeping = Collector(engine, request, decision, self.wants, plan, self.status)
 
     def _check_handed(self, engine: Engine) -> None:
         """Pass what the app has made if it was changed on its way and another form is chosen."""
@@ -199,7 +195,7 @@ class ResponseStart:
                 pairs = without(pairs, _VARY)
             pairs = pairs + plan.added
         if request.caching and engine.settings.cache_status:
-            pairs = [*pairs, forward_line(engine, request, stored=False, detail=why)]
+            pairs = [*pairs, engine.cache_status.forward_line(request, stored=False, detail=why)]
         if pairs is message.get("headers"):
             return
         if len(message) == 3 and "headers" in message:

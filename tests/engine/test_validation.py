@@ -588,3 +588,17 @@ async def test_a_part_of_what_the_app_has_made():
     assert (part.status, part.body) == (206, whole.body[2:10])
     assert part.one("content-range") == f"bytes 2-9/{len(whole.body)}"
     assert len(origin.asked) == 1
+
+
+@awaited
+async def test_a_field_that_a_304_names_as_private_is_for_its_own_client_only():
+    """RFC 9111, 5.2.2.7; RFC 9110, 7.6.1: nor is one of the connection passed on."""
+    origin, clock, serial = site((b"cache-control", b"max-age=60"))
+    await ask(serial, Request())
+    origin.fields = [(b"cache-control", b'max-age=60, private="x-user, x-hop"')]
+    origin.more = [(b"x-user", b"ada"), (b"x-hop", b"1"), (b"connection", b"x-hop"), (b"age", b"3")]
+    clock.now += LATER
+    confirmed, hit = await ask(serial, Request()), await ask(serial, Request())
+    assert (confirmed.one("x-user"), confirmed.one("age")) == ("ada", "3")
+    assert said(hit).startswith("hit")
+    assert (confirmed.all("x-hop"), hit.all("x-hop"), hit.all("x-user")) == ([], [], [])
