@@ -27,8 +27,6 @@ TO_DO = (
     "engine/engine",
     "engine/profiles",
     "middleware",
-    "request/client",
-    "request/head",
     "request/plan",
     "response",
 )

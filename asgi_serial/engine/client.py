@@ -1,4 +1,4 @@
-"""Whether the client of a request is known by other than its fields."""
+"""Clients that the scope identifies by more than the fields of the request."""
 
 from __future__ import annotations
 
