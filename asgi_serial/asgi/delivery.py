@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asgi_serial.asgi.record import record_response
 from asgi_serial.asgi.send_queue import SendQueue
@@ -140,7 +140,7 @@ class Delivery:
             self._is_unsent = True  # this exception is the server's, and not the app's own
             raise
 
-    async def _work(self, job: Callable[[], bytes | None], before: Message | list[Message]) -> None:
+    async def _work(self, job: Callable[[], Any], before: Message | list[Message]) -> None:
         """Let a thread do what would hold up the event loop, and send what comes of it."""
         assert isinstance(before, list)
         self._heed(before)

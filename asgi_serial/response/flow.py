@@ -20,12 +20,18 @@ from asgi_serial.representation.variant_fields import (
     undecided_fields,
     with_shown_tag,
 )
-from asgi_serial.response.encoding import WholeEncoding
+from asgi_serial.response.encoding import (
+    encode_whole,
+    is_slow,
+    outcome_name,
+    recall_bytes,
+)
 from asgi_serial.response.start import READS, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from asgi_serial.cache.encodings import Encodings
     from asgi_serial.cache.entry import Entry
     from asgi_serial.caching.collector import Collector
     from asgi_serial.codecs.base import Codec, Encoder
@@ -78,7 +84,7 @@ class ResponseFlow:
     entry: Entry | None = None
     own_drop: float | None = None  # when this write has dropped what was stored of its URI
     is_end_sure = True  # else `entry` is stored once the app has returned, and not before
-    job: Callable[[], bytes | None] | None = None
+    job: Callable[[], Any] | None = None
     app_bytes = encoded_bytes = sent_bytes = 0
     encoding_outcome = ""
     base: Base
@@ -164,7 +170,7 @@ class ResponseFlow:
             return [{"type": BODY_TYPE, "body": b"", "more_body": False}]
         return [message]
 
-    def resume(self, result: bytes | None) -> list[Message]:
+    def resume(self, result: Any) -> list[Message]:
         """Go on with what `job` gave."""
         self.job = None
         return self._then(result)
@@ -389,7 +395,7 @@ class ResponseFlow:
 
     def _encode(
         self,
-        job: Callable[[], bytes | None],
+        job: Callable[[], Any],
         then: Callable[[Any], list[Message]],
         *,
         is_slow: bool,
@@ -423,22 +429,31 @@ class ResponseFlow:
             if self.keeping is not None and self._wants_tag():
                 self._tag(content_tag(body))
             return self._emit(body, Encoded("", "", body, len(body)))
-        encoding = WholeEncoding(self.engine, self.plan, body, self.note)
-        is_made = self.handed is not None
-        may_be_known = not is_made and encoding.may_be_known(self.route)
-        if may_be_known or (self.keeping is not None and self._wants_tag()):
+        plan, is_made = self.plan, self.handed is not None
+        encodings = None if is_made else self._encodings_for(len(body))
+        digest = b""
+        if encodings is not None or (self.keeping is not None and self._wants_tag()):
             digest = content_tag(body)
             if self._wants_tag():
                 self._tag(digest)
-            if may_be_known:
-                found = encoding.recall(self.route(), digest)
+            if encodings is not None:
+                found = encodings.find(self.route(), digest, plan.media_type, outcome_name(plan))
                 self.encoding_outcome = "hit" if found is not None else "miss"
                 if found is not None:
                     return self._emit(body, found)
-        job = partial(encoding.encode, is_made=is_made)
         return self._encode(
-            job, partial(self._emit_chosen, encoding), is_slow=encoding.is_slow(is_made=is_made)
+            partial(encode_whole, plan, body, self.engine.settings, is_made=is_made),
+            partial(self._emit_made, body, digest, encodings),
+            is_slow=is_slow(plan, len(body), is_made=is_made),
         )
+
+    def _encodings_for(self, size: int) -> Encodings | None:
+        """Return the memory of encodings, if it is worth asking it for a body of this size."""
+        encodings, least = self.engine.encodings, recall_bytes(self.plan)
+        # Most bodies are small, and are spared finding their route.
+        if encodings is None or size < least:
+            return None
+        return encodings if encodings.wants(self.route(), size, min_bytes=least) else None
 
     def _has_sure_end(self, last_bytes: int) -> bool:
         # Content that comes all in the last message can not have broken off; none at all can.
@@ -458,8 +473,19 @@ class ResponseFlow:
         last: Message = {"type": "http.response.body", "body": body, "more_body": False}
         return [*messages, self._passed(last, body, more=False)]
 
-    def _emit_chosen(self, encoding: WholeEncoding, compressed: bytes | None) -> list[Message]:
-        return self._emit(encoding.body, encoding.choose(compressed))
+    def _emit_made(
+        self,
+        body: bytes,
+        digest: bytes,
+        encodings: Encodings | None,
+        made: tuple[Encoded, tuple[Reason, ...]],
+    ) -> list[Message]:
+        """Send a body that was encoded now, and remember it in `encodings`."""
+        encoded, reasons = made
+        self.more_reasons += reasons
+        if encodings is not None:
+            encodings.keep(digest, self.plan.media_type, outcome_name(self.plan), encoded)
+        return self._emit(body, encoded)
 
     def _emit(self, body: bytes, encoded: Encoded) -> list[Message]:
         media_type, coding, content, self.encoded_bytes = encoded
