@@ -1,4 +1,4 @@
-"""The body of a request, read before the app is called."""
+"""Read a request body before the app is called."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 
 MESSAGE_BYTES = 300
-"""What a message takes beside its piece of the body, of which a client may send thousands."""
+"""The memory of a message in addition to its body; a client may send thousands of them."""
 
 
 class ReadRequest(NamedTuple):
-    """What was read of a request."""
+    """The result of reading a request body."""
 
-    messages: Sequence[Message] = ()  # as the app is to receive them
-    body: bytes | None = None  # as the app is to have it, where it is not what came
+    messages: Sequence[Message] = ()  # for the app to receive
+    body: bytes | None = None  # the body for the app, if it differs from the one that arrived
 
 
 class _NoRoom(Exception):
-    """The bodies that are being read hold all the memory that they may."""
+    """Other bodies take all the memory for request bodies."""
 
 
 class _TooSlow(Exception):
@@ -47,12 +47,12 @@ class _TooSlow(Exception):
 async def read_request(
     engine: Engine, plan: RequestPlan, receive: Receive, share: BodyShare
 ) -> ReadRequest | Problem:
-    """Read a body that is to be decoded, translated or keyed on; or say what is wrong with it.
+    """Read a body that is decoded, translated or part of the key; or return its problem.
 
-    The body is held by `share`, which its owner releases.
+    `share` accounts for the memory of the body; its owner releases it.
     """
     if engine.is_unrouted(plan.scope):
-        # It is refused by its head, and may have the body as it comes.
+        # No route takes the request, so the app refuses it by its head, and the body may pass.
         plan.content_codings, plan.body_format = (), ""
         if plan.keys_on_body:
             plan.bypass = Reason.METHOD_NOT_CACHED
@@ -76,14 +76,14 @@ async def read_request(
 async def _receive_all(
     engine: Engine, receive: Receive, share: BodyShare, feed: Callable[[Message], bool]
 ) -> None:
-    """Hand messages to `feed` until it wants no more, or there is no more time or room."""
+    """Pass messages to `feed` until it returns False, or until time or memory run out."""
     loop, more = running_loop(), True
     if loop is None:
         while more:
             more = feed(await receive())
         return
     share.loop = loop
-    # Most bodies have come with their head, and need no time limit.
+    # Most bodies have arrived together with their head, and need no time limit.
     first = Started(receive())
     if first.is_done and not feed(first.value):
         return
@@ -105,19 +105,20 @@ async def _receive_all(
 async def _read_decoded(
     engine: Engine, plan: RequestPlan, receive: Receive, share: BodyShare
 ) -> ReadRequest | Problem:
-    # An exception inside the app's own `receive` would be a 500 of the app's.
+    # The body is refused before the app is called: an exception from `receive` would become a 500
+    # of the app's.
     problem = why_refused(engine, plan)
     if problem is not None:
         return problem
     reader = RequestBody(engine, plan)
     others: list[Message] = []
-    # What is not translated is the app's to read as it came, unless it reads JSON only.
+    # A body that is not translated may pass to the app unchanged, unless the app reads only JSON.
     may_pass = not plan.content_codings and not plan.reads_json
     limit = min(engine.settings.format_max_size, engine.settings.max_encoded)
 
     def feed(message: Message) -> bool:
         if message["type"] != "http.request":
-            others.append(message)  # the client has left, which the app has to see
+            others.append(message)  # a disconnect, which the app must see
             return False
         piece = message.get("body", b"")
         is_too_long = may_pass and reader.encoded_bytes + len(piece) > limit
@@ -156,7 +157,7 @@ async def _read_decoded(
 async def _read_for_key(
     engine: Engine, plan: RequestPlan, receive: Receive, share: BodyShare
 ) -> ReadRequest:
-    """Read the body as far as it may take part in the key; the app gets it all the same."""
+    """Read the body up to the size that can be part of the key; the app gets all of it anyway."""
     messages: list[Message] = []
     left, more = engine.settings.cache_max_key_body, True
 

@@ -1,1 +1,1 @@
-"""Stored responses: their keys, entries, and the levels that keep them."""
+"""Stored responses: their keys, entries and purges, and the levels that hold them."""

@@ -1,7 +1,7 @@
-"""Encoded forms of bodies that the app makes again and again.
+"""Cache the encoded forms of bodies that the app repeats.
 
-Equal keys mean equal bytes (a cryptographic digest of them), so this cache can give nobody
-another's content. It saves the encoding only: the app always runs.
+The key is a cryptographic digest of the app's bytes, so a hit never returns another's content. The
+cache saves only the encoding: the app always runs.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from asgi_serial.bounds.memo import BoundedDict
 if TYPE_CHECKING:
     from asgi_serial.cache.memory import Memory
 
-# A digest costs 1 ns a byte and some us on top: for less, a lookup costs what it saves.
+# A digest takes 1 ns per byte and a few us. For smaller bodies a look-up costs what it saves.
 MIN_BYTES = 1_000
 
-# A route is judged by this many lookups: with less than a quarter found, the digests cost more
-# than they save at zstd's price. It is looked at again after so many responses without.
+# A trial of a route takes this many look-ups. If less than a quarter of them hit, the digests cost
+# more than they save with zstd, and the next PAUSE responses of the route are not looked up.
 TRIAL = 64
 WORTH_IT = TRIAL // 4
 PAUSE = 1_000
 
-# The digest, the key's tuple, the named tuple and their places in the memory.
+# An estimate of the digest, the key's tuple, the named tuple and their slots in the memory.
 OVERHEAD_BYTES = 400
 
 
 class Encoded(NamedTuple):
-    """What became of a body; `media_type` and `coding` are empty where it stayed as it was."""
+    """The result of encoding a body; `media_type` and `coding` are empty if they are unchanged."""
 
     media_type: str
     coding: str
     content: bytes
-    format_bytes: int  # how long it was before the coding
+    format_bytes: int  # the size before the coding was applied
 
 
 class _Trial:
-    """How a route fares; counts down through a trial, or up to its next one."""
+    """The state of a route, which alternates between trials and pauses."""
 
     __slots__ = ("found", "left", "pausing")
 
@@ -47,7 +47,7 @@ class _Trial:
 
 
 class Encodings:
-    """The cache; it stops paying for digests on routes whose bodies do not repeat."""
+    """The cache of encodings; it skips look-ups on routes whose bodies do not repeat."""
 
     def __init__(self, memory: Memory[object], max_object_bytes: int) -> None:
         self.hits = 0
@@ -57,9 +57,9 @@ class Encodings:
         self._trials: BoundedDict[str, _Trial] = BoundedDict()
 
     def wants(self, route: str, size_bytes: int, *, min_bytes: int = MIN_BYTES) -> bool:
-        """Whether looking a body of this size up is expected to pay, on this route.
+        """Whether looking up a body of this size is likely to pay off on this route.
 
-        `min_bytes` is the size from which it pays with the coding that is wanted.
+        `min_bytes` is the size from which it pays off for the wanted coding.
         """
         if size_bytes < min_bytes:
             return False
@@ -75,7 +75,7 @@ class Encodings:
         return not trial.pausing
 
     def find(self, route: str, digest: bytes, media_type: str, coding: str) -> Encoded | None:
-        """What the body of this digest became for this variant, if it is remembered."""
+        """Return the encoding of the body with this digest for a variant; None if unknown."""
         found = self._memory.get((digest, media_type, coding))
         if not isinstance(found, Encoded):
             self.misses += 1
@@ -87,7 +87,7 @@ class Encodings:
         return found
 
     def keep(self, digest: bytes, media_type: str, coding: str, encoded: Encoded) -> None:
-        """Remember what the body of this digest became for this variant."""
+        """Store the encoding of the body with this digest for a variant."""
         size = len(encoded.content) + OVERHEAD_BYTES
         if size <= self._max_object_bytes:
             self._memory.put((digest, media_type, coding), encoded, size)

@@ -1,4 +1,4 @@
-"""One call of the app for many requests that miss at once, in one event loop."""
+"""Request collapsing: one call of the app for concurrent misses in one event loop."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ if TYPE_CHECKING:
 
     from asgi_serial.cache.entry import Key, Representation
 
-# How long a resource whose response was not stored is remembered, in seconds: its requests do
-# not wait for one another, since nothing would come of it.
+# The time in seconds for which a resource counts as hit-for-miss, after its response was not
+# stored: its requests do not wait for each other, as they could not share the response anyway.
 REMEMBERED_SECONDS = 10.0
 MAX_REMEMBERED = 4096
 _NEVER = (0.0, 0)
 
 
 class CallResult(Enum):
-    """How a call of the app came out for those who wait for it."""
+    """The result of a call of the app, for the requests that wait for it."""
 
-    STORED = "its response is stored"
-    UNCACHEABLE = "its response is not one that is stored"
-    UNSTORED_ERROR = "its response is an error that is not stored; the next may be none"
-    FAILED = "it broke off; the next call may fare better"
-    SLOW = "its client is slow to take the response, which may still be stored"
-    ERROR = "the app has failed; what is stored may stand in, stale as it is"
+    STORED = "the response is stored"
+    UNCACHEABLE = "the response must not be stored"
+    UNSTORED_ERROR = "the response is an error and not stored; the next one may be no error"
+    FAILED = "the call broke off; the next one may succeed"
+    SLOW = "the client reads the response slowly; it may still be stored"
+    ERROR = "the app failed; a stale response may replace the error"
 
 
 NOT_STORED = (CallResult.UNCACHEABLE, CallResult.UNSTORED_ERROR)
-"""The results after which nobody waits for the next call."""
+"""The results after which no request waits for the next call."""
 
 
 class Call:
-    """A call of the app, or the making of a form, and those who wait for what comes of it."""
+    """A call of the app, or the derivation of a variant, for which other requests may wait."""
 
     __slots__ = ("_result", "loop", "made", "waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.waiting = 0  # how many wait for it
-        self.made: Representation | None = None  # the form, for those who wait
+        self.waiting = 0  # the number of waiting requests
+        self.made: Representation | None = None  # the derived variant
         self._result: asyncio.Future[CallResult] = loop.create_future()
 
     async def wait(self, seconds: float | None) -> CallResult | None:
-        """Wait for its end; None where it does not come in time."""
+        """Wait for the result; return None if it does not come in time."""
         self.waiting += 1
         try:
             await asyncio.wait((self._result,), timeout=seconds)
@@ -56,29 +56,29 @@ class Call:
         return self._result.result() if self._result.done() else None
 
     def finish(self, result: CallResult) -> None:
-        """Let those who wait go on."""
+        """Set the result, and wake the waiting requests."""
         if not self._result.done():
             self._result.set_result(result)
 
 
 class CallsInFlight:
-    """The calls of the app that are under way, by the key of what they may store."""
+    """The current calls of the app, by the key under which their responses may be stored."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._calls: dict[Key, Call] = {}
-        # Until when, and after how many calls. By hash: a client may send keys of any length. Two
-        # that share one wait for nobody.
+        # The end of the time and the number of calls. The keys are hashes, since a client may send
+        # keys of any length. If two keys collide, their requests just do not wait.
         self._hit_for_miss: dict[int, tuple[float, int]] = {}
-        self._storable: dict[int, None] = {}  # by hash: the last response was one to be stored
+        self._storable: dict[int, None] = {}  # hashes of keys whose last response was storable
 
     def find(self, key: Key) -> Call | None:
-        """The call of the app to wait for, if there is one in this event loop."""
+        """Return the call under a key in this event loop, to wait for; None if there is none."""
         call = self._calls.get(key)
         return call if call is not None and call.loop is running_loop() else None
 
     def is_hit_for_miss(self, key: Key, *, calls: int = 1) -> bool:
-        """Whether so many of the last responses under this key were not ones to be stored."""
+        """Whether at least this many of the last responses under a key could not be stored."""
         hashed = hash(key)
         until, count = self._hit_for_miss.get(hashed, _NEVER)
         if self._clock() < until:
@@ -87,9 +87,10 @@ class CallsInFlight:
         return False
 
     def start(self, key: Key) -> Call | None:
-        """Begin a call of the app that others may wait for; None where it would be in vain."""
+        """Start a call for which others may wait; return None if waiting would be useless."""
         if self.is_hit_for_miss(key) or key in self._calls:
-            return None  # the latter of another event loop, or its waiters have given up
+            # A call that exists belongs to another event loop, or its waiters have given up.
+            return None
         loop = running_loop()
         if loop is None:
             return None
@@ -97,7 +98,7 @@ class CallsInFlight:
         return call
 
     def finish(self, key: Key, call: Call, result: CallResult) -> None:
-        """End a call of the app."""
+        """Finish a call with its result."""
         if self._calls.get(key) is call:
             del self._calls[key]
         if result in NOT_STORED:
@@ -105,9 +106,9 @@ class CallsInFlight:
         call.finish(result)
 
     def mark_hit_for_miss(self, key: Key, *, is_error: bool = False) -> None:
-        """Let nobody wait for calls under this key for a while: nothing came of it.
+        """Mark a key as hit-for-miss for a while, since its response could not be stored.
 
-        An error is no sign that the next response will not be stored.
+        An error does not count, as the next response may well be storable.
         """
         hashed = hash(key)
         self._storable.pop(hashed, None)
@@ -118,7 +119,7 @@ class CallsInFlight:
         self._hit_for_miss[hashed] = (self._clock() + REMEMBERED_SECONDS, calls)
 
     def note_storable(self, key: Key) -> None:
-        """Remember that the last response of a resource was one to be stored."""
+        """Remember that the last response of a resource was storable."""
         hashed = hash(key)
         self._hit_for_miss.pop(hashed, None)
         self._storable.pop(hashed, None)
@@ -127,10 +128,10 @@ class CallsInFlight:
         self._storable[hashed] = None
 
     def was_storable(self, key: Key) -> bool:
-        """Whether the last response of a resource was one to be stored, if it is remembered."""
+        """Whether the last response of a resource was storable; false if unknown."""
         return hash(key) in self._storable
 
     def extend_hit_for_miss(self, key: Key, *, is_error: bool = False) -> None:
-        """The same where it is remembered already: nothing has come of another call."""
+        """Extend the mark of a key that is marked already."""
         if hash(key) in self._hit_for_miss:
             self.mark_hit_for_miss(key, is_error=is_error)

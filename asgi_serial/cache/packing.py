@@ -1,9 +1,9 @@
-"""The bytes of what is kept in a store, and the bytes that stand for a key.
+"""The binary form of entries in a store, and of keys.
 
-A record is `magic, revision, checksum, key, kind, content`. The checksum covers all that follows
-it, and the key is held as a digest of 32 bytes, so that a damaged value, one under another's key
-and one that something else wrote are all no record: a miss. Every integer is big-endian, every
-string has its length before it.
+A record is `magic, revision, checksum, key, kind, content`. The checksum covers everything after
+it, and the key is a digest of 32 bytes. So damaged records, records of another key, and values that
+other software wrote are recognised, and treated as misses. Integers are big-endian, and strings are
+preceded by their lengths.
 """
 
 import struct
@@ -22,7 +22,7 @@ from asgi_serial.cache.entry import (
 from asgi_serial.types import Fields
 
 REVISION = 4
-"""The layout of a record; a record of another revision is no record."""
+"""The revision of the layout; records of other revisions are treated as misses."""
 
 _CHECKSUM_BYTES = 16
 _PROOF_BYTES = 32
@@ -36,22 +36,22 @@ _CREDENTIALS = {
     b"cookie": _WITH_COOKIES,
     UNKNOWN_FIELDS: _WITH_UNKNOWN,
 }
-# A length that no string of ours has; it stands for None.
+# A length that no string has; it represents None.
 _NONE = 0xFFFFFFFF
-# More than any server lets through; a record that claims more is not one of ours.
+# More fields than any server accepts; a record with more is invalid.
 _MAX_FIELDS = 4096
 _MAX_REPRESENTATIONS = 256
 
 _LENGTH = struct.Struct("!I")
 _TIME = struct.Struct("!d")
 _ENTRY_HEAD = struct.Struct("!HdddBBddQ")
-# The terms that are switches, by the bits of one byte; a time that is not stated is negative.
+# The boolean terms, as the bits of one byte. A time that is not stated is negative.
 _SWITCHES = ("no_cache", "must_revalidate", "immutable", "has_validator", "has_tag")
 _UNSTATED = -1.0
 
 
 def encode_key(key: Key) -> bytes:
-    """Give the bytes of a key: two keys that differ in a value, a type or a border never agree.
+    """Encode a key so that keys with different values, types or boundaries never coincide.
 
     Raises: TypeError for a part that is neither str, bytes, None, nor a tuple of these.
     """
@@ -61,13 +61,13 @@ def encode_key(key: Key) -> bytes:
 
 
 def digest_key(key: Key) -> str:
-    """Give the name of a key in a store: 32 hexadecimal digits of BLAKE2b."""
+    """Return the name of a key in a store: 32 hexadecimal digits of BLAKE2b."""
     return blake2b(encode_key(key), digest_size=16).hexdigest()
 
 
 def _append_part(out: list[bytes], part: object) -> None:
     if isinstance(part, str):
-        # A path or a query that is not UTF-8 may reach us as lone surrogates.
+        # Paths and queries that are not UTF-8 may contain lone surrogates.
         data = part.encode("utf-8", "surrogatepass")
         out += (b"s", _LENGTH.pack(len(data)), data)
     elif isinstance(part, bytes):
@@ -83,10 +83,10 @@ def _append_part(out: list[bytes], part: object) -> None:
 
 
 def pack_entry(entry: Entry) -> bytes:
-    """Give the record of an entry.
+    """Return the record of an entry.
 
-    One with more than 4096 fields in a representation, or more than 256 representations, is
-    packed, and is a miss when it is read.
+    An entry with more than 4096 fields in a representation, or more than 256 representations, is
+    packed, but will be a miss.
     """
     out: list[bytes] = []
     by_format, by_coding = entry.negotiates
@@ -118,7 +118,7 @@ def pack_entry(entry: Entry) -> bytes:
 
 
 def pack_vary_index(index: VaryIndex, key: Key) -> bytes:
-    """Give the record of a vary index that is kept under `key`."""
+    """Return the record of the vary index of `key`."""
     out: list[bytes] = []
     out += (_TIME.pack(index.born), _TIME.pack(index.until))
     _append_string(out, index.nonce)
@@ -158,7 +158,7 @@ def _seal(key: Key, kind: int, content: list[bytes]) -> bytes:
 
 
 def _proof_of(key: Key) -> bytes:
-    # Not the key itself, of which a client chooses up to all that a server lets through.
+    # A digest, since a client can make the key itself as long as a server allows.
     return blake2b(encode_key(key), digest_size=_PROOF_BYTES).digest()
 
 
@@ -167,7 +167,7 @@ def _checksum(covered: bytes | memoryview) -> bytes:
 
 
 def unpack_record(data: bytes, key: Key) -> Entry | VaryIndex | None:
-    """Give the entry or the vary index that was packed for `key`; None for any other bytes."""
+    """Return the entry or vary index that was packed for `key`; None for any other bytes."""
     if not data.startswith(_PREFIX) or len(data) < _HEAD_BYTES:
         return None
     if _checksum(memoryview(data)[_HEAD_BYTES:]) != data[len(_PREFIX) : _HEAD_BYTES]:
@@ -188,23 +188,23 @@ def unpack_record(data: bytes, key: Key) -> Entry | VaryIndex | None:
 
 
 def unpack_entry(data: bytes, key: Key) -> Entry | None:
-    """Give the entry that was packed for `key`; None for any other bytes."""
+    """Return the entry that was packed for `key`; None for any other bytes."""
     record = unpack_record(data, key)
     return record if isinstance(record, Entry) else None
 
 
 def unpack_vary_index(data: bytes, key: Key) -> VaryIndex | None:
-    """Give the vary index that was packed for `key`; None for any other bytes."""
+    """Return the vary index that was packed for `key`; None for any other bytes."""
     record = unpack_record(data, key)
     return record if isinstance(record, VaryIndex) else None
 
 
 class _Malformed(Exception):
-    """The content of a record is not what its revision says."""
+    """The content of a record does not match its layout."""
 
 
 class _Reader:
-    """A place in a record; nothing is taken that the record does not hold."""
+    """A position in a record; it raises _Malformed rather than read beyond the end."""
 
     __slots__ = ("data", "position")
 

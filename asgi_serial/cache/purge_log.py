@@ -1,4 +1,4 @@
-"""Purges on their way to other processes: numbered records in the store that they share."""
+"""Exchange purges between processes by numbered records in their shared store."""
 
 import json
 import os
@@ -13,18 +13,19 @@ from asgi_serial.cache.purges import Purge, find_fault
 from asgi_serial.store.base import Store
 
 MAX_RECORD_BYTES = 64_000
-"""The longest record; the store must take values of that length."""
+"""The longest record; the store must accept values of this length."""
 
 MAX_BEHIND = 500
-"""How many records a process reads in one poll; one that is further behind has missed some."""
+"""The most records that a process reads in one poll; beyond that, it counts them as missed."""
 
 PATIENCE_SECONDS = 5.0
-"""How long a record may be on its way after its number; it takes one call of the store."""
+"""The longest delay between a number and its record; writing one takes one call of the store."""
 
-# No store keeps anything for longer, so that no entry outlives the record of its purge.
+# Stores keep nothing for longer, so no entry outlives the record of its purge.
 _TTL_SECONDS = 30 * 86_400.0
 _RENEWAL_SECONDS = 7 * 86_400.0
-# The records lie in a ring, which bounds what they take. One that is overwritten is far behind.
+# The records form a ring, which bounds their size. An overwritten record is more than MAX_BEHIND
+# records old.
 _PLACES = 1024
 _READ_AT_ONCE = 25  # up to 1.6 MB
 
@@ -35,26 +36,26 @@ _MAX_DIGITS = 19
 
 
 class Record(NamedTuple):
-    """What one call of `publish` has told, or a part of it."""
+    """The purges of a call of `publish`, or a part of them."""
 
     number: int
-    nonce: str  # tells it from another of its number
-    at: float  # by the clock of whoever wrote it
+    nonce: str  # distinguishes records with the same number
+    at: float  # by the writer's clock
     purges: tuple[Purge, ...]
 
 
 class PurgeLog:
-    """Tells the purges of this process to all others that share its store, and hears theirs.
+    """Publishes the purges of this process to all that share its store, and reads theirs.
 
-    Ask `poll` every few seconds, from one task, and give all that it answers to a `PurgeTable`. A
-    purge has come to every process after the time between two of its polls, and the time-outs of
-    the store's calls; where its record was lost, or damaged, `PATIENCE_SECONDS` later. A process
-    that does not reach the store hears of nothing until it does; it then hears of what it missed,
-    or, where that is not to be known, that everything is purged.
+    Call `poll` every few seconds, from one task, and add everything it returns to a `PurgeTable`. A
+    purge reaches every process within the interval of its polls plus the time-outs of the store's
+    calls, or PATIENCE_SECONDS later if its record was lost or damaged. A process that cannot reach
+    the store gets the purges that it missed later; if they are unknown, it purges everything.
 
-    The clocks of the hosts may differ by `max_skew_seconds`, and what a host has made just before
-    it heard of a purge is covered whatever its clock says: the time of a purge becomes that of its
-    arrival, if that is later. What is made in that second after it is thus made once more.
+    The clocks of hosts may differ by `max_skew_seconds`. The time of a purge becomes that of its
+    arrival, if that is later, so that it covers every entry that a host made before it learned of
+    the purge, whatever its clock says. Entries made within `max_skew_seconds` after that are made
+    once more.
     """
 
     def __init__(
@@ -70,25 +71,28 @@ class PurgeLog:
         self._realm = realm
         self._skew = max_skew_seconds
         self._counter = digest_key((realm, "purges"))
-        self._number: int | None = None  # up to which records were read
-        self._newest: Record | None = None  # the one of this number, if it was there
+        self._number: int | None = None  # of the last record that was read
+        self._newest: Record | None = None  # the record with that number, if it existed
         self._missing: dict[int, float] = {}  # numbers without a record, and since when
-        # The nonces of what was published here. A name of this process would not do: it may be
-        # forked, and its children are to hear one another.
+        # The nonces of this process's own records. A process ID would not do: after a fork, the
+        # children must read each other's records.
         self._own: deque[str] = deque(maxlen=MAX_BEHIND)
         self._grown_at = inf
         self.heard_at = -inf
-        """When the store last answered to `poll`. Before, none of its entries is to be believed:
-        it may have been purged before this process began."""
+        """The last time at which the store answered a poll.
+
+        Before the first answer, the store's entries cannot be trusted: they may have been purged
+        before this process started.
+        """
 
     async def publish(self, purges: Sequence[Purge]) -> bool:
-        """Tell other processes; False where the store did not take it, or not all of it.
+        """Publish purges to other processes; return whether the store accepted all of them.
 
-        It is then not known whom it reaches: publish it again. Where it was given a number and did
-        not get into the store, all processes will take everything for purged. `poll` does not
-        repeat what was published here.
+        After False, it is unknown which processes they reach; publish them again. If a record got a
+        number but not into the store, all processes will purge everything. `poll` does not return
+        the purges that were published here.
 
-        Raises: ValueError, with the words of `find_fault`.
+        Raises: ValueError with the message of `find_fault`.
         """
         for purge in purges:
             fault = find_fault(purge)
@@ -98,9 +102,9 @@ class PurgeLog:
         return not batches or await self._append(batches) is not None
 
     async def _append(self, batches: list[bytes]) -> int | None:
-        """The number of the last record; None where not all were taken."""
+        """Append records, and return the number of the last; None if one was not accepted."""
         at = self._clock()
-        # A number that was lost does not come again.
+        # The counter starts from the clock, so that numbers do not repeat if the store loses it.
         last = await self._store.increment(
             self._counter, ttl=_TTL_SECONDS, delta=len(batches), start=int(at * 1000)
         )
@@ -116,10 +120,10 @@ class PurgeLog:
         return last
 
     async def poll(self) -> list[Purge]:
-        """The purges of other processes since the last poll; [] where the store does not answer.
+        """Return the purges of other processes since the last poll; [] if the store fails.
 
-        The first begins with one of everything: of what was made before the oldest record that is
-        still there. One of everything, up to now, stands for whatever was missed.
+        The first poll begins with a purge of everything before the oldest record that still exists.
+        Later, a purge of everything until now replaces records that were missed.
         """
         last = await self._find_last()
         if last is None:
@@ -135,7 +139,7 @@ class PurgeLog:
         return purges
 
     async def _renew(self) -> None:
-        """Keep the number from being forgotten."""
+        """Prevent the store from expiring the number."""
         if self._clock() - self._grown_at > _RENEWAL_SECONDS:
             await self._append([b"[]"])
 
@@ -145,8 +149,8 @@ class PurgeLog:
             if data.isdigit() and len(data) <= _MAX_DIGITS:
                 return int(data)
             await self._store.delete(self._counter)
-        # There is none, or the store is down: that is told by adding to it. A log that was lost
-        # begins anew, far from its last number.
+        # There is no number, or the store is down; adding to it tells which. A lost log starts over
+        # with a number far from its last.
         return await self._append([b"[]"])
 
     async def _begin(self, last: int) -> list[Purge]:
@@ -161,8 +165,8 @@ class PurgeLog:
         self._number, self._newest = last, known[0] if known else None
         self._grown_at = known[0].at if known else now
         self._missing = {} if known else {last: now}
-        # What was told before the oldest is not known, but that it was before. The difference of
-        # clocks is left out: what is made while a log begins is to be believed.
+        # Records before the oldest are unknown, but their purges were earlier. The skew is not
+        # added here: entries that are made while a log begins must be trusted.
         floor = Purge("all", "", None, known[-1].at if known else now)
         told = [purge for record in known for purge in record.purges]
         return [floor, *[purge._replace(at=purge.at + self._skew) for purge in told]]
@@ -170,8 +174,8 @@ class PurgeLog:
     async def _go_on(self, before: int, last: int) -> list[Purge]:
         if not 0 <= last - before <= MAX_BEHIND - len(self._missing):
             return self._lose(last)
-        # The last one of before is read again: a store that has lost numbers (one that took over
-        # from another may) gives them to other records.
+        # The last known record is read again. A store that has lost numbers, as after a failover,
+        # assigns them to other records.
         numbers = [before, *self._missing, *range(before + 1, last + 1)]
         again, *records = await self._read(numbers)
         now = self._clock()
@@ -200,7 +204,7 @@ class PurgeLog:
         return [Purge("all", "", None, now + self._skew)]
 
     async def _read(self, numbers: Sequence[int]) -> list[Record | None]:
-        """The records of these numbers; None for one that is not there, or is none."""
+        """Return the records with these numbers; None for those that are missing or invalid."""
         records: list[Record | None] = []
         for start in range(0, len(numbers), _READ_AT_ONCE):
             some = numbers[start : start + _READ_AT_ONCE]
@@ -213,7 +217,7 @@ class PurgeLog:
 
 
 def _encode(purges: Iterable[Purge]) -> list[bytes]:
-    """The purges as JSON lists, as few as go into records."""
+    """Encode purges as JSON lists, each of which fits into a record."""
     batches: list[list[bytes]] = []
     size = _MAX_BATCH_BYTES
     for kind, value, host, at in purges:
@@ -233,12 +237,12 @@ def _pack(name: str, number: int, nonce: str, at: float, batch: bytes) -> bytes:
 
 
 def _checksum(name: str, content: bytes) -> bytes:
-    # A record under another's name is none.
+    # The name is the key of the digest, so that a record under another name is invalid.
     return blake2b(content, digest_size=16, key=name.encode()).digest()
 
 
 def _unpack(name: str, number: int, data: bytes | None) -> Record | None:
-    """The record that was packed for a number; None for any other bytes."""
+    """Return the record that was packed for a number; None for any other bytes."""
     if data is None or len(data) > MAX_RECORD_BYTES or not data.startswith(_MAGIC):
         return None
     content = data[_HEAD_BYTES:]

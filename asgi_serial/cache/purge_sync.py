@@ -1,4 +1,4 @@
-"""What was purged, told to other processes and heard of them."""
+"""Synchronise purges with other processes."""
 
 from __future__ import annotations
 
@@ -17,22 +17,19 @@ if TYPE_CHECKING:
     from asgi_serial.cache.purge_log import PurgeLog
     from asgi_serial.cache.purges import PurgeTable
 
-# Of 128 URIs each: 2 ms.
+# Adding this many purges with 128 URIs each takes 2 ms; then the event loop gets its turn.
 PURGES_AT_ONCE = 10
 
 MAX_UNTOLD = 200_000
-"""URIs that wait to be told, 25 MB; beyond it all is purged elsewhere.
+"""The limit of URIs that wait to be published, 25 MB; beyond it, others purge everything.
 
-They are told at once as a rule, in a record for 1,900: so many wait only where the second level has
-taken nothing for long, and nothing that others have can be told apart any more.
+Usually they are published at once, 1,900 in a record. So many wait only if the second level has
+accepted nothing for a long time.
 """
 
 
 class PurgeNews:
-    """Keeps the purges of this process and those of others, by the log that they share, alike.
-
-    Without a log nothing is heard of others, and they are told nothing.
-    """
+    """Exchanges purges with other processes through a shared log; without a log it does nothing."""
 
     def __init__(
         self,
@@ -45,26 +42,26 @@ class PurgeNews:
         self.purges = purges
         self.log = log
         self._poll_seconds = poll_seconds
-        self._hearing_seconds = hearing_seconds  # that a request waits for what was purged before
+        self._hearing_seconds = hearing_seconds  # the longest that a request waits for a first poll
         self.is_newcomer = True  # this process has stored nothing yet
-        self.believed_from = -inf  # what is older in the second level may have been purged
+        self.believed_from = -inf  # older entries of the second level may have been purged
         self._listener: asyncio.Task[None] | None = None
-        self._has_heard = asyncio.Event()  # the listener, for the first time
-        self._untold: dict[bytes, float] = {}  # what writes have invalidated, by `uri_digest`
-        self._lost_at = -inf  # when so many were untold that all is purged elsewhere
+        self._has_heard = asyncio.Event()  # set after the first poll
+        self._untold: dict[bytes, float] = {}  # URIs that writes invalidated, by `uri_digest`
+        self._lost_at = -inf  # the time at which the URIs were too many
         self.teller: asyncio.Task[None] | None = None
 
     @property
     def is_deaf(self) -> bool:
-        """Whether it is not known what others have purged of the second level."""
+        """Whether the purges by others are still unknown."""
         return self.log is not None and self.log.heard_at == -inf
 
     async def publish(self, purges: Sequence[Purge]) -> bool:
-        """Tell others at once; gives whether it was possible."""
+        """Publish purges to other processes at once; return whether that was possible."""
         return self.log is None or await self.log.publish(purges)
 
     async def listen(self) -> None:
-        """See that what other processes purge is heard, now and from now on."""
+        """Start polling for the purges of other processes, and wait for the first poll."""
         if self.log is None:
             return
         loop = asyncio.get_running_loop()
@@ -72,18 +69,18 @@ class PurgeNews:
             self._has_heard = asyncio.Event()
             listening = _listen(ref(self), self._has_heard, self._poll_seconds)
             self._listener = loop.create_task(listening)
-        # Another event loop's listener is this one's, too, but can not be waited for.
+        # A listener in another event loop serves this one as well, but cannot be awaited here.
         if not self._has_heard.is_set() and self._listener.get_loop() is loop:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._has_heard.wait(), self._hearing_seconds)
 
     async def hear(self) -> None:
-        """Take note of what other processes have purged since it was last asked."""
+        """Apply the purges of other processes since the last poll."""
         assert self.log is not None
         is_first = self.is_deaf
         purges = await self.log.poll()
         if is_first and purges and self.is_newcomer:
-            # Nothing of this process's own can be meant by what was told before it began.
+            # Earlier purges cannot concern this process's own entries, as it has none yet.
             self.believed_from = purges.pop(0).at
         for number, purge in enumerate(purges, 1):
             self.purges.add(purge)
@@ -91,10 +88,10 @@ class PurgeNews:
                 await asyncio.sleep(0)
 
     def tell(self, digest: bytes, at: float) -> None:
-        """Have other processes told that a write has invalidated a URI, behind the response.
+        """Queue the invalidation of a URI by a write, to be published after the response.
 
-        It is told with what else there is to tell then. A flood of writes is told whole: others
-        drop what it names, and nothing else.
+        Queued URIs are published together. Even a flood of writes is published completely, so that
+        others drop exactly the URIs that it names.
         """
         if self.log is None or running_loop() is None:
             return
@@ -106,7 +103,8 @@ class PurgeNews:
 
     async def _tell_all(self, log: PurgeLog) -> None:
         while self._untold:
-            # In few records what comes within half a poll: others read so many of them only.
+            # Collect the URIs of half a polling interval into few records, since others read only a
+            # limited number per poll.
             await asyncio.sleep(self._poll_seconds / 2)
             told, self._untold = self._untold, {}
             lost_at, self._lost_at = self._lost_at, -inf
@@ -119,7 +117,7 @@ class PurgeNews:
 
 
 async def _listen(news: ref[PurgeNews], has_heard: asyncio.Event, seconds: float) -> None:
-    """Hear what others purge for as long as somebody has the news; they are not kept for this."""
+    """Poll for as long as the object exists; the reference to it is weak."""
     while (heard_by := news()) is not None:
         await heard_by.hear()
         del heard_by

@@ -1,4 +1,4 @@
-"""What was purged, and when: by tag, by URI, by the beginning of a path, by partition."""
+"""Record purges by tag, URI, path prefix and partition, and look up whether they cover an entry."""
 
 import re
 from array import array
@@ -23,13 +23,13 @@ from asgi_serial.cache.key import (
 )
 
 MAX_REMEMBERED = {"tag": 10_000, "uri": 10_000, "partition": 10_000, "prefix": 256}
-"""How many purges of a kind are remembered each by itself.
+"""The limits of purges that are remembered individually, by kind.
 
-There are two more kinds: `all`, and `digest`, whose number has no bound (see `DropTable`).
+There are two more kinds: `all`, and `digest`, which has no such limit (see `DropTable`).
 """
 
 Name: TypeAlias = tuple[bytes | None, bytes]
-"""What a purge is remembered by: the host, or None, and the value."""
+"""The name of a purge: the host (or None) and the value."""
 
 MAX_VALUE_CHARACTERS = 4096
 MAX_HOST_CHARACTERS = 255
@@ -38,28 +38,28 @@ MAX_TAG_BYTES = 256
 _DIGEST_DIGITS = 32
 _DIGESTS = re.compile("(?:[0-9a-f]{32})+")
 DIGESTS_IN_ONE = MAX_VALUE_CHARACTERS // _DIGEST_DIGITS
-"""How many URIs one purge of the kind `digest` may be about."""
-_BLANKS = " \t\r\n\f\v"  # those of bytes.strip
+"""The most URIs in one purge of the kind `digest`."""
+_BLANKS = " \t\r\n\f\v"  # the characters that bytes.strip removes
 
 
 _BUCKETS = 4096
 
 
 class Purge(NamedTuple):
-    """What is not to be used any more, if it was made at a time or before it.
+    """Invalidates the responses that it covers, if they were made at its time or earlier.
 
-    - `tag`: responses with this tag, as characters of UTF-8 or of Latin-1;
-    - `uri`: those of one path with its query, or without one: `/a?b=1`, whatever the scheme. It is
-      the path that the client sent, or that the app got, with or without the `root_path` before;
-    - `prefix`: those whose path, decoded, begins with it: `/a` is the beginning of `/ab`, too;
-    - `digest`: those of the URIs with these `uri_digest`s, in hexadecimal digits one after the
-      other: what writes have invalidated;
-    - `partition`: those of one user;
-    - `all`: everything. `value` is empty.
+    - `tag`: responses with this tag, encoded as UTF-8 or Latin-1;
+    - `uri`: responses of a path with or without a query, such as `/a?b=1`, for any scheme. The path
+      is that of the client or of the app, with or without the `root_path`;
+    - `prefix`: responses whose decoded path begins with it; `/a` also covers `/ab`;
+    - `digest`: responses of URIs with these concatenated `uri_digest`s, in hexadecimal digits; used
+      for invalidation by writes;
+    - `partition`: responses of one user;
+    - `all`: all responses; `value` is empty.
 
-    Percent-encoding, `+` for a blank in a query, and the order of parameters make no difference:
-    rather is a resource purged that was not meant than one kept that was. `host` as in the Host
-    field; None for any host.
+    Percent-encoding, `+` for a space in a query, and the order of parameters make no difference: it
+    is safer to purge too much than too little. `host` is a value of the Host field; None means any
+    host.
     """
 
     kind: str
@@ -69,7 +69,7 @@ class Purge(NamedTuple):
 
 
 def find_fault(purge: Purge) -> str | None:
-    """What is wrong with a purge, as a sentence's predicate; None where nothing is."""
+    """Return the fault of a purge, as the predicate of a sentence; None if it is valid."""
     kind, value, host, at = purge
     if kind not in ("all", "digest") and kind not in MAX_REMEMBERED:
         return f"is of the kind {kind!r}; expected tag, uri, prefix, partition or all."
@@ -88,7 +88,7 @@ def find_fault(purge: Purge) -> str | None:
 def _find_fault_of_host(host: str) -> str | None:
     if len(host) <= MAX_HOST_CHARACTERS and host.isascii() and host.isprintable():
         return None
-    return f"has the host {host[:50]!r}; expected ASCII, a name in other letters by IDNA."
+    return f"has the host {host[:50]!r}; expected ASCII, with other letters encoded by IDNA."
 
 
 def _find_fault_of_value(kind: str, value: str) -> str | None:
@@ -108,11 +108,10 @@ def _find_fault_of_value(kind: str, value: str) -> str | None:
 
 
 class PurgeTable:
-    """The purges of a process, bounded; safe to ask while another thread adds.
+    """The purges of a process, in bounded memory; look-ups are safe while another thread adds.
 
-    Of those that are too many the earliest are forgotten, and nothing is believed any more that
-    was made before one of them and could have been meant: what has a tag, or a partition, where
-    such were forgotten; all, where URIs or prefixes were.
+    When there are too many, the earliest purges are dropped. Entries that were made before a
+    dropped purge and could be covered by it then count as purged.
     """
 
     def __init__(self) -> None:
@@ -120,15 +119,12 @@ class PurgeTable:
         self._all_at = -inf
         self._lock = Lock()
         self.drops = DropTable()
-        """What writes have invalidated, here and elsewhere; `purged_at` leaves it out."""
+        """The invalidations by writes, here and elsewhere; `purged_at` does not include them."""
         self.epoch = 0
-        """Another number after each purge but `digest`. Read it before `purged_at`, not after."""
+        """Changes with every purge except `digest`. Read it before `purged_at`, not after."""
 
     def add(self, purge: Purge) -> None:
-        """Remember a purge.
-
-        Raises: ValueError, with the words of `find_fault`.
-        """
+        """Add a purge. Raises: ValueError with the message of `find_fault`."""
         fault = find_fault(purge)
         if fault is not None:
             raise ValueError(f"the purge {fault}")
@@ -145,9 +141,9 @@ class PurgeTable:
             self.epoch += 1
 
     def purged_at(self, tags: tuple[bytes, ...], key: Key, partition: str | None) -> float:
-        """The latest time of a purge that covers such an entry; -inf where none does.
+        """Return the latest time of a purge that covers an entry; -inf if there is none.
 
-        `key` is the entry's, with the indexes that it hangs on.
+        `key` is the entry's key, including those of its indexes.
         """
         resource = resource_of(key)
         hosts = (None, _host_name(as_bytes(resource[HOST])))
@@ -161,29 +157,31 @@ class PurgeTable:
         for (host, prefix), at in times["prefix"].items():
             if host in hosts and any(path.startswith(prefix) for path in paths):
                 found.append(at)
-        found.append(times["prefix"].floor)  # last: what was forgotten meanwhile is below it
+        # The floor comes last, so that it covers purges that were dropped meanwhile.
+        found.append(times["prefix"].floor)
         return max(found)
 
 
 class _Times:
-    """The latest time for each of some names, and floors under those that are not remembered.
+    """The latest time of each name, and floors for names that were dropped.
 
-    A floor is for the names that share a bucket: who makes many be forgotten does away with few
-    entries that they are not about. Only one thread at a time may add. A reader sees each name at
-    its time or at a floor above it.
+    A floor applies to the names in one bucket, so that dropping many names affects few other
+    entries. Only one thread at a time may add. A reader sees each name at its time, or at a floor
+    above that.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._times: dict[Name, float] = {}
         self._floors = array("d", [-inf]) * _BUCKETS
-        self.floor = -inf  # the highest of them
+        self.floor = -inf  # the highest floor
 
     def add(self, names: Iterable[Name], at: float) -> None:
         for name in names:
             self._times[name] = max(at, self._times.get(name, -inf))
         if len(self._times) > self._most:
-            # An eighth at once, so that this is seldom. The floors first: see `latest`.
+            # Drop an eighth at once, so that this happens rarely. Set the floors first; see
+            # `latest`.
             limit = sorted(self._times.values())[self._most // 8]
             for name, known in self._times.items():
                 if known <= limit:
@@ -193,7 +191,7 @@ class _Times:
             self._times = {name: at for name, at in self._times.items() if at > limit}
 
     def latest(self, name: Name) -> float:
-        # The time first: if it is forgotten between the two, the floor is above it already.
+        # Read the time first: if it is dropped before the floor is read, the floor covers it.
         at = self._times.get(name, -inf)
         return max(at, self._floors[hash(name) % _BUCKETS])
 
@@ -202,9 +200,9 @@ class _Times:
 
 
 def purges_of_uris(drops: Mapping[bytes, float]) -> list[Purge]:
-    """Return the purges that tell others what writes have invalidated: times by `uri_digest`.
+    """Return the purges for URIs that writes have invalidated, given as times by `uri_digest`.
 
-    As many URIs as fit are told in one, with the latest of their times.
+    Each purge holds as many URIs as fit, with the latest of their times.
     """
     items = sorted(drops.items(), key=lambda item: item[1])
     return [
@@ -216,11 +214,11 @@ def purges_of_uris(drops: Mapping[bytes, float]) -> list[Purge]:
 
 
 def parse_tags(fields: Mapping[bytes, bytes], names: Iterable[bytes]) -> tuple[bytes, ...] | None:
-    """The tags in a response's fields of these names; None where they are too many or too long.
+    """Return the tags in a response's fields of these names; None if they are too many or too long.
 
-    Those of Surrogate-Key are separated by white space, those of any other field by commas; they
-    are told apart by case. A response whose tags are not all known can not be purged by them: it
-    must not be stored.
+    Tags in Surrogate-Key are separated by white space, those in other fields by commas. They are
+    case-sensitive. A response must not be stored without all of its tags, since it could not be
+    purged by them.
     """
     tags: dict[bytes, None] = {}
     for name in names:
@@ -237,12 +235,12 @@ def parse_tags(fields: Mapping[bytes, bytes], names: Iterable[bytes]) -> tuple[b
 
 
 def _names_of(purge: Purge) -> tuple[Name, ...]:
-    """The names by which `purged_at` looks for what a purge covers."""
+    """Return the names under which `purged_at` looks a purge up."""
     value = as_bytes(purge.value)
     if purge.kind == "partition":
         return ((None, value),)
     if purge.kind == "tag":
-        # Frameworks encode the values of fields as Latin-1, apps of their own as they like.
+        # Frameworks encode field values as Latin-1; other apps may use UTF-8.
         in_latin = [purge.value.encode("latin-1")] if max(purge.value) <= "\xff" else []
         return tuple([(None, name) for name in (value, *in_latin)])
     host = None if purge.host is None else _host_name(purge.host.encode("ascii"))
@@ -251,12 +249,12 @@ def _names_of(purge: Purge) -> tuple[Name, ...]:
 
 
 def _host_name(host: bytes) -> bytes:
-    """The host without what makes no difference to whoever purges: case, and the usual ports."""
+    """Return the host in lower case and without a default port."""
     return split_host(host.lower())[0]
 
 
 def _paths_of(resource: Key) -> set[bytes]:
-    """The decoded paths by which a resource may be known: to clients, to a proxy, to the app."""
+    """Return the decoded paths of a resource as clients, proxies and the app know it."""
     path = as_bytes(resource[PATH])
     raw_path, _, _ = as_bytes(resource[RAW_PATH]).partition(b"?")
     return {path, as_bytes(resource[ROOT]) + path, unquote_to_bytes(raw_path) or path}

@@ -1,4 +1,4 @@
-"""Stored bodies in pieces, at the pace at which their clients take them."""
+"""Send long stored bodies in pieces, as fast as their clients read them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ if TYPE_CHECKING:
     from asgi_serial.types import Message
 
 PIECE_BYTES = 128 << 10
-"""The length from which a stored body is sent in pieces: servers copy what a client does not take,
-and wait before they take more. Twice what usual ones hold of their own accord (64 kB); over uvicorn
-4 MB take as long as in one message."""
+"""The size of the pieces of a stored body.
+
+Servers copy data that a client has not read yet, and wait before they accept more. The size is
+twice the usual buffer of servers (64 kB). Over uvicorn, 4 MB take as long as in one message.
+"""
 
 
 def in_pieces(messages: Iterable[Message]) -> Iterator[Message]:
-    """Yield the messages of a stored response, with a long body in pieces.
-
-    Each piece is copied when it is asked for.
-    """
+    """Yield the messages of a stored response, with a long body in pieces, copied on demand."""
     for message in messages:
         body: bytes = message.get("body", b"")
         if len(body) <= PIECE_BYTES:
