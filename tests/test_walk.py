@@ -15,10 +15,10 @@ BOUNDS = {
     ("pass", "browser"): (23, 73, 49),
     ("hit", "bare"): (8, 13, 9),
     ("hit", "browser"): (9, 19, 12),
-    ("miss", "bare"): (32, 250, 135),
-    ("miss", "browser"): (35, 296, 152),
-    ("revalidation", "bare"): (36, 296, 168),
-    ("revalidation", "browser"): (35, 301, 159),
+    ("miss", "bare"): (31, 250, 140),
+    ("miss", "browser"): (34, 303, 159),
+    ("revalidation", "bare"): (35, 316, 183),
+    ("revalidation", "browser"): (34, 327, 174),
 }
 
 

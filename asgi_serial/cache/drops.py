@@ -8,7 +8,8 @@ from hashlib import blake2b
 from math import inf, nextafter
 from threading import Lock
 from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
+
+from asgi_serial.cache.entry import DROPPED, UNHELD, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,51 +21,82 @@ _SLOTS_OF_ONE = 4
 _SLOT_BYTES = 4
 
 
-class StoredUri:
-    """What all responses share that this process has stored of one URI."""
+class StoredUris:
+    """The entries of the first level by URI, so that a write finds all that is stored of its own.
 
-    __slots__ = ("__weakref__", "is_dropped")
+    It is told of each entry that enters the first level or leaves it. Threads may share it.
+    """
 
     def __init__(self) -> None:
-        self.is_dropped = False
+        # Most URIs have one entry, which takes no set of its own.
+        self._entries: dict[bytes, Entry | set[Entry]] = {}
+        self._lock = Lock()
 
+    def __len__(self) -> int:
+        return len(self._entries)
 
-NEVER_DROPPED = StoredUri()
-"""Of responses that are not stored, or not yet."""
+    def entered(self, value: object) -> None:
+        """Note that a value is in the first level; an entry may be told of twice."""
+        if not isinstance(value, Entry):
+            return
+        with self._lock:
+            known = self._entries.get(value.uri)
+            if known is None or known is value:
+                self._entries[value.uri] = value
+            elif isinstance(known, Entry):
+                self._entries[value.uri] = {known, value}
+            else:
+                known.add(value)
+
+    def left(self, value: object) -> None:
+        """Note that a value has left the first level: no drop marks it any more."""
+        if not isinstance(value, Entry):
+            return
+        with self._lock:
+            known = self._entries.get(value.uri)
+            # What was dropped is in it no more, and stays so.
+            if known is value or (isinstance(known, set) and value in known):
+                value.epoch = UNHELD
+                if isinstance(known, set):
+                    known.discard(value)
+                if not isinstance(known, set) or not known:
+                    del self._entries[value.uri]
+
+    def drop(self, digest: bytes) -> None:
+        """Mark the entries of a URI as dropped."""
+        with self._lock:
+            known = self._entries.pop(digest, ())
+            for entry in (known,) if isinstance(known, Entry) else known:
+                entry.epoch = DROPPED
+
+    def confirm(self, entry: Entry, epoch: int) -> bool:
+        """Let an entry be used up to the next purge; False where no drop would mark it."""
+        with self._lock:
+            known = self._entries.get(entry.uri)
+            is_held = known is entry or (isinstance(known, set) and entry in known)
+            if is_held:
+                entry.epoch = epoch
+            return is_held
 
 
 class DropTable:
     """The times at which URIs were invalidated; `digest` is one of `key.uri_digest`.
 
-    It answers two questions, however many URIs were invalidated:
-
-    - Was a stored response invalidated? `find` gives the one object of its URI, which a drop
-      marks. This is exact: a drop of one URI never touches a response stored for another.
-    - Was the URI invalidated after a time? This is for responses that were asked for before, and
-      for those of other processes. The table never says no in error. It says yes in error where
-      other URIs were dropped after that time and share all slots, which are chosen by a key of
-      this process that no client knows.
+    It tells, however many URIs were invalidated, whether one was after a time: of responses that
+    were asked for before, and of those of other processes. It never says no in error. It says yes
+    in error where other URIs were dropped after that time and share all slots, which are chosen by
+    a key of this process that no client knows. What is in the first level of this process is marked
+    exactly: a drop of one URI never touches an entry of another.
 
     Threads may share it.
     """
 
     def __init__(self) -> None:
-        self._uris: WeakValueDictionary[bytes, StoredUri] = WeakValueDictionary()
+        self.uris = StoredUris()
         self._times: array[float] | None = None
         self._last = -inf
         self._secret = os.urandom(16)
         self._lock = Lock()
-
-    def find(self, digest: bytes) -> StoredUri:
-        """Return the object that stored responses of this URI share.
-
-        Take it before asking `dropped_at`, so that no drop falls in between.
-        """
-        with self._lock:
-            uri = self._uris.get(digest)
-            if uri is None:
-                uri = self._uris[digest] = StoredUri()
-            return uri
 
     def drop(self, digest: bytes, now: float) -> float:
         """Invalidate a URI; return the time of this drop, which no other drop of this has.
@@ -88,10 +120,9 @@ class DropTable:
         for slot in self._slots_of(digest):
             if times[slot] < at:
                 times[slot] = at
-        # The times first: see `find`.
-        uri = self._uris.pop(digest, None)
-        if uri is not None:
-            uri.is_dropped = True
+        # The times first. Who stores an entry asks for them after it has entered: either it is
+        # marked here, or its time is seen there.
+        self.uris.drop(digest)
 
     def dropped_at(self, digest: bytes) -> float:
         """Return when a URI was last invalidated, or a later time; -inf if it never was."""

@@ -1,8 +1,9 @@
 """What the cache keeps of one response of the app."""
 
+from collections import deque
 from typing import NamedTuple, TypeAlias
+from weakref import ref
 
-from asgi_serial.cache.drops import NEVER_DROPPED
 from asgi_serial.formats.registry import JSON, format_name
 from asgi_serial.http.mediatypes import essence
 from asgi_serial.types import Fields
@@ -35,29 +36,107 @@ class Terms(NamedTuple):
 PLAIN_TERMS = Terms()
 
 
+SEPARATOR = b"\n"
+"""Between the values of one response. RFC 9110, 5.5: a field value contains no line feed."""
+
+
+class Shape:
+    """The field lines that responses have in common, with gaps for the values that differ.
+
+    The values that fill the gaps of one response are one bytes object. A list of pairs would take
+    five times as much, and give the garbage collector more to walk through.
+    """
+
+    __slots__ = ("gaps", "is_shared", "lines", "tag")
+
+    def __init__(
+        self,
+        lines: Fields,
+        gaps: tuple[tuple[int, bytes], ...] = (),
+        tag: bytes | int | None = None,
+    ) -> None:
+        self.is_shared = False  # it is one response's alone
+        self.lines = lines  # never handed out: `fill` copies it
+        self.gaps = gaps  # the place of each in the list, and its name
+        self.tag = tag  # the entity tag, or which of the gaps holds it
+
+    def fill(self, own: bytes) -> Fields:
+        """Return a new list of the lines of the response that has these values of its own."""
+        fields = self.lines.copy()
+        if self.gaps:
+            for (place, name), value in zip(self.gaps, own.split(SEPARATOR), strict=True):
+                fields[place] = (name, value)
+        return fields
+
+    def tag_of(self, own: bytes) -> bytes | None:
+        """Return the entity tag of the response that has these values of its own."""
+        tag = self.tag
+        return own.split(SEPARATOR)[tag] if isinstance(tag, int) else tag
+
+
+class HitState:
+    """What is ready for the hits of one representation; made at the first, and kept for few."""
+
+    __slots__ = ("etag", "fields", "fields_of_304", "second", "wants")
+
+    def __init__(self, etag: bytes | None) -> None:
+        self.etag = etag
+        self.wants: object = None  # of a client that was served with it
+        self.second = -1  # of the clock, for which the fields hold
+        self.fields: Fields = []
+        self.fields_of_304: Fields | None = None  # once there was a 304
+
+
 class Representation:
     """One form of a stored response, with the fields and the body as they were sent."""
 
-    __slots__ = (
-        "body",
-        "coding",
-        "etag",
-        "fields",
-        "fields_of_304",
-        "hit_fields",
-        "second",
-        "wants",
-    )
+    __slots__ = ("__weakref__", "body", "coding", "hit_state", "own", "shape")
 
     def __init__(self, fields: Fields, body: bytes, coding: str, etag: bytes | None) -> None:
-        self.fields = fields
+        """`etag` is the value of the ETag field, if it is an entity tag."""
+        self.shape, self.own = Shape(fields, (), etag), b""
         self.body = body
         self.coding = coding  # "" where the body is not encoded by us
-        self.etag = etag  # the value of the ETag field in `fields`, if it is an entity tag
-        self.wants: object = None  # of a client that was served with it
-        self.second = -1  # of the clock, for which `hit_fields` hold
-        self.hit_fields = fields
-        self.fields_of_304: Fields | None = None  # the same for a 304, once there was one
+        self.hit_state: HitState | None = None
+
+    @property
+    def fields(self) -> Fields:
+        """A new list of the fields that were sent."""
+        return self.shape.fill(self.own)
+
+    @property
+    def etag(self) -> bytes | None:
+        """The value of the ETag field, if it is an entity tag."""
+        state = self.hit_state
+        return self.shape.tag_of(self.own) if state is None else state.etag
+
+
+MAX_HIT_STATES = 1024
+"""So many representations have one: a megabyte, whatever is stored. Others make one for a hit."""
+
+
+class HitStates:
+    """Keeps what is ready for hits at the representations that have come to it last."""
+
+    def __init__(self) -> None:
+        self._held: deque[ref[Representation]] = deque()
+
+    def start(self, kept: Representation) -> HitState:
+        """Return what is ready for a representation, which has nothing ready yet."""
+        state = kept.hit_state = HitState(kept.etag)
+        self._held.append(ref(kept))
+        if len(self._held) > MAX_HIT_STATES:
+            oldest = self._held.popleft()()
+            if oldest is not None:
+                oldest.hit_state = None
+        return state
+
+
+DROPPED, UNHELD = -1, -2
+"""The epochs of entries that a write has invalidated, and that are not in the first level.
+
+No purge has such an epoch, so that a hit sees by one comparison that there is more to look at.
+"""
 
 
 class Entry:
@@ -71,22 +150,26 @@ class Entry:
     is served by the same representation.
     """
 
+    forms: Representation | tuple[Representation, ...]
+    variants: tuple[Variant, ...]
+
     __slots__ = (
         "app_bytes",
         "born",
         "credentialed",
         "epoch",
         "expires",
-        "fields",
         "format",
-        "kept",
+        "forms",
         "kept_until",
         "key",
         "last_kept",
         "mark",
         "negotiates",
+        "own",
         "route",
         "selecting",
+        "shape",
         "status",
         "tags",
         "terms",
@@ -112,27 +195,37 @@ class Entry:
         terms: Terms = PLAIN_TERMS,
         tags: tuple[bytes, ...] = (),
     ) -> None:
-        self.app_bytes = app_bytes  # of the body as the app made it, for the timing of hits
         self.key = key
         self.status = status
-        self.fields = fields
+        self.shape = Shape(fields)
+        self.own = b""  # fills the gaps that the shape has once it is shared
         self.born = born
         self.expires = expires
-        self.kept_until = expires if kept_until is None else kept_until
+        # Equal times are one object.
+        self.kept_until = expires if kept_until in (None, expires) else kept_until
+        self.epoch = UNHELD  # of the purges of which it is known that none is about it
+        self.uri = b""  # the digest of its URI, once it is stored
         self.terms = terms
         self.tags = tags  # by which it may be purged
-        self.epoch = 0  # of the purges of which it is known that none is about it
-        self.uri = NEVER_DROPPED  # what it shares with all that is stored of its URI
         self.credentialed = credentialed  # what it may answer: {authorization, cookie, *}
-        self.route = route  # the route template, for the timing of hits
         self.selecting = selecting  # the varying fields of the request, and their values
         self.negotiates = negotiates  # (format, coding)
         self.format = ""  # of the app's own representation, once it was asked for
-        # Two tuples take 100 bytes less than a dict of one, which most entries would be.
-        self.variants = tuple(representations)
-        self.kept = tuple(representations.values())
+        self.app_bytes = app_bytes  # of the body as the app made it, for the timing of hits
+        self.route = route  # the route template, for the same
+        self.hold(representations)
         self.last_kept: Representation | None = None  # what was served last
         self.mark: object = None  # by which forms that are kept apart from it are known as its own
+
+    @property
+    def fields(self) -> Fields:
+        """A new list of the app's fields."""
+        return self.shape.fill(self.own)
+
+    @property
+    def kept(self) -> tuple[Representation, ...]:
+        """The representations, in the order of `variants`."""
+        return self.forms if isinstance(self.forms, tuple) else (self.forms,)
 
     @property
     def no_cache(self) -> bool:
@@ -177,18 +270,22 @@ class Entry:
         return self.format
 
     def find(self, variant: Variant) -> Representation | None:
-        """The representation that is kept for a variant."""
+        """Return the representation that is kept for a variant."""
         for place, known in enumerate(self.variants):
             if known == variant:
-                return self.kept[place]
+                kept = self.forms  # after the variants: see `hold`
+                return kept[place] if isinstance(kept, tuple) else kept
         return None
 
     def add(self, variant: Variant, kept: Representation) -> None:
         """Keep another representation, in place of one for the same variant."""
-        representations = self.representations
-        representations[variant] = kept
+        self.hold(self.representations | {variant: kept})
+
+    def hold(self, representations: dict[Variant, Representation]) -> None:
+        """Keep these representations and no others."""
+        kept = tuple(representations.values())
         # In this order: another thread may be looking, and finds nothing rather than too much.
-        self.kept = tuple(representations.values())
+        self.forms = kept[0] if len(kept) == 1 else kept  # nearly always: no tuple around it
         self.variants = tuple(representations)
 
 

@@ -5,7 +5,7 @@ from array import array
 from collections import OrderedDict
 from collections.abc import Hashable
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 V = TypeVar("V")
 
@@ -72,6 +72,19 @@ class _Owned(Generic[V]):
         self.size_bytes = 0
 
 
+class Watcher(Protocol):
+    """Is told of the values that enter a memory and leave it, one after the other.
+
+    It must not raise, nor use the memory, which is locked meanwhile.
+    """
+
+    def entered(self, value: object) -> None:
+        """Note that a value is there; one that is put again is told again."""
+
+    def left(self, value: object) -> None:
+        """Note that a value is there no more."""
+
+
 class Memory(Generic[V]):
     """Values by key; what nobody asks for soon after it came leaves first (S3-FIFO).
 
@@ -104,6 +117,7 @@ class Memory(Generic[V]):
         self._ghosts = array("q", [0]) * _LEAST_GHOSTS
         self._owners: dict[Hashable, _Owned[V]] = {}
         self._lock = Lock()
+        self.watcher: Watcher | None = None
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -127,8 +141,13 @@ class Memory(Generic[V]):
         with self._lock:
             known = self._slots.get(key)
             if known is not None:
-                self._drop(known)
-            if size_bytes > self.max_bytes or not self._make_owner_room(slot):
+                self._unlink(known)
+            has_room = size_bytes <= self.max_bytes and self._make_owner_room(slot)
+            # What is written again stays, if it has room.
+            is_over = known is not None and not (has_room and known.value is value)
+            if known is not None and is_over and self.watcher is not None:
+                self.watcher.left(known.value)
+            if not has_room:
                 return False
             self._make_room(size_bytes)
             if known is not None:
@@ -164,8 +183,15 @@ class Memory(Generic[V]):
                 owned = self._owners[slot.owner] = _Owned()
             owned.slots[slot.key] = slot
             owned.size_bytes += slot.size_bytes
+        if self.watcher is not None:
+            self.watcher.entered(slot.value)
 
     def _drop(self, slot: _Slot[V]) -> None:
+        self._unlink(slot)
+        if self.watcher is not None:
+            self.watcher.left(slot.value)
+
+    def _unlink(self, slot: _Slot[V]) -> None:
         del self._slots[slot.key]
         self.size_bytes -= slot.size_bytes
         slot.queue.remove(slot)

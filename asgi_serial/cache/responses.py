@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from asgi_serial.bounds.memo import BoundedDict
-from asgi_serial.cache.entry import Entry, FormApart, VaryIndex
-from asgi_serial.cache.interning import SharedFields
+from asgi_serial.cache.entry import DROPPED, UNHELD, Entry, FormApart, HitStates, VaryIndex
+from asgi_serial.cache.interning import Interner
 from asgi_serial.cache.key import (
     Kind,
     fork_of,
@@ -25,7 +25,7 @@ from asgi_serial.cache.packing import digest_key, pack_entry, pack_vary_index, u
 from asgi_serial.cache.purge_log import PurgeLog
 from asgi_serial.cache.purge_sync import PurgeNews
 from asgi_serial.cache.purges import Purge, PurgeTable
-from asgi_serial.cache.size import KEPT_BYTES, entry_size, form_size, index_size
+from asgi_serial.cache.size import entry_size, form_size, index_size
 from asgi_serial.concurrency.loops import running_loop
 from asgi_serial.reasons import Reason
 from asgi_serial.store.write_behind import Writers
@@ -75,6 +75,8 @@ class ResponseCache:
         self._clock = clock
         self.purges = PurgeTable()
         self._drops = self.purges.drops
+        memory.watcher = self._drops.uris
+        self.hit_states = HitStates()
         # Without polls nothing is heard of other processes, and they are told nothing.
         hears = store is not None and poll_seconds > 0
         self.news = PurgeNews(
@@ -84,7 +86,7 @@ class ResponseCache:
             hearing_seconds=hearing_seconds,
         )
         self._max_entry_bytes = min(max_entry_bytes, memory.max_bytes / 4)
-        self._shared_fields = SharedFields()
+        self._interner = Interner()
         self._has_parts = False  # any was kept here, or looked for
         # Of the keys under which anything was kept or loaded. A client chooses its port.
         self._kinds: BoundedDict[Kind, None] = BoundedDict(MAX_KINDS_BYTES)
@@ -97,8 +99,7 @@ class ResponseCache:
         if slot is not None:
             entry = slot.value
             if type(entry) is Entry and (
-                (entry.epoch == self.purges.epoch and not entry.uri.is_dropped)
-                or not self.is_purged(entry)
+                entry.epoch == self.purges.epoch or not self.is_purged(entry)
             ):
                 slot.is_used = True
                 return entry
@@ -121,14 +122,15 @@ class ResponseCache:
         """Whether an entry of the first level was purged, or dropped; then it is forgotten now."""
         purges = self.purges
         epoch = purges.epoch
-        is_dropped = entry.uri.is_dropped
-        if entry.epoch == epoch and not is_dropped:
+        if entry.epoch == epoch:
             return False
-        if is_dropped or self._purged_at(entry.tags, entry.key) >= entry.born:
+        if entry.epoch == DROPPED or self._purged_at(entry.tags, entry.key) >= entry.born:
             self._memory.delete(entry.key)
             return True
-        entry.epoch = epoch
-        return False
+        if self._drops.uris.confirm(entry, epoch):
+            return False
+        # It has left the first level, where a drop would have marked it, or was never there.
+        return self._drops.dropped_at(uri_digest(entry.key)) >= entry.born
 
     def _purged_at(self, tags: tuple[bytes, ...], key: Key) -> float:
         user = partition_of(key)
@@ -168,6 +170,7 @@ class ResponseCache:
             return MISS  # what is there may have been purged
         self._has_parts = self._has_parts or is_of_part(key)
         digest = uri_digest(key)
+        key = self._interner.share_key(key)
         since = self._drops.dropped_at(digest)
         self._kinds.keep(kind_of(key), None)
         fork = fork_of(key)
@@ -179,20 +182,24 @@ class ResponseCache:
         found = await self._load_record(store, key, since)
         if isinstance(found, VaryIndex):
             index = self._newer(key, found)
-            found = await self._load_record(
-                store, _selected_key(key, index, select(index.names)), since
-            )
+            selected = _selected_key(self._held_key(key), index, select(index.names))
+            found = await self._load_record(store, selected, since)
             if not isinstance(found, Entry):
                 return VARY_MISS
         if found is None or self._clock() >= found.kept_until:
             return MISS
-        found.epoch, found.uri = self.purges.epoch, self._drops.find(digest)
-        # What was made invalid meanwhile must not come back.
-        if self._drops.dropped_at(digest) != since or found.born < self.news.believed_from:
+        epoch = self.purges.epoch
+        if found.born < self.news.believed_from:
             return MISS
         if max(since, self._purged_at(found.tags, found.key)) + SKEW_SECONDS >= found.born:
             return MISS
-        return self._take_over(found)
+        found.uri = digest
+        taken = self._take_over(found, epoch)
+        # What was made invalid meanwhile must not come back.
+        if self._drops.dropped_at(digest) != since:
+            self._memory.delete(taken.key)
+            return MISS
+        return taken
 
     async def _load_index(self, store: Store, fork: Key, since: float) -> VaryIndex | None:
         known = self._memory.get(fork)
@@ -218,7 +225,7 @@ class ResponseCache:
         self._memory.put(key, found, index_size(key, found))
         return found
 
-    def _take_over(self, found: Entry) -> Entry:
+    def _take_over(self, found: Entry, epoch: int) -> Entry:
         """The entry of the second level in the first, or one that has come there meanwhile.
 
         RFC 9111, 4: of several stored responses the most recent is used.
@@ -226,9 +233,16 @@ class ResponseCache:
         known = self._memory.get(found.key)
         if isinstance(known, Entry) and known.born >= found.born:
             return known
-        self._shared_fields.share(found)
-        self._memory.put(found.key, found, entry_size(found), owner=partition_of(found.key))
+        self._interner.share(found)
+        self._put(found, epoch)
         return found
+
+    def _put(self, entry: Entry, epoch: int) -> None:
+        """Put an entry into the first level, if it has room; no purge up to `epoch` is about it."""
+        entry.epoch = epoch
+        size = entry_size(entry)
+        if not self._memory.put(entry.key, entry, size, owner=partition_of(entry.key)):
+            entry.epoch = UNHELD
 
     def why_not_kept(
         self, entry: Entry, asked: float, *, own_drop: float | None = None
@@ -240,11 +254,8 @@ class ResponseCache:
         """
         key = entry.key
         # What a write has made invalid since the app was asked may be in this very response.
-        digest = uri_digest(key)
-        entry.epoch, entry.uri = self.purges.epoch, self._drops.find(digest)
-        dropped_at = self._drops.dropped_at(digest)
-        is_outdated = dropped_at >= asked if own_drop is None else dropped_at != own_drop
-        if is_outdated or self._purged_at(entry.tags, key) >= asked:
+        entry.uri = uri_digest(key)
+        if self._was_dropped(entry, asked, own_drop) or self._purged_at(entry.tags, key) >= asked:
             return Reason.INVALIDATED
         has_room = self._memory.has_room(entry_size(entry), owner=partition_of(key))
         if not has_room and self.store is None:
@@ -254,6 +265,10 @@ class ResponseCache:
         if known is not None and known.born > entry.born and self._clock() < known.expires:
             return Reason.NEWER_STORED
         return None
+
+    def _was_dropped(self, entry: Entry, asked: float, own_drop: float | None) -> bool:
+        dropped_at = self._drops.dropped_at(entry.uri)
+        return dropped_at >= asked if own_drop is None else dropped_at != own_drop
 
     def _find_same(self, entry: Entry) -> Entry | None:
         """Return what is stored in the place that an entry would take."""
@@ -274,9 +289,10 @@ class ResponseCache:
 
     def keep(self, entry: Entry, asked: float, *, own_drop: float | None = None) -> bool:
         """Keep an entry whose key is its resource's; False where `why_not_kept` has a reason."""
+        epoch = self.purges.epoch
         if self.why_not_kept(entry, asked, own_drop=own_drop) is not None:
             return False
-        key = resource = entry.key
+        key = resource = entry.key = self._interner.share_key(entry.key)
         ttl = entry.kept_until - self._clock()
         self._kinds.keep(kind_of(key), None)
         fork, owner = fork_of(key), partition_of(key)
@@ -284,16 +300,27 @@ class ResponseCache:
             key = entry.key = (key, self._index(fork, (), ttl, owner).nonce)
         if entry.selecting:
             names = tuple([name for name, _ in entry.selecting])
-            entry.key = _selected_key(key, self._index(key, names, ttl, owner), entry.selecting)
+            index = self._index(key, names, ttl, owner)
+            entry.key = _selected_key(self._held_key(key), index, entry.selecting)
+        self._interner.share(entry)
+        self._put(entry, epoch)
+        if self._was_dropped(entry, asked, own_drop):
+            # By another thread, before the entry was there to be marked.
+            self._memory.delete(entry.key)
+            return False
         self.stored += 1
         self.news.is_newcomer = False
-        self._shared_fields.share(entry)
-        self._write(entry)
+        self._send(entry)
         if is_of_part(resource):
             self._has_parts = True
         elif self._has_parts:
             self._forget_part(resource, entry.selecting)
         return True
+
+    def _held_key(self, key: Key) -> Key:
+        """Return the equal key that is in the first level: the variants of a resource share it."""
+        slot = self._memory.find_slot(key)
+        return key if slot is None else cast("Key", slot.key)
 
     def _forget_part(self, key: Key, selecting: tuple[tuple[bytes, bytes | None], ...]) -> None:
         """Forget what was kept in part of what is there whole now, by the same varying fields."""
@@ -331,14 +358,16 @@ class ResponseCache:
         """
         if self._memory.get(entry.key) is not entry:
             return
-        size = entry_size(entry) + len(made.body) + KEPT_BYTES
+        self._interner.share_form(made)
+        size = entry_size(entry) + form_size(made)
         if size <= self._max_entry_bytes:
             entry.add(variant, made)
-            self._shared_fields.share(entry)
-            self._write(entry)
+            self._interner.share(entry)
+            self._memory.put(entry.key, entry, size, owner=partition_of(entry.key))
+            self._send(entry)
             return
         entry.mark = entry.mark or object()
-        form, size = FormApart(entry.mark, made), form_size(entry.key, made)
+        form, size = FormApart(entry.mark, made), form_size(made)
         self._memory.put((entry.key, variant), form, size, owner=partition_of(entry.key))
 
     def find_apart(self, entry: Entry, variant: Variant) -> Representation | None:
@@ -348,16 +377,15 @@ class ResponseCache:
         found = self._memory.get((entry.key, variant))
         return found.made if isinstance(found, FormApart) and found.mark is entry.mark else None
 
-    def _write(self, entry: Entry) -> None:
-        size = entry_size(entry)
-        self._memory.put(entry.key, entry, size, owner=partition_of(entry.key))
+    def _send(self, entry: Entry) -> None:
+        """Have an entry written to the second level, behind the response."""
         ttl = entry.kept_until - self._clock()
         store = self.store
         if store is not None and ttl > 0:
             self._writers.send(
                 digest_key(entry.key),
                 lambda name: store.set(name, pack_entry(entry), ttl=ttl),
-                size=size,
+                size=entry_size(entry),
             )
 
     def forget(self, entry: Entry) -> None:

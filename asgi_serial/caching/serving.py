@@ -28,11 +28,11 @@ from asgi_serial.representation.variant_fields import not_modified_fields
 from asgi_serial.types import Message
 
 if TYPE_CHECKING:
-    from asgi_serial.cache.entry import Representation, Variant
+    from asgi_serial.cache.entry import HitState, Representation, Variant
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import Wants
     from asgi_serial.request.plan import RequestPlan
-    from asgi_serial.types import Field, Fields
+    from asgi_serial.types import Field
 
 HIT, MISS, STALE = Reason.HIT, Reason.MISS, Reason.STALE
 USES = (Action.USE, Action.USE_STALE_AND_REFRESH)
@@ -93,7 +93,8 @@ def serve(
         said = engine.cache_status.stale_line(why, int(found.expires - now))
     if variant is None:
         variant = found.last_kept
-        if variant is None or variant.wants is not plan.wants:
+        state = None if variant is None else variant.hit_state
+        if variant is None or state is None or state.wants is not plan.wants:
             variant = find_representation(plan.wants, found)
             if variant is None:
                 return Forward(MISS, underived=found)
@@ -152,8 +153,9 @@ def find_representation(wants: Wants, entry: Entry) -> Representation | None:
     """The stored form that answers to these wants, if it is there."""
     kept = None if is_refused(wants, entry) else entry.find(variant_of(wants, entry))
     if kept is not None:
-        kept.wants = wants
         entry.last_kept = kept
+        if kept.hit_state is not None:
+            kept.hit_state.wants = wants
     return kept
 
 
@@ -170,13 +172,16 @@ def answer(
     `said` is the line of Cache-Status where it is not that of a plain hit.
     """
     status, body, profile = entry.status, kept.body, plan.profile
-    fields = kept.hit_fields if kept.second == int(now) else hit_fields(engine, entry, kept, now)
+    state = kept.hit_state
+    if state is None or state.second != int(now):
+        state = ready_state(engine, entry, kept, now)
     if profile.is_conditional and is_fresh_copy(plan, entry, kept, now):
         status, body = 304, b""
-        if kept.fields_of_304 is None:
-            kept.fields_of_304 = not_modified_fields(fields)
-        fields = kept.fields_of_304
-    fields = fields.copy()
+        if state.fields_of_304 is None:
+            state.fields_of_304 = not_modified_fields(state.fields)
+        fields = state.fields_of_304.copy()
+    else:
+        fields = state.fields.copy()
     if plan.collapsed and said is None:
         said = engine.cache_status.shared_line(plan.forward, int(entry.expires - now))
     if said is not None and engine.settings.cache_status:
@@ -229,9 +234,10 @@ def answer_on_error(
     return answer(engine, plan, entry, kept, now, said)
 
 
-def hit_fields(engine: Engine, entry: Entry, kept: Representation, now: float) -> Fields:
-    """Return the fields of a hit, which the caller copies; they change once a second."""
-    fields = kept.fields.copy()
+def ready_state(engine: Engine, entry: Entry, kept: Representation, now: float) -> HitState:
+    """Return what is ready for hits in this second; the caller copies the fields."""
+    state = kept.hit_state or engine.responses.hit_states.start(kept)
+    fields = kept.fields
     # RFC 9111, 1.2.2: not negative, though another process whose clock is ahead made it.
     fields.append(engine.cache_status.age_line(max(0, int(now - entry.born))))
     if engine.settings.cache_status:
@@ -239,10 +245,10 @@ def hit_fields(engine: Engine, entry: Entry, kept: Representation, now: float) -
         if engine.settings.cache_status_key:
             fields[-1] = with_key(fields[-1], entry.key)
     # The second comes last: another thread that sees it finds what belongs to it.
-    kept.fields_of_304 = None
-    kept.hit_fields = fields
-    kept.second = int(now)
-    return fields
+    state.fields_of_304 = None
+    state.fields = fields
+    state.second = int(now)
+    return state
 
 
 def is_fresh_copy(plan: RequestPlan, entry: Entry, kept: Representation, now: float) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from asgi_serial.cache.entry import Entry, Representation
 from asgi_serial.cache.key import part_key
 from asgi_serial.cache.purges import MAX_TAGS
-from asgi_serial.caching.serving import hit_fields, judge, why_not_for
+from asgi_serial.caching.serving import judge, ready_state, why_not_for
 from asgi_serial.engine.cache_status import with_key
 from asgi_serial.http.field_names import CONDITIONS
 from asgi_serial.http.headers import read_fields, without
@@ -79,7 +79,7 @@ def answer_part(
         plan.fields.get(b"if-range"), stored.etag, *dates, now=now
     ):
         return None
-    fields = hit_fields(engine, entry, stored, now).copy()
+    fields = ready_state(engine, entry, stored, now).fields.copy()
     if engine.settings.cache_status_key:
         assert plan.key is not None  # it was found by it
         line = engine.cache_status.hit_line(int(entry.expires - now))

@@ -1,10 +1,13 @@
 """Figures that are not a ratio of two requests' costs."""
 
 import asyncio
+import gc
 import tracemalloc
 from collections.abc import Awaitable, Callable
-from time import perf_counter
+from email.utils import formatdate
+from time import perf_counter, time
 
+from asgi_serial.cache.in_flight import MAX_REMEMBERED
 from asgi_serial.types import Receive, Scope, Send
 from benchmarks.apps import document, plain_app
 from benchmarks.cases.coding import COMPRESSORS
@@ -72,19 +75,36 @@ async def concurrent_calls() -> float:
 
 
 async def entry_memory() -> float:
-    """The bytes that a stored response takes beyond its body, with all that holds it."""
-    body = document(10_000)
+    """The bytes that a stored response takes beyond its body, with all that holds it.
+
+    It has the fields that apps send, values of its own among them.
+    """
+    body = document(1_000)
+    number = 0
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        # A body of its own for each, as a real app makes it.
-        await plain_app(bytes(bytearray(body)))(scope, receive, send)
+        nonlocal number
+        number += 1
+        fields = (
+            (b"cache-control", b"public, max-age=600"),
+            (b"etag", b'"%032x"' % number),
+            (b"last-modified", formatdate(1_700_000_000 + number, usegmt=True).encode()),
+            (b"date", formatdate(time() - number % 60, usegmt=True).encode()),
+            (b"x-frame-options", b"DENY"),
+        )
+        # Objects of its own for each, as a real app makes them.
+        own = [(bytes(bytearray(name)), bytes(bytearray(value))) for name, value in fields]
+        await plain_app(bytes(bytearray(body)), *own)(scope, receive, send)
 
-    entries = 1000
-    subject = Subject(ours(app, **ALL_ON), Request(TAKES_NOTHING, unique=True), is_stored)
-    await subject.run(500)
+    entries = 5000
+    serial = ours(app, **ALL_ON)
+    subject = Subject(serial, Request(TAKES_NOTHING, unique=True), is_stored)
     tracemalloc.start()
+    # What is remembered beside the entries, each within its bound, is there by then.
+    await subject.run(MAX_REMEMBERED)
     before, _ = tracemalloc.get_traced_memory()
     await subject.run(entries)
+    gc.collect()
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     await subject.prove()

@@ -9,8 +9,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from asgi_serial.cache.drops import DropTable
+from asgi_serial.cache.entry import DROPPED, UNHELD, VaryIndex
 from asgi_serial.cache.key import key_of_kind, make_key, make_realm, part_key, uri_digest
 from asgi_serial.cache.purges import Purge, PurgeTable, find_fault
+
+from .entries import make_entry
 
 AT = 1_800_000_000.0
 
@@ -137,21 +140,75 @@ def test_every_spelling_of_a_query_has_one_digest(parameters, path, has_pluses):
     assert purges.purged_at((), key, None) == AT
 
 
-def test_a_drop_marks_what_is_stored_of_its_uri():
+def stored_in(table, digest, held=True):
+    """An entry of this URI, in the first level as far as the table knows."""
+    entry = make_entry()
+    entry.uri, entry.epoch = digest, 7
+    if held:
+        table.uris.entered(entry)
+    return entry
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_drop_marks_what_is_stored_of_its_uri(number):
     table = DropTable()
-    one, same, other = (table.find(digest_of(path)) for path in ("/a", "/a", "/b"))
-    assert one is same
+    same = [stored_in(table, digest_of("/a")) for _ in range(number)]
+    other = stored_in(table, digest_of("/b"))
     table.drop(digest_of("/a"), AT)
-    assert one.is_dropped
-    assert not other.is_dropped
-    assert not table.find(digest_of("/a")).is_dropped  # of what is stored from now on
+    assert {entry.epoch for entry in same} == {DROPPED}
+    assert other.epoch == 7
+    assert stored_in(table, digest_of("/a")).epoch == 7  # of what is stored from now on
+
+
+def test_an_entry_that_is_stored_again_is_marked_by_the_next_drop():
+    table = DropTable()
+    entry = stored_in(table, digest_of())
+    table.drop(digest_of(), AT)
+    entry.epoch = 8
+    table.uris.entered(entry)
+    table.uris.entered(entry)
+    table.drop(digest_of(), AT)
+    assert entry.epoch == DROPPED
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_what_has_left_the_first_level_is_neither_marked_nor_confirmed(number):
+    table = DropTable()
+    entries = [stored_in(table, digest_of()) for _ in range(number)]
+    left, *others = entries
+    table.uris.left(left)
+    table.uris.left(left)
+    assert not table.uris.confirm(left, 8)
+    assert all(table.uris.confirm(entry, 8) for entry in others)
+    table.drop(digest_of(), AT)
+    assert [entry.epoch for entry in entries] == [UNHELD] + [DROPPED] * (number - 1)
+
+
+def test_what_was_dropped_stays_so_when_it_leaves_and_is_never_confirmed():
+    table = DropTable()
+    entry = stored_in(table, digest_of())
+    table.drop(digest_of(), AT)
+    newer = stored_in(table, digest_of())
+    assert not table.uris.confirm(entry, 8)
+    table.uris.left(entry)
+    assert (entry.epoch, newer.epoch) == (DROPPED, 7)
+    assert table.uris.confirm(newer, 8)
 
 
 def test_nothing_is_remembered_of_a_uri_of_which_nothing_is_stored():
     table = DropTable()
-    for number in range(1000):
-        table.find(digest_of_number(number))
-    assert len(table._uris) == 0
+    entries = [stored_in(table, digest_of_number(number // 2)) for number in range(1000)]
+    assert len(table.uris) == 500
+    for entry in entries:
+        table.uris.left(entry)
+    assert len(table.uris) == 0
+
+
+def test_other_values_of_the_first_level_are_of_no_uri():
+    table = DropTable()
+    table.uris.entered(VaryIndex((), b""))
+    table.uris.left(VaryIndex((), b""))
+    assert len(table.uris) == 0
 
 
 def test_each_drop_has_a_time_of_its_own():
@@ -167,20 +224,20 @@ def test_each_drop_has_a_time_of_its_own():
 
 def test_what_others_have_dropped_counts_up_to_the_time_that_is_told():
     table = DropTable()
-    stored = table.find(digest_of())
+    stored = stored_in(table, digest_of())
     table.drop_at(digest_of(), AT + 1)
     table.drop_at(digest_of(), AT)
-    assert stored.is_dropped
+    assert stored.epoch == DROPPED
     assert table.dropped_at(digest_of()) == AT + 1
 
 
 def test_a_flood_of_writes_touches_what_it_does_not_name_hardly_ever():
     """One in 400 is to be expected; the stored responses themselves stay, all of them."""
     table = DropTable()
-    innocent = {number: table.find(digest_of_number(-number)) for number in range(1, 2001)}
+    innocent = {number: stored_in(table, digest_of_number(-number)) for number in range(1, 2001)}
     for number in range(16_000):
         table.drop(digest_of_number(number), AT + number)
-    assert not any(stored.is_dropped for stored in innocent.values())
+    assert {stored.epoch for stored in innocent.values()} == {7}
     hit = sum(table.dropped_at(digest_of_number(-number)) > -inf for number in innocent)
     assert hit < 40  # five are expected; forty would come once in 1e20 runs
     named = [table.dropped_at(digest_of_number(number)) for number in range(16_000)]
@@ -202,17 +259,17 @@ def test_no_client_knows_which_slots_are_its_own():
     assert set(one._slots_of(digest_of())) != set(other._slots_of(digest_of()))
 
 
-def test_threads_that_drop_and_find_lose_nothing():
+def test_threads_that_drop_and_store_lose_nothing():
     table, found, is_over = DropTable(), [], threading.Event()
     known = [digest_of_number(number) for number in range(50)]
 
-    def find():
+    def store():
         while not is_over.is_set():
             for digest in known:
-                stored = table.find(digest)
+                stored = stored_in(table, digest)
                 found.append((digest, stored, table.dropped_at(digest)))
 
-    finders = [threading.Thread(target=find) for _ in range(2)]
+    finders = [threading.Thread(target=store) for _ in range(2)]
     for finder in finders:
         finder.start()
     times = [table.drop(known[number % 50], AT) for number in range(5000)]
@@ -222,17 +279,18 @@ def test_threads_that_drop_and_find_lose_nothing():
     assert len(set(times)) == 5000
     assert [table.dropped_at(digest) for digest in known] == times[-50:]
     # What was dropped after it was asked whether it was is marked.
-    assert all(stored.is_dropped for digest, stored, at in found if table.dropped_at(digest) > at)
+    epochs = {entry.epoch for digest, entry, at in found if table.dropped_at(digest) > at}
+    assert epochs <= {DROPPED}
 
 
 def test_a_write_of_another_process_is_known_by_its_digest():
     purges = PurgeTable()
-    stored = purges.drops.find(digest_of())
+    stored = stored_in(purges.drops, digest_of())
     epoch = purges.epoch
     purge = Purge("digest", digest_of().hex(), None, AT)
     assert find_fault(purge) is None
     purges.add(purge)
-    assert stored.is_dropped
+    assert stored.epoch == DROPPED
     assert purges.drops.dropped_at(digest_of()) == AT
     assert purges.epoch == epoch  # what is stored of others need not be compared
 

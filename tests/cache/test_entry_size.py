@@ -5,7 +5,9 @@ import tracemalloc
 
 import pytest
 
+from asgi_serial.cache import entry
 from asgi_serial.cache.encodings import Encoded, Encodings
+from asgi_serial.cache.in_flight import MAX_REMEMBERED
 from asgi_serial.cache.memory import Memory
 from asgi_serial.engine.engine import Engine
 from asgi_serial.middleware import SerialMiddleware
@@ -67,6 +69,12 @@ ENTRIES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_ready_for_hits(monkeypatch):
+    """What is ready for hits is bounded by itself, and counts for no entry."""
+    monkeypatch.setattr(entry, "MAX_HIT_STATES", 0)
+
+
 @pytest.mark.parametrize(("size", "fields", "clients"), ENTRIES.values(), ids=ENTRIES.keys())
 @awaited
 async def test_an_entry_counts_for_about_what_it_takes(size, fields, clients):
@@ -83,6 +91,8 @@ async def counted_to_taken(size, fields, clients):
     engine = Engine(settings, clock=Clock(), label=lambda scope: "/items/{number}")
     serial = SerialMiddleware(answering(document_of(size), *fields), engine=engine)
     await fill(serial, 0, clients)
+    for number in range(MAX_REMEMBERED):
+        engine.calls.note_storable((str(number),))  # which is bounded by itself, too
     counted_before = engine.memory.size_bytes
     gc.collect()
     tracemalloc.start()

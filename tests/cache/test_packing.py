@@ -70,14 +70,15 @@ def as_values(entry: Entry | None) -> object:
     if entry is None:
         return None
     held = {
-        variant: [getattr(form, name) for name in Representation.__slots__]
+        variant: [form.fields, form.body, form.coding, form.etag]
         for variant, form in entry.representations.items()
     }
     scalars = [
         getattr(entry, name)
         for name in Entry.__slots__
-        if name not in {"kept", "last_kept", "mark"}
+        if name not in {"forms", "last_kept", "mark", "own", "shape"}
     ]
+    scalars.append(entry.fields)
     return scalars, held, list(held)
 
 

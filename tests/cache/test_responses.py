@@ -10,9 +10,9 @@ from aiocache.serializers import NullSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_serial.cache import interning as sharing
-from asgi_serial.cache.entry import Entry, Representation, Terms, VaryIndex
-from asgi_serial.cache.key import HOST, fork_of
+from asgi_serial.cache.entry import Entry, Representation, VaryIndex
+from asgi_serial.cache.interning import Interner
+from asgi_serial.cache.key import HOST, fork_of, uri_digest
 from asgi_serial.cache.memory import Memory
 from asgi_serial.cache.packing import digest_key, pack_entry, pack_vary_index, unpack_record
 from asgi_serial.cache.responses import MAX_KINDS_BYTES, SKEW_SECONDS, ResponseCache
@@ -550,11 +550,18 @@ async def test_an_index_is_written_before_the_entries_that_it_leads_to():
     assert entry[1] != digest_key(KEY)
 
 
+def kept_size(entry):
+    """The size of an entry that shares what it can with others."""
+    Interner().share(entry)
+    return entry_size(entry)
+
+
 @awaited
 async def test_the_writes_that_wait_are_bounded_in_bytes_and_deletions_are_not_among_the_dropped(
     monkeypatch,
 ):
-    monkeypatch.setattr(writer, "MAX_WAITING_BYTES", 20 * entry_size(make_entry(key_number(10))))
+    size = kept_size(make_entry(key_number(10)))
+    monkeypatch.setattr(writer, "MAX_WAITING_BYTES", 20 * size)
     caches = Caches()
     cache = caches.process()
     caches.store.may_go_on.clear()
@@ -602,8 +609,7 @@ async def test_what_is_larger_than_all_that_may_wait_is_written_where_nothing_wa
 
 @awaited
 async def test_no_more_is_sent_at_once_than_so_many_bytes(monkeypatch):
-    size = entry_size(make_entry(key_number(0)))
-    monkeypatch.setattr(writer, "BYTES_AT_ONCE", 3 * size)
+    monkeypatch.setattr(writer, "BYTES_AT_ONCE", 3 * kept_size(make_entry(key_number(0))))
     caches = Caches()
     cache = caches.process()
     for number in range(8):
@@ -798,17 +804,6 @@ async def test_an_index_is_made_anew_rather_than_written_again():
     assert isinstance(await third.load(KEY, german), Reason)
 
 
-def test_equal_terms_are_one_object():
-    shared = sharing.SharedFields()
-    first, second = (make_entry(terms=Terms(no_cache=True)) for _ in range(2))
-    shared.share(first)
-    shared.share(second)
-    assert first.terms is second.terms
-    third = make_entry(terms=Terms(immutable=True))
-    shared.share(third)
-    assert third.terms == Terms(immutable=True)
-
-
 def test_the_kinds_of_keys_are_bounded_however_many_ports_a_client_names():
     cache, _ = alone()
     for number in range(2_000):
@@ -816,3 +811,61 @@ def test_the_kinds_of_keys_are_bounded_however_many_ports_a_client_names():
         cache.keep(make_entry((*KEY[:HOST], host, *KEY[HOST + 1 :])), BORN)
     assert cache._kinds.held_bytes <= MAX_KINDS_BYTES
     assert len(cache._kinds) < 200
+
+
+def test_what_left_the_first_level_is_purged_by_a_drop_all_the_same():
+    """A request may still hold it, to answer by it where the app fails."""
+    cache, _ = alone()
+    entry = make_entry()
+    assert cache.keep(entry, BORN)
+    cache._memory.delete(KEY)
+    assert not cache.is_purged(entry)
+    cache.drop(KEY)
+    assert cache.is_purged(entry)
+    assert not cache.is_purged(make_entry(OTHER_KEY))
+
+
+def test_what_never_had_room_is_purged_by_a_drop_all_the_same():
+    caches = Caches()
+    cache = caches.process(max_bytes=1_000)
+    entry = make_entry(body=bytes(2_000))
+    assert cache.keep(entry, BORN)
+    assert isinstance(cache.find(KEY, NOTHING), Reason)
+    assert not cache.is_purged(entry)
+    cache.drop(KEY)
+    assert cache.is_purged(entry)
+
+
+@pytest.mark.parametrize("level", ["first", "second"])
+@awaited
+async def test_what_another_thread_drops_while_it_is_put_is_not_kept(monkeypatch, level):
+    caches = Caches()
+    cache, other = caches.process(), caches.process()
+    other.keep(make_entry(), BORN)
+    await other.flush()
+    put = Memory.put
+
+    def drop_and_put(memory, key, value, size, **more):
+        # The drop comes too early to mark what is put, and too late for the check before.
+        if isinstance(value, Entry):
+            cache._drops.drop(uri_digest(KEY), BORN)
+        return put(memory, key, value, size, **more)
+
+    monkeypatch.setattr(Memory, "put", drop_and_put)
+    caches.clock.now = BORN + 1
+    if level == "first":
+        assert not cache.keep(make_entry(), BORN)
+        await cache.flush()
+    else:
+        assert await cache.load(KEY, NOTHING) is Reason.MISS
+    assert isinstance(cache.find(KEY, NOTHING), Reason)
+    assert cache.stored == 0
+
+
+def test_variants_share_the_key_of_their_resource():
+    cache, _ = alone()
+    german, french = (make_entry(selecting=by) for by in (GERMAN, FRENCH))
+    for entry in (german, french):
+        entry.key = (*entry.key[:HOST], *entry.key[HOST:])
+        assert cache.keep(entry, BORN)
+    assert german.key[0] is french.key[0]

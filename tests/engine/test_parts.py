@@ -285,7 +285,7 @@ async def test_what_is_under_the_key_of_a_part_and_has_no_bytes_is_none():
     _, app = site()
     await seen(app, get("2-5"))
     entry = entry_of(app)
-    entry.variants = entry.kept = ()
+    entry.hold({})
     assert stored_part(entry) is None
 
 

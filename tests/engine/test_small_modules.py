@@ -9,7 +9,7 @@ from asgi_serial.admin.report_endpoint import engine_statistics, is_for_report, 
 from asgi_serial.asgi.app_scope import scope_for_app
 from asgi_serial.bounds.memo import MAX_ENTRIES
 from asgi_serial.cache.entry import Representation
-from asgi_serial.cache.interning import SharedFields
+from asgi_serial.cache.interning import Interner
 from asgi_serial.caching.serving import answer, find_representation, judge
 from asgi_serial.codecs.decoding import UnsupportedCoding
 from asgi_serial.engine import cache_status
@@ -19,6 +19,7 @@ from asgi_serial.errors import CodecError, FormatError, OutputLimitExceeded
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.derive import derive, size_to_derive
 from asgi_serial.request.body import RequestBody, explain_refusal, why_refused
+from tests.cache.entries import make_entry
 from tests.engine.making import (
     FRESH,
     JSON,
@@ -58,13 +59,12 @@ class TestMemories:
     @pytest.mark.parametrize("part", ["name", "value"])
     @pytest.mark.parametrize("length", [0, 10_000])
     def test_entries_stay_as_they_are_where_shared_lines_are_forgotten(self, part, length):
-        entry = store(make_engine())
-        shared = SharedFields()
+        interner = Interner()
         for number in range(MAX_ENTRIES + 1):
             text = b"%d" % number + bytes(length)
             line = (b"x-" + text, b"") if part == "name" else (b"x", text)
-            entry.fields = [line]
-            shared.share(entry)
+            entry = make_entry(fields=[line])
+            interner.share(entry)
             assert entry.fields == [line]
 
 
@@ -201,7 +201,7 @@ class TestDerive:
     def test_without_the_apps_own_form_there_is_nothing_to_make_it_of(self):
         engine = make_engine()
         entry = store(engine)
-        entry.variants = ((MSGPACK, ""),)
+        entry.hold({(MSGPACK, ""): entry.kept[0]})
         assert derive(engine, entry, ("", "gzip")) is None
         assert size_to_derive(entry) == 0
 

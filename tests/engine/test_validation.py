@@ -324,7 +324,7 @@ async def test_a_form_that_is_not_kept_any_more_stands_in_all_the_same():
     asking = asyncio.ensure_future(ask(serial, Request()))
     await settled()
     (entry,) = [slot.value for slot in serial.engine.memory._slots.values()][:1]
-    entry.kept = entry.variants = ()
+    entry.hold({})
     origin.gate.set()
     assert (await asking).status == 200
 
