@@ -168,7 +168,8 @@ def find_storage_rules(
     key = (facts, value(b"cache-control"), *map(value, engine.fields.targets))
     rules = known.get(key)
     if rules is None:
-        rules = read_storage_rules(facts, engine.fields.read_directives(fields))
+        directives = engine.fields.read_directives(fields)
+        rules = read_storage_rules(facts, directives, engine.stale_options)
         known.keep(key, rules)
     return rules
 
@@ -185,26 +186,26 @@ def _decide_use(
 ) -> StoreDecision | Reason:
     """Decide until when, and for whom, a response is of use that nothing forbids to store."""
     assert request.key is not None  # without it nothing is stored
-    now, stated = engine.clock(), rules.lifetime
+    now, settings = engine.clock(), engine.settings
     # RFC 9111, 4.2.1: the lifetime is that of s-maxage or max-age, else that of Expires.
+    stated, is_shared = rules.lifetime, not request.partition
     if stated is None and b"expires" in fields:
-        is_shared = not request.partition
         stated = freshness_lifetime(rules.directives, fields, now=now, shared=is_shared)
     lifetime = granted if stated is None else stated
-    if lifetime is None and engine.settings.cache_heuristic:
+    if lifetime is None and settings.cache_heuristic:
         lifetime = heuristic_lifetime(fields, status, rules.directives, now=now)
-    # RFC 9111, 4.2.3: without Age and Date, the initial age is the response_delay.
-    age = max(0.0, now - request.asked)
-    if b"age" in fields or b"date" in fields:
-        age = initial_age(
-            fields.get(b"age"), fields.get(b"date"), request_time=request.asked, response_time=now
-        )
+    age = _read_age(request, fields, now)
     is_fresh = not rules.no_cache and lifetime is not None and lifetime > age
     credentials = rules.fresh_credentials if is_fresh else rules.stale_credentials
     if not request.credentials <= credentials:
         return Reason.REQUEST_HAS_CREDENTIALS
     terms = _read_terms(engine, request.key, status, fields, rules)
-    stale_seconds = _usable_stale_seconds(engine, terms, is_fresh=is_fresh)
+    stale_seconds = rules.stale_seconds
+    # A response that is not fresh is stored for validation only where a setting asks for it: an
+    # app may know its users by something that no cache sees, and then the validators of one user
+    # may be those of another.
+    if terms.has_validator and (is_fresh or settings.cache_confirm):
+        stale_seconds = max(stale_seconds, settings.cache_keep_stale)
     if not is_fresh:
         # The app is not asked to confirm a part: it is of use only while it is fresh.
         why = why_not_usable(rules, lifetime, age, 0.0 if is_part else stale_seconds)
@@ -234,6 +235,16 @@ def _decide_use(
         request.vary_values(_names_to_compare(request, fields, rules.vary)),
         rules.unstored,
         tags,
+    )
+
+
+def _read_age(request: RequestPlan, fields: Mapping[bytes, bytes], now: float) -> float:
+    """Return the age of the response when it comes."""
+    # RFC 9111, 4.2.3: without Age and Date, the initial age is the response_delay.
+    if b"age" not in fields and b"date" not in fields:
+        return max(0.0, now - request.asked)
+    return initial_age(
+        fields.get(b"age"), fields.get(b"date"), request_time=request.asked, response_time=now
     )
 
 
@@ -284,27 +295,6 @@ def _read_terms(
         has_tag=has_tag,
         stale_while_revalidate=directives.stale_while_revalidate,
         stale_if_error=directives.stale_if_error,
-    )
-
-
-def _usable_stale_seconds(engine: Engine, terms: Terms, *, is_fresh: bool) -> float:
-    """Return the seconds beyond its lifetime in which a response is of use.
-
-    A response that `is_fresh` no more when it comes is stored for validation only where a setting
-    asks for it: an app may know its users by something that no cache sees, and then the validators
-    of one user may be those of another.
-    """
-    settings, options = engine.settings, engine.stale_options
-    seconds = 0.0
-    if terms.has_validator and (is_fresh or settings.cache_confirm):
-        seconds = settings.cache_keep_stale
-    if terms.must_revalidate or terms.no_cache:
-        return seconds
-    while_revalidate, if_error = terms.stale_while_revalidate, terms.stale_if_error
-    return max(
-        seconds,
-        options.grace_seconds if while_revalidate is None else while_revalidate,
-        options.stale_if_error_seconds if if_error is None else if_error,
     )
 
 

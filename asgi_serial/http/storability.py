@@ -7,7 +7,7 @@ from asgi_serial.http.cachecontrol import CacheControl
 from asgi_serial.http.field_names import ANSWER_FIELDS, CREDENTIAL_FIELDS, UNSTORED_FIELDS
 from asgi_serial.http.fields import split_list
 from asgi_serial.http.freshness import HEURISTIC_STATUSES, freshness_lifetime
-from asgi_serial.http.reuse import forbids_stale
+from asgi_serial.http.reuse import NO_OPTIONS, Options, forbids_stale
 from asgi_serial.http.vary import vary_names
 from asgi_serial.reasons import Reason
 
@@ -109,17 +109,29 @@ class StorageRules(NamedTuple):
     lifetime: float | None  # in seconds, where a directive states it
     no_cache: bool  # it needs validation before each use
     must_revalidate: bool  # it is never used stale
+    stale_seconds: float  # beyond its lifetime, in which it may be used stale
     fresh_credentials: frozenset[bytes]  # those with which a request may share it, while fresh
     stale_credentials: frozenset[bytes]  # the same, where it is not fresh when it comes
     is_shared: bool  # it says itself that it is for all users, or a setting does
 
 
-def read_storage_rules(facts: StorageFacts, cc: CacheControl) -> StorageRules:
+def read_storage_rules(
+    facts: StorageFacts, cc: CacheControl, options: Options = NO_OPTIONS
+) -> StorageRules:
     """Read the rules for storing a response out of its directives, status and fields.
 
-    Source: RFC 9111, 3, 3.1, 3.5, 4.1 and 5.2.2.
+    Source: RFC 9111, 3, 3.1, 3.5, 4.1 and 5.2.2; RFC 5861, 3 and 4.
     """
     names, is_shared = vary_names(facts.vary), not facts.is_private
+    # RFC 9111, 5.2.2.4: with field names, no-cache is about these fields only.
+    no_cache = cc.no_cache and not cc.no_cache_fields
+    must_revalidate = forbids_stale(cc, shared=is_shared)
+    stale_seconds, while_revalidate, if_error = 0.0, cc.stale_while_revalidate, cc.stale_if_error
+    if not no_cache and not must_revalidate:
+        stale_seconds = max(
+            options.grace_seconds if while_revalidate is None else while_revalidate,
+            options.stale_if_error_seconds if if_error is None else if_error,
+        )
     fresh, stale = (
         frozenset(
             name
@@ -136,9 +148,9 @@ def read_storage_rules(facts: StorageFacts, cc: CacheControl) -> StorageRules:
         names or (),
         unstored_names(facts.connection, cc) | ANSWER_FIELDS,
         freshness_lifetime(cc, {}, now=0.0, shared=is_shared),
-        # RFC 9111, 5.2.2.4: with field names, no-cache is about these fields only.
-        cc.no_cache and not cc.no_cache_fields,
-        forbids_stale(cc, shared=is_shared),
+        no_cache,
+        must_revalidate,
+        stale_seconds,
         fresh,
         stale,
         # RFC 9111, 5.2.2.9 and 5.2.2.10: public and s-maxage are for shared caches.

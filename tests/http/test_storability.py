@@ -4,6 +4,7 @@ import pytest
 
 from asgi_serial.http.cachecontrol import parse_cache_control
 from asgi_serial.http.field_names import CREDENTIAL_FIELDS, UNSTORED_FIELDS
+from asgi_serial.http.reuse import Options
 from asgi_serial.http.storability import (
     StorageFacts,
     allows_credentials,
@@ -251,6 +252,35 @@ def test_what_all_users_may_share_is_known_without_a_request() -> None:
     public, shared = parse_cache_control(b"public"), parse_cache_control(b"s-maxage=9")
     assert allows_credentials(CREDENTIAL_FIELDS, public, explicitly_shared=False)
     assert not allows_credentials(CREDENTIAL_FIELDS, shared, explicitly_shared=False)
+
+
+@pytest.mark.parametrize(
+    ("cache_control", "options", "seconds"),
+    [
+        pytest.param("max-age=9", Options(), 0, id="nothing said, nothing set"),
+        pytest.param("max-age=9", Options(5, 7), 7, id="the greater of both settings"),
+        pytest.param("stale-while-revalidate=3", Options(5, 2), 3, id="the response's own first"),
+        pytest.param("stale-if-error=3, stale-while-revalidate=1", Options(5, 7), 3, id="both"),
+        pytest.param("stale-if-error=0, stale-while-revalidate=0", Options(5, 7), 0, id="none"),
+        pytest.param("stale-if-error=3, must-revalidate", Options(5, 7), 0, id="must-revalidate"),
+        pytest.param("stale-if-error=3, proxy-revalidate", Options(5, 7), 0, id="shared caches"),
+        pytest.param("stale-if-error=3, no-cache", Options(5, 7), 0, id="no-cache"),
+        pytest.param('stale-if-error=3, no-cache="x"', Options(), 3, id="a no-cache field"),
+    ],
+)
+def test_how_long_a_response_may_be_used_stale(
+    cache_control: str, options: Options, seconds: float
+) -> None:
+    """RFC 5861, 3 and 4; RFC 9111, 4.2.4."""
+    facts = StorageFacts(
+        *(200, b"", None),
+        sets_cookie=False,
+        has_expires=False,
+        is_private=False,
+        explicitly_shared=False,
+    )
+    cc = parse_cache_control(cache_control.encode())
+    assert read_storage_rules(facts, cc, options).stale_seconds == seconds
 
 
 def test_fields_of_one_connection_are_not_stored() -> None:
