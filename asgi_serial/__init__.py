@@ -39,6 +39,7 @@ from asgi_serial.serialization import (
 )
 from asgi_serial.settings.model import Settings
 from asgi_serial.settings.policy import RoutePolicy, serial, set_policy
+from asgi_serial.store.base import Store
 from asgi_serial.timing.base import Recorder, Sample
 from asgi_serial.timing.report import Report
 
@@ -69,6 +70,7 @@ __all__ = [
     "SerializationProfiler",
     "SerializationUtils",
     "Settings",
+    "Store",
     "build_engine",
     "create_serialization_manager",
     "deserialized",

@@ -39,6 +39,7 @@ NAMES = [
     "SerializationProfiler",
     "SerializationUtils",
     "Settings",
+    "Store",
     "build_engine",
     "create_serialization_manager",
     "deserialized",

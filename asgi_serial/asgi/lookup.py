@@ -269,7 +269,7 @@ class Seeker:
                 if is_conditional:
                     return None  # a 304 would be of no use to others
                 self.call = calls.start(shared)
-                leads = self.call is not None and responses.store is not None
+                leads = self.call is not None and responses.is_shared
                 return await self._lead_processes(key, shared, deadline) if leads else None
             self.plan.collapsed = True
             result = await call.wait(deadline - monotonic())

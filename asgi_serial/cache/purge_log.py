@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from asgi_serial.cache.packing import digest_key
 from asgi_serial.cache.purges import Purge, find_fault
-from asgi_serial.store.base import Store
+from asgi_serial.store.base import GuardedStore
 
 MAX_RECORD_BYTES = 64_000
 """The longest record; the store must accept values of this length."""
@@ -60,7 +60,7 @@ class PurgeLog:
 
     def __init__(
         self,
-        store: Store,
+        store: GuardedStore,
         clock: Callable[[], float],
         realm: str,
         *,

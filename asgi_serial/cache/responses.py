@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from asgi_serial.cache.entry import Key, Representation, Variant
     from asgi_serial.cache.memory import Memory
-    from asgi_serial.store.base import Store
+    from asgi_serial.store.base import GuardedStore
 
     Select = Callable[[tuple[bytes, ...]], tuple[tuple[bytes, bytes | None], ...]]
     """The varying fields of a request with their values, by the fields' names."""
@@ -61,7 +61,7 @@ class ResponseCache:
     def __init__(
         self,
         memory: Memory[object],
-        store: Store | None,
+        store: GuardedStore | None,
         clock: Callable[[], float],
         *,
         max_entry_bytes: float = inf,
@@ -72,6 +72,7 @@ class ResponseCache:
         self._memory = memory
         self._find_slot = memory.find_slot
         self.store = store
+        self.is_shared = store is not None and store.is_shared  # by other processes
         self._clock = clock
         self.purges = PurgeTable()
         self._drops = self.purges.drops
@@ -201,15 +202,17 @@ class ResponseCache:
             return MISS
         return taken
 
-    async def _load_index(self, store: Store, fork: Key, since: float) -> VaryIndex | None:
+    async def _load_index(self, store: GuardedStore, fork: Key, since: float) -> VaryIndex | None:
         known = self._memory.get(fork)
         if isinstance(known, VaryIndex):
             return known
         found = await self._load_record(store, fork, since)
         return self._newer(fork, found) if isinstance(found, VaryIndex) else None
 
-    async def _load_record(self, store: Store, key: Key, since: float) -> Entry | VaryIndex | None:
-        """What the second level has under a key, unless it was made before it was dropped.
+    async def _load_record(
+        self, store: GuardedStore, key: Key, since: float
+    ) -> Entry | VaryIndex | None:
+        """Return the record of a key in the second level, unless it was dropped after it was made.
 
         A deletion may be under way, or lost: what it was for is not there any more.
         """

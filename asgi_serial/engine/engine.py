@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from asgi_serial.cache.entry import Key
     from asgi_serial.settings.model import Settings
-    from asgi_serial.store.base import Store
+    from asgi_serial.store.base import GuardedStore
     from asgi_serial.timing.base import Recorder
     from asgi_serial.types import Scope
 
@@ -46,7 +46,7 @@ class Engine:
         self,
         settings: Settings,
         *,
-        store: Store | None = None,
+        store: GuardedStore | None = None,
         store_target: object = None,
         label: Callable[[Scope], str] | None = None,
         recorder: Recorder | None = None,
@@ -105,7 +105,7 @@ class Engine:
         self.plain_wants = self.negotiator.wants[None, None]
         self.sole_wants = None if self.plain_wants.offers else self.plain_wants
 
-    def _build_caches(self, settings: Settings, store: Store | None) -> None:
+    def _build_caches(self, settings: Settings, store: GuardedStore | None) -> None:
         self.realm = make_realm(settings.cache_namespace)
         memory: Memory[object] = Memory(settings.cache_memory)
         self.memory = memory

@@ -18,7 +18,7 @@ from asgi_serial.serialization.models import is_model_class
 from asgi_serial.serialization.pipeline import Pipeline, Realm, Shared, WriteRoute, as_bytes
 from asgi_serial.serialization.profiler import SerializationProfiler, Series
 from asgi_serial.serialization.validation_cache import ValidationCache
-from asgi_serial.store.base import Store
+from asgi_serial.store.base import GuardedStore
 
 M = TypeVar("M")
 V = TypeVar("V")
@@ -38,7 +38,7 @@ class CachedSerializationManager:
         config: SerializationConfig,
         pickle_key: bytes,
         profiler: SerializationProfiler,
-        store: Store | None,
+        store: GuardedStore | None,
     ) -> None:
         self._config = config
         self._memory: Memory[object] = Memory(config.cache_max_bytes)

@@ -9,7 +9,7 @@ from asgi_serial.cache.memory import Memory
 from asgi_serial.cache.packing import digest_key
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.serialization.records import pack_record, unpack_record
-from asgi_serial.store.base import Store
+from asgi_serial.store.base import GuardedStore
 
 # An estimate of the dict slot, the tuple of the key and the entry.
 OVERHEAD_BYTES = 400
@@ -30,7 +30,7 @@ class KeyValueCache:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.memory = memory
-        self.store: Store | None = None
+        self.store: GuardedStore | None = None
         self.hits = 0
         self.misses = 0
         self._ttl_seconds = ttl_seconds
@@ -87,7 +87,7 @@ class KeyValueCache:
             return await self.fetch(key, self.store)
         return found
 
-    async def fetch(self, key: Key, store: Store) -> bytes | None:
+    async def fetch(self, key: Key, store: GuardedStore) -> bytes | None:
         """Return the content of a key in the second level, and copy it to the first."""
         record = await store.get(digest_key(key))
         unpacked = None if record is None else unpack_record(record, key, now=self._clock())

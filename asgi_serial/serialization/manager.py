@@ -19,7 +19,7 @@ from asgi_serial.serialization.http_responses import respond
 from asgi_serial.serialization.performance_report import build_report, summarize
 from asgi_serial.serialization.profiler import SerializationProfiler
 from asgi_serial.store.aiocache_store import open_store
-from asgi_serial.store.base import Store
+from asgi_serial.store.base import GuardedStore
 
 M = TypeVar("M")
 
@@ -70,9 +70,9 @@ class OptimizedSerializationManager:
         key = find_signing_key(self._config, self._environ)
         self.cached_manager.configure(self._config, key)
 
-    def _open_store(self, store: object) -> Store | None:
+    def _open_store(self, store: object) -> GuardedStore | None:
         if all(hasattr(store, name) for name in _STORE_METHODS):
-            return cast(Store, store)
+            return cast(GuardedStore, store)
         url = self._config.cache_url
         target = url.get_secret_value() if store is None and url is not None else store
         if target is None:

@@ -10,10 +10,17 @@ from typing import Any, TypeVar
 
 from asgi_serial.concurrency.loops import PerLoop
 from asgi_serial.errors import ConfigurationError
-from asgi_serial.store.base import Store
+from asgi_serial.store.base import GuardedStore
 from asgi_serial.store.drivers import Driver
 from asgi_serial.store.guard import Guard, Retry, never_again
-from asgi_serial.store.target import cache_at, cache_of, calls_at_once, open_driver, refusals_of
+from asgi_serial.store.target import (
+    cache_at,
+    cache_of,
+    calls_at_once,
+    is_shared,
+    open_driver,
+    refusals_of,
+)
 from asgi_serial.store.url import parse_store_url, shown_store_url
 
 T = TypeVar("T")
@@ -33,11 +40,11 @@ def open_store(
     namespace: str = "asgi_serial",
     clock: Callable[[], float] = time.monotonic,
     retry: Callable[[], Retry] = never_again,
-) -> Store:
-    """Return the store at a URL, or on a user's cache or client.
+) -> GuardedStore:
+    """Return the store at a URL, or on a user's cache, client or `Store`.
 
-    `target` is a URL, an aiocache cache, or a client with the asynchronous methods of redis-py:
-    Redis, RedisCluster, the master that sentinels name, or one of Valkey.
+    `target` is a URL, an aiocache cache, a client with the asynchronous methods of redis-py
+    (Redis, RedisCluster, the master that sentinels name, or one of Valkey), or a `Store`.
 
     Nothing is connected yet. The store takes only the settings of a cache or client, and makes its
     own connections for each event loop, at most as many as the client allows; further calls wait.
@@ -85,6 +92,7 @@ class AiocacheStore:
         clock: Callable[[], float],
         retry: Callable[[], Retry] = never_again,
     ) -> None:
+        self.is_shared = is_shared(cache)
         self._max_value_bytes = max_value_bytes
         self._prefix = f"{namespace}:"
         self._guard = Guard(

@@ -1,15 +1,20 @@
-"""The interface of the second level: bytes by key, and never an exception."""
+"""The interface of the second level: bytes by key."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 
 class Store(Protocol):
-    """A byte store outside the process, safe to use from several event loops and threads.
+    """A byte store outside the process: what `SerialMiddleware(store=...)` takes.
 
-    No method raises, except for the cancellation of the caller's own task, and none takes longer
-    than the store's time-out. A failure is only counted, and a failed read is a miss. A `ttl` is in
-    seconds and is rounded up.
+    All methods are coroutines. Keys are strings of at most 64 ASCII letters, digits, and `:_.-`.
+    Values are `bytes`. A `ttl` is in whole seconds, at least 1, and a value must not be returned
+    after it. Several event loops may use one store at a time, and `add`, `increment` and
+    `delete_if` should be atomic over all who share it.
+
+    A store of your own may fail in any way. Each call is cut off after `cache_store_timeout`, an
+    exception is counted, and a result of another type or above the size limit is dropped: all of
+    this is a miss. After three failures in a row no calls are made for a while.
     """
 
     async def get(self, key: str) -> bytes | None:
@@ -54,6 +59,21 @@ class Store(Protocol):
 
         None means that the outcome is unknown; the value then expires by its ttl at the latest.
         """
+
+
+STORE_METHODS = ("get", "get_many", "set", "add", "increment", "delete", "delete_if")
+"""The methods of `Store`."""
+
+
+class GuardedStore(Store, Protocol):
+    """A store whose methods never raise, and never take longer than its time-out.
+
+    Only the cancellation of the caller's own task goes through. A failure is counted, and a failed
+    read is a miss. A `ttl` may be any number of seconds; it is rounded up.
+    """
+
+    is_shared: bool
+    """Whether other processes may use it, too."""
 
     async def close(self) -> None:
         """Close the connections; the store opens new ones on its next use."""

@@ -3,6 +3,8 @@
 from contextlib import suppress
 from typing import Any, Protocol
 
+from asgi_serial.store.base import Store
+
 # Memcached reads a lifetime of more than thirty days as a date; this one is in January 1970.
 _LONG_PAST = 30 * 24 * 3600 + 1
 
@@ -205,6 +207,52 @@ class AiocacheDriver:
     def place_of(self, key: str) -> str:
         """Return "", since nothing is known about nodes."""
         return ""
+
+
+class StoreDriver:
+    """The methods of a `Store` of the user's own."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def read(self, key: str) -> object:
+        """Return the value."""
+        return await self._store.get(key)
+
+    async def read_many(self, keys: list[str]) -> list[Any]:
+        """Return the values."""
+        return list(await self._store.get_many(keys))
+
+    async def write(self, key: str, value: bytes, seconds: int) -> None:
+        """Set the value."""
+        await self._store.set(key, value, ttl=seconds)
+
+    async def add(self, key: str, value: bytes, seconds: int) -> bool:
+        """Set the value where none is; an outcome that is not known counts as a failed call."""
+        return _known(await self._store.add(key, value, ttl=seconds))
+
+    async def increment(self, key: str, delta: int, start: int, seconds: int) -> object:
+        """Add to the number."""
+        return await self._store.increment(key, ttl=seconds, delta=delta, start=start)
+
+    async def remove(self, key: str) -> None:
+        """Delete the value."""
+        await self._store.delete(key)
+
+    async def remove_if(self, key: str, token: bytes) -> bool:
+        """Delete the value if it equals the token."""
+        return _known(await self._store.delete_if(key, token))
+
+    def place_of(self, key: str) -> str:
+        """Return "", since nothing is known about nodes."""
+        return ""
+
+
+def _known(outcome: object) -> bool:
+    """Return an outcome that is one. Raises: TypeError."""
+    if not isinstance(outcome, bool):
+        raise TypeError(f"a store returned {outcome!r}; expected True or False")
+    return outcome
 
 
 def _as_written(value: object) -> object:

@@ -1,4 +1,4 @@
-"""Turn the user's store (a URL, a client, a cache) into an aiocache cache.
+"""Turn the user's store (a URL, a client, a cache) into an aiocache cache, or leave it a `Store`.
 
 Only this module imports aiocache. It transports bytes, without a serializer, plugins, a default
 lifetime or its own time-outs (`Guard` has one).
@@ -15,7 +15,14 @@ from aiocache.serializers import NullSerializer  # type: ignore[import-untyped]
 
 from asgi_serial.concurrency.loops import Opened
 from asgi_serial.errors import ConfigurationError
-from asgi_serial.store.drivers import AiocacheDriver, Driver, MemcachedDriver, RedisDriver
+from asgi_serial.store.base import STORE_METHODS
+from asgi_serial.store.drivers import (
+    AiocacheDriver,
+    Driver,
+    MemcachedDriver,
+    RedisDriver,
+    StoreDriver,
+)
 from asgi_serial.store.memcached_pool import MemcachedPool
 from asgi_serial.store.redis_clients import max_connections_of, renew_client
 from asgi_serial.store.redis_parser import bounded_parser
@@ -90,10 +97,13 @@ def _missing(extra: str) -> ConfigurationError:
 def cache_of(target: object) -> Any:
     """Return the aiocache cache for the user's cache or client. Raises: ConfigurationError."""
     cache = _redis_cache(target) if _speaks_redis(target) else target
+    if is_store(cache):
+        return cache
     if not isinstance(cache, BaseCache):
         raise ConfigurationError(
-            f"the store is a {type(target)!r}; expected a URL, an aiocache cache, or an "
-            "asynchronous client with the methods of redis.asyncio.Redis."
+            f"the store is a {type(target)!r}; expected a URL, an aiocache cache, an "
+            "asynchronous client with the methods of redis.asyncio.Redis, or an object with the "
+            f"coroutine methods of asgi_serial.Store: {', '.join(STORE_METHODS)}."
         )
     _check_plain(cache)
     if _is_of(cache, "RedisBackend") and _decodes(cache.client):
@@ -102,6 +112,18 @@ def cache_of(target: object) -> Any:
             "expected decode_responses=False."
         )
     return cache
+
+
+def is_store(target: object) -> bool:
+    """Whether an object has the methods of `Store`; an aiocache cache has no `get_many`."""
+    return not isinstance(target, type) and all(
+        iscoroutinefunction(getattr(target, name, None)) for name in STORE_METHODS
+    )
+
+
+def is_shared(cache: Any) -> bool:
+    """Whether other processes may use the same store: all but those in this one's memory."""
+    return not isinstance(cache, SimpleMemoryBackend)
 
 
 def _check_plain(cache: Any) -> None:
@@ -193,6 +215,8 @@ def open_driver(template: Any, max_value_bytes: int) -> Opened[Driver]:
             max_value_bytes=max_value_bytes,
         )
         return MemcachedDriver(cache), cache.client.close
+    if is_store(template):
+        return StoreDriver(template), None
     if not _is_of(template, "RedisBackend"):
         return AiocacheDriver(template), None
     renewed = renew_client(template.client)

@@ -55,6 +55,8 @@ NOTHING = selecting_by()
 class DictStore:
     """A second level in a dict, which logs what it is asked and can be made to wait."""
 
+    is_shared = True
+
     def __init__(self) -> None:
         self.values: dict[str, bytes] = {}
         self.ttls: dict[str, float] = {}

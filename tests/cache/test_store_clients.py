@@ -19,7 +19,7 @@ from redis.asyncio.sentinel import Sentinel
 
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.store.aiocache_store import open_store
-from asgi_serial.store.base import Store
+from asgi_serial.store.base import GuardedStore
 from asgi_serial.store.redis_clients import max_connections_of, renew_client
 
 from .services import (
@@ -45,12 +45,12 @@ def new_key() -> str:
     return f"{next(_keys):c>32}"
 
 
-def failures(store: Store) -> dict[str, int]:
+def failures(store: GuardedStore) -> dict[str, int]:
     calls = ("gets", "hits", "sets", "adds", "increments", "deletes")
     return {name: n for name, n in store.statistics().items() if n and name not in calls}
 
 
-async def fill(store: Store, count: int) -> dict[str, bytes]:
+async def fill(store: GuardedStore, count: int) -> dict[str, bytes]:
     values = {new_key(): random.randbytes(40) for _ in range(count)}
     await asyncio.gather(*(store.set(key, value, ttl=60) for key, value in values.items()))
     return values
@@ -162,7 +162,7 @@ class TestCluster:
 
 
 async def ask_all(
-    store: Store, values: dict[str, bytes], *, rounds: int
+    store: GuardedStore, values: dict[str, bytes], *, rounds: int
 ) -> tuple[float, list[bytes | None]]:
     """The seconds of the slowest of many calls, and what came of the last round of them.
 
@@ -184,7 +184,7 @@ async def ask_all(
 
 
 async def settled(
-    store: Store, values: dict[str, bytes], right: list[bytes | None], now: list[float]
+    store: GuardedStore, values: dict[str, bytes], right: list[bytes | None], now: list[float]
 ) -> bool:
     """Whether the nodes that are there are found again, after some probes."""
     deadline = time.monotonic() + 120
@@ -198,7 +198,7 @@ async def settled(
     return False
 
 
-async def recovered(store: Store, keys: list[str], now: list[float]) -> bool:
+async def recovered(store: GuardedStore, keys: list[str], now: list[float]) -> bool:
     """Whether the values of a node can be written again, by probes that are not held back."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:

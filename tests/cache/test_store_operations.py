@@ -10,11 +10,11 @@ import redis.asyncio as redis_client
 from aiocache.backends.memory import SimpleMemoryCache
 
 from asgi_serial.store.aiocache_store import open_store
-from asgi_serial.store.base import Store
+from asgi_serial.store.base import GuardedStore
 
 from .services import Service, run
 
-Open = Callable[..., Store]
+Open = Callable[..., GuardedStore]
 _keys = itertools.count()
 
 
@@ -37,7 +37,7 @@ def open_one(request: pytest.FixtureRequest) -> Open:
     return lambda **options: open_store(url, timeout=20.0, **options)
 
 
-def counted(store: Store) -> dict[str, int]:
+def counted(store: GuardedStore) -> dict[str, int]:
     return {name: count for name, count in store.statistics().items() if count}
 
 

@@ -9,7 +9,7 @@ import pytest
 import redis.asyncio as redis_client
 
 from asgi_serial.store.aiocache_store import open_store
-from asgi_serial.store.base import Store
+from asgi_serial.store.base import GuardedStore
 
 from .services import Proxy, Service, hurried, memcached_server, redis_server, run
 
@@ -21,16 +21,18 @@ SLACK_SECONDS = 20.0
 Server = tuple[str, Service]
 
 
-def open_at(scheme: str, port: int, timeout: float = TIMEOUT_SECONDS, **options: object) -> Store:
+def open_at(
+    scheme: str, port: int, timeout: float = TIMEOUT_SECONDS, **options: object
+) -> GuardedStore:
     return open_store(f"{scheme}://127.0.0.1:{port}", timeout=timeout, **options)  # type: ignore[arg-type]
 
 
-def failures(store: Store) -> dict[str, int]:
+def failures(store: GuardedStore) -> dict[str, int]:
     calls = ("gets", "hits", "sets", "adds", "increments", "deletes")
     return {name: n for name, n in store.statistics().items() if n and name not in calls}
 
 
-async def fill(store: Store, count: int, size: int = 40) -> dict[str, bytes]:
+async def fill(store: GuardedStore, count: int, size: int = 40) -> dict[str, bytes]:
     values = {random.randbytes(16).hex(): random.randbytes(size) for _ in range(count)}
     await asyncio.gather(*(store.set(key, value, ttl=60) for key, value in values.items()))
     return values

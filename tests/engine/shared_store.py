@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 class SharedStore:
     """All that a store promises, in a dict; nothing leaves before its time, or after it."""
 
+    is_shared = True
+
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
 

@@ -17,6 +17,8 @@ from .scripted import Scripted
 class Store:
     """A second level that two processes share; it may hand out other bytes than it was given."""
 
+    is_shared = True
+
     def __init__(self, *, spoils: bool) -> None:
         self.kept: dict[str, bytes] = {}
         self.spoils = spoils
