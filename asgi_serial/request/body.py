@@ -120,7 +120,9 @@ class RequestBody:
         decoder = self._decoder
         if not decoder.encoded_bytes:
             return False
-        if decoder.encoded_bytes >= DECODE_OFFLOAD_BYTES or not decoder.decode(LOOP_WORK):
+        if self.plan.content_codings and decoder.encoded_bytes >= DECODE_OFFLOAD_BYTES:
+            return True
+        if not decoder.decode(LOOP_WORK):
             return True
         translation = self._translation
         return translation is not None and decoder.decoded_bytes >= translation.offload_bytes

@@ -238,9 +238,10 @@ def test_a_coding_that_is_not_known_is_told_which_ones_are():
             (GZIPPED,), gzip.compress(random.Random(1).randbytes(40_000)), True, id="much"
         ),
         pytest.param((PACKED,), msgpack.packb([1]), False, id="a short document"),
-        pytest.param((PACKED,), msgpack.packb([1] * 20_000), True, id="a long document"),
+        pytest.param((PACKED,), msgpack.packb([1] * 200_000), False, id="one of usual length"),
+        pytest.param((PACKED,), msgpack.packb([1] * 300_000), True, id="a long document"),
         pytest.param(
-            (PACKED, GZIPPED), gzip.compress(msgpack.packb([1] * 20_000)), True, id="a dense one"
+            (PACKED, GZIPPED), gzip.compress(msgpack.packb([1] * 300_000)), True, id="a dense one"
         ),
     ],
 )

@@ -322,7 +322,7 @@ def test_a_long_body_waits_for_a_thread():
 
 
 @pytest.mark.parametrize(
-    ("size", "is_slow"), [(60_000, False), (70_000, True), (900_000, True)], ids="{} bytes".format
+    ("size", "is_slow"), [(250_000, False), (270_000, True), (900_000, True)], ids="{} bytes".format
 )
 def test_a_long_document_waits_for_a_thread_to_be_translated(size, is_slow):
     flow = make_flow(ENGINE, WANTS_MSGPACK)
