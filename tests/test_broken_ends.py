@@ -138,7 +138,7 @@ async def test_no_other_process_gets_it_out_of_a_redis(stack):
         clock = Ticking()
         first, second = (serial_of(app, store=store, clock=clock) for store in stores)
         for process in (first, second):
-            await process.engine.responses.news.listen()
+            await process.engine.responses.purge_sync.listen()
         assert (await drive(first, Request())).error is not None
         await first.engine.responses.flush()
         answer = await ask(second, Request())
@@ -290,7 +290,7 @@ async def test_another_process_that_has_it_already_is_told():
     app = Scripted(*WHOLE["of a stated length"])
     first, second = (serial_of(app, store=store, clock=clock, cache_poll="50ms") for _ in range(2))
     for process in (first, second):
-        await process.engine.responses.news.listen()
+        await process.engine.responses.purge_sync.listen()
 
     async def load_and_fail():
         await first.engine.responses.flush()
@@ -310,7 +310,7 @@ async def test_another_process_that_has_it_already_is_told():
 async def test_a_write_to_the_second_level_that_waits_is_not_made():
     store = DictStore()
     serial = serial_of(Scripted(*WHOLE["in one message"], then=fail), store=store)
-    await serial.engine.responses.news.listen()
+    await serial.engine.responses.purge_sync.listen()
     await drive(serial, Request())
     await serial.engine.responses.flush()
     assert not [value for value in store.values.values() if HALF in value]

@@ -470,7 +470,7 @@ async def test_a_look_up_that_ends_after_the_leader_has_landed_finds_what_is_sto
     store = DictStore()
     app = Whole(b"content", **PLAIN, **FRESH)
     serial_app = over_store(app, store)
-    await serial_app.engine.responses.news.listen()
+    await serial_app.engine.responses.purge_sync.listen()
     store.may_go_on.clear()
     slow = asyncio.ensure_future(ask(serial_app, GET))
     await settle_down()

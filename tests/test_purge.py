@@ -178,7 +178,7 @@ def processes_over(store, count=2):
 async def test_every_process_hears_of_it(asked):
     first, second = processes_over(DictStore())
     for process in (first, second):
-        await process.engine.responses.news.listen()
+        await process.engine.responses.purge_sync.listen()
     for process in (first, second):
         await ask(process, Request(path="/news"))
         await process.engine.responses.flush()
@@ -192,7 +192,7 @@ async def test_every_process_hears_of_it(asked):
 async def test_every_process_hears_of_a_write():
     first, second = processes_over(DictStore())
     for process in (first, second):
-        await process.engine.responses.news.listen()
+        await process.engine.responses.purge_sync.listen()
         await ask(process, Request(path="/news"))
         await process.engine.responses.flush()
     await drive(first, Request("PUT", path="/news"))
@@ -220,7 +220,7 @@ async def test_a_write_reaches_every_spelling_of_its_path_in_every_process(path,
     first, second = (serial_of(app, store=store, clock=clock, cache_poll="50ms") for _ in range(2))
     get = Request(path=path, scope={"raw_path": asked})
     for process in (first, second):
-        await process.engine.responses.news.listen()
+        await process.engine.responses.purge_sync.listen()
         await ask(process, get)
         await process.engine.responses.flush()
         assert "; hit;" in (await ask(process, get)).one("cache-status")
@@ -256,7 +256,7 @@ async def test_a_purge_reaches_every_spelling_of_a_query(stored, purged):
 async def test_writes_of_others_drop_only_what_they_name():
     """However many come: an attacker needs no more than a redirect to his POST."""
     (process,) = processes_over(DictStore(), 1)
-    await process.engine.responses.news.listen()
+    await process.engine.responses.purge_sync.listen()
     await ask(process, Request(path="/news"))
     now = process.engine.clock()
     for number in range(16_000):
@@ -269,7 +269,7 @@ async def test_writes_of_others_drop_only_what_they_name():
 async def test_a_process_that_begins_later_believes_what_was_stored_after_the_purge():
     store = DictStore()
     (first,) = processes_over(store, 1)
-    await first.engine.responses.news.listen()
+    await first.engine.responses.purge_sync.listen()
     await ask(first, Request(path="/about"))
     await first.engine.responses.flush()
     (second,) = processes_over(store, 1)
@@ -282,7 +282,7 @@ async def test_what_was_stored_before_a_log_that_was_lost_is_not_believed():
     first, second = (
         serial_of(App(), store=store, clock=clock, cache_poll="50ms") for _ in range(2)
     )
-    await first.engine.responses.news.listen()
+    await first.engine.responses.purge_sync.listen()
     await ask(first, Request(path="/about"))
     await first.engine.responses.flush()
     del first
@@ -385,7 +385,7 @@ async def test_a_client_that_leaves_has_asked_for_nothing():
 async def test_over_http_it_is_said_that_others_were_not_told():
     store = DictStore()
     serial = serial_of(App(), store=store, **TOKEN)
-    await serial.engine.responses.news.listen()
+    await serial.engine.responses.purge_sync.listen()
 
     async def fails(key, **more):
         return None
@@ -414,7 +414,7 @@ async def test_what_the_store_did_not_take_is_told_again():
     store = DictStore()
     first, second = processes_over(store)
     for process in (first, second):
-        await process.engine.responses.news.listen()
+        await process.engine.responses.purge_sync.listen()
         for path in ("/news", "/about"):
             await ask(process, Request(path=path))
         await process.engine.responses.flush()
@@ -439,14 +439,14 @@ async def test_a_flood_of_writes_is_told_whole_and_drops_elsewhere_only_what_it_
     store = DictStore()
     first, second = processes_over(store)
     for process in (first, second):
-        await process.engine.responses.news.listen()
+        await process.engine.responses.purge_sync.listen()
         for path in ("/news", "/about"):
             await ask(process, Request(path=path))
         await process.engine.responses.flush()
     before = len(store.values)
     now = first.engine.clock()
     for number in range(16_000):
-        first.engine.responses.news.tell(b"%016d" % number, now)
+        first.engine.responses.purge_sync.announce(b"%016d" % number, now)
     await drive(first, Request("PUT", path="/news"))
     await told(first)
     assert len(store.values) - before < 12  # records
@@ -457,10 +457,10 @@ async def test_a_flood_of_writes_is_told_whole_and_drops_elsewhere_only_what_it_
 
 @awaited
 async def test_more_writes_than_can_wait_are_told_as_everything(monkeypatch):
-    monkeypatch.setattr("asgi_serial.cache.purge_sync.MAX_UNTOLD", 3)
+    monkeypatch.setattr("asgi_serial.cache.purge_sync.MAX_UNPUBLISHED", 3)
     first, second = processes_over(DictStore())
     for process in (first, second):
-        await process.engine.responses.news.listen()
+        await process.engine.responses.purge_sync.listen()
         await ask(process, Request(path="/news"))
         await process.engine.responses.flush()
     for number in range(5):
@@ -476,7 +476,7 @@ async def test_what_is_purged_is_not_loaded_from_the_store():
     store = DictStore()
     first, second = processes_over(store)
     for process in (first, second):
-        await process.engine.responses.news.listen()
+        await process.engine.responses.purge_sync.listen()
     await ask(first, Request(path="/news"))
     await first.engine.responses.flush()
     second.engine.purges.add(Purge("tag", "news", None, second.engine.clock()))
@@ -487,8 +487,8 @@ async def test_what_is_purged_is_not_loaded_from_the_store():
 @awaited
 async def test_nobody_listens_for_a_cache_that_is_gone():
     (process,) = processes_over(DictStore(), 1)
-    await process.engine.responses.news.listen()
-    listener = process.engine.responses.news._listener
+    await process.engine.responses.purge_sync.listen()
+    listener = process.engine.responses.purge_sync._listener
     del process
     gc.collect()
     await asyncio.wait([listener])
@@ -500,7 +500,7 @@ async def test_news_forget_one_entry_in_both_levels():
     store, clock = DictStore(), Clock()
     app = Origin()
     serial = serial_of(app, store=store, clock=clock)
-    await serial.engine.responses.news.listen()
+    await serial.engine.responses.purge_sync.listen()
     await ask(serial, Request())
     await serial.engine.responses.flush()
     entries = [value for value in store.values.values() if b"v1" in value]

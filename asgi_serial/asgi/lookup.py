@@ -11,7 +11,7 @@ from asgi_serial.asgi.record import count_answer, record_hit
 from asgi_serial.cache.entry import Entry
 from asgi_serial.cache.in_flight import NOT_STORED, CallResult
 from asgi_serial.cache.key import part_key
-from asgi_serial.cache.responses import LEASE_SECONDS
+from asgi_serial.cache.leases import LEASE_SECONDS
 from asgi_serial.caching.completion import can_be_completed, may_complete
 from asgi_serial.caching.serving import (
     NOT_FOR_CLIENT,
@@ -31,6 +31,7 @@ from asgi_serial.representation.derive import DERIVE_OFFLOAD_BYTES, derive, size
 if TYPE_CHECKING:
     from asgi_serial.cache.entry import Key, Representation, Variant
     from asgi_serial.cache.in_flight import Call
+    from asgi_serial.cache.leases import Leases
     from asgi_serial.engine.engine import Engine
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.types import Message
@@ -269,8 +270,9 @@ class Seeker:
                 if is_conditional:
                     return None  # a 304 would be of no use to others
                 self.call = calls.start(shared)
-                leads = self.call is not None and responses.is_shared
-                return await self._lead_processes(key, shared, deadline) if leads else None
+                if self.call is None or responses.leases is None:
+                    return None
+                return await self._lead_processes(responses.leases, key, shared, deadline)
             self.plan.collapsed = True
             result = await call.wait(deadline - monotonic())
             if result is None or result in NOT_STORED:
@@ -294,13 +296,13 @@ class Seeker:
         return None
 
     async def _lead_processes(
-        self, key: Key, shared: Key, deadline: float
+        self, leases: Leases, key: Key, shared: Key, deadline: float
     ) -> tuple[Message, Message] | None:
         """Call the app for other processes, too, or wait for what another one stores."""
         responses, pause, has_waited = self.engine.responses, 0.01, False
         select = self.plan.vary_values
         while True:
-            self._lease = await responses.take_lease(shared)
+            self._lease = await leases.take(shared)
             if self._lease is not None:
                 self._renew_later()
                 if not has_waited:
@@ -335,7 +337,8 @@ class Seeker:
     def _renew_lease(self) -> None:
         assert self._lease is not None
         assert self.call_key is not None
-        self.engine.responses.renew_lease(self.call_key, self._lease)
+        assert self.engine.responses.leases is not None
+        self.engine.responses.leases.renew(self.call_key, self._lease)
         self._renew_later()
 
     def use_on_error(self) -> tuple[Message, Message] | None:
@@ -356,7 +359,8 @@ class Seeker:
             self.engine.calls.finish(key, call, result)
             if self._lease is not None and self._renewal is not None:
                 self._renewal.cancel()
-                self.engine.responses.end_lease(key, self._lease)
+                assert self.engine.responses.leases is not None
+                self.engine.responses.leases.end(key, self._lease)
             if self.released is not None:
                 self.released.set()
         elif result in NOT_STORED and not self._has_finished and self.plan.key is not None:

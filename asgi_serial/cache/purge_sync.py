@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Adding this many purges with 128 URIs each takes 2 ms; then the event loop gets its turn.
 PURGES_AT_ONCE = 10
 
-MAX_UNTOLD = 200_000
+MAX_UNPUBLISHED = 200_000
 """The limit of URIs that wait to be published, 25 MB; beyond it, others purge everything.
 
 Usually they are published at once, 1,900 in a record. So many wait only if the second level has
@@ -28,7 +28,7 @@ accepted nothing for a long time.
 """
 
 
-class PurgeNews:
+class PurgeSync:
     """Exchanges purges with other processes through a shared log; without a log it does nothing."""
 
     def __init__(
@@ -43,16 +43,16 @@ class PurgeNews:
         self.log = log
         self._poll_seconds = poll_seconds
         self._hearing_seconds = hearing_seconds  # the longest that a request waits for a first poll
-        self.is_newcomer = True  # this process has stored nothing yet
-        self.believed_from = -inf  # older entries of the second level may have been purged
+        self.is_new = True  # this process has stored nothing yet
+        self.trusted_since = -inf  # older entries of the second level may have been purged
         self._listener: asyncio.Task[None] | None = None
         self._has_heard = asyncio.Event()  # set after the first poll
-        self._untold: dict[bytes, float] = {}  # URIs that writes invalidated, by `uri_digest`
+        self._unpublished: dict[bytes, float] = {}  # URIs that writes invalidated, by `uri_digest`
         self._lost_at = -inf  # the time at which the URIs were too many
-        self.teller: asyncio.Task[None] | None = None
+        self.sender: asyncio.Task[None] | None = None
 
     @property
-    def is_deaf(self) -> bool:
+    def has_not_synced(self) -> bool:
         """Whether the purges by others are still unknown."""
         return self.log is not None and self.log.heard_at == -inf
 
@@ -74,20 +74,20 @@ class PurgeNews:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._has_heard.wait(), self._hearing_seconds)
 
-    async def hear(self) -> None:
+    async def poll(self) -> None:
         """Apply the purges of other processes since the last poll."""
         assert self.log is not None
-        is_first = self.is_deaf
+        is_first = self.has_not_synced
         purges = await self.log.poll()
-        if is_first and purges and self.is_newcomer:
+        if is_first and purges and self.is_new:
             # Earlier purges cannot concern this process's own entries, as it has none yet.
-            self.believed_from = purges.pop(0).at
+            self.trusted_since = purges.pop(0).at
         for number, purge in enumerate(purges, 1):
             self.purges.add(purge)
             if number % PURGES_AT_ONCE == 0:
                 await asyncio.sleep(0)
 
-    def tell(self, digest: bytes, at: float) -> None:
+    def announce(self, digest: bytes, at: float) -> None:
         """Queue the invalidation of a URI by a write, to be published after the response.
 
         Queued URIs are published together. Even a flood of writes is published completely, so that
@@ -95,32 +95,32 @@ class PurgeNews:
         """
         if self.log is None or running_loop() is None:
             return
-        if len(self._untold) >= MAX_UNTOLD:
-            self._untold, self._lost_at = {}, at
-        self._untold[digest] = at
-        if self.teller is None or _has_ended(self.teller):
-            self.teller = asyncio.get_running_loop().create_task(self._tell_all(self.log))
+        if len(self._unpublished) >= MAX_UNPUBLISHED:
+            self._unpublished, self._lost_at = {}, at
+        self._unpublished[digest] = at
+        if self.sender is None or _has_ended(self.sender):
+            self.sender = asyncio.get_running_loop().create_task(self._publish_all(self.log))
 
-    async def _tell_all(self, log: PurgeLog) -> None:
-        while self._untold:
+    async def _publish_all(self, log: PurgeLog) -> None:
+        while self._unpublished:
             # Collect the URIs of half a polling interval into few records, since others read only a
             # limited number per poll.
             await asyncio.sleep(self._poll_seconds / 2)
-            told, self._untold = self._untold, {}
+            published, self._unpublished = self._unpublished, {}
             lost_at, self._lost_at = self._lost_at, -inf
-            purges = purges_of_uris(told)
+            purges = purges_of_uris(published)
             if lost_at > -inf:
                 purges.insert(0, Purge("all", "", None, lost_at))
             if not await log.publish(purges):
-                self._untold = told | self._untold
+                self._unpublished = published | self._unpublished
                 self._lost_at = max(lost_at, self._lost_at)
 
 
-async def _listen(news: ref[PurgeNews], has_heard: asyncio.Event, seconds: float) -> None:
+async def _listen(sync: ref[PurgeSync], has_heard: asyncio.Event, seconds: float) -> None:
     """Poll for as long as the object exists; the reference to it is weak."""
-    while (heard_by := news()) is not None:
-        await heard_by.hear()
-        del heard_by
+    while (polled_by := sync()) is not None:
+        await polled_by.poll()
+        del polled_by
         has_heard.set()
         await asyncio.sleep(seconds)
 

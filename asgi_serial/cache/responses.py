@@ -21,14 +21,14 @@ from asgi_serial.cache.key import (
     uri_digest,
     usual_kinds,
 )
-from asgi_serial.cache.packing import digest_key, pack_entry, pack_vary_index, unpack_record
+from asgi_serial.cache.leases import Leases
 from asgi_serial.cache.purge_log import PurgeLog
-from asgi_serial.cache.purge_sync import PurgeNews
+from asgi_serial.cache.purge_sync import PurgeSync
 from asgi_serial.cache.purges import Purge, PurgeTable
+from asgi_serial.cache.second_level import SecondLevel
 from asgi_serial.cache.size import entry_size, form_size, index_size
 from asgi_serial.concurrency.loops import running_loop
 from asgi_serial.reasons import Reason
-from asgi_serial.store.write_behind import Writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     """The varying fields of a request with their values, by the fields' names."""
 
 MISS, VARY_MISS = Reason.MISS, Reason.VARY_MISS
-_LEASE = "lease"
-LEASE_SECONDS = 2.0
 
 MAX_KINDS_BYTES = 32 << 10  # a hundred, each of which costs a drop a deletion
 
@@ -72,7 +70,10 @@ class ResponseCache:
         self._memory = memory
         self._find_slot = memory.find_slot
         self.store = store
-        self.is_shared = store is not None and store.is_shared  # by other processes
+        self._second = None if store is None else SecondLevel(store)
+        # In a store that no other process uses there is nothing to lease.
+        is_shared = store is not None and store.is_shared
+        self.leases = Leases(self._second) if self._second is not None and is_shared else None
         self._clock = clock
         self.purges = PurgeTable()
         self._drops = self.purges.drops
@@ -80,7 +81,7 @@ class ResponseCache:
         self.hit_states = HitStates()
         # Without polls nothing is heard of other processes, and they are told nothing.
         hears = store is not None and poll_seconds > 0
-        self.news = PurgeNews(
+        self.purge_sync = PurgeSync(
             self.purges,
             PurgeLog(store, clock, realm) if store is not None and hears else None,
             poll_seconds=poll_seconds,
@@ -91,7 +92,6 @@ class ResponseCache:
         self._has_parts = False  # any was kept here, or looked for
         # Of the keys under which anything was kept or loaded. A client chooses its port.
         self._kinds: BoundedDict[Kind, None] = BoundedDict(MAX_KINDS_BYTES)
-        self._writers = Writers()
         self.stored = 0
 
     def find(self, key: Key, select: Select) -> Entry | Reason:
@@ -145,7 +145,7 @@ class ResponseCache:
         """
         for purge in purges:
             self.purges.add(purge)
-        return await self.news.publish(purges)
+        return await self.purge_sync.publish(purges)
 
     def call_key(self, key: Key, select: Select) -> Key:
         """What requests have in common that may wait for one another's call of the app.
@@ -163,11 +163,11 @@ class ResponseCache:
 
     async def load(self, key: Key, select: Select) -> Entry | Reason:
         """The same out of the second level, taken over into the first."""
-        store = self.store
-        if store is None or running_loop() is None:
+        second = self._second
+        if second is None or running_loop() is None:
             return MISS
-        await self.news.listen()
-        if self.news.is_deaf:
+        await self.purge_sync.listen()
+        if self.purge_sync.has_not_synced:
             return MISS  # what is there may have been purged
         self._has_parts = self._has_parts or is_of_part(key)
         digest = uri_digest(key)
@@ -176,21 +176,21 @@ class ResponseCache:
         self._kinds.keep(kind_of(key), None)
         fork = fork_of(key)
         if fork is not None:
-            root = await self._load_index(store, fork, since)
+            root = await self._load_index(second, fork, since)
             if root is None:
                 return MISS
             key = (key, root.nonce)
-        found = await self._load_record(store, key, since)
+        found = await self._load_record(second, key, since)
         if isinstance(found, VaryIndex):
             index = self._newer(key, found)
             selected = _selected_key(self._held_key(key), index, select(index.names))
-            found = await self._load_record(store, selected, since)
+            found = await self._load_record(second, selected, since)
             if not isinstance(found, Entry):
                 return VARY_MISS
         if found is None or self._clock() >= found.kept_until:
             return MISS
         epoch = self.purges.epoch
-        if found.born < self.news.believed_from:
+        if found.born < self.purge_sync.trusted_since:
             return MISS
         if max(since, self._purged_at(found.tags, found.key)) + SKEW_SECONDS >= found.born:
             return MISS
@@ -202,22 +202,21 @@ class ResponseCache:
             return MISS
         return taken
 
-    async def _load_index(self, store: GuardedStore, fork: Key, since: float) -> VaryIndex | None:
+    async def _load_index(self, second: SecondLevel, fork: Key, since: float) -> VaryIndex | None:
         known = self._memory.get(fork)
         if isinstance(known, VaryIndex):
             return known
-        found = await self._load_record(store, fork, since)
+        found = await self._load_record(second, fork, since)
         return self._newer(fork, found) if isinstance(found, VaryIndex) else None
 
     async def _load_record(
-        self, store: GuardedStore, key: Key, since: float
+        self, second: SecondLevel, key: Key, since: float
     ) -> Entry | VaryIndex | None:
         """Return the record of a key in the second level, unless it was dropped after it was made.
 
         A deletion may be under way, or lost: what it was for is not there any more.
         """
-        data = await store.get(digest_key(key))
-        found = None if data is None else unpack_record(data, key)
+        found = await second.load(key)
         return found if found is not None and found.born > since else None
 
     def _newer(self, key: Key, found: VaryIndex) -> VaryIndex:
@@ -312,7 +311,7 @@ class ResponseCache:
             self._memory.delete(entry.key)
             return False
         self.stored += 1
-        self.news.is_newcomer = False
+        self.purge_sync.is_new = False
         self._send(entry)
         if is_of_part(resource):
             self._has_parts = True
@@ -339,9 +338,8 @@ class ResponseCache:
         if isinstance(found, VaryIndex) and found.names == tuple([name for name, _ in selecting]):
             key = _selected_key(key, found, selecting)
         self._memory.delete(key)
-        store = self.store
-        if store is not None:
-            self._writers.send(digest_key(key), store.delete, must=True)
+        if self._second is not None:
+            self._second.delete(key)
 
     def holds(self, entry: Entry) -> bool:
         """Whether this very entry is in the first level, and not purged."""
@@ -383,21 +381,15 @@ class ResponseCache:
     def _send(self, entry: Entry) -> None:
         """Have an entry written to the second level, behind the response."""
         ttl = entry.kept_until - self._clock()
-        store = self.store
-        if store is not None and ttl > 0:
-            self._writers.send(
-                digest_key(entry.key),
-                lambda name: store.set(name, pack_entry(entry), ttl=ttl),
-                size=entry_size(entry),
-            )
+        if self._second is not None and ttl > 0:
+            self._second.write_entry(entry, ttl)
 
     def forget(self, entry: Entry) -> None:
         """Forget one entry, in both levels."""
         if self._memory.get(entry.key) is entry:
             self._memory.delete(entry.key)
-        store = self.store
-        if store is not None:
-            self._writers.send(digest_key(entry.key), store.delete, must=True)
+        if self._second is not None:
+            self._second.delete(entry.key)
 
     def retract(self, entry: Entry) -> None:
         """Forget an entry that proved not to be whole, wherever it has come meanwhile."""
@@ -412,51 +404,18 @@ class ResponseCache:
         """
         digest, now = uri_digest(key), self._clock()
         at = self._drops.drop(digest, now)
-        self.news.tell(digest, now)
+        self.purge_sync.announce(digest, now)
         # It holds by now. Keys of this spelling are deleted to make room, and for processes that
         # are not told in time.
-        store = self.store
         kinds = {kind_of(key), *self._kinds}
-        if store is not None:
+        if self._second is not None:
             kinds |= usual_kinds(key)  # other processes may have seen what this one has not
         for kind in kinds:
             stored = key_of_kind(key, kind)
             self._memory.delete(stored)
-            if store is not None:
-                self._writers.send(digest_key(stored), store.delete, must=True)
+            if self._second is not None:
+                self._second.delete(stored)
         return at
-
-    async def take_lease(self, key: Key) -> bytes | None:
-        """A token by which this process calls the app for `key`; None where another one does.
-
-        It holds for `LEASE_SECONDS`, so that others do not wait for long for one whose end the
-        second level has not heard of. A second level that is down forbids nothing.
-        """
-        assert self.store is not None
-        token = os.urandom(16)
-        taken = await self.store.add(digest_key((_LEASE, key)), token, ttl=LEASE_SECONDS)
-        return None if taken is False else token
-
-    def renew_lease(self, key: Key, token: bytes) -> None:
-        """Let it hold for as long again."""
-        store = self.store
-        assert store is not None
-        self._writers.send(
-            digest_key((_LEASE, key)),
-            lambda name: store.set(name, token, ttl=LEASE_SECONDS),
-            must=True,
-        )
-
-    def end_lease(self, key: Key, token: bytes) -> None:
-        """Let other processes call the app for `key`, once what was stored of it has been sent."""
-        store = self.store
-        assert store is not None
-        self._writers.send(
-            digest_key((_LEASE, key)),
-            lambda name: store.delete_if(name, token),
-            must=True,
-            last=True,
-        )
 
     def is_outdated(self, key: Key, asked: float) -> bool:
         """Whether what is stored of the URI of `key` was made invalid since `asked`."""
@@ -464,12 +423,13 @@ class ResponseCache:
 
     async def flush(self) -> None:
         """Wait until the second level has been sent what is there to be written."""
-        await self._writers.flush()
+        if self._second is not None:
+            await self._second.writers.flush()
 
     @property
     def writes_dropped(self) -> int:
         """How many writes to the second level were lost since too many waited."""
-        return self._writers.dropped
+        return 0 if self._second is None else self._second.writers.dropped
 
     def _index(
         self, key: Key, names: tuple[bytes, ...], ttl: float, owner: bytes | None
@@ -491,15 +451,9 @@ class ResponseCache:
         # A new one takes the entries of the old one away: it lasts for several of their lifetimes.
         lasts = max(2 * ttl, min(_INDEX_TTL, max(4 * ttl, _SHORTEST_INDEX_TTL)))
         index = VaryIndex(names, os.urandom(16), now, now + lasts)
-        size = index_size(key, index)
-        self._memory.put(key, index, size, owner=owner)
-        store = self.store
-        if store is not None:
-            self._writers.send(
-                digest_key(key),
-                lambda name: store.set(name, pack_vary_index(index, key), ttl=lasts),
-                size=size,
-            )
+        self._memory.put(key, index, index_size(key, index), owner=owner)
+        if self._second is not None:
+            self._second.write_index(key, index, lasts)
         return index
 
 

@@ -40,21 +40,21 @@ async def until(holds: Callable[[], object]) -> None:
 
 async def heard(process: Any) -> None:
     """Wait until a process has asked what others have purged, having begun to after this."""
-    news, polls = process.engine.responses.news, []
-    hear = news.hear
+    sync, polls = process.engine.responses.purge_sync, []
+    poll = sync.poll
 
     async def watched() -> None:
-        await hear()
+        await poll()
         polls.append(True)
 
-    news.hear = watched
+    sync.poll = watched
     await until(lambda: polls)
-    news.hear = hear
+    sync.poll = poll
 
 
 async def told(process: Any) -> None:
     """Wait until other processes were told of all that was written in this one."""
-    await asyncio.wait((process.engine.responses.news.teller,))
+    await asyncio.wait((process.engine.responses.purge_sync.sender,))
 
 
 class Clock:

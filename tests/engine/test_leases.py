@@ -148,7 +148,7 @@ async def test_a_lease_ends_after_what_was_stored_has_been_sent():
     app = App()
     app.gate.set()
     (process,) = processes_of(app, 1, store)
-    await process.engine.responses.news.listen()
+    await process.engine.responses.purge_sync.listen()
     store.log.clear()
     await ask(process, Request())
     await process.engine.responses.flush()

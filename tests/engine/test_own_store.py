@@ -79,7 +79,7 @@ async def test_a_purge_in_one_process_is_heard_in_another():
     await ask_in_turn([one, other], Request())
     assert app.calls == 1
     assert await one.engine.responses.purge([Purge("all", "", None, time.time())])
-    await other.engine.responses.news.hear()
+    await other.engine.responses.purge_sync.poll()
     await ask_in_turn([other], Request())
     assert app.calls == 2
 

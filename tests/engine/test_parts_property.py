@@ -18,7 +18,7 @@ PLACES = st.one_of(st.sampled_from(CUTS), st.integers(0, 14))
 SPANS = st.tuples(st.sampled_from(CUTS), st.sampled_from(CUTS)).filter(
     lambda cuts: cuts[0] < cuts[1]
 )
-MISBEHAVIOURS = ("ignores", "breaks", "is_deaf", "is_mean")
+MISBEHAVIOURS = ("ignores", "breaks", "has_not_synced", "is_mean")
 LENGTHS = st.sampled_from([10, 10, 10, 8, 13, 1])
 RANGES = st.one_of(
     *[SPANS.map(lambda cuts: f"{cuts[0]}-{cuts[1] - 1}")] * 6,

@@ -22,7 +22,7 @@ class Version(NamedTuple):
 class Changing:
     """An app with one resource, of which each version has a strong tag and bytes of its own.
 
-    It `ignores` ranges, `breaks` off in the middle, heeds no If-Range (`is_deaf`), or
+    It `ignores` ranges, `breaks` off in the middle, heeds no If-Range (`has_not_synced`), or
     gives a byte less than is asked for (`is_mean`); a body comes in so many `pieces`.
     """
 
@@ -42,7 +42,7 @@ class Changing:
     def behave(self, how: str = "") -> None:
         """Misbehave in one way, or in none."""
         self.ignores, self.breaks = how == "ignores", how == "breaks"
-        self.is_deaf, self.is_mean = how == "is_deaf", how == "is_mean"
+        self.has_not_synced, self.is_mean = how == "has_not_synced", how == "is_mean"
 
     def change(self, body: bytes) -> None:
         if self.versions:
@@ -71,7 +71,7 @@ class Changing:
         if fields.get(b"if-none-match") == version.etag:
             return 304, b"", []
         parts = None
-        is_same = self.is_deaf or fields.get(b"if-range", version.etag) == version.etag
+        is_same = self.has_not_synced or fields.get(b"if-range", version.etag) == version.etag
         if not self.ignores and is_same:
             parts = parse_range(fields.get(b"range", b""), len(version.body), most=1)
         if parts is None:

@@ -12,7 +12,7 @@ import httpx
 import redis.asyncio as redis_client
 
 from asgi_serial import SerialMiddleware
-from asgi_serial.cache.responses import LEASE_SECONDS
+from asgi_serial.cache.leases import LEASE_SECONDS
 from tests.cache.services import hurried, redis_cluster, run
 
 # So long that only a node that is gone takes it, on a busy machine, too.
@@ -83,9 +83,9 @@ async def find_namespace(client: redis_client.RedisCluster, port: int, sites: li
         namespace = f"n{number}"
         site = Site(client, namespace)
         sites.append(site)
-        await site.serial.engine.responses.news.listen()
+        await site.serial.engine.responses.purge_sync.listen()
         # Where that took longer than a request waits for it, the log may not be there yet.
-        while site.serial.engine.responses.news.log.heard_at == -math.inf:
+        while site.serial.engine.responses.purge_sync.log.heard_at == -math.inf:
             await asyncio.sleep(0.01)
         if port not in await keepers_of_log(client):
             return namespace

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from asgi_serial.cache.responses import LEASE_SECONDS
+from asgi_serial.cache.leases import LEASE_SECONDS
 from tests.cache.services import redis_server
 
 from .serving import ANSWER_SECONDS, Answer, Server, uvicorn_of
