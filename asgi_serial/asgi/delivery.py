@@ -235,10 +235,10 @@ class Delivery:
         record_response(
             exchange.engine,
             exchange.plan,
-            (exchange.began_ns, exchange.first_byte_ns),
             flow.route(),
             flow.status,
             flow.encoding_outcome,
             flow.reasons(),
+            (exchange.began_ns, exchange.first_byte_ns),
             flow.sizes(),
         )

@@ -13,7 +13,7 @@ from asgi_serial.asgi.delivery import Delivery
 from asgi_serial.asgi.lookup import Seeker
 from asgi_serial.asgi.record import count_answer, record_response
 from asgi_serial.asgi.request_body import read_request
-from asgi_serial.asgi.scope_changes import AppScope
+from asgi_serial.asgi.scope_changes import AppScope, copy_scope
 from asgi_serial.asgi.single_flight import Nobody, run_led
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.caching.completion import Completion
@@ -299,9 +299,6 @@ class Exchange:
             plan.asked = engine.clock()
             if plan.may_key_on_body:
                 plan.copy = RequestCopy(engine.settings.cache_max_key_body)
-        if engine.may_cache and self._app_scope is None:
-            # The plan is about what came; an app may change its scope, and the list of fields.
-            plan.scope = {**given, "headers": [*given["headers"]]}
         seeker = self._searched
         leads = seeker is not None and seeker.call is not None
         body = None if self._upload is None else self._upload.body
@@ -309,6 +306,10 @@ class Exchange:
             scope = self._copy_scope(body, leads=leads)
         else:
             # Nothing in it is changed for the app, which has what those outside have, marked.
+            if engine.may_cache:
+                # The plan is about what came; the app may change its scope, and the fields in it.
+                plan.scope = copy_scope(given)
+                plan.scope["headers"] = [*given["headers"]]
             scope = plan.app_scope = given
             scope[MARK], scope[REQUEST] = engine, object()
         self._scope: Scope = scope  # as the app has it
@@ -317,13 +318,12 @@ class Exchange:
     def _copy_scope(self, body: bytes | None, *, leads: bool) -> Scope:
         """A scope for the app in which something is changed, and how others see its changes."""
         engine, plan, given, before = self.engine, self.plan, self._given, self._app_scope
-        outside = self.send_out
-        if before is not None:
-            plan.scope, outside = before.original, before.outside
         scope = scope_for_app(engine, plan, body)
         if scope["headers"] is plan.scope["headers"]:
-            scope["headers"] = given["headers"]
-        app_scope = self._app_scope = AppScope(given, scope, outside, plan.scope["headers"])
+            plan.scope = copy_scope(plan.scope)
+            plan.scope["headers"] = [*scope["headers"]]
+        outside = self.send_out if before is None else before.outside
+        app_scope = self._app_scope = AppScope(given, scope, outside, plan)
         if self._nobody is None:
             self.send_out = self._send_leading if leads else app_scope.send
         return scope
@@ -456,20 +456,13 @@ class Exchange:
         """Count the response, if this really is its last message; other kinds may come between."""
         if message["type"] in LAST_MESSAGES:
             self._passes, self.is_over = False, True
-            self._record_pass()
+            self._record_pass(self._reasons)
 
-    def _record_pass(self) -> None:
+    def _record_pass(self, reasons: tuple[Reason, ...]) -> None:
         engine, size = self.engine, self._size
-        record_response(
-            engine,
-            self.plan,
-            (self.began_ns, self.first_byte_ns),
-            engine.label(self._scope),
-            self.status,
-            "",
-            self._reasons,
-            (size, size, size),
-        )
+        route, times = engine.label(self._scope), (self.began_ns, self.first_byte_ns)
+        sizes = size, size, size
+        record_response(engine, self.plan, route, self.status, "", reasons, times, sizes)
 
     def timed(self, start: Message, fed_ns: int) -> Message:
         """The start with what the app took, and what was then done to its response."""
@@ -502,8 +495,7 @@ class Exchange:
         self.is_over = True
         self.finish_call(CallResult.FAILED)
         if self._passes:
-            self._reasons += (Reason.INCOMPLETE,)
-            self._record_pass()
+            self._record_pass((*self._reasons, Reason.INCOMPLETE))
         else:
             label = self.engine.label(self._scope)
             status = self.status or 500

@@ -26,31 +26,36 @@ DEBUG = logging.DEBUG
 def record_response(
     engine: Engine,
     plan: RequestPlan,
-    times_ns: tuple[int, int],
     route: str,
     status: int,
     encoding_outcome: str,
     reasons: tuple[Reason, ...],
+    times_ns: tuple[int, int],
     sizes: tuple[int, int, int],
 ) -> None:
-    """Record a response of the app.
+    """Record a response of the app, and write its line to the log.
 
     `times_ns` says when the request came, and when the first byte of its response went out, or 0.
     `sizes` are the bytes of the body: as the app made it, in its format, and as it was sent.
     """
-    recorder, method, outcome = engine.recorder, plan.method, plan.outcome
+    recorder, outcome = engine.recorder, plan.outcome
     if logger.isEnabledFor(DEBUG):
-        why = ", ".join(_explain(plan, reason) for reason in reasons) or "nothing left undone"
-        path = plan.scope["path"]
-        logger.debug("%s %r: %d, cache %s, %s", method, path, status, outcome, why)
-    if recorder is not None:
-        began_ns, first_byte_ns = times_ns
-        took_ns = perf_counter_ns() - began_ns
-        first_ns = first_byte_ns - began_ns if first_byte_ns else took_ns
-        app_bytes, encoded_bytes, sent_bytes = sizes
-        kind = recorder.kinds[route, method, status, outcome, encoding_outcome, reasons]
-        sent_bytes = 0 if method == "HEAD" else sent_bytes
-        recorder.record(kind, (first_ns, took_ns, app_bytes, encoded_bytes, sent_bytes))
+        _log(plan, status, outcome, reasons)
+    if recorder is None:
+        return
+    kind = recorder.kinds[route, plan.method, status, outcome, encoding_outcome, reasons]
+    began_ns, first_byte_ns = times_ns
+    took_ns = perf_counter_ns() - began_ns
+    first_ns = first_byte_ns - began_ns if first_byte_ns else took_ns
+    if plan.method == "HEAD":
+        sizes = (*sizes[:2], 0)
+    recorder.record(kind, (first_ns, took_ns, *sizes))
+
+
+def _log(plan: RequestPlan, status: int, outcome: str, reasons: tuple[Reason, ...]) -> None:
+    why = ", ".join(_explain(plan, reason) for reason in reasons) or "nothing left undone"
+    path = plan.scope["path"]
+    logger.debug("%s %r: %d, cache %s, %s", plan.method, path, status, outcome, why)
 
 
 def record_hit(engine: Engine, plan: RequestPlan, answered: Answer, began_ns: int) -> Message:

@@ -101,8 +101,12 @@ class ResponseStart:
         self.plan: ResponsePlan = plan
         if selected is not None and self._consult(engine, request, selected):
             return
-        if engine.may_cache:
-            self._plan_caching(engine, request, has_trailers=has_trailers)
+        if request.method not in READS and engine.may_cache:
+            self._plan_write(engine, request)
+        if request.caching:
+            self._plan_keeping(engine, request, has_trailers)
+        if selected is not None and self.keeping is None:
+            self._find_outdated(request, selected)
         if handed is not None:
             self._check_handed(engine)
         if plan.passes and self.keeping is None and (selected is None or self.entry is None):
@@ -137,18 +141,8 @@ class ResponseStart:
         self.asks_again, self.messages = consulted.retry_unconditionally, consulted.messages
         return self.asks_again or self.messages is not None
 
-    def _plan_caching(self, engine: Engine, request: RequestPlan, *, has_trailers: bool) -> None:
-        """Decide whether the response is stored, and what it means for what is."""
-        if request.method not in READS:
-            self._plan_write(engine, request)
-        if request.caching:
-            self._plan_keeping(engine, request, has_trailers=has_trailers)
-        selected = request.selected
-        if (
-            selected is not None
-            and self.keeping is None
-            and supersedes_stored(request, self.status, self.unstored)
-        ):
+    def _find_outdated(self, request: RequestPlan, selected: Entry) -> None:
+        if supersedes_stored(request, self.status, self.unstored):
             self.outdated, self.has_effects = selected, True
 
     def _plan_write(self, engine: Engine, request: RequestPlan) -> None:
@@ -158,7 +152,7 @@ class ResponseStart:
         elif invalidates(request.method, self.status):
             self.invalid, self.has_effects = invalid_keys(engine, request, self.fields), True
 
-    def _plan_keeping(self, engine: Engine, request: RequestPlan, *, has_trailers: bool) -> None:
+    def _plan_keeping(self, engine: Engine, request: RequestPlan, has_trailers: bool) -> None:  # noqa: FBT001 - on the way of every response
         plan = self.plan
         decision = decide_storing(
             engine, request, self.status, self.fields, invalidates=bool(self.invalid)

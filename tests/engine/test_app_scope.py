@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -217,16 +218,17 @@ async def test_a_call_that_goes_on_for_others_leaves_the_scope_of_a_cancelled_re
     assert "route" not in seen[-1]  # a hit: no app has filled this one
 
 
-def make_pair() -> tuple[dict[str, Any], AppScope]:
+def make_pair() -> tuple[dict[str, Any], AppScope, Any]:
     async def send(message: Any) -> None: ...
 
     given: dict[str, Any] = {"headers": [], "a": 1, "b": 2}
-    return given, AppScope(given, {**given, MARK: object(), "headers": [1]}, send, ())
+    plan = SimpleNamespace(scope=given)
+    return given, AppScope(given, {**given, MARK: object(), "headers": [1]}, send, plan), plan
 
 
 def test_a_key_that_the_outside_deletes_stays_deleted():
     """SQLAlchemyPlugin's before_send takes the session out when it has committed it."""
-    given, app = make_pair()
+    given, app, _ = make_pair()
     app.scope["session"] = "s"
     app.carry_out()
     del given["session"]
@@ -239,7 +241,7 @@ def test_a_key_that_the_outside_deletes_stays_deleted():
 
 
 def test_fields_that_we_have_changed_are_ours_and_others_are_the_apps():
-    given, app = make_pair()
+    given, app, plan = make_pair()
     app.scope["headers"] = [2]
     app.scope["extensions"] = {"a": {}}
     app.carry_out()
@@ -247,11 +249,11 @@ def test_fields_that_we_have_changed_are_ours_and_others_are_the_apps():
     del app.scope["headers"], app.scope["a"], app.scope[MARK], app.scope["extensions"]
     app.carry_out()
     assert given == {"headers": [], "b": 2}
-    assert app.original == {"headers": [], "a": 1, "b": 2}
+    assert plan.scope == {"headers": [], "a": 1, "b": 2}
 
 
 def test_values_that_cannot_be_compared_are_carried():
-    given, app = make_pair()
+    given, app, _ = make_pair()
     app.scope["a"] = Unlike()
     app.carry_out()
     app.scope["a"] = second = Unlike()
