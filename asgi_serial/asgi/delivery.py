@@ -41,19 +41,26 @@ class Delivery:
     _is_unsent = False  # the server has not taken a message
     _fed_ns = 0  # when the app gave the message that is in hand
 
-    def __init__(self, exchange: Exchange, start: ResponseStart, scope: Scope) -> None:
-        self._exchange = exchange
-        self.flow = ResponseFlow(exchange.engine, exchange.plan, scope, start)
-        if exchange.dropping is not None:
-            self.flow.own_drop = exchange.dropping.invalidated_at
+    flow: ResponseFlow
 
-    def begin(self, fed_ns: int, *, is_listening: bool) -> Awaitable[None]:
-        """Send what the start allows; `is_listening` says that the app waits for the client."""
-        flow = self.flow
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def begin(
+        self, start: ResponseStart, scope: Scope, fed_ns: int, *, is_listening: bool
+    ) -> Awaitable[None]:
+        """Send what the start allows; `is_listening` says that the app waits for the client.
+
+        `scope` is the app's.
+        """
+        exchange = self._exchange
         self._fed_ns = fed_ns
+        flow = self.flow = ResponseFlow(exchange.engine, exchange.plan, scope, start)
+        if exchange.dropping is not None:
+            flow.own_drop = exchange.dropping.invalidated_at
         out = flow.begin()
         if is_listening and flow.is_holding:
-            out = flow.wait_for_client(has_said_all=self._exchange.has_client_said_all())
+            out = flow.wait_for_client(has_said_all=exchange.has_client_said_all())
         return self._give(out)
 
     def send(self, message: Message) -> Awaitable[None]:

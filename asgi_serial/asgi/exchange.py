@@ -222,7 +222,8 @@ class Exchange:
                 await self._call_app(app, scope)
             if self.delivery is not None:
                 await self.delivery.settle()
-            if self.delivery is not None or self.dropping is not None:
+                self.has_returned = True
+            elif self.dropping is not None:
                 self.has_returned = True
         except Exception:
             self.has_failed = True
@@ -419,7 +420,12 @@ class Exchange:
             if start.has_effects or self._searched is not None:
                 self._heed(start)
             if not start.passes:
-                return self._deliver(start, began_ns)
+                if start.asks_again:
+                    self.status, self._asks_again = 0, True
+                    return checkpoint()  # of this call nothing more is heard
+                delivery = self.delivery = Delivery(self)
+                is_listening = bool(self._listeners)
+                return delivery.begin(start, self._scope, began_ns, is_listening=is_listening)
             message, self._reasons = start.message, start.reasons
         if engine.recorder is not None or logger.isEnabledFor(DEBUG):
             self._passes = True
@@ -429,13 +435,6 @@ class Exchange:
         if engine.server_timing:
             message = self.timed(message, began_ns)
         return self.send_out(message)
-
-    def _deliver(self, start: ResponseStart, began_ns: int) -> Awaitable[None]:
-        if start.asks_again:
-            self.status, self._asks_again = 0, True
-            return checkpoint()  # of this call nothing more is heard
-        delivery = self.delivery = Delivery(self, start, self._scope)
-        return delivery.begin(began_ns, is_listening=bool(self._listeners))
 
     def _heed(self, start: ResponseStart) -> None:
         """Do what the start of a response means for what is stored, and for those who wait."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 
 class State(Enum):
-    """Where a response stands; docs/architecture.md has the table of transitions."""
+    """Where a response stands on its way; `TRANSITIONS` says what may follow."""
 
     START = "no message has come"
     HELD = "the start is held until the first body message shows what the body is"
@@ -59,6 +60,18 @@ class State(Enum):
 START, HELD, WHOLE, STREAM = State.START, State.HELD, State.WHOLE, State.STREAM
 BUSY, PASS, DONE, REPLACED = State.BUSY, State.PASS, State.DONE, State.REPLACED
 
+
+TRANSITIONS: Mapping[State, frozenset[State]] = {
+    START: frozenset({PASS, HELD, STREAM, REPLACED}),
+    HELD: frozenset({PASS, WHOLE, STREAM, BUSY, DONE}),
+    WHOLE: frozenset({PASS, STREAM, BUSY, DONE}),
+    STREAM: frozenset({DONE}),
+    BUSY: frozenset({DONE}),
+    PASS: frozenset({DONE}),
+    DONE: frozenset(),
+    REPLACED: frozenset(),
+}
+"""The states that may follow each state; docs/architecture.md says by what message."""
 
 PATHSEND, ZEROCOPYSEND = "http.response.pathsend", "http.response.zerocopysend"
 BODY_TYPE = "http.response.body"
@@ -136,12 +149,16 @@ class ResponseFlow:
             return self._begin_head()
         elif plan.codec is not None and self._streams_at_once():
             return self._begin_stream(plan.codec)
-        self.state = HELD
+        self._enter(HELD)
         return []
+
+    def _enter(self, state: State) -> None:
+        """Go on to a state that `TRANSITIONS` allows: every change of state comes this way."""
+        self.state = state
 
     def _replace(self, messages: tuple[Message, Message] | None) -> list[Message]:
         """Send these in place of the app's response; nothing where it is to answer again."""
-        self.state = REPLACED
+        self._enter(REPLACED)
         if messages is None:
             return []
         start, last = messages
@@ -165,7 +182,8 @@ class ResponseFlow:
         self.forget(Reason.NOT_A_BODY)
         if message.get("more_body", False):
             return [] if self._is_not_modified else [message]
-        self.state = DONE
+        if self.state is not DONE:
+            self._enter(DONE)
         if self._is_not_modified:
             return [{"type": BODY_TYPE, "body": b"", "more_body": False}]
         return [message]
@@ -249,7 +267,7 @@ class ResponseFlow:
                 return self._complete(bytes(body), len(body))
             plan = self.plan
             if self._gathers(len(body)):
-                self.state = WHOLE
+                self._enter(WHOLE)
                 self.gathered = []
                 return self._gather(bytes(body))
             if plan.codec is not None:
@@ -281,7 +299,7 @@ class ResponseFlow:
         return self.base.etag is None and self.request.method == "GET"
 
     def _refuse(self) -> list[Message]:
-        self.state = REPLACED
+        self._enter(REPLACED)
         self.status = 406
         self.keeping = None
         problem = not_acceptable(self.engine.negotiator.media_types, self.plan.vary)
@@ -291,7 +309,7 @@ class ResponseFlow:
         return messages
 
     def _begin_passing(self) -> list[Message]:
-        self.state = PASS
+        self._enter(PASS)
         self._forget_handed()
         base = self.base
         condition = self.request.fields.get(b"if-none-match")
@@ -319,7 +337,7 @@ class ResponseFlow:
         )
 
     def _begin_head(self) -> list[Message]:
-        self.state = PASS
+        self._enter(PASS)
         self.keeping = None
         plan, base = self.plan, self.base
         codec = plan.codec
@@ -340,7 +358,7 @@ class ResponseFlow:
         return self.plan.event_stream and not self._may_send_file()
 
     def _begin_stream(self, codec: Codec) -> list[Message]:
-        self.state = STREAM
+        self._enter(STREAM)
         self._forget_handed()
         self.coding = codec.name
         self.encoder = codec.encoder(event_stream=self.plan.event_stream)
@@ -404,7 +422,7 @@ class ResponseFlow:
             return then(job())
         self.job, self._then = job, then
         if self.state is not STREAM:
-            self.state = BUSY
+            self._enter(BUSY)
         return []
 
     def _gather(self, body: bytes) -> list[Message]:
@@ -499,7 +517,7 @@ class ResponseFlow:
                     base, made, self.etag, body, encoded, handed, route, is_end_sure=sure
                 )
             )
-        self.state = DONE
+        self._enter(DONE)
         if self._is_held_by_client():
             return [
                 self._head(not_modified_fields(made), status=304),
@@ -547,7 +565,7 @@ class ResponseFlow:
         self.more_reasons = (*self.more_reasons, why)
 
     def _finish(self, last_bytes: int) -> None:
-        self.state = DONE
+        self._enter(DONE)
         if self.keeping is not None:
             self.is_end_sure = self._has_sure_end(last_bytes)
             self._keep(self.keeping.finish(self.app_bytes, self.route()))

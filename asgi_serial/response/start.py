@@ -110,7 +110,7 @@ class ResponseStart:
         if handed is not None:
             self._check_handed(engine)
         if plan.passes and self.keeping is None and (selected is None or self.entry is None):
-            self._pass(engine, request)
+            self._pass(engine, request, message, fields, pairs)
 
     @property
     def call_result(self) -> CallResult:
@@ -174,9 +174,15 @@ class ResponseStart:
         self.keeping = None
         self.plan = plan_as_made(engine, self.plan, self.fields)
 
-    def _pass(self, engine: Engine, request: RequestPlan) -> None:
+    def _pass(
+        self,
+        engine: Engine,
+        request: RequestPlan,
+        message: Message,
+        fields: dict[bytes, bytes],
+        pairs: Fields,
+    ) -> None:
         """Make the start of a response that passes, unless its tag may answer a condition."""
-        message, fields, pairs = self.message, self.fields, self.pairs
         plan, why = self.plan, self.unstored
         if b"etag" in fields:
             if b"if-none-match" in request.fields and request.method in READS:
@@ -190,7 +196,7 @@ class ResponseStart:
             pairs = pairs + plan.added
         if request.caching and engine.settings.cache_status:
             pairs = [*pairs, engine.cache_status.forward_line(request, stored=False, detail=why)]
-        if pairs is message.get("headers"):
+        elif not plan.added and pairs is message.get("headers"):
             return
         if len(message) == 3 and "headers" in message:
             # A literal is made in half the time that a copy takes.

@@ -6,7 +6,7 @@ from asgi_serial.asgi.app_scope import scope_for_app
 from asgi_serial.asgi.lookup import Seeker
 from asgi_serial.engine.engine import Engine
 from asgi_serial.request.plan import plan_request
-from asgi_serial.response.flow import PASS, ResponseFlow
+from asgi_serial.response.flow import PASS, TRANSITIONS, ResponseFlow
 from asgi_serial.response.start import ResponseStart
 from asgi_serial.settings.model import Settings
 
@@ -102,9 +102,14 @@ class Response(ResponseFlow):
         first = ResponseStart(self.engine, self.request, message)
         super().__init__(self.engine, self.request, self.scope, first)
         if first.passes:
-            self.state, self.passes = PASS, True
+            self.passes = True
+            self._enter(PASS)
             return first.message
         return super().begin()
+
+    def _enter(self, state):
+        assert state in TRANSITIONS[self.state], (self.state, state)
+        super()._enter(state)
 
 
 def start(*headers, status=200, **more):

@@ -1,13 +1,25 @@
 """The response's way through its states: what is held, what is sent, what is kept."""
 
 import json
+from pathlib import Path
 
 import msgpack
 import pytest
 
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.reasons import Reason
-from asgi_serial.response.flow import BUSY, DONE, HELD, PASS, REPLACED, START, STREAM, WHOLE
+from asgi_serial.response.flow import (
+    BUSY,
+    DONE,
+    HELD,
+    PASS,
+    REPLACED,
+    START,
+    STREAM,
+    TRANSITIONS,
+    WHOLE,
+    State,
+)
 from tests.engine.making import (
     EVENTS,
     FRESH,
@@ -87,7 +99,6 @@ def passing_to_be_kept():
 def done():
     flow = passing()
     flow.feed(LAST)
-    flow.state = DONE  # a plain response is counted by the shell, which says so
     return flow
 
 
@@ -364,3 +375,33 @@ def test_an_event_stream_starts_at_once_and_flushes_each_event(first, headers):
         seen += decoder.feed(part, limit=1000) if headers else part
         assert seen.endswith(b"data: %d\n\n" % number)
     assert flow.entry is None
+
+
+def documented_transitions():
+    """The changes of state in the table of docs/architecture.md."""
+    page = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
+    _, table = page.split("| state | the app sends | next state | the client gets |\n")
+    found = {state: set() for state in State}
+    for row in table.split("\n\n")[0].splitlines()[1:]:
+        befores, _, afters, _ = row.strip("|").split("|")
+        for before in befores.split(","):
+            found[named(before)] |= {named(after) for after in afters.split(",")}
+    return {state: afters - {state} for state, afters in found.items()}
+
+
+def named(word):
+    return State[word.strip().upper()]
+
+
+def test_the_documented_changes_of_state_are_those_that_are_allowed():
+    documented = documented_transitions()
+    # What passes and what is over share a row, whose message changes neither.
+    documented[DONE] -= {PASS}
+    assert documented == TRANSITIONS
+
+
+def test_every_state_can_be_left_for_the_end():
+    def ends_of(state):
+        return {state} if not TRANSITIONS[state] else set().union(*map(ends_of, TRANSITIONS[state]))
+
+    assert ends_of(START) == {DONE, REPLACED}
