@@ -387,6 +387,56 @@ async def test_a_request_with_nothing_left_undone_says_so(caplog):
     assert caplog.records[-1].getMessage().endswith("cache miss, nothing left undone")
 
 
+@pytest.mark.parametrize(
+    ("request_", "line"),
+    [
+        pytest.param(GET, "GET '/': 200, cache hit, nothing left undone", id="a hit"),
+        pytest.param(
+            GET.having(if_none_match='"v1"'),
+            "GET '/': 304, cache hit, nothing left undone",
+            id="a 304 out of the cache",
+        ),
+        pytest.param(
+            GET.having(range="bytes=0-1"),
+            "GET '/': 206, cache hit, nothing left undone",
+            id="a part out of the cache",
+        ),
+        pytest.param(
+            GET.having(cache_control="max-stale, only-if-cached", host="other.example"),
+            "GET '/': 504, MISS",
+            id="a refusal",
+        ),
+        pytest.param(
+            Request(path="/passes"),
+            "GET '/passes': 200, cache miss, NO_FRESHNESS",
+            id="what passes",
+        ),
+        pytest.param(Request(path="/fails"), "GET '/fails': 500, cache miss, INCOMPLETE"),
+        pytest.param(
+            Request(path="/breaks"), "GET '/breaks': 200, cache miss, NO_FRESHNESS, INCOMPLETE"
+        ),
+        pytest.param(Request("POST"), "POST '/': 200, cache bypass, METHOD_NOT_CACHED"),
+    ],
+)
+@awaited
+async def test_every_answer_has_one_line_in_the_log(request_, line, caplog):
+    fresh = fields_of(**PLAIN, **FRESH, etag='"v1"', content_length="7")
+
+    async def app(scope, receive, send):
+        if scope["path"] == "/fails":
+            raise RuntimeError("the app's own")
+        fields = fresh if scope["path"] == "/" else fields_of(**PLAIN)
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        more = scope["path"] == "/breaks"
+        await send({"type": BODY, "body": b"content", "more_body": more})
+
+    serial_app = serial_of(app, compression=False)
+    await ask(serial_app, GET)
+    caplog.set_level(logging.DEBUG, logger="asgi_serial")
+    await drive(serial_app, request_)
+    assert [record.getMessage() for record in caplog.records] == [line]
+
+
 @awaited
 async def test_nothing_is_logged_in_the_way_of_requests_otherwise(caplog):
     caplog.set_level(logging.INFO, logger="asgi_serial")

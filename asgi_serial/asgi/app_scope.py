@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asgi_serial.asgi.scope_changes import copy_scope
 from asgi_serial.caching.completion import ask_for_rest
 from asgi_serial.caching.revalidation import conditions_for
 from asgi_serial.engine.app_engines import MARK
@@ -29,6 +28,11 @@ ZEROCOPYSEND = "http.response.zerocopysend"
 
 
 _CONDITIONS = frozenset((b"if-none-match", b"if-match"))
+
+
+def copy_scope(scope: Scope) -> Scope:
+    """Return a shallow copy; a copy of a plain dict by its own method takes half the time."""
+    return scope.copy() if type(scope) is dict else dict(scope)
 
 
 def changes_scope(plan: RequestPlan, scope: Scope, body: bytes | None) -> bool:

@@ -8,12 +8,12 @@ from collections import deque
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from asgi_serial.asgi.app_scope import changes_scope, scope_for_app
+from asgi_serial.asgi.app_scope import changes_scope, copy_scope, scope_for_app
 from asgi_serial.asgi.delivery import Delivery
 from asgi_serial.asgi.lookup import Seeker
-from asgi_serial.asgi.record import count_answer, record_response
+from asgi_serial.asgi.record import record_answer, record_response
 from asgi_serial.asgi.request_body import read_request
-from asgi_serial.asgi.scope_changes import AppScope, copy_scope
+from asgi_serial.asgi.scope_changes import AppScope
 from asgi_serial.asgi.single_flight import Nobody, run_led
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.caching.completion import Completion
@@ -502,7 +502,7 @@ class Exchange:
 
     def _count(self, route: str, status: int, size: int, outcome: str, why: Reason) -> None:
         """Count an answer that the app has not made."""
-        count_answer(self.engine, self.plan, self.began_ns, route, status, size, outcome, (why,))
+        record_answer(self.engine, self.plan, self.began_ns, route, status, size, outcome, (why,))
 
 
 class _Upload:

@@ -7,7 +7,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from asgi_serial.asgi.record import count_answer, record_hit
+from asgi_serial.asgi.record import record_answer, record_hit
 from asgi_serial.cache.entry import Entry
 from asgi_serial.cache.in_flight import NOT_STORED, CallResult
 from asgi_serial.cache.key import part_key
@@ -372,4 +372,4 @@ class Seeker:
     def _count(self, route: str, status: int, size: int, outcome: str, app_bytes: int) -> None:
         """Count an answer out of the cache."""
         engine, plan, began_ns = self.engine, self.plan, self.began_ns
-        count_answer(engine, plan, began_ns, route, status, size, outcome, app_bytes=app_bytes)
+        record_answer(engine, plan, began_ns, route, status, size, outcome, app_bytes=app_bytes)

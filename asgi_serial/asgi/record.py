@@ -43,19 +43,14 @@ def record_response(
         _log(plan, status, outcome, reasons)
     if recorder is None:
         return
-    kind = recorder.kinds[route, plan.method, status, outcome, encoding_outcome, reasons]
+    method = plan.profile.method
+    kind = recorder.kinds[route, method, status, outcome, encoding_outcome, reasons]
     began_ns, first_byte_ns = times_ns
     took_ns = perf_counter_ns() - began_ns
     first_ns = first_byte_ns - began_ns if first_byte_ns else took_ns
-    if plan.method == "HEAD":
+    if method == "HEAD":
         sizes = (*sizes[:2], 0)
     recorder.record(kind, (first_ns, took_ns, *sizes))
-
-
-def _log(plan: RequestPlan, status: int, outcome: str, reasons: tuple[Reason, ...]) -> None:
-    why = ", ".join(_explain(plan, reason) for reason in reasons) or "nothing left undone"
-    path = plan.scope["path"]
-    logger.debug("%s %r: %d, cache %s, %s", plan.method, path, status, outcome, why)
 
 
 def record_hit(engine: Engine, plan: RequestPlan, answered: Answer, began_ns: int) -> Message:
@@ -65,22 +60,23 @@ def record_hit(engine: Engine, plan: RequestPlan, answered: Answer, began_ns: in
     if engine.server_timing:
         took = {"cache": perf_counter_ns() - began_ns}
         start = add_server_timing(start, took, {"cache": "hit"})
+    is_logged = logger.isEnabledFor(DEBUG)
+    if recorder is None and not is_logged:
+        return start
+    status: int = start["status"]
+    outcome = "stale" if why is not HIT else "collapsed" if plan.collapsed else "hit"
+    if is_logged:
+        _log(plan, status, outcome, () if why is HIT else (why,))
     if recorder is not None:
         took_ns = perf_counter_ns() - began_ns
-        outcome = "stale" if why is not HIT else "collapsed" if plan.collapsed else "hit"
         sent = len(last["body"])
         made = entry.app_bytes or sent if sent else 0
-        labels = (entry.route, plan.profile.method, start["status"], outcome, "", ())
-        recorder.record(recorder.kinds[labels], (took_ns, took_ns, made, made, sent))
+        kind = recorder.kinds[entry.route, plan.profile.method, status, outcome, "", ()]
+        recorder.record(kind, (took_ns, took_ns, made, made, sent))
     return start
 
 
-def _explain(plan: RequestPlan, reason: Reason) -> str:
-    name = field_behind(plan, reason)
-    return reason.name if name is None else f"{reason.name} ({name.decode()})"
-
-
-def count_answer(
+def record_answer(
     engine: Engine,
     plan: RequestPlan,
     began_ns: int,
@@ -91,12 +87,26 @@ def count_answer(
     reasons: tuple[Reason, ...] = (),
     app_bytes: int = 0,
 ) -> None:
-    """Record an answer of `size` bytes that the app was not called for.
+    """Record an answer of `size` bytes that the app was not called for, or did not finish.
 
     `app_bytes` is the size of the body as the app made it earlier, if it did.
     """
     recorder = engine.recorder
+    if logger.isEnabledFor(DEBUG):
+        _log(plan, status, outcome, reasons)
     if recorder is not None:
-        kind = recorder.kinds[route, plan.method, status, outcome, "", reasons]
+        kind = recorder.kinds[route, plan.profile.method, status, outcome, "", reasons]
         took, made = perf_counter_ns() - began_ns, app_bytes or size
         recorder.record(kind, (took, took, made, made, size))
+
+
+def _log(plan: RequestPlan, status: int, outcome: str, reasons: tuple[Reason, ...]) -> None:
+    """Write the one line of a request: what it got, and why things were not done to it."""
+    why = ", ".join(_explain(plan, reason) for reason in reasons) or "nothing left undone"
+    cache = f", cache {outcome}" if outcome else ""
+    logger.debug("%s %r: %d%s, %s", plan.method, plan.scope["path"], status, cache, why)
+
+
+def _explain(plan: RequestPlan, reason: Reason) -> str:
+    name = field_behind(plan, reason)
+    return reason.name if name is None else f"{reason.name} ({name.decode()})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from asgi_serial.asgi.app_scope import copy_scope
 from asgi_serial.engine.app_engines import MARK
 
 if TYPE_CHECKING:
@@ -14,11 +15,6 @@ if TYPE_CHECKING:
 
 _OURS = frozenset({MARK, "headers", "extensions"})
 _MISSING = object()
-
-
-def copy_scope(scope: Scope) -> Scope:
-    """Return a shallow copy; a copy of a plain dict by its own method takes half the time."""
-    return scope.copy() if type(scope) is dict else dict(scope)
 
 
 class AppScope:

@@ -101,7 +101,7 @@ class ResponseStart:
         self.plan: ResponsePlan = plan
         if selected is not None and self._consult(engine, request, selected):
             return
-        if request.method not in READS and engine.may_cache:
+        if engine.may_cache and request.profile.method not in READS:
             self._plan_write(engine, request)
         if request.caching:
             self._plan_keeping(engine, request, has_trailers)
