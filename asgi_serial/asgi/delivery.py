@@ -1,4 +1,4 @@
-"""The delivery of a response that does not pass: what its flow says is done, and sent."""
+"""Delivers a response that does not pass: performs what its flow says, and sends the messages."""
 
 from __future__ import annotations
 
@@ -72,33 +72,33 @@ class Delivery:
         return self._give(self.flow.feed(message))
 
     async def _send_in_turn(self, message: Message) -> None:
-        """The same once what is under way is done: messages go out in the order they came."""
+        """Take a message after the steps under way: messages leave in the order they came."""
         flow = self.flow
         out = flow.feed(message)
         if flow.job is not None:
             job, flow.job = flow.job, None
             await self._work(job, out)
         else:
-            self._heed(out)
+            self._observe(out)
             await self._send_all(out if isinstance(out, list) else [out])
 
     def _give(self, out: Message | list[Message]) -> Awaitable[None]:
-        """Send what the flow gives, once all that it has brought about is done."""
+        """Send what the flow returns, after acting on what has changed."""
         flow = self.flow
         if flow.job is not None:
             job, flow.job = flow.job, None
             work = partial(self._work, job, out)
             return work() if running_loop() is None else self._put(work)
-        self._heed(out)
+        self._observe(out)
         messages = out if isinstance(out, list) else [out]
-        if messages and flow.opening.messages is not None:
+        if messages and flow.response_start.messages is not None:
             return self._send_all(in_pieces(messages))
         if len(messages) == 1 and self._stored is None:
             return self._exchange.send_out(messages[0])
         return self._send_all(messages) if messages or not flow.is_over else checkpoint()
 
-    def _heed(self, out: Message | list[Message]) -> None:
-        """Note what has come about with the messages that are sent next."""
+    def _observe(self, out: Message | list[Message]) -> None:
+        """Act on what has changed before the next messages are sent."""
         flow, exchange = self.flow, self._exchange
         if not exchange.first_byte_ns and out and not flow.is_holding:
             exchange.first_byte_ns = perf_counter_ns()
@@ -106,32 +106,32 @@ class Delivery:
                 out[0] = exchange.timed(out[0], self._fed_ns)
         if flow.is_over and not exchange.is_over:
             self._complete()
-        elif flow.keeping is None:
+        elif flow.collector is None:
             exchange.finish_led_call(flow.call_result)
 
     def _put(self, work: Callable[[], Awaitable[None]]) -> Awaitable[None]:
-        """Have done what takes a while, after what is under way; what the app sends waits."""
+        """Queue a slow step; later messages of the app wait for it."""
         queue = self._queue
         if queue is None:
             queue = self._queue = SendQueue()
         return queue.put(work)
 
     async def listen(self) -> None:
-        """The app waits for the client: send what is held for it."""
+        """Send the held messages, since the app waits for the client."""
         if self.flow.is_holding:
             has_said_all = self._exchange.has_client_said_all()
             await self._release(self.flow.wait_for_client(has_said_all=has_said_all))
 
     async def lose_client(self) -> None:
-        """Keep nothing for a client that has left."""
+        """Send the held messages, and store nothing: the client has left."""
         await self._release(self.flow.lose_client())
 
     async def _release(self, messages: list[Message]) -> None:
-        """Send what is held, since the app listens to the client.
+        """Send released messages.
 
         It may listen for a moment only: what has been begun to be sent is sent all the same.
         """
-        self._heed(messages)
+        self._observe(messages)
         if messages:
             sending = partial(self._send_quietly, messages)
             if running_loop() is None:
@@ -148,23 +148,23 @@ class Delivery:
             raise
 
     async def _work(self, job: Callable[[], Any], before: Message | list[Message]) -> None:
-        """Let a thread do what would hold up the event loop, and send what comes of it."""
+        """Run a job in a thread, since it would block the event loop, and send its result."""
         assert isinstance(before, list)
-        self._heed(before)
+        self._observe(before)
         await self._send_all(before)
         after = self.flow.resume(await run_in_thread(job, self._exchange.engine.workers.encoders))
-        self._heed(after)
+        self._observe(after)
         await self._send_all(after)
 
     async def _send_quietly(self, messages: list[Message]) -> None:
-        """Send on nobody's behalf who could be told of a failure."""
+        """Send, and log an exception of the server: there is nobody to raise it to."""
         try:
             await self._send_all(messages)
         except Exception:
             logger.debug("What was held of a response could not be sent.", exc_info=True)
 
     async def settle(self, *, quietly: bool = False) -> None:
-        """Send what is held back of a response that its app has left unfinished.
+        """Send the held messages of a response that the app has left unfinished.
 
         `quietly`: before an exception of the app goes on, which no other may replace.
         """
@@ -173,11 +173,11 @@ class Delivery:
         if self._exchange.is_over:
             return
         messages = self.flow.release(Reason.INCOMPLETE)
-        self._heed(messages)
+        self._observe(messages)
         await (self._send_quietly if quietly else self._send_all)(messages)
 
     def end(self) -> None:
-        """The app is done with this request, as `has_returned` and `has_failed` of it say."""
+        """Finish after the app's call: store what had to wait for its return."""
         exchange = self._exchange
         if not exchange.is_over:
             self._abandon()
@@ -193,12 +193,12 @@ class Delivery:
             exchange.engine.responses.retract(self._stored)
 
     async def stop(self) -> None:
-        """Wait until nothing is sent any more: after a cancellation a task of ours may still."""
+        """Wait for our sending tasks, which may still run after a cancellation."""
         if self._queue is not None:
             await self._queue.end()
 
     def _abandon(self) -> None:
-        """The response will not be whole: let nobody wait for it, and count it."""
+        """Give up an incomplete response: let nobody wait for it, and record it."""
         flow, exchange = self.flow, self._exchange
         exchange.is_over = True
         if self._queue is not None:
@@ -209,7 +209,7 @@ class Delivery:
         self._count()
 
     def _complete(self) -> None:
-        """The last byte is about to go: store, tell those who wait, and count."""
+        """Store the complete response, let waiting requests go on, and record it."""
         flow, exchange = self.flow, self._exchange
         exchange.is_over = True
         entry = flow.entry
@@ -219,14 +219,14 @@ class Delivery:
             self._store(entry)
             flow.let_go()
         else:
-            assert flow.keeping is not None  # it has made the entry
-            self._pending, flow.keeping.pending = flow.keeping, entry
+            assert flow.collector is not None  # it has made the entry
+            self._pending, flow.collector.pending = flow.collector, entry
             flow.entry = None
             exchange.release_client()
         self._count()
 
     def _store(self, entry: Entry) -> None:
-        """Store a response that is whole, and let those have it who wait for it."""
+        """Store a complete response and let the requests that wait for it go on."""
         exchange = self._exchange
         engine, plan = exchange.engine, exchange.plan
         keeper = exchange.dropping or engine.responses

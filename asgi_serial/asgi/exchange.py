@@ -1,4 +1,4 @@
-"""One request and its response: the shell that awaits what the engine has decided."""
+"""One request and its response: the shell that awaits, and acts on what the engine decides."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Exchange:
         "status",
     )
 
-    _asks_again = False
+    _calls_again = False
     _listeners = 0  # calls of `receive` that wait for the client
     _has_read = False  # the app has had the last message of the request
     _nobody: Nobody | None = None  # in place of a client that has left
@@ -114,17 +114,17 @@ class Exchange:
             self._searched.finish_call(result)
 
     def finish_led_call(self, result: CallResult) -> None:
-        """The same, but only while others may wait for one."""
+        """End that call, but only while others may wait for it."""
         if self._searched is not None and self._searched.call is not None:
             self._searched.finish_call(result)
 
     def release_client(self) -> None:
-        """Let a client that is not there leave: it has all that there is."""
+        """Let the stand-in for a client that has left leave: it has the whole response."""
         if self._searched is not None and self._searched.released is not None:
             self._searched.released.set()
 
     async def answer_without_app(self) -> bool:
-        """Refuse the request, or answer it out of the cache; False where the app is to answer."""
+        """Refuse the request or answer it from the cache; return False if the app has to answer."""
         try:
             return await self._answer_without_app()
         except BaseException:
@@ -158,12 +158,12 @@ class Exchange:
         return True
 
     async def answer(self, messages: Iterable[Message]) -> None:
-        """Send an answer that the app has no part in."""
+        """Send an answer that the app was not called for."""
         for message in in_pieces(messages):
             await self.send_out(message)
 
     def _release_body(self) -> None:
-        """Hold no memory any more for a body that the app has received, or will not."""
+        """Release the memory of a body that the app has received, or never will."""
         if self._upload is not None:
             self._upload.share.release()
             self._upload = None
@@ -179,7 +179,7 @@ class Exchange:
         return self._refuse(Problem(504, why, why.value.capitalize() + "."))
 
     def run(self, app: ASGIApp) -> Awaitable[None]:
-        """Have the app answer; its exceptions go on unchanged."""
+        """Call the app; its exceptions are passed on unchanged."""
         seeker = self.seeker
         if seeker is None or seeker.call is None:
             return self._run_app(app)  # nobody waits for it
@@ -189,7 +189,7 @@ class Exchange:
         return run_led(self.engine, seeker, self._run_app(app), self._detach)
 
     def leave_client(self) -> bool:
-        """Go on without the client, if others wait for what this call gives."""
+        """Continue without the client if other requests wait for the result of this call."""
         seeker = self._searched
         if seeker is None or seeker.call is None or not seeker.call.waiting:
             return False
@@ -205,7 +205,7 @@ class Exchange:
         return True
 
     def _detach(self) -> bool:
-        """Go on although nobody awaits the call, if others wait for what it gives."""
+        """Continue although nobody awaits the call, if other requests wait for its result."""
         self._is_detached = self.leave_client()
         return self._is_detached
 
@@ -243,15 +243,15 @@ class Exchange:
                 await delivery.stop()
 
     async def _call_app(self, app: ASGIApp, scope: Scope) -> None:
-        """Call the app once, or again where its answer was not about what is stored."""
+        """Call the app, and once more if its response was not about the stored one."""
         send = self.send if self.plan.completes is None else self._open_completion()
         await app(scope, self.receive, send)
-        if self._asks_again:
+        if self._calls_again:
             self._drop_conditions()
             await app(self._open(), self.receive, self.send)
 
     def _use_on_error(self) -> tuple[Message, Message] | None:
-        """The stale response that stands in, unless the handler has named another user."""
+        """Return the stale response to send instead, unless the handler has named another user."""
         has_begun = self.delivery is not None or self._passes or self.is_over
         if has_begun or self.plan.selected is None:
             return None
@@ -260,14 +260,14 @@ class Exchange:
         return self._searched.use_on_error()
 
     def _drop_conditions(self) -> None:
-        """Ask the app as if nothing were stored: its 304, or its 206, was not about what is."""
-        self._asks_again = False
+        """Call the app as if nothing were stored: its 304 or 206 was about something else."""
+        self._calls_again = False
         self.plan.selected, self.plan.validates, self.plan.completes = None, False, None
         upload = self._upload = _Upload(self.engine.workers.bodies.open())
         upload.messages.append({"type": "http.request", "body": b"", "more_body": False})
 
     def _open_completion(self) -> Send:
-        """The app's `send` where it was asked for the rest of what is stored in part."""
+        """Return the app's `send` for a call that asks for the rest of a stored response."""
         assert self.plan.completes is not None
         completion = Completion(self.engine, self.plan, self.plan.completes)
 
@@ -277,7 +277,7 @@ class Exchange:
             put_together = completion.take(message)
             if put_together is not None:
                 return self.send(put_together)
-            self._asks_again = True
+            self._calls_again = True
             return checkpoint()
 
         return send
@@ -292,7 +292,7 @@ class Exchange:
         await self.answer((start, last))
 
     def _open(self) -> Scope:
-        """The scope for the app, which is called next."""
+        """Return the scope for the app, which is called next."""
         engine, plan, given = self.engine, self.plan, self._given
         if plan.caching:
             # RFC 9111, 4.2.3: the age of a response counts from the request that it answers. The
@@ -317,7 +317,7 @@ class Exchange:
         return scope
 
     def _copy_scope(self, body: bytes | None, *, leads: bool) -> Scope:
-        """A scope for the app in which something is changed, and how others see its changes."""
+        """Return a changed copy of the scope; the app's changes are carried to the given one."""
         engine, plan, given, before = self.engine, self.plan, self._given, self._app_scope
         scope = scope_for_app(engine, plan, body)
         if scope["headers"] is plan.scope["headers"]:
@@ -330,7 +330,7 @@ class Exchange:
         return scope
 
     async def _send_leading(self, message: Message) -> None:
-        """Send to the client of a call that others wait for: they do not wait for the client."""
+        """Send to the client of a call that others wait for, but do not let it hold them up."""
         assert self._app_scope is not None
         if self._searched is None or self._searched.call is None:
             await self._app_scope.send(message)
@@ -347,12 +347,12 @@ class Exchange:
             self._client_seconds -= loop.time() - began
 
     async def receive(self) -> Message:
-        """The app's `receive`."""
+        """Receive a message for the app."""
         if self._upload is not None and self._upload.messages:
             message = self._upload.messages.popleft()
             if not self._upload.messages:
                 self._release_body()
-            return self._heed_request(message)
+            return self._observe_request(message)
         if self.delivery is not None:
             await self.delivery.listen()
         self._listeners += 1
@@ -366,10 +366,10 @@ class Exchange:
             self.plan.client_left = True
             if self.delivery is not None and not self.is_over:
                 await self.delivery.lose_client()
-        return self._heed_request(message)
+        return self._observe_request(message)
 
-    def _heed_request(self, message: Message) -> Message:
-        """Take note of what the client has said, before the app does."""
+    def _observe_request(self, message: Message) -> Message:
+        """Note a message of the request before the app gets it."""
         plan = self.plan
         if message["type"] == "http.request":
             self._has_read = not message.get("more_body", False)
@@ -386,14 +386,14 @@ class Exchange:
         return message
 
     def has_client_said_all(self) -> bool:
-        """Whether nothing more of the request can come."""
+        """Whether the whole request has been received."""
         if self._has_read:
             return True
         # From HTTP/2 on content needs no field, but that of a GET has no meaning.
         return self.plan.method in CACHED_METHODS and not announces_body(self.plan.fields)
 
     def send(self, message: Message) -> Awaitable[None]:
-        """The app's `send`. A plain function: a coroutine around the server's costs twice it."""
+        """Send a message of the app. As a coroutine around the server's it would cost twice."""
         if self._passes:
             if "body" in message and message["type"] == BODY:
                 self._size += len(message["body"])
@@ -406,8 +406,8 @@ class Exchange:
         return self.send_out(message)
 
     def _begin(self, message: Message) -> Awaitable[None]:
-        """Do what the start of the response decides; what comes before it passes, as a hint."""
-        if self._asks_again:
+        """Act on the start of the response; messages before it, such as early hints, pass."""
+        if self._calls_again:
             return checkpoint()
         if message["type"] != START_TYPE:
             return self.send_out(message)
@@ -418,10 +418,10 @@ class Exchange:
         if plan.wants.offers or plan.caching or engine.may_cache or plan.has_policy:
             start = ResponseStart(engine, plan, message)
             if start.has_effects or self._searched is not None:
-                self._heed(start)
+                self._apply(start)
             if not start.passes:
-                if start.asks_again:
-                    self.status, self._asks_again = 0, True
+                if start.retry_unconditionally:
+                    self.status, self._calls_again = 0, True
                     return checkpoint()  # of this call nothing more is heard
                 delivery = self.delivery = Delivery(self)
                 is_listening = bool(self._listeners)
@@ -436,23 +436,23 @@ class Exchange:
             message = self.timed(message, began_ns)
         return self.send_out(message)
 
-    def _heed(self, start: ResponseStart) -> None:
-        """Do what the start of a response means for what is stored, and for those who wait."""
+    def _apply(self, start: ResponseStart) -> None:
+        """Invalidate, forget and finish what the start of a response says."""
         engine, seeker = self.engine, self._searched
         if start.invalid:
             self.dropping = Invalidation(engine.responses, start.invalid)
-        if start.outdated is not None:
-            engine.responses.forget(start.outdated)
+        if start.superseded is not None:
+            engine.responses.forget(start.superseded)
         if seeker is None:
             return
-        if start.is_rekeyed and seeker.call is not None:
+        if start.key_changed and seeker.call is not None:
             seeker.finish_call(CallResult.UNCACHEABLE)
-        stores = start.keeping is not None or start.entry is not None
-        if not (stores or start.asks_again) and self.plan.key is not None:
+        stores = start.collector is not None or start.entry is not None
+        if not (stores or start.retry_unconditionally) and self.plan.key is not None:
             seeker.finish_call(start.call_result)
 
     def _pass_last(self, message: Message) -> None:
-        """Count the response, if this really is its last message; other kinds may come between."""
+        """Record the response if this is its last message; other kinds may come before it."""
         if message["type"] in LAST_MESSAGES:
             self._passes, self.is_over = False, True
             self._record_pass(self._reasons)
@@ -464,13 +464,13 @@ class Exchange:
         record_response(engine, self.plan, route, self.status, "", reasons, times, sizes)
 
     def timed(self, start: Message, fed_ns: int) -> Message:
-        """The start with what the app took, and what was then done to its response."""
+        """Return the start with a Server-Timing field."""
         took = {"app": fed_ns - self.began_ns, "encode": perf_counter_ns() - fed_ns}
         outcome = self.plan.outcome
         return add_server_timing(start, took, {"cache": outcome} if outcome else {})
 
     def _end(self) -> None:
-        """The app is done with this request, as `has_returned` and `has_failed` say.
+        """Finish the request after the app's call, which has returned, failed or been cancelled.
 
         Neither of them: its call was cancelled, which says nothing of a response that is whole.
         """
@@ -490,7 +490,7 @@ class Exchange:
             self.dropping.invalidate_again()
 
     def _abandon(self) -> None:
-        """Count a response that has not begun, or of which the rest will not pass."""
+        """Record a response that has not begun, or will not be finished."""
         self.is_over = True
         self.finish_call(CallResult.FAILED)
         if self._passes:
@@ -501,7 +501,7 @@ class Exchange:
             self._count(label, status, 0, self.plan.outcome, Reason.INCOMPLETE)
 
     def _count(self, route: str, status: int, size: int, outcome: str, why: Reason) -> None:
-        """Count an answer that the app has not made."""
+        """Record an answer that the app has not made."""
         record_answer(self.engine, self.plan, self.began_ns, route, status, size, outcome, (why,))
 
 

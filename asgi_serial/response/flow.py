@@ -92,7 +92,7 @@ class ResponseFlow:
 
     # What most responses never set has its default on the class.
     state = START
-    keeping: Collector | None = None  # it is to be stored
+    collector: Collector | None = None  # it is to be stored
     unstored: Reason | None = None  # why it is not stored
     entry: Entry | None = None
     own_drop: float | None = None  # when this write has dropped what was stored of its URI
@@ -112,22 +112,22 @@ class ResponseFlow:
     _route: str | None = None
 
     def __init__(
-        self, engine: Engine, request: RequestPlan, scope: Scope, opening: ResponseStart
+        self, engine: Engine, request: RequestPlan, scope: Scope, response_start: ResponseStart
     ) -> None:
         self.engine = engine
         self.request = request
         self.scope = scope  # as the app has it
-        self.opening = opening
-        self.start = opening.message
-        self.status = opening.status
-        self.plan = opening.plan
-        self.entry, self.unstored = opening.entry, opening.unstored
-        self.keeping, self.handed = opening.keeping, opening.handed
+        self.response_start = response_start
+        self.start = response_start.message
+        self.status = response_start.status
+        self.plan = response_start.plan
+        self.entry, self.unstored = response_start.entry, response_start.unstored
+        self.collector, self.handed = response_start.collector, response_start.handed
 
     def begin(self) -> list[Message]:
         """Do what the start of the response decides."""
-        engine, request, start, plan = self.engine, self.request, self.opening, self.plan
-        if start.asks_again or start.messages is not None:
+        engine, request, start, plan = self.engine, self.request, self.response_start, self.plan
+        if start.retry_unconditionally or start.messages is not None:
             return self._replace(start.messages)
         pairs, fields = start.pairs, start.fields
         self.base = Base(
@@ -137,13 +137,15 @@ class ResponseFlow:
             fields.get(b"etag"),
             plan.weak,
             engine.negotiator.tag_suffixes,
-            is_read=request.method in READS or request.key is not None or self.keeping is not None,
+            is_read=request.method in READS
+            or request.key is not None
+            or self.collector is not None,
         )
         if plan.refused and request.method in READS:
             return self._refuse()
         if plan.passes:
             # What is to be stored is looked at whole where it can be: for its tag, and to be told.
-            if self.keeping is None:
+            if self.collector is None:
                 return self._begin_passing()
         elif request.method == "HEAD":
             return self._begin_head()
@@ -157,7 +159,7 @@ class ResponseFlow:
         self.state = state
 
     def _replace(self, messages: tuple[Message, Message] | None) -> list[Message]:
-        """Send these in place of the app's response; nothing where it is to answer again."""
+        """Send these messages in place of the response; none if the app is called again."""
         self._enter(REPLACED)
         if messages is None:
             return []
@@ -167,7 +169,7 @@ class ResponseFlow:
         return [start, last]
 
     def feed(self, message: Message) -> Message | list[Message]:
-        """Take another message of the app; give what is to be sent for it."""
+        """Take another message of the app; return the messages to send for it."""
         kind = message["type"]
         if kind == "http.response.body":
             return self._feed_body(message)
@@ -178,7 +180,7 @@ class ResponseFlow:
         return [*held, *passed]
 
     def _pass_file(self, message: Message) -> list[Message]:
-        """Pass the content that the server is to take out of a file itself."""
+        """Pass a message by which the server sends the content of a file."""
         self.forget(Reason.NOT_A_BODY)
         if message.get("more_body", False):
             return [] if self._is_not_modified else [message]
@@ -189,12 +191,12 @@ class ResponseFlow:
         return [message]
 
     def resume(self, result: Any) -> list[Message]:
-        """Go on with what `job` gave."""
+        """Continue with the result of `job`."""
         self.job = None
         return self._then(result)
 
     def release(self, why: Reason) -> list[Message]:
-        """Give what is held back, as the app made it; nothing where nothing is held."""
+        """Return the held messages unchanged."""
         if not self.is_holding:
             return []
         gathered = self.gathered if self.state is WHOLE else []
@@ -250,7 +252,7 @@ class ResponseFlow:
     def _has_passed_whole(self) -> bool:
         return (
             self.state is PASS
-            and self.keeping is not None
+            and self.collector is not None
             and content_length(self.base.fields) == self.app_bytes
         )
 
@@ -301,7 +303,7 @@ class ResponseFlow:
     def _refuse(self) -> list[Message]:
         self._enter(REPLACED)
         self.status = 406
-        self.keeping = None
+        self.collector = None
         problem = not_acceptable(self.engine.negotiator.media_types, self.plan.vary)
         self.note(Reason.NOT_ACCEPTABLE)
         messages = problem.messages(is_head=self.request.method == "HEAD")
@@ -314,7 +316,7 @@ class ResponseFlow:
         base = self.base
         condition = self.request.fields.get(b"if-none-match")
         if self.status == 304 and base.etag is not None and condition is not None:
-            base = self.base = with_shown_tag(base, base.etag, self.opening.wants, condition)
+            base = self.base = with_shown_tag(base, base.etag, self.response_start.wants, condition)
         made, self.etag = represent(base, "", "", None)
         self._collect_from(made)
         if self._is_held_by_client():
@@ -338,7 +340,7 @@ class ResponseFlow:
 
     def _begin_head(self) -> list[Message]:
         self._enter(PASS)
-        self.keeping = None
+        self.collector = None
         plan, base = self.plan, self.base
         codec = plan.codec
         if codec is not None and self._streams_at_once():
@@ -376,8 +378,8 @@ class ResponseFlow:
         size = len(body)
         self.app_bytes += size
         self.encoded_bytes = self.app_bytes
-        if self.keeping is not None and size:
-            self._collect(self.keeping, bytes(body))
+        if self.collector is not None and size:
+            self._collect(self.collector, bytes(body))
         if self._is_not_modified or (self.request.method == "HEAD" and not self.plan.passes):
             # There is no content to send, and what the app made is not what the fields describe.
             message = {**message, "body": b""}
@@ -400,8 +402,8 @@ class ResponseFlow:
 
         def passed(encoded: bytes) -> list[Message]:
             self.sent_bytes += len(encoded)
-            if self.keeping is not None:
-                self._collect(self.keeping, encoded)
+            if self.collector is not None:
+                self._collect(self.collector, encoded)
             if not more:
                 self._finish(len(body))
             return [{"type": "http.response.body", "body": encoded, "more_body": more}]
@@ -444,13 +446,13 @@ class ResponseFlow:
         if contradicts(self.base.fields, len(body)):
             return self._complete_contradiction(body)
         if self.plan.passes:
-            if self.keeping is not None and self._wants_tag():
+            if self.collector is not None and self._wants_tag():
                 self._tag(content_tag(body))
             return self._emit(body, Encoded("", "", body, len(body)))
         plan, is_made = self.plan, self.handed is not None
         encodings = None if is_made else self._encodings_for(len(body))
         digest = b""
-        if encodings is not None or (self.keeping is not None and self._wants_tag()):
+        if encodings is not None or (self.collector is not None and self._wants_tag()):
             digest = content_tag(body)
             if self._wants_tag():
                 self._tag(digest)
@@ -509,11 +511,11 @@ class ResponseFlow:
         media_type, coding, content, self.encoded_bytes = encoded
         self.media_type, self.coding = media_type, coding
         made, self.etag = represent(self.base, media_type, coding, content)
-        if self.keeping is not None:
+        if self.collector is not None:
             base, handed, route = self.base, self.handed, self.route()
             sure = self.is_end_sure
             self._keep(
-                self.keeping.take_whole(
+                self.collector.take_whole(
                     base, made, self.etag, body, encoded, handed, route, is_end_sure=sure
                 )
             )
@@ -530,11 +532,11 @@ class ResponseFlow:
         ]
 
     def _collect_from(self, fields: Fields) -> None:
-        if self.keeping is not None:
-            self.keeping.begin(self.base, fields, self.coding, self.etag)
+        if self.collector is not None:
+            self.collector.begin(self.base, fields, self.coding, self.etag)
 
-    def _collect(self, keeping: Collector, content: bytes) -> None:
-        why = keeping.add(content)
+    def _collect(self, collector: Collector, content: bytes) -> None:
+        why = collector.add(content)
         if why is not None:
             self.forget(why)
 
@@ -549,14 +551,14 @@ class ResponseFlow:
             self.forget(why)
 
     def let_go(self) -> None:
-        """Hold nothing any more of what was collected to be stored."""
-        if self.keeping is not None:
-            self.keeping.let_go()
-            self.keeping = None
+        """Release what was collected to be stored."""
+        if self.collector is not None:
+            self.collector.let_go()
+            self.collector = None
 
     def forget(self, why: Reason) -> None:
         """Do not store this response after all."""
-        if self.keeping is not None:
+        if self.collector is not None:
             self.let_go()
             self.unstored = why
 
@@ -566,9 +568,9 @@ class ResponseFlow:
 
     def _finish(self, last_bytes: int) -> None:
         self._enter(DONE)
-        if self.keeping is not None:
+        if self.collector is not None:
             self.is_end_sure = self._has_sure_end(last_bytes)
-            self._keep(self.keeping.finish(self.app_bytes, self.route()))
+            self._keep(self.collector.finish(self.app_bytes, self.route()))
 
     @property
     def is_holding(self) -> bool:
@@ -577,12 +579,12 @@ class ResponseFlow:
 
     @property
     def is_over(self) -> bool:
-        """Whether the last message of the body has been given."""
+        """Whether the last message of the body has been returned."""
         return self.state is DONE or self.state is REPLACED
 
     @property
     def call_result(self) -> CallResult:
-        """How a call of the app ends that has stored nothing, for those who wait for it."""
+        """The result of a call that has stored nothing, for the requests that wait for it."""
         return result_of(self.status, self.unstored)
 
     def sizes(self) -> tuple[int, int, int]:
@@ -590,7 +592,7 @@ class ResponseFlow:
         return self.app_bytes, self.encoded_bytes, self.sent_bytes
 
     def reasons(self) -> tuple[Reason, ...]:
-        """Why things were not done to this response."""
+        """The reasons why things were not done to this response."""
         reasons = self.plan.reasons
         if self.more_reasons:
             reasons += self.more_reasons

@@ -50,15 +50,15 @@ class ResponseStart:
     """The decisions about one response by its head, in the order in which they need each other.
 
     A response that `passes` goes to the client as the app makes it, with `message` as its start.
-    Any other is handed to a `ResponseFlow`, with all that was read here. Where `asks_again`, or
-    `messages` are there to be sent in its place, nothing else of the response counts.
+    Any other is handed to a `ResponseFlow`, with all that was read here. With
+    `retry_unconditionally`, or `messages` to send in its place, nothing else of it counts.
     """
 
     __slots__ = (
         "__dict__",  # of what is rare, with its default on the class
+        "collector",
         "fields",
         "has_effects",
-        "keeping",
         "message",
         "pairs",
         "passes",
@@ -70,9 +70,9 @@ class ResponseStart:
     )
 
     invalid: tuple[Key, ...] = ()  # what this write has made invalid in the cache
-    outdated: Entry | None = None  # a stored response that this one shows to be outdated
-    is_rekeyed = False  # it is another's than those may think who wait for it
-    asks_again = False  # it says nothing: the app is called again, without conditions
+    superseded: Entry | None = None  # a stored response that this one shows to be superseded
+    key_changed = False  # it is another's than those may think who wait for it
+    retry_unconditionally = False  # it says nothing: the app is called again, without conditions
     messages: tuple[Message, Message] | None = None
     entry: Entry | None = None  # to be stored, without anything of the body
     handed: Handed | None = None  # the app has made the format that the plan asks for
@@ -80,13 +80,13 @@ class ResponseStart:
     def __init__(self, engine: Engine, request: RequestPlan, message: Message) -> None:
         self.message = message
         self.status: int = message["status"]
-        self.keeping: Collector | None = None  # it is to be stored
+        self.collector: Collector | None = None  # it is to be stored
         self.unstored: Reason | None = None  # why it is not
         self.passes = self.has_effects = False
         self.wants: Wants = request.wants
         pairs, fields = read_response_fields(message.get("headers", ()), engine.fields.response)
         is_heard = request.has_policy or request.policy is not None or request.source is not None
-        if is_heard and self._heed_handler(engine, request):
+        if is_heard and self._apply_handler_policy(engine, request):
             return
         if request.is_personal:
             pairs, fields = keep_private(engine, self.status, pairs, fields)
@@ -104,31 +104,31 @@ class ResponseStart:
         if engine.may_cache and request.profile.method not in READS:
             self._plan_write(engine, request)
         if request.caching:
-            self._plan_keeping(engine, request, has_trailers)
-        if selected is not None and self.keeping is None:
-            self._find_outdated(request, selected)
+            self._decide_storing(engine, request, has_trailers)
+        if selected is not None and self.collector is None:
+            self._find_superseded(request, selected)
         if handed is not None:
             self._check_handed(engine)
-        if plan.passes and self.keeping is None and (selected is None or self.entry is None):
+        if plan.passes and self.collector is None and (selected is None or self.entry is None):
             self._pass(engine, request, message, fields, pairs)
 
     @property
     def call_result(self) -> CallResult:
-        """How the app's call ends, if it stores nothing, for those who wait for it."""
+        """The result of a call that stores nothing, for the requests that wait for it."""
         return result_of(self.status, self.unstored)
 
-    def _heed_handler(self, engine: Engine, request: RequestPlan) -> bool:
+    def _apply_handler_policy(self, engine: Engine, request: RequestPlan) -> bool:
         """Plan anew what the handler has had its say in; True where the app is called again."""
         policy = request.policy
         source = None if policy is None else policy.cache_partition
         if not request.has_policy and source is request.source:
             return False
         was_asked = request.validates and self.status == 304
-        self.is_rekeyed = self.has_effects = adopt_partition(engine, request)
+        self.key_changed = self.has_effects = adopt_partition(engine, request)
         # The condition was made of what is another user's: the 304 is about that.
-        self.asks_again = was_asked and not request.validates
+        self.retry_unconditionally = was_asked and not request.validates
         self.wants = find_wants(engine, request)
-        return self.asks_again
+        return self.retry_unconditionally
 
     def _consult(self, engine: Engine, request: RequestPlan, selected: Entry) -> bool:
         """Whether the response is about the stored one, and is not sent itself."""
@@ -137,13 +137,16 @@ class ResponseStart:
         )
         self.entry, self.unstored = consulted.entry, consulted.unstored
         if consulted.is_superseded:
-            self.outdated, self.has_effects = selected, True
-        self.asks_again, self.messages = consulted.retry_unconditionally, consulted.messages
-        return self.asks_again or self.messages is not None
+            self.superseded, self.has_effects = selected, True
+        self.retry_unconditionally, self.messages = (
+            consulted.retry_unconditionally,
+            consulted.messages,
+        )
+        return self.retry_unconditionally or self.messages is not None
 
-    def _find_outdated(self, request: RequestPlan, selected: Entry) -> None:
+    def _find_superseded(self, request: RequestPlan, selected: Entry) -> None:
         if supersedes_stored(request, self.status, self.unstored):
-            self.outdated, self.has_effects = selected, True
+            self.superseded, self.has_effects = selected, True
 
     def _plan_write(self, engine: Engine, request: RequestPlan) -> None:
         policy = find_body_policy(request)
@@ -152,7 +155,7 @@ class ResponseStart:
         elif invalidates(request.method, self.status):
             self.invalid, self.has_effects = invalid_keys(engine, request, self.fields), True
 
-    def _plan_keeping(self, engine: Engine, request: RequestPlan, has_trailers: bool) -> None:  # noqa: FBT001 - on the way of every response
+    def _decide_storing(self, engine: Engine, request: RequestPlan, has_trailers: bool) -> None:  # noqa: FBT001 - on the way of every response
         plan = self.plan
         decision = decide_storing(
             engine, request, self.status, self.fields, invalidates=bool(self.invalid)
@@ -163,15 +166,15 @@ class ResponseStart:
             is_unheard = request.has_ignored_permission and decision in _MAY_BE_PERMITTED
             self.unstored = Reason.POLICY_NOT_HEARD if is_unheard else decision
         else:
-            self.keeping = Collector(engine, request, decision, self.wants, plan, self.status)
+            self.collector = Collector(engine, request, decision, self.wants, plan, self.status)
 
     def _check_handed(self, engine: Engine) -> None:
         """Pass what the app has made if it was changed on its way and another form is chosen."""
         if self.handed is None or self.handed.media_type == self.plan.media_type:
             return
         self.handed = None
-        self.unstored = self.unstored if self.keeping is None else Reason.ALREADY_ENCODED
-        self.keeping = None
+        self.unstored = self.unstored if self.collector is None else Reason.ALREADY_ENCODED
+        self.collector = None
         self.plan = plan_as_made(engine, self.plan, self.fields)
 
     def _pass(

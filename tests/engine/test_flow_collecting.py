@@ -138,7 +138,7 @@ class TestBodiesInKeys:
         flow = make_flow(engine, method="POST", policy=self.POLICY)
         flow.request.copy = CopyOf(b"a")
         run(flow, start(JSON), LAST)
-        assert flow.opening.invalid == ()
+        assert flow.response_start.invalid == ()
         assert make_flow(engine, method="POST").request.keys_on_body
 
     def test_a_route_that_was_told_before_is_not_told_again(self):
@@ -152,7 +152,7 @@ class TestBodiesInKeys:
         """RFC 9111, 4.4."""
         flow = make_flow(make_engine(), method="POST")
         run(flow, start(JSON, status=status), LAST)
-        assert (make_flow(make_engine()).request.key in flow.opening.invalid) is is_invalid
+        assert (make_flow(make_engine()).request.key in flow.response_start.invalid) is is_invalid
 
 
 class CopyOf:

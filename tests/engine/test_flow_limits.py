@@ -129,7 +129,7 @@ def test_trailers_keep_a_response_as_it_is_and_out_of_the_cache():
 def test_an_event_stream_starts_at_once_and_is_not_kept():
     flow = make_flow(make_engine(cache_ttl=60), GZIP)
     assert as_list(flow.begin(start((b"content-type", b"text/event-stream")))) != []
-    assert flow.keeping is None
+    assert flow.collector is None
 
 
 def test_a_client_that_left_before_the_start_leaves_nothing():

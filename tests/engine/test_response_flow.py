@@ -285,7 +285,7 @@ def test_what_is_held_back_is_given_once_and_as_the_app_made_it(make, give):
 def test_nothing_is_kept_of_what_a_client_has_left(headers, first, messages):
     flow = make_flow(ENGINE, *headers)
     run(flow, first, *messages)
-    assert flow.keeping is not None
+    assert flow.collector is not None
     flow.lose_client()
     finish_jobs(flow, flow.feed(LAST))
     assert flow.is_over
