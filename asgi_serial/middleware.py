@@ -18,7 +18,7 @@ from asgi_serial.asgi.refresh import start_refresh
 from asgi_serial.asgi.startup import Refusal, is_built_at_startup
 from asgi_serial.asgi.warming import warm
 from asgi_serial.cache.purge_log import MAX_RECORD_BYTES
-from asgi_serial.caching.serving import serve
+from asgi_serial.caching.serving import FORWARD_MISS, serve
 from asgi_serial.engine.app_engines import MARK, engines_of, register, share
 from asgi_serial.engine.engine import Engine
 from asgi_serial.errors import ConfigurationError
@@ -117,8 +117,10 @@ class SerialMiddleware:
             found = engine.responses.find(plan.key, plan.vary_values)
             served = serve(engine, plan, found, plan.asked)
             if type(served) is tuple and served[3] is HIT:
-                await send(record_hit(engine, plan, served, began_ns))
-                last = served[1]
+                start, last = served[0], served[1]
+                if engine.records:
+                    start = record_hit(engine, plan, served, began_ns)
+                await send(start)
                 if len(last["body"]) <= PIECE_BYTES:
                     await send(last)
                     return
@@ -126,7 +128,9 @@ class SerialMiddleware:
                     await send(message)
                 return
         exchange = Exchange(engine, plan, receive, send, began_ns)
-        if served is not None:
+        # Nothing is to be had of the cache where the last responses were not stored, either.
+        is_hopeless = served is FORWARD_MISS and plan.key is not None and engine.misses(plan.key)
+        if served is not None and (not is_hopeless or plan.profile.needs_search):
             seeker = exchange.seeker = Seeker(engine, plan, began_ns)
             hit = seeker.take(served)
             if hit is not None:
@@ -134,8 +138,9 @@ class SerialMiddleware:
                 if seeker.refreshes is not None:
                     start_refresh(self.app, exchange, seeker.refreshes)
                 return
-        misses = plan.key is not None and engine.misses(plan.key)
-        if plan.may_end_early and not misses and await exchange.answer_without_app():
+        if (
+            plan.may_end_early or exchange.seeker is not None
+        ) and await exchange.answer_without_app():
             if exchange.seeker is not None and exchange.seeker.refreshes is not None:
                 start_refresh(self.app, exchange, exchange.seeker.refreshes)
             return

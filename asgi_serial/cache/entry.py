@@ -1,6 +1,7 @@
 """What the cache keeps of one response of the app."""
 
 from collections import deque
+from math import inf
 from typing import NamedTuple, TypeAlias
 from weakref import ref
 
@@ -77,7 +78,17 @@ class Shape:
 class HitState:
     """What is ready for the hits of one representation; made at the first, and kept for few."""
 
-    __slots__ = ("etag", "fields", "fields_of_304", "second", "wants")
+    __slots__ = (
+        "condition",
+        "etag",
+        "fields",
+        "fields_of_304",
+        "profile",
+        "second",
+        "status",
+        "until",
+        "wants",
+    )
 
     def __init__(self, etag: bytes | None) -> None:
         self.etag = etag
@@ -85,6 +96,11 @@ class HitState:
         self.second = -1  # of the clock, for which the fields hold
         self.fields: Fields = []
         self.fields_of_304: Fields | None = None  # once there was a 304
+        # Until then a request of this profile, with this condition, gets this status.
+        self.until = -inf
+        self.profile: object = None
+        self.condition: bytes | None = None
+        self.status = 0
 
 
 class Representation:

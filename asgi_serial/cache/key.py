@@ -53,7 +53,6 @@ def make_key(
     query: bytes,
     extra: Extra = (),
     body: BodyPart | None = None,
-    *,
     names: tuple[bytes, ...] = KEY_NAMES,
 ) -> Key:
     """The parts that select a resource, kept apart so that no two requests run together.
@@ -70,17 +69,20 @@ def make_key(
     proto = None
     if names:
         proto, extra = _read_keyed(fields, extra)
-    find = scope.get
+    try:
+        scheme, root_path, raw_path = scope["scheme"], scope["root_path"], scope["raw_path"]
+    except KeyError:  # ASGI lets servers leave them out
+        scheme, root_path, raw_path = map(scope.get, ("scheme", "root_path", "raw_path"))
     return (
         realm,
         "GET" if method == "HEAD" else method,
-        find("scheme"),
+        scheme,
         # RFC 9110, 4.2.3: the host is case-insensitive.
-        fields.get(b"host", b"").lower(),
+        fields[b"host"].lower() if b"host" in fields else b"",
         proto,
-        find("root_path"),
+        root_path,
         scope["path"],
-        find("raw_path"),
+        raw_path,
         query,
         extra or None,
         body,
@@ -162,6 +164,20 @@ def fork_of(key: Key) -> Key | None:
     if key[EXTRA] is None and key[BODY] is None and key[METHOD] == "GET":
         return None
     return (key[REALM], "*", *key[SCHEME:EXTRA], None, None)
+
+
+def place_of(key: Key) -> Key:
+    """Return the key under which an entry of this key lies in the first level.
+
+    A fork that does not vary lies there directly: a write marks it, and need not find it by what
+    all forks hang on.
+    """
+    resource = key[REALM]
+    return resource if len(key) == FORK_PARTS and isinstance(resource, tuple) else key
+
+
+FORK_PARTS = 2
+"""The parts of the key of a fork: its resource's, and the nonce of what it hangs on."""
 
 
 def kind_of(key: Key) -> Kind:

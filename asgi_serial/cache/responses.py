@@ -17,6 +17,7 @@ from asgi_serial.cache.key import (
     kind_of,
     part_key,
     partition_of,
+    place_of,
     resource_of,
     uri_digest,
     usual_kinds,
@@ -126,7 +127,7 @@ class ResponseCache:
         if entry.epoch == epoch:
             return False
         if entry.epoch == DROPPED or self._purged_at(entry.tags, entry.key) >= entry.born:
-            self._memory.delete(entry.key)
+            self._memory.delete(place_of(entry.key))
             return True
         if self._drops.uris.confirm(entry, epoch):
             return False
@@ -198,7 +199,7 @@ class ResponseCache:
         taken = self._take_over(found, epoch)
         # What was made invalid meanwhile must not come back.
         if self._drops.dropped_at(digest) != since:
-            self._memory.delete(taken.key)
+            self._memory.delete(place_of(taken.key))
             return MISS
         return taken
 
@@ -224,6 +225,8 @@ class ResponseCache:
         known = self._memory.get(key)
         if isinstance(known, VaryIndex) and known.born >= found.born:
             return known
+        if place_of(key) is not key:
+            self._memory.delete(place_of(key))  # a response that did not vary
         self._memory.put(key, found, index_size(key, found))
         return found
 
@@ -232,7 +235,7 @@ class ResponseCache:
 
         RFC 9111, 4: of several stored responses the most recent is used.
         """
-        known = self._memory.get(found.key)
+        known = self._memory.get(place_of(found.key))
         if isinstance(known, Entry) and known.born >= found.born:
             return known
         self._interner.share(found)
@@ -243,8 +246,11 @@ class ResponseCache:
         """Put an entry into the first level, if it has room; no purge up to `epoch` is about it."""
         entry.epoch = epoch
         size = entry_size(entry)
-        if not self._memory.put(entry.key, entry, size, owner=partition_of(entry.key)):
+        place = place_of(entry.key)
+        if not self._memory.put(place, entry, size, owner=partition_of(entry.key)):
             entry.epoch = UNHELD
+        if place is not entry.key:
+            self._memory.delete(entry.key)  # the index of responses that have varied
 
     def why_not_kept(
         self, entry: Entry, asked: float, *, own_drop: float | None = None
@@ -281,12 +287,14 @@ class ResponseCache:
             if not isinstance(root, VaryIndex):
                 return None
             key = (key, root.nonce)
-        found = self._memory.get(key)
         if entry.selecting:
+            found = self._memory.get(key)
             names = tuple([name for name, _ in entry.selecting])
             if not isinstance(found, VaryIndex) or found.names != names:
                 return None
             found = self._memory.get(_selected_key(key, found, entry.selecting))
+        else:
+            found = self._memory.get(place_of(key))
         return found if isinstance(found, Entry) and not self.is_purged(found) else None
 
     def keep(self, entry: Entry, asked: float, *, own_drop: float | None = None) -> bool:
@@ -302,13 +310,15 @@ class ResponseCache:
             key = entry.key = (key, self._index(fork, (), ttl, owner).nonce)
         if entry.selecting:
             names = tuple([name for name, _ in entry.selecting])
+            if fork is not None:
+                self._memory.delete(resource)  # a response that did not vary
             index = self._index(key, names, ttl, owner)
             entry.key = _selected_key(self._held_key(key), index, entry.selecting)
         self._interner.share(entry)
         self._put(entry, epoch)
         if self._was_dropped(entry, asked, own_drop):
             # By another thread, before the entry was there to be marked.
-            self._memory.delete(entry.key)
+            self._memory.delete(place_of(entry.key))
             return False
         self.stored += 1
         self.purge_sync.is_new = False
@@ -333,17 +343,20 @@ class ResponseCache:
             return
         key = (key, root.nonce)
         found = self._memory.get(key)
-        if found is None:
+        if isinstance(found, VaryIndex):
+            if found.names == tuple([name for name, _ in selecting]):
+                key = _selected_key(key, found, selecting)
+            self._memory.delete(key)
+        elif isinstance(self._memory.get(place_of(key)), Entry):
+            self._memory.delete(place_of(key))
+        else:
             return
-        if isinstance(found, VaryIndex) and found.names == tuple([name for name, _ in selecting]):
-            key = _selected_key(key, found, selecting)
-        self._memory.delete(key)
         if self._second is not None:
             self._second.delete(key)
 
     def holds(self, entry: Entry) -> bool:
         """Whether this very entry is in the first level, and not purged."""
-        return self._memory.get(entry.key) is entry and not self.is_purged(entry)
+        return self._memory.get(place_of(entry.key)) is entry and not self.is_purged(entry)
 
     def keep_again(self, entry: Entry, own_drop: float) -> None:
         """Keep an entry that was held until the drop at this time, by its own request."""
@@ -357,14 +370,15 @@ class ResponseCache:
         level takes no more than a size. One that finds no room is kept apart in the first level,
         and leaves it by itself.
         """
-        if self._memory.get(entry.key) is not entry:
+        place = place_of(entry.key)
+        if self._memory.get(place) is not entry:
             return
         self._interner.share_form(made)
         size = entry_size(entry) + form_size(made)
         if size <= self._max_entry_bytes:
             entry.add(variant, made)
             self._interner.share(entry)
-            self._memory.put(entry.key, entry, size, owner=partition_of(entry.key))
+            self._memory.put(place, entry, size, owner=partition_of(entry.key))
             self._send(entry)
             return
         entry.mark = entry.mark or object()
@@ -386,8 +400,9 @@ class ResponseCache:
 
     def forget(self, entry: Entry) -> None:
         """Forget one entry, in both levels."""
-        if self._memory.get(entry.key) is entry:
-            self._memory.delete(entry.key)
+        place = place_of(entry.key)
+        if self._memory.get(place) is entry:
+            self._memory.delete(place)
         if self._second is not None:
             self._second.delete(entry.key)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from asgi_serial.cache.entry import UNKNOWN_FIELDS, Entry
@@ -61,6 +62,9 @@ class Forward(NamedTuple):
     underived: Entry | None = None  # may answer, in a form that has to be made
 
 
+FORWARD_MISS = Forward(Reason.MISS)
+
+
 Answer: TypeAlias = tuple[Message, Message, Entry, Reason]
 """The two messages of an answer out of the cache, the entry that gave it, and why it was used."""
 
@@ -78,7 +82,29 @@ def serve(
     """
     if type(found) is not Entry:
         assert isinstance(found, Reason)
-        return Forward(found)
+        return FORWARD_MISS if found is MISS else Forward(found)
+    profile = plan.profile
+    if variant is None:
+        variant = found.last_kept
+        state = None if variant is None else variant.hit_state
+        if variant is None or state is None or state.wants is not plan.wants:
+            variant = None
+        elif (
+            now < state.until
+            and state.profile is profile
+            and (not profile.is_conditional or plan.fields[b"if-none-match"] == state.condition)
+            and not plan.collapsed
+        ):
+            # An equal request was given this within this second.
+            headers, content = state.fields, variant.body
+            if state.status == 304 and state.fields_of_304 is not None:
+                headers, content = state.fields_of_304, b""
+            return (
+                {"type": "http.response.start", "status": state.status, "headers": headers.copy()},
+                {"type": "http.response.body", "body": content, "more_body": False},
+                found,
+                HIT,
+            )
     decision = judge(engine, plan, found, now)
     if decision is USE_FRESH:
         why, said = HIT, None
@@ -92,14 +118,22 @@ def serve(
             )
         said = engine.cache_status.stale_line(why, int(found.expires - now))
     if variant is None:
-        variant = found.last_kept
-        state = None if variant is None else variant.hit_state
-        if variant is None or state is None or state.wants is not plan.wants:
-            variant = find_representation(plan.wants, found)
-            if variant is None:
-                return Forward(MISS, underived=found)
+        variant = find_representation(plan.wants, found)
+        if variant is None:
+            return Forward(MISS, underived=found)
     start, last = answer(engine, plan, found, variant, now, said)
+    if decision is USE_FRESH and variant.hit_state is not None and profile.is_repeatable:
+        _remember(plan, found, variant.hit_state, start["status"])
     return start, last, found, why
+
+
+def _remember(plan: RequestPlan, entry: Entry, state: HitState, status: int) -> None:
+    """Let the same be sent to equal requests for as long as nothing changes in it."""
+    if plan.credentials is plan.profile.credentials and not plan.collapsed:
+        state.until = -inf  # for other threads, until all belongs together
+        state.profile, state.status = plan.profile, status
+        state.condition = plan.fields.get(b"if-none-match")
+        state.until = min(state.second + 1, entry.expires)
 
 
 def judge(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> Decision:

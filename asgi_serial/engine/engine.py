@@ -90,20 +90,27 @@ class Engine:
         self.recorder: KindRecorder | None = self.series
         if recorder is not None:
             self.recorder = RelayRecorder(recorder, self.series)
+        self.records = settings.server_timing or self.recorder is not None  # of answers, too
         self.is_told_of = False  # that it stands inside another engine
 
     def _choose_ways(self, settings: Settings) -> None:
         """Decide which of the shorter ways requests may take."""
         # On the way of every request; attributes of the settings lie one look-up further.
         self.caching, self.server_timing = settings.cache, settings.server_timing
-        self.sorts_query = settings.cache_sort_query
+        self.keys_on_more = bool(settings.cache_key_fields) or settings.cache_sort_query
+        # Only what is counted is left to do.
+        self.is_idle = not (
+            settings.routes
+            or settings.cache
+            or settings.compression
+            or settings.formats
+            or settings.decoding
+        )
         # A write that has no part in the cache itself makes what is stored invalid all the same.
         self.may_cache = settings.cache or any(rule.policy.cache for rule in settings.routes)
         self.policies = (
             PolicyTable(settings.routes, cache_ttl=settings.cache_ttl) if settings.routes else None
         )
-        self.plain_wants = self.negotiator.wants[None, None]
-        self.sole_wants = None if self.plain_wants.offers else self.plain_wants
 
     def _build_caches(self, settings: Settings, store: GuardedStore | None) -> None:
         self.realm = make_realm(settings.cache_namespace)

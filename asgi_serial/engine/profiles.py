@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias
 
-from asgi_serial.bounds.memo import BoundedDict
+from asgi_serial.bounds.memo import BoundedDict, Memo
 from asgi_serial.cache.key import KEY_NAMES
 from asgi_serial.engine.client import has_known_client
 from asgi_serial.engine.head import keep_iterators
@@ -58,7 +58,6 @@ class Profile:
     """
 
     __slots__ = (
-        "asks_nothing",
         "bypass",
         "credentials",
         "demands",
@@ -67,8 +66,11 @@ class Profile:
         "forces_revalidation",
         "has_range",
         "is_conditional",
+        "is_repeatable",
         "key_names",
         "method",
+        "needs_search",
+        "only_if_cached",
         "strange",
         "unknown",
         "wants",
@@ -84,10 +86,12 @@ class Profile:
     unknown: frozenset[bytes]  # the fields that may say who asks
     bypass: Reason | None  # why the cache takes no part
     key_names: tuple[bytes, ...]  # the fields in its key, beside the host and configured ones
+    only_if_cached: bool  # nothing but a stored response will do (RFC 9111, 5.2.1.7)
+    is_repeatable: bool  # with equal keys and tags, such requests are answered alike by an entry
+    needs_search: bool  # another than a whole response from the first level may answer it
     is_conditional: bool  # a stored response may be answered by 304 (RFC 9110, 13.1)
     has_range: bool  # a GET for a part of the resource (RFC 9110, 14.2)
     describes_body: bool  # its body may have to be decoded, or translated
-    asks_nothing: bool  # any fresh response of the resource answers it
 
 
 class Profiles:
@@ -104,6 +108,11 @@ class Profiles:
         # Both hold no more of a request than their keys do.
         self._shapes: BoundedDict[tuple[object, ...], FindValues] = BoundedDict(shares_values=True)
         self._known: BoundedDict[tuple[object, ...], Profile] = BoundedDict(shares_values=True)
+        self._idle: Memo[str, tuple[dict[bytes, bytes], Profile]] = Memo(
+            lambda method: ({}, self._make(method, {})), shares_values=True
+        )
+        self.idle = self._idle.__getitem__
+        """The fields and the profile of a request by its method, if no field is read."""
 
     def read(self, scope: Scope) -> tuple[dict[bytes, bytes], Profile]:
         """Return the combined values of all fields of a request, by name, and its profile.
@@ -111,11 +120,11 @@ class Profiles:
         Source: RFC 9110, 5.3: field lines with the same name are combined in order, with commas.
         """
         pairs = scope["headers"]
-        if type(pairs) is not list or (pairs and type(pairs[0]) is not tuple):
-            pairs = keep_iterators(scope)
         try:
+            if type(pairs) is not list or type(pairs[0]) is not tuple:
+                pairs = keep_iterators(scope)
             fields: dict[bytes, bytes] = dict(pairs)  # a third of the cost of a loop in Python
-        except TypeError:  # a name that has no hash: a buffer
+        except (IndexError, TypeError):  # there are none, or a name is a buffer, without a hash
             pairs = [(bytes(name), bytes(value)) for name, value in pairs]
             fields = dict(pairs)
         if len(fields) != len(pairs):
@@ -171,6 +180,10 @@ class Profiles:
             profile.forces_revalidation = refuses
             if refuses or directives is not None:
                 profile.demands = Asked(directives, pragma_no_cache=directives is None)
+        obeyed = profile.demands.directives
+        profile.only_if_cached = (
+            obeyed is not None and obeyed.only_if_cached and method in CACHED_METHODS
+        )
         profile.bypass = why_not_looked_up(
             method,
             fields,
@@ -183,13 +196,14 @@ class Profiles:
             profile.bypass = Reason.METHOD_NOT_CACHED
         profile.is_conditional = method in _READS and not _CONDITIONAL.isdisjoint(fields)
         profile.has_range = method == "GET" and b"range" in fields
+        profile.is_repeatable = (
+            method == "GET"
+            and not profile.has_range
+            and (not profile.is_conditional or b"if-none-match" in fields)
+        )
+        profile.needs_search = profile.has_range or profile.only_if_cached
         profile.describes_body = not _DESCRIBES_BODY.isdisjoint(fields)
         profile.key_names = tuple([name for name in KEY_NAMES if name in fields])
-        profile.asks_nothing = (
-            profile.demands is ASKS_NOTHING
-            and strange is NOT_STRANGE
-            and not (profile.credentials or profile.wants.refused)
-        )
         return profile
 
 

@@ -8,12 +8,11 @@ from asgi_serial.cache.key import CODED_ONLY, BodyPart, Extra, make_key, sorted_
 from asgi_serial.engine.profiles import BODY_METHODS
 from asgi_serial.formats.registry import JSON
 from asgi_serial.http.headers import content_length, read_fields
-from asgi_serial.http.storability import CACHED_METHODS
 from asgi_serial.http.vary import vary_values
 from asgi_serial.reasons import Reason
 from asgi_serial.request.body import RequestCopy
 from asgi_serial.request.partition import enter_partition
-from asgi_serial.settings.policy import RequestPolicy, merge
+from asgi_serial.settings.policy import HANDLER_SWITCHES, RequestPolicy, merge
 
 if TYPE_CHECKING:
     from asgi_serial.cache.entry import Entry, Key, Representation
@@ -74,6 +73,7 @@ class RequestPlan(RequestPolicy):
     asked = 0.0  # when the request came, in epoch seconds
     bypass: Reason | None = None  # why the cache takes no part in this request
     key: Key | None = None
+    may_end_early = False  # it may be refused without a look into the cache
     keys_on_body = False  # the key waits for the request's body
     may_key_on_body = False  # it would, should the handler ask for it
     path_policy: RoutePolicy | None = None
@@ -98,17 +98,6 @@ class RequestPlan(RequestPolicy):
         self.wants = profile.wants
         self.credentials = profile.credentials
 
-    @property
-    def may_end_early(self) -> bool:
-        """Whether the request may be refused, or answered, without the app."""
-        return (
-            self.key is not None
-            or self.keys_on_body
-            or bool(self.body_format)
-            or bool(self.content_codings)
-            or self.wants_stored_only
-        )
-
     def vary_values(self, names: tuple[bytes, ...]) -> tuple[tuple[bytes, bytes | None], ...]:
         """Return the fields that a response varies on, with this request's values of them."""
         if not names:
@@ -119,13 +108,7 @@ class RequestPlan(RequestPolicy):
     @property
     def wants_stored_only(self) -> bool:
         """Whether only what is stored will do (RFC 9111, 5.2.1.7: only-if-cached)."""
-        directives = self.profile.demands.directives
-        return (
-            directives is not None
-            and directives.only_if_cached
-            and self.caching
-            and self.method in CACHED_METHODS
-        )
+        return self.profile.only_if_cached and self.caching
 
     @property
     def outcome(self) -> str:
@@ -150,7 +133,11 @@ def plan_request(
     `fields` and `wants` stand in place of its own, for a request that is made on its behalf.
     """
     if fields is None:
-        fields, profile = engine.profiles.read(scope)
+        # Where nothing is decided by the fields, unless a handler turns something on, none is read.
+        is_idle = engine.is_idle and not HANDLER_SWITCHES
+        fields, profile = (
+            engine.profiles.idle(scope["method"]) if is_idle else engine.profiles.read(scope)
+        )
     else:
         profile = engine.profiles.find(scope["method"], fields)
     plan = RequestPlan(scope, fields, profile)
@@ -172,6 +159,7 @@ def plan_request(
         if plan.bypass is None:
             if profile.bypass is not None:
                 plan.bypass = profile.bypass
+                plan.may_end_early = plan.may_end_early or profile.only_if_cached
             elif profile.method in BODY_METHODS:
                 _plan_body_key(engine, plan)
             else:
@@ -223,6 +211,7 @@ def _plan_body(engine: Engine, plan: RequestPlan) -> None:
         format = engine.negotiator.types[fields[b"content-type"]].format
         if format not in ("", JSON):
             _plan_translation(engine, plan, format)
+    plan.may_end_early = bool(plan.content_codings or plan.body_format)
 
 
 def _plan_translation(engine: Engine, plan: RequestPlan, format: str) -> None:
@@ -241,7 +230,7 @@ def _plan_body_key(engine: Engine, plan: RequestPlan) -> None:
     if length is not None and length > engine.settings.cache_max_key_body:
         plan.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
     elif policy is not None and policy.cache_body:
-        plan.keys_on_body = True
+        plan.keys_on_body = plan.may_end_early = True
     else:
         # The handler may yet ask for it, when its response starts: its body is kept until then.
         plan.may_key_on_body = policy is None or policy.cache_body is None
@@ -260,15 +249,15 @@ def request_key(
 
     `method` and `scope` are those of a request that is not this one.
     """
-    fields, profile, scope = plan.fields, plan.profile, scope or plan.scope
+    scope, fields, profile, extra = scope or plan.scope, plan.fields, plan.profile, plan.partition
     query: bytes = scope.get("query_string", b"")
-    names, extra = engine.fields.key_fields, plan.partition
-    if names:
-        extra = (*[(name, fields.get(name)) for name in names], *extra)
-    if plan.wants.coded_only:
-        extra = (*extra, (CODED_ONLY, None))
-    if engine.sorts_query:
-        query = sorted_query(query)
+    if engine.keys_on_more or plan.wants.coded_only:
+        keyed = [(name, fields.get(name)) for name in engine.fields.key_fields]
+        extra = (*keyed, *extra)
+        if plan.wants.coded_only:
+            extra = (*extra, (CODED_ONLY, None))
+        if engine.settings.cache_sort_query:
+            query = sorted_query(query)
     return make_key(
         engine.realm,
         scope,
@@ -277,5 +266,5 @@ def request_key(
         query,
         extra,
         body,
-        names=profile.key_names,
+        profile.key_names,
     )
