@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asgi_serial.cache.key import BODY, EXTRA, PATH, QUERY, RAW_PATH
+from asgi_serial.cache.key import BODY, EXTRA, HOST, PATH, QUERY, RAW_PATH
 
 if TYPE_CHECKING:
     from asgi_serial.cache.entry import Entry, Key, Representation, Shape, VaryIndex
@@ -70,9 +70,9 @@ def _key_size(key: Key) -> int:
         # a key of its own.
         inner_size = 0 if len(values) > 1 else _key_size(inner)
         return inner_size + _weigh((None, *values))
-    # The realm, the method, the scheme and the host are shared.
+    # The realm, the method and the scheme are shared. A host is only where it is short and usual.
     size = _KEY_BYTES
-    for place in (PATH, RAW_PATH, QUERY, EXTRA, BODY):
+    for place in (HOST, PATH, RAW_PATH, QUERY, EXTRA, BODY):
         part = key[place]
         if isinstance(part, str | bytes):
             size += len(part)
