@@ -36,15 +36,14 @@ def copy_scope(scope: Scope) -> Scope:
 
 
 def changes_scope(plan: RequestPlan, scope: Scope, body: bytes | None) -> bool:
-    """Whether anything in the scope is changed for the app, as `scope_for_app` does."""
+    """Whether `scope_for_app` changes anything for a request that asks for nothing stored."""
     wants = plan.wants
     if wants.hides_codings or wants.media_type or body is not None:
         return True
-    if not _CONDITIONS.isdisjoint(plan.fields) or plan.selected is not None:
+    if not _CONDITIONS.isdisjoint(plan.fields):
         return True
-    if "extensions" in scope and ZEROCOPYSEND in (scope["extensions"] or ()):
-        return b"accept-encoding" in plan.fields
-    return plan.completes is not None
+    has_offer = "extensions" in scope and ZEROCOPYSEND in (scope["extensions"] or ())
+    return has_offer and b"accept-encoding" in plan.fields
 
 
 def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scope:

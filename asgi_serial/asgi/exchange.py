@@ -303,7 +303,13 @@ class Exchange:
         seeker = self._searched
         leads = seeker is not None and seeker.call is not None
         body = None if self._upload is None else self._upload.body
-        if leads or self._app_scope is not None or changes_scope(plan, given, body):
+        asks_for_stored = seeker is not None and (plan.validates or plan.completes is not None)
+        if (
+            leads
+            or asks_for_stored
+            or self._app_scope is not None
+            or changes_scope(plan, given, body)
+        ):
             scope = self._copy_scope(body, leads=leads)
         else:
             # Nothing in it is changed for the app, which has what those outside have, marked.

@@ -50,8 +50,6 @@ class Wants:
         "compression",
         "formats",
         "hides_codings",
-        "is_plain",
-        "may_pass",
         "media_type",
         "media_types",
         "must_encode",
@@ -92,9 +90,6 @@ class Wants:
         self.acceptable = acceptable  # whether it accepts one of the formats
         self.offers = compression or formats
         self.refused = strict and not acceptable  # any document is answered with 406
-        # The client takes the app's own format, with or without a coding.
-        self.may_pass = not self.media_type and (acceptable or not formats)
-        self.is_plain = self.may_pass and not self.coding and not self.as_json
         self.plans: BoundedDict[object, ResponsePlan] = BoundedDict(MAX_PLANS_BYTES)
 
     def media_type_for(self, format: str) -> str:
