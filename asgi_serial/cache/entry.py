@@ -86,11 +86,13 @@ class HitState:
         "profile",
         "second",
         "status",
+        "stored",
         "until",
         "wants",
     )
 
-    def __init__(self, etag: bytes | None) -> None:
+    def __init__(self, stored: Fields, etag: bytes | None) -> None:
+        self.stored = stored  # the fields of the representation, put together once
         self.etag = etag
         self.wants: object = None  # of a client that was served with it
         self.second = -1  # of the clock, for which the fields hold
@@ -139,7 +141,7 @@ class HitStates:
 
     def start(self, kept: Representation) -> HitState:
         """Return what is ready for a representation, which has nothing ready yet."""
-        state = kept.hit_state = HitState(kept.etag)
+        state = kept.hit_state = HitState(kept.fields, kept.etag)
         self._held.append(ref(kept))
         if len(self._held) > MAX_HIT_STATES:
             oldest = self._held.popleft()()

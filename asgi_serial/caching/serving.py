@@ -271,7 +271,7 @@ def answer_on_error(
 def ready_state(engine: Engine, entry: Entry, kept: Representation, now: float) -> HitState:
     """Return what is ready for hits in this second; the caller copies the fields."""
     state = kept.hit_state or engine.responses.hit_states.start(kept)
-    fields = kept.fields
+    fields = state.stored.copy()
     # RFC 9111, 1.2.2: not negative, though another process whose clock is ahead made it.
     fields.append(engine.cache_status.age_line(max(0, int(now - entry.born))))
     if engine.settings.cache_status:
