@@ -116,6 +116,41 @@ def test_the_reader_of_imports_sees_each_form(module, line, wrong):
     assert breaches(module, ast.parse(line)) == wrong
 
 
+def imported_modules(module):
+    """The modules of the package that a module imports, for type checkers, too."""
+    for name in imports(module, MODULES[module]):
+        path = name.removeprefix("asgi_serial").strip(".").replace(".", "/")
+        # The last part may be a module, or a value of one.
+        yield from ({path, path.rpartition("/")[0]} & MODULES.keys()) - {module}
+
+
+def find_circle(module, path=()):
+    """Return a way along imports from a module back to itself, or None."""
+    if module in path:
+        return path[path.index(module) :]
+    if module in FREE_OF_CIRCLES:
+        return None
+    for imported in imported_modules(module):
+        circle = find_circle(imported, (*path, module))
+        if circle:
+            return circle
+    FREE_OF_CIRCLES.add(module)
+    return None
+
+
+FREE_OF_CIRCLES = set()
+
+
+def test_the_modules_that_one_imports_are_found():
+    found = set(imported_modules("asgi/delivery"))
+    assert {"asgi/send_queue", "response/flow", "request/plan"} <= found
+
+
+@each_module
+def test_no_import_leads_back_to_its_module(module):
+    assert find_circle(module) is None
+
+
 @each_module
 def test_coroutines_stand_in_the_shells_only(module):
     if not {module, unit(module)} & COROUTINES_MAY_STAND_IN or module in PURE_PARTS_OF_THE_CACHE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from asgi_serial.asgi.record import record_response
 from asgi_serial.asgi.send_queue import SendQueue
@@ -20,13 +20,44 @@ from asgi_serial.response.pieces import in_pieces
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from asgi_serial.asgi.exchange import Exchange
     from asgi_serial.cache.entry import Entry
     from asgi_serial.caching.collector import Collector
+    from asgi_serial.caching.invalidation import Invalidation
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.request.plan import RequestPlan
     from asgi_serial.response.start import ResponseStart
-    from asgi_serial.types import Message, Scope
+    from asgi_serial.types import Message, Scope, Send
 
 logger = logging.getLogger("asgi_serial")
+
+
+class Answering(Protocol):
+    """The exchange that a response is part of."""
+
+    engine: Engine
+    plan: RequestPlan
+    began_ns: int
+    first_byte_ns: int
+    is_over: bool
+    has_returned: bool
+    has_failed: bool
+    dropping: Invalidation | None
+    send_out: Send
+
+    def has_client_said_all(self) -> bool:
+        """Whether nothing more of the request can come."""
+
+    def timed(self, start: Message, fed_ns: int) -> Message:
+        """Return the start with its Server-Timing; the app gave it at `fed_ns`."""
+
+    def finish_call(self, result: CallResult) -> None:
+        """End the call that others wait for, if this request has begun one."""
+
+    def finish_led_call(self, result: CallResult) -> None:
+        """The same, but only while others may wait for one."""
+
+    def release_client(self) -> None:
+        """Let a client that is not there leave: it has all that there is."""
 
 
 class Delivery:
@@ -43,7 +74,7 @@ class Delivery:
 
     flow: ResponseFlow
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Answering) -> None:
         self._exchange = exchange
 
     def begin(

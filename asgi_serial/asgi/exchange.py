@@ -23,8 +23,8 @@ from asgi_serial.engine.app_engines import MARK
 from asgi_serial.http.storability import CACHED_METHODS, announces_body
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.problem import Problem
-from asgi_serial.request.body import RequestCopy
 from asgi_serial.request.handler_policy import adopt_partition
+from asgi_serial.request.plan import RequestCopy
 from asgi_serial.response.pieces import in_pieces
 from asgi_serial.response.start import START_TYPE, ResponseStart
 from asgi_serial.settings.policy import CURRENT, HANDLER_SWITCHES

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from asgi_serial.caching.storing import StoreDecision
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import ResponsePlan, Wants
+    from asgi_serial.representation.handed import Handed
     from asgi_serial.representation.variant_fields import Base
-    from asgi_serial.request.model_extension import Handed
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.types import Fields
 

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asgi_serial.errors import FormatError
 from asgi_serial.formats.registry import JSON_TYPE
-from asgi_serial.http.headers import read_response_fields, without
+from asgi_serial.http.headers import read_response_fields
+from asgi_serial.representation.handed import Handed
 from asgi_serial.representation.response_plan import plan_response
 from asgi_serial.request.handler_policy import adopt_policy
 from asgi_serial.request.plan import find_wants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import ResponsePlan
+    from asgi_serial.representation.handed import Encode
     from asgi_serial.request.plan import RequestPlan
-    from asgi_serial.types import Field, Fields
-
-    Encode = Callable[[str], bytes]
-    """Returns the document in the format of a media type. Raises: FormatError."""
+    from asgi_serial.types import Field
 
 EXTENSION = "asgi_serial.model"
 """The name in the scope's `extensions`, present if the client prefers another format to JSON.
@@ -29,28 +28,6 @@ EXTENSION = "asgi_serial.model"
 `scope["extensions"]["asgi_serial.model"]["encode"](encode, status, fields)` returns the media type
 and the body of a response that the app is about to start with this status and these fields.
 """
-
-_DESCRIBES_BODY = frozenset({b"content-length", b"content-type"})
-
-
-class Handed(NamedTuple):
-    """A document that can still be encoded in every format, and its form for this client."""
-
-    encode: Encode
-    media_type: str
-    content: bytes  # the document in this media type
-
-    def is_sent(self, fields: Mapping[bytes, bytes]) -> bool:
-        """Whether a response with these fields may be the one that was encoded here."""
-        return fields.get(b"content-type") == self.media_type.encode()
-
-    def json_fields(self, pairs: Fields, length: int) -> Fields:
-        """Return the fields that the same response would have in JSON."""
-        return [
-            *without(pairs, _DESCRIBES_BODY),
-            (b"content-type", JSON_TYPE.encode()),
-            (b"content-length", b"%d" % length),
-        ]
 
 
 def plan_as_made(engine: Engine, plan: ResponsePlan, fields: Mapping[bytes, bytes]) -> ResponsePlan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from hashlib import blake2b
 from inspect import iscoroutine
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 from asgi_serial.cache.key import COOKIES, PARTITION
@@ -17,15 +17,31 @@ from asgi_serial.reasons import Reason
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from asgi_serial.cache.key import Extra
     from asgi_serial.engine.engine import Engine
-    from asgi_serial.request.plan import RequestPlan
-    from asgi_serial.settings.policy import RoutePolicy
+    from asgi_serial.engine.profiles import Profile
+    from asgi_serial.settings.policy import Partition, RoutePolicy
     from asgi_serial.types import Fields, Scope
+
+
+class MayBePersonal(Protocol):
+    """The part of a request's plan that says whose cache it is about."""
+
+    scope: Scope
+    fields: dict[bytes, bytes]
+    profile: Profile
+    source: Partition | None
+    partition: Extra
+    is_personal: bool
+    credentials: frozenset[bytes]
+    unknown: frozenset[bytes]
+    bypass: Reason | None
+
 
 logger = logging.getLogger("asgi_serial")
 
 
-def enter_partition(engine: Engine, plan: RequestPlan, policy: RoutePolicy | None) -> None:
+def enter_partition(engine: Engine, plan: MayBePersonal, policy: RoutePolicy | None) -> None:
     """Use the requesting user's private cache, if the policy names what identifies users.
 
     This replaces a partition that was assumed before. If the user cannot be identified safely, the
@@ -43,7 +59,7 @@ def enter_partition(engine: Engine, plan: RequestPlan, policy: RoutePolicy | Non
 
 
 def _enter_by_function(
-    engine: Engine, plan: RequestPlan, find_user: Callable[[Scope], str | None]
+    engine: Engine, plan: MayBePersonal, find_user: Callable[[Scope], str | None]
 ) -> None:
     try:
         user = name_user(find_user(plan.scope))
@@ -78,7 +94,7 @@ def name_user(found: object) -> str | None:
     return str(found)
 
 
-def _enter_by_fields(engine: Engine, plan: RequestPlan, sources: tuple[str, ...]) -> None:
+def _enter_by_fields(engine: Engine, plan: MayBePersonal, sources: tuple[str, ...]) -> None:
     names = frozenset(source.partition(":")[0].encode() for source in sources)
     if not plan.profile.strange.twins.isdisjoint(names):
         # Another spelling of the field may name another user, and the app may read that.
@@ -100,7 +116,7 @@ def _enter_by_fields(engine: Engine, plan: RequestPlan, sources: tuple[str, ...]
 
 
 def _enter(
-    plan: RequestPlan, parts: tuple[tuple[bytes, bytes], ...], lifted: frozenset[bytes]
+    plan: MayBePersonal, parts: tuple[tuple[bytes, bytes], ...], lifted: frozenset[bytes]
 ) -> None:
     """Use a user's partition; the fields that identify the user no longer prevent storing."""
     plan.partition, plan.is_personal = parts, True

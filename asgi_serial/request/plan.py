@@ -10,7 +10,6 @@ from asgi_serial.formats.registry import JSON
 from asgi_serial.http.headers import content_length, read_fields
 from asgi_serial.http.vary import vary_values
 from asgi_serial.reasons import Reason
-from asgi_serial.request.body import RequestCopy
 from asgi_serial.request.partition import enter_partition
 from asgi_serial.settings.policy import HANDLER_SWITCHES, RequestPolicy, merge
 
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import Wants
     from asgi_serial.engine.profiles import Profile
-    from asgi_serial.request.model_extension import Handed
+    from asgi_serial.representation.handed import Handed
     from asgi_serial.settings.policy import Partition, PolicyTable, RoutePolicy
-    from asgi_serial.types import Scope
+    from asgi_serial.types import Message, Scope
 
 V = TypeVar("V")
 
@@ -268,3 +267,33 @@ def request_key(
         body,
         profile.key_names,
     )
+
+
+class RequestCopy:
+    """Copies the request body while the app reads it, up to the size that can be part of a key."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._left = max_bytes
+        self._body = bytearray()  # a client may send thousands of pieces
+        self._is_whole = False
+
+    def take(self, message: Message) -> None:
+        """Copy the body in a message that the app receives."""
+        if message["type"] != "http.request" or self._left < 0:
+            return
+        part = message.get("body", b"")
+        self._left -= len(part)
+        if self._left < 0:
+            self._body.clear()
+            return
+        self._body += part
+        self._is_whole = not message.get("more_body", False)
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether the body is too large to be part of a key."""
+        return self._left < 0
+
+    def whole(self) -> bytes | None:
+        """Return the body; None if the app has not read all of it, or if it is too large."""
+        return bytes(self._body) if self._is_whole and not self.is_too_large else None

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from asgi_serial.caching.collector import Collector
     from asgi_serial.codecs.base import Codec, Encoder
     from asgi_serial.engine.engine import Engine
-    from asgi_serial.request.model_extension import Handed
+    from asgi_serial.representation.handed import Handed
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.response.start import ResponseStart
     from asgi_serial.types import Field, Fields, Message, Scope

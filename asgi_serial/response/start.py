@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from asgi_serial.cache.entry import Entry, Key
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import ResponsePlan, Wants
-    from asgi_serial.request.model_extension import Handed
+    from asgi_serial.representation.handed import Handed
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.types import Fields, Message
 

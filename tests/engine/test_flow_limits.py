@@ -8,7 +8,7 @@ from hashlib import sha256, sha512
 import pytest
 
 from asgi_serial.reasons import Reason
-from asgi_serial.request.body import RequestCopy
+from asgi_serial.request.plan import RequestCopy
 from asgi_serial.settings.policy import RoutePolicy
 from tests.engine.driver import Request, awaited, drive, serial_of
 from tests.engine.making import (

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from asgi_serial.engine.engine import Engine
 from asgi_serial.reasons import Reason
-from asgi_serial.request.body import RequestCopy, body_part
-from asgi_serial.request.plan import choose, find_wants, request_key
+from asgi_serial.request.body import body_part
+from asgi_serial.request.plan import RequestCopy, choose, find_wants, request_key
 from asgi_serial.settings.model import Settings
 from asgi_serial.settings.policy import RoutePolicy
 
