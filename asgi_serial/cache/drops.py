@@ -1,4 +1,4 @@
-"""When each URI was last invalidated, in bounded memory and by no key that a client can aim at."""
+"""When each URI was last invalidated, in bounded memory that no client can target."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from asgi_serial.cache.entry import DROPPED, UNHELD, Entry
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# 2 MB, made at the first drop. A URI has four slots, and its time is the earliest of theirs: after
-# 16,000 drops of other URIs, one in 400 would pass for dropped with them, after 64,000 one in 6.
+# 2 MB, allocated at the first drop. A URI has four slots, and its time is the earliest of theirs:
+# after 16,000 drops of other URIs, one URI in 400 is reported as dropped in error, after 64,000 one
+# in 6.
 _SLOTS = 2**18
 _SLOTS_OF_ONE = 4
 _SLOT_BYTES = 4
 
 
 class StoredUris:
-    """The entries of the first level by URI, so that a write finds all that is stored of its own.
+    """The entries of the first level by URI, so that a write finds everything stored for its URI.
 
-    It is told of each entry that enters the first level or leaves it. Threads may share it.
+    It is told of each entry that enters or leaves the first level. Thread-safe.
     """
 
     def __init__(self) -> None:
-        # Most URIs have one entry, which takes no set of its own.
+        # Most URIs have one entry, which is stored without a set around it.
         self._entries: dict[bytes, Entry | set[Entry]] = {}
         self._lock = Lock()
 
@@ -36,7 +37,7 @@ class StoredUris:
         return len(self._entries)
 
     def entered(self, value: object) -> None:
-        """Note that a value is in the first level; an entry may be told of twice."""
+        """Record that a value is in the first level; the same entry may be reported twice."""
         if not isinstance(value, Entry):
             return
         with self._lock:
@@ -49,12 +50,12 @@ class StoredUris:
                 known.add(value)
 
     def left(self, value: object) -> None:
-        """Note that a value has left the first level: no drop marks it any more."""
+        """Record that a value has left the first level, where drops can no longer mark it."""
         if not isinstance(value, Entry):
             return
         with self._lock:
             known = self._entries.get(value.uri)
-            # What was dropped is in it no more, and stays so.
+            # A dropped entry is no longer in the table, and stays dropped.
             if known is value or (isinstance(known, set) and value in known):
                 value.epoch = UNHELD
                 if isinstance(known, set):
@@ -70,7 +71,7 @@ class StoredUris:
                 entry.epoch = DROPPED
 
     def confirm(self, entry: Entry, epoch: int) -> bool:
-        """Let an entry be used up to the next purge; False where no drop would mark it."""
+        """Accept an entry until the next purge; return False if no drop would mark it."""
         with self._lock:
             known = self._entries.get(entry.uri)
             is_held = known is entry or (isinstance(known, set) and entry in known)
@@ -80,15 +81,16 @@ class StoredUris:
 
 
 class DropTable:
-    """The times at which URIs were invalidated; `digest` is one of `key.uri_digest`.
+    """The times at which URIs were invalidated, by the digest from `key.uri_digest`.
 
-    It tells, however many URIs were invalidated, whether one was after a time: of responses that
-    were asked for before, and of those of other processes. It never says no in error. It says yes
-    in error where other URIs were dropped after that time and share all slots, which are chosen by
-    a key of this process that no client knows. What is in the first level of this process is marked
-    exactly: a drop of one URI never touches an entry of another.
+    The table answers whether a URI was invalidated after a given time: for responses requested
+    before the drop, and for responses of other processes. It takes any number of URIs and never
+    misses a drop. It reports a drop in error if other URIs that share all four slots were dropped
+    after that time; the slots are chosen with a secret of this process that no client knows.
+    Entries in the first level of this process are marked exactly: dropping one URI never affects an
+    entry of another.
 
-    Threads may share it.
+    Thread-safe.
     """
 
     def __init__(self) -> None:
@@ -99,9 +101,9 @@ class DropTable:
         self._lock = Lock()
 
     def drop(self, digest: bytes, now: float) -> float:
-        """Invalidate a URI; return the time of this drop, which no other drop of this has.
+        """Invalidate a URI; return the time of this drop, which is unique in this table.
 
-        Two drops may come in one tick of the clock: the later has the later time all the same.
+        If two drops fall into one tick of the clock, the second still gets the later time.
         """
         with self._lock:
             at = self._last = max(now, nextafter(self._last, inf))
@@ -109,7 +111,7 @@ class DropTable:
         return at
 
     def drop_at(self, digest: bytes, at: float) -> None:
-        """Invalidate what another process has invalidated, up to `at`."""
+        """Invalidate whatever another process has invalidated, up to `at`."""
         with self._lock:
             self._drop(digest, at)
 
@@ -120,8 +122,8 @@ class DropTable:
         for slot in self._slots_of(digest):
             if times[slot] < at:
                 times[slot] = at
-        # The times first. Who stores an entry asks for them after it has entered: either it is
-        # marked here, or its time is seen there.
+        # Update the times first. A thread that stores an entry checks them after inserting it:
+        # either the entry is marked here, or the thread sees the new time.
         self.uris.drop(digest)
 
     def dropped_at(self, digest: bytes) -> float:

@@ -1,4 +1,4 @@
-"""Equal parts of many entries, kept once."""
+"""Sharing of equal parts between entries."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 
-# The values of these are seldom those of another response.
+# Values of these fields are rarely shared with another response.
 _UNIQUE = frozenset(
     {b"content-length", b"date", b"etag", b"expires", b"last-modified", b"location"}
 )
 
-# A field with more values than this, as an identifier of the request, has one for each response.
+# A field with more values than this, such as a request identifier, differs in each response.
 MAX_VALUES = 16
 
 _Lines: TypeAlias = tuple["Field", ...]
@@ -27,11 +27,11 @@ _ShapeKey: TypeAlias = tuple[_Lines, tuple[tuple[int, bytes], ...], bytes | int 
 
 
 class Interner:
-    """The parts that many entries have alike: field lines, variants, and what is said of their use.
+    """Shares equal parts of entries: field lines, variants, terms and hosts.
 
-    A field line takes some 150 bytes, and most responses have no line but four of their own. What
-    is known outlives its entries, so it is bounded in bytes, and a line of kilobytes is each
-    entry's own.
+    A field line takes about 150 bytes, and most responses have only four lines of their own. Known
+    parts outlive their entries, so they are bounded in bytes; a line of several kilobytes is not
+    shared.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Interner:
         self._terms: BoundedDict[Terms, Terms] = BoundedDict(shares_values=True)
 
     def share(self, entry: Entry) -> None:
-        """Let an entry hold the parts that others have, and each of its own but once."""
+        """Replace parts of an entry by equal shared ones, and its duplicates by one object."""
         entry.shape, entry.own = self._pack(entry.shape, entry.own)
         forms = entry.forms
         for kept in forms if isinstance(forms, tuple) else (forms,):
@@ -53,21 +53,21 @@ class Interner:
             if kept.own == entry.own:
                 kept.own = entry.own
         entry.terms = _shared(entry.terms, self._terms)
-        # There are few variants: every format by every coding.
+        # There are few variants: every format with every coding.
         entry.variants = _shared(entry.variants, self._variants)
 
     def share_form(self, kept: Representation) -> None:
-        """Let a representation hold the field lines that others have."""
+        """Replace the field lines of a representation by the shared equal ones."""
         kept.shape, kept.own = self._pack(kept.shape, kept.own)
 
     def share_key(self, key: Key) -> Key:
-        """Return the key of a resource with the host that others have."""
+        """Return the key of a resource with its host replaced by the shared equal one."""
         host = key[HOST]
         known = _shared(host, self._hosts)
         return key if known is host else (*key[:HOST], known, *key[HOST + 1 :])
 
     def _pack(self, shape: Shape, own: bytes) -> tuple[Shape, bytes]:
-        """Return the shape that others have, and what fills its gaps, for the same fields."""
+        """Return a shared shape and the values that fill its gaps, for the same fields."""
         if shape.is_shared:
             return shape, own
         if shape.gaps:
@@ -76,9 +76,9 @@ class Interner:
         lines: Fields = []
         gaps: list[tuple[int, bytes]] = []
         values: list[bytes] = []
-        is_odd = False  # has a line of its own that can fill no gap
+        is_odd = False  # has a line of its own that cannot fill a gap
         for name, value in shape.lines:
-            # Apps may write a line as a list, and a value as a bytearray.
+            # Apps may send a line as a list, and a value as a bytearray.
             line = (bytes(name), bytes(value))
             shared = None
             if line[0] not in _UNIQUE:
@@ -100,25 +100,25 @@ class Interner:
             found = Shape(lines, key[1], tag)
             if not is_odd:
                 self._shapes.keep(key, found)
-                found.is_shared = key in self._shapes  # but for one that is too long
+                found.is_shared = key in self._shapes  # unless it is too long
         return found, SEPARATOR.join(values)
 
     def _learn(self, line: Field) -> Field | None:
-        """Return a line that is shared from now on; None where it is its response's own."""
+        """Return the line if it is shared from now on; None if it belongs to one response."""
         name, _ = line
         if self._values.get(name, 0) >= MAX_VALUES:
             return None
         self._lines.keep(line, line)
         if line not in self._lines:
-            return None  # it is too long
+            return None  # too long
         if len(self._lines) == 1:
-            self._values.clear()  # all others were forgotten to make room
+            self._values.clear()  # all others were discarded to make room
         self._values[name] = self._values.get(name, 0) + 1
         return line
 
 
 def _shared(value: V, known: BoundedDict[V, V]) -> V:
-    """Return the equal value that is known, or this one, which is known from now on."""
+    """Return the known value equal to this one; if there is none, register this one."""
     found = known.get(value)
     if found is None:
         found = value
