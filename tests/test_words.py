@@ -21,8 +21,6 @@ TO_DO = (
     "asgi/record",
     "asgi/refresh",
     "asgi/scope_changes",
-    "cache/key",
-    "cache/memory",
     "cache/responses",
     "cache/size",
     "caching/serving",

@@ -1,4 +1,4 @@
-"""Which requests are answered by the same stored responses."""
+"""Cache keys: they determine which requests share a stored response."""
 
 import re
 from collections.abc import Mapping
@@ -11,21 +11,21 @@ from asgi_serial.cache.entry import Key
 from asgi_serial.types import Scope
 
 Kind: TypeAlias = tuple[str, object, object, bytes]
-"""GET, or * for forks; the scheme; X-Forwarded-Proto; and a port that says nothing."""
+"""GET, or * for forks; the scheme; X-Forwarded-Proto; and a port without significance."""
 
 BodyPart: TypeAlias = tuple[bytes | None, bytes | None, bytes]
 """A request's body: its Content-Type, its Content-Encoding, and its digest."""
 
 Extra: TypeAlias = tuple[tuple[bytes, bytes | None], ...]
-"""Fields in a key, with their values, and what stands beside them by the names below."""
+"""Fields in a key with their values, and the markers defined below."""
 
 KEY_NAMES = (b"x-forwarded-proto", b"x-forwarded-port", b"origin")
-"""The fields that take part in every key beside the host: see `make_key`."""
+"""The fields that take part in every key besides the host: see `make_key`."""
 
-SCHEMA = "2"  # goes up when the meaning of a part changes, so that no old entry is found
+SCHEMA = "2"  # incremented when the meaning of a part changes, so that no old entry is found
 
-# Nearly every proxy sends these, and not every server takes the scheme from them. The port that a
-# scheme implies says nothing of its own.
+# Nearly every proxy sends these fields, and not every server takes the scheme from them. A port
+# that the scheme implies carries no information.
 _PORTS = {None: None, b"http": b"80", b"https": b"443"}
 
 # RFC 9110, 4.2.3: the port that a scheme implies, or an empty one, names the same resource as none.
@@ -33,15 +33,15 @@ _SILENT_PORTS = (b":80", b":443", b":")
 
 _SLASHES = re.compile(rb"//+")
 
-# Sorting this takes a millisecond; what is longer lists thousands of parameters.
+# Sorting this much takes a millisecond; a longer query lists thousands of parameters.
 _MAX_SORTED_BYTES = 8192
 
-# What a key consists of, by place.
+# The parts of a key, by index.
 REALM, METHOD, SCHEME, HOST, PROTO, ROOT, PATH, RAW_PATH, QUERY, EXTRA, BODY = range(11)
 
 
 def make_realm(namespace: str) -> str:
-    """The first part of every key: what keeps apart those of other revisions and namespaces."""
+    """Return the first part of every key, which separates revisions and namespaces."""
     return f"{SCHEMA} {namespace}"
 
 
@@ -55,13 +55,13 @@ def make_key(
     body: BodyPart | None = None,
     names: tuple[bytes, ...] = KEY_NAMES,
 ) -> Key:
-    """The parts that select a resource, kept apart so that no two requests run together.
+    """Return the key of a resource, in separate parts so that distinct requests never collide.
 
-    HEAD is answered from what GET stored. The path stands in it twice, decoded and as it was
+    HEAD is answered from a stored response to GET. The path appears twice, decoded and as it was
     sent: an app may route by either. `extra` are the configured fields with their values, and
-    `body` stands for the request's body, where they take part. `names` are those of `KEY_NAMES`
-    that the request may have. Apps are known to answer by them without saying so: Origin (CORS is
-    often told to other origins only) and what is unusual of X-Forwarded-Proto and
+    `body` stands for the request's body, if they take part. `names` are the fields of `KEY_NAMES`
+    that the request may have. Some apps vary by them without saying so: by Origin (CORS fields are
+    often sent to other origins only) and by unusual values of X-Forwarded-Proto and
     X-Forwarded-Port.
 
     Source: RFC 9111, 2 (the primary cache key) and 4.
@@ -90,7 +90,7 @@ def make_key(
 
 
 def _read_keyed(fields: Mapping[bytes, bytes], extra: Extra) -> tuple[bytes | None, Extra]:
-    """Return the usual X-Forwarded-Proto, and `extra` with the fields that are not usual."""
+    """Return a usual X-Forwarded-Proto, and `extra` with any unusual fields added."""
     proto, port = fields.get(b"x-forwarded-proto"), fields.get(b"x-forwarded-port")
     if proto not in _PORTS:
         extra = (*extra, (b"x-forwarded-proto", proto))
@@ -103,17 +103,17 @@ def _read_keyed(fields: Mapping[bytes, bytes], extra: Extra) -> tuple[bytes | No
 
 
 def resource_of(key: Key) -> Key:
-    """The key of the resource whose index this key hangs on; itself where it hangs on none."""
+    """Return the key of the resource whose index leads to this key; the key itself if none does."""
     index = key[REALM]
     return resource_of(index) if isinstance(index, tuple) else key
 
 
 PARTITION = b":partition"
-"""What stands in `extra` for the user, beside names of fields, none of which begins so."""
+"""Marks the user's digest in `extra`; no field name begins with a colon."""
 
 
 def partition_of(key: Key) -> bytes | None:
-    """The digest of the user whose entry lies under this key; None where it is everybody's."""
+    """Return the digest of the user to whom the entry belongs; None if everybody shares it."""
     extra = resource_of(key)[EXTRA]
     for name, value in extra if isinstance(extra, tuple) else ():
         if name == PARTITION:
@@ -123,43 +123,43 @@ def partition_of(key: Key) -> bytes | None:
 
 
 COOKIES = b":cookies"
-"""What stands in `extra` beside a partition that cookies tell apart, for the other cookies."""
+"""Marks the other cookies in `extra`, if a partition is identified by cookies."""
 
 CODED_ONLY = b":coded-only"
-"""What stands in `extra`, without a value, for clients that refuse what has no content coding.
+"""Marks, without a value, clients that refuse a response without a content coding.
 
-Others get small responses, and those that do not shrink, as the app makes them.
+Other clients get small and incompressible responses as the app sends them.
 """
 
 PART = b":part"
-"""What stands in `extra`, without a value, for what is kept of a resource in part."""
+"""Marks, without a value, a part of a resource that is stored by itself."""
 
 
 def part_key(key: Key) -> Key:
-    """The key under which a part of the resource of `key` lies: what is whole lies elsewhere."""
+    """Return the key of a stored part of the resource of `key`; whole responses have another."""
     extra = key[EXTRA]
     assert extra is None or isinstance(extra, tuple)
     return (*key[:EXTRA], (*(extra or ()), (PART, None)), *key[BODY:])
 
 
 def is_of_part(key: Key) -> bool:
-    """Whether a resource's key is one of `part_key`."""
+    """Whether a resource's key is one that `part_key` returns."""
     extra = key[EXTRA]
     return isinstance(extra, tuple) and extra[-1] == (PART, None)
 
 
 def body_of(key: Key) -> BodyPart | None:
-    """What stands in a resource's key for the request's body."""
+    """Return the part of a resource's key that stands for the request's body."""
     body = key[BODY]
     assert body is None or isinstance(body, tuple)
     return body
 
 
 def fork_of(key: Key) -> Key | None:
-    """The key of what all forks of a resource hang on; None for a key that is no fork.
+    """Return the key of the root index of a resource's forks; None if the key is not a fork.
 
-    A fork is told from others of its URI by more than a usual GET is: by fields, by a body. A
-    write to the URI, which has not the same of these, drops what they hang on.
+    A fork differs from other requests for its URI in more than a usual GET does: in fields or in a
+    body. A write to the URI, which does not have the same fields or body, drops the root index.
     """
     if key[EXTRA] is None and key[BODY] is None and key[METHOD] == "GET":
         return None
@@ -167,27 +167,27 @@ def fork_of(key: Key) -> Key | None:
 
 
 def place_of(key: Key) -> Key:
-    """Return the key under which an entry of this key lies in the first level.
+    """Return the key under which an entry with this key is stored in the first level.
 
-    A fork that does not vary lies there directly: a write marks it, and need not find it by what
-    all forks hang on.
+    A fork that does not vary is stored there directly: a write marks it, and does not need the root
+    index to find it.
     """
     resource = key[REALM]
     return resource if len(key) == FORK_PARTS and isinstance(resource, tuple) else key
 
 
 FORK_PARTS = 2
-"""The parts of the key of a fork: its resource's, and the nonce of what it hangs on."""
+"""The length of a fork's key: the resource's key, and the nonce of the root index."""
 
 
 def kind_of(key: Key) -> Kind:
-    """What tells apart the keys under which what is stored of one URI lies, or hangs."""
+    """Return the parts in which the keys of entries and indexes of one URI differ."""
     method = "GET" if fork_of(key) is None else "*"
     return method, key[SCHEME], key[PROTO], split_host(key[HOST])[1]
 
 
 def usual_kinds(key: Key) -> set[Kind]:
-    """The kinds under which something of this URI may be stored by any process."""
+    """Return the kinds under which any process may have stored something for this URI."""
     ports = {b"", split_host(key[HOST])[1]}
     return {
         (method, key[SCHEME], proto, port)
@@ -198,24 +198,24 @@ def usual_kinds(key: Key) -> set[Kind]:
 
 
 def key_of_kind(key: Key, kind: Kind) -> Key:
-    """The key of that kind for the URI of `key`."""
+    """Return the key of this kind for the URI of `key`."""
     method, scheme, proto, port = kind
     host = split_host(key[HOST])[0] + port
     return (key[REALM], method, scheme, host, proto, *key[ROOT:EXTRA], None, None)
 
 
 def uri_digest(key: Key) -> bytes:
-    """Return the digest of the URI of a key: by this a write invalidates what is stored of it.
+    """Return the digest of a key's URI, by which a write invalidates stored responses.
 
-    A write to one spelling of a URI changes what the app answers to all of them. So the path is the
-    one that the app routes by, decoded, and the query is compared by its decoded parameters.
-    Repeated slashes, and one at the end, make no difference: Litestar routes without them.
+    A write to one spelling of a URI changes the app's answer to all of them. So the path is the
+    decoded one, which the app routes by, and the query is compared by its decoded parameters.
+    Repeated slashes, and one at the end, make no difference: Litestar's routing ignores them.
 
     Source: RFC 3986, 6.2.2: URIs that differ in their percent-encoding only may be equivalent.
     """
     resource = resource_of(key)
     root, path = as_bytes(resource[ROOT]), as_bytes(resource[PATH])
-    # Servers leave the root path in the path; some frameworks take it out for a mounted app.
+    # Servers leave the root path in the path; some frameworks remove it for a mounted app.
     if root and path != root and not path.startswith(root + b"/"):
         path = root + path
     path = _SLASHES.sub(b"/", path)
@@ -230,15 +230,15 @@ def uri_digest(key: Key) -> bytes:
 
 
 def as_bytes(part: object) -> bytes:
-    """Return a part of a key, or what is compared with one, as bytes; b"" for a missing one."""
+    """Return a part of a key, or a value to compare with it, as bytes; b"" if it is missing."""
     if isinstance(part, str):
-        # Bytes of a path that are no UTF-8 may reach us as lone surrogates.
+        # Bytes of a path that are not UTF-8 may arrive as lone surrogates.
         return part.encode("utf-8", "surrogatepass")
     return part if isinstance(part, bytes) else b""
 
 
 def read_query(query: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the decoded parameters in the order of their names; those of one name keep theirs.
+    """Return the decoded parameters sorted by name; parameters of one name keep their order.
 
     >>> read_query(b"b=%31&a=x+y&b")
     [(b'a', b'x y'), (b'b', b'1'), (b'b', b'')]
@@ -251,10 +251,10 @@ def read_query(query: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def split_host(host: object) -> tuple[bytes, bytes]:
-    """A host, and the port behind it that says nothing, with its colon.
+    """Split a host from a port without significance, which keeps its colon.
 
-    A key holds both, since an app may write what it was asked by into its answer: what is stored
-    for one is not given to the other, but a write to one drops what is stored for either.
+    A key holds both, since an app may echo the requested host in its response: a response stored
+    for one is not served for the other, but a write to either drops both.
 
     >>> split_host(b"example.org:443")
     (b'example.org', b':443')
@@ -267,10 +267,10 @@ def split_host(host: object) -> tuple[bytes, bytes]:
 
 
 def sorted_query(query: bytes) -> bytes:
-    """The query with its parameters in the order of their names; those of one name keep theirs.
+    """Return the query sorted by parameter name; parameters of one name keep their order.
 
-    A name is the same in every spelling that apps take for it: `%61` is `a`, and `+` a space. A
-    query of more than 8 kB stays in its own order.
+    Names are compared after decoding: `%61` is `a`, and `+` is a space. A query of more than 8 kB
+    keeps its order.
 
     >>> sorted_query(b"b=1&a=2&b=0")
     b'a=2&b=1&b=0'

@@ -1,4 +1,4 @@
-"""The first level: a mapping that is bounded in bytes and forgets what is not asked for again."""
+"""The first level: a mapping bounded in bytes that evicts what is not requested again."""
 
 import sys
 from array import array
@@ -9,10 +9,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 V = TypeVar("V")
 
-# Newcomers have a tenth of what is held: a fifth or a twentieth is about as good.
+# The small queue takes a tenth of the bytes; a fifth or a twentieth performs about as well.
 _SMALL_PART = 10
-# So many used values one call may pass over, so that it never goes through all; without this
-# bound no more requests hit (docs/eviction.md).
+# The most used values that one call passes over, so that it never walks through all of them.
+# Without this bound the hit rate is no higher (docs/eviction.md).
 _MOST_SPARED = 64
 _LEAST_GHOSTS = 64
 
@@ -33,9 +33,10 @@ class _Slot(Generic[V]):
 
 
 class _Queue(Generic[V]):
-    """Slots in a ring: after the newest comes `end`, and after `end` the oldest.
+    """Slots in a ring: `end` follows the newest, and the oldest follows `end`.
 
-    A dict in order of insertion would pass over all the places that were left at its front.
+    Finding the oldest item of an insertion-ordered dict means skipping every vacated place at its
+    front.
     """
 
     __slots__ = ("end", "size_bytes")
@@ -73,28 +74,28 @@ class _Owned(Generic[V]):
 
 
 class Watcher(Protocol):
-    """Is told of the values that enter a memory and leave it, one after the other.
+    """Is notified of the values that enter a memory and leave it, one at a time.
 
-    It must not raise, nor use the memory, which is locked meanwhile.
+    It must not raise, and must not use the memory, which is locked during the call.
     """
 
     def entered(self, value: object) -> None:
-        """Note that a value is there; one that is put again is told again."""
+        """Record that a value was stored; storing it again notifies again."""
 
     def left(self, value: object) -> None:
-        """Note that a value is there no more."""
+        """Record that a value has left the memory."""
 
 
 class Memory(Generic[V]):
-    """Values by key; what nobody asks for soon after it came leaves first (S3-FIFO).
+    """A bounded mapping with S3-FIFO eviction.
 
-    Newcomers wait in a small queue. At its end those that were asked for move on to the main queue,
-    where the oldest leaves unless it was asked for since it last was the oldest. The others leave
-    at once; their hashes are remembered for a while, and who comes back enters the main queue. A
-    look-up moves nothing: it sets a flag, and takes no lock. Threads may share it.
+    New values wait in a small queue. At its end, those that were requested move to the main queue,
+    whose oldest value is evicted unless it was requested since it last was the oldest. The others
+    are evicted at once; their hashes are remembered for a while, and a key that returns enters the
+    main queue. A look-up moves nothing: it sets a flag and takes no lock. Thread-safe.
 
-    Values may have an owner, anything hashable: what one owner has takes at most `owner_share` of
-    the bytes; past that his oldest make room, nobody else's.
+    A value may have an owner, which can be anything hashable. The values of one owner take at most
+    `owner_share` of the bytes; beyond that, the owner's oldest values are evicted, nobody else's.
 
     Source: Yang and others, FIFO queues are all you need for cache eviction, SOSP 2023.
     """
@@ -109,11 +110,11 @@ class Memory(Generic[V]):
         self.evictions = 0
         self._slots: dict[Hashable, _Slot[V]] = {}
         self.find_slot = self._slots.get
-        """`get` without a frame of its own: the caller marks the slot as used himself."""
+        """Like `get`, but without the cost of a Python frame: the caller marks the slot as used."""
         self._small: _Queue[V] = _Queue()
         self._main: _Queue[V] = _Queue()
-        # Hashes of keys that left the small queue, each in the one place that it can have, until a
-        # newer one takes it over. A key that is taken for another only skips its trial.
+        # Hashes of keys that left the small queue, each in its only possible place, until a newer
+        # one replaces it. A key mistaken for another merely skips its trial.
         self._ghosts = array("q", [0]) * _LEAST_GHOSTS
         self._owners: dict[Hashable, _Owned[V]] = {}
         self._lock = Lock()
@@ -123,7 +124,7 @@ class Memory(Generic[V]):
         return len(self._slots)
 
     def get(self, key: Hashable) -> V | None:
-        """The value under `key`, which counts as used; or None."""
+        """Return the value under `key`, marked as used, or None."""
         slot = self._slots.get(key)
         if slot is None:
             return None
@@ -131,19 +132,19 @@ class Memory(Generic[V]):
         return slot.value
 
     def has_room(self, size_bytes: int, *, owner: Hashable = None) -> bool:
-        """Whether `put` keeps a value of this size, for which others make room."""
+        """Whether `put` would keep a value of this size, evicting others if necessary."""
         most = self.max_bytes if owner is None else self.owner_share * self.max_bytes
         return size_bytes <= most
 
     def put(self, key: Hashable, value: V, size_bytes: int, *, owner: Hashable = None) -> bool:
-        """Keep `value`, said to take `size_bytes`; False where it is larger than it may be."""
+        """Keep `value`, which takes `size_bytes`; return False if it is too large."""
         slot = _Slot(key, value, size_bytes, owner)
         with self._lock:
             known = self._slots.get(key)
             if known is not None:
                 self._unlink(known)
             has_room = size_bytes <= self.max_bytes and self._make_owner_room(slot)
-            # What is written again stays, if it has room.
+            # A value that is written again stays, if it fits.
             is_over = known is not None and not (has_room and known.value is value)
             if known is not None and is_over and self.watcher is not None:
                 self.watcher.left(known.value)
@@ -151,7 +152,7 @@ class Memory(Generic[V]):
                 return False
             self._make_room(size_bytes)
             if known is not None:
-                # What is written again stays in the queue that it was in.
+                # A value that is written again stays in its queue.
                 slot.is_used = known.is_used
                 queue = known.queue
             else:
@@ -160,16 +161,16 @@ class Memory(Generic[V]):
             return True
 
     def delete(self, key: Hashable) -> None:
-        """Forget `key`, if it is there."""
+        """Remove `key`, if present."""
         with self._lock:
             slot = self._slots.get(key)
             if slot is not None:
                 self._drop(slot)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all values."""
         with self._lock:
-            # One by one: slots that still knew their neighbours would wait for the collector.
+            # One by one: slots that still reference their neighbours would wait for the collector.
             for slot in list(self._slots.values()):
                 self._drop(slot)
 
@@ -203,7 +204,7 @@ class Memory(Generic[V]):
                 del self._owners[slot.owner]
 
     def _make_owner_room(self, slot: _Slot[V]) -> bool:
-        """Drop the oldest of a newcomer's owner until it fits his share; False: it never does."""
+        """Evict the owner's oldest values until the new one fits; return False if it never does."""
         if slot.owner is None:
             return True
         most = self.owner_share * self.max_bytes - slot.size_bytes
@@ -240,7 +241,7 @@ class Memory(Generic[V]):
         self._ghosts[name % len(self._ghosts)] = name
 
     def _take_ghost(self, key: Hashable) -> bool:
-        """Whether `key` left the small queue not long ago; it is not remembered any longer."""
+        """Whether `key` left the small queue recently; its hash is forgotten."""
         name = hash(key)
         place = name % len(self._ghosts)
         if self._ghosts[place] != name:
