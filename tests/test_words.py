@@ -21,8 +21,6 @@ TO_DO = (
     "asgi/record",
     "asgi/refresh",
     "asgi/scope_changes",
-    "cache/responses",
-    "cache/size",
     "caching/serving",
     "engine/client",
     "engine/engine",

@@ -1,4 +1,4 @@
-"""The cache of responses: a first level in the process, and a second one that processes share."""
+"""The response cache: a first level in the process, and a second level that processes share."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ if TYPE_CHECKING:
     from asgi_serial.store.base import GuardedStore
 
     Select = Callable[[tuple[bytes, ...]], tuple[tuple[bytes, bytes | None], ...]]
-    """The varying fields of a request with their values, by the fields' names."""
+    """Returns the varying fields of a request with their values, given the fields' names."""
 
 MISS, VARY_MISS = Reason.MISS, Reason.VARY_MISS
 
-MAX_KINDS_BYTES = 32 << 10  # a hundred, each of which costs a drop a deletion
+MAX_KINDS_BYTES = 32 << 10  # room for a hundred, each of which costs every drop a deletion
 
-SKEW_SECONDS = 1.0  # by which the clocks of hosts may differ
+SKEW_SECONDS = 1.0  # the largest difference expected between the clocks of hosts
 
 
 class ResponseCache:
-    """Finds, keeps and drops stored responses; knows nothing of whether they may be used.
+    """Finds, stores and drops responses; it does not decide whether they may be used.
 
-    What is stored of a resource lies under its key, or, where its responses vary, under keys that
-    hang on an index there (a nonce of the index is part of them). What is told apart by more than
-    a usual GET (a body, configured fields) hangs on an index of its URI in the same way. So
-    whoever writes to the URI drops it all by a few deletions, in both levels.
+    A response is stored under the key of its resource, or, if responses vary, under a key derived
+    from an index there (the key includes a nonce of the index). Responses selected by more than a
+    usual GET (a body, configured fields) hang on an index of their URI in the same way. So a write
+    to the URI drops all of them with a few deletions, in both levels.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class ResponseCache:
         self._find_slot = memory.find_slot
         self.store = store
         self._second = None if store is None else SecondLevel(store)
-        # In a store that no other process uses there is nothing to lease.
+        # A store that no other process uses needs no leases.
         is_shared = store is not None and store.is_shared
         self.leases = Leases(self._second) if self._second is not None and is_shared else None
         self._clock = clock
@@ -80,7 +80,7 @@ class ResponseCache:
         self._drops = self.purges.drops
         memory.watcher = self._drops.uris
         self.hit_states = HitStates()
-        # Without polls nothing is heard of other processes, and they are told nothing.
+        # Without polling, processes neither hear of nor tell one another about changes.
         hears = store is not None and poll_seconds > 0
         self.purge_sync = PurgeSync(
             self.purges,
@@ -90,8 +90,8 @@ class ResponseCache:
         )
         self._max_entry_bytes = min(max_entry_bytes, memory.max_bytes / 4)
         self._interner = Interner()
-        self._has_parts = False  # any was kept here, or looked for
-        # Of the keys under which anything was kept or loaded. A client chooses its port.
+        self._has_parts = False  # any was stored or looked for here
+        # The kinds of keys under which anything was stored or loaded. A client chooses its port.
         self._kinds: BoundedDict[Kind, None] = BoundedDict(MAX_KINDS_BYTES)
         self.stored = 0
 
@@ -121,7 +121,7 @@ class ResponseCache:
         return found if isinstance(found, Entry) and not self.is_purged(found) else missed
 
     def is_purged(self, entry: Entry) -> bool:
-        """Whether an entry of the first level was purged, or dropped; then it is forgotten now."""
+        """Whether an entry of the first level was purged or dropped; if so, it is removed."""
         purges = self.purges
         epoch = purges.epoch
         if entry.epoch == epoch:
@@ -139,19 +139,19 @@ class ResponseCache:
         return self.purges.purged_at(tags, key, None if user is None else user.decode())
 
     async def purge(self, purges: Sequence[Purge]) -> bool:
-        """Use nothing any more that these are about; gives whether others have been told of it.
+        """Purge all matching responses; return whether other processes have been told.
 
-        In this process it holds at once; in each that shares the second level, after its next
-        poll. Raises: ValueError for what is no purge.
+        A purge takes effect at once in this process, and in each process that shares the second
+        level after its next poll. Raises: ValueError for an invalid purge.
         """
         for purge in purges:
             self.purges.add(purge)
         return await self.purge_sync.publish(purges)
 
     def call_key(self, key: Key, select: Select) -> Key:
-        """What requests have in common that may wait for one another's call of the app.
+        """Return the key shared by requests that may wait for one another's call of the app.
 
-        It is the resource, and of one that is known to vary the variant.
+        It identifies the resource and, if that is known to vary, the variant.
         """
         fork = fork_of(key)
         root = None if fork is None else self._memory.get(fork)
@@ -163,13 +163,13 @@ class ResponseCache:
         return key
 
     async def load(self, key: Key, select: Select) -> Entry | Reason:
-        """The same out of the second level, taken over into the first."""
+        """Like `find`, but look in the second level and copy the entry into the first."""
         second = self._second
         if second is None or running_loop() is None:
             return MISS
         await self.purge_sync.listen()
         if self.purge_sync.has_not_synced:
-            return MISS  # what is there may have been purged
+            return MISS  # stored responses may have been purged
         self._has_parts = self._has_parts or is_of_part(key)
         digest = uri_digest(key)
         key = self._interner.share_key(key)
@@ -197,7 +197,7 @@ class ResponseCache:
             return MISS
         found.uri = digest
         taken = self._take_over(found, epoch)
-        # What was made invalid meanwhile must not come back.
+        # A response that was invalidated meanwhile must not come back.
         if self._drops.dropped_at(digest) != since:
             self._memory.delete(place_of(taken.key))
             return MISS
@@ -213,15 +213,15 @@ class ResponseCache:
     async def _load_record(
         self, second: SecondLevel, key: Key, since: float
     ) -> Entry | VaryIndex | None:
-        """Return the record of a key in the second level, unless it was dropped after it was made.
+        """Return a key's record in the second level, unless its URI was dropped since.
 
-        A deletion may be under way, or lost: what it was for is not there any more.
+        A deletion may be in progress or lost, so a record older than the drop counts as deleted.
         """
         found = await second.load(key)
         return found if found is not None and found.born > since else None
 
     def _newer(self, key: Key, found: VaryIndex) -> VaryIndex:
-        """The index of the second level in the first, or one that has come there meanwhile."""
+        """Copy an index into the first level, unless that has a newer one; return the newer."""
         known = self._memory.get(key)
         if isinstance(known, VaryIndex) and known.born >= found.born:
             return known
@@ -231,7 +231,7 @@ class ResponseCache:
         return found
 
     def _take_over(self, found: Entry, epoch: int) -> Entry:
-        """The entry of the second level in the first, or one that has come there meanwhile.
+        """Copy an entry into the first level, unless that has a newer one; return the newer.
 
         RFC 9111, 4: of several stored responses the most recent is used.
         """
@@ -243,25 +243,25 @@ class ResponseCache:
         return found
 
     def _put(self, entry: Entry, epoch: int) -> None:
-        """Put an entry into the first level, if it has room; no purge up to `epoch` is about it."""
+        """Put an entry into the first level, if it fits; no purge up to `epoch` matches it."""
         entry.epoch = epoch
         size = entry_size(entry)
         place = place_of(entry.key)
         if not self._memory.put(place, entry, size, owner=partition_of(entry.key)):
             entry.epoch = UNHELD
         if place is not entry.key:
-            self._memory.delete(entry.key)  # the index of responses that have varied
+            self._memory.delete(entry.key)  # the index of responses that used to vary
 
     def why_not_kept(
         self, entry: Entry, asked: float, *, own_drop: float | None = None
     ) -> Reason | None:
-        """Why `keep` would not keep an entry whose key is its resource's; None if it would.
+        """Return why `keep` would refuse an entry with its resource's key; None if it would not.
 
-        `asked` is when the app was asked for it. `own_drop` is the time of the drop by which the
-        very request has made room for it: that one is not held against it.
+        `asked` is when the app was called for it. `own_drop` is the time of the drop that the
+        request itself made, which does not invalidate its own response.
         """
         key = entry.key
-        # What a write has made invalid since the app was asked may be in this very response.
+        # This response may contain data that a write has invalidated since the app was called.
         entry.uri = uri_digest(key)
         if self._was_dropped(entry, asked, own_drop) or self._purged_at(entry.tags, key) >= asked:
             return Reason.INVALIDATED
@@ -279,7 +279,7 @@ class ResponseCache:
         return dropped_at >= asked if own_drop is None else dropped_at != own_drop
 
     def _find_same(self, entry: Entry) -> Entry | None:
-        """Return what is stored in the place that an entry would take."""
+        """Return the stored entry that this one would replace."""
         key = entry.key
         fork = fork_of(key)
         if fork is not None:
@@ -298,7 +298,7 @@ class ResponseCache:
         return found if isinstance(found, Entry) and not self.is_purged(found) else None
 
     def keep(self, entry: Entry, asked: float, *, own_drop: float | None = None) -> bool:
-        """Keep an entry whose key is its resource's; False where `why_not_kept` has a reason."""
+        """Keep an entry under its resource's key; return False if `why_not_kept` gives a reason."""
         epoch = self.purges.epoch
         if self.why_not_kept(entry, asked, own_drop=own_drop) is not None:
             return False
@@ -330,12 +330,12 @@ class ResponseCache:
         return True
 
     def _held_key(self, key: Key) -> Key:
-        """Return the equal key that is in the first level: the variants of a resource share it."""
+        """Return the equal key in the first level, so that the variants of a resource share it."""
         slot = self._memory.find_slot(key)
         return key if slot is None else cast("Key", slot.key)
 
     def _forget_part(self, key: Key, selecting: tuple[tuple[bytes, bytes | None], ...]) -> None:
-        """Forget what was kept in part of what is there whole now, by the same varying fields."""
+        """Remove the stored part of a response that is now whole, for equal varying fields."""
         key = part_key(key)
         fork = fork_of(key)
         root = self._memory.get(fork)
@@ -355,20 +355,20 @@ class ResponseCache:
             self._second.delete(key)
 
     def holds(self, entry: Entry) -> bool:
-        """Whether this very entry is in the first level, and not purged."""
+        """Whether exactly this entry is in the first level, and not purged."""
         return self._memory.get(place_of(entry.key)) is entry and not self.is_purged(entry)
 
     def keep_again(self, entry: Entry, own_drop: float) -> None:
-        """Keep an entry that was held until the drop at this time, by its own request."""
+        """Keep an entry again that the request's own drop, at this time, has removed."""
         entry.key = resource_of(entry.key)
         self.keep(entry, inf, own_drop=own_drop)
 
     def add(self, entry: Entry, variant: Variant, made: Representation) -> None:
-        """Keep another representation of an entry, if that is still what is stored, and has room.
+        """Keep another representation of an entry that is still stored and not full.
 
-        The forms of one response are many (each name of a format in each coding), and the second
-        level takes no more than a size. One that finds no room is kept apart in the first level,
-        and leaves it by itself.
+        A response has many forms (each name of a format in each coding), and the second level
+        limits the size of an entry. A form that does not fit is kept apart in the first level, and
+        evicted on its own.
         """
         place = place_of(entry.key)
         if self._memory.get(place) is not entry:
@@ -386,20 +386,20 @@ class ResponseCache:
         self._memory.put((entry.key, variant), form, size, owner=partition_of(entry.key))
 
     def find_apart(self, entry: Entry, variant: Variant) -> Representation | None:
-        """Return a representation of the entry that found no room in it."""
+        """Return a representation of the entry that did not fit into it."""
         if entry.mark is None:
             return None
         found = self._memory.get((entry.key, variant))
         return found.made if isinstance(found, FormApart) and found.mark is entry.mark else None
 
     def _send(self, entry: Entry) -> None:
-        """Have an entry written to the second level, behind the response."""
+        """Queue an entry to be written to the second level, without delaying the response."""
         ttl = entry.kept_until - self._clock()
         if self._second is not None and ttl > 0:
             self._second.write_entry(entry, ttl)
 
     def forget(self, entry: Entry) -> None:
-        """Forget one entry, in both levels."""
+        """Remove one entry from both levels."""
         place = place_of(entry.key)
         if self._memory.get(place) is entry:
             self._memory.delete(place)
@@ -407,24 +407,24 @@ class ResponseCache:
             self._second.delete(entry.key)
 
     def retract(self, entry: Entry) -> None:
-        """Forget an entry that proved not to be whole, wherever it has come meanwhile."""
+        """Remove an entry that proved incomplete, from wherever it has been copied meanwhile."""
         self.forget(entry)
-        # Another process may have it by now: it is told of a drop of the URI.
+        # Another process may have loaded it: announce a drop of the URI.
         self.drop(resource_of(entry.key))
 
     def drop(self, key: Key) -> float:
-        """Forget all that is stored of the URI of `key`, in whichever spelling.
+        """Drop everything stored for the URI of `key`, in any spelling; return the drop's time.
 
-        What was asked for before this is not kept when it comes. Returns the time of this drop.
+        A response requested before this time is not stored when it arrives.
         """
         digest, now = uri_digest(key), self._clock()
         at = self._drops.drop(digest, now)
         self.purge_sync.announce(digest, now)
-        # It holds by now. Keys of this spelling are deleted to make room, and for processes that
-        # are not told in time.
+        # The drop is in effect by now. Keys of this spelling are deleted to free memory, and for
+        # processes that are not notified in time.
         kinds = {kind_of(key), *self._kinds}
         if self._second is not None:
-            kinds |= usual_kinds(key)  # other processes may have seen what this one has not
+            kinds |= usual_kinds(key)  # other processes may have seen kinds that this one has not
         for kind in kinds:
             stored = key_of_kind(key, kind)
             self._memory.delete(stored)
@@ -433,26 +433,26 @@ class ResponseCache:
         return at
 
     def is_outdated(self, key: Key, asked: float) -> bool:
-        """Whether what is stored of the URI of `key` was made invalid since `asked`."""
+        """Whether stored responses for the URI of `key` were invalidated since `asked`."""
         return self._drops.dropped_at(uri_digest(key)) >= asked
 
     async def flush(self) -> None:
-        """Wait until the second level has been sent what is there to be written."""
+        """Wait until all queued writes have been sent to the second level."""
         if self._second is not None:
             await self._second.writers.flush()
 
     @property
     def writes_dropped(self) -> int:
-        """How many writes to the second level were lost since too many waited."""
+        """The number of writes to the second level that were lost because too many were waiting."""
         return 0 if self._second is None else self._second.writers.dropped
 
     def _index(
         self, key: Key, names: tuple[bytes, ...], ttl: float, owner: bytes | None
     ) -> VaryIndex:
-        """Return the index of a resource that outlives an entry of `ttl`; make one if need be.
+        """Return the index of a resource that outlives an entry of `ttl`; create one if necessary.
 
-        It is made anew, not written again for longer: another process may have dropped it in the
-        second level, and with it all that it led to.
+        An index is replaced rather than extended: another process may have dropped it in the second
+        level, and with it every entry that it led to.
         """
         now = self._clock()
         known = self._memory.get(key)
@@ -463,7 +463,8 @@ class ResponseCache:
             and (self.store is None or now + ttl <= known.until)
         ):
             return known
-        # A new one takes the entries of the old one away: it lasts for several of their lifetimes.
+        # A new index makes the entries of the old one unreachable, so it lasts several of their
+        # lifetimes.
         lasts = max(2 * ttl, min(_INDEX_TTL, max(4 * ttl, _SHORTEST_INDEX_TTL)))
         index = VaryIndex(names, os.urandom(16), now, now + lasts)
         self._memory.put(key, index, index_size(key, index), owner=owner)
@@ -472,7 +473,7 @@ class ResponseCache:
         return index
 
 
-# An index lives as long as its entries, but for these: any client may have one made.
+# An index lives as long as its entries, within these bounds: any client can cause one.
 _SHORTEST_INDEX_TTL, _INDEX_TTL = 60.0, 86_400.0
 
 

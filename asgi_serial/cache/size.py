@@ -1,4 +1,4 @@
-"""The memory that what is kept takes, in bytes, to about a tenth."""
+"""The memory that stored values take, in bytes, accurate to about a tenth."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from asgi_serial.cache.key import BODY, EXTRA, HOST, PATH, QUERY, RAW_PATH
 if TYPE_CHECKING:
     from asgi_serial.cache.entry import Entry, Key, Representation, Shape, VaryIndex
 
-# Measured with tracemalloc, by CPython 3.11. Its place in the first level: a slot, a size, and the
-# part of a dict that is a half full on average.
+# Measured with tracemalloc on CPython 3.11. The place in the first level: a slot, a size, and a
+# share of a dict that is half full on average.
 _PLACE_BYTES = 96 + 32 + 45
-# Itself, its times, the digest of its URI, and the place there.
+# The entry itself, its times, the digest of its URI, and its place there.
 _ENTRY_BYTES = 192 + 60 + 49 + 45
 _FORM_BYTES = 80  # a representation without its body and its values
 _INDEX_BYTES = 250
-_HEADER_BYTES = 33  # of a bytes object
-_TEXT_BYTES = 49  # the same of a string
+_HEADER_BYTES = 33  # overhead of a bytes object
+_TEXT_BYTES = 49  # overhead of a str
 _TUPLE_BYTES, _ITEM_BYTES = 40, 8
-# Of a resource, with its paths and its query but for their letters.
+# The key of a resource, without the characters of its paths and query.
 _KEY_BYTES = _TUPLE_BYTES + 11 * _ITEM_BYTES + _TEXT_BYTES + 2 * _HEADER_BYTES
 _LINE_BYTES = _TUPLE_BYTES + 3 * _ITEM_BYTES + 2 * _HEADER_BYTES  # with its place in a list
 
 
 def entry_size(entry: Entry) -> int:
-    """The size of an entry with all its representations.
+    """Return the size of an entry with all its representations.
 
-    What entries share is not in it (`interning`), nor what is ready for hits (`HitStates`): both
-    are bounded by themselves.
+    Parts that entries share (`interning`) and prepared hits (`HitStates`) do not count: both have
+    bounds of their own.
     """
     size = _PLACE_BYTES + _ENTRY_BYTES + _key_size(entry.key)
     size += _HEADER_BYTES + len(entry.own)
@@ -47,30 +47,31 @@ def entry_size(entry: Entry) -> int:
 
 
 def form_size(made: Representation) -> int:
-    """The size of a representation that is kept apart from its entry, under that one's key."""
-    size = _PLACE_BYTES + 2 * (_TUPLE_BYTES + 2 * _ITEM_BYTES)  # its key, and what holds it
+    """Return the size of a representation kept apart from its entry, under the entry's key."""
+    size = _PLACE_BYTES + 2 * (_TUPLE_BYTES + 2 * _ITEM_BYTES)  # its key, and its container
     size += _FORM_BYTES + 2 * _HEADER_BYTES + len(made.body) + len(made.own)
     return size if made.shape.is_shared else size + _shape_size(made.shape)
 
 
 def index_size(key: Key, index: VaryIndex) -> int:
-    """The size of an index under its key."""
+    """Return the size of an index and its key."""
     return _PLACE_BYTES + _INDEX_BYTES + _key_size(key) + _weigh(index.names)
 
 
 def _shape_size(shape: Shape) -> int:
-    """The size of the lines that a response shares with no other."""
+    """Return the size of the lines of a shape that belongs to one response."""
     return sum([_LINE_BYTES + len(name) + len(value) for name, value in shape.lines])
 
 
 def _key_size(key: Key) -> int:
     inner, *values = key
     if isinstance(inner, tuple):
-        # The variants of a resource hold the key of its index; what hangs on an index alone has
-        # a key of its own.
+        # The variants of a resource share the key of its index; an entry with only an index above
+        # it has its own copy of that key.
         inner_size = 0 if len(values) > 1 else _key_size(inner)
         return inner_size + _weigh((None, *values))
-    # The realm, the method and the scheme are shared. A host is only where it is short and usual.
+    # The realm, the method and the scheme are shared. A host is shared only if it is short and
+    # common.
     size = _KEY_BYTES
     for place in (HOST, PATH, RAW_PATH, QUERY, EXTRA, BODY):
         part = key[place]
@@ -82,7 +83,7 @@ def _key_size(key: Key) -> int:
 
 
 def _weigh(part: object) -> int:
-    """The size of a part of a key or an entry; nothing for what there is but once."""
+    """Return the size of a part of a key or an entry; 0 for a singleton."""
     if not part:
         return 0
     if isinstance(part, tuple):
