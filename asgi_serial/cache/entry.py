@@ -1,7 +1,6 @@
 """A stored response: its metadata, its fields and its representations."""
 
 from collections import deque
-from math import inf
 from typing import NamedTuple, TypeAlias
 from weakref import ref
 
@@ -75,21 +74,17 @@ class Shape:
         return own.split(SEPARATOR)[tag] if isinstance(tag, int) else tag
 
 
+Repeatable: TypeAlias = tuple[float, object, bytes | None, int, Fields, bytes]
+"""An answer to repeat: its end in epoch seconds, profile, condition, status, fields and body.
+
+A request of this profile with this condition gets it until then, with a copy of the fields.
+"""
+
+
 class HitState:
     """Prepared data for hits on one representation; built at the first hit, kept for a few."""
 
-    __slots__ = (
-        "condition",
-        "etag",
-        "fields",
-        "fields_of_304",
-        "profile",
-        "second",
-        "status",
-        "stored",
-        "until",
-        "wants",
-    )
+    __slots__ = ("etag", "fields", "fields_of_304", "last", "second", "stored", "wants")
 
     def __init__(self, stored: Fields, etag: bytes | None) -> None:
         self.stored = stored  # the fields of the representation, assembled once
@@ -98,11 +93,8 @@ class HitState:
         self.second = -1  # of the clock, for which the fields are current
         self.fields: Fields = []
         self.fields_of_304: Fields | None = None  # set by the first 304
-        # Until then, a request with this profile and this condition gets this status.
-        self.until = -inf
-        self.profile: object = None
-        self.condition: bytes | None = None
-        self.status = 0
+        # A single value, so that another thread sees either a whole answer or none.
+        self.last: Repeatable | None = None
 
 
 class Representation:

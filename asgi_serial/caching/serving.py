@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from math import inf
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from asgi_serial.cache.entry import UNKNOWN_FIELDS, Entry
@@ -89,22 +88,21 @@ def serve(
         state = None if variant is None else variant.hit_state
         if variant is None or state is None or state.wants is not plan.wants:
             variant = None
-        elif (
-            now < state.until
-            and state.profile is profile
-            and (not profile.is_conditional or plan.fields[b"if-none-match"] == state.condition)
-            and not plan.collapsed
-        ):
-            # An equal request was given this within this second.
-            headers, content = state.fields, variant.body
-            if state.status == 304 and state.fields_of_304 is not None:
-                headers, content = state.fields_of_304, b""
-            return (
-                {"type": "http.response.start", "status": state.status, "headers": headers.copy()},
-                {"type": "http.response.body", "body": content, "more_body": False},
-                found,
-                HIT,
-            )
+        elif state.last is not None:
+            until, known, condition, status, headers, content = state.last
+            if (
+                now < until
+                and known is profile
+                and (not profile.is_conditional or plan.fields[b"if-none-match"] == condition)
+                and not plan.collapsed
+            ):
+                # An equal request was given this within this second.
+                return (
+                    {"type": "http.response.start", "status": status, "headers": headers.copy()},
+                    {"type": "http.response.body", "body": content, "more_body": False},
+                    found,
+                    HIT,
+                )
     decision = judge(engine, plan, found, now)
     if decision is USE_FRESH:
         why, said = HIT, None
@@ -122,18 +120,27 @@ def serve(
         if variant is None:
             return Forward(MISS, underived=found)
     start, last = answer(engine, plan, found, variant, now, said)
-    if decision is USE_FRESH and variant.hit_state is not None and profile.is_repeatable:
-        _remember(plan, found, variant.hit_state, start["status"])
+    if decision is USE_FRESH and profile.is_repeatable:
+        _remember(plan, found, variant.hit_state, (start, last), now)
     return start, last, found, why
 
 
-def _remember(plan: RequestPlan, entry: Entry, state: HitState, status: int) -> None:
+def _remember(
+    plan: RequestPlan,
+    entry: Entry,
+    state: HitState | None,
+    sent: tuple[Message, Message],
+    now: float,
+) -> None:
     """Let the same be sent to equal requests for as long as nothing changes in it."""
-    if plan.credentials is plan.profile.credentials and not plan.collapsed:
-        state.until = -inf  # for other threads, until all belongs together
-        state.profile, state.status = plan.profile, status
-        state.condition = plan.fields.get(b"if-none-match")
-        state.until = min(state.second + 1, entry.expires)
+    if state is None or plan.collapsed or plan.credentials is not plan.profile.credentials:
+        return
+    start, last = sent
+    # Whoever stands around the middleware may change the fields that were sent.
+    headers = start["headers"].copy()
+    condition = plan.fields.get(b"if-none-match")
+    until = min(int(now) + 1, entry.expires)
+    state.last = until, plan.profile, condition, start["status"], headers, last["body"]
 
 
 def judge(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> Decision:
@@ -188,8 +195,9 @@ def find_representation(wants: Wants, entry: Entry) -> Representation | None:
     kept = None if is_refused(wants, entry) else entry.find(variant_of(wants, entry))
     if kept is not None:
         entry.last_kept = kept
-        if kept.hit_state is not None:
-            kept.hit_state.wants = wants
+        state = kept.hit_state  # another thread may take it away
+        if state is not None:
+            state.wants = wants
     return kept
 
 
@@ -211,9 +219,10 @@ def answer(
         state = ready_state(engine, entry, kept, now)
     if profile.is_conditional and is_fresh_copy(plan, entry, kept, now):
         status, body = 304, b""
-        if state.fields_of_304 is None:
-            state.fields_of_304 = not_modified_fields(state.fields)
-        fields = state.fields_of_304.copy()
+        ready = state.fields_of_304  # another thread may begin the next second
+        if ready is None:
+            ready = state.fields_of_304 = not_modified_fields(state.fields)
+        fields = ready.copy()
     else:
         fields = state.fields.copy()
     if plan.collapsed and said is None:

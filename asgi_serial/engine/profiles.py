@@ -196,8 +196,10 @@ class Profiles:
             profile.bypass = Reason.METHOD_NOT_CACHED
         profile.is_conditional = method in _READS and not _CONDITIONAL.isdisjoint(fields)
         profile.has_range = method == "GET" and b"range" in fields
+        # RFC 9111, 5.2.1: a stored response may come to be too old for the request at any moment.
         profile.is_repeatable = (
             method == "GET"
+            and profile.demands is ASKS_NOTHING
             and not profile.has_range
             and (not profile.is_conditional or b"if-none-match" in fields)
         )
