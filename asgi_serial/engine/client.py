@@ -1,4 +1,4 @@
-"""Clients that the scope identifies by more than the fields of the request."""
+"""Detection of clients that the scope identifies by more than the fields of the request."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def has_known_client(scope: Scope) -> bool:
-    """Whether the server has a certificate of the client, or an outer middleware a user.
+    """Whether the server has the client's certificate, or an outer middleware has found a user.
 
-    Source: ASGI's TLS extension: `client_cert_name`, `client_cert_chain`. `user` and `auth` are
-    where Starlette, Litestar and Channels put who was authenticated.
+    Source: ASGI's TLS extension: `client_cert_name`, `client_cert_chain`. Starlette, Litestar and
+    Channels put an authenticated user into `user` and `auth`.
     """
     extensions = scope.get("extensions")
     if extensions and "tls" in extensions and _has_certificate(extensions["tls"]):
@@ -35,11 +35,11 @@ def _is_somebody(user: object) -> bool:
     try:
         return getattr(user, "is_authenticated", True) is not False
     except Exception:
-        return True  # it would be looked up now, which is not always possible
+        return True  # a lazy object that loads its user now, which is not always possible
 
 
 def _allows_something(auth: object) -> bool:
-    """Whether this is more than the credentials of a client that nobody knows."""
+    """Whether these are more than the credentials of an anonymous client."""
     if auth is None:
         return False
     try:

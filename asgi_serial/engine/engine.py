@@ -1,4 +1,4 @@
-"""What the requests of one app share: settings, choices that were made, caches and counts."""
+"""The state that the requests of an app share: settings, remembered decisions, caches, counts."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
 
 class Engine:
-    """The state behind the middleware of one app; safe to share between its instances.
+    """The state behind the middleware of one app; its instances may share it.
 
-    Everything in it is bounded: the memories of choices, the caches, the counts.
+    Everything in it is bounded: remembered decisions, caches, counts.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Engine:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
-        self.store_target = store_target  # what the user gave for it; tells engines apart
+        self.store_target = store_target  # the store as the user passed it; distinguishes engines
         self.active = settings.enabled and (
             settings.formats
             or settings.compression
@@ -90,15 +90,15 @@ class Engine:
         self.recorder: KindRecorder | None = self.series
         if recorder is not None:
             self.recorder = RelayRecorder(recorder, self.series)
-        self.records = settings.server_timing or self.recorder is not None  # of answers, too
-        self.is_told_of = False  # that it stands inside another engine
+        self.records = settings.server_timing or self.recorder is not None  # for cache hits, too
+        self.is_told_of = False  # that it is nested in another engine
 
     def _choose_ways(self, settings: Settings) -> None:
-        """Decide which of the shorter ways requests may take."""
-        # On the way of every request; attributes of the settings lie one look-up further.
+        """Decide which shortcuts requests may take."""
+        # Read by every request; attributes of the settings are one look-up further away.
         self.caching, self.server_timing = settings.cache, settings.server_timing
         self.keys_on_more = bool(settings.cache_key_fields) or settings.cache_sort_query
-        # Only what is counted is left to do.
+        # Nothing is left to do but to record requests.
         self.is_idle = not (
             settings.routes
             or settings.cache
@@ -106,7 +106,7 @@ class Engine:
             or settings.formats
             or settings.decoding
         )
-        # A write that has no part in the cache itself makes what is stored invalid all the same.
+        # A write invalidates stored responses even if it does not take part in the cache itself.
         self.may_cache = settings.cache or any(rule.policy.cache for rule in settings.routes)
         self.policies = (
             PolicyTable(settings.routes, cache_ttl=settings.cache_ttl) if settings.routes else None
@@ -118,7 +118,7 @@ class Engine:
         self.memory = memory
         self.find_slot = memory.find_slot
         self.responses = ResponseCache(
-            # The second level takes records of twice an object, with what stands around the bodies.
+            # The second level takes records of twice the size of an object, to allow for metadata.
             memory,
             store,
             self.clock,
@@ -128,7 +128,7 @@ class Engine:
             hearing_seconds=settings.cache_store_timeout,
         )
         self.purges = self.responses.purges
-        # What is collected of responses under way: clients may ask for many, and not read.
+        # Bodies collected from responses in progress: clients may request many, and not read them.
         self.collecting = FairBudget(max(settings.cache_memory // 4, settings.cache_max_object))
         self.calls = CallsInFlight(self.clock)
         self.encodings = (
@@ -136,9 +136,9 @@ class Engine:
         )
 
     def misses(self, key: Key) -> bool:
-        """Whether nothing is to be had of the cache for `key`, now or after this request.
+        """Whether the cache has nothing for `key`, and is not likely to after this request.
 
-        One response that is not stored is no sign of the next; two are.
+        One response that is not stored says little about the next; two do.
         """
         return (
             self.responses.store is None

@@ -1,10 +1,10 @@
-"""Scopes whose parts can be read only once."""
+"""Conversion of scopes with parts that can be read only once."""
 
 from asgi_serial.types import Fields, Scope
 
 
 def keep_iterators(scope: Scope) -> Fields:
-    """Put lists and tuples in place of what can be read only once, and return the field lines.
+    """Replace parts that can be read only once by lists and tuples; return the field lines.
 
     Source: ASGI, HTTP connection scope: `headers` is an iterable of two-item iterables, `client`
     and `server` are two-item iterables.

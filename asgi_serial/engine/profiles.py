@@ -1,4 +1,4 @@
-"""Profiles of requests: all that a request's method and fields decide, made once and remembered."""
+"""Request profiles: everything that the method and fields decide, computed once and remembered."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ if TYPE_CHECKING:
     from asgi_serial.types import Scope
 
 BODY_METHODS = frozenset({"POST", "QUERY"})
-"""The methods whose requests may be told apart by their bodies (opted in by route)."""
+"""The methods whose requests may be distinguished by their bodies (opted in by route)."""
 
 FindValues: TypeAlias = "Callable[[Mapping[bytes, bytes]], object]"
 
 MAX_NAMES = 256
-"""The profiles of requests with more fields are not remembered."""
+"""The largest number of fields in a request whose profile is remembered."""
 
 _DECIDING = (b"accept", b"accept-encoding", b"cache-control", b"pragma")
 _CONDITIONAL = frozenset({b"if-none-match", b"if-modified-since"})
 _PRECONDITIONS = frozenset({b"if-match", b"if-none-match"})
 # RFC 9110, 13.1.2: 304 for these, 412 for others; QUERY is safe as GET is.
 _READS = frozenset({"GET", "HEAD", "QUERY"})
-# Where servers and outer middleware put what they know of a client.
+# Where servers and outer middleware put information about the client.
 _TELLING = frozenset({"auth", "extensions", "user"})
 _DESCRIBES_BODY = frozenset({b"content-encoding", b"content-type"})
 
 
 class Profile:
-    """All that a request's method and fields decide, apart from the values in its key.
+    """Everything that a request's method and fields decide, except for the values in its key.
 
-    It holds nothing of one client's own: cookies, credentials and unknown fields count by their
-    presence.
+    It contains no data of an individual client: only the presence of cookies, credentials and
+    unknown fields counts.
     """
 
     __slots__ = (
@@ -77,42 +77,42 @@ class Profile:
     )
 
     method: str
-    wants: Wants  # where no policy says otherwise
+    wants: Wants  # unless a policy says otherwise
     directives: CacheControl | None  # of the request's Cache-Control
-    demands: Asked  # what it says of caching, if requests are obeyed
+    demands: Asked  # its demands on the cache, if the settings obey requests
     forces_revalidation: bool  # the client refuses a stored response
     strange: Strange  # its fields that are not known to be harmless
-    credentials: frozenset[bytes]  # the kinds that it carries
-    unknown: frozenset[bytes]  # the fields that may say who asks
-    bypass: Reason | None  # why the cache takes no part
-    key_names: tuple[bytes, ...]  # the fields in its key, beside the host and configured ones
-    only_if_cached: bool  # nothing but a stored response will do (RFC 9111, 5.2.1.7)
-    is_repeatable: bool  # with equal keys and tags, such requests are answered alike by an entry
-    needs_search: bool  # another than a whole response from the first level may answer it
+    credentials: frozenset[bytes]  # the kinds of credentials in it
+    unknown: frozenset[bytes]  # unknown fields that may identify the user
+    bypass: Reason | None  # why the cache is bypassed
+    key_names: tuple[bytes, ...]  # the fields in its key, besides the host and configured ones
+    only_if_cached: bool  # only a stored response will do (RFC 9111, 5.2.1.7)
+    is_repeatable: bool  # an entry answers all such requests with equal keys and tags alike
+    needs_search: bool  # may be answered by more than a whole response from the first level
     is_conditional: bool  # a stored response may be answered by 304 (RFC 9110, 13.1)
     has_range: bool  # a GET for a part of the resource (RFC 9110, 14.2)
-    describes_body: bool  # its body may have to be decoded, or translated
+    describes_body: bool  # its body may have to be decoded or translated
 
 
 class Profiles:
-    """The profiles of the requests that have come, in memories bounded in bytes.
+    """Remembers the profiles of requests, in memory that is bounded in bytes.
 
-    A profile is found by the method, the names of the fields in their order, and the values of the
-    few fields whose values decide. What is too long to be remembered is made anew.
+    The key of a profile is the method, the names of the fields in order, and the values of the few
+    fields whose values matter. A profile that is too large to remember is computed each time.
     """
 
     def __init__(self, settings: Settings, fields: FieldRules, negotiator: Negotiator) -> None:
         self._settings = settings
         self._fields = fields
         self._negotiator = negotiator
-        # Both hold no more of a request than their keys do.
+        # Neither holds more of a request than its keys do.
         self._shapes: BoundedDict[tuple[object, ...], FindValues] = BoundedDict(shares_values=True)
         self._known: BoundedDict[tuple[object, ...], Profile] = BoundedDict(shares_values=True)
         self._idle: Memo[str, tuple[dict[bytes, bytes], Profile]] = Memo(
             lambda method: ({}, self._make(method, {})), shares_values=True
         )
         self.idle = self._idle.__getitem__
-        """The fields and the profile of a request by its method, if no field is read."""
+        """Return the fields and the profile of a request by its method, if no field is read."""
 
     def read(self, scope: Scope) -> tuple[dict[bytes, bytes], Profile]:
         """Return the combined values of all fields of a request, by name, and its profile.
@@ -124,7 +124,7 @@ class Profiles:
             if type(pairs) is not list or type(pairs[0]) is not tuple:
                 pairs = keep_iterators(scope)
             fields: dict[bytes, bytes] = dict(pairs)  # a third of the cost of a loop in Python
-        except (IndexError, TypeError):  # there are none, or a name is a buffer, without a hash
+        except (IndexError, TypeError):  # there are none, or a name is an unhashable buffer
             pairs = [(bytes(name), bytes(value)) for name, value in pairs]
             fields = dict(pairs)
         if len(fields) != len(pairs):
@@ -141,7 +141,7 @@ class Profiles:
         return fields, self.find(scope["method"], fields)
 
     def find(self, method: str, fields: dict[bytes, bytes]) -> Profile:
-        """Return the profile of a request with these fields, made now if it is not known."""
+        """Return the profile of a request with these fields, computed now if it is not known."""
         names = (method, *fields)
         find_values = self._shapes.get(names)
         if find_values is None:
@@ -192,7 +192,7 @@ class Profiles:
             is_routed=bool(strange.routing),
         )
         if profile.bypass is None and method == "POST" and not _PRECONDITIONS.isdisjoint(fields):
-            # RFC 9110, 13.1.1 and 13.1.2: they may be there to keep a write from being made.
+            # RFC 9110, 13.1.1 and 13.1.2: a precondition may be there to prevent a write.
             profile.bypass = Reason.METHOD_NOT_CACHED
         profile.is_conditional = method in _READS and not _CONDITIONAL.isdisjoint(fields)
         profile.has_range = method == "GET" and b"range" in fields
@@ -210,7 +210,7 @@ class Profiles:
 
 
 def _plan_values(fields: Mapping[bytes, bytes]) -> FindValues:
-    """Return the function that finds the values that decide, in a request with such fields."""
+    """Return a function that extracts the deciding values from a request with such fields."""
     names = [name for name in _DECIDING if name in fields]
     if b"content-length" in fields:
         find_values = itemgetter(*names) if names else _find_none
@@ -225,10 +225,10 @@ def _find_none(fields: Mapping[bytes, bytes]) -> None:
 def find_credentials(
     fields: Mapping[bytes, bytes], strange: Strange, lifted: frozenset[bytes] = frozenset()
 ) -> tuple[frozenset[bytes], frozenset[bytes]]:
-    """Return the credentials among these fields, and the fields that may say who asks.
+    """Return the credentials among these fields, and the fields that may identify the user.
 
-    Those that are `lifted` take part in the key. A field by which apps are known to know their
-    users counts as a cookie does.
+    Fields in `lifted` are part of the key. A field by which apps are known to identify users counts
+    as a cookie.
     """
     credentials = CREDENTIAL_FIELDS.intersection(fields) - lifted
     if not strange.users <= lifted:
