@@ -21,9 +21,7 @@ TO_DO = (
     "asgi/record",
     "asgi/refresh",
     "asgi/scope_changes",
-    "caching/serving",
     "middleware",
-    "request/plan",
     "response/flow",
     "response/start",
 )

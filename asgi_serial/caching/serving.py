@@ -1,4 +1,4 @@
-"""The answer out of the cache, with nothing parsed, formatted or compressed."""
+"""Answers from the cache, without parsing, formatting or compressing anything."""
 
 from __future__ import annotations
 
@@ -43,29 +43,29 @@ NOT_FOR_CLIENT = (
     Reason.NOT_ACCEPTABLE,
 )
 
-# These come before what HTTP says of the entry: it is not for this client at all.
+# These take precedence over HTTP's rules: the entry is not for this client at all.
 _CREDENTIALED = Decision(Action.FORWARD, Reason.REQUEST_HAS_CREDENTIALS)
 _UNACCEPTABLE = Decision(Action.FORWARD, Reason.NOT_ACCEPTABLE)
-# A request with a body is the client's alone: it is not made conditional, nor sent again.
+# A request with a body belongs to the client: it is not made conditional, nor repeated.
 _WITH_A_REQUEST_OF_OURS = (Action.USE_STALE_AND_REFRESH, Action.VALIDATE)
 
 _DATES = frozenset({b"date", b"last-modified"})
 
 
 class Forward(NamedTuple):
-    """The reason why the app is called, and the stored response that the call is about."""
+    """The reason why the app is called, and the stored response that the call concerns."""
 
     reason: Reason
-    stored: Entry | None = None  # was selected, and may not be used as it is
-    validates: bool = False  # the app is asked whether `stored` still holds
-    underived: Entry | None = None  # may answer, in a form that has to be made
+    stored: Entry | None = None  # was selected, but may not be used as it is
+    validates: bool = False  # the app is asked whether `stored` is still valid
+    underived: Entry | None = None  # may answer in a form that has yet to be derived
 
 
 FORWARD_MISS = Forward(Reason.MISS)
 
 
 Answer: TypeAlias = tuple[Message, Message, Entry, Reason]
-"""The two messages of an answer out of the cache, the entry that gave it, and why it was used."""
+"""The two messages of an answer from the cache, the entry, and why it was used."""
 
 
 def serve(
@@ -75,9 +75,9 @@ def serve(
     now: float,
     variant: Representation | None = None,
 ) -> Answer | Forward:
-    """Return the answer by what was found for a request, or why there is none.
+    """Return the answer from what was found for a request, or why there is none.
 
-    `variant` is the form of the entry where it has just been made.
+    `variant` is the form of the entry, if it has just been derived.
     """
     if type(found) is not Entry:
         assert isinstance(found, Reason)
@@ -96,7 +96,7 @@ def serve(
                 and (not profile.is_conditional or plan.fields[b"if-none-match"] == condition)
                 and not plan.collapsed
             ):
-                # An equal request was given this within this second.
+                # An equal request was given this answer within the current second.
                 return (
                     {"type": "http.response.start", "status": status, "headers": headers.copy()},
                     {"type": "http.response.body", "body": content, "more_body": False},
@@ -132,11 +132,11 @@ def _remember(
     sent: tuple[Message, Message],
     now: float,
 ) -> None:
-    """Let the same be sent to equal requests for as long as nothing changes in it."""
+    """Remember an answer for equal requests, while it stays the same."""
     if state is None or plan.collapsed or plan.credentials is not plan.profile.credentials:
         return
     start, last = sent
-    # Whoever stands around the middleware may change the fields that were sent.
+    # An outer middleware may change the fields that were sent.
     headers = start["headers"].copy()
     condition = plan.fields.get(b"if-none-match")
     until = min(int(now) + 1, entry.expires)
@@ -144,7 +144,7 @@ def _remember(
 
 
 def judge(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> Decision:
-    """Decide what is done about a request for which this stored response was selected.
+    """Decide how to handle a request for which this stored response was selected.
 
     Source: RFC 9111, 3.5 and 4.
     """
@@ -157,8 +157,8 @@ def judge(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> Decisi
             return Decision(Action.FORWARD, why)
     if plan.wants.refused and is_refused(plan.wants, entry):
         return _UNACCEPTABLE
-    # RFC 9111, 4.2: a fresh response may be reused without validation. One that needs validation
-    # before each use has no lifetime at all.
+    # RFC 9111, 4.2: a fresh response may be reused without validation. A response that needs
+    # validation before each use has no freshness lifetime here.
     if now < entry.expires and profile.demands is ASKS_NOTHING:
         return USE_FRESH
     decision = decide(profile.demands, entry, now, engine.stale_options)
@@ -168,19 +168,19 @@ def judge(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> Decisi
 
 
 def why_not_for(plan: RequestPlan, entry: Entry) -> Reason | None:
-    """Why an entry may not answer a request with such fields as no list knows; None if it may."""
+    """Return why an entry may not answer a request with unknown fields; None if it may."""
     names = [name for name, _ in entry.selecting]
     for_unknown = UNKNOWN_FIELDS in entry.credentialed
     return why_strange(plan.unknown, plan.profile.strange.twins, names, allows_unknown=for_unknown)
 
 
 def is_refused(wants: Wants, entry: Entry) -> bool:
-    """Whether the client is to be told that it accepts no form of this document."""
+    """Whether the client must be told that it accepts no form of this response."""
     return wants.refused and entry.negotiates[0]
 
 
 def variant_of(wants: Wants, entry: Entry) -> Variant:
-    """Which variant of a stored response answers to these wants."""
+    """Return the variant of a stored response that these wants select."""
     by_format, by_coding = entry.negotiates
     media_type, as_json, coding = wants.accepts
     if not by_format:
@@ -191,7 +191,7 @@ def variant_of(wants: Wants, entry: Entry) -> Variant:
 
 
 def find_representation(wants: Wants, entry: Entry) -> Representation | None:
-    """The stored form that answers to these wants, if it is there."""
+    """Return the stored form that these wants select, or None."""
     kept = None if is_refused(wants, entry) else entry.find(variant_of(wants, entry))
     if kept is not None:
         entry.last_kept = kept
@@ -209,9 +209,9 @@ def answer(
     now: float,
     said: Field | None = None,
 ) -> tuple[Message, Message]:
-    """Return the two messages of a hit, or of the 304 or 206 that the request gets in its place.
+    """Return the two messages of a hit, or of the 304 or 206 that the request gets instead.
 
-    `said` is the line of Cache-Status where it is not that of a plain hit.
+    `said` is the line of Cache-Status, unless it is that of a plain hit.
     """
     status, body, profile = entry.status, kept.body, plan.profile
     state = kept.hit_state
@@ -233,7 +233,7 @@ def answer(
     if (
         profile.has_range
         and status == 200
-        # Another release of a codec may make other bytes of the same; parts of both do not fit.
+        # Another release of a codec may encode the same body differently; parts of both do not fit.
         and variant_of(plan.wants, entry) == ("", "")
     ):
         status, fields, body = serve_ranges(
@@ -256,7 +256,7 @@ def answer(
 def answer_on_error(
     engine: Engine, plan: RequestPlan, entry: Entry, status: int | None = None
 ) -> tuple[Message, Message] | None:
-    """The stale response in place of the app's error, or of its exception; None if it may not be.
+    """Return the stale response that replaces the app's error or exception; None if none may.
 
     `status` is that of the error.
     """
@@ -278,16 +278,16 @@ def answer_on_error(
 
 
 def ready_state(engine: Engine, entry: Entry, kept: Representation, now: float) -> HitState:
-    """Return what is ready for hits in this second; the caller copies the fields."""
+    """Return the hit state for the current second; the caller copies its fields."""
     state = kept.hit_state or engine.responses.hit_states.start(kept)
     fields = state.stored.copy()
-    # RFC 9111, 1.2.2: not negative, though another process whose clock is ahead made it.
+    # RFC 9111, 1.2.2: not negative, even if the process that stored it has a clock ahead of ours.
     fields.append(engine.cache_status.age_line(max(0, int(now - entry.born))))
     if engine.settings.cache_status:
         fields.append(engine.cache_status.hit_line(int(entry.expires - now)))
         if engine.settings.cache_status_key:
             fields[-1] = with_key(fields[-1], entry.key)
-    # The second comes last: another thread that sees it finds what belongs to it.
+    # Set the second last: a thread that sees it finds fields that match.
     state.fields_of_304 = None
     state.fields = fields
     state.second = int(now)
@@ -295,9 +295,9 @@ def ready_state(engine: Engine, entry: Entry, kept: Representation, now: float) 
 
 
 def is_fresh_copy(plan: RequestPlan, entry: Entry, kept: Representation, now: float) -> bool:
-    """Whether the client's condition says that it has this representation already.
+    """Whether the client's condition shows that it already has this representation.
 
-    Source: RFC 9111, 4.3.2: for a stored 200, and by its Date where Last-Modified is missing.
+    Source: RFC 9111, 4.3.2: for a stored 200, and by its Date if Last-Modified is missing.
     """
     if entry.status != 200:
         return False

@@ -1,4 +1,4 @@
-"""Decisions about a request, made once, from values that were read once."""
+"""The plan of a request: decisions made once, from values that were read once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NOT_FOR_CLIENT = (
 
 
 class _FromProfile(Generic[V]):
-    """An attribute that is the profile's, unless it was set on the plan itself."""
+    """An attribute of the profile, unless it was set on the plan itself."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -50,45 +50,45 @@ class _FromProfile(Generic[V]):
 
 
 class RequestPlan(RequestPolicy):
-    """The plan of one request and, as far as it can tell, of its response.
+    """The plan of one request and, as far as it determines it, of the response.
 
-    `policy` is the path's at first, and that of the response once it starts.
+    `policy` is that of the path at first, and that of the response once it starts.
     """
 
-    # What most requests never set has its default on the class.
+    # Attributes that most requests never set have their default on the class.
     policy: RoutePolicy | None = None
 
-    scope: Scope  # as the server gave it
+    scope: Scope  # as the server passed it
     fields: dict[bytes, bytes]
     profile: Profile
     wants: Wants
     method = _FromProfile[str]()
-    credentials: frozenset[bytes]  # the kinds that the request carries
-    unknown = _FromProfile[frozenset[bytes]]()  # the fields that may say who asks
+    credentials: frozenset[bytes]  # the kinds of credentials in the request
+    unknown = _FromProfile[frozenset[bytes]]()  # unknown fields that may identify the user
     content_codings: tuple[str, ...] = ()  # of the request's body, to be decoded
-    body_format = ""  # of the request's body, which is to be translated from it to JSON
-    reads_json = False  # the app is known to read nothing else
+    body_format = ""  # the request body's format, if it has to be translated to JSON
+    reads_json = False  # the app is known to read only JSON
     caching = False  # the cache takes part on this route
-    asked = 0.0  # when the request came, in epoch seconds
-    bypass: Reason | None = None  # why the cache takes no part in this request
+    asked = 0.0  # when the request arrived, in epoch seconds
+    bypass: Reason | None = None  # why the cache is bypassed by this request
     key: Key | None = None
-    may_end_early = False  # it may be refused without a look into the cache
-    keys_on_body = False  # the key waits for the request's body
-    may_key_on_body = False  # it would, should the handler ask for it
+    may_end_early = False  # it may be rejected before the cache is searched
+    keys_on_body = False  # the key depends on the request's body
+    may_key_on_body = False  # it would, if the handler asked for it
     path_policy: RoutePolicy | None = None
-    copy: RequestCopy | None = None  # what the app has read of the body, until it may be a key
+    copy: RequestCopy | None = None  # what the app has read of the body, which may become a key
     forward = Reason.MISS  # why the request goes to the app
-    source: Partition | None = None  # what its user was told apart by up to now
-    partition: Extra = ()  # parts of the key: whose cache this is
-    is_personal = False  # the answer is one user's, whether or not it is stored
+    source: Partition | None = None  # what its user has been identified by so far
+    partition: Extra = ()  # parts of the key that identify the user
+    is_personal = False  # the response belongs to one user, whether or not it is stored
     selected: Entry | None = None  # the stored response for it, which may not be used as it is
-    form: Representation | None = None  # of it, by which it answers once it may
-    validates = False  # the app is asked whether that still holds
-    completes: Entry | None = None  # the stored part to which the app is asked for the rest
-    collapsed = False  # it has waited for another's call of the app
+    form: Representation | None = None  # the form of `selected` that answers once it may be used
+    validates = False  # the app is asked whether `selected` is still valid
+    completes: Entry | None = None  # the stored part for which the app is asked for the rest
+    collapsed = False  # it has waited for another request's call of the app
     client_left = False
-    served: str | None = None  # what the cache did where the app was called and did not answer
-    handed: Handed | None = None  # what the app can still encode in every format
+    served: str | None = None  # what the cache did, if the app was called and did not answer
+    handed: Handed | None = None  # a model that the app has passed on unencoded
 
     def __init__(self, scope: Scope, fields: dict[bytes, bytes], profile: Profile) -> None:
         self.scope = scope
@@ -98,7 +98,7 @@ class RequestPlan(RequestPolicy):
         self.credentials = profile.credentials
 
     def vary_values(self, names: tuple[bytes, ...]) -> tuple[tuple[bytes, bytes | None], ...]:
-        """Return the fields that a response varies on, with this request's values of them."""
+        """Return the fields that a response varies on, with their values in this request."""
         if not names:
             return ()
         fields = read_fields(self.scope["headers"], frozenset(names))
@@ -106,12 +106,12 @@ class RequestPlan(RequestPolicy):
 
     @property
     def wants_stored_only(self) -> bool:
-        """Whether only what is stored will do (RFC 9111, 5.2.1.7: only-if-cached)."""
+        """Whether only a stored response will do (RFC 9111, 5.2.1.7: only-if-cached)."""
         return self.profile.only_if_cached and self.caching
 
     @property
     def outcome(self) -> str:
-        """How the cache has taken part where the app answers, in the recorder's words."""
+        """The part that the cache played when the app answers, as recorders name it."""
         if not self.caching:
             return ""
         if self.served is not None:
@@ -127,12 +127,12 @@ def plan_request(
     *,
     wants: Wants | None = None,
 ) -> RequestPlan:
-    """Decide by the head of a request; raise nothing whatever it says.
+    """Plan a request from its head; never raise, whatever it contains.
 
-    `fields` and `wants` stand in place of its own, for a request that is made on its behalf.
+    `fields` and `wants` replace the request's own, for a request made on its behalf.
     """
     if fields is None:
-        # Where nothing is decided by the fields, unless a handler turns something on, none is read.
+        # If no field decides anything, unless a handler enables a feature, none is read.
         is_idle = engine.is_idle and not HANDLER_SWITCHES
         fields, profile = (
             engine.profiles.idle(scope["method"]) if is_idle else engine.profiles.read(scope)
@@ -167,7 +167,7 @@ def plan_request(
 
 
 def find_policy(policies: PolicyTable, scope: Scope) -> RoutePolicy | None:
-    """What the patterns say of a path below the app's root, or as it was sent."""
+    """Return the policy of a path below the app's root, or of the path as it was sent."""
     method, path, root = scope["method"], scope["path"], scope.get("root_path", "")
     raw_path = scope.get("raw_path")
     if root and path.startswith(root):
@@ -178,7 +178,7 @@ def find_policy(policies: PolicyTable, scope: Scope) -> RoutePolicy | None:
 
 
 def find_wants(engine: Engine, plan: RequestPlan) -> Wants:
-    """Return what the client wants, under what is said of the route up to now."""
+    """Return what the client wants, under the policy of the route so far."""
     fields, policy, directives = plan.fields, plan.policy, plan.profile.directives
     if policy is None or (policy.compression is None and policy.formats is None):
         return plan.profile.wants
@@ -192,7 +192,7 @@ def find_wants(engine: Engine, plan: RequestPlan) -> Wants:
 
 
 def choose(*said: bool | None) -> bool:
-    """The first word that is said; the last one always is."""
+    """Return the first value that is not None; the last one never is."""
     return next((word for word in said if word is not None), False)
 
 
@@ -204,7 +204,7 @@ def _plan_body(engine: Engine, plan: RequestPlan) -> None:
         decoding = choose(policy.decoding, decoding)
     if encoded and decoding:
         plan.content_codings = engine.negotiator.content_codings[fields[b"content-encoding"]]
-    # What stays encoded can not be read as a document.
+    # A body that stays encoded cannot be parsed.
     is_readable = plan.wants.formats and b"content-type" in fields and (decoding or not encoded)
     if is_readable:
         format = engine.negotiator.types[fields[b"content-type"]].format
@@ -214,7 +214,7 @@ def _plan_body(engine: Engine, plan: RequestPlan) -> None:
 
 
 def _plan_translation(engine: Engine, plan: RequestPlan, format: str) -> None:
-    """Decide whether a body in this format becomes JSON: an app may read the format itself."""
+    """Decide whether a body in this format is translated to JSON: an app may read the format."""
     said = None if plan.policy is None else plan.policy.format_uploads
     uploads = engine.settings.format_uploads if said is None else said
     if uploads is not False:
@@ -231,7 +231,7 @@ def _plan_body_key(engine: Engine, plan: RequestPlan) -> None:
     elif policy is not None and policy.cache_body:
         plan.keys_on_body = plan.may_end_early = True
     else:
-        # The handler may yet ask for it, when its response starts: its body is kept until then.
+        # The handler may still ask for it when its response starts, so the body is kept until then.
         plan.may_key_on_body = policy is None or policy.cache_body is None
         plan.bypass = METHOD_NOT_CACHED
 
@@ -246,7 +246,7 @@ def request_key(
 ) -> Key:
     """Return the key of the resource that a request is for; `body` is its `body_part`.
 
-    `method` and `scope` are those of a request that is not this one.
+    `method` and `scope` replace those of this request.
     """
     scope, fields, profile, extra = scope or plan.scope, plan.fields, plan.profile, plan.partition
     query: bytes = scope.get("query_string", b"")
