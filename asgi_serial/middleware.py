@@ -1,4 +1,4 @@
-"""The middleware, and what users call beside it."""
+"""The middleware, and the functions that users call besides it."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ HIT = Reason.HIT
 
 
 class SerialMiddleware:
-    """Negotiation, compression, caching and timing of the HTTP responses of `app`, in one pass.
+    """Middleware for negotiation, compression, caching and timing of an app's HTTP responses.
 
-    Every setting (see `Settings`) is a keyword argument, and an environment variable
-    `ASGI_SERIAL_<NAME>`; the argument wins. `store` is a second level for the cache in place of
-    a `cache_url`: an aiocache cache, or an asynchronous client with redis-py's methods (of a
+    Every setting (see `Settings`) is a keyword argument and an environment variable
+    `ASGI_SERIAL_<NAME>`; the argument takes precedence. `store` replaces `cache_url` as the second
+    level of the cache: an aiocache cache, or an asynchronous client with redis-py's methods (of a
     server, a cluster, or a sentinel's master). `route_resolver` names the route of a request for
-    the timing, where the framework is not one that is known. `recorder` (see `Recorder`) is told of
-    each finished request, whether or not `timing` is on. Instances that are given one
-    `engine` share its caches and counts, and the other arguments are not looked at.
+    the timing, if the framework is not a known one. `recorder` (see `Recorder`) is called for each
+    finished request, whether or not `timing` is on. Instances with the same `engine` share its
+    caches and counts, and ignore the other arguments.
 
-    Raises: ConfigurationError, naming every fault of the settings. Where a framework builds the
-    middleware when the server starts it, the server is told that the startup has failed.
+    Raises: ConfigurationError, naming every fault of the settings. If a framework builds the
+    middleware while the server starts, the server is told that the startup has failed.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class SerialMiddleware:
         register(self.engine, app)
 
     async def _settle(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Find the engine at the first request; True where a request is not for the app."""
+        """Find the engine at the first request; return True if a request is not for the app."""
         if not self._is_shared:
             self.engine = share(self.engine, scope)
             self._is_shared = True
@@ -128,7 +128,7 @@ class SerialMiddleware:
                     await send(message)
                 return
         exchange = Exchange(engine, plan, receive, send, began_ns)
-        # Nothing is to be had of the cache where the last responses were not stored, either.
+        # The search is pointless if the last responses were not stored either.
         is_hopeless = served is FORWARD_MISS and plan.key is not None and engine.misses(plan.key)
         if served is not None and (not is_hopeless or plan.profile.needs_search):
             seeker = exchange.seeker = Seeker(engine, plan, began_ns)
@@ -147,7 +147,7 @@ class SerialMiddleware:
         await exchange.run(self.app)
 
     async def _pass_by(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Leave a connection to the app, apart from the writes in it of which nobody else knows."""
+        """Pass a connection to the app, but watch nested writes that no other engine sees."""
         if scope["type"] == "http" and MARK in scope:
             # An outer instance already handles this request.
             restrict_outer(self.engine, scope)
@@ -164,7 +164,7 @@ class SerialMiddleware:
         headers: Mapping[str, str] | None = None,
         at_once: int = 4,
     ) -> dict[str, int]:
-        """Have the responses for these URLs stored before anybody asks: see `warming.warm`."""
+        """Store the responses for these URLs before clients request them: see `warming.warm`."""
         return await warm(self, urls, headers=headers, at_once=at_once)
 
 
@@ -189,7 +189,7 @@ def build_engine(
     recorder: Recorder | None = None,
     **options: Unpack[SettingOptions],
 ) -> Engine:
-    """An engine by settings; `app` helps to name its routes. Raises: ConfigurationError."""
+    """Build an engine from settings; `app` helps to name its routes. Raises: ConfigurationError."""
     settings = Settings.load(options, os.environ)
     return _make_engine(settings, store, build_resolver(route_resolver, app=app), recorder)
 
@@ -204,14 +204,14 @@ def _make_engine(
         opened = open_store(
             store,
             timeout=settings.cache_store_timeout,
-            # Twice an object, or what is told of purges.
+            # Twice the size of an object, or of a purge record.
             max_value_bytes=max(2 * settings.cache_max_object, 2 * MAX_RECORD_BYTES),
         )
     return Engine(settings, store=opened, store_target=store, label=label, recorder=recorder)
 
 
 def _engines_for_store(source: object) -> list[Engine] | None:
-    """Engines for what is stored of an app that this process does not serve; None for no app.
+    """Return engines for an app that this process does not serve; None if there is no app.
 
     `source` is settings, the URL of a store, or a framework's app whose middleware is not built.
     """
@@ -222,7 +222,7 @@ def _engines_for_store(source: object) -> list[Engine] | None:
     listed = getattr(source, "user_middleware", None) or getattr(source, "middleware", None)
     if not isinstance(listed, list | tuple):
         return None
-    # What Starlette and Litestar keep of a middleware until they build it.
+    # Starlette and Litestar keep a middleware in this form until they build it.
     found = [(getattr(one, "cls", getattr(one, "middleware", one)), one) for one in listed]
     options = [getattr(one, "kwargs", {}) for cls, one in found if cls is SerialMiddleware]
     return [one.get("engine") or build_engine(**one) for one in options] or None
@@ -243,22 +243,21 @@ async def purge(
     users: Iterable[str | Mapping[str, str]] = (),
     everything: bool = False,
 ) -> bool:
-    """Answer with nothing any more that is stored of these; gives whether others were told.
+    """Purge the stored responses that match; return whether all other processes were told.
 
-    `source` is what users call the app, an app that is mounted in it or wrapped by it, a request
-    or its scope, an instance of the middleware, or its engine. Where no app is served, as in a
-    script, it is the app, its `Settings`, or the URL of the second level, and what is stored there
-    is purged.
+    `source` is the app that users call, an app mounted in it or wrapped by it, a request or its
+    scope, an instance of the middleware, or its engine. If no app is served, as in a script, it is
+    the app, its `Settings`, or the URL of the second level, whose stored responses are then purged.
 
-    A URI, or a `prefix` of some, is a path, or absolute; `tags` are those that responses name in
-    Cache-Tag or Surrogate-Key. `users` are those of partitions: what the function of
-    `cache_partition` gives for one, or the values of its fields and cookies, as
+    A URI, or a prefix of URIs, is a path or absolute; `tags` are those that responses list in
+    Cache-Tag or Surrogate-Key. `users` are those of partitions: the value that the function of
+    `cache_partition` returns for a user, or the values of the user's fields and cookies, as
     `{"cookie:sid": "..."}`.
 
-    It holds at once in this process, and in all others after their next poll of the second level
-    (`cache_poll`); False says that the second level could not be told (do it again), or that
-    `users` can not be named to it, since there is no `cache_secret`. Raises:
-    ValueError for what is no such name, LookupError where `source` has no cache that is known.
+    A purge takes effect at once in this process, and in all others after their next poll of the
+    second level (`cache_poll`). False means that the second level could not be told (purge again),
+    or that `users` cannot be named to it, since there is no `cache_secret`. Raises: ValueError for
+    an invalid argument, LookupError if `source` has no known cache.
     """
     engines: Sequence[Engine] | None = engines_of(source)
     if engines:
@@ -287,7 +286,7 @@ async def _purge_all(
 ) -> bool:
     asked = {"tags": list(tags), "uris": list(uris), "prefixes": list(prefixes)}
     known = list(users)
-    # Without a secret that they share, other processes know their users by names of their own.
+    # Without a shared secret, other processes name their users differently.
     reaches = [
         not known or engine.responses.store is None or engine.settings.cache_secret is not None
         for engine in engines
@@ -305,11 +304,11 @@ async def _purge_all(
 
 
 def timing_report(source: object) -> Report:
-    """The timing report of an app that has answered requests, or of an engine.
+    """Return the timing report of an app that has answered requests, or of an engine.
 
-    `source` is what the framework's users call the app (Starlette, FastAPI, Litestar), an app that
-    is mounted in it or wrapped by it, a request or its scope, an instance of the middleware, or
-    its engine. Of several engines in one app it is that of the first. Raises: LookupError where no
+    `source` is the app that the framework's users call (Starlette, FastAPI, Litestar), an app
+    mounted in it or wrapped by it, a request or its scope, an instance of the middleware, or its
+    engine. If an app has several engines, it is the report of the first. Raises: LookupError if no
     request has been served yet, or timing is off.
     """
     for engine in engines_of(source):

@@ -21,7 +21,6 @@ TO_DO = (
     "asgi/record",
     "asgi/refresh",
     "asgi/scope_changes",
-    "middleware",
     "response/flow",
     "response/start",
 )
