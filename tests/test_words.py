@@ -14,9 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "asgi_serial"
 # Rooms whose words are still to be rewritten. This list only ever gets shorter.
 TO_DO = (
     "asgi/app_scope",
-    "asgi/delivery",
     "asgi/exchange",
-    "asgi/lookup",
     "asgi/nested",
     "asgi/record",
     "asgi/refresh",

@@ -1,4 +1,4 @@
-"""Delivers a response that does not pass: performs what its flow says, and sends the messages."""
+"""Delivery of a response that does not pass: executes its flow, and sends the messages."""
 
 from __future__ import annotations
 
@@ -45,32 +45,33 @@ class Answering(Protocol):
     send_out: Send
 
     def has_client_said_all(self) -> bool:
-        """Whether nothing more of the request can come."""
+        """Whether the request is complete."""
 
     def timed(self, start: Message, fed_ns: int) -> Message:
-        """Return the start with its Server-Timing; the app gave it at `fed_ns`."""
+        """Return the start with its Server-Timing; the app sent it at `fed_ns`."""
 
     def finish_call(self, result: CallResult) -> None:
         """End the call that others wait for, if this request has begun one."""
 
     def finish_led_call(self, result: CallResult) -> None:
-        """The same, but only while others may wait for one."""
+        """End that call, but only while others may wait for it."""
 
     def release_client(self) -> None:
-        """Let a client that is not there leave: it has all that there is."""
+        """Let the stand-in for a client that has left leave: it has the whole response."""
 
 
 class Delivery:
-    """Performs what the flow of a response says, message by message.
+    """Executes the flow of a response, message by message.
 
-    Everything is counted, stored and told to those who wait before the last message is sent.
+    The response is recorded, stored and reported to waiting requests before the last message is
+    sent.
     """
 
-    _queue: SendQueue | None = None  # what is being done before the app's next message
-    _pending: Collector | None = None  # holds what is stored once the app has returned
-    _stored: Entry | None = None  # is dropped again should the app fail
-    _is_unsent = False  # the server has not taken a message
-    _fed_ns = 0  # when the app gave the message that is in hand
+    _queue: SendQueue | None = None  # steps in progress before the app's next message
+    _pending: Collector | None = None  # holds an entry to be stored once the app has returned
+    _stored: Entry | None = None  # removed again if the app fails
+    _is_unsent = False  # the server did not accept a message
+    _fed_ns = 0  # when the app sent the current message
 
     flow: ResponseFlow
 
@@ -80,7 +81,7 @@ class Delivery:
     def begin(
         self, start: ResponseStart, scope: Scope, fed_ns: int, *, is_listening: bool
     ) -> Awaitable[None]:
-        """Send what the start allows; `is_listening` says that the app waits for the client.
+        """Send what the start allows; `is_listening` means that the app waits for the client.
 
         `scope` is the app's.
         """
@@ -95,7 +96,7 @@ class Delivery:
         return self._give(out)
 
     def send(self, message: Message) -> Awaitable[None]:
-        """Take a message that the app sends after the start."""
+        """Handle a message that the app sends after the start."""
         if self._queue is not None and not self._queue.is_empty:
             return self._queue.put(partial(self._send_in_turn, message))
         if self._exchange.engine.server_timing:
@@ -103,7 +104,7 @@ class Delivery:
         return self._give(self.flow.feed(message))
 
     async def _send_in_turn(self, message: Message) -> None:
-        """Take a message after the steps under way: messages leave in the order they came."""
+        """Handle a message after the steps in progress: messages keep their order."""
         flow = self.flow
         out = flow.feed(message)
         if flow.job is not None:
@@ -114,7 +115,7 @@ class Delivery:
             await self._send_all(out if isinstance(out, list) else [out])
 
     def _give(self, out: Message | list[Message]) -> Awaitable[None]:
-        """Send what the flow returns, after acting on what has changed."""
+        """Send the output of the flow, after acting on its changes."""
         flow = self.flow
         if flow.job is not None:
             job, flow.job = flow.job, None
@@ -129,7 +130,7 @@ class Delivery:
         return self._send_all(messages) if messages or not flow.is_over else checkpoint()
 
     def _observe(self, out: Message | list[Message]) -> None:
-        """Act on what has changed before the next messages are sent."""
+        """Act on the flow's changes before the next messages are sent."""
         flow, exchange = self.flow, self._exchange
         if not exchange.first_byte_ns and out and not flow.is_holding:
             exchange.first_byte_ns = perf_counter_ns()
@@ -160,7 +161,7 @@ class Delivery:
     async def _release(self, messages: list[Message]) -> None:
         """Send released messages.
 
-        It may listen for a moment only: what has been begun to be sent is sent all the same.
+        The app's `receive` may be cancelled at any time; a send that has begun is completed anyway.
         """
         self._observe(messages)
         if messages:
@@ -175,7 +176,7 @@ class Delivery:
             for message in messages:
                 await self._exchange.send_out(message)
         except Exception:
-            self._is_unsent = True  # this exception is the server's, and not the app's own
+            self._is_unsent = True  # raised by the server, not by the app
             raise
 
     async def _work(self, job: Callable[[], Any], before: Message | list[Message]) -> None:
@@ -188,16 +189,16 @@ class Delivery:
         await self._send_all(after)
 
     async def _send_quietly(self, messages: list[Message]) -> None:
-        """Send, and log an exception of the server: there is nobody to raise it to."""
+        """Send messages, and log an exception of the server: no caller could handle it."""
         try:
             await self._send_all(messages)
         except Exception:
-            logger.debug("What was held of a response could not be sent.", exc_info=True)
+            logger.debug("The held messages of a response could not be sent.", exc_info=True)
 
     async def settle(self, *, quietly: bool = False) -> None:
         """Send the held messages of a response that the app has left unfinished.
 
-        `quietly`: before an exception of the app goes on, which no other may replace.
+        With `quietly`, an exception of the app is propagating, and must not be replaced by another.
         """
         if self._queue is not None:
             await self._queue.finish()
@@ -219,7 +220,7 @@ class Delivery:
             self._pending.let_go()
             exchange.finish_call(CallResult.FAILED)
         elif exchange.has_failed and not self._is_unsent and self._stored is not None:
-            # An exception after a body that looked whole: it may have been cut off, and ended by
+            # An exception after a seemingly complete body: it may have been truncated, and ended by
             # a middleware that did not know.
             exchange.engine.responses.retract(self._stored)
 
@@ -229,7 +230,7 @@ class Delivery:
             await self._queue.end()
 
     def _abandon(self) -> None:
-        """Give up an incomplete response: let nobody wait for it, and record it."""
+        """Abandon an incomplete response: wake the requests that wait for it, and record it."""
         flow, exchange = self.flow, self._exchange
         exchange.is_over = True
         if self._queue is not None:
@@ -240,7 +241,7 @@ class Delivery:
         self._count()
 
     def _complete(self) -> None:
-        """Store the complete response, let waiting requests go on, and record it."""
+        """Store the complete response, wake the requests that wait for it, and record it."""
         flow, exchange = self.flow, self._exchange
         exchange.is_over = True
         entry = flow.entry
@@ -257,7 +258,7 @@ class Delivery:
         self._count()
 
     def _store(self, entry: Entry) -> None:
-        """Store a complete response and let the requests that wait for it go on."""
+        """Store a complete response and wake the requests that wait for it."""
         exchange = self._exchange
         engine, plan = exchange.engine, exchange.plan
         keeper = exchange.dropping or engine.responses

@@ -1,4 +1,4 @@
-"""The look for a stored answer: in both levels, in other forms, and in others' calls of the app."""
+"""The search for a stored answer: in both levels, in other forms, in calls by other requests."""
 
 from __future__ import annotations
 
@@ -41,30 +41,30 @@ HIT, MISS, VARY_MISS, STALE = Reason.HIT, Reason.MISS, Reason.VARY_MISS, Reason.
 COLLAPSIBLE = (MISS, VARY_MISS, STALE)
 STALE_WHILE_REVALIDATE = Reason.STALE_WHILE_REVALIDATE
 
-# After so many calls whose clients were slow, a request waits for none: clients that are slow on
-# purpose can hold up others for no longer, and give the app no more calls than it has without us.
+# After this many calls whose clients were slow, a request waits for no other: deliberately slow
+# clients can delay others no longer, and the app gets no more calls than it would without us.
 MAX_SLOW_CALLS = 2
 
-MAX_PAUSE = 0.2  # seconds between two looks for what another process stores
+MAX_PAUSE = 0.2  # seconds between two checks for a response that another process stores
 
 
 class Seeker:
-    """What one request does to be answered without a call of the app, or by another's.
+    """Tries to answer one request without calling the app, or from another request's call.
 
-    Where it finds nothing it may have begun a call that others wait for (`call`): that has to
-    be made, and ended by `finish_call`. What stands in the plan afterwards says why the app is
-    asked, and about which stored response.
+    If it finds nothing, it may have started a call that others wait for (`call`): the call must
+    then be made, and ended by `finish_call`. Afterwards the plan says why the app is called, and
+    which stored response the call concerns.
     """
 
     call: Call | None = None
     call_key: Key | None = None
-    released: asyncio.Event | None = None  # set where nobody waits for the call any more
-    refreshes: Entry | None = None  # has answered, and is to be refreshed behind that
+    released: asyncio.Event | None = None  # set when nobody waits for the call any more
+    refreshes: Entry | None = None  # has answered, and must be refreshed in the background
     _lease: bytes | None = None  # by which other processes wait for the call
     _renewal: asyncio.TimerHandle | None = None
-    _part: Entry | None = None  # is stored, and does not hold all that is asked for
-    _underived: Entry | None = None  # may answer, in a form that is to be made yet
-    _is_usual = False  # what becomes of this request becomes of others of the resource
+    _part: Entry | None = None  # is stored, but lacks some of the requested bytes
+    _underived: Entry | None = None  # may answer in a form that has yet to be derived
+    _is_usual = False  # other requests for the resource will be treated like this one
     _has_finished = False
 
     def __init__(self, engine: Engine, plan: RequestPlan, began_ns: int) -> None:
@@ -77,14 +77,14 @@ class Seeker:
         self.call_key, self.call = key, call
 
     def find_hit(self, key: Key) -> tuple[Message, Message] | None:
-        """Return the answer out of the first level, with nothing awaited."""
+        """Return an answer from the first level, without awaiting anything."""
         engine, plan = self.engine, self.plan
         return self.take(
             serve(engine, plan, engine.responses.find(key, plan.vary_values), engine.clock())
         )
 
     def take(self, served: Answer | Forward) -> tuple[Message, Message] | None:
-        """Return the messages of an answer; note why there is none, and look for a part."""
+        """Return the messages of an answer; if there is none, record why, and look for a part."""
         plan, key = self.plan, self.plan.key
         if isinstance(served, Forward):
             self._note(served)
@@ -96,7 +96,7 @@ class Seeker:
     def _use(
         self, found: Entry | Reason, made: Representation | None = None
     ) -> tuple[Message, Message] | None:
-        """Return the answer by what was found; None, with the reason in the plan, if it is none."""
+        """Return the answer from what was found; if there is none, record why in the plan."""
         served = serve(self.engine, self.plan, found, self.engine.clock(), made)
         if isinstance(served, Forward):
             self._note(served)
@@ -104,7 +104,7 @@ class Seeker:
         return self._hand_out(served)
 
     def _note(self, forward: Forward) -> None:
-        """Note in the plan why the app is called, unless another response was selected before."""
+        """Record why the app is called, unless another response was selected before."""
         plan = self.plan
         self._underived = forward.underived
         if forward.underived is not None:
@@ -123,7 +123,7 @@ class Seeker:
         )
 
     def _use_part(self, found: Entry | Reason) -> tuple[Message, Message] | None:
-        """The answer by what was found of the response in part."""
+        """Return an answer from a stored part of the response."""
         engine, plan, now = self.engine, self.plan, self.engine.clock()
         if isinstance(found, Reason) or not is_usable_part(engine, plan, found, now):
             return None
@@ -132,20 +132,20 @@ class Seeker:
         return None if messages is None else self._hand_out((*messages, found, HIT))
 
     def _hand_out(self, answered: Answer) -> tuple[Message, Message]:
-        """Return the messages of an answer, counted."""
+        """Record an answer and return its messages."""
         _, last, entry, why = answered
         if why is STALE_WHILE_REVALIDATE:
             self.refreshes = entry
         return record_hit(self.engine, self.plan, answered, self.began_ns), last
 
     async def seek(self, key: Key) -> tuple[Message, Message] | None:
-        """The answer out of the second level, out of another form, or of another's call."""
+        """Return an answer from the second level, another form, or another request's call."""
         engine, plan = self.engine, self.plan
         responses = engine.responses
         if self._underived is None and plan.forward in COLLAPSIBLE and responses.store:
             select = plan.vary_values
             hit = self._use(await responses.load(key, select))
-            # Another's call of the app may have ended meanwhile.
+            # Another request's call of the app may have ended meanwhile.
             hit = hit or (None if self._underived is not None else self.find_hit(key))
             if hit is None and self._may_use_part():
                 hit = self._use_part(await responses.load(part_key(key), select))
@@ -164,7 +164,7 @@ class Seeker:
             or b"range" in plan.fields
         )
         if plan.unknown and plan.selected is None:
-            # What another's call will store may not be for this client. What was stored is.
+            # A response that another call will store may not be for this client; a stored one is.
             is_usual = False
         self._is_usual = is_usual and plan.forward in COLLAPSIBLE
         if self._is_usual and self._may_be_stored(key):
@@ -177,12 +177,12 @@ class Seeker:
         return None
 
     def _may_be_stored(self, key: Key) -> bool:
-        """Whether there is a sign that the app's response will be stored.
+        """Whether the app's response is likely to be stored.
 
-        Without one, requests would wait for one another in vain, and be served one by one.
+        Otherwise requests would wait for one another in vain, and be served one by one.
         """
         engine, plan = self.engine, self.plan
-        # Where it is stale, or there for others, a response of the resource was stored.
+        # A stale response, or one for other requests, shows that the resource is storable.
         return (
             plan.forward is not MISS
             or may_grant_lifetime(engine, plan)
@@ -190,7 +190,7 @@ class Seeker:
         )
 
     async def _prepare_completion(self, key: Key) -> None:
-        """See whether only the rest of the response is to be asked for."""
+        """Plan a request for the rest of a response of which a part is stored."""
         engine, plan, select = self.engine, self.plan, self.plan.vary_values
         found = engine.responses.find(part_key(key), select)
         if isinstance(found, Reason) and engine.responses.store is not None:
@@ -200,7 +200,7 @@ class Seeker:
         plan.completes, plan.forward = found, Reason.PARTIAL
 
     async def _prepare_validation(self) -> None:
-        """See that the form is there in which a stored response will answer, once confirmed."""
+        """Prepare the form in which a stored response will answer once it is confirmed."""
         plan = self.plan
         entry = plan.selected
         if entry is None:
@@ -213,7 +213,7 @@ class Seeker:
             plan.selected, plan.validates = None, False
 
     async def _derive(self) -> tuple[Message, Message] | None:
-        """The answer in a form that is made of the stored one that was found."""
+        """Return an answer in a form that is derived from the stored one."""
         entry, self._underived = self._underived, None
         assert entry is not None
         made = await self._make(entry)
@@ -232,10 +232,10 @@ class Seeker:
         return made
 
     async def _make_large(self, entry: Entry, variant: Variant) -> Representation | None:
-        """Make such a form in a thread: of those who want it at once, one makes it for all."""
+        """Derive a large form in a thread; one of several simultaneous requests does it for all."""
         engine, key = self.engine, (entry.key, *variant)
         while (making := engine.calls.find(key)) is not None:
-            # It ends: nothing is waited for but the work of a thread.
+            # It ends: only the work of a thread is waited for.
             if await making.wait(None) is CallResult.STORED:
                 return making.made
         call = engine.calls.start(key)
@@ -255,7 +255,7 @@ class Seeker:
         return made
 
     async def _join(self, key: Key) -> tuple[Message, Message] | None:
-        """Wait for another request's call of the app, or lead the one that others wait for."""
+        """Wait for another request's call of the app, or lead one that others wait for."""
         calls, settings = self.engine.calls, self.engine.settings
         responses, select = self.engine.responses, self.plan.vary_values
         deadline = monotonic() + settings.cache_wait
@@ -285,20 +285,20 @@ class Seeker:
             if result is CallResult.ERROR:
                 return self._share_error()
             if result is CallResult.STORED and self.plan.forward not in (MISS, VARY_MISS):
-                return None  # what is stored now will not do for this client
+                return None  # the stored response does not suit this client
             slow_calls += result is CallResult.SLOW
             if slow_calls == MAX_SLOW_CALLS:
                 break
-            # It broke off, or was for others (Vary): one of those who wait calls next.
+            # The call was aborted, or its response varies: one of those who wait calls next.
         if result is None:
-            # The next ones are spared a wait that may be in vain: the response may take for ever.
+            # Do not let the next requests wait in vain: the response may be endless.
             calls.mark_hit_for_miss(shared)
         return None
 
     async def _lead_processes(
         self, leases: Leases, key: Key, shared: Key, deadline: float
     ) -> tuple[Message, Message] | None:
-        """Call the app for other processes, too, or wait for what another one stores."""
+        """Call the app for other processes, too, or wait for a response that another one stores."""
         responses, pause, has_waited = self.engine.responses, 0.01, False
         select = self.plan.vary_values
         while True:
@@ -313,7 +313,8 @@ class Seeker:
                 self.plan.collapsed = has_waited = True
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, MAX_PAUSE)
-            # With the lease, too: another may have stored since the last look, and ended its own.
+            # Check even with the lease: another process may have stored a response and ended its
+            # lease.
             hit = self._use(await responses.load(key, select))
             if hit is not None or self._underived is not None:
                 self.finish_call(CallResult.STORED)
@@ -322,7 +323,7 @@ class Seeker:
                 return None
 
     def _share_error(self) -> tuple[Message, Message] | None:
-        """The stale response that stands in for another's failed call of the app, too."""
+        """Return the stale response that also replaces another request's failed call."""
         messages, entry = self.use_on_error(), self.plan.selected
         if messages is not None and entry is not None:
             start, last = messages
@@ -342,7 +343,7 @@ class Seeker:
         self._renew_later()
 
     def use_on_error(self) -> tuple[Message, Message] | None:
-        """The stale response that stands in for one that the app has failed to give, if any may."""
+        """Return the stale response to use because the app has failed, or None."""
         entry = self.plan.selected
         if entry is None:
             return None
@@ -351,7 +352,7 @@ class Seeker:
     def finish_call(self, result: CallResult) -> None:
         """End the call that others wait for, if this request has begun one.
 
-        The first end of a call that nobody could wait for is remembered all the same.
+        If nobody could wait for the call, its first result is remembered all the same.
         """
         call, key = self.call, self.call_key
         if call is not None and key is not None:
@@ -370,6 +371,6 @@ class Seeker:
         self._has_finished = True
 
     def _count(self, route: str, status: int, size: int, outcome: str, app_bytes: int) -> None:
-        """Count an answer out of the cache."""
+        """Record an answer from the cache."""
         engine, plan, began_ns = self.engine, self.plan, self.began_ns
         record_answer(engine, plan, began_ns, route, status, size, outcome, app_bytes=app_bytes)
