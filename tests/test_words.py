@@ -15,9 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "asgi_serial"
 TO_DO = (
     "asgi/app_scope",
     "asgi/exchange",
-    "asgi/nested",
     "asgi/record",
-    "asgi/refresh",
     "asgi/scope_changes",
     "response/flow",
     "response/start",

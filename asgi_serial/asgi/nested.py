@@ -1,4 +1,4 @@
-"""An engine inside another one that has the request in hand: its settings restrict the outer."""
+"""Engines nested in the one that handles the request: their settings restrict the outer one."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ logger = logging.getLogger("asgi_serial")
 
 _OPEN = RoutePolicy()
 
-# Each lets more be stored, answered or taken for the same: only where both engines have it so.
+# These allow more to be stored, answered or treated as equal: only if both engines have them on.
 _LENIENT = ("cache_heuristic", "cache_confirm", "cache_posted", "cache_sort_query")
 
 
 def restrict_outer(inner: Engine, scope: Scope) -> None:
-    """Have the engine that serves the request keep to what one further in says, and log it once."""
+    """Apply the policy of an inner engine to the engine that serves the request; log it once."""
     outer: Engine = scope[MARK]
     if outer is inner or not inner.settings.enabled:
         return
     if not inner.is_told_of:
         inner.is_told_of = True
         logger.warning(
-            "A SerialMiddleware stands inside another one, which answers: the inner one only "
-            "restricts it, by its routes and cache settings. Give these to the outer one (%r), and "
-            "take the inner one out.",
+            "A SerialMiddleware is nested in another one, which handles the requests: the inner "
+            "one only restricts it, by its routes and cache settings. Move these settings to the "
+            "outer one (%r), and remove the inner one.",
             sorted(inner.settings.model_fields_set) or "the defaults",
         )
-    HANDLER_OPTIONS.add("cache")  # from now on, no response passes without being held against them
+    HANDLER_OPTIONS.add("cache")  # from now on, every response is checked against them
     request = CURRENT.get()
     if request is not None and REQUEST in scope:
         policy = _OPEN if inner.policies is None else find_policy(inner.policies, scope) or _OPEN
@@ -47,13 +47,13 @@ def restrict_outer(inner: Engine, scope: Scope) -> None:
 
 
 def _words_of(inner: Engine, outer: Engine, policy: RoutePolicy) -> tuple[RoutePolicy, RoutePolicy]:
-    """What holds for its routes by an inner engine, and what it forbids whatever a handler says."""
+    """Return the inner engine's defaults for its routes, and what it forbids to every handler."""
     settings = inner.settings
     ttl = settings.cache_ttl if policy.cache_ttl is None else policy.cache_ttl
     caches = choose(policy.cache, settings.cache) and _is_stricter(outer, inner)
     has_grace = bool(outer.settings.cache_grace or outer.settings.cache_stale_if_error)
     if ttl is None and has_grace:
-        caches = False  # what it grants no lifetime could be used stale
+        caches = False  # a response without a granted lifetime could be used stale
     below = RoutePolicy(
         cache_ttl=0.0 if ttl is None else ttl,
         cache_shared=bool(policy.cache_shared),
@@ -69,7 +69,7 @@ def _words_of(inner: Engine, outer: Engine, policy: RoutePolicy) -> tuple[RouteP
 
 
 def _is_stricter(outer: Engine, inner: Engine) -> bool:
-    """Whether the outer engine keys on all that the inner one does, and lets no more be stored."""
+    """Whether the outer engine keys on all fields of the inner one, and allows no more storing."""
     ours, theirs = outer.settings, inner.settings
     return (
         set(inner.fields.key_fields) <= set(outer.fields.key_fields)
@@ -85,7 +85,7 @@ def _is_stricter(outer: Engine, inner: Engine) -> bool:
 class WriteWithin:
     """A write that a handler makes by calling its app with a copy of its scope.
 
-    The outer request is in hand already, and is another: nobody else sees what this one writes to.
+    It is not the outer request, which is already in progress: no other code sees its target.
     """
 
     __slots__ = ("_dropping", "_engine", "_plan")
@@ -96,7 +96,7 @@ class WriteWithin:
         self._dropping: Invalidation | None = None
 
     def heed(self, message: Message) -> None:
-        """Drop what the response makes invalid, when it starts (RFC 9111, 4.4)."""
+        """Drop the responses that this one invalidates, when it starts (RFC 9111, 4.4)."""
         if message["type"] != "http.response.start" or self._dropping is not None:
             return
         if invalidates(self._plan.method, message["status"]):
@@ -105,13 +105,13 @@ class WriteWithin:
             self._dropping = Invalidation(self._engine.responses, keys)
 
     def end(self) -> None:
-        """Drop what was stored since, now that the app is done."""
+        """Drop what was stored meanwhile, after the app has finished."""
         if self._dropping is not None:
             self._dropping.invalidate_again()
 
 
 def find_write_within(scope: Scope) -> WriteWithin | None:
-    """The write that a scope of a request in hand asks for, where it is not that request."""
+    """Return the write for which a nested scope was made; None for the outer request itself."""
     engine: Engine = scope[MARK]
     if scope["method"] in READS or not engine.may_cache:
         return None

@@ -1,4 +1,4 @@
-"""The call of the app behind an answer by a stale response, which nobody waits for."""
+"""Background calls of the app that refresh a stale response after it was served."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("asgi_serial")
 
-# What the client has said of its own copy, and of what it would take from a cache.
+# The client's statements about its own copy, and about what it accepts from a cache.
 _OF_THE_CLIENT = CONDITIONS | {b"cache-control", b"pragma", b"range"}
 
 
 def start_refresh(app: ASGIApp, answered: Exchange, entry: Entry) -> None:
-    """Call the app for an entry that has answered, unless that is under way, or too many are.
+    """Call the app for a served entry, unless that is in progress or too many calls are.
 
-    The task is the event loop's: it outlives its client, and ends with the loop.
+    The task belongs to the event loop: it outlives its client, and ends with the loop.
 
     Source: RFC 5861, 3.
     """
@@ -43,7 +43,7 @@ def start_refresh(app: ASGIApp, answered: Exchange, entry: Entry) -> None:
     assert plan.key is not None
     again = _plan_again(engine, plan, entry)
     if again.key != plan.key:
-        return  # a policy has been forgotten meanwhile, or learned: it is not the same any more
+        return  # a policy was learned or forgotten meanwhile, so the key differs
     call_key = engine.responses.call_key(plan.key, plan.vary_values)
     call = engine.calls.start(call_key)
     if call is None:
@@ -59,7 +59,7 @@ def start_refresh(app: ASGIApp, answered: Exchange, entry: Entry) -> None:
     task.add_done_callback(engine.workers.tasks.discard)
     # It may be cancelled before its first step.
     task.add_done_callback(lambda _: seeker.finish_call(CallResult.FAILED))
-    # An app that hangs, or has come to stream without an end, would keep others from it.
+    # An app that hangs, or that now streams without an end, would block other refreshes.
     cancel_after(engine.settings.cache_lead, task)
 
 
@@ -67,11 +67,11 @@ async def _run(exchange: Exchange, app: ASGIApp) -> None:
     try:
         await exchange.run(app)
     except Exception:
-        logger.exception("The app has failed while a stale response was refreshed.")
+        logger.exception("The app failed while a stale response was refreshed.")
 
 
 def _plan_again(engine: Engine, plan: RequestPlan, entry: Entry) -> RequestPlan:
-    """The same request, as if its client had nothing and asked for no more than the resource."""
+    """Return a plan of the same request without conditions, as if its client had no copy."""
     scope = {
         **plan.scope,
         "method": "GET",
