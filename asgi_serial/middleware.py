@@ -13,7 +13,7 @@ from asgi_serial.admin.report_endpoint import engine_report, is_for_report, repo
 from asgi_serial.asgi.exchange import Exchange
 from asgi_serial.asgi.lookup import Seeker
 from asgi_serial.asgi.nested import WriteWithin, find_write_within, restrict_outer
-from asgi_serial.asgi.record import record_hit
+from asgi_serial.asgi.record import DEBUG, logger, record_hit
 from asgi_serial.asgi.refresh import start_refresh
 from asgi_serial.asgi.startup import Refusal, is_built_at_startup
 from asgi_serial.asgi.warming import warm
@@ -118,7 +118,7 @@ class SerialMiddleware:
             served = serve(engine, plan, found, plan.asked)
             if type(served) is tuple and served[3] is HIT:
                 start, last = served[0], served[1]
-                if engine.records:
+                if engine.records or logger.isEnabledFor(DEBUG):
                     start = record_hit(engine, plan, served, began_ns)
                 await send(start)
                 if len(last["body"]) <= PIECE_BYTES:

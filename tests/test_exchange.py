@@ -418,8 +418,9 @@ async def test_a_request_with_nothing_left_undone_says_so(caplog):
         pytest.param(Request("POST"), "POST '/': 200, cache bypass, METHOD_NOT_CACHED"),
     ],
 )
+@pytest.mark.parametrize("timing", [True, False], ids=["with timing", "without timing"])
 @awaited
-async def test_every_answer_has_one_line_in_the_log(request_, line, caplog):
+async def test_every_answer_has_one_line_in_the_log(request_, line, timing, caplog):
     fresh = fields_of(**PLAIN, **FRESH, etag='"v1"', content_length="7")
 
     async def app(scope, receive, send):
@@ -430,7 +431,7 @@ async def test_every_answer_has_one_line_in_the_log(request_, line, caplog):
         more = scope["path"] == "/breaks"
         await send({"type": BODY, "body": b"content", "more_body": more})
 
-    serial_app = serial_of(app, compression=False)
+    serial_app = serial_of(app, compression=False, timing=timing)
     await ask(serial_app, GET)
     caplog.set_level(logging.DEBUG, logger="asgi_serial")
     await drive(serial_app, request_)
