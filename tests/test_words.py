@@ -17,7 +17,6 @@ TO_DO = (
     "asgi/exchange",
     "asgi/record",
     "asgi/scope_changes",
-    "response/flow",
     "response/start",
 )
 

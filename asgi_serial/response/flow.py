@@ -1,4 +1,4 @@
-"""One response on its way from the app to the client: messages in, messages out."""
+"""The flow of one response from the app to the client: messages in, messages out."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 class State(Enum):
-    """Where a response stands on its way; `TRANSITIONS` says what may follow."""
+    """The states of a response; `TRANSITIONS` lists those that may follow each."""
 
     START = "no message has come"
     HELD = "the start is held until the first body message shows what the body is"
@@ -56,7 +56,7 @@ class State(Enum):
     REPLACED = "another response was sent in its place"
 
 
-# A member looked up on its enum costs a descriptor call in CPython 3.11.
+# In CPython 3.11, looking up a member on its enum costs a descriptor call.
 START, HELD, WHOLE, STREAM = State.START, State.HELD, State.WHOLE, State.STREAM
 BUSY, PASS, DONE, REPLACED = State.BUSY, State.PASS, State.DONE, State.REPLACED
 
@@ -71,39 +71,39 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     DONE: frozenset(),
     REPLACED: frozenset(),
 }
-"""The states that may follow each state; docs/architecture.md says by what message."""
+"""The states that may follow each state; docs/architecture.md lists the messages in between."""
 
 PATHSEND, ZEROCOPYSEND = "http.response.pathsend", "http.response.zerocopysend"
 BODY_TYPE = "http.response.body"
 
 
 class ResponseFlow:
-    """The response to one request that does not pass, by what its start has decided.
+    """Turns the messages of a response that does not pass into those sent to the client.
 
-    `begin` gives what to send for the start, and `feed` for a message that follows; both give a
-    list, or `feed` one message. Where `job` is set afterwards, work waits that
-    is too long for the event loop: the caller runs it in any thread, gives its result to
-    `resume`, and sends what that gives. Once `is_over`, `entry` is what is to be stored, if
-    anything: before the last messages are sent, where `is_end_sure`.
+    `begin` returns the messages to send for the start, and `feed` those for a later message: a
+    list, or from `feed` a single message. If `job` is set afterwards, it is work that would block
+    the event loop for too long: the caller runs it in any thread, passes its result to `resume`,
+    and sends what that returns. Once `is_over`, `entry` is to be stored, if it is set: before the
+    last messages are sent if `is_end_sure`.
     """
 
     LAST_MESSAGES = (PATHSEND, ZEROCOPYSEND)
-    """The messages of extensions that carry a whole body, or its end, in a file."""
+    """Messages of extensions that carry a whole body, or its end, as a file."""
 
-    # What most responses never set has its default on the class.
+    # Attributes that most responses never set have their default on the class.
     state = START
-    collector: Collector | None = None  # it is to be stored
+    collector: Collector | None = None  # collects the response to be stored
     unstored: Reason | None = None  # why it is not stored
     entry: Entry | None = None
-    own_drop: float | None = None  # when this write has dropped what was stored of its URI
-    is_end_sure = True  # else `entry` is stored once the app has returned, and not before
+    own_drop: float | None = None  # when this write has dropped the stored responses of its URI
+    is_end_sure = True  # otherwise `entry` is stored only after the app has returned
     job: Callable[[], Any] | None = None
     app_bytes = encoded_bytes = sent_bytes = 0
     encoding_outcome = ""
     base: Base
     etag: bytes | None = None
     media_type = coding = ""
-    handed: Handed | None = None  # the app has made the format that the plan asks for
+    handed: Handed | None = None  # a model that the app has encoded in the planned format
     encoder: Encoder | None = None
     gathered: list[bytes]
     more_reasons: tuple[Reason, ...] = ()
@@ -116,7 +116,7 @@ class ResponseFlow:
     ) -> None:
         self.engine = engine
         self.request = request
-        self.scope = scope  # as the app has it
+        self.scope = scope  # as passed to the app
         self.response_start = response_start
         self.start = response_start.message
         self.status = response_start.status
@@ -125,7 +125,7 @@ class ResponseFlow:
         self.collector, self.handed = response_start.collector, response_start.handed
 
     def begin(self) -> list[Message]:
-        """Do what the start of the response decides."""
+        """Carry out the decisions of the response's start."""
         engine, request, start, plan = self.engine, self.request, self.response_start, self.plan
         if start.retry_unconditionally or start.messages is not None:
             return self._replace(start.messages)
@@ -144,7 +144,8 @@ class ResponseFlow:
         if plan.refused and request.method in READS:
             return self._refuse()
         if plan.passes:
-            # What is to be stored is looked at whole where it can be: for its tag, and to be told.
+            # A body to be stored is gathered if possible: it is given a tag, and may match a
+            # condition.
             if self.collector is None:
                 return self._begin_passing()
         elif request.method == "HEAD":
@@ -155,11 +156,11 @@ class ResponseFlow:
         return []
 
     def _enter(self, state: State) -> None:
-        """Go on to a state that `TRANSITIONS` allows: every change of state comes this way."""
+        """Enter a state that `TRANSITIONS` allows; every change of state goes through here."""
         self.state = state
 
     def _replace(self, messages: tuple[Message, Message] | None) -> list[Message]:
-        """Send these messages in place of the response; none if the app is called again."""
+        """Return messages to send instead of the response; none if the app is called again."""
         self._enter(REPLACED)
         if messages is None:
             return []
@@ -169,7 +170,7 @@ class ResponseFlow:
         return [start, last]
 
     def feed(self, message: Message) -> Message | list[Message]:
-        """Take another message of the app; return the messages to send for it."""
+        """Handle another message of the app; return the messages to send for it."""
         kind = message["type"]
         if kind == "http.response.body":
             return self._feed_body(message)
@@ -180,7 +181,7 @@ class ResponseFlow:
         return [*held, *passed]
 
     def _pass_file(self, message: Message) -> list[Message]:
-        """Pass a message by which the server sends the content of a file."""
+        """Pass a message that makes the server send the content of a file."""
         self.forget(Reason.NOT_A_BODY)
         if message.get("more_body", False):
             return [] if self._is_not_modified else [message]
@@ -204,22 +205,22 @@ class ResponseFlow:
         messages = self._begin_passing()
         if gathered:
             body = b"".join(gathered)
-            self.app_bytes = 0  # they were counted when they came, and are when they go
+            self.app_bytes = 0  # counted on arrival, and again when they are sent
             rest: Message = {"type": BODY_TYPE, "body": body, "more_body": True}
             messages.append(self._passed(rest, body, more=True))
         return messages
 
     def wait_for_client(self, *, has_said_all: bool = False) -> list[Message]:
-        """Return what is held back, since the app waits for the client's next message.
+        """Return the held messages, since the app waits for the client's next message.
 
-        The client may be waiting for the start before it says anything. If it `has_said_all`, the
-        app waits for a disconnect only, as a Starlette StreamingResponse does: then a body is not
-        cut short of a translation, nor sent as it is where its length is known and small.
+        The client may be waiting for the start before it sends anything. If it `has_said_all`, the
+        app only waits for a disconnect, as a Starlette StreamingResponse does: then a body is still
+        translated, and a small body of known length is still compressed.
         """
         plan = self.plan
         if has_said_all and (plan.media_type or not plan.weak):
             return []
-        # A body of a known length is not streamed: only as a whole it can be seen to be smaller.
+        # A body of known length is not streamed: only when whole can it be seen to shrink.
         if (
             self.state is HELD
             and plan.codec is not None
@@ -231,17 +232,17 @@ class ResponseFlow:
         return self.release(Reason.BODY_NOT_WHOLE)
 
     def _may_send_file(self) -> bool:
-        """Whether the server offers to take the body out of a file, which cannot be encoded.
+        """Whether the server offers to send the body from a file, which cannot be encoded.
 
-        Then no coding is named before the first message of the body shows that it is none.
+        Then no coding is named until the first message of the body shows that it is not a file.
         """
         return PATHSEND in (self.scope.get("extensions") or ())
 
     def lose_client(self) -> list[Message]:
-        """Keep nothing for a client that has left, unless the whole body has passed.
+        """Store nothing for a client that has left, unless the whole body has passed.
 
-        RFC 9112, 8: a response with a Content-Length is complete once that much has come. Its
-        client may leave before the app ends it by an empty message, and the app may stop then.
+        RFC 9112, 8: a response with a Content-Length is complete once that many bytes have arrived.
+        Its client may leave before the app sends an empty last message, and the app may stop then.
         """
         if self._has_passed_whole():
             self._finish(0)
@@ -286,18 +287,19 @@ class ResponseFlow:
         return [] if state is REPLACED else message
 
     def _gathers(self, size: int) -> bool:
-        """Whether a body, of whose pieces the first has this size, is held until it is whole."""
+        """Whether a body whose first piece has this size is held until it is whole."""
         plan = self.plan
         if plan.media_type or plan.codec is not None:
-            # What is not weak has a known length, up to the limit for what is gathered. The client
-            # of an event stream has each event at once.
+            # A body that is not weak has a known length, within the limit for gathered bodies. The
+            # client of an event stream gets each event at once.
             return bool(plan.media_type) or not (plan.weak or plan.event_stream)
-        # The last piece may be an empty one, and what is all there can still be given a tag. The
-        # client of an app that makes its body slowly is not to wait for one.
+        # The last piece may be empty, and a body that is already complete can be given a tag. A
+        # client of an app that produces its body slowly must not wait for one.
         return self._wants_tag() and content_length(self.base.fields) == size
 
     def _wants_tag(self) -> bool:
-        # RFC 9110, 8.8.3 and 9.3.4: a tag is of what GET gives; only the app may give a PUT one.
+        # RFC 9110, 8.8.3 and 9.3.4: a tag identifies the representation that GET returns; only the
+        # app may send one in response to PUT.
         return self.base.etag is None and self.request.method == "GET"
 
     def _refuse(self) -> list[Message]:
@@ -325,7 +327,7 @@ class ResponseFlow:
         return [self._head(made)]
 
     def _is_held_by_client(self) -> bool:
-        """Whether the client has this very representation, by the condition of its request.
+        """Whether the client has exactly this representation, according to its request's condition.
 
         RFC 9110, 13.1.2: 304 for GET and HEAD; an app that evaluates conditions has done so.
         """
@@ -349,8 +351,8 @@ class ResponseFlow:
             made, self.etag = represent(base, plan.media_type, "", None)
         else:
             # RFC 9110, 9.3.2: a HEAD may omit fields whose value is determined only while the
-            # content is generated. Only then it shows whether compressing pays, whether the values
-            # can be carried over, and whether the content is a file.
+            # content is generated. Only then is it known whether compression pays off, whether the
+            # values can be translated, and whether the content is a file.
             by_format = bool(plan.media_type) and self.handed is None
             made = undecided_fields(base, by_format=by_format)
         return [self._head(made)]
@@ -370,7 +372,8 @@ class ResponseFlow:
         return [self._head(made)]
 
     def _forget_handed(self) -> None:
-        # What is not whole is stored as the app made it, which here is not the format of others.
+        # A body that is not whole is stored as the app made it, but here that is a negotiated
+        # format.
         if self.handed is not None:
             self.forget(Reason.BODY_NOT_WHOLE)
 
@@ -381,7 +384,7 @@ class ResponseFlow:
         if self.collector is not None and size:
             self._collect(self.collector, bytes(body))
         if self._is_not_modified or (self.request.method == "HEAD" and not self.plan.passes):
-            # There is no content to send, and what the app made is not what the fields describe.
+            # There is no content to send, and the fields do not describe the app's body.
             message = {**message, "body": b""}
         elif self.request.method != "HEAD":
             self.sent_bytes += size
@@ -468,15 +471,15 @@ class ResponseFlow:
         )
 
     def _encodings_for(self, size: int) -> Encodings | None:
-        """Return the memory of encodings, if it is worth asking it for a body of this size."""
+        """Return the cache of encodings, if it may hold a body of this size."""
         encodings, least = self.engine.encodings, recall_bytes(self.plan)
-        # Most bodies are small, and are spared finding their route.
+        # Most bodies are small, and do not need their route determined.
         if encodings is None or size < least:
             return None
         return encodings if encodings.wants(self.route(), size, min_bytes=least) else None
 
     def _has_sure_end(self, last_bytes: int) -> bool:
-        # Content that comes all in the last message can not have broken off; none at all can.
+        # Content that arrives whole in the last message cannot have been truncated; no content can.
         is_one_piece = 0 < last_bytes == self.app_bytes
         return is_one_piece or states_its_end(self.status, self.base.fields)
 
@@ -485,8 +488,7 @@ class ResponseFlow:
             self.base = self.base.tagged(digest)
 
     def _complete_contradiction(self, body: bytes) -> list[Message]:
-        # The app's Content-Length is not its body's: what it says goes out as it says it, and is
-        # no response to keep.
+        # The app's Content-Length differs from its body: the body is sent as it is, and not stored.
         messages = self.release(Reason.INCOMPLETE)
         self.app_bytes = self.sent_bytes = 0
         self.forget(Reason.INCOMPLETE)
@@ -500,7 +502,7 @@ class ResponseFlow:
         encodings: Encodings | None,
         made: tuple[Encoded, tuple[Reason, ...]],
     ) -> list[Message]:
-        """Send a body that was encoded now, and remember it in `encodings`."""
+        """Send a body that has just been encoded, and remember it in `encodings`."""
         encoded, reasons = made
         self.more_reasons += reasons
         if encodings is not None:
@@ -551,7 +553,7 @@ class ResponseFlow:
             self.forget(why)
 
     def let_go(self) -> None:
-        """Release what was collected to be stored."""
+        """Release the memory of the collected body."""
         if self.collector is not None:
             self.collector.let_go()
             self.collector = None
@@ -584,28 +586,28 @@ class ResponseFlow:
 
     @property
     def call_result(self) -> CallResult:
-        """The result of a call that has stored nothing, for the requests that wait for it."""
+        """The result of a call whose response was not stored, for the requests that wait for it."""
         return result_of(self.status, self.unstored)
 
     def sizes(self) -> tuple[int, int, int]:
-        """The bytes of the body: as the app made it, in its format, and as it was sent."""
+        """Return the sizes of the body: as the app made it, in its format, and as it was sent."""
         return self.app_bytes, self.encoded_bytes, self.sent_bytes
 
     def reasons(self) -> tuple[Reason, ...]:
-        """The reasons why things were not done to this response."""
+        """Return the reasons why something was not done to this response."""
         reasons = self.plan.reasons
         if self.more_reasons:
             reasons += self.more_reasons
         return reasons if self.unstored is None else (*reasons, self.unstored)
 
     def route(self) -> str:
-        """The label of the route, as the framework has left it in the scope."""
+        """Return the label of the route that the framework has left in the scope."""
         if self._route is None:
             self._route = self.engine.label(self.scope)
         return self._route
 
     def _head(self, made: Fields, *, status: int = 0) -> Message:
-        """The start message with `made`, to which it adds what is said of this answer alone."""
+        """Return the start message with `made` and the fields that concern this response alone."""
         engine = self.engine
         if status:
             self.status = status
