@@ -103,7 +103,7 @@ def serve(
                     found,
                     HIT,
                 )
-    decision = judge(engine, plan, found, now)
+    decision = evaluate(engine, plan, found, now)
     if decision is USE_FRESH:
         why, said = HIT, None
     else:
@@ -143,7 +143,7 @@ def _remember(
     state.last = until, plan.profile, condition, start["status"], headers, last["body"]
 
 
-def judge(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> Decision:
+def evaluate(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> Decision:
     """Decide how to handle a request for which this stored response was selected.
 
     Source: RFC 9111, 3.5 and 4.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from asgi_serial.cache.entry import Entry, Representation
 from asgi_serial.cache.key import part_key
 from asgi_serial.cache.purges import MAX_TAGS
-from asgi_serial.caching.serving import judge, ready_state, why_not_for
+from asgi_serial.caching.serving import evaluate, ready_state, why_not_for
 from asgi_serial.engine.cache_status import with_key
 from asgi_serial.http.field_names import CONDITIONS
 from asgi_serial.http.headers import read_fields, without
@@ -58,7 +58,9 @@ def stored_part(entry: Entry) -> Part | None:
 
 def is_usable_part(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> bool:
     """Whether an entry is a part that is fresh, and may be sent to this client."""
-    return stored_part(entry) is not None and judge(engine, plan, entry, now).reason is Reason.HIT
+    return (
+        stored_part(entry) is not None and evaluate(engine, plan, entry, now).reason is Reason.HIT
+    )
 
 
 def answer_part(

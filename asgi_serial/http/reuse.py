@@ -113,7 +113,7 @@ def decide(
     Source: RFC 9111, 4 and 5.2.1; RFC 5861, 3; RFC 8246, 2.
     """
     cc = request.directives if request.honours else None
-    decision = FORWARD_MISS if entry is None else _judge(request, cc, entry, now, options)
+    decision = FORWARD_MISS if entry is None else _evaluate(request, cc, entry, now, options)
     # RFC 9111, 5.2.1.7: the client only wishes to obtain a stored response. Caches should answer
     # with one that meets the other constraints of the request, or with a 504.
     if cc is not None and cc.only_if_cached and decision.action in _CALLING:
@@ -121,7 +121,7 @@ def decide(
     return decision
 
 
-def _judge(
+def _evaluate(
     request: Asked, cc: CacheControl | None, entry: Stored, now: float, options: Options
 ) -> Decision:
     if entry.no_cache:

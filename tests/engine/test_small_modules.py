@@ -10,7 +10,7 @@ from asgi_serial.asgi.app_scope import scope_for_app
 from asgi_serial.bounds.memo import MAX_ENTRIES
 from asgi_serial.cache.entry import Representation
 from asgi_serial.cache.interning import Interner
-from asgi_serial.caching.serving import answer, find_representation, judge
+from asgi_serial.caching.serving import answer, evaluate, find_representation
 from asgi_serial.codecs.decoding import UnsupportedCoding
 from asgi_serial.engine import cache_status
 from asgi_serial.engine.app_engines import engines_of, share
@@ -147,7 +147,7 @@ class TestHits:
         engine = make_engine()
         entry = store(engine)
         plan = make_plan(engine, make_scope(headers=((b"cache-control", control),)))
-        assert judge(engine, plan, entry, NOW + 10).reason is why
+        assert evaluate(engine, plan, entry, NOW + 10).reason is why
 
     def test_a_condition_is_for_a_stored_200_only(self):
         engine = make_engine()
