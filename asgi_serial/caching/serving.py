@@ -13,8 +13,8 @@ from asgi_serial.http.headers import read_fields
 from asgi_serial.http.ranges import serve_ranges
 from asgi_serial.http.request_fields import NOT_STRANGE
 from asgi_serial.http.reuse import (
-    ASKS_NOTHING,
     ERROR_STATUSES,
+    NO_DIRECTIVES,
     USE_FRESH,
     Action,
     Decision,
@@ -159,7 +159,7 @@ def evaluate(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> Dec
         return _UNACCEPTABLE
     # RFC 9111, 4.2: a fresh response may be reused without validation. A response that needs
     # validation before each use has no freshness lifetime here.
-    if now < entry.expires and profile.demands is ASKS_NOTHING:
+    if now < entry.expires and profile.demands is NO_DIRECTIVES:
         return USE_FRESH
     decision = decide(profile.demands, entry, now, engine.stale_options)
     if profile.method in BODY_METHODS and decision.action in _WITH_A_REQUEST_OF_OURS:

@@ -12,7 +12,7 @@ from asgi_serial.engine.head import keep_iterators
 from asgi_serial.http.field_names import CREDENTIAL_FIELDS
 from asgi_serial.http.headers import combine_fields
 from asgi_serial.http.request_fields import CLIENT, NOT_STRANGE, sort_strange
-from asgi_serial.http.reuse import ASKS_NOTHING, Asked
+from asgi_serial.http.reuse import NO_DIRECTIVES, RequestDirectives
 from asgi_serial.http.storability import (
     CACHED_METHODS,
     announces_body,
@@ -79,7 +79,7 @@ class Profile:
     method: str
     wants: Wants  # unless a policy says otherwise
     directives: CacheControl | None  # of the request's Cache-Control
-    demands: Asked  # its demands on the cache, if the settings obey requests
+    demands: RequestDirectives  # its demands on the cache, if the settings obey requests
     forces_revalidation: bool  # the client refuses a stored response
     strange: Strange  # its fields that are not known to be harmless
     credentials: frozenset[bytes]  # the kinds of credentials in it
@@ -174,12 +174,12 @@ class Profiles:
             sort_strange(names, rules.meanings.__getitem__) if names else NOT_STRANGE
         )
         profile.credentials, profile.unknown = find_credentials(fields, strange)
-        profile.demands, profile.forces_revalidation = ASKS_NOTHING, False
+        profile.demands, profile.forces_revalidation = NO_DIRECTIVES, False
         if settings.cache_obey_requests and (directives is not None or b"pragma" in fields):
             refuses = forces_revalidation(fields, directives)
             profile.forces_revalidation = refuses
             if refuses or directives is not None:
-                profile.demands = Asked(directives, pragma_no_cache=directives is None)
+                profile.demands = RequestDirectives(directives, pragma_no_cache=directives is None)
         obeyed = profile.demands.directives
         profile.only_if_cached = (
             obeyed is not None and obeyed.only_if_cached and method in CACHED_METHODS
@@ -199,7 +199,7 @@ class Profiles:
         # RFC 9111, 5.2.1: a stored response may come to be too old for the request at any moment.
         profile.is_repeatable = (
             method == "GET"
-            and profile.demands is ASKS_NOTHING
+            and profile.demands is NO_DIRECTIVES
             and not profile.has_range
             and (not profile.is_conditional or b"if-none-match" in fields)
         )

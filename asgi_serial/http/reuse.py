@@ -50,7 +50,7 @@ class Stored(Protocol):
         """Whether it has an ETag or Last-Modified, so that it can be validated."""
 
 
-class Asked(NamedTuple):
+class RequestDirectives(NamedTuple):
     """The cache directives of a request."""
 
     directives: CacheControl | None = None
@@ -84,7 +84,7 @@ class Decision(NamedTuple):
     reason: Reason
 
 
-ASKS_NOTHING = Asked()
+NO_DIRECTIVES = RequestDirectives()
 NO_OPTIONS = Options()
 
 USE_FRESH = Decision(Action.USE, Reason.HIT)
@@ -103,7 +103,7 @@ _CALLS = {
 
 
 def decide(
-    request: Asked, entry: Stored | None, now: float, options: Options = NO_OPTIONS
+    request: RequestDirectives, entry: Stored | None, now: float, options: Options = NO_OPTIONS
 ) -> Decision:
     """Decide how to answer a request for which `entry` was selected, or None if nothing was.
 
@@ -122,7 +122,7 @@ def decide(
 
 
 def _evaluate(
-    request: Asked, cc: CacheControl | None, entry: Stored, now: float, options: Options
+    request: RequestDirectives, cc: CacheControl | None, entry: Stored, now: float, options: Options
 ) -> Decision:
     if entry.no_cache:
         return _call(entry, _NO_CACHE)
@@ -147,7 +147,7 @@ def _call(entry: Stored, reason: Reason) -> Decision:
     return _CALLS[reason, entry.has_validator]
 
 
-def _refuses_stored(request: Asked) -> bool:
+def _refuses_stored(request: RequestDirectives) -> bool:
     """Whether the client asks for validation, however fresh the stored response is."""
     if not request.honours:
         return False
@@ -189,7 +189,7 @@ def _is_within(staleness: float, allowed: float) -> bool:
 
 
 def may_use_on_error(
-    request: Asked, entry: Stored, now: float, options: Options = NO_OPTIONS
+    request: RequestDirectives, entry: Stored, now: float, options: Options = NO_OPTIONS
 ) -> bool:
     """Whether the entry may replace an error: one of `ERROR_STATUSES`, or an exception of the app.
 

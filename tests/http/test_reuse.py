@@ -8,9 +8,9 @@ from asgi_serial.http.cachecontrol import parse_cache_control
 from asgi_serial.http.fields import MAX_DELTA_SECONDS
 from asgi_serial.http.reuse import (
     Action,
-    Asked,
     Decision,
     Options,
+    RequestDirectives,
     Stored,
     decide,
     forbids_stale,
@@ -58,9 +58,9 @@ def aged(age: float, response: str = "", *, has_validator: bool = True) -> Store
     )
 
 
-def asked(request: str | None, *, pragma: bool = False, honours: bool = True) -> Asked:
+def asked(request: str | None, *, pragma: bool = False, honours: bool = True) -> RequestDirectives:
     cc = None if request is None else parse_cache_control(request.encode())
-    return Asked(cc, pragma, honours)
+    return RequestDirectives(cc, pragma, honours)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,9 @@ def test_decision(age: float, response: str, request_: str | None, expected: Dec
         pytest.param(asked("min-fresh=99", honours=False), HIT, id="5.2.1: min-fresh is advice"),
     ],
 )
-def test_pragma_and_requests_that_are_not_obeyed(request_: Asked, expected: Decision) -> None:
+def test_pragma_and_requests_that_are_not_obeyed(
+    request_: RequestDirectives, expected: Decision
+) -> None:
     assert decide(request_, aged(10), NOW) == expected
 
 
@@ -191,7 +193,7 @@ def test_advice_that_is_not_followed_leaves_a_stale_response_stale(request_: str
         ),
     ],
 )
-def test_decision_on_a_miss(request_: Asked, expected: Decision) -> None:
+def test_decision_on_a_miss(request_: RequestDirectives, expected: Decision) -> None:
     assert decide(request_, None, NOW) == expected
 
 
@@ -293,7 +295,7 @@ def test_use_in_place_of_an_error(
     ],
 )
 def test_configured_use_in_place_of_an_error(
-    age: float, response: str, request_: Asked, may: bool
+    age: float, response: str, request_: RequestDirectives, may: bool
 ) -> None:
     options = Options(stale_if_error_seconds=30)
     assert may_use_on_error(request_, aged(age, response), NOW, options) == may
@@ -341,13 +343,15 @@ options = st.builds(Options, st.integers(0, 300), st.integers(0, 300))
 
 
 @given(requests, entries, options)
-def test_what_must_not_be_used_is_not(request: Asked, entry: Entry, options: Options) -> None:
+def test_what_must_not_be_used_is_not(
+    request: RequestDirectives, entry: Entry, options: Options
+) -> None:
     used = decide(request, entry, NOW, options).action in (Action.USE, Action.USE_STALE_AND_REFRESH)
     is_stale = entry.expires <= NOW
     if entry.no_cache or (is_stale and entry.must_revalidate):
         assert not used
         assert not may_use_on_error(request, entry, NOW, options)
-    elif not is_stale and request == Asked():
+    elif not is_stale and request == RequestDirectives():
         assert used
 
 
@@ -356,15 +360,15 @@ def test_requests_that_are_not_obeyed_say_nothing(
     entry: Entry, options: Options, directive: str
 ) -> None:
     ignored = asked(directive, pragma=True, honours=False)
-    assert decide(ignored, entry, NOW, options) == decide(Asked(), entry, NOW, options)
+    assert decide(ignored, entry, NOW, options) == decide(RequestDirectives(), entry, NOW, options)
     assert may_use_on_error(ignored, entry, NOW, options) == may_use_on_error(
-        Asked(), entry, NOW, options
+        RequestDirectives(), entry, NOW, options
     )
 
 
 @given(requests, st.none() | entries, options)
 def test_refusals_are_for_those_who_ask_for_stored_responses_only(
-    request: Asked, entry: Entry | None, options: Options
+    request: RequestDirectives, entry: Entry | None, options: Options
 ) -> None:
     decision = decide(request, entry, NOW, options)
     wants_stored = (
