@@ -14,7 +14,7 @@ from asgi_serial.asgi.lookup import Seeker
 from asgi_serial.asgi.record import record_answer, record_response
 from asgi_serial.asgi.request_body import read_request
 from asgi_serial.asgi.scope_changes import AppScope
-from asgi_serial.asgi.single_flight import Nobody, run_led
+from asgi_serial.asgi.single_flight import NullClient, run_led
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.caching.completion import Completion
 from asgi_serial.caching.invalidation import Invalidation
@@ -84,7 +84,7 @@ class Exchange:
     _calls_again = False
     _listeners = 0  # calls of `receive` that wait for the client
     _has_read = False  # the app has had the last message of the request
-    _nobody: Nobody | None = None  # in place of a client that has left
+    _null_client: NullClient | None = None  # in place of a client that has left
     _is_detached = False  # nobody awaits the call any more
     _client_seconds: float | None = None  # are left to it, until nobody waits for it any more
     has_returned = False  # the app, without an exception
@@ -196,9 +196,9 @@ class Exchange:
         released = seeker.released
         if released is None:
             return False
-        if self._nobody is None:
-            nobody = self._nobody = Nobody(released, has_asked=self._has_read)
-            self._receive, self.send_out = nobody.receive, nobody.send
+        if self._null_client is None:
+            null_client = self._null_client = NullClient(released, has_asked=self._has_read)
+            self._receive, self.send_out = null_client.receive, null_client.send
             # They do not wait for ever, nor does an app that would end when it is told.
             loop = asyncio.get_running_loop()
             loop.call_later(self.engine.settings.cache_lead, released.set)
@@ -331,7 +331,7 @@ class Exchange:
             plan.scope["headers"] = [*scope["headers"]]
         outside = self.send_out if before is None else before.outside
         app_scope = self._app_scope = AppScope(given, scope, outside, plan)
-        if self._nobody is None:
+        if self._null_client is None:
             self.send_out = self._send_leading if leads else app_scope.send
         return scope
 

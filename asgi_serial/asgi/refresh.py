@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.asgi.exchange import Exchange
 from asgi_serial.asgi.lookup import Seeker
-from asgi_serial.asgi.single_flight import Nobody, cancel_after
+from asgi_serial.asgi.single_flight import NullClient, cancel_after
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.caching.serving import find_representation
 from asgi_serial.concurrency.loops import running_loop
@@ -49,8 +49,8 @@ def start_refresh(app: ASGIApp, answered: Exchange, entry: Entry) -> None:
     if call is None:
         return
     released = asyncio.Event()
-    nobody = Nobody(released)
-    exchange = Exchange(engine, again, nobody.receive, nobody.send, perf_counter_ns())
+    null_client = NullClient(released)
+    exchange = Exchange(engine, again, null_client.receive, null_client.send, perf_counter_ns())
     seeker = exchange.seeker = Seeker(engine, again, exchange.began_ns)
     seeker.own_call(call_key, call)
     seeker.released = released

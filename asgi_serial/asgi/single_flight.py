@@ -84,7 +84,7 @@ def _log_failure(task: asyncio.Task[None]) -> None:
         logger.error("The app failed after its client had left.", exc_info=task.exception())
 
 
-class Nobody:
+class NullClient:
     """A client that discards everything, and leaves once the response can no longer be stored.
 
     `has_asked` means that the app has already received the whole request.
