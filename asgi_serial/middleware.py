@@ -11,7 +11,7 @@ from asgi_serial.admin.purge_endpoint import purge_messages
 from asgi_serial.admin.purge_request import build_purges, is_for_purge, purge_of_user
 from asgi_serial.admin.report_endpoint import engine_report, is_for_report, report_messages
 from asgi_serial.asgi.exchange import Exchange
-from asgi_serial.asgi.lookup import Seeker
+from asgi_serial.asgi.lookup import Lookup
 from asgi_serial.asgi.nested import WriteWithin, find_write_within, restrict_outer
 from asgi_serial.asgi.record import DEBUG, logger, record_hit
 from asgi_serial.asgi.refresh import start_refresh
@@ -131,18 +131,18 @@ class SerialMiddleware:
         # The search is pointless if the last responses were not stored either.
         is_hopeless = served is FORWARD_MISS and plan.key is not None and engine.misses(plan.key)
         if served is not None and (not is_hopeless or plan.profile.needs_search):
-            seeker = exchange.seeker = Seeker(engine, plan, began_ns)
-            hit = seeker.take(served)
+            lookup = exchange.lookup = Lookup(engine, plan, began_ns)
+            hit = lookup.take(served)
             if hit is not None:
                 await exchange.answer(hit)
-                if seeker.refreshes is not None:
-                    start_refresh(self.app, exchange, seeker.refreshes)
+                if lookup.refreshes is not None:
+                    start_refresh(self.app, exchange, lookup.refreshes)
                 return
         if (
-            plan.may_end_early or exchange.seeker is not None
+            plan.may_end_early or exchange.lookup is not None
         ) and await exchange.answer_without_app():
-            if exchange.seeker is not None and exchange.seeker.refreshes is not None:
-                start_refresh(self.app, exchange, exchange.seeker.refreshes)
+            if exchange.lookup is not None and exchange.lookup.refreshes is not None:
+                start_refresh(self.app, exchange, exchange.lookup.refreshes)
             return
         await exchange.run(self.app)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.asgi.app_scope import changes_scope, copy_scope, scope_for_app
 from asgi_serial.asgi.delivery import Delivery
-from asgi_serial.asgi.lookup import Seeker
+from asgi_serial.asgi.lookup import Lookup
 from asgi_serial.asgi.record import record_answer, record_response
 from asgi_serial.asgi.request_body import read_request
 from asgi_serial.asgi.scope_changes import AppScope
@@ -75,8 +75,8 @@ class Exchange:
         "engine",
         "first_byte_ns",
         "is_over",
+        "lookup",
         "plan",
-        "seeker",
         "send_out",
         "status",
     )
@@ -99,8 +99,8 @@ class Exchange:
         self._given: Scope = plan.scope
         self._receive = receive
         self.send_out = send
-        self.seeker: Seeker | None = None  # of a request that may be answered from the cache
-        self._searched: Seeker | None = None  # beyond the first level: it may lead a call
+        self.lookup: Lookup | None = None  # of a request that may be answered from the cache
+        self._searched: Lookup | None = None  # beyond the first level: it may lead a call
         self._upload: _Upload | None = None
         self._app_scope: AppScope | None = None
         self.delivery: Delivery | None = None  # of a response that does not pass
@@ -143,12 +143,12 @@ class Exchange:
             else:
                 upload.messages, upload.body = deque(read.messages), read.body
         if messages is None and plan.key is not None:
-            if self.seeker is None:
-                self.seeker = Seeker(self.engine, plan, self.began_ns)
-            seeker = self._searched = self.seeker
+            if self.lookup is None:
+                self.lookup = Lookup(self.engine, plan, self.began_ns)
+            lookup = self._searched = self.lookup
             if plan.keys_on_body:
-                messages = seeker.find_hit(plan.key)
-            messages = messages or await seeker.seek(plan.key)
+                messages = lookup.find_hit(plan.key)
+            messages = messages or await lookup.seek(plan.key)
         if messages is None and plan.wants_stored_only:
             messages = self._refuse_to_call(plan.bypass or plan.forward)
         if messages is None:
@@ -180,20 +180,20 @@ class Exchange:
 
     def run(self, app: ASGIApp) -> Awaitable[None]:
         """Call the app; its exceptions are passed on unchanged."""
-        seeker = self.seeker
-        if seeker is None or seeker.call is None:
+        lookup = self.lookup
+        if lookup is None or lookup.call is None:
             return self._run_app(app)  # nobody waits for it
-        self._searched = seeker
-        if seeker.released is not None:
+        self._searched = lookup
+        if lookup.released is not None:
             return self._run_app(app)  # it is in a task of its own already
-        return run_led(self.engine, seeker, self._run_app(app), self._detach)
+        return run_led(self.engine, lookup, self._run_app(app), self._detach)
 
     def leave_client(self) -> bool:
         """Continue without the client if other requests wait for the result of this call."""
-        seeker = self._searched
-        if seeker is None or seeker.call is None or not seeker.call.waiting:
+        lookup = self._searched
+        if lookup is None or lookup.call is None or not lookup.call.waiting:
             return False
-        released = seeker.released
+        released = lookup.released
         if released is None:
             return False
         if self._null_client is None:
@@ -300,10 +300,10 @@ class Exchange:
             plan.asked = engine.clock()
             if plan.may_key_on_body:
                 plan.copy = RequestCopy(engine.settings.cache_max_key_body)
-        seeker = self._searched
-        leads = seeker is not None and seeker.call is not None
+        lookup = self._searched
+        leads = lookup is not None and lookup.call is not None
         body = None if self._upload is None else self._upload.body
-        asks_for_stored = seeker is not None and (plan.validates or plan.completes is not None)
+        asks_for_stored = lookup is not None and (plan.validates or plan.completes is not None)
         if (
             leads
             or asks_for_stored
@@ -444,18 +444,18 @@ class Exchange:
 
     def _apply(self, start: ResponseStart) -> None:
         """Invalidate, forget and finish what the start of a response says."""
-        engine, seeker = self.engine, self._searched
+        engine, lookup = self.engine, self._searched
         if start.invalid:
             self.dropping = Invalidation(engine.responses, start.invalid)
         if start.superseded is not None:
             engine.responses.forget(start.superseded)
-        if seeker is None:
+        if lookup is None:
             return
-        if start.key_changed and seeker.call is not None:
-            seeker.finish_call(CallResult.UNCACHEABLE)
+        if start.key_changed and lookup.call is not None:
+            lookup.finish_call(CallResult.UNCACHEABLE)
         stores = start.collector is not None or start.entry is not None
         if not (stores or start.retry_unconditionally) and self.plan.key is not None:
-            seeker.finish_call(start.call_result)
+            lookup.finish_call(start.call_result)
 
     def _pass_last(self, message: Message) -> None:
         """Record the response if this is its last message; other kinds may come before it."""

@@ -48,7 +48,7 @@ MAX_SLOW_CALLS = 2
 MAX_PAUSE = 0.2  # seconds between two checks for a response that another process stores
 
 
-class Seeker:
+class Lookup:
     """Tries to answer one request without calling the app, or from another request's call.
 
     If it finds nothing, it may have started a call that others wait for (`call`): the call must

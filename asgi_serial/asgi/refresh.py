@@ -8,7 +8,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from asgi_serial.asgi.exchange import Exchange
-from asgi_serial.asgi.lookup import Seeker
+from asgi_serial.asgi.lookup import Lookup
 from asgi_serial.asgi.single_flight import NullClient, cancel_after
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.caching.serving import find_representation
@@ -51,14 +51,14 @@ def start_refresh(app: ASGIApp, answered: Exchange, entry: Entry) -> None:
     released = asyncio.Event()
     null_client = NullClient(released)
     exchange = Exchange(engine, again, null_client.receive, null_client.send, perf_counter_ns())
-    seeker = exchange.seeker = Seeker(engine, again, exchange.began_ns)
-    seeker.own_call(call_key, call)
-    seeker.released = released
+    lookup = exchange.lookup = Lookup(engine, again, exchange.began_ns)
+    lookup.own_call(call_key, call)
+    lookup.released = released
     task = asyncio.get_running_loop().create_task(_run(exchange, app))
     engine.workers.tasks.add(task)
     task.add_done_callback(engine.workers.tasks.discard)
     # It may be cancelled before its first step.
-    task.add_done_callback(lambda _: seeker.finish_call(CallResult.FAILED))
+    task.add_done_callback(lambda _: lookup.finish_call(CallResult.FAILED))
     # An app that hangs, or that now streams without an end, would block other refreshes.
     cancel_after(engine.settings.cache_lead, task)
 

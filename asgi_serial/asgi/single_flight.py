@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextvars import Context
 
-    from asgi_serial.asgi.lookup import Seeker
+    from asgi_serial.asgi.lookup import Lookup
     from asgi_serial.engine.engine import Engine
     from asgi_serial.types import Message
 
@@ -25,7 +25,7 @@ _UNSET: Any = object()
 
 async def run_led(
     engine: Engine,
-    seeker: Seeker,
+    lookup: Lookup,
     call: Coroutine[Any, Any, None],
     leave_client: Callable[[], bool],
 ) -> None:
@@ -35,13 +35,13 @@ async def run_led(
     call continues.
     """
     loop = asyncio.get_running_loop()
-    seeker.released = asyncio.Event()
+    lookup.released = asyncio.Event()
     context = copy_context()
     task = loop.create_task(call, context=context)
 
     def end(task: asyncio.Task[None]) -> None:
         engine.workers.led.discard(task)
-        seeker.finish_call(CallResult.FAILED)  # in case it was cancelled before its first step
+        lookup.finish_call(CallResult.FAILED)  # in case it was cancelled before its first step
 
     engine.workers.led.add(task)
     task.add_done_callback(end)

@@ -3,7 +3,7 @@
 import json
 
 from asgi_serial.asgi.app_scope import scope_for_app
-from asgi_serial.asgi.lookup import Seeker
+from asgi_serial.asgi.lookup import Lookup
 from asgi_serial.engine.engine import Engine
 from asgi_serial.request.plan import plan_request
 from asgi_serial.response.flow import PASS, TRANSITIONS, ResponseFlow
@@ -78,7 +78,7 @@ def make_plan(engine, scope):
 def find_hit(engine, scope):
     """The messages by which the first level answers a request, or None."""
     plan = make_plan(engine, scope)
-    return Seeker(engine, plan, 0).find_hit(plan.key)
+    return Lookup(engine, plan, 0).find_hit(plan.key)
 
 
 def make_flow(engine, *headers, method="GET", policy=None, **scope):
