@@ -103,11 +103,8 @@ class SerialMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI 3.0)."""
         engine = self.engine
-        if scope["type"] != "http" or MARK in scope or not engine.active:
-            await self._pass_by(scope, receive, send)
-            return
-        if not self._is_settled:
-            if await self._settle(scope, receive, send):
+        if scope["type"] != "http" or MARK in scope or not self._is_settled:
+            if await self._serve_other(scope, receive, send):
                 return
             engine = self.engine
         began_ns = perf_counter_ns()
@@ -146,16 +143,19 @@ class SerialMiddleware:
             return
         await exchange.run(self.app)
 
-    async def _pass_by(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a connection to the app, but watch nested writes that no other engine sees."""
+    async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Serve a connection that is not for this instance; return whether it was one."""
         if scope["type"] == "http" and MARK in scope:
             # An outer instance already handles this request.
             restrict_outer(self.engine, scope)
             write = find_write_within(scope)
             if write is not None:
                 await _pass_write(self.app, scope, receive, send, write)
-                return
+                return True
+        elif scope["type"] == "http" and self.engine.active:
+            return await self._settle(scope, receive, send)
         await self.app(scope, receive, send)
+        return True
 
     async def warm(
         self,

@@ -97,7 +97,7 @@ class Lookup:
         self, found: Entry | Reason, made: Representation | None = None
     ) -> tuple[Message, Message] | None:
         """Return the answer from what was found; if there is none, record why in the plan."""
-        served = serve(self.engine, self.plan, found, self.engine.clock(), made)
+        served = serve(self.engine, self.plan, found, self.engine.clock(), made, may_repeat=False)
         if isinstance(served, Forward):
             self._note(served)
             return None

@@ -68,7 +68,7 @@ def make_key(
     """
     proto = None
     if names:
-        proto, extra = _read_keyed(fields, extra)
+        proto, extra = _read_keyed(fields, names, extra)
     try:
         scheme, root_path, raw_path = scope["scheme"], scope["root_path"], scope["raw_path"]
     except KeyError:  # ASGI lets servers leave them out
@@ -89,14 +89,21 @@ def make_key(
     )
 
 
-def _read_keyed(fields: Mapping[bytes, bytes], extra: Extra) -> tuple[bytes | None, Extra]:
+_ORIGIN_ALONE = (b"origin",)
+
+
+def _read_keyed(
+    fields: Mapping[bytes, bytes], names: tuple[bytes, ...], extra: Extra
+) -> tuple[bytes | None, Extra]:
     """Return a usual X-Forwarded-Proto, and `extra` with any unusual fields added."""
-    proto, port = fields.get(b"x-forwarded-proto"), fields.get(b"x-forwarded-port")
-    if proto not in _PORTS:
-        extra = (*extra, (b"x-forwarded-proto", proto))
-        proto = None
-    if port is not None and port != _PORTS[proto]:
-        extra = (*extra, (b"x-forwarded-port", port))
+    proto = None
+    if names != _ORIGIN_ALONE:
+        proto, port = fields.get(b"x-forwarded-proto"), fields.get(b"x-forwarded-port")
+        if proto not in _PORTS:
+            extra = (*extra, (b"x-forwarded-proto", proto))
+            proto = None
+        if port is not None and port != _PORTS[proto]:
+            extra = (*extra, (b"x-forwarded-port", port))
     if b"origin" in fields:
         extra = (*extra, (b"origin", fields[b"origin"]))
     return proto, extra

@@ -74,10 +74,13 @@ def serve(
     found: Entry | Reason,
     now: float,
     variant: Representation | None = None,
+    *,
+    may_repeat: bool = True,
 ) -> Answer | Forward:
     """Return the answer from what was found for a request, or why there is none.
 
-    `variant` is the form of the entry, if it has just been derived.
+    `variant` is the form of the entry, if it has just been derived. `may_repeat` is False for a
+    request that has waited, and says so in its Cache-Status.
     """
     if type(found) is not Entry:
         assert isinstance(found, Reason)
@@ -88,13 +91,12 @@ def serve(
         state = None if variant is None else variant.hit_state
         if variant is None or state is None or state.wants is not plan.wants:
             variant = None
-        elif state.last is not None:
+        elif state.last is not None and may_repeat:
             until, known, condition, status, headers, content = state.last
             if (
                 now < until
                 and known is profile
                 and (not profile.is_conditional or plan.fields[b"if-none-match"] == condition)
-                and not plan.collapsed
             ):
                 # An equal request was given this answer within the current second.
                 return (

@@ -97,7 +97,7 @@ class Engine:
         """Decide which shortcuts requests may take."""
         # Read by every request; attributes of the settings are one look-up further away.
         self.caching, self.server_timing = settings.cache, settings.server_timing
-        self.keys_on_more = bool(settings.cache_key_fields) or settings.cache_sort_query
+        self.has_usual_keys = not (settings.cache_key_fields or settings.cache_sort_query)
         # Nothing is left to do but to record requests.
         self.is_idle = not (
             settings.routes

@@ -94,6 +94,19 @@ class Profile:
     describes_body: bool  # its body may have to be decoded or translated
 
 
+class _Shape:
+    """A method and the names of fields, in their order.
+
+    It stands for these in the keys of profiles, where it is compared by its identity.
+    """
+
+    __slots__ = ("find_values", "names")
+
+    def __init__(self, names: tuple[object, ...], find_values: FindValues) -> None:
+        self.names = names  # so that each profile is weighed with what it may hold of them
+        self.find_values = find_values  # of the fields whose values decide
+
+
 class Profiles:
     """Remembers the profiles of requests, in memory that is bounded in bytes.
 
@@ -106,7 +119,7 @@ class Profiles:
         self._fields = fields
         self._negotiator = negotiator
         # Neither holds more of a request than its keys do.
-        self._shapes: BoundedDict[tuple[object, ...], FindValues] = BoundedDict(shares_values=True)
+        self._shapes: BoundedDict[tuple[object, ...], _Shape] = BoundedDict(shares_values=True)
         self._known: BoundedDict[tuple[object, ...], Profile] = BoundedDict(shares_values=True)
         self._idle: Memo[str, tuple[dict[bytes, bytes], Profile]] = Memo(
             lambda method: ({}, self._make(method, {})), shares_values=True
@@ -131,9 +144,9 @@ class Profiles:
             fields = combine_fields(pairs)
         if _TELLING.isdisjoint(scope):
             names = (scope["method"], *fields)
-            find_values = self._shapes.get(names)
-            if find_values is not None:
-                profile = self._known.get((names, find_values(fields)))
+            shape = self._shapes.get(names)
+            if shape is not None:
+                profile = self._known.get((shape, shape.find_values(fields)))
                 if profile is not None:
                     return fields, profile
         elif has_known_client(scope):
@@ -143,13 +156,15 @@ class Profiles:
     def find(self, method: str, fields: dict[bytes, bytes]) -> Profile:
         """Return the profile of a request with these fields, computed now if it is not known."""
         names = (method, *fields)
-        find_values = self._shapes.get(names)
-        if find_values is None:
+        shape = self._shapes.get(names)
+        if shape is None:
             if len(names) > MAX_NAMES:
                 return self._make(method, fields)
-            find_values = _plan_values(fields)
-            self._shapes.keep(names, find_values)
-        key = (names, find_values(fields))
+            shape = _Shape(names, _plan_values(fields))
+            self._shapes.keep(names, shape)
+            if names not in self._shapes:
+                return self._make(method, fields)  # they are too long to be remembered
+        key = (shape, shape.find_values(fields))
         profile = self._known.get(key)
         if profile is None:
             profile = self._make(method, fields)

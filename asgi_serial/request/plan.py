@@ -152,17 +152,22 @@ def plan_request(
     if engine.caching if policy is None or policy.cache is None else policy.cache:
         plan.caching = True
         plan.asked = engine.clock()
+        bypass, has_usual_key = profile.bypass, engine.has_usual_keys
         if engine.learned.has_partitions:
             learned = engine.learned.find_policy(scope, fields)
             enter_partition(engine, plan, merge(learned, policy))
-        if plan.bypass is None:
-            if profile.bypass is not None:
-                plan.bypass = profile.bypass
-                plan.may_end_early = plan.may_end_early or profile.only_if_cached
-            elif profile.method in BODY_METHODS:
-                _plan_body_key(engine, plan)
-            else:
-                plan.key = request_key(engine, plan, None)
+            bypass, has_usual_key = plan.bypass or bypass, has_usual_key and not plan.partition
+        if bypass is not None:
+            plan.bypass = bypass
+            plan.may_end_early = plan.may_end_early or profile.only_if_cached
+        elif profile.method in BODY_METHODS:
+            _plan_body_key(engine, plan)
+        elif has_usual_key and not plan.wants.coded_only:
+            query: bytes = scope.get("query_string", b"")
+            method, names = profile.method, profile.key_names
+            plan.key = make_key(engine.realm, scope, method, fields, query, (), None, names)
+        else:
+            plan.key = request_key(engine, plan, None)
     return plan
 
 
@@ -250,7 +255,7 @@ def request_key(
     """
     scope, fields, profile, extra = scope or plan.scope, plan.fields, plan.profile, plan.partition
     query: bytes = scope.get("query_string", b"")
-    if engine.keys_on_more or plan.wants.coded_only:
+    if not engine.has_usual_keys or plan.wants.coded_only:
         keyed = [(name, fields.get(name)) for name in engine.fields.key_fields]
         extra = (*keyed, *extra)
         if plan.wants.coded_only:
