@@ -13,10 +13,8 @@ PACKAGE = Path(__file__).parents[1] / "asgi_serial"
 
 # Rooms whose words are still to be rewritten. This list only ever gets shorter.
 TO_DO = (
-    "asgi/app_scope",
     "asgi/exchange",
     "asgi/record",
-    "asgi/scope_changes",
     "response/start",
 )
 

@@ -1,4 +1,4 @@
-"""What the app is given in place of the request that came: its scope, and its decoded body."""
+"""The request as the app sees it: its scope, with adapted fields, and its decoded body."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _CONDITIONS = frozenset((b"if-none-match", b"if-match"))
 
 
 def copy_scope(scope: Scope) -> Scope:
-    """Return a shallow copy; a copy of a plain dict by its own method takes half the time."""
+    """Return a shallow copy; the `copy` method of a plain dict takes half the time of `dict()`."""
     return scope.copy() if type(scope) is dict else dict(scope)
 
 
 def changes_scope(plan: RequestPlan, scope: Scope, body: bytes | None) -> bool:
-    """Whether `scope_for_app` changes anything for a request that asks for nothing stored."""
+    """Whether `scope_for_app` changes anything for a request that asks for no stored response."""
     wants = plan.wants
     if wants.hides_codings or wants.media_type or body is not None:
         return True
@@ -47,13 +47,14 @@ def changes_scope(plan: RequestPlan, scope: Scope, body: bytes | None) -> bool:
 
 
 def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scope:
-    """A shallow copy of the scope, in which the request is as the app is to see it.
+    """Return a shallow copy of the scope, with the request as the app should see it.
 
-    `body` is the decoded body where it is not the one that came. The scope that the server gave,
-    and its list of fields, stay as they are.
+    `body` is the decoded body, if it differs from the one received. The scope from the server and
+    its list of fields do not change.
     """
     fields = plan.fields
-    # The marks tell an engine further in that it has nothing to do, and who speaks for the request.
+    # The marks tell an inner engine that the request is handled, and which handlers may set its
+    # policy.
     scope = plan.app_scope = copy_scope(plan.scope)
     scope[MARK], scope[REQUEST] = engine, object()  # not the plan, which refers to the scope
     given: Fields = scope["headers"]
@@ -74,16 +75,17 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
         scope["extensions"] = {**extensions, EXTENSION: offer_models(engine, plan)}
     if pairs is not given:
         scope["headers"] = pairs
-    # The client takes a coding, and the handler may yet turn compression on.
+    # The client accepts a coding, and the handler may still turn compression on.
     if b"accept-encoding" in fields and "extensions" in scope:
         _hide_zero_copy(scope)
     return scope
 
 
 def _hide_zero_copy(scope: Scope) -> None:
-    """Leave out the offer to send parts of a body out of files: they could not be encoded.
+    """Remove the extension that sends parts of a body from files, which could not be encoded.
 
-    A whole body out of a file (pathsend) may stay: it comes instead of one, and passes as it is.
+    Sending a whole body from a file (pathsend) may stay: it replaces the body, and passes
+    unchanged.
     """
     extensions = scope["extensions"] or {}
     if ZEROCOPYSEND in extensions:
@@ -92,7 +94,7 @@ def _hide_zero_copy(scope: Scope) -> None:
 
 
 def _without_line(pairs: Fields, line: Field) -> Fields:
-    """A new list without any line of this name; `line` is most often the only one."""
+    """Return a new list without the lines of this name; `line` is usually the only one."""
     pairs = list(pairs)
     try:
         del pairs[pairs.index(line)]
@@ -111,11 +113,11 @@ def _decoded_fields(plan: RequestPlan, pairs: Fields, body: bytes) -> Fields:
 
 
 def _app_conditions(engine: Engine, plan: RequestPlan, pairs: Fields) -> Fields:
-    """The conditions with the tags of our variants as the app's own.
+    """Return the fields with conditions in which tags of our variants become the app's own.
 
     RFC 9110, 13.1.2: a condition is about the representation that this request would select:
     encoded, or as the app made it. A method that writes selects none; there a tag of any variant
-    names the state of the resource that the client saw.
+    identifies the state of the resource that the client saw.
     """
     if plan.method in ("GET", "HEAD"):
         wants = plan.wants
@@ -140,10 +142,10 @@ def _app_conditions(engine: Engine, plan: RequestPlan, pairs: Fields) -> Fields:
 
 
 def _only_of_format(value: bytes, suffixes: tuple[bytes, ...]) -> bytes:
-    """The condition without the tags of the app's own format, which is not the one selected.
+    """Return the condition without tags of the app's own format, which is not selected.
 
-    The app would answer 304 to one, and the client's cache go on with a format that it does not
-    want.
+    Otherwise the app would answer 304, and the client's cache would continue with a format that it
+    does not want.
     """
     tags = parse_entity_tags(value)
     if tags is None:
@@ -153,8 +155,8 @@ def _only_of_format(value: bytes, suffixes: tuple[bytes, ...]) -> bytes:
 
 
 def _with_json_accepted(pairs: Fields) -> Fields:
-    # An app that takes Accept at its word would refuse a client of MessagePack, which it can not
-    # make but we can. One that can make it still sees that the client prefers it.
+    # An app that applies Accept strictly would reject a client of MessagePack, which it cannot
+    # produce but we can. An app that can produce it still sees that the client prefers it.
     pairs = list(pairs)
     last, accepted = max(
         (place, value) for place, (name, value) in enumerate(pairs) if name == b"accept"

@@ -1,4 +1,4 @@
-"""The scope of the app, and how those outside see what the app changes in it."""
+"""Propagation of the app's changes to its scope, when the app gets a copy."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _MISSING = object()
 
 
 class AppScope:
-    """The copy of a scope that the app gets where something in it is changed for the app.
+    """The copy of a scope that the app gets if something in it is changed for the app.
 
-    Frameworks keep the state of a request under keys of its scope: the route, the user, the
-    session, a connection to a database. Their code outside of the middleware reads it there while
-    a message is sent, and after the call. So a key that the app adds, replaces or deletes at the
-    top of its scope is added, replaced or deleted in the given one as well, before each message
+    Frameworks store the state of a request under keys of its scope: the route, the user, the
+    session, a database connection. Their code outside of the middleware reads it there while a
+    message is sent, and after the call. So a key that the app adds, replaces or deletes at the top
+    level of its scope is added, replaced or deleted in the given one as well, before each message
     and at the end.
 
-    Keys that we have changed for the app stay as they are outside. A key that the outside changes
+    Keys that we have changed for the app keep their value outside. A key that outside code changes
     is left alone, unless the app changes it afterwards.
     """
 
     __slots__ = ("_given", "_plan", "_seen", "outside", "scope")
 
     def __init__(self, given: Scope, scope: Scope, send: Send, plan: RequestPlan) -> None:
-        """`scope` is a copy of `given` for the app, and `send` leads to the outside.
+        """Take `scope`, a copy of `given` for the app, and `send`, which leads to the outside.
 
-        The scope of the `plan` stays as the request came.
+        The scope of the `plan` keeps the request as it arrived.
         """
         self.scope = scope
         self.outside = send
@@ -44,23 +44,23 @@ class AppScope:
         self._plan = plan
 
     def send(self, message: Message) -> Awaitable[None]:
-        """Pass a message to the outside, which sees the app's changes by then."""
+        """Pass a message to the outside, after the app's changes."""
         self.carry_out()
         return self.outside(message)
 
     def carry_out(self) -> None:
-        """Change the given scope as the app has changed its own since the last time."""
+        """Copy the changes that the app has made since the last time to the given scope."""
         try:
             # Most values are the same objects; comparing all by `is` takes three times as long.
             if self.scope == self._seen:
                 return
         except Exception:
-            pass  # raised by a value that the app has put in place of another
+            pass  # raised by a value that the app has put in
         self._carry()
 
     def _carry(self) -> None:
         given, seen = self._given, self._seen
-        now = self._seen = dict(self.scope)  # a thread of the app's may go on changing it
+        now = self._seen = dict(self.scope)  # a thread of the app may continue to change it
         if self._plan.scope is given:
             self._plan.scope = dict(given)
         for key in {**seen, **now}:
