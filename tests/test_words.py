@@ -15,7 +15,6 @@ PACKAGE = Path(__file__).parents[1] / "asgi_serial"
 TO_DO = (
     "asgi/exchange",
     "asgi/record",
-    "response/start",
 )
 
 NAMES = {

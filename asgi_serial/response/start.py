@@ -1,4 +1,4 @@
-"""The decisions that the start of a response allows, before any of its body is there."""
+"""Decisions made at the start of a response, before its body."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ _VARY = frozenset({b"vary"})
 
 
 class ResponseStart:
-    """The decisions about one response by its head, in the order in which they need each other.
+    """The decisions that the head of a response allows, in the order of their dependencies.
 
-    A response that `passes` goes to the client as the app makes it, with `message` as its start.
-    Any other is handed to a `ResponseFlow`, with all that was read here. With
-    `retry_unconditionally`, or `messages` to send in its place, nothing else of it counts.
+    A response that `passes` is sent as the app makes it, with `message` as its start. Any other is
+    handled by a `ResponseFlow`, with everything read here. If `retry_unconditionally` or `messages`
+    is set, the response is discarded, and nothing else here applies.
     """
 
     __slots__ = (
-        "__dict__",  # of what is rare, with its default on the class
+        "__dict__",  # of rare attributes, which have a default on the class
         "collector",
         "fields",
         "has_effects",
@@ -69,19 +69,19 @@ class ResponseStart:
         "wants",
     )
 
-    invalid: tuple[Key, ...] = ()  # what this write has made invalid in the cache
-    superseded: Entry | None = None  # a stored response that this one shows to be superseded
-    key_changed = False  # it is another's than those may think who wait for it
-    retry_unconditionally = False  # it says nothing: the app is called again, without conditions
+    invalid: tuple[Key, ...] = ()  # the keys that this write has invalidated
+    superseded: Entry | None = None  # a stored response that this one shows to be out of date
+    key_changed = False  # the key is not the one that requests wait for
+    retry_unconditionally = False  # discard it, and call the app again without conditions
     messages: tuple[Message, Message] | None = None
-    entry: Entry | None = None  # to be stored, without anything of the body
-    handed: Handed | None = None  # the app has made the format that the plan asks for
+    entry: Entry | None = None  # to be stored, without any of the body
+    handed: Handed | None = None  # a model that the app has encoded in the planned format
 
     def __init__(self, engine: Engine, request: RequestPlan, message: Message) -> None:
         self.message = message
         self.status: int = message["status"]
-        self.collector: Collector | None = None  # it is to be stored
-        self.unstored: Reason | None = None  # why it is not
+        self.collector: Collector | None = None  # collects the response to be stored
+        self.unstored: Reason | None = None  # why it is not stored
         self.passes = self.has_effects = False
         self.wants: Wants = request.wants
         pairs, fields = read_response_fields(message.get("headers", ()), engine.fields.response)
@@ -93,7 +93,7 @@ class ResponseStart:
         handed, selected = request.handed, request.selected
         if handed is not None and handed.is_sent(fields):
             self.handed = handed
-            fields = {**fields, b"content-type": JSON_TYPE.encode()}  # it is planned by that
+            fields = {**fields, b"content-type": JSON_TYPE.encode()}  # planned as JSON
         self.pairs: Fields = pairs
         self.fields: dict[bytes, bytes] = fields
         has_trailers = "trailers" in message and bool(message["trailers"])
@@ -118,20 +118,20 @@ class ResponseStart:
         return result_of(self.status, self.unstored)
 
     def _apply_handler_policy(self, engine: Engine, request: RequestPlan) -> bool:
-        """Plan anew what the handler has had its say in; True where the app is called again."""
+        """Apply the handler's policy to the plan; return True if the app must be called again."""
         policy = request.policy
         source = None if policy is None else policy.cache_partition
         if not request.has_policy and source is request.source:
             return False
         was_asked = request.validates and self.status == 304
         self.key_changed = self.has_effects = adopt_partition(engine, request)
-        # The condition was made of what is another user's: the 304 is about that.
+        # The condition was made from another user's response, which the 304 is about.
         self.retry_unconditionally = was_asked and not request.validates
         self.wants = find_wants(engine, request)
         return self.retry_unconditionally
 
     def _consult(self, engine: Engine, request: RequestPlan, selected: Entry) -> bool:
-        """Whether the response is about the stored one, and is not sent itself."""
+        """Whether the response answers our validation, and is not sent itself."""
         consulted = handle_validation_response(
             engine, request, selected, self.status, self.pairs, self.fields
         )
@@ -169,7 +169,7 @@ class ResponseStart:
             self.collector = Collector(engine, request, decision, self.wants, plan, self.status)
 
     def _check_handed(self, engine: Engine) -> None:
-        """Pass what the app has made if it was changed on its way and another form is chosen."""
+        """Send the app's own encoding if it was changed on its way and another form is chosen."""
         if self.handed is None or self.handed.media_type == self.plan.media_type:
             return
         self.handed = None
@@ -202,18 +202,18 @@ class ResponseStart:
         elif not plan.added and pairs is message.get("headers"):
             return
         if len(message) == 3 and "headers" in message:
-            # A literal is made in half the time that a copy takes.
+            # A literal is built in half the time of a copy.
             self.message = {"type": START_TYPE, "status": self.status, "headers": pairs}
         else:
             self.message = {**message, "headers": pairs}
 
 
 def result_of(status: int, unstored: Reason | None) -> CallResult:
-    """Return how a call of the app ends whose response is not stored, and why."""
-    # A 304 says nothing of what an unconditional request would be answered.
+    """Return the result of a call whose response is not stored, given the reason."""
+    # A 304 does not predict the answer to an unconditional request.
     if unstored is Reason.STALE_IF_ERROR:
         return CallResult.ERROR
-    # What is wrong with one request or its client says nothing of the next.
+    # A problem of one request or its client does not predict the next.
     if status == 304 or unstored in CLIENT_SPECIFIC_REASONS:
         return CallResult.FAILED
     return CallResult.UNSTORED_ERROR if status >= 400 else CallResult.UNCACHEABLE
