@@ -256,6 +256,19 @@ async def test_every_answer_of_a_route_with_a_partition_is_private(bypass, parti
         assert "public" not in got.one("cache-control")
 
 
+@pytest.mark.parametrize("bypass", BYPASSES)
+@pytest.mark.parametrize("partition", [SESSION, session_of, fails])
+@awaited
+async def test_an_answer_of_a_partition_is_private_with_all_else_turned_off(bypass, partition):
+    app = Dashboard(lambda _: ({}, b"public", "me"))
+    off = dict.fromkeys(("cache", "compression", "formats", "decoding"), False)
+    site = serial_of(app, routes={"/dash": {"cache_partition": partition}}, **off)
+    asked = BYPASSES[bypass]
+    fields = (*having("alice").fields, *asked.get("fields", ()))
+    request = Request(asked.get("method", "GET"), "/dash", fields, asked.get("body", ()))
+    assert (await ask(site, request)).one("cache-control") == "private"
+
+
 @pytest.mark.parametrize("fields", [{}, {"accept_encoding": "gzip"}], ids=["plain", "gzip"])
 @awaited
 async def test_a_response_that_would_pass_is_private_as_well(fields):
