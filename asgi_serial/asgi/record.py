@@ -1,4 +1,4 @@
-"""Records a request and writes its line to the log, once its answer is known."""
+"""Recording of finished requests, and their lines in the log."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def record_response(
 
 
 def record_hit(engine: Engine, plan: RequestPlan, answered: Answer, began_ns: int) -> Message:
-    """Record an answer out of the cache; return its start, with Server-Timing if that is on."""
+    """Record an answer from the cache; return its start, with Server-Timing if that is on."""
     start, last, entry, why = answered
     recorder = engine.recorder
     if engine.server_timing:
@@ -87,10 +87,7 @@ def record_answer(
     reasons: tuple[Reason, ...] = (),
     app_bytes: int = 0,
 ) -> None:
-    """Record an answer of `size` bytes that the app was not called for, or did not finish.
-
-    `app_bytes` is the size of the body as the app made it earlier, if it did.
-    """
+    """Record an answer of `size` bytes for which the app was not called, or did not finish."""
     recorder = engine.recorder
     if logger.isEnabledFor(DEBUG):
         _log(plan, status, outcome, reasons)
@@ -101,7 +98,7 @@ def record_answer(
 
 
 def _log(plan: RequestPlan, status: int, outcome: str, reasons: tuple[Reason, ...]) -> None:
-    """Write the one line of a request: what it got, and why things were not done to it."""
+    """Write the line of a request: its outcome, and why something was not done."""
     why = ", ".join(_explain(plan, reason) for reason in reasons) or "nothing left undone"
     cache = f", cache {outcome}" if outcome else ""
     logger.debug("%s %r: %d%s, %s", plan.method, plan.scope["path"], status, cache, why)
