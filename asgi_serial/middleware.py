@@ -125,8 +125,8 @@ class SerialMiddleware:
                     await send(message)
                 return
         exchange = Exchange(engine, plan, receive, send, began_ns)
-        # The search is pointless if the last responses were not stored either.
-        is_hopeless = served is FORWARD_MISS and plan.key is not None and engine.misses(plan.key)
+        key, credentials = plan.key, plan.credentials
+        is_hopeless = served is FORWARD_MISS and key is not None and engine.misses(key, credentials)
         if served is not None and (not is_hopeless or plan.profile.needs_search):
             lookup = exchange.lookup = Lookup(engine, plan, began_ns)
             hit = lookup.take(served)

@@ -135,15 +135,14 @@ class Engine:
             Encodings(memory, settings.cache_max_object) if settings.encodings_cache else None
         )
 
-    def misses(self, key: Key) -> bool:
-        """Whether the cache has nothing for `key`, and is not likely to after this request.
+    def misses(self, key: Key, credentials: frozenset[bytes] = frozenset()) -> bool:
+        """Whether nothing beyond the first level can answer a request that has missed there.
 
-        One response that is not stored says little about the next; two do.
+        A request with credentials shares no call of the app. Other requests share one if it is
+        likely to be stored: one response that is not stored says little about the next; two do.
         """
-        return (
-            self.responses.store is None
-            and self.calls.is_hit_for_miss(key, calls=2)
-            and self.find_slot(key) is None
+        return self.responses.store is None and (
+            bool(credentials) or self.calls.is_hit_for_miss(key, calls=2)
         )
 
 
