@@ -33,9 +33,12 @@ class BoundedDict(dict[K, V]):
         self.held_bytes = 0
         self._shares_values = shares_values
 
-    def keep(self, key: K, value: V) -> None:
-        """Store a pair unless it is too long; an older value of the key is removed in any case."""
-        size = _PAIR_BYTES + weigh(key) + (0 if self._shares_values else weigh(value))
+    def keep(self, key: K, value: V, own_bytes: int = 0) -> None:
+        """Store a pair unless it is too long; an older value of the key is removed in any case.
+
+        `own_bytes` are those of a shared value that do not exist elsewhere.
+        """
+        size = _PAIR_BYTES + weigh(key) + (own_bytes if self._shares_values else weigh(value))
         if size * LONGEST_PART > self.max_bytes:
             self.pop(key, None)
             return

@@ -51,6 +51,9 @@ _WITH_A_REQUEST_OF_OURS = (Action.USE_STALE_AND_REFRESH, Action.VALIDATE)
 
 _DATES = frozenset({b"date", b"last-modified"})
 
+MAX_CONDITION_BYTES = 256
+"""The longest condition whose answer is remembered: a few entity tags. Clients may send 64 kB."""
+
 
 class Forward(NamedTuple):
     """The reason why the app is called, and the stored response that the call concerns."""
@@ -141,6 +144,8 @@ def _remember(
     # An outer middleware may change the fields that were sent.
     headers = start["headers"].copy()
     condition = plan.fields.get(b"if-none-match")
+    if condition is not None and len(condition) > MAX_CONDITION_BYTES:
+        return
     until = min(int(now) + 1, entry.expires)
     state.last = until, plan.profile, condition, start["status"], headers, last["body"]
 

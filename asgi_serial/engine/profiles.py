@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias
 
-from asgi_serial.bounds.memo import BoundedDict, Memo
+from asgi_serial.bounds.memo import BoundedDict, Memo, weigh
 from asgi_serial.cache.key import KEY_NAMES
 from asgi_serial.engine.client import has_known_client
 from asgi_serial.engine.head import keep_iterators
@@ -118,7 +118,6 @@ class Profiles:
         self._settings = settings
         self._fields = fields
         self._negotiator = negotiator
-        # Neither holds more of a request than its keys do.
         self._shapes: BoundedDict[tuple[object, ...], _Shape] = BoundedDict(shares_values=True)
         self._known: BoundedDict[tuple[object, ...], Profile] = BoundedDict(shares_values=True)
         self._idle: Memo[str, tuple[dict[bytes, bytes], Profile]] = Memo(
@@ -159,16 +158,26 @@ class Profiles:
         shape = self._shapes.get(names)
         if shape is None:
             if len(names) > MAX_NAMES:
-                return self._make(method, fields)
+                return self._make_once(method, fields)
             shape = _Shape(names, _plan_values(fields))
             self._shapes.keep(names, shape)
             if names not in self._shapes:
-                return self._make(method, fields)  # they are too long to be remembered
+                return self._make_once(method, fields)  # the names are too long to remember
         key = (shape, shape.find_values(fields))
-        profile = self._known.get(key)
-        if profile is None:
-            profile = self._make(method, fields)
-            self._known.keep(key, profile)
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        profile = self._make(method, fields)
+        # A directive or a name of two bytes takes fifty and more once it is parsed.
+        self._known.keep(key, profile, weigh((profile.directives, profile.strange)))
+        if key not in self._known:
+            profile.is_repeatable = False
+        return profile
+
+    def _make_once(self, method: str, fields: Mapping[bytes, bytes]) -> Profile:
+        """Return a profile that is too large to remember, by a stored response either."""
+        profile = self._make(method, fields)
+        profile.is_repeatable = False
         return profile
 
     def _make(self, method: str, fields: Mapping[bytes, bytes]) -> Profile:

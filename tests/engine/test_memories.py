@@ -166,3 +166,43 @@ async def test_what_a_resolver_names_by_the_path_is_bounded():
         assert taken_bytes() - before < ALLOWED_BYTES
     finally:
         tracemalloc.stop()
+
+
+def with_many_tags(number):
+    return (b"if-none-match", b'"%d", ' % number + b'"' + b"a" * 60_000 + b'"')
+
+
+def with_long_names(number):
+    return (b"x-%06d" % number + b"a" * 60_000, b"1")
+
+
+def with_many_names(number):
+    names = b",".join(b"%x" % name for name in range(number, number + 1_200))
+    return (b"cache-control", b'private="' + names + b'"')
+
+
+@pytest.mark.parametrize(
+    ("make_field", "options"),
+    [
+        pytest.param(with_many_tags, {}, id="conditions"),
+        pytest.param(with_long_names, {}, id="names"),
+        pytest.param(with_many_names, {}, id="directives"),
+        pytest.param(
+            with_many_names, {"cache_obey_requests": False}, id="directives that are not obeyed"
+        ),
+    ],
+)
+@awaited
+async def test_what_hits_remember_of_requests_is_bounded(make_field, options):
+    app = make_app(**options)
+    await call(app, scope_of(fields=[make_field(0)]))
+    tracemalloc.start()
+    try:
+        before = taken_bytes()
+        for number in range(1, 80):
+            path = f"/echo/{number}"
+            for fields in ((), (), [make_field(number)], [make_field(number)]):
+                await call(app, scope_of(path=path, fields=fields))
+        assert taken_bytes() - before < ALLOWED_BYTES
+    finally:
+        tracemalloc.stop()
