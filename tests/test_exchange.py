@@ -610,3 +610,23 @@ async def test_variants_are_made_side_by_side_and_each_once():
     await asyncio.gather(*waiting)
     assert running == [1, 2]
     assert app.calls == 3
+
+
+@pytest.mark.parametrize("switches", [[], ["compression"]], ids=["no handler", "some handler"])
+@awaited
+async def test_a_write_names_the_tag_of_the_app_where_no_variants_are_made(switches, monkeypatch):
+    """RFC 9110, 13.1.1: If-Match lets a write through whose tag is the current one."""
+    for module in ("asgi.app_scope", "asgi.exchange", "request.plan"):
+        monkeypatch.setattr(f"asgi_serial.{module}.HANDLER_SWITCHES", set(switches))
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(dict(scope["headers"]).get(b"if-match"))
+        fields = fields_of(**PLAIN, etag='"page-gzip"')
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        await send({"type": BODY, "body": b"content"})
+
+    serial_app = serial_of(app, cache=False, compression=False, formats=False)
+    tag = (await ask(serial_app, GET)).one("etag")
+    await ask(serial_app, Request("PUT").having(if_match=tag))
+    assert seen[-1] == b'"page-gzip"'

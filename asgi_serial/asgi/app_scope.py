@@ -17,6 +17,7 @@ from asgi_serial.http.validators import (
 )
 from asgi_serial.request.body import _ENCODED_FIELDS
 from asgi_serial.request.model_extension import EXTENSION, offer_models
+from asgi_serial.settings.policy import HANDLER_SWITCHES
 from asgi_serial.settings.routed_handler import REQUEST
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
         pairs = [*without(pairs, CONDITIONS | {b"range"}), *conditions_for(plan.selected)]
     elif plan.completes is not None:
         pairs = ask_for_rest(scope, pairs, plan.completes)
-    elif b"if-none-match" in fields or b"if-match" in fields:
+    elif (engine.names_variants or HANDLER_SWITCHES) and not _CONDITIONS.isdisjoint(fields):
         pairs = _app_conditions(engine, plan, pairs)
     if plan.wants.media_type:
         pairs = _with_json_accepted(pairs)

@@ -422,8 +422,7 @@ class Exchange:
         self.status = message["status"]
         self._reasons: tuple[Reason, ...] = ()
         # A policy may name users, whose responses are private even if nothing else is turned on.
-        has_policy = plan.has_policy or plan.policy is not None
-        if plan.wants.offers or plan.caching or engine.may_cache or has_policy:
+        if engine.names_variants or HANDLER_SWITCHES or plan.has_policy:
             start = ResponseStart(engine, plan, message)
             if start.has_effects or self._searched is not None:
                 self._apply(start)

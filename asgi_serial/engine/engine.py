@@ -108,6 +108,10 @@ class Engine:
         )
         # A write invalidates stored responses even if it does not take part in the cache itself.
         self.may_cache = settings.cache or any(rule.policy.cache for rule in settings.routes)
+        # Only then may entity tags differ from the app's own, which are told apart and mapped back.
+        self.names_variants = bool(
+            settings.routes or self.may_cache or settings.compression or settings.formats
+        )
         self.policies = (
             PolicyTable(settings.routes, cache_ttl=settings.cache_ttl) if settings.routes else None
         )
