@@ -47,7 +47,7 @@ async def test_an_app_that_is_timed_only_has_the_servers_receive_and_scope_with_
     given, held, heard = seen[0]
     assert given is scope
     assert {name: held[name] for name in scope} == scope
-    assert held.keys() - scope.keys() == {"asgi_serial", "asgi_serial.request"}
+    assert held.keys() - scope.keys() == {"asgi_serial"}
     assert heard is receive
     assert scope == before
     assert recording.messages == [START, body(b"content")]

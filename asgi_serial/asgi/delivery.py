@@ -278,6 +278,7 @@ class Delivery:
             flow.status,
             flow.encoding_outcome,
             flow.reasons(),
-            (exchange.began_ns, exchange.first_byte_ns),
-            flow.sizes(),
+            exchange.began_ns,
+            exchange.first_byte_ns,
+            *flow.sizes(),
         )

@@ -61,7 +61,9 @@ class Exchange:
     __slots__ = (
         "__dict__",  # of what is rare, with its default on the class
         "_app_scope",
+        "_calls_again",
         "_given",
+        "_hears",
         "_passes",
         "_reasons",
         "_receive",
@@ -81,7 +83,6 @@ class Exchange:
         "status",
     )
 
-    _calls_again = False
     _listeners = 0  # calls of `receive` that wait for the client
     _has_read = False  # the app has had the last message of the request
     _null_client: NullClient | None = None  # in place of a client that has left
@@ -96,17 +97,23 @@ class Exchange:
         self.engine = engine
         self.plan = plan
         self.began_ns = began_ns
-        self._given: Scope = plan.scope
+        self._given = self._scope = plan.scope  # as the server gave it, and as the app has it
         self._receive = receive
         self.send_out = send
-        self.lookup: Lookup | None = None  # of a request that may be answered from the cache
-        self._searched: Lookup | None = None  # beyond the first level: it may lead a call
-        self._upload: _Upload | None = None
-        self._app_scope: AppScope | None = None
-        self.delivery: Delivery | None = None  # of a response that does not pass
-        self.dropping: Invalidation | None = None  # what this write makes invalid
+        # A slot is read in a fourth of the time of a default on the class, and one constant is put
+        # into many of them at once.
+        self.lookup: Lookup | None  # of a request that may be answered from the cache
+        self._searched: Lookup | None  # beyond the first level: it may lead a call
+        self._upload: _Upload | None
+        self._app_scope: AppScope | None
+        self.delivery: Delivery | None  # of a response that does not pass
+        self.dropping: Invalidation | None  # what this write makes invalid
+        self.lookup = self._searched = self._upload = self._app_scope = None
+        self.delivery = self.dropping = None
         self.status = self._size = self.first_byte_ns = 0  # the bytes are those that have passed
-        self._passes = self.is_over = False  # it is over with the last message for the server
+        self._reasons: tuple[Reason, ...] = ()
+        # It is over with the last message for the server.
+        self._passes = self.is_over = self._calls_again = self._hears = False
 
     def finish_call(self, result: CallResult) -> None:
         """End the call that others wait for, if this request has begun one."""
@@ -178,48 +185,30 @@ class Exchange:
         # RFC 9111, 5.2.1.7: only-if-cached: answer 504 where nothing stored may be used.
         return self._refuse(Problem(504, why, why.value.capitalize() + "."))
 
-    def run(self, app: ASGIApp) -> Awaitable[None]:
+    async def run(self, app: ASGIApp) -> None:
         """Call the app; its exceptions are passed on unchanged."""
         lookup = self.lookup
-        if lookup is None or lookup.call is None:
-            return self._run_app(app)  # nobody waits for it
-        self._searched = lookup
-        if lookup.released is not None:
-            return self._run_app(app)  # it is in a task of its own already
-        return run_led(self.engine, lookup, self._run_app(app), self._detach)
-
-    def leave_client(self) -> bool:
-        """Continue without the client if other requests wait for the result of this call."""
-        lookup = self._searched
-        if lookup is None or lookup.call is None or not lookup.call.waiting:
-            return False
-        released = lookup.released
-        if released is None:
-            return False
-        if self._null_client is None:
-            null_client = self._null_client = NullClient(released, has_asked=self._has_read)
-            self._receive, self.send_out = null_client.receive, null_client.send
-            # They do not wait for ever, nor does an app that would end when it is told.
-            loop = asyncio.get_running_loop()
-            loop.call_later(self.engine.settings.cache_lead, released.set)
-        return True
-
-    def _detach(self) -> bool:
-        """Continue although nobody awaits the call, if other requests wait for its result."""
-        self._is_detached = self.leave_client()
-        return self._is_detached
-
-    async def _run_app(self, app: ASGIApp) -> None:
-        plan = self.plan
+        if lookup is not None and lookup.call is not None:
+            self._searched = lookup
+            if lookup.released is None:  # others wait for it: it runs in a task of its own
+                await run_led(self.engine, lookup, self.run(app), self._detach)
+                return
+        engine, given = self.engine, self._given
         # Where no handler has a say, one of a request around this one has none in it either.
-        hears = plan.wants.offers or plan.caching or HANDLER_SWITCHES or CURRENT.get() is not None
-        token = CURRENT.set(plan) if hears else None
+        hears = not engine.is_idle or bool(HANDLER_SWITCHES) or CURRENT.get() is not None
+        token = CURRENT.set(self.plan) if hears else None
         try:
-            scope = self._open()
-            if self._searched is None and self._upload is None:
-                await app(scope, self.receive if hears else self._receive, self.send)
+            if not hears:
+                # It is counted, and no more: the mark keeps an engine further in from doing so.
+                given[MARK] = engine
+                await app(given, self._receive, self.send)
             else:
-                await self._call_app(app, scope)
+                self._hears = True
+                scope = self._open()
+                if self._searched is None and self._upload is None:
+                    await app(scope, self.receive, self.send)
+                else:
+                    await self._call_app(app, scope)
             if self.delivery is not None:
                 await self.delivery.settle()
                 self.has_returned = True
@@ -241,6 +230,27 @@ class Exchange:
             if self.delivery is not None:
                 delivery, self.delivery = self.delivery, None  # they refer to one another
                 await delivery.stop()
+
+    def leave_client(self) -> bool:
+        """Continue without the client if other requests wait for the result of this call."""
+        lookup = self._searched
+        if lookup is None or lookup.call is None or not lookup.call.waiting:
+            return False
+        released = lookup.released
+        if released is None:
+            return False
+        if self._null_client is None:
+            null_client = self._null_client = NullClient(released, has_asked=self._has_read)
+            self._receive, self.send_out = null_client.receive, null_client.send
+            # They do not wait for ever, nor does an app that would end when it is told.
+            loop = asyncio.get_running_loop()
+            loop.call_later(self.engine.settings.cache_lead, released.set)
+        return True
+
+    def _detach(self) -> bool:
+        """Continue although nobody awaits the call, if other requests wait for its result."""
+        self._is_detached = self.leave_client()
+        return self._is_detached
 
     async def _call_app(self, app: ASGIApp, scope: Scope) -> None:
         """Call the app, and once more if its response was not about the stored one."""
@@ -301,25 +311,27 @@ class Exchange:
             if plan.may_key_on_body:
                 plan.copy = RequestCopy(engine.settings.cache_max_key_body)
         lookup = self._searched
-        leads = lookup is not None and lookup.call is not None
+        leads = asks_for_stored = False
+        if lookup is not None:
+            leads = lookup.call is not None
+            asks_for_stored = plan.validates or plan.completes is not None
         body = None if self._upload is None else self._upload.body
-        asks_for_stored = lookup is not None and (plan.validates or plan.completes is not None)
         if (
             leads
             or asks_for_stored
             or self._app_scope is not None
             or changes_scope(plan, given, body)
         ):
-            scope = self._copy_scope(body, leads=leads)
+            scope = self._scope = self._copy_scope(body, leads=leads)
         else:
             # Nothing in it is changed for the app, which has what those outside have, marked.
             if engine.may_cache:
                 # The plan is about what came; the app may change its scope, and the fields in it.
-                plan.scope = copy_scope(given)
-                plan.scope["headers"] = [*given["headers"]]
+                kept = plan.scope = copy_scope(given)
+                kept["headers"] = [*given["headers"]]
             scope = plan.app_scope = given
-            scope[MARK], scope[REQUEST] = engine, object()
-        self._scope: Scope = scope  # as the app has it
+            scope[MARK] = engine
+            scope[REQUEST] = object()
         return scope
 
     def _copy_scope(self, body: bytes | None, *, leads: bool) -> Scope:
@@ -403,8 +415,11 @@ class Exchange:
         if self._passes:
             if "body" in message and message["type"] == BODY:
                 self._size += len(message["body"])
-            if "more_body" not in message or not message["more_body"]:
-                self._pass_last(message)
+            if ("more_body" not in message or not message["more_body"]) and message[
+                "type"
+            ] in LAST_MESSAGES:  # other kinds may come before it
+                self._passes, self.is_over = False, True
+                self._record_pass(self._reasons)
         elif self.delivery is not None:
             return self.delivery.send(message)
         elif not self.status:
@@ -418,11 +433,10 @@ class Exchange:
         if message["type"] != START_TYPE:
             return self.send_out(message)
         engine, plan = self.engine, self.plan
-        began_ns = perf_counter_ns()
+        began_ns = perf_counter_ns() if engine.records else 0
         self.status = message["status"]
-        self._reasons: tuple[Reason, ...] = ()
         # A policy may name users, whose responses are private even if nothing else is turned on.
-        if engine.names_variants or HANDLER_SWITCHES or plan.has_policy:
+        if self._hears and (engine.names_variants or HANDLER_SWITCHES or plan.has_policy):
             start = ResponseStart(engine, plan, message)
             if start.has_effects or self._searched is not None:
                 self._apply(start)
@@ -458,17 +472,21 @@ class Exchange:
         if not (stores or start.retry_unconditionally) and self.plan.key is not None:
             lookup.finish_call(start.call_result)
 
-    def _pass_last(self, message: Message) -> None:
-        """Record the response if this is its last message; other kinds may come before it."""
-        if message["type"] in LAST_MESSAGES:
-            self._passes, self.is_over = False, True
-            self._record_pass(self._reasons)
-
     def _record_pass(self, reasons: tuple[Reason, ...]) -> None:
         engine, size = self.engine, self._size
-        route, times = engine.label(self._scope), (self.began_ns, self.first_byte_ns)
-        sizes = size, size, size
-        record_response(engine, self.plan, route, self.status, "", reasons, times, sizes)
+        record_response(
+            engine,
+            self.plan,
+            engine.label(self._scope),
+            self.status,
+            "",
+            reasons,
+            self.began_ns,
+            self.first_byte_ns,
+            size,
+            size,
+            size,
+        )
 
     def timed(self, start: Message, fed_ns: int) -> Message:
         """Return the start with a Server-Timing field."""
@@ -483,7 +501,8 @@ class Exchange:
         """
         if self._app_scope is None:
             self._given.pop(MARK, None)
-            self._given.pop(REQUEST, None)
+            if self._hears:
+                self._given.pop(REQUEST, None)
         elif not self._is_detached:
             self._app_scope.carry_out()
         if self._upload is not None:

@@ -20,6 +20,8 @@ HIT = Reason.HIT
 
 logger = logging.getLogger("asgi_serial")
 
+is_logged = logger.isEnabledFor
+
 DEBUG = logging.DEBUG
 
 
@@ -30,27 +32,31 @@ def record_response(
     status: int,
     encoding_outcome: str,
     reasons: tuple[Reason, ...],
-    times_ns: tuple[int, int],
-    sizes: tuple[int, int, int],
+    began_ns: int,
+    first_byte_ns: int,
+    made: int,
+    formatted: int,
+    sent: int,
 ) -> None:
     """Record a response of the app, and write its line to the log.
 
-    `times_ns` says when the request came, and when the first byte of its response went out, or 0.
-    `sizes` are the bytes of the body: as the app made it, in its format, and as it was sent.
+    The request came at `began_ns`, and the first byte of its response went out at `first_byte_ns`,
+    or 0. `made`, `formatted` and `sent` are the bytes of the body: as the app made it, in its
+    format, and as it was sent.
     """
-    recorder, outcome = engine.recorder, plan.outcome
-    if logger.isEnabledFor(DEBUG):
+    recorder = engine.recorder
+    outcome = plan.outcome if plan.caching else ""
+    if is_logged(DEBUG):
         _log(plan, status, outcome, reasons)
     if recorder is None:
         return
     method = plan.profile.method
     kind = recorder.kinds[route, method, status, outcome, encoding_outcome, reasons]
-    began_ns, first_byte_ns = times_ns
     took_ns = perf_counter_ns() - began_ns
     first_ns = first_byte_ns - began_ns if first_byte_ns else took_ns
     if method == "HEAD":
-        sizes = (*sizes[:2], 0)
-    recorder.record(kind, (first_ns, took_ns, *sizes))
+        sent = 0
+    recorder.record(kind, (first_ns, took_ns, made, formatted, sent))
 
 
 def record_hit(engine: Engine, plan: RequestPlan, answered: Answer, began_ns: int) -> Message:
@@ -60,12 +66,12 @@ def record_hit(engine: Engine, plan: RequestPlan, answered: Answer, began_ns: in
     if engine.server_timing:
         took = {"cache": perf_counter_ns() - began_ns}
         start = add_server_timing(start, took, {"cache": "hit"})
-    is_logged = logger.isEnabledFor(DEBUG)
-    if recorder is None and not is_logged:
+    logs = is_logged(DEBUG)
+    if recorder is None and not logs:
         return start
     status: int = start["status"]
     outcome = "stale" if why is not HIT else "collapsed" if plan.collapsed else "hit"
-    if is_logged:
+    if logs:
         _log(plan, status, outcome, () if why is HIT else (why,))
     if recorder is not None:
         took_ns = perf_counter_ns() - began_ns
@@ -89,7 +95,7 @@ def record_answer(
 ) -> None:
     """Record an answer of `size` bytes for which the app was not called, or did not finish."""
     recorder = engine.recorder
-    if logger.isEnabledFor(DEBUG):
+    if is_logged(DEBUG):
         _log(plan, status, outcome, reasons)
     if recorder is not None:
         kind = recorder.kinds[route, plan.profile.method, status, outcome, "", reasons]
