@@ -1,4 +1,4 @@
-"""One request and its response: the shell that awaits, and acts on what the engine decides."""
+"""The exchange of one request and its response: the async shell around the engine's decisions."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("asgi_serial")
 
-# How long the client of a call that others wait for may take, in all, to take what it is sent. A
-# client with 10 Mbit/s empties a server's usual buffer of 64 kB in a fifth of that.
+# How long, in all, sending may block on the client of a call that others wait for. A client with
+# 10 Mbit/s empties a server's usual buffer of 64 kB in a fifth of that.
 CLIENT_SECONDS = 0.25
 
 REFUSED_ROUTE = "(refused)"
@@ -54,12 +54,12 @@ DEBUG = logging.DEBUG
 class Exchange:
     """One request on its way to the app, and its response on the way back.
 
-    `receive` and `send` are given to the app. The start of the response decides: one that passes
-    is only counted from there on; any other is left to a `Delivery`.
+    `receive` and `send` are passed to the app. The start of the response decides how it continues:
+    one that passes is only counted, any other is handled by a `Delivery`.
     """
 
     __slots__ = (
-        "__dict__",  # of what is rare, with its default on the class
+        "__dict__",  # of rare attributes, which have a default on the class
         "_app_scope",
         "_calls_again",
         "_given",
@@ -84,12 +84,12 @@ class Exchange:
     )
 
     _listeners = 0  # calls of `receive` that wait for the client
-    _has_read = False  # the app has had the last message of the request
-    _null_client: NullClient | None = None  # in place of a client that has left
+    _has_read = False  # the app has received the whole request
+    _null_client: NullClient | None = None  # replaces a client that has left
     _is_detached = False  # nobody awaits the call any more
-    _client_seconds: float | None = None  # are left to it, until nobody waits for it any more
-    has_returned = False  # the app, without an exception
-    has_failed = False  # the app, with an exception of its own
+    _client_seconds: float | None = None  # left for sending while others wait for the call
+    has_returned = False  # the app has returned without an exception
+    has_failed = False  # the app has raised an exception of its own
 
     def __init__(
         self, engine: Engine, plan: RequestPlan, receive: Receive, send: Send, began_ns: int
@@ -97,22 +97,22 @@ class Exchange:
         self.engine = engine
         self.plan = plan
         self.began_ns = began_ns
-        self._given = self._scope = plan.scope  # as the server gave it, and as the app has it
+        self._given = self._scope = plan.scope  # as the server and the app see it
         self._receive = receive
         self.send_out = send
-        # A slot is read in a fourth of the time of a default on the class, and one constant is put
-        # into many of them at once.
+        # A slot is read in a quarter of the time of a default on the class, and assigning one
+        # constant to many slots at once is cheap.
         self.lookup: Lookup | None  # of a request that may be answered from the cache
-        self._searched: Lookup | None  # beyond the first level: it may lead a call
+        self._searched: Lookup | None  # once beyond the first level: it may lead a call
         self._upload: _Upload | None
         self._app_scope: AppScope | None
         self.delivery: Delivery | None  # of a response that does not pass
-        self.dropping: Invalidation | None  # what this write makes invalid
+        self.dropping: Invalidation | None  # the invalidation made by this write
         self.lookup = self._searched = self._upload = self._app_scope = None
         self.delivery = self.dropping = None
-        self.status = self._size = self.first_byte_ns = 0  # the bytes are those that have passed
+        self.status = self._size = self.first_byte_ns = 0  # the size counts the bytes passed
         self._reasons: tuple[Reason, ...] = ()
-        # It is over with the last message for the server.
+        # It is over once the last message goes to the server.
         self._passes = self.is_over = self._calls_again = self._hears = False
 
     def finish_call(self, result: CallResult) -> None:
@@ -131,11 +131,11 @@ class Exchange:
             self._searched.released.set()
 
     async def answer_without_app(self) -> bool:
-        """Refuse the request or answer it from the cache; return False if the app has to answer."""
+        """Refuse the request or answer it from the cache; return False if the app must answer."""
         try:
             return await self._answer_without_app()
         except BaseException:
-            self.finish_call(CallResult.FAILED)  # others may wait for it in vain
+            self.finish_call(CallResult.FAILED)  # otherwise others could wait in vain
             self._release_body()
             raise
 
@@ -165,12 +165,12 @@ class Exchange:
         return True
 
     async def answer(self, messages: Iterable[Message]) -> None:
-        """Send an answer that the app was not called for."""
+        """Send an answer for which the app was not called."""
         for message in in_pieces(messages):
             await self.send_out(message)
 
     def _release_body(self) -> None:
-        """Release the memory of a body that the app has received, or never will."""
+        """Release the memory of a body that the app has received or never will."""
         if self._upload is not None:
             self._upload.share.release()
             self._upload = None
@@ -186,20 +186,20 @@ class Exchange:
         return self._refuse(Problem(504, why, why.value.capitalize() + "."))
 
     async def run(self, app: ASGIApp) -> None:
-        """Call the app; its exceptions are passed on unchanged."""
+        """Call the app; its exceptions propagate unchanged."""
         lookup = self.lookup
         if lookup is not None and lookup.call is not None:
             self._searched = lookup
-            if lookup.released is None:  # others wait for it: it runs in a task of its own
+            if lookup.released is None:  # others wait for it: it runs in its own task
                 await run_led(self.engine, lookup, self.run(app), self._detach)
                 return
         engine, given = self.engine, self._given
-        # Where no handler has a say, one of a request around this one has none in it either.
+        # If no handler sets a policy here, that of an enclosing request must not apply either.
         hears = not engine.is_idle or bool(HANDLER_SWITCHES) or CURRENT.get() is not None
         token = CURRENT.set(self.plan) if hears else None
         try:
             if not hears:
-                # It is counted, and no more: the mark keeps an engine further in from doing so.
+                # The request is only counted: the mark keeps a nested engine from counting it, too.
                 given[MARK] = engine
                 await app(given, self._receive, self.send)
             else:
@@ -221,14 +221,14 @@ class Exchange:
                 if self.delivery is not None:
                     await self.delivery.settle(quietly=True)
                 raise
-            logger.exception("The app has failed; a stale response stands in.")
+            logger.exception("The app failed; a stale response is sent instead.")
             await self._stand_in(messages)
         finally:
             if token is not None:
                 CURRENT.reset(token)
             self._end()
             if self.delivery is not None:
-                delivery, self.delivery = self.delivery, None  # they refer to one another
+                delivery, self.delivery = self.delivery, None  # break the reference cycle
                 await delivery.stop()
 
     def leave_client(self) -> bool:
@@ -242,7 +242,7 @@ class Exchange:
         if self._null_client is None:
             null_client = self._null_client = NullClient(released, has_asked=self._has_read)
             self._receive, self.send_out = null_client.receive, null_client.send
-            # They do not wait for ever, nor does an app that would end when it is told.
+            # Limit the wait of those requests, and of an app that ends only on a disconnect.
             loop = asyncio.get_running_loop()
             loop.call_later(self.engine.settings.cache_lead, released.set)
         return True
@@ -261,16 +261,16 @@ class Exchange:
             await app(self._open(), self.receive, self.send)
 
     def _use_on_error(self) -> tuple[Message, Message] | None:
-        """Return the stale response to send instead, unless the handler has named another user."""
+        """Return the stale response to send instead, unless the handler has set another user."""
         has_begun = self.delivery is not None or self._passes or self.is_over
         if has_begun or self.plan.selected is None:
             return None
         adopt_partition(self.engine, self.plan)
-        assert self._searched is not None  # it has selected the stored one
+        assert self._searched is not None  # it has selected the stored response
         return self._searched.use_on_error()
 
     def _drop_conditions(self) -> None:
-        """Call the app as if nothing were stored: its 304 or 206 was about something else."""
+        """Prepare a call without conditions, since the 304 or 206 was about something else."""
         self._calls_again = False
         self.plan.selected, self.plan.validates, self.plan.completes = None, False, None
         upload = self._upload = _Upload(self.engine.workers.bodies.open())
@@ -302,11 +302,11 @@ class Exchange:
         await self.answer((start, last))
 
     def _open(self) -> Scope:
-        """Return the scope for the app, which is called next."""
+        """Return the scope with which the app is called next."""
         engine, plan, given = self.engine, self.plan, self._given
         if plan.caching:
-            # RFC 9111, 4.2.3: the age of a response counts from the request that it answers. The
-            # body, the second level or another's call may have been waited for since this one came.
+            # RFC 9111, 4.2.3: the age of a response counts from the request that it answers. This
+            # request may have waited for its body, the second level, or another request's call.
             plan.asked = engine.clock()
             if plan.may_key_on_body:
                 plan.copy = RequestCopy(engine.settings.cache_max_key_body)
@@ -324,9 +324,9 @@ class Exchange:
         ):
             scope = self._scope = self._copy_scope(body, leads=leads)
         else:
-            # Nothing in it is changed for the app, which has what those outside have, marked.
+            # The app gets the scope from the server itself, marked, since nothing must be changed.
             if engine.may_cache:
-                # The plan is about what came; the app may change its scope, and the fields in it.
+                # The plan keeps the request as it arrived; the app may change its scope and fields.
                 kept = plan.scope = copy_scope(given)
                 kept["headers"] = [*given["headers"]]
             scope = plan.app_scope = given
@@ -335,7 +335,7 @@ class Exchange:
         return scope
 
     def _copy_scope(self, body: bytes | None, *, leads: bool) -> Scope:
-        """Return a changed copy of the scope; the app's changes are carried to the given one."""
+        """Return an adapted copy of the scope; the app's changes are copied to the given one."""
         engine, plan, given, before = self.engine, self.plan, self._given, self._app_scope
         scope = scope_for_app(engine, plan, body)
         if scope["headers"] is plan.scope["headers"]:
@@ -348,7 +348,7 @@ class Exchange:
         return scope
 
     async def _send_leading(self, message: Message) -> None:
-        """Send to the client of a call that others wait for, but do not let it hold them up."""
+        """Send to the client of a call that others wait for, without letting it delay them."""
         assert self._app_scope is not None
         if self._searched is None or self._searched.call is None:
             await self._app_scope.send(message)
@@ -387,12 +387,12 @@ class Exchange:
         return self._observe_request(message)
 
     def _observe_request(self, message: Message) -> Message:
-        """Note a message of the request before the app gets it."""
+        """Record a message of the request before the app gets it."""
         plan = self.plan
         if message["type"] == "http.request":
             self._has_read = not message.get("more_body", False)
         if plan.key is not None and plan.method in CACHED_METHODS and message.get("body"):
-            # Nobody else may have what is made of a body that no field has announced.
+            # A response to an unannounced body belongs to this client alone.
             # RFC 9110, 9.3.1: content of a GET has no meaning for it; in HTTP/2 and later it needs
             # neither Content-Length nor Transfer-Encoding.
             if not self.status:
@@ -407,11 +407,11 @@ class Exchange:
         """Whether the whole request has been received."""
         if self._has_read:
             return True
-        # From HTTP/2 on content needs no field, but that of a GET has no meaning.
+        # From HTTP/2 on, content needs no field, but the content of a GET has no meaning.
         return self.plan.method in CACHED_METHODS and not announces_body(self.plan.fields)
 
     def send(self, message: Message) -> Awaitable[None]:
-        """Send a message of the app. As a coroutine around the server's it would cost twice."""
+        """Send a message of the app; not a coroutine, which would double the cost."""
         if self._passes:
             if "body" in message and message["type"] == BODY:
                 self._size += len(message["body"])
@@ -443,7 +443,7 @@ class Exchange:
             if not start.passes:
                 if start.retry_unconditionally:
                     self.status, self._calls_again = 0, True
-                    return checkpoint()  # of this call nothing more is heard
+                    return checkpoint()  # the rest of this response is discarded
                 delivery = self.delivery = Delivery(self)
                 is_listening = bool(self._listeners)
                 return delivery.begin(start, self._scope, began_ns, is_listening=is_listening)
@@ -458,7 +458,7 @@ class Exchange:
         return self.send_out(message)
 
     def _apply(self, start: ResponseStart) -> None:
-        """Invalidate, forget and finish what the start of a response says."""
+        """Apply the start's effects on the cache, and on requests that wait for this call."""
         engine, lookup = self.engine, self._searched
         if start.invalid:
             self.dropping = Invalidation(engine.responses, start.invalid)
@@ -497,7 +497,7 @@ class Exchange:
     def _end(self) -> None:
         """Finish the request after the app's call, which has returned, failed or been cancelled.
 
-        Neither of them: its call was cancelled, which says nothing of a response that is whole.
+        A cancellation does not invalidate a response that is already complete.
         """
         if self._app_scope is None:
             self._given.pop(MARK, None)
@@ -527,16 +527,16 @@ class Exchange:
             self._count(label, status, 0, self.plan.outcome, Reason.INCOMPLETE)
 
     def _count(self, route: str, status: int, size: int, outcome: str, why: Reason) -> None:
-        """Record an answer that the app has not made."""
+        """Record an answer that is not the app's."""
         record_answer(self.engine, self.plan, self.began_ns, route, status, size, outcome, (why,))
 
 
 class _Upload:
-    """A body that was read before the app is called, which receives it as `messages`."""
+    """A body that is read before the app is called, and passed to it as `messages`."""
 
     __slots__ = ("body", "messages", "share")
 
     def __init__(self, share: BodyShare) -> None:
-        self.share = share  # what it holds of the memory for all of them
+        self.share = share  # its share of the memory for all bodies
         self.messages: deque[Message] = deque()
-        self.body: bytes | None = None  # as the app is to have it, where it is not what came
+        self.body: bytes | None = None  # as the app gets it, if it was decoded

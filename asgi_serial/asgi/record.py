@@ -40,9 +40,9 @@ def record_response(
 ) -> None:
     """Record a response of the app, and write its line to the log.
 
-    The request came at `began_ns`, and the first byte of its response went out at `first_byte_ns`,
-    or 0. `made`, `formatted` and `sent` are the bytes of the body: as the app made it, in its
-    format, and as it was sent.
+    The request arrived at `began_ns`, and the first byte of its response was sent at
+    `first_byte_ns`, or 0. `made`, `formatted` and `sent` are the sizes of the body: as the app made
+    it, in its format, and as it was sent.
     """
     recorder = engine.recorder
     outcome = plan.outcome if plan.caching else ""
