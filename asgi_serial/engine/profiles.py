@@ -95,14 +95,14 @@ class Profile:
 class _Shape:
     """A method and the names of fields, in their order.
 
-    It stands for these in the keys of profiles, where it is compared by its identity.
+    Keys of profiles contain it in place of these, and compare it by identity.
     """
 
     __slots__ = ("find_values", "names")
 
     def __init__(self, names: tuple[object, ...], find_values: FindValues) -> None:
-        self.names = names  # so that each profile is weighed with what it may hold of them
-        self.find_values = find_values  # of the fields whose values decide
+        self.names = names  # counted in the size of each profile's key
+        self.find_values = find_values  # of the fields whose values matter
 
 
 class Profiles:
@@ -174,7 +174,7 @@ class Profiles:
         return profile
 
     def _make_once(self, method: str, fields: Mapping[bytes, bytes]) -> Profile:
-        """Return a profile that is too large to remember, by a stored response either."""
+        """Return a profile that is too large to be remembered, even by a stored response."""
         profile = self._make(method, fields)
         profile.is_repeatable = False
         return profile
