@@ -42,7 +42,7 @@ def changes_scope(plan: RequestPlan, scope: Scope, body: bytes | None) -> bool:
     if wants.hides_codings or wants.media_type or body is not None:
         return True
     fields = plan.fields
-    # A set would have to go through all of the fields.
+    # By name: a set would go through all of the fields.
     if b"if-none-match" in fields or b"if-match" in fields:
         return True
     has_offer = "extensions" in scope and ZEROCOPYSEND in (scope["extensions"] or ())
@@ -59,7 +59,8 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
     # The marks tell an inner engine that the request is handled, and which handlers may set its
     # policy.
     scope = plan.app_scope = copy_scope(plan.scope)
-    scope[MARK], scope[REQUEST] = engine, object()  # not the plan, which refers to the scope
+    scope[MARK] = engine
+    scope[REQUEST] = []  # not the plan, which refers to the scope
     given: Fields = scope["headers"]
     pairs = given
     if body is not None:
@@ -70,7 +71,9 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
         pairs = [*without(pairs, CONDITIONS | {b"range"}), *conditions_for(plan.selected)]
     elif plan.completes is not None:
         pairs = ask_for_rest(scope, pairs, plan.completes)
-    elif (engine.names_variants or HANDLER_SWITCHES) and not _CONDITIONS.isdisjoint(fields):
+    elif (b"if-none-match" in fields or b"if-match" in fields) and (
+        engine.names_variants or HANDLER_SWITCHES
+    ):
         pairs = _app_conditions(engine, plan, pairs)
     if plan.wants.media_type:
         pairs = _with_json_accepted(pairs)
