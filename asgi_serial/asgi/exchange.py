@@ -26,7 +26,7 @@ from asgi_serial.representation.problem import Problem
 from asgi_serial.request.handler_policy import adopt_partition
 from asgi_serial.request.plan import RequestCopy
 from asgi_serial.response.pieces import in_pieces
-from asgi_serial.response.start import START_TYPE, ResponseStart
+from asgi_serial.response.start import START_TYPE, start_response
 from asgi_serial.settings.policy import CURRENT, HANDLER_SWITCHES
 from asgi_serial.settings.routed_handler import REQUEST
 from asgi_serial.timing.server_timing import add_server_timing
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from asgi_serial.bounds.bodies import BodyShare
     from asgi_serial.engine.engine import Engine
     from asgi_serial.request.plan import RequestPlan
+    from asgi_serial.response.start import ResponseStart
     from asgi_serial.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger("asgi_serial")
@@ -436,7 +437,7 @@ class Exchange:
         self.status = message["status"]
         # A policy may name users, whose responses are private even if nothing else is turned on.
         if self._hears and (engine.names_variants or HANDLER_SWITCHES or plan.has_policy):
-            start = ResponseStart(engine, plan, message)
+            message, start = start_response(engine, plan, message)
             if start.has_effects or self._searched is not None:
                 self._apply(start)
             if not start.passes:
@@ -446,7 +447,7 @@ class Exchange:
                 delivery = self.delivery = Delivery(self)
                 is_listening = bool(self._listeners)
                 return delivery.begin(start, self._scope, began_ns, is_listening=is_listening)
-            message, self._reasons = start.message, start.reasons
+            self._reasons = start.reasons
         if engine.recorder is not None or is_logged(DEBUG):
             self._passes = True
             self.first_byte_ns = began_ns

@@ -94,23 +94,34 @@ def decide_storing(
             return why
         # RFC 9110, 15.3.7: a 206 has the fields that a 200 to the same request would have had.
         status, is_part = 200, True
-    policy = request.policy
-    if request.bypass is not None:
-        return request.bypass
-    if policy is not None and policy.cache is False:
-        return _TURNED_OFF
-    granted = granted_lifetime(engine, policy, status)
-    # Most responses state no freshness and are granted none: nothing of them is parsed.
-    if (
-        granted is None
-        and engine.fields.freshness.isdisjoint(fields)
-        and not settings.cache_heuristic
-    ):
-        return _NO_FRESHNESS
+    why = why_not_considered(engine, request, status, fields)
+    if why is not None:
+        return why
     rules = _read_rules(engine, request, status, fields, method or request.method)
     if isinstance(rules, Reason):
         return rules
-    return _decide_use(engine, request, status, fields, rules, granted, is_part=is_part)
+    return _decide_use(engine, request, status, fields, rules, is_part=is_part)
+
+
+def why_not_considered(
+    engine: Engine, request: RequestPlan, status: int, fields: Mapping[bytes, bytes]
+) -> Reason | None:
+    """Return the reason not to store a response, as far as no field value has to be parsed.
+
+    This ends the matter for most responses: they state no freshness and are granted none.
+    """
+    if request.bypass is not None:
+        return request.bypass
+    policy = request.policy
+    if policy is not None and policy.cache is False:
+        return _TURNED_OFF
+    if (
+        engine.fields.freshness.isdisjoint(fields)
+        and granted_lifetime(engine, policy, status) is None
+        and not engine.settings.cache_heuristic
+    ):
+        return _NO_FRESHNESS
+    return None
 
 
 def _read_rules(
@@ -180,7 +191,6 @@ def _decide_use(
     status: int,
     fields: Mapping[bytes, bytes],
     rules: StorageRules,
-    granted: float | None,
     *,
     is_part: bool,
 ) -> StoreDecision | Reason:
@@ -191,7 +201,7 @@ def _decide_use(
     stated, is_shared = rules.lifetime, not request.partition
     if stated is None and b"expires" in fields:
         stated = freshness_lifetime(rules.directives, fields, now=now, shared=is_shared)
-    lifetime = granted if stated is None else stated
+    lifetime = granted_lifetime(engine, request.policy, status) if stated is None else stated
     if lifetime is None and settings.cache_heuristic:
         lifetime = heuristic_lifetime(fields, status, rules.directives, now=now)
     age = _read_age(request, fields, now)

@@ -248,6 +248,12 @@ class CacheStatus:
             pair = with_key(pair, request.key)
         return pair
 
+    def line_of_kind(self, request: Forwarded, detail: Reason) -> Field | None:
+        """Return the line for a response that is not stored; None if it shows the request's own."""
+        if self._shows_key or detail is _UNKNOWN_FIELD or detail is _UNKEYED_FIELD:
+            return None
+        return self.forward_line(request, stored=False, detail=detail)
+
 
 def _make_room(pairs: dict[int, Field]) -> None:
     if len(pairs) >= MAX_PAIRS:

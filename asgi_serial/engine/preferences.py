@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from asgi_serial.bounds.memo import BoundedDict
 from asgi_serial.formats.registry import JSON, JSON_TYPE
@@ -54,6 +54,7 @@ class Wants:
         "media_types",
         "must_encode",
         "offers",
+        "passing",
         "plans",
         "refused",
     )
@@ -91,6 +92,8 @@ class Wants:
         self.offers = compression or formats
         self.refused = strict and not acceptable  # any document is answered with 406
         self.plans: BoundedDict[object, ResponsePlan] = BoundedDict(MAX_PLANS_BYTES)
+        # The decisions about kinds of responses that pass (see `start_response`).
+        self.passing: BoundedDict[object, Any] = BoundedDict(MAX_PLANS_BYTES, shares_values=True)
 
     def media_type_for(self, format: str) -> str:
         """Return the media type that replaces the app's `format`; "" for the app's own."""

@@ -12,7 +12,7 @@ from asgi_serial.caching.revalidation import (
     handle_validation_response,
     supersedes_stored,
 )
-from asgi_serial.caching.storing import decide_storing
+from asgi_serial.caching.storing import decide_storing, why_not_considered
 from asgi_serial.formats.registry import JSON_TYPE
 from asgi_serial.http.headers import read_response_fields, without
 from asgi_serial.http.writes import invalidates
@@ -77,14 +77,20 @@ class ResponseStart:
     entry: Entry | None = None  # to be stored, without any of the body
     handed: Handed | None = None  # a model that the app has encoded in the planned format
 
-    def __init__(self, engine: Engine, request: RequestPlan, message: Message) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        request: RequestPlan,
+        message: Message,
+        pairs: Fields,
+        fields: dict[bytes, bytes],
+    ) -> None:
         self.message = message
         self.status: int = message["status"]
         self.collector: Collector | None = None  # collects the response to be stored
         self.unstored: Reason | None = None  # why it is not stored
         self.passes = self.has_effects = False
         self.wants: Wants = request.wants
-        pairs, fields = read_response_fields(message.get("headers", ()), engine.fields.response)
         is_heard = request.has_policy or request.policy is not None or request.source is not None
         if is_heard and self._apply_handler_policy(engine, request):
             return
@@ -101,7 +107,7 @@ class ResponseStart:
         self.plan: ResponsePlan = plan
         if selected is not None and self._consult(engine, request, selected):
             return
-        if engine.may_cache and request.profile.method not in READS:
+        if engine.may_cache and request.method not in READS:
             self._plan_write(engine, request)
         if request.caching:
             self._decide_storing(engine, request, has_trailers)
@@ -206,6 +212,94 @@ class ResponseStart:
             self.message = {"type": START_TYPE, "status": self.status, "headers": pairs}
         else:
             self.message = {**message, "headers": pairs}
+
+
+class Passing(ResponseStart):
+    """The decisions about all responses of a kind that pass; nothing here is of a single one."""
+
+    # A slot is read in a tenth of what a default on the class costs.
+    __slots__ = (
+        "added",
+        "call_result",
+        "entry",
+        "invalid",
+        "key_changed",
+        "retry_unconditionally",
+        "superseded",
+    )
+
+    call_result: CallResult
+
+    def __init__(self, start: ResponseStart, added: Fields) -> None:
+        self.status, self.plan, self.wants = start.status, start.plan, start.wants
+        self.unstored, self.reasons = start.unstored, start.reasons
+        self.passes, self.has_effects = True, False
+        self.collector = self.entry = self.superseded = None
+        self.invalid = ()
+        self.key_changed = self.retry_unconditionally = False
+        self.call_result = start.call_result
+        self.added = added  # to the fields of the app
+
+
+def start_response(
+    engine: Engine, request: RequestPlan, message: Message
+) -> tuple[Message, ResponseStart]:
+    """Return the start to send if the response passes, and all that its start decides.
+
+    Most responses have no field that matters here but their type and length, and no policy applies
+    to them. The decision about the first of a kind is then reused for the others.
+    """
+    pairs, fields = read_response_fields(message.get("headers", ()), engine.fields.response)
+    type_, length = fields.get(b"content-type"), fields.get(b"content-length")
+    if (
+        len(fields) != (type_ is not None) + (length is not None)
+        or len(message) != 3
+        or "headers" not in message
+        or request.has_policy
+        or request.policy is not None
+        or request.source is not None
+        or request.selected is not None
+        or request.handed is not None
+    ):
+        start = ResponseStart(engine, request, message, pairs, fields)
+        return start.message, start
+    status = message["status"]
+    kind = (
+        status,
+        type_,
+        None if length is None else engine.negotiator.reaches[length],
+        request.bypass,
+        request.forward,
+        request.collapsed,
+        request.method,
+    )
+    known = request.wants.passing.get(kind)
+    if known is None:
+        start = ResponseStart(engine, request, message, pairs, fields)
+        added = _added_to_kind(engine, request, start) if start.passes else None
+        if added is not None:
+            request.wants.passing.keep(kind, Passing(start, added))
+        return start.message, start
+    if known.added:
+        return {"type": START_TYPE, "status": status, "headers": pairs + known.added}, known
+    if pairs is message["headers"]:
+        return message, known
+    return {"type": START_TYPE, "status": status, "headers": pairs}, known
+
+
+def _added_to_kind(engine: Engine, request: RequestPlan, start: ResponseStart) -> Fields | None:
+    """Return the fields added to all responses of this kind; None if more may decide."""
+    if start.has_effects or start.status == 206:  # a part depends on the requested range
+        return None
+    if not request.caching:
+        return start.plan.added
+    why = why_not_considered(engine, request, start.status, start.fields)
+    if why is None or why is not start.unstored:
+        return None
+    if not engine.settings.cache_status:
+        return start.plan.added
+    line = engine.cache_status.line_of_kind(request, why)
+    return None if line is None else [*start.plan.added, line]
 
 
 def result_of(status: int, unstored: Reason | None) -> CallResult:

@@ -5,6 +5,7 @@ import json
 from asgi_serial.asgi.app_scope import scope_for_app
 from asgi_serial.asgi.lookup import Lookup
 from asgi_serial.engine.engine import Engine
+from asgi_serial.http.headers import read_response_fields
 from asgi_serial.request.plan import plan_request
 from asgi_serial.response.flow import PASS, TRANSITIONS, ResponseFlow
 from asgi_serial.response.start import ResponseStart
@@ -99,7 +100,10 @@ class Response(ResponseFlow):
         self.engine, self.request, self.scope = engine, request, scope
 
     def begin(self, message):
-        first = ResponseStart(self.engine, self.request, message)
+        pairs, fields = read_response_fields(
+            message.get("headers", ()), self.engine.fields.response
+        )
+        first = ResponseStart(self.engine, self.request, message, pairs, fields)
         super().__init__(self.engine, self.request, self.scope, first)
         if first.passes:
             self.passes = True
