@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 
-METHOD_NOT_CACHED, _MISS = Reason.METHOD_NOT_CACHED, Reason.MISS
+METHOD_NOT_CACHED = Reason.METHOD_NOT_CACHED
 _NOT_FOR_CLIENT = (
     Reason.REQUEST_HAS_CREDENTIALS,
     Reason.REQUEST_HAS_UNKEYED_FIELD,
@@ -97,10 +97,6 @@ class RequestPlan(RequestPolicy):
         self.method = profile.method
         self.wants = profile.wants
         self.credentials = profile.credentials
-        # Read several times a request; a default on the class costs ten times as much to read.
-        self.caching = self.has_policy = self.collapsed = False
-        self.policy = self.bypass = self.source = self.selected = self.handed = None
-        self.forward = _MISS
 
     def vary_values(self, names: tuple[bytes, ...]) -> tuple[tuple[bytes, bytes | None], ...]:
         """Return the fields that a response varies on, with their values in this request."""
