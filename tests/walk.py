@@ -70,9 +70,10 @@ class Walk(NamedTuple):
 
 
 class Steps:
-    """The file of each call of the package, in every thread."""
+    """The file of each call of a package, in every thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, package: Path = PACKAGE) -> None:
+        self._package = package
         self.files: list[str] = []
         self._frames: list[FrameType] = []
 
@@ -81,9 +82,9 @@ class Steps:
         if event != "call" or (name.startswith("<") and name != "<lambda>"):
             return
         path = Path(frame.f_code.co_filename)
-        if path.is_relative_to(PACKAGE) and not any(each is frame for each in self._frames):
+        if path.is_relative_to(self._package) and not any(each is frame for each in self._frames):
             self._frames.append(frame)
-            self.files.append(path.relative_to(PACKAGE).as_posix())
+            self.files.append(path.relative_to(self._package).as_posix())
 
     @contextmanager
     def noted(self) -> Iterator[None]:
