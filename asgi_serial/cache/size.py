@@ -88,6 +88,4 @@ def _weigh(part: object) -> int:
         return 0
     if isinstance(part, tuple):
         return _TUPLE_BYTES + sum(_ITEM_BYTES + _weigh(one) for one in part)
-    if isinstance(part, bytes):
-        return _HEADER_BYTES + len(part)
-    return _TEXT_BYTES + len(part) if isinstance(part, str) else 0
+    return _HEADER_BYTES + len(part) if isinstance(part, bytes) else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING
 
 from asgi_serial.cache.key import CODED_ONLY, BodyPart, Extra, make_key, sorted_query
 from asgi_serial.engine.profiles import BODY_METHODS
@@ -22,31 +22,12 @@ if TYPE_CHECKING:
     from asgi_serial.settings.policy import Partition, PolicyTable, RoutePolicy
     from asgi_serial.types import Message, Scope
 
-V = TypeVar("V")
-
 METHOD_NOT_CACHED = Reason.METHOD_NOT_CACHED
 _NOT_FOR_CLIENT = (
     Reason.REQUEST_HAS_CREDENTIALS,
     Reason.REQUEST_HAS_UNKEYED_FIELD,
     Reason.REQUEST_HAS_UNKNOWN_FIELD,
 )
-
-
-class _FromProfile(Generic[V]):
-    """An attribute of the profile, unless it was set on the plan itself."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    @overload
-    def __get__(self, plan: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, plan: RequestPlan, owner: type) -> V: ...
-    def __get__(self, plan: RequestPlan | None, owner: type) -> V | Self:
-        if plan is None:
-            return self
-        value: V = getattr(plan.profile, self._name)
-        return value
 
 
 class RequestPlan(RequestPolicy):
@@ -64,7 +45,7 @@ class RequestPlan(RequestPolicy):
     wants: Wants
     method: str
     credentials: frozenset[bytes]  # the kinds of credentials in the request
-    unknown = _FromProfile[frozenset[bytes]]()  # unknown fields that may identify the user
+    unknown: frozenset[bytes]  # unknown fields that may identify the user
     content_codings: tuple[str, ...] = ()  # of the request's body, to be decoded
     body_format = ""  # the request body's format, if it has to be translated to JSON
     reads_json = False  # the app is known to read only JSON
@@ -97,6 +78,7 @@ class RequestPlan(RequestPolicy):
         self.method = profile.method
         self.wants = profile.wants
         self.credentials = profile.credentials
+        self.unknown = profile.unknown
 
     def vary_values(self, names: tuple[bytes, ...]) -> tuple[tuple[bytes, bytes | None], ...]:
         """Return the fields that a response varies on, with their values in this request."""

@@ -127,7 +127,7 @@ class ResponseFlow:
     def begin(self) -> list[Message]:
         """Carry out the decisions of the response's start."""
         engine, request, start, plan = self.engine, self.request, self.response_start, self.plan
-        if start.retry_unconditionally or start.messages is not None:
+        if start.messages is not None:
             return self._replace(start.messages)
         pairs, fields = start.pairs, start.fields
         self.base = Base(
@@ -159,11 +159,9 @@ class ResponseFlow:
         """Enter a state that `TRANSITIONS` allows; every change of state goes through here."""
         self.state = state
 
-    def _replace(self, messages: tuple[Message, Message] | None) -> list[Message]:
-        """Return messages to send instead of the response; none if the app is called again."""
+    def _replace(self, messages: tuple[Message, Message]) -> list[Message]:
+        """Return messages to send instead of the response."""
         self._enter(REPLACED)
-        if messages is None:
-            return []
         start, last = messages
         self.status = start["status"]
         self.app_bytes = self.encoded_bytes = self.sent_bytes = len(last["body"])

@@ -226,3 +226,13 @@ def test_an_entry_that_is_shared_again_stays_as_it_is(line):
         assert entry.fields == entry.kept[0].fields == [line, LENGTH, ETAG]
         assert entry.kept[0].etag == b'"x"'
         assert entry.own is entry.kept[0].own
+
+
+def test_an_entry_with_a_line_that_fills_no_gap_may_be_shared_again():
+    odd = (b"x-odd", b"a" + SEPARATOR + b"b" * MAX_BYTES)
+    entry = entry_of(TYPE, LENGTH, odd)
+    interner = Interner()
+    for _ in range(2):
+        interner.share(entry)
+        assert entry.fields == [TYPE, LENGTH, odd]
+        assert not entry.shape.is_shared

@@ -91,6 +91,31 @@ def test_a_client_that_forbids_transforming_gets_the_apps_own():
     assert plan.wants.formats
 
 
+def test_what_a_route_turns_on_is_not_for_a_client_that_forbids_transforming():
+    engine = make_engine(compression=False, routes={"/*": {"compression": True}})
+    gzip = (b"accept-encoding", b"gzip")
+    assert planned(gzip, engine=engine).wants.coding == "gzip"
+    assert planned(gzip, (b"cache-control", b"no-transform"), engine=engine).wants.coding == ""
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param([], id="no fields"),
+        pytest.param([(bytearray(b"accept"), b"*/*")], id="a name without a hash"),
+        pytest.param([(b"accept", b"text/*"), (b"accept", b"*/*")], id="two lines of a name"),
+        pytest.param([[b"accept", b"*/*"]], id="pairs that are lists"),
+        pytest.param(iter([(b"accept", b"*/*")]), id="read once"),
+    ],
+)
+def test_a_head_of_any_shape_is_read(headers):
+    plan = make_plan(ENGINE, {**make_scope(), "headers": headers})
+    lines = list(plan.scope["headers"])
+    assert plan.fields.get(b"accept") in (None, b"*/*", b"text/*, */*")
+    assert (b"accept" in plan.fields) is bool(lines)
+    assert plan.key is not None
+
+
 NO_CACHE = (b"cache-control", b"no-cache")
 
 
