@@ -339,15 +339,6 @@ class RequestPolicy:
         if below not in self.inner_policies:
             self.inner_policies = (*self.inner_policies, below)
 
-    def copy_policies(self, other: "RequestPolicy") -> None:
-        """Copy the policies of another object for the same request."""
-        self.handler_policy = other.handler_policy
-        self.other_policies = other.other_policies
-        self.inner_policies = other.inner_policies
-        self.app_policies = other.app_policies
-        self.has_ignored_permission = other.has_ignored_permission
-        self.has_policy = other.has_policy
-
     def resolve(self, below: RoutePolicy | None, default_ttl: float | None) -> RoutePolicy | None:
         """Return the policy of the response, given that of the path, `below`.
 
