@@ -104,6 +104,9 @@ class SerialMiddleware:
         """Serve one connection (ASGI 3.0)."""
         engine = self.engine
         if scope["type"] != "http" or MARK in scope or not self._is_settled:
+            if not engine.active and MARK not in scope:
+                await self.app(scope, receive, send)
+                return
             if await self._serve_other(scope, receive, send):
                 return
             engine = self.engine
