@@ -1,8 +1,11 @@
 """The demonstration API, and the command that serves it."""
 
+import re
 import runpy
+import subprocess
 import sys
 
+import msgpack
 import pytest
 import uvicorn
 
@@ -134,3 +137,17 @@ def test_the_package_runs_as_a_module(served, capsys, monkeypatch):
     monkeypatch.delitem(sys.modules, "asgi_serial.__main__")
     runpy.run_module("asgi_serial", run_name="__main__")
     assert len(served) == 1
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_the_upload_to_paste_is_messagepack_in_any_shell(shell, capsys):
+    demo.print_lines("127.0.0.1", 8000)
+    upload = re.search(r"printf '[^']+'", capsys.readouterr().out).group()
+    made = subprocess.run([shell, "-c", upload], capture_output=True, check=True, timeout=60)
+    assert msgpack.unpackb(made.stdout) == {"name": "Porto"}
+
+
+@awaited
+async def test_an_upload_that_is_no_json_is_the_clients_fault(app):
+    answer = await ask(app, post("/echo", b"{"))
+    assert (answer.status, "not JSON" in answer.document["error"]) == (400, True)

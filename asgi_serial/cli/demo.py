@@ -63,7 +63,10 @@ async def search(request: Request) -> Response:
 
 async def echo(request: Request) -> Response:
     """Return the body as the app received it: as JSON, even if it was sent as MessagePack."""
-    body: Any = await request.json()
+    try:
+        body: Any = await request.json()
+    except ValueError as error:
+        return JSONResponse({"error": f"The body is not JSON: {error}."}, status_code=400)
     return JSONResponse({"content_type": request.headers.get("content-type"), "got": body})
 
 
@@ -107,7 +110,7 @@ Paste these into another terminal:
   curl -s -o /dev/null -D - -H 'Accept-Encoding: gzip' {base}/cities
 
   # a MessagePack upload in gzip: the app gets {{"name": "Porto"}} as JSON
-  printf '\\x81\\xa4name\\xa5Porto' | gzip | curl -s --data-binary @- \\
+  printf '\\201\\244name\\245Porto' | gzip | curl -s --data-binary @- \\
     -H 'Content-Type: application/vnd.msgpack' -H 'Content-Encoding: gzip' {base}/echo; echo
 
   # a miss, then a hit: compare Cache-Status and the time
