@@ -187,18 +187,6 @@ def unpack_record(data: bytes, key: Key) -> Entry | VaryIndex | None:
         return None
 
 
-def unpack_entry(data: bytes, key: Key) -> Entry | None:
-    """Return the entry that was packed for `key`; None for any other bytes."""
-    record = unpack_record(data, key)
-    return record if isinstance(record, Entry) else None
-
-
-def unpack_vary_index(data: bytes, key: Key) -> VaryIndex | None:
-    """Return the vary index that was packed for `key`; None for any other bytes."""
-    record = unpack_record(data, key)
-    return record if isinstance(record, VaryIndex) else None
-
-
 class _Malformed(Exception):
     """The content of a record does not match its layout."""
 

@@ -8,7 +8,7 @@ from asgi_serial import purge
 from asgi_serial.admin.report_endpoint import engine_report
 from asgi_serial.cache.entry import Entry
 from asgi_serial.cache.key import is_of_part, part_key, resource_of
-from asgi_serial.cache.packing import pack_entry, unpack_entry
+from asgi_serial.cache.packing import pack_entry, unpack_record
 from asgi_serial.caching.stored_parts import stored_part
 from asgi_serial.http.parts import Part
 
@@ -261,7 +261,7 @@ async def test_a_part_goes_through_its_record_unchanged():
     _, app = site()
     await seen(app, get("2-5"))
     entry = entry_of(app)
-    again = unpack_entry(pack_entry(entry), entry.key)
+    again = unpack_record(pack_entry(entry), entry.key)
     assert stored_part(entry) == stored_part(again) == Part(2, 10, b"2345")
     assert again.fields == entry.fields
 
