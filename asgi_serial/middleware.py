@@ -11,14 +11,13 @@ from asgi_serial.admin.purge_endpoint import purge_messages
 from asgi_serial.admin.purge_request import build_purges, is_for_purge, purge_of_user
 from asgi_serial.admin.report_endpoint import engine_report, is_for_report, report_messages
 from asgi_serial.asgi.exchange import Exchange
-from asgi_serial.asgi.lookup import Lookup
 from asgi_serial.asgi.nested import WriteWithin, find_write_within, restrict_outer
 from asgi_serial.asgi.record import DEBUG, logger, record_hit
 from asgi_serial.asgi.refresh import start_refresh
 from asgi_serial.asgi.startup import Refusal, is_built_at_startup
 from asgi_serial.asgi.warming import warm
 from asgi_serial.cache.purge_log import MAX_RECORD_BYTES
-from asgi_serial.caching.serving import FORWARD_MISS, serve
+from asgi_serial.caching.serving import serve
 from asgi_serial.engine.app_engines import MARK, engines_of, register, share
 from asgi_serial.engine.engine import Engine
 from asgi_serial.errors import ConfigurationError
@@ -48,11 +47,11 @@ class SerialMiddleware:
 
     Every setting (see `Settings`) is a keyword argument and an environment variable
     `ASGI_SERIAL_<NAME>`; the argument takes precedence. `store` replaces `cache_url` as the second
-    level of the cache: an aiocache cache, or an asynchronous client with redis-py's methods (of a
-    server, a cluster, or a sentinel's master). `route_resolver` names the route of a request for
-    the timing, if the framework is not a known one. `recorder` (see `Recorder`) is called for each
-    finished request, whether or not `timing` is on. Instances with the same `engine` share its
-    caches and counts, and ignore the other arguments.
+    level of the cache: an aiocache cache, an asynchronous client with redis-py's methods (of a
+    server, a cluster, or a sentinel's master), or any object with the methods of `Store`.
+    `route_resolver` names the route of a request for the timing, if the framework is not a known
+    one. `recorder` (see `Recorder`) is called for each finished request, whether or not `timing` is
+    on. Instances with the same `engine` share its caches and counts, and ignore the rest.
 
     Raises: ConfigurationError, naming every fault of the settings. If a framework builds the
     middleware while the server starts, the server is told that the startup has failed.
@@ -128,19 +127,7 @@ class SerialMiddleware:
                     await send(message)
                 return
         exchange = Exchange(engine, plan, receive, send, began_ns)
-        key, credentials = plan.key, plan.credentials
-        is_hopeless = served is FORWARD_MISS and key is not None and engine.misses(key, credentials)
-        if served is not None and (not is_hopeless or plan.profile.needs_search):
-            lookup = exchange.lookup = Lookup(engine, plan, began_ns)
-            hit = lookup.take(served)
-            if hit is not None:
-                await exchange.answer(hit)
-                if lookup.refreshes is not None:
-                    start_refresh(self.app, exchange, lookup.refreshes)
-                return
-        if (
-            plan.may_end_early or exchange.lookup is not None
-        ) and await exchange.answer_without_app():
+        if exchange.may_answer_without_app(served) and await exchange.answer_without_app(served):
             if exchange.lookup is not None and exchange.lookup.refreshes is not None:
                 start_refresh(self.app, exchange, exchange.lookup.refreshes)
             return

@@ -398,7 +398,9 @@ async def test_a_handed_over_exchange_fails_alike():
         serial = serial_of(Scripted(start(JSON), body(b"[1]")), clock=Ticking())
         for _ in range(2):
             await drive(serial, client)
-        assert serial.engine.misses(plan_request(serial.engine, client.make_scope()).key)
+        assert serial.engine.calls.is_hit_for_miss(
+            plan_request(serial.engine, client.make_scope()).key, calls=2
+        )
         big = [start(JSON, FRESH), body(DOCUMENT)]
         serial.app = Scripted(*big, then=then)
         await drive(serial, client)

@@ -18,6 +18,7 @@ from asgi_serial.asgi.single_flight import NullClient, run_led
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.caching.completion import Completion
 from asgi_serial.caching.invalidation import Invalidation
+from asgi_serial.caching.serving import FORWARD_MISS
 from asgi_serial.concurrency.loops import checkpoint
 from asgi_serial.engine.app_engines import MARK
 from asgi_serial.http.storability import CACHED_METHODS, announces_body
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable
 
     from asgi_serial.bounds.bodies import BodyShare
+    from asgi_serial.caching.serving import Answer, Forward
     from asgi_serial.engine.engine import Engine
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.response.start import ResponseStart
@@ -130,18 +132,40 @@ class Exchange:
         if self._searched is not None and self._searched.released is not None:
             self._searched.released.set()
 
-    async def answer_without_app(self) -> bool:
+    def may_answer_without_app(self, served: Answer | Forward | None) -> bool:
+        """Whether the request may be refused, or answered from beyond the first level.
+
+        `served` is the result of the first level, or None if the cache was not asked.
+        """
+        engine, plan = self.engine, self.plan
+        if plan.may_end_early or plan.key is None:
+            return plan.may_end_early
+        if served is not FORWARD_MISS or engine.responses.store is not None:
+            return True
+        if plan.profile.needs_search:
+            return True
+        # A request with credentials shares no call of the app. Others share one that is likely to
+        # be stored: one response that is not stored says little about the next; two do.
+        return not (plan.credentials or engine.calls.is_hit_for_miss(plan.key, calls=2))
+
+    async def answer_without_app(self, served: Answer | Forward | None) -> bool:
         """Refuse the request or answer it from the cache; return False if the app must answer."""
         try:
-            return await self._answer_without_app()
+            return await self._answer_without_app(served)
         except BaseException:
             self.finish_call(CallResult.FAILED)  # otherwise others could wait in vain
             self._release_body()
             raise
 
-    async def _answer_without_app(self) -> bool:
+    async def _answer_without_app(self, served: Answer | Forward | None) -> bool:
         plan = self.plan
         messages: Iterable[Message] | None = None
+        if served is not None:
+            self.lookup = Lookup(self.engine, plan, self.began_ns)
+            messages = self.lookup.take(served)
+            if messages is not None:
+                await self.answer(messages)
+                return True
         if plan.content_codings or plan.body_format or plan.keys_on_body:
             upload = self._upload = _Upload(self.engine.workers.bodies.open())
             read = await read_request(self.engine, plan, self._receive, upload.share)

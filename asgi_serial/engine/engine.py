@@ -12,9 +12,7 @@ from asgi_serial.cache.in_flight import CallsInFlight
 from asgi_serial.cache.key import make_realm
 from asgi_serial.cache.memory import Memory
 from asgi_serial.cache.responses import ResponseCache
-from asgi_serial.engine.cache_status import (
-    CacheStatus,
-)
+from asgi_serial.engine.cache_status import CacheStatus
 from asgi_serial.engine.field_rules import FieldRules
 from asgi_serial.engine.learned import Learned
 from asgi_serial.engine.negotiator import Negotiator
@@ -29,7 +27,6 @@ from asgi_serial.timing.routes.resolver import build_resolver
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asgi_serial.cache.entry import Key
     from asgi_serial.settings.model import Settings
     from asgi_serial.store.base import GuardedStore
     from asgi_serial.timing.base import Recorder
@@ -81,7 +78,7 @@ class Engine:
             has_partitions=any(rule.policy.cache_partition for rule in settings.routes),
         )
         self.stale_options = Options(settings.cache_grace, settings.cache_stale_if_error)
-        self._choose_ways(settings)
+        self._choose_stages(settings)
         secret = settings.cache_secret
         self.secret = secret.get_secret_value().encode() if secret else os.urandom(32)
         self._build_caches(settings, store)
@@ -93,8 +90,8 @@ class Engine:
         self.records = settings.server_timing or self.recorder is not None  # for cache hits, too
         self.is_told_of = False  # that it is nested in another engine
 
-    def _choose_ways(self, settings: Settings) -> None:
-        """Decide which shortcuts requests may take."""
+    def _choose_stages(self, settings: Settings) -> None:
+        """Decide once which stages have anything to do."""
         # Read by every request; attributes of the settings are one look-up further away.
         self.caching, self.server_timing = settings.cache, settings.server_timing
         self.has_usual_keys = not (settings.cache_key_fields or settings.cache_sort_query)
@@ -120,7 +117,6 @@ class Engine:
         self.realm = make_realm(settings.cache_namespace)
         memory: Memory[object] = Memory(settings.cache_memory)
         self.memory = memory
-        self.find_slot = memory.find_slot
         self.responses = ResponseCache(
             # The second level takes records of twice the size of an object, to allow for metadata.
             memory,
@@ -137,16 +133,6 @@ class Engine:
         self.calls = CallsInFlight(self.clock)
         self.encodings = (
             Encodings(memory, settings.cache_max_object) if settings.encodings_cache else None
-        )
-
-    def misses(self, key: Key, credentials: frozenset[bytes] = frozenset()) -> bool:
-        """Whether nothing beyond the first level can answer a request that has missed there.
-
-        A request with credentials shares no call of the app. Other requests share one if it is
-        likely to be stored: one response that is not stored says little about the next; two do.
-        """
-        return self.responses.store is None and (
-            bool(credentials) or self.calls.is_hit_for_miss(key, calls=2)
         )
 
 
