@@ -127,7 +127,9 @@ class SerialMiddleware:
                     await send(message)
                 return
         exchange = Exchange(engine, plan, receive, send, began_ns)
-        if exchange.may_answer_without_app(served) and await exchange.answer_without_app(served):
+        if (
+            (served is not None and exchange.may_answer(served)) or plan.may_end_early
+        ) and await exchange.answer_without_app(served):
             if exchange.lookup is not None and exchange.lookup.refreshes is not None:
                 start_refresh(self.app, exchange, exchange.lookup.refreshes)
             return

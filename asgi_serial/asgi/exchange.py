@@ -132,18 +132,14 @@ class Exchange:
         if self._searched is not None and self._searched.released is not None:
             self._searched.released.set()
 
-    def may_answer_without_app(self, served: Answer | Forward | None) -> bool:
-        """Whether the request may be refused, or answered from beyond the first level.
-
-        `served` is the result of the first level, or None if the cache was not asked.
-        """
+    def may_answer(self, served: Answer | Forward) -> bool:
+        """Whether the cache may still answer, given the result of the first level."""
         engine, plan = self.engine, self.plan
-        if plan.may_end_early or plan.key is None:
-            return plan.may_end_early
         if served is not FORWARD_MISS or engine.responses.store is not None:
             return True
         if plan.profile.needs_search:
             return True
+        assert plan.key is not None  # the first level was asked by it
         # A request with credentials shares no call of the app. Others share one that is likely to
         # be stored: one response that is not stored says little about the next; two do.
         return not (plan.credentials or engine.calls.is_hit_for_miss(plan.key, calls=2))
