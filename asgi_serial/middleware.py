@@ -7,9 +7,9 @@ import sys
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Unpack
 
-from asgi_serial.admin.purge_endpoint import purge_messages
-from asgi_serial.admin.purge_request import build_purges, is_for_purge, purge_of_user
-from asgi_serial.admin.report_endpoint import engine_report, is_for_report, report_messages
+from asgi_serial.admin.endpoints import has_own_paths, own_messages
+from asgi_serial.admin.purge_request import build_purges, purge_of_user
+from asgi_serial.admin.report_endpoint import engine_report
 from asgi_serial.asgi.exchange import Exchange
 from asgi_serial.asgi.nested import WriteWithin, find_write_within, restrict_outer
 from asgi_serial.asgi.record import DEBUG, logger, record_hit
@@ -87,13 +87,9 @@ class SerialMiddleware:
             self.engine = share(self.engine, scope)
             self._is_shared = True
         engine = self.engine
-        settings = engine.settings
-        self._is_settled = settings.report_path is None and settings.purge_path is None
-        if is_for_report(engine, scope):
-            messages = report_messages(engine, scope)
-        elif is_for_purge(engine, scope):
-            messages = await purge_messages(engine, scope, receive)
-        else:
+        self._is_settled = not has_own_paths(engine.settings)
+        messages = await own_messages(engine, scope, receive)
+        if messages is None:
             return False
         for message in messages:
             await send(message)

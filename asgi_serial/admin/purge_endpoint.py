@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asgi_serial.admin.purge_request import MAX_BODY_BYTES, Refusal, read_purge, refuse_purge
+from asgi_serial.admin.access import Refusal
+from asgi_serial.admin.purge_request import MAX_BODY_BYTES, read_purge, refuse_purge
 from asgi_serial.representation.problem import problem_messages
 
 if TYPE_CHECKING:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from asgi_serial.admin.report_endpoint import has_token
+from asgi_serial.admin.access import Refusal, read_head, refuse_access
 from asgi_serial.cache.purges import Purge, find_fault
-from asgi_serial.http.headers import read_fields
 from asgi_serial.request.partition import digest_partition
 from asgi_serial.settings.values import parse_partition
 
@@ -33,14 +32,6 @@ _URI = re.compile(
 
 Place: TypeAlias = tuple[str, str | None]
 """A path, possibly with a query, and a host; None for any host."""
-
-
-class Refusal(NamedTuple):
-    """A purge request that is not carried out."""
-
-    status: int
-    detail: str
-    fields: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class _Fault(Exception):
@@ -98,26 +89,17 @@ def purge_of_user(engine: Engine, user: str | Mapping[str, str]) -> Purge:
     return Purge("partition", digest_partition(engine, user).decode(), None, engine.clock())
 
 
-def is_for_purge(engine: Engine, scope: Scope) -> bool:
-    """Whether a request is for `purge_path` rather than for the app."""
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path") or "") == engine.settings.purge_path
-
-
 def refuse_purge(engine: Engine, scope: Scope) -> Refusal | None:
     """Return the refusal of a request that may not purge, judging by its head; None if it may."""
     token = engine.settings.purge_token
     assert token is not None  # Settings.load refuses a purge_path without a purge_token
-    fields = read_fields(scope["headers"], _AUTHORIZATION)
-    if not has_token(fields, token):
-        return Refusal(401, "A Bearer token is required.", _CHALLENGE)
-    if scope["method"] != "POST":
+    head = read_head(scope)
+    refusal = refuse_access(head, token, setting="purge_token", realm="purging")
+    if refusal is None and head.method != "POST":
         return Refusal(405, "Use POST to purge.", _ALLOW)
-    return None
+    return refusal
 
 
-_AUTHORIZATION = frozenset({b"authorization"})
-_CHALLENGE = ((b"www-authenticate", b'Bearer realm="purging"'),)
 _ALLOW = ((b"allow", b"POST"),)
 
 

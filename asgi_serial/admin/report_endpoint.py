@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 
-from asgi_serial.http.headers import read_fields
+from asgi_serial.admin.access import read_head, refuse_access
 from asgi_serial.http.mediatypes import MediaType
 from asgi_serial.http.negotiation import media_weight, parse_accept
 from asgi_serial.timing.recorder import SeriesRecorder
@@ -13,15 +12,10 @@ from asgi_serial.timing.relay import RelayRecorder
 from asgi_serial.timing.report import build_report
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from pydantic import SecretStr
-
     from asgi_serial.engine.engine import Engine
     from asgi_serial.timing.report import Report
-    from asgi_serial.types import Fields, Message, Scope
+    from asgi_serial.types import Fields, Message, Receive, Scope
 
-_WANTED = frozenset({b"accept", b"authorization"})
 _JSON = MediaType(b"application", b"json", ())
 _TEXT = MediaType(b"text", b"plain", ())
 
@@ -54,49 +48,41 @@ def engine_statistics(engine: Engine) -> dict[str, Any]:
     return statistics
 
 
-def is_for_report(engine: Engine, scope: Scope) -> bool:
-    """Whether a request is for `report_path` rather than for the app."""
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path") or "") == engine.settings.report_path
-
-
-def report_messages(engine: Engine, scope: Scope) -> list[Message]:
+async def report_messages(engine: Engine, scope: Scope, receive: Receive) -> list[Message]:
     """Return the response with the report: as text, or as JSON if the client prefers that."""
-    method: str = scope["method"]
-    fields = read_fields(scope["headers"], _WANTED)
-    token = engine.settings.report_token
-    if token is not None and not has_token(fields, token):
-        return _response(401, b"text/plain", b"A Bearer token is required.\n", method, _CHALLENGE)
+    head = read_head(scope)
+    method = head.method
+    refusal = refuse_access(
+        head, engine.settings.report_token, setting="report_token", realm="timing report"
+    )
+    if refusal is not None:
+        detail = f"{refusal.detail}\n".encode()
+        return _response(refusal.status, b"text/plain", detail, method, refusal.fields)
     if method not in ("GET", "HEAD"):
         return _response(405, b"text/plain", b"Use GET or HEAD.\n", method, _ALLOW)
     report = engine_report(engine)
-    accepted = parse_accept(fields.get(b"accept", b""))
+    accepted = parse_accept(head.fields.get(b"accept", b""))
     if media_weight(accepted, _JSON) > media_weight(accepted, _TEXT):
         return _response(200, b"application/json", report.to_json(), method)
     return _response(200, b"text/plain; charset=utf-8", report.to_text().encode(), method)
 
 
-def has_token(fields: Mapping[bytes, bytes], token: SecretStr) -> bool:
-    """Whether a request with these fields carries the Bearer token."""
-    # RFC 9110, 11.1: the scheme is case-insensitive. The token is compared in constant time.
-    scheme, _, given = fields.get(b"authorization", b"").partition(b" ")
-    is_known = compare_digest(given.strip(b" "), token.get_secret_value().encode())
-    return scheme.lower() == b"bearer" and is_known
-
-
-_CHALLENGE: Fields = [(b"www-authenticate", b'Bearer realm="timing report"')]
-_ALLOW: Fields = [(b"allow", b"GET, HEAD")]
+_ALLOW = ((b"allow", b"GET, HEAD"),)
 
 
 def _response(
-    status: int, content_type: bytes, body: bytes, method: str, more: Fields | None = None
+    status: int,
+    content_type: bytes,
+    body: bytes,
+    method: str,
+    more: tuple[tuple[bytes, bytes], ...] = (),
 ) -> list[Message]:
     fields: Fields = [
         (b"content-type", content_type),
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
         (b"vary", b"accept, authorization"),
-        *(more or ()),
+        *more,
     ]
     return [
         {"type": "http.response.start", "status": status, "headers": fields},

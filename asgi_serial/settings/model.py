@@ -301,7 +301,7 @@ class Settings(BaseModel):
     report_token: Annotated[
         SecretStr | None, _secret(_BEARER, "a Bearer token of letters, digits and -._~+/")
     ] = None
-    """The Bearer token that the report requires; unset: none."""
+    """The Bearer token that the report requires; unset: only this machine may read it."""
 
     purge_path: Annotated[
         str | None,

@@ -5,7 +5,6 @@ import weakref
 
 import pytest
 
-from asgi_serial.admin.report_endpoint import engine_statistics, is_for_report, report_messages
 from asgi_serial.asgi.app_scope import scope_for_app
 from asgi_serial.bounds.memo import MAX_ENTRIES
 from asgi_serial.cache.entry import Representation
@@ -27,8 +26,6 @@ from tests.engine.making import (
     NOW,
     Clock,
     body,
-    content_of,
-    fields_of,
     find_hit,
     make_engine,
     make_flow,
@@ -287,60 +284,6 @@ class TestRequests:
             RequestBody(engine, make_plan(engine, make_scope("POST", headers=(line,)))).finish()
             == b""
         )
-
-
-REPORTING = {"report_path": "/-/timing"}
-
-
-class TestReport:
-    def test_it_is_below_the_path_of_a_mount_too(self):
-        engine = make_engine(**REPORTING)
-        assert is_for_report(engine, make_scope(path="/-/timing"))
-        assert is_for_report(engine, make_scope(path="/app/-/timing", root_path="/app"))
-        assert not is_for_report(engine, make_scope(path="/-/timing/x"))
-
-    def test_it_is_text_or_json_for_who_asks(self):
-        engine = make_engine(**REPORTING)
-        text = report_messages(engine, make_scope())
-        assert fields_of(text)[b"content-type"].startswith(b"text/plain")
-        data = report_messages(engine, make_scope(headers=((b"accept", b"application/json"),)))
-        assert json.loads(content_of(data))["totals"]["count"] == 0
-        assert fields_of(data)[b"cache-control"] == b"no-store"
-
-    @pytest.mark.parametrize(
-        ("method", "status", "has_content"),
-        [("GET", 200, True), ("HEAD", 200, False), ("POST", 405, True)],
-    )
-    def test_it_is_read_and_never_written(self, method, status, has_content):
-        out = report_messages(make_engine(**REPORTING), make_scope(method))
-        assert out[0]["status"] == status
-        assert bool(content_of(out)) is has_content
-
-    @pytest.mark.parametrize(
-        ("given", "status"),
-        [(b"Bearer secret", 200), (b"bearer secret", 200), (b"Bearer other", 401), (b"", 401)],
-    )
-    def test_it_may_ask_for_a_token(self, given, status):
-        engine = make_engine(**REPORTING, report_token="secret")
-        out = report_messages(engine, make_scope(headers=((b"authorization", given),)))
-        assert out[0]["status"] == status
-        assert (b"www-authenticate" in fields_of(out)) is (status == 401)
-
-    def test_the_second_level_is_in_it(self):
-        class Counting:
-            def statistics(self):
-                return {"gets": 3}
-
-        engine = make_engine(**REPORTING)
-        engine.responses.store = Counting()
-        statistics = engine_statistics(engine)
-        assert statistics["store_gets"] == 3
-        assert statistics["store_writes_dropped"] == 0
-
-    def test_what_is_off_is_not_in_it(self):
-        engine = make_engine(**REPORTING, encodings_cache=False, timing=False)
-        data = report_messages(engine, make_scope(headers=((b"accept", b"application/json"),)))
-        assert "encodings_hits" not in json.loads(content_of(data))["engine"]
 
 
 class App:

@@ -1,0 +1,29 @@
+"""The paths that the middleware answers itself, for operators."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asgi_serial.admin.access import path_within
+from asgi_serial.admin.purge_endpoint import purge_messages
+from asgi_serial.admin.report_endpoint import report_messages
+
+if TYPE_CHECKING:
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.settings.model import Settings
+    from asgi_serial.types import Message, Receive, Scope
+
+
+def has_own_paths(settings: Settings) -> bool:
+    """Whether any path is set that the middleware answers itself."""
+    return settings.report_path is not None or settings.purge_path is not None
+
+
+async def own_messages(engine: Engine, scope: Scope, receive: Receive) -> list[Message] | None:
+    """Return the response to a request for a path of our own; None if it is for the app."""
+    path, settings = path_within(scope), engine.settings
+    if path == settings.report_path:
+        return await report_messages(engine, scope, receive)
+    if path == settings.purge_path:
+        return await purge_messages(engine, scope, receive)
+    return None
