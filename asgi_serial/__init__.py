@@ -42,6 +42,7 @@ from asgi_serial.settings.policy import RoutePolicy, serial, set_policy
 from asgi_serial.store.base import Store
 from asgi_serial.timing.base import Recorder, Sample
 from asgi_serial.timing.report import Report
+from asgi_serial.version import __version__ as __version__
 
 __all__ = [
     "AsgiSerialError",
@@ -85,5 +86,3 @@ __all__ = [
     "validation_problem",
     "warm",
 ]
-
-__version__ = "0.1.0"

@@ -26,7 +26,13 @@ DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 # The blocks of the other pages run one after the other, in tests of their own.
 BLOCKS = [
     pytest.param(first, block, id=f"{page} {place}")
-    for page in ("README.md", "docs/configuration.md", "docs/formats.md", "docs/timing.md")
+    for page in (
+        "README.md",
+        "docs/configuration.md",
+        "docs/formats.md",
+        "docs/metrics.md",
+        "docs/timing.md",
+    )
     for first, *others in [
         re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S)
     ]

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "asgi_serial"
 # From the bottom up. A module imports from the rows above its own in this table, or from its own
 # folder; rows that share a line are peers and import nothing from one another.
 ROWS = (
-    ("types", "errors", "reasons"),
+    ("types", "errors", "reasons", "version"),
     ("bounds", "concurrency"),
     ("http",),
     ("formats", "codecs", "store", "timing"),

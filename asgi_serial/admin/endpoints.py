@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asgi_serial.admin.access import path_within
+from asgi_serial.admin.metrics_endpoint import metrics_messages
 from asgi_serial.admin.purge_endpoint import purge_messages
 from asgi_serial.admin.report_endpoint import report_messages
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 def has_own_paths(settings: Settings) -> bool:
     """Whether any path is set that the middleware answers itself."""
-    return settings.report_path is not None or settings.purge_path is not None
+    paths = (settings.report_path, settings.metrics_path, settings.purge_path)
+    return any(path is not None for path in paths)
 
 
 async def own_messages(engine: Engine, scope: Scope, receive: Receive) -> list[Message] | None:
@@ -24,6 +26,8 @@ async def own_messages(engine: Engine, scope: Scope, receive: Receive) -> list[M
     path, settings = path_within(scope), engine.settings
     if path == settings.report_path:
         return await report_messages(engine, scope, receive)
+    if path == settings.metrics_path:
+        return await metrics_messages(engine, scope)
     if path == settings.purge_path:
         return await purge_messages(engine, scope, receive)
     return None

@@ -61,6 +61,7 @@ class Engine:
             or recorder is not None
         )
         self.clock = clock
+        self.started = clock()
         resolver = self.resolver = label or build_resolver()
         self.label: Callable[[Scope], str] = getattr(resolver, "label", resolver)
         self.reads_json: Callable[[Scope], bool] = getattr(resolver, "reads_json", _is_never_known)

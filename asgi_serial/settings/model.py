@@ -19,6 +19,7 @@ from asgi_serial.settings.values import (
     matching,
     optional,
     parse_automatic,
+    parse_buckets,
     parse_duration,
     parse_field_names,
     parse_media_types,
@@ -27,6 +28,7 @@ from asgi_serial.settings.values import (
     parse_time_limit,
 )
 from asgi_serial.store.url import parse_store_url
+from asgi_serial.timing.prometheus_families import DEFAULT_BUCKETS
 
 PREFIX = "ASGI_SERIAL_"
 """The prefix of the environment variables."""
@@ -303,6 +305,16 @@ class Settings(BaseModel):
     ] = None
     """The Bearer token that the report requires; unset: only this machine may read it."""
 
+    metrics_path: Annotated[
+        str | None,
+        PlainValidator(
+            optional(matching(r"/[!-~]*(?<![?#])", "a path that begins with / such as /metrics"))
+        ),
+    ] = None
+    """The path of the metrics for Prometheus, which `report_token` protects; unset: none."""
+    metrics_buckets: Annotated[tuple[float, ...], PlainValidator(parse_buckets)] = DEFAULT_BUCKETS
+    """The upper bounds of the buckets in which the metrics count durations."""
+
     purge_path: Annotated[
         str | None,
         PlainValidator(
@@ -511,6 +523,8 @@ class SettingOptions(TypedDict, total=False):
     max_series: int | str
     report_path: str | None
     report_token: SecretStr | str | None
+    metrics_path: str | None
+    metrics_buckets: Iterable[float | timedelta | str] | str
     purge_path: str | None
     purge_token: SecretStr | str | None
     routes: Mapping[str, Mapping[str, Any] | RoutePolicy] | Iterable[RouteRule] | str

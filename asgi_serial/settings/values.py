@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import timedelta
 from decimal import Decimal
 from inspect import iscoroutinefunction
-from typing import Any, TypeVar
+from operator import lt
+from typing import Any, TypeGuard, TypeVar
 
 _Value = TypeVar("_Value")
 
@@ -41,6 +42,8 @@ _DURATION_UNITS = {
 # 2147483648 (2^31)" or the greatest integer that it can represent.
 _LONGEST_SECONDS = 2**31
 _LARGEST_BYTES = 2**40
+# Each bucket is a time series of its own, for each route, method and status.
+_MOST_BUCKETS = 100
 
 # The number of digits is bounded, so that absurd numbers are rejected before they are converted.
 _QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([a-z]*)", re.ASCII | re.IGNORECASE)
@@ -162,6 +165,22 @@ def parse_time_limit(value: object) -> float:
     raise ValueError("a duration above zero such as 250ms, 5s or 60 (seconds)")
 
 
+def parse_buckets(value: object) -> tuple[float, ...]:
+    """Parse the bounds of a histogram, as durations above zero that grow, to seconds.
+
+    >>> parse_buckets("5ms, 0.1, 1s")
+    (0.005, 0.1, 1.0)
+    """
+    given = value.split(",") if isinstance(value, str) else value
+    try:
+        bounds = tuple(parse_time_limit(one) for one in given) if _is_list(given) else ()
+    except ValueError:
+        bounds = ()
+    if 1 <= len(bounds) <= _MOST_BUCKETS and all(map(lt, bounds, bounds[1:])):
+        return bounds
+    raise ValueError(f"a list of 1 to {_MOST_BUCKETS} growing durations such as 10ms, 100ms, 1s")
+
+
 def choices(known: tuple[str, ...]) -> Callable[[object], tuple[str, ...]]:
     """Return a parser for lists of `known` names, each at most once, in any case and order."""
 
@@ -245,6 +264,10 @@ def _read_quantity(value: object, units: dict[str, int] | dict[str, Decimal]) ->
     if match is None or match[2].lower() not in units:
         return None
     return Decimal(match[1]) * units[match[2].lower()]
+
+
+def _is_list(value: object) -> TypeGuard[Iterable[object]]:
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes)
 
 
 def _read_list(value: object) -> tuple[str, ...] | None:

@@ -1,0 +1,94 @@
+"""The metrics of an engine as text, for Prometheus and other collectors that scrape."""
+
+from __future__ import annotations
+
+import platform
+from functools import partial
+from typing import TYPE_CHECKING
+
+from asgi_serial.admin.access import Refusal, read_head, refuse_access
+from asgi_serial.admin.report_endpoint import engine_statistics
+from asgi_serial.codecs.registry import coding_aliases
+from asgi_serial.concurrency.threads import run_in_thread
+from asgi_serial.http.negotiation import choose_coding, choose_format
+from asgi_serial.timing.prometheus_families import build_families
+from asgi_serial.timing.prometheus_text import (
+    OPENMETRICS_TYPE,
+    PLAIN_TYPE,
+    format_openmetrics,
+    format_plain,
+)
+from asgi_serial.version import __version__
+
+if TYPE_CHECKING:
+    from asgi_serial.codecs.base import Codec
+    from asgi_serial.engine.engine import Engine
+    from asgi_serial.timing.prometheus_text import Family
+    from asgi_serial.types import Fields, Message, Scope
+
+# Prometheus 3 says how names with other characters than letters, digits and `_` should be written.
+# Ours have none, so that they are the same under each of its schemes.
+_ESCAPING = ("allow-utf-8", "underscores", "dots", "values")
+_OPENMETRICS = (OPENMETRICS_TYPE, *(f"{OPENMETRICS_TYPE}; escaping={one}" for one in _ESCAPING))
+
+
+def engine_families(engine: Engine) -> list[Family]:
+    """Return everything that an engine has recorded, as families of metrics."""
+    return build_families(
+        {} if engine.series is None else engine.series.snapshot(),
+        engine_statistics(engine),
+        {"version": __version__, "python_version": platform.python_version()},
+        bounds=engine.settings.metrics_buckets,
+        created=engine.started,
+    )
+
+
+async def metrics_messages(engine: Engine, scope: Scope) -> list[Message]:
+    """Return the response with the metrics, in the format and coding that the client prefers."""
+    head = read_head(scope)
+    method, fields = head.method, head.fields
+    refusal = refuse_access(
+        head, engine.settings.report_token, setting="report_token", realm="metrics"
+    )
+    if refusal is None and method not in ("GET", "HEAD"):
+        refusal = Refusal(405, "Use GET or HEAD.", _ALLOW)
+    if refusal is not None:
+        detail = f"{refusal.detail}\n".encode()
+        return _response(refusal.status, _TEXT, detail, method, refusal.fields)
+    media_type, _ = choose_format(fields.get(b"accept"), PLAIN_TYPE, (_OPENMETRICS,))
+    name = choose_coding(fields.get(b"accept-encoding"), ("gzip",), coding_aliases())
+    codec = engine.negotiator.codecs[name] if name else None
+    work = partial(_write, engine, codec, is_openmetrics=media_type != PLAIN_TYPE)
+    body = await run_in_thread(work, engine.workers.encoders)
+    more = ((b"content-encoding", name.encode()),) if name else ()
+    return _response(200, f"{media_type}; charset=utf-8".encode(), body, method, more)
+
+
+def _write(engine: Engine, codec: Codec | None, *, is_openmetrics: bool) -> bytes:
+    families = engine_families(engine)
+    text = format_openmetrics(families) if is_openmetrics else format_plain(families)
+    return text if codec is None else codec.compress(text)
+
+
+_TEXT = b"text/plain; charset=utf-8"
+_ALLOW = ((b"allow", b"GET, HEAD"),)
+
+
+def _response(
+    status: int,
+    content_type: bytes,
+    body: bytes,
+    method: str,
+    more: tuple[tuple[bytes, bytes], ...],
+) -> list[Message]:
+    fields: Fields = [
+        (b"content-type", content_type),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        (b"vary", b"accept, accept-encoding, authorization"),
+        *more,
+    ]
+    return [
+        {"type": "http.response.start", "status": status, "headers": fields},
+        {"type": "http.response.body", "body": b"" if method == "HEAD" else body},
+    ]

@@ -1,0 +1,153 @@
+"""The metrics under `metrics_path`: for whom, in which format, and that parsers read them."""
+
+import gzip
+import subprocess
+from dataclasses import replace
+
+import pytest
+from prometheus_client import parser as plain
+from prometheus_client.openmetrics import parser as openmetrics
+
+from tests.engine.driver import Request, Whole, awaited, serial_of
+from tests.engine.driver import ask as send
+
+METRICS = Request(path="/metrics", fields=(("host", "localhost"),))
+PLAIN = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+# As the versions of Prometheus send it.
+PROMETHEUS_2 = (
+    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
+PROMETHEUS_3 = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;"
+    "escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
+
+
+def app_of(**options):
+    body = b'{"title": "Volume"}' * 100
+    app = Whole(body, content_type="application/json", cache_control="max-age=60")
+    return serial_of(app, metrics_path="/metrics", **options)
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        (PROMETHEUS_2, f"{OPENMETRICS}; charset=utf-8"),
+        (PROMETHEUS_3, f"{OPENMETRICS}; escaping=allow-utf-8; charset=utf-8"),
+        ("application/openmetrics-text", f"{OPENMETRICS}; charset=utf-8"),
+        ("application/openmetrics-text;version=0.0.1", PLAIN),
+        ("text/plain;version=0.0.4", PLAIN),
+        ("application/openmetrics-text;q=0.1, text/plain", PLAIN),
+        ("*/*", PLAIN),
+        (BROWSER, PLAIN),
+        ("application/json", PLAIN),
+        (None, PLAIN),
+    ],
+)
+@awaited
+async def test_a_collector_gets_the_format_that_it_prefers(accept, content_type):
+    app = app_of()
+    await send(app, Request(path="/items"))
+    answer = await send(app, METRICS.having(**({"accept": accept} if accept else {})))
+    assert (answer.status, answer.one("content-type")) == (200, content_type)
+    parser = openmetrics if "openmetrics" in content_type else plain
+    found = {one.name: one for one in parser.text_string_to_metric_families(answer.body.decode())}
+    durations = found["http_server_request_duration_seconds"]
+    assert [one.value for one in durations.samples if one.name.endswith("_count")] == [1]
+    assert answer.one("cache-control") == "no-store"
+    assert answer.one("vary") == "accept, accept-encoding, authorization"
+
+
+@pytest.mark.parametrize(
+    ("accept_encoding", "coding"),
+    [("gzip", "gzip"), ("zstd, br, gzip;q=0.1", "gzip"), ("br", None), ("gzip;q=0", None)],
+)
+@awaited
+async def test_it_is_compressed_for_who_accepts_gzip(accept_encoding, coding):
+    app = app_of(compression=False)
+    identity = await send(app, METRICS)
+    answer = await send(app, METRICS.having(accept_encoding=accept_encoding))
+    assert answer.one("content-encoding") == coding
+    body = gzip.decompress(answer.body) if coding else answer.body
+    assert body == identity.body
+    assert answer.one("content-length") == str(len(answer.body))
+
+
+@awaited
+async def test_the_linter_of_prometheus_has_nothing_to_say():
+    app = app_of()
+    for path in ("/items", "/items", "/other"):
+        await send(app, Request(path=path))
+    answer = await send(app, METRICS)
+    linted = subprocess.run(
+        ["promtool", "check", "metrics"], input=answer.body, capture_output=True
+    )
+    assert (linted.returncode, linted.stdout, linted.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        pytest.param(replace(METRICS, method="HEAD"), 200, id="its head"),
+        pytest.param(replace(METRICS, method="POST"), 405, id="another method"),
+        pytest.param(
+            replace(METRICS, path="/sub/metrics", scope={"root_path": "/sub"}), 200, id="mounted"
+        ),
+        pytest.param(Request(path="/metrics"), 403, id="to another host than this machine"),
+        pytest.param(METRICS.having(x_forwarded_for="10.0.0.1"), 403, id="past a proxy"),
+        pytest.param(
+            replace(METRICS, scope={"client": ("10.0.0.1", 1)}), 403, id="from another machine"
+        ),
+    ],
+)
+@awaited
+async def test_who_asks_for_the_metrics_and_how(request_, status):
+    answer = await send(app_of(), request_)
+    assert answer.status == status
+    assert bool(answer.body) is (request_.method != "HEAD")
+    assert (b"asgi_serial_memory_bytes" in answer.body) is (
+        status == 200 and request_.method == "GET"
+    )
+
+
+@awaited
+async def test_other_paths_are_the_apps_own():
+    answer = await send(app_of(), Request(path="/metrics/"))
+    assert answer.media_type == "application/json"
+
+
+@awaited
+async def test_without_the_path_there_are_no_metrics():
+    app = serial_of(Whole(b"of the app", content_type="text/plain"))
+    assert (await send(app, METRICS)).body == b"of the app"
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status"),
+    [(None, 401), ("Bearer other", 401), ("Bearer s3cret", 200)],
+    ids=str,
+)
+@awaited
+async def test_the_token_of_the_report_protects_the_metrics(authorization, status):
+    fields = {"authorization": authorization} if authorization else {}
+    answer = await send(app_of(report_token="s3cret"), METRICS.having(**fields))
+    assert answer.status == status
+    assert (answer.one("www-authenticate") is None) is (status == 200)
+
+
+@awaited
+async def test_the_metrics_do_not_count_themselves():
+    app = app_of()
+    for _ in range(3):
+        answer = await send(app, METRICS)
+    assert b"http_server_request_duration_seconds" not in answer.body
+
+
+@awaited
+async def test_without_timing_the_state_is_given_all_the_same():
+    answer = await send(app_of(timing=False), METRICS)
+    assert b"\nasgi_serial_memory_bytes 0\n" in answer.body
