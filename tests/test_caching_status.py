@@ -127,7 +127,7 @@ async def test_what_follows_a_body_keeps_it_from_being_stored():
 @awaited
 async def test_a_route_that_is_turned_off_says_so():
     answer = await ask(serial_of(turned_off), GET)
-    assert answer.one("cache-status").endswith("detail=turned-off")
+    assert answer.one("cache-status").endswith("detail=cache-turned-off")
 
 
 @awaited
@@ -176,7 +176,7 @@ def test_the_table_of_reasons_is_whole():
             "policy-not-heard",
             "request-not-read",
         ),
-        *("turned-off", "vary-changed"),
+        *("cache-turned-off", "vary-changed"),
     ]
     assert sorted(found) == sorted([*WHY_NOT, *others])
 

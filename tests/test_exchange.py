@@ -336,7 +336,7 @@ async def test_a_body_that_does_not_decode_is_refused_and_counted():
     assert (answer.status, app.calls) == (400, 0)
     row = rows_of(serial_app)["POST", 400]
     (reason,) = row["reasons"]
-    assert (row["route"], reason["name"], reason["count"]) == ("(refused)", "BAD_ENCODED_BODY", 1)
+    assert (row["route"], reason["name"], reason["count"]) == ("(refused)", "bad-encoded-body", 1)
 
 
 @awaited
@@ -376,7 +376,7 @@ async def test_a_request_is_logged_with_its_reasons_where_debugging_is_on(caplog
     serial_app = serial_of(Whole(b"content", **PLAIN, **FRESH, content_length="7"))
     await ask(serial_app, Request(path="/a\nb").having(accept_encoding="gzip"))
     (record,) = caplog.records
-    assert record.getMessage() == r"GET '/a\nb': 200, cache miss, TOO_SMALL"
+    assert record.getMessage() == r"GET '/a\nb': 200, cache miss, too-small"
 
 
 @awaited
@@ -403,19 +403,20 @@ async def test_a_request_with_nothing_left_undone_says_so(caplog):
         ),
         pytest.param(
             GET.having(cache_control="max-stale, only-if-cached", host="other.example"),
-            "GET '/': 504, MISS",
+            "GET '/': 504, miss",
             id="a refusal",
         ),
         pytest.param(
             Request(path="/passes"),
-            "GET '/passes': 200, cache miss, NO_FRESHNESS",
+            "GET '/passes': 200, cache miss, turned-off, no-freshness",
             id="what passes",
         ),
-        pytest.param(Request(path="/fails"), "GET '/fails': 500, cache miss, INCOMPLETE"),
+        pytest.param(Request(path="/fails"), "GET '/fails': 500, cache miss, incomplete"),
         pytest.param(
-            Request(path="/breaks"), "GET '/breaks': 200, cache miss, NO_FRESHNESS, INCOMPLETE"
+            Request(path="/breaks"),
+            "GET '/breaks': 200, cache miss, turned-off, no-freshness, incomplete",
         ),
-        pytest.param(Request("POST"), "POST '/': 200, cache bypass, METHOD_NOT_CACHED"),
+        pytest.param(Request("POST"), "POST '/': 200, cache bypass, turned-off, method-not-cached"),
     ],
 )
 @pytest.mark.parametrize("timing", [True, False], ids=["with timing", "without timing"])
@@ -537,7 +538,7 @@ async def test_a_look_up_that_ends_after_the_leader_has_landed_finds_what_is_sto
 async def test_a_small_body_of_unknown_length_is_said_to_be_small(caplog):
     caplog.set_level(logging.DEBUG, logger="asgi_serial")
     await ask(serial_of(Whole(b"content", **PLAIN)), GET.having(accept_encoding="gzip"))
-    assert "TOO_SMALL" in caplog.text
+    assert "too-small" in caplog.text
 
 
 @awaited

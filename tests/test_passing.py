@@ -101,7 +101,7 @@ async def test_messages_pass_as_they_are_and_are_counted_once(options, messages,
         size,
         size,
     )
-    assert "INCOMPLETE" not in str(row["reasons"])
+    assert "incomplete" not in str(row["reasons"])
 
 
 @awaited
@@ -135,7 +135,7 @@ async def test_a_response_that_is_not_finished_is_counted_as_such(messages, stat
     assert recording.messages == messages
     (row,) = rows_of(serial_app)
     assert (row["status"], row["count"], row["app_bytes"]) == (status, 1, size)
-    assert [reason["name"] for reason in row["reasons"]] == ["INCOMPLETE"]
+    assert [reason["name"] for reason in row["reasons"]] == ["incomplete"]
 
 
 @pytest.mark.parametrize("messages", [[], [START], [START, body(b"content")]], ids=len)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from asgi_serial.reasons import Reason
+from asgi_serial.reasons import SUBJECTS, Reason
 
 PACKAGE = Path(__file__).parents[1] / "asgi_serial"
 SOURCE = "\n".join(
@@ -29,6 +29,12 @@ def test_its_sentence_says_what_happened_and_what_to_do(reason):
         assert part[:4] == "Vary" or part[0].islower()
         assert not part.endswith((".", ";"))
         assert ";" not in part
+
+
+@each_reason
+def test_it_has_a_name_for_users_and_a_subject(reason):
+    assert reason.token == reason.name.lower().replace("_", "-")
+    assert reason.about in SUBJECTS
 
 
 def test_no_two_reasons_share_a_sentence():

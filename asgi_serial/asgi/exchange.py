@@ -439,7 +439,7 @@ class Exchange:
                 "type"
             ] in LAST_MESSAGES:  # other kinds may come before it
                 self._passes, self.is_over = False, True
-                self._record_pass(self._reasons)
+                self._record_pass(self.plan.undecoded + self._reasons)
         elif self.delivery is not None:
             return self.delivery.send(message)
         elif not self.status:
@@ -540,7 +540,7 @@ class Exchange:
         self.is_over = True
         self.finish_call(CallResult.FAILED)
         if self._passes:
-            self._record_pass((*self._reasons, Reason.INCOMPLETE))
+            self._record_pass((*self.plan.undecoded, *self._reasons, Reason.INCOMPLETE))
         else:
             label = self.engine.label(self._scope)
             status = self.status or 500

@@ -112,4 +112,4 @@ def _log(plan: RequestPlan, status: int, outcome: str, reasons: tuple[Reason, ..
 
 def _explain(plan: RequestPlan, reason: Reason) -> str:
     name = field_behind(plan, reason)
-    return reason.name if name is None else f"{reason.name} ({name.decode()})"
+    return reason.token if name is None else f"{reason.token} ({name.decode()})"

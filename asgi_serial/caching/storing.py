@@ -48,7 +48,7 @@ _CONFIRMED_STATUSES = frozenset({200, 203})
 _VALIDATORS = frozenset({b"etag", b"last-modified"})
 
 # Bound once: an enum member looked up through its class costs many times a module's own name.
-_NO_FRESHNESS, _TURNED_OFF = Reason.NO_FRESHNESS, Reason.TURNED_OFF
+_NO_FRESHNESS, _TURNED_OFF = Reason.NO_FRESHNESS, Reason.CACHE_TURNED_OFF
 
 
 class StoreDecision(NamedTuple):

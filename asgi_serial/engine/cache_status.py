@@ -47,7 +47,7 @@ def hit_status(name: str, ttl: int, *, detail: Reason | None = None) -> bytes:
     b'asgi_serial; hit; ttl=60'
     """
     said = f"{name}; hit; ttl={ttl}"
-    return (said if detail is None else f"{said}; detail={reason_token(detail)}").encode()
+    return (said if detail is None else f"{said}; detail={detail.token}").encode()
 
 
 def replaced_status(
@@ -73,7 +73,7 @@ def replaced_status(
         parts.append("stored")
     parts.append(f"ttl={ttl}")
     if detail is not None:
-        parts.append(f"detail={reason_token(detail)}")
+        parts.append(f"detail={detail.token}")
     return "; ".join(parts).encode()
 
 
@@ -108,7 +108,7 @@ def forward_status(
     if detail is None and forward == "bypass":
         detail = why
     if detail is not None:
-        parts.append(f"detail={reason_token(detail)}")
+        parts.append(f"detail={detail.token}")
     return "; ".join(parts).encode()
 
 
@@ -119,15 +119,6 @@ def with_key(line: Field, key: Key) -> Field:
     """
     name, value = line
     return name, value + b'; key="%s"' % digest_key(resource_of(key)).encode()
-
-
-def reason_token(reason: Reason) -> str:
-    """Return the name of a reason for Cache-Status.
-
-    >>> reason_token(Reason.NO_FRESHNESS)
-    'no-freshness'
-    """
-    return reason.name.lower().replace("_", "-")
 
 
 class Forwarded(Protocol):

@@ -59,7 +59,13 @@ class Negotiator:
         self.wants = Memo(
             partial(self.read_wants, settings.compression, settings.formats), shares_values=True
         )
-        self._known_wants: dict[tuple[bool, bool, str, bool, str, frozenset[str], bool], Wants] = {}
+        self._known_wants: dict[
+            tuple[bool, bool, str, bool, str, frozenset[str], bool, bool], Wants
+        ] = {}
+        self.untransformed_wants = self.read_wants(
+            settings.compression, settings.formats, (None, None), forbids=True
+        )
+        """The preferences of a client that asks for no transformation of the content."""
         self.content_codings = Memo(parse_content_encoding)
         extra = frozenset(name.encode() for name in (*settings.compressible_types, *names))
         self.types = Memo(partial(read_content_type, extra=extra))
@@ -71,9 +77,19 @@ class Negotiator:
             for by_coding in (False, True)
         }
 
-    def read_wants(self, compression: bool, formats: bool, accepted: Accepted) -> Wants:  # noqa: FBT001
-        """Return the preferences of a client with these fields, for these switches."""
-        accept, accept_encoding = accepted
+    def read_wants(
+        self,
+        compression: bool,  # noqa: FBT001
+        formats: bool,  # noqa: FBT001
+        accepted: Accepted,
+        *,
+        forbids: bool = False,
+    ) -> Wants:
+        """Return the preferences of a client with these fields, for these switches.
+
+        `forbids` says that it asks for no transformation of the content, so that they do not count.
+        """
+        accept, accept_encoding = (None, None) if forbids else accepted
         coding = media_type = ""
         as_json: frozenset[str] = frozenset()
         coded_only, acceptable = False, True
@@ -81,7 +97,7 @@ class Negotiator:
             coding, coded_only = self._codings[accept_encoding]
         if accept is not None:
             media_type, as_json, acceptable = self._choices[accept]
-        known = (compression, formats, coding, coded_only, media_type, as_json, acceptable)
+        known = (compression, formats, coding, coded_only, media_type, as_json, acceptable, forbids)
         wants = self._known_wants.get(known)
         if wants is None:
             wants = self._known_wants[known] = Wants(
@@ -93,6 +109,7 @@ class Negotiator:
                 as_json=as_json,
                 acceptable=acceptable,
                 strict=self._strict,
+                forbids=forbids,
             )
         return wants
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from asgi_serial.bounds.memo import BoundedDict
 from asgi_serial.formats.registry import JSON, JSON_TYPE
+from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
     from asgi_serial.codecs.base import Codec
     from asgi_serial.formats.base import Translation
-    from asgi_serial.reasons import Reason
     from asgi_serial.types import Fields
 
 Accepted: TypeAlias = tuple[bytes | None, bytes | None]
@@ -57,6 +57,7 @@ class Wants:
         "passing",
         "plans",
         "refused",
+        "uncoded",
     )
 
     def __init__(
@@ -70,6 +71,7 @@ class Wants:
         as_json: frozenset[str],
         acceptable: bool,
         strict: bool,
+        forbids: bool = False,
     ) -> None:
         self.compression = compression  # whether responses may be encoded
         self.formats = formats  # whether documents may be translated
@@ -77,6 +79,10 @@ class Wants:
         # turn them on.
         self.accepts = (media_type, as_json, coding)
         self.coding = coding if compression else ""  # the chosen coding; "" for identity
+        # Why none is chosen; `forbids` says that the client asks for no transformation.
+        self.uncoded = (
+            None if self.coding else _why_uncoded(compression=compression, forbids=forbids)
+        )
         self.coded_only = coded_only  # the client refuses identity, but accepts an offered coding
         self.must_encode = coded_only and compression
         # If the engine encodes, the app should not, or its response would pass unchanged. If the
@@ -95,11 +101,32 @@ class Wants:
         # The decisions about kinds of responses that pass (see `start_response`).
         self.passing: BoundedDict[object, Any] = BoundedDict(MAX_PLANS_BYTES, shares_values=True)
 
+    def why_own_format(self, types: TypeFacts) -> Reason | None:
+        """Return why a client that prefers another format than the app's does not get it.
+
+        None if it does, or if it takes the app's own.
+        """
+        media_type, as_json, _ = self.accepts
+        wanted = media_type if types.format in ("", JSON) else types.format in as_json
+        if wanted and not self.formats:
+            return Reason.FORMATS_TURNED_OFF
+        if wanted and not types.format:
+            return Reason.TYPE_NOT_TRANSLATABLE
+        if types.format and self.formats and not self.acceptable:
+            return Reason.CLIENT_TAKES_NO_FORMAT
+        return None
+
     def media_type_for(self, format: str) -> str:
         """Return the media type that replaces the app's `format`; "" for the app's own."""
         if format == JSON:
             return self.media_type
         return JSON_TYPE if format in self.as_json else ""
+
+
+def _why_uncoded(*, compression: bool, forbids: bool) -> Reason:
+    if not compression:
+        return Reason.TURNED_OFF
+    return Reason.REQUEST_NO_TRANSFORM if forbids else Reason.CLIENT_TAKES_NONE
 
 
 class ResponsePlan(NamedTuple):

@@ -187,11 +187,12 @@ class Profiles:
         if b"cache-control" in fields:
             directives = rules.cache_controls[fields[b"cache-control"]]
         profile.directives = directives
-        accept, accept_encoding = fields.get(b"accept"), fields.get(b"accept-encoding")
         # RFC 9111, 5.2.1.6: no-transform: the client asks for no transformation of the content.
         if directives is not None and directives.no_transform:
-            accept = accept_encoding = None
-        profile.wants = self._negotiator.wants[accept, accept_encoding]
+            profile.wants = self._negotiator.untransformed_wants
+        else:
+            accepted = fields.get(b"accept"), fields.get(b"accept-encoding")
+            profile.wants = self._negotiator.wants[accepted]
         names = [name for name in fields if name not in rules.known and name not in rules.ignored]
         profile.strange = strange = (
             sort_strange(names, rules.meanings.__getitem__) if names else NOT_STRANGE

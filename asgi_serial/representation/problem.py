@@ -33,7 +33,7 @@ class Problem(NamedTuple):
 
     def messages(self, *, is_head: bool = False) -> list[Message]:
         """Return the whole response, which names the reason."""
-        reason = {"reason": self.reason.name.lower().replace("_", "-")}
+        reason = {"reason": self.reason.token}
         return problem_messages(self.status, self.detail, self.fields, reason, is_head=is_head)
 
 

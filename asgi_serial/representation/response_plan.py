@@ -73,8 +73,11 @@ def _make_plan(
             refused = wants.refused and status == 200
         if coding and wants.coding:
             codec = engine.negotiator.codecs[wants.coding]
-        elif wants.compression:
-            reasons.append(why_not_compressed(types, is_large=large))
+        else:
+            reasons.append(why_not_compressed(wants, types, is_large=large))
+        own_format = wants.why_own_format(types)
+        if own_format is not None and not refused:
+            reasons.append(own_format)
     else:
         reasons.append(obstacle)
         # RFC 9110, 15.4.5: a 304 has the Vary that the 200 would have had; 15.3.7: so has a 206.
@@ -121,10 +124,13 @@ def find_obstacle(
     return Reason.HAS_TRAILERS if has_trailers else None
 
 
-def why_not_compressed(types: TypeFacts, *, is_large: bool) -> Reason:
+def why_not_compressed(wants: Wants, types: TypeFacts, *, is_large: bool) -> Reason:
     """Return the reason why a response that may be encoded is not."""
+    if not wants.compression:
+        return Reason.TURNED_OFF
     if not types.is_compressible:
         return Reason.TYPE_NOT_COMPRESSIBLE
     if not is_large:
         return Reason.TOO_SMALL
-    return Reason.NOT_ACCEPTED
+    assert wants.uncoded is not None  # it chooses no coding
+    return wants.uncoded

@@ -47,6 +47,7 @@ class RequestPlan(RequestPolicy):
     credentials: frozenset[bytes]  # the kinds of credentials in the request
     unknown: frozenset[bytes]  # unknown fields that may identify the user
     content_codings: tuple[str, ...] = ()  # of the request's body, to be decoded
+    undecoded: tuple[Reason, ...] = ()  # why the body is passed to the app as it was sent
     body_format = ""  # the request body's format, if it has to be translated to JSON
     reads_json = False  # the app is known to read only JSON
     caching = False  # the cache takes part on this route
@@ -170,13 +171,12 @@ def find_wants(engine: Engine, plan: RequestPlan) -> Wants:
     fields, policy, directives = plan.fields, plan.policy, plan.profile.directives
     if policy is None or (policy.compression is None and policy.formats is None):
         return plan.profile.wants
-    accept, accept_encoding = fields.get(b"accept"), fields.get(b"accept-encoding")
+    accepted = fields.get(b"accept"), fields.get(b"accept-encoding")
     # RFC 9111, 5.2.1.6: the client asks intermediaries not to transform the content.
-    if directives is not None and directives.no_transform:
-        accept = accept_encoding = None
+    forbids = directives is not None and directives.no_transform
     compression = choose(policy.compression, engine.settings.compression)
     formats = choose(policy.formats, engine.settings.formats)
-    return engine.negotiator.read_wants(compression, formats, (accept, accept_encoding))
+    return engine.negotiator.read_wants(compression, formats, accepted, forbids=forbids)
 
 
 def choose(*said: bool | None) -> bool:
@@ -192,6 +192,8 @@ def _plan_body(engine: Engine, plan: RequestPlan) -> None:
         decoding = choose(policy.decoding, decoding)
     if encoded and decoding:
         plan.content_codings = engine.negotiator.content_codings[fields[b"content-encoding"]]
+    elif encoded:
+        plan.undecoded = (Reason.DECODING_TURNED_OFF,)
     # A body that stays encoded cannot be parsed.
     is_readable = plan.wants.formats and b"content-type" in fields and (decoding or not encoded)
     if is_readable:
@@ -209,6 +211,8 @@ def _plan_translation(engine: Engine, plan: RequestPlan, format: str) -> None:
         plan.reads_json = said is True or engine.reads_json(plan.scope)
         if plan.reads_json or uploads is True:
             plan.body_format = format
+            return
+    plan.undecoded = (Reason.UPLOAD_NOT_TRANSLATED,)
 
 
 def _plan_body_key(engine: Engine, plan: RequestPlan) -> None:

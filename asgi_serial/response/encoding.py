@@ -37,7 +37,7 @@ def encode_whole(
     compressed = codec.compress(content)
     if plan.must_encode or len(compressed) < size:
         return Encoded(media_type, codec.name, compressed, size), reasons
-    return Encoded(media_type, "", content, size), (*reasons, Reason.NOT_SMALLER)
+    return Encoded(media_type, "", content, size), (*reasons, Reason.WOULD_NOT_SHRINK)
 
 
 def _translate(translation: Translation, body: bytes, max_bytes: int) -> bytes | Reason:

@@ -27,7 +27,7 @@ from asgi_serial.response.encoding import (
     outcome_name,
     recall_bytes,
 )
-from asgi_serial.response.start import READS, result_of
+from asgi_serial.response.start import READS, reasons_of, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -593,10 +593,8 @@ class ResponseFlow:
 
     def reasons(self) -> tuple[Reason, ...]:
         """Return the reasons why something was not done to this response."""
-        reasons = self.plan.reasons
-        if self.more_reasons:
-            reasons += self.more_reasons
-        return reasons if self.unstored is None else (*reasons, self.unstored)
+        reasons = self.plan.reasons + self.more_reasons
+        return self.request.undecoded + reasons_of(self.request, reasons, self.unstored)
 
     def route(self) -> str:
         """Return the label of the route that the framework has left in the scope."""

@@ -41,6 +41,8 @@ _MAY_BE_PERMITTED = frozenset(
     }
 )
 
+_MISS, _CACHE_TURNED_OFF = Reason.MISS, Reason.CACHE_TURNED_OFF
+
 READS = frozenset({"GET", "HEAD"})
 START_TYPE = "http.response.start"
 _VARY = frozenset({b"vary"})
@@ -198,7 +200,7 @@ class ResponseStart:
                 return
             pairs = with_own_tag(pairs, fields[b"etag"], engine.negotiator.tag_suffixes)
         self.passes = True
-        self.reasons: tuple[Reason, ...] = plan.reasons if why is None else (*plan.reasons, why)
+        self.reasons: tuple[Reason, ...] = reasons_of(request, plan.reasons, why)
         if plan.added:
             if b"vary" in fields:
                 pairs = without(pairs, _VARY)
@@ -300,6 +302,21 @@ def _added_to_kind(engine: Engine, request: RequestPlan, start: ResponseStart) -
         return start.plan.added
     line = engine.cache_status.line_of_kind(request, why)
     return None if line is None else [*start.plan.added, line]
+
+
+def reasons_of(
+    request: RequestPlan, reasons: tuple[Reason, ...], unstored: Reason | None
+) -> tuple[Reason, ...]:
+    """Return the reasons of a response of the app: those given, and those of the cache.
+
+    `unstored` says why it is not stored. That nothing was stored yet is not a reason of its own.
+    """
+    if not request.caching:
+        return (*reasons, _CACHE_TURNED_OFF)
+    forward = request.forward
+    if request.bypass is None and forward is not _MISS and forward is not unstored:
+        reasons = (*reasons, forward)
+    return reasons if unstored is None else (*reasons, unstored)
 
 
 def result_of(status: int, unstored: Reason | None) -> CallResult:

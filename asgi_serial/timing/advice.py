@@ -76,7 +76,7 @@ _RULES = (
         "name in Vary the request fields that it depends on, so that it can be stored",
     ),
     _Rule(
-        Reason.NOT_SMALLER,
+        Reason.WOULD_NOT_SHRINK,
         0.5,
         _always,
         "set compression=False for the route to save the attempts",

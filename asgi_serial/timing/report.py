@@ -97,7 +97,12 @@ def _row(key: SeriesKey, series: Series) -> dict[str, Any]:
         "cache": {name or "off": count for name, count in series.outcomes.items()},
         "encodings": {name: series.encodings[name] for name in ("hit", "miss")},
         "reasons": [
-            {"name": name, "count": count, "sentence": Reason[name].value}
+            {
+                "name": Reason[name].token,
+                "about": Reason[name].about,
+                "count": count,
+                "sentence": Reason[name].value,
+            }
             for name, count in sorted(series.reasons.items(), key=lambda item: (-item[1], item[0]))
         ],
     }

@@ -183,7 +183,7 @@ def test_a_post_whose_body_can_not_be_a_key_is_not_kept(pieces, why):
 @pytest.mark.parametrize(
     ("policy", "why"),
     [
-        pytest.param(RoutePolicy(cache=False), Reason.TURNED_OFF, id="the handler says no"),
+        pytest.param(RoutePolicy(cache=False), Reason.CACHE_TURNED_OFF, id="the handler says no"),
         pytest.param(RoutePolicy(cache_ttl=0.0), Reason.ALREADY_STALE, id="a lifetime of nothing"),
     ],
 )

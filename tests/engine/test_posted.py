@@ -434,7 +434,7 @@ async def test_a_handler_may_turn_it_off():
 
     app = serial_of(says, **ON)
     answer = await ask(app, POST)
-    assert answer.one("cache-status") == "asgi_serial; fwd=method; detail=turned-off"
+    assert answer.one("cache-status") == "asgi_serial; fwd=method; detail=cache-turned-off"
 
 
 @awaited

@@ -154,8 +154,8 @@ def test_a_field_that_decides_tells_plans_apart(one, other):
 @pytest.mark.parametrize(
     ("client", "content_type", "why"),
     [
-        (PLAIN, b"text/html", (Reason.NOT_ACCEPTED,)),
-        ((None, b"identity"), b"text/html", (Reason.NOT_ACCEPTED,)),
+        (PLAIN, b"text/html", (Reason.CLIENT_TAKES_NONE,)),
+        ((None, b"identity"), b"text/html", (Reason.CLIENT_TAKES_NONE,)),
         (BROWSER, b"image/png", (Reason.TYPE_NOT_COMPRESSIBLE,)),
         (BROWSER, b"text/html", ()),
     ],
@@ -165,16 +165,66 @@ def test_why_a_response_is_not_compressed(client, content_type, why):
 
 
 @pytest.mark.parametrize(
-    ("options", "negotiates", "made"),
+    ("options", "negotiates", "made", "why"),
     [
-        ({"compression": False}, (True, False), (MSGPACK, "")),
-        ({"formats": False}, (False, True), ("", "gzip")),
-        ({"compression": False, "formats": False}, (False, False), ("", "")),
+        ({"compression": False}, (True, False), (MSGPACK, ""), (Reason.TURNED_OFF,)),
+        ({"formats": False}, (False, True), ("", "gzip"), (Reason.FORMATS_TURNED_OFF,)),
+        (
+            {"compression": False, "formats": False},
+            (False, False),
+            ("", ""),
+            (Reason.TURNED_OFF, Reason.FORMATS_TURNED_OFF),
+        ),
     ],
 )
-def test_what_is_switched_off_is_not_done_and_not_varied_on(options, negotiates, made):
+def test_what_is_switched_off_is_not_done_and_not_varied_on(options, negotiates, made, why):
     plan = planned(PACKED, {"content_type": b"application/json"}, engine=make_engine(**options))
-    assert (plan.negotiates, what(plan), plan.reasons) == (negotiates, made, ())
+    assert (plan.negotiates, what(plan), plan.reasons) == (negotiates, made, why)
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type", "why"),
+    [
+        (None, b"application/json", ()),
+        (b"*/*", b"text/html", ()),
+        (b"text/html, */*;q=0.8", b"application/json", ()),
+        (MSGPACK.encode(), b"application/json", ()),
+        (MSGPACK.encode(), MSGPACK.encode(), ()),
+        (b"application/json", MSGPACK.encode(), ()),
+        (MSGPACK.encode(), b"text/html", (Reason.TYPE_NOT_TRANSLATABLE,)),
+        (MSGPACK.encode(), b"application/problem+json", (Reason.TYPE_NOT_TRANSLATABLE,)),
+        (b"text/csv", b"application/json", (Reason.CLIENT_TAKES_NO_FORMAT,)),
+        (b"text/csv", b"text/csv", ()),
+    ],
+)
+def test_why_a_document_is_not_translated(accept, content_type, why):
+    assert planned((accept, b"br"), {"content_type": content_type}).reasons == why
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type", "why"),
+    [
+        (MSGPACK.encode(), b"application/json", (Reason.FORMATS_TURNED_OFF,)),
+        (b"application/json", MSGPACK.encode(), (Reason.FORMATS_TURNED_OFF,)),
+        (b"application/json", b"application/json", ()),
+        (b"text/csv", b"application/json", ()),
+    ],
+)
+def test_that_formats_are_off_is_a_reason_where_they_would_have_been_used(
+    accept, content_type, why
+):
+    engine = make_engine(formats=False)
+    reasons = planned((accept, b"br"), {"content_type": content_type}, engine=engine).reasons
+    assert tuple(one for one in reasons if one.about == "format") == why
+
+
+def test_a_client_that_asks_for_no_transformation_is_given_as_the_reason():
+    """RFC 9111, 5.2.1.6."""
+    wants = ENGINE.negotiator.untransformed_wants
+    fields = {b"content-type": b"text/html"}
+    assert plan_response(ENGINE, wants, 200, fields).reasons == (Reason.REQUEST_NO_TRANSFORM,)
+    image = {b"content-type": b"image/png"}
+    assert plan_response(ENGINE, wants, 200, image).reasons == (Reason.TYPE_NOT_COMPRESSIBLE,)
 
 
 @pytest.mark.parametrize(

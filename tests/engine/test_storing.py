@@ -110,7 +110,7 @@ def test_the_time_that_the_app_took_is_a_part_of_the_age():
         pytest.param(
             [control(b"max-age=60")],
             {"policy": RoutePolicy(cache=False)},
-            Reason.TURNED_OFF,
+            Reason.CACHE_TURNED_OFF,
             id="the handler says no",
         ),
     ],

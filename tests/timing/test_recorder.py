@@ -228,11 +228,11 @@ def test_a_series_that_took_no_sample_is_not_shown():
 def test_merging_adds_all_totals():
     one, other = SeriesRecorder(), SeriesRecorder()
     record(one, reasons=(Reason.HIT,), outcome="hit")
-    record(other, reasons=(Reason.HIT, Reason.NOT_SMALLER), outcome="hit")
+    record(other, reasons=(Reason.HIT, Reason.WOULD_NOT_SHRINK), outcome="hit")
     merged = one.snapshot()["/", "GET", 200]
     merged.merge(other.snapshot()["/", "GET", 200])
     assert merged.total.count == merged.first_byte.count == merged.outcomes["hit"] == 2
-    assert merged.reasons == {"HIT": 2, "NOT_SMALLER": 1}
+    assert merged.reasons == {"HIT": 2, "WOULD_NOT_SHRINK": 1}
     assert (merged.app_bytes, merged.encoded_bytes, merged.sent_bytes) == (200, 160, 100)
 
 

@@ -29,7 +29,7 @@ def record(recorder, labels, figures) -> None:
 
 def filled() -> SeriesRecorder:
     recorder = SeriesRecorder()
-    reasons = (Reason.NO_FRESHNESS, Reason.NOT_ACCEPTED)
+    reasons = (Reason.NO_FRESHNESS, Reason.CLIENT_TAKES_NONE)
     for number in range(100):
         encodings, why = "hit" if number else "miss", reasons[: 1 + (number < 3)]
         record(
@@ -93,9 +93,10 @@ def test_the_json_has_the_keys_that_its_readers_know():
     }
     assert row["encodings"] == {"hit": 99, "miss": 1}
     assert row["reasons"][1] == {
-        "name": "NOT_ACCEPTED",
+        "name": "client-takes-none",
+        "about": "coding",
         "count": 3,
-        "sentence": Reason.NOT_ACCEPTED.value,
+        "sentence": Reason.CLIENT_TAKES_NONE.value,
     }
 
 
@@ -136,7 +137,9 @@ def advice_for(count=60, last_ns=20_000_000, method="GET", outcome="miss", hits=
     [
         pytest.param({"reasons": (Reason.NO_FRESHNESS,)}, "set cache_ttl", id="slow, no ttl"),
         pytest.param({"reasons": (Reason.SETS_COOKIE,)}, "the cookie", id="slow, with a cookie"),
-        pytest.param({"reasons": (Reason.NOT_SMALLER,)}, "compression=False", id="not smaller"),
+        pytest.param(
+            {"reasons": (Reason.WOULD_NOT_SHRINK,)}, "compression=False", id="not smaller"
+        ),
         pytest.param({"reasons": (Reason.ALREADY_ENCODED,)}, "own compression", id="encoded twice"),
         pytest.param({"reasons": (Reason.VALUE_NOT_CARRIED,)}, "as text", id="large integers"),
         pytest.param({"count": 100, "hits": 4}, "only 4 of 100 look-ups hit", id="few hits"),
