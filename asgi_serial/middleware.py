@@ -16,6 +16,7 @@ from asgi_serial.asgi.record import DEBUG, logger, record_hit
 from asgi_serial.asgi.refresh import start_refresh
 from asgi_serial.asgi.startup import Refusal, is_built_at_startup
 from asgi_serial.asgi.warming import warm
+from asgi_serial.asgi.websockets import count_websocket
 from asgi_serial.cache.purge_log import MAX_RECORD_BYTES
 from asgi_serial.caching.serving import serve
 from asgi_serial.engine.app_engines import MARK, engines_of, register, share
@@ -106,6 +107,8 @@ class SerialMiddleware:
                 return
             engine = self.engine
         began_ns = perf_counter_ns()
+        if engine.recorder is not None:
+            engine.gauges.started += 1
         plan = plan_request(engine, scope)
         served: Answer | Forward | None = None
         if plan.key is not None:
@@ -142,6 +145,11 @@ class SerialMiddleware:
                 return True
         elif scope["type"] == "http" and self.engine.active:
             return await self._settle(scope, receive, send)
+        elif scope["type"] == "websocket" and self.engine.series is not None:
+            if not self._is_shared:
+                self.engine = share(self.engine, scope)
+            await count_websocket(self.engine.gauges, self.app, scope, receive, send)
+            return True
         await self.app(scope, receive, send)
         return True
 

@@ -15,7 +15,7 @@ from asgi_serial.reasons import Reason
 from asgi_serial.representation.problem import TITLES, Problem
 from asgi_serial.settings.model import Settings
 from asgi_serial.settings.policy import RoutePolicy
-from asgi_serial.timing.recorder import OUTCOMES
+from asgi_serial.timing.recorder import CACHE_OUTCOMES
 from tests.test_words import DIALECT
 
 ROOT = Path(__file__).parents[1]
@@ -80,7 +80,7 @@ def test_the_page_of_timing_explains_how_the_cache_can_take_part():
     page = (ROOT / "docs" / "timing.md").read_text()
     table = page.partition("| in `cache` | meaning |")[2].partition("\n\n")[0]
     assert re.findall(r"^\| `(\w+)` \| ", table, re.MULTILINE) == [
-        each for each in OUTCOMES if each
+        each for each in CACHE_OUTCOMES if each
     ]
 
 

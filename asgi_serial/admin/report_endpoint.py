@@ -22,7 +22,9 @@ _TEXT = MediaType(b"text", b"plain", ())
 
 def engine_report(engine: Engine) -> Report:
     """Return the report of an engine, including the state of its caches."""
-    return build_report(engine.series or SeriesRecorder(), engine=engine_statistics(engine))
+    return build_report(
+        engine.series or SeriesRecorder(), engine=engine_statistics(engine), gauges=engine.gauges
+    )
 
 
 def engine_statistics(engine: Engine) -> dict[str, Any]:

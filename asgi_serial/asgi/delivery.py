@@ -44,6 +44,10 @@ class Answering(Protocol):
     dropping: Invalidation | None
     send_out: Send
 
+    @property
+    def outcome(self) -> str:
+        """How the exchange ends."""
+
     def has_client_said_all(self) -> bool:
         """Whether the request is complete."""
 
@@ -238,7 +242,7 @@ class Delivery:
         exchange.finish_call(CallResult.FAILED)
         flow.let_go()
         flow.note(Reason.INCOMPLETE)
-        self._count()
+        self._count(exchange.outcome)
 
     def _complete(self) -> None:
         """Store the complete response, wake the requests that wait for it, and record it."""
@@ -269,14 +273,17 @@ class Delivery:
         else:
             exchange.finish_call(CallResult.FAILED)
 
-    def _count(self) -> None:
+    def _count(self, outcome: str = "completed") -> None:
         flow, exchange = self.flow, self._exchange
         record_response(
             exchange.engine,
             exchange.plan,
             flow.route(),
             flow.status,
+            outcome,
             flow.encoding_outcome,
+            flow.coding or "identity",
+            flow.media_type,
             flow.reasons(),
             exchange.began_ns,
             exchange.first_byte_ns,

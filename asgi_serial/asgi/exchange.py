@@ -492,13 +492,16 @@ class Exchange:
         if not (stores or start.retry_unconditionally) and self.plan.key is not None:
             lookup.finish_call(start.call_result)
 
-    def _record_pass(self, reasons: tuple[Reason, ...]) -> None:
+    def _record_pass(self, reasons: tuple[Reason, ...], outcome: str = "completed") -> None:
         engine, size = self.engine, self._size
         record_response(
             engine,
             self.plan,
             engine.label(self._scope),
             self.status,
+            outcome,
+            "",
+            "identity",
             "",
             reasons,
             self.began_ns,
@@ -507,6 +510,11 @@ class Exchange:
             size,
             size,
         )
+
+    @property
+    def outcome(self) -> str:
+        """How the exchange ends."""
+        return "failed" if self.has_failed else "completed"
 
     def timed(self, start: Message, fed_ns: int) -> Message:
         """Return the start with a Server-Timing field."""
@@ -540,15 +548,19 @@ class Exchange:
         self.is_over = True
         self.finish_call(CallResult.FAILED)
         if self._passes:
-            self._record_pass((*self.plan.undecoded, *self._reasons, Reason.INCOMPLETE))
+            reasons = (*self.plan.undecoded, *self._reasons, Reason.INCOMPLETE)
+            self._record_pass(reasons, self.outcome)
         else:
             label = self.engine.label(self._scope)
             status = self.status or 500
             self._count(label, status, 0, self.plan.outcome, Reason.INCOMPLETE)
 
-    def _count(self, route: str, status: int, size: int, outcome: str, why: Reason) -> None:
+    def _count(self, route: str, status: int, size: int, cache: str, why: Reason) -> None:
         """Record an answer that is not the app's."""
-        record_answer(self.engine, self.plan, self.began_ns, route, status, size, outcome, (why,))
+        outcome = self.outcome
+        record_answer(
+            self.engine, self.plan, self.began_ns, route, status, size, outcome, cache, (why,)
+        )
 
 
 class _Upload:

@@ -370,7 +370,9 @@ class Lookup:
             note(self.plan.key, is_error=is_error)
         self._has_finished = True
 
-    def _count(self, route: str, status: int, size: int, outcome: str, app_bytes: int) -> None:
+    def _count(self, route: str, status: int, size: int, cache: str, app_bytes: int) -> None:
         """Record an answer from the cache."""
         engine, plan, began_ns = self.engine, self.plan, self.began_ns
-        record_answer(engine, plan, began_ns, route, status, size, outcome, app_bytes=app_bytes)
+        record_answer(
+            engine, plan, began_ns, route, status, size, "completed", cache, app_bytes=app_bytes
+        )

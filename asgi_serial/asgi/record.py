@@ -30,7 +30,10 @@ def record_response(
     plan: RequestPlan,
     route: str,
     status: int,
-    encoding_outcome: str,
+    outcome: str,
+    encodings: str,
+    coding: str,
+    format: str,
     reasons: tuple[Reason, ...],
     began_ns: int,
     first_byte_ns: int,
@@ -45,18 +48,21 @@ def record_response(
     it, in its format, and as it was sent.
     """
     recorder = engine.recorder
-    outcome = plan.outcome if plan.caching else ""
+    cache = plan.outcome if plan.caching else ""
     if is_logged(DEBUG):
-        _log(plan, status, outcome, reasons)
+        _log(plan, status, cache, reasons)
     if recorder is None:
         return
     method = plan.profile.method
-    kind = recorder.kinds[route, method, status, outcome, encoding_outcome, reasons]
+    kind = recorder.kinds[route, method, status, outcome, cache, encodings, coding, format, reasons]
     took_ns = perf_counter_ns() - began_ns
     first_ns = first_byte_ns - began_ns if first_byte_ns else took_ns
     if method == "HEAD":
         sent = 0
-    recorder.record(kind, (first_ns, took_ns, made, formatted, sent))
+    rest_ns = took_ns - first_ns
+    recorder.record(
+        kind, (first_ns, took_ns, made, formatted, sent, 0, 0, 0, first_ns, rest_ns, 0, 0, 0)
+    )
 
 
 def record_hit(engine: Engine, plan: RequestPlan, answered: Answer, began_ns: int) -> Message:
@@ -70,15 +76,25 @@ def record_hit(engine: Engine, plan: RequestPlan, answered: Answer, began_ns: in
     if recorder is None and not logs:
         return start
     status: int = start["status"]
-    outcome = "stale" if why is not HIT else "collapsed" if plan.collapsed else "hit"
+    cache = "stale" if why is not HIT else "collapsed" if plan.collapsed else "hit"
     if logs:
-        _log(plan, status, outcome, () if why is HIT else (why,))
+        _log(plan, status, cache, () if why is HIT else (why,))
     if recorder is not None:
         took_ns = perf_counter_ns() - began_ns
         sent = len(last["body"])
         made = entry.app_bytes or sent if sent else 0
-        kind = recorder.kinds[entry.route, plan.profile.method, status, outcome, "", ()]
-        recorder.record(kind, (took_ns, took_ns, made, made, sent))
+        kind = recorder.kinds[
+            entry.route,
+            plan.profile.method,
+            status,
+            "completed",
+            cache,
+            "",
+            "identity",
+            "",
+            (),
+        ]
+        recorder.record(kind, (took_ns, took_ns, made, made, sent, 0, 0, took_ns, 0, 0, 0, 0, 0))
     return start
 
 
@@ -90,23 +106,26 @@ def record_answer(
     status: int,
     size: int,
     outcome: str,
+    cache: str,
     reasons: tuple[Reason, ...] = (),
     app_bytes: int = 0,
 ) -> None:
     """Record an answer of `size` bytes for which the app was not called, or did not finish."""
     recorder = engine.recorder
     if is_logged(DEBUG):
-        _log(plan, status, outcome, reasons)
+        _log(plan, status, cache, reasons)
     if recorder is not None:
-        kind = recorder.kinds[route, plan.profile.method, status, outcome, "", reasons]
+        kind = recorder.kinds[
+            route, plan.profile.method, status, outcome, cache, "", "identity", "", reasons
+        ]
         took, made = perf_counter_ns() - began_ns, app_bytes or size
-        recorder.record(kind, (took, took, made, made, size))
+        recorder.record(kind, (took, took, made, made, size, 0, 0, took, 0, 0, 0, 0, 0))
 
 
-def _log(plan: RequestPlan, status: int, outcome: str, reasons: tuple[Reason, ...]) -> None:
-    """Write the line of a request: its outcome, and why something was not done."""
+def _log(plan: RequestPlan, status: int, part: str, reasons: tuple[Reason, ...]) -> None:
+    """Write the line of a request: the part of the cache, and why something was not done."""
     why = ", ".join(_explain(plan, reason) for reason in reasons) or "nothing left undone"
-    cache = f", cache {outcome}" if outcome else ""
+    cache = f", cache {part}" if part else ""
     logger.debug("%s %r: %d%s, %s", plan.method, plan.scope["path"], status, cache, why)
 
 

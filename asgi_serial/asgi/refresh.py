@@ -54,6 +54,8 @@ def start_refresh(app: ASGIApp, answered: Exchange, entry: Entry) -> None:
     lookup = exchange.lookup = Lookup(engine, again, exchange.began_ns)
     lookup.own_call(call_key, call)
     lookup.released = released
+    if engine.recorder is not None:
+        engine.gauges.started += 1
     task = asyncio.get_running_loop().create_task(_run(exchange, app))
     engine.workers.tasks.add(task)
     task.add_done_callback(engine.workers.tasks.discard)

@@ -20,6 +20,7 @@ from asgi_serial.engine.profiles import Profiles
 from asgi_serial.engine.workers import Workers
 from asgi_serial.http.reuse import Options
 from asgi_serial.settings.policy import PolicyTable
+from asgi_serial.timing.gauges import Gauges
 from asgi_serial.timing.recorder import KindRecorder, SeriesRecorder
 from asgi_serial.timing.relay import RelayRecorder
 from asgi_serial.timing.routes.resolver import build_resolver
@@ -84,6 +85,7 @@ class Engine:
         self.secret = secret.get_secret_value().encode() if secret else os.urandom(32)
         self._build_caches(settings, store)
         self.series = SeriesRecorder(settings.max_series) if settings.timing else None
+        self.gauges = Gauges()
         self.user_recorder = recorder
         self.recorder: KindRecorder | None = self.series
         if recorder is not None:

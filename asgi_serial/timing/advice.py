@@ -41,7 +41,7 @@ def _is_slow_read(key: SeriesKey, series: Series) -> bool:
     return (
         key.method in ("GET", "HEAD")
         and key.status == 200
-        and not series.outcomes["hit"]
+        and not series.cache["hit"]
         and series.total.percentile(50) > _SLOW_NS
     )
 
@@ -126,7 +126,7 @@ def _by_rules(key: SeriesKey, series: Series) -> list[str]:
 
 def _by_hits(key: SeriesKey, series: Series) -> list[str]:
     """Return advice if stored responses seldom answer a request."""
-    hits, misses = series.outcomes["hit"], series.outcomes["miss"]
+    hits, misses = series.cache["hit"], series.cache["miss"]
     # A response that is not stored misses each time, and has a reason of its own.
     stored = misses - sum(series.reasons.get(reason.name, 0) for reason in _NOT_STORED)
     if stored < _ENOUGH or hits >= _FEW_HITS * (hits + misses):

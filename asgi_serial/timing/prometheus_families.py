@@ -85,14 +85,16 @@ def request_labels(key: SeriesKey) -> Labels:
     """Return the labels of a series.
 
     Source: OpenTelemetry, Semantic conventions for HTTP metrics: `error.type` is the status code of
-    a response that is an error of the server, and missing for one that is none.
+    a response that is an error of the server, or what else went wrong, and missing if nothing did.
     """
     labels = [
         ("http_request_method", "_OTHER" if key.method == "OTHER" else key.method),
         ("http_route", key.route),
         ("http_response_status_code", str(key.status)),
     ]
-    if key.status >= 500:
+    if key.outcome != "completed":
+        labels.append(("error_type", key.outcome))
+    elif key.status >= 500:
         labels.append(("error_type", str(key.status)))
     return tuple(labels)
 

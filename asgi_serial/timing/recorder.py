@@ -1,4 +1,4 @@
-"""Counts of finished requests by route, method and status, in bounded memory."""
+"""Counts of finished requests by route, method, status and outcome, in bounded memory."""
 
 from collections import Counter
 from threading import Lock
@@ -6,12 +6,13 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from asgi_serial.bounds.memo import Memo
 from asgi_serial.reasons import Reason
+from asgi_serial.timing.base import ENCODE, OUTCOMES, PHASES
 from asgi_serial.timing.histogram import Histogram, pack_durations
 
 OTHER_ROUTE = "(other)"
 OTHER_METHOD = "OTHER"
 OTHER_STATUS = 0
-OUTCOMES = ("hit", "stale", "validated", "collapsed", "miss", "refresh", "bypass", "")
+CACHE_OUTCOMES = ("hit", "stale", "validated", "collapsed", "miss", "refresh", "bypass", "")
 """How the cache of responses took part in an answer; the empty string if it is off."""
 ENCODING_OUTCOMES = ("hit", "miss", "")
 """How the cache of encodings took part."""
@@ -21,21 +22,24 @@ _METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY")
 )
 _LONGEST_ROUTE = 200
+_LONGEST_NAMES = 100  # of a coding and a media type, all of which are our own
 
 # Samples wait in one flat list for each kind, and a full list is counted in one go: C code then
-# runs down the columns. 256 samples take about 27 KB, so that all that wait take 14 MB at most.
-_WIDTH = 5
+# runs down the columns. 256 samples take about 70 KB, so that all that wait take 36 MB at most.
+_PHASES_START = 5
+_WIDTH = _PHASES_START + len(PHASES)
 FULL = 256 * _WIDTH
 MAX_KINDS_WAITING = 512
 # About 4,000 kinds. A kind that is forgotten is made again.
 _MAX_KINDS_BYTES = 4 << 20
 
-Figures: TypeAlias = tuple[int, int, int, int, int]
-"""The time to the first byte and to the last body message, and the bytes of the body: as the app
-made it, in the negotiated format, and as it was sent."""
+Figures: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int]
+"""The time to the first and to the last body message, the bytes of the body (as the app made it, in
+the negotiated format, and as it was sent), and the time in each of `PHASES`."""
 
-Labels: TypeAlias = tuple[str, str, int, str, str, tuple[Reason, ...]]
-"""The route, method, status, outcome, outcome of the encodings' cache, and the reasons."""
+Labels: TypeAlias = tuple[str, str, int, str, str, str, str, str, tuple[Reason, ...]]
+"""The route, method, status, outcome, part of the cache of responses, part of the cache of
+encodings, coding, format, and the reasons, as in a `Sample`."""
 
 
 class SeriesKey(NamedTuple):
@@ -44,6 +48,7 @@ class SeriesKey(NamedTuple):
     route: str
     method: str
     status: int
+    outcome: str
 
 
 class Kind:
@@ -53,18 +58,31 @@ class Kind:
     its hits. A `key` of None marks labels that are malformed.
     """
 
-    __slots__ = ("encoding_outcome", "is_waiting", "key", "outcome", "reasons", "samples")
+    __slots__ = (
+        "cache",
+        "coding",
+        "encodings",
+        "format",
+        "is_waiting",
+        "key",
+        "reasons",
+        "samples",
+    )
 
     def __init__(
         self,
         key: SeriesKey | None,
-        outcome: str = "",
-        encoding_outcome: str = "",
+        cache: str = "",
+        encodings: str = "",
+        coding: str = "identity",
+        format: str = "",
         reasons: tuple[Reason, ...] = (),
     ) -> None:
         self.key = key
-        self.outcome = outcome
-        self.encoding_outcome = encoding_outcome
+        self.cache = cache
+        self.encodings = encodings
+        self.coding = coding
+        self.format = format
         self.reasons = reasons
         self.samples: list[int] = []  # Figures, one behind the other
         self.is_waiting = False  # the recorder has it in its list
@@ -73,15 +91,21 @@ class Kind:
 def find_kind(labels: Labels) -> Kind:
     """Return the kind with these labels, each of them bounded. Never raises."""
     try:
-        route, method, status, outcome, encoding_outcome, reasons = labels
+        route, method, status, outcome, cache, encodings, coding, format, reasons = labels
         key = SeriesKey(
             route[:_LONGEST_ROUTE],
             method if method in _METHODS else OTHER_METHOD,
             status if 100 <= status <= 599 else OTHER_STATUS,
+            outcome,
         )
-        is_known = outcome in OUTCOMES and encoding_outcome in ENCODING_OUTCOMES
+        is_known = (
+            outcome in OUTCOMES
+            and cache in CACHE_OUTCOMES
+            and encodings in ENCODING_OUTCOMES
+            and len(coding) + len(format) <= _LONGEST_NAMES
+        )
         if is_known and all(isinstance(reason, Reason) for reason in reasons):
-            return Kind(key, outcome, encoding_outcome, reasons)
+            return Kind(key, cache, encodings, coding, format, reasons)
     except Exception:  # a failing recorder never breaks a request
         pass
     return Kind(None)
@@ -103,8 +127,30 @@ class KindRecorder(Protocol):
         """Count one finished request; synchronous, O(1), and never raises."""
 
 
+class CodingTotals:
+    """The totals of the bodies that were sent in one content coding."""
+
+    __slots__ = ("count", "encode_ns", "encoded_bytes", "sent_bytes")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.encoded_bytes = 0
+        self.sent_bytes = 0
+        self.encode_ns = 0
+
+    def add(self, count: int, encoded_bytes: int, sent_bytes: int, encode_ns: int) -> None:
+        """Add the totals of `count` bodies."""
+        self.count += count
+        self.encoded_bytes += encoded_bytes
+        self.sent_bytes += sent_bytes
+        self.encode_ns += encode_ns
+
+
 class Series:
-    """The totals of one route, method and status.
+    """The totals of one route, method, status and outcome.
+
+    `cache`, `encodings` and `reasons` count the requests by these labels. `phases_ns` are the sums
+    of the phases in the order of `PHASES`, and `codings` the totals by content coding.
 
     What was sent at once, as hits are, has one duration for both histograms. It is counted apart,
     and added to both in a series that this one is merged into, as a snapshot does.
@@ -113,10 +159,12 @@ class Series:
     __slots__ = (
         "_sent_at_once",
         "app_bytes",
+        "cache",
+        "codings",
         "encoded_bytes",
         "encodings",
         "first_byte",
-        "outcomes",
+        "phases_ns",
         "reasons",
         "sent_bytes",
         "total",
@@ -129,8 +177,10 @@ class Series:
         self.app_bytes = 0
         self.encoded_bytes = 0
         self.sent_bytes = 0
-        self.outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
+        self.cache = Counter(dict.fromkeys(CACHE_OUTCOMES, 0))
         self.encodings = Counter(dict.fromkeys(ENCODING_OUTCOMES, 0))
+        self.codings: dict[str, CodingTotals] = {}
+        self.phases_ns = [0] * len(PHASES)
         self.reasons: Counter[str] = Counter()
 
     def add(self, kind: Kind, samples: list[int]) -> None:
@@ -138,11 +188,13 @@ class Series:
 
         Raises: TypeError or ValueError, if one of them is malformed.
         """
-        first_byte, total, app, encoded, sent = (samples[start::_WIDTH] for start in range(_WIDTH))
+        columns = [samples[start::_WIDTH] for start in range(_WIDTH)]
+        first_byte, total, app, encoded, sent = columns[:_PHASES_START]
         # Everything that may refuse a sample comes first, so that none is counted in part.
         totals = pack_durations(total)
         first_bytes = None if first_byte == total else pack_durations(first_byte)
         app_bytes, encoded_bytes, sent_bytes = sum(app), sum(encoded), sum(sent)
+        phases_ns = [sum(column) for column in columns[_PHASES_START:]]
         if first_bytes is None:
             self._sent_at_once.add_packed(*totals)
         else:
@@ -152,8 +204,10 @@ class Series:
         self.encoded_bytes += encoded_bytes
         self.sent_bytes += sent_bytes
         count = len(total)
-        self.outcomes[kind.outcome] += count
-        self.encodings[kind.encoding_outcome] += count
+        self.cache[kind.cache] += count
+        self.encodings[kind.encodings] += count
+        self._open_coding(kind.coding).add(count, encoded_bytes, sent_bytes, phases_ns[ENCODE])
+        self.phases_ns = list(map(int.__add__, self.phases_ns, phases_ns))
         for reason in kind.reasons:
             self.reasons[reason.name] += count
 
@@ -166,20 +220,39 @@ class Series:
         self.app_bytes += other.app_bytes
         self.encoded_bytes += other.encoded_bytes
         self.sent_bytes += other.sent_bytes
-        self.outcomes.update(other.outcomes)
+        self.cache.update(other.cache)
         self.encodings.update(other.encodings)
         self.reasons.update(other.reasons)
+        self.phases_ns = list(map(int.__add__, self.phases_ns, other.phases_ns))
+        for name, one in other.codings.items():
+            self._open_coding(name).add(one.count, one.encoded_bytes, one.sent_bytes, one.encode_ns)
+
+    def _open_coding(self, name: str) -> CodingTotals:
+        totals = self.codings.get(name)
+        if totals is None:
+            totals = self.codings[name] = CodingTotals()
+        return totals
 
 
 class SeriesRecorder:
-    """Series of finished requests in bounded memory: at most `max_series`, and one for the rest.
+    """Series of finished requests in bounded memory: at most `max_series`, and one for
+    the rest of each outcome.
 
-    `failures` counts the samples that were malformed, `overflowed` those that came when all series
-    were taken and went to the one for the rest; a snapshot brings both up to date. It may be taken
-    in any thread, while others record.
+    `recorded` counts all requests, `failures` the samples that were malformed, `overflowed` those
+    that came when all series were taken and went to the one for the rest; a snapshot brings all
+    three up to date. It may be taken in any thread, while others record.
     """
 
-    __slots__ = ("_lock", "_max_series", "_series", "_waiting", "failures", "kinds", "overflowed")
+    __slots__ = (
+        "_lock",
+        "_max_series",
+        "_series",
+        "_waiting",
+        "failures",
+        "kinds",
+        "overflowed",
+        "recorded",
+    )
 
     def __init__(self, max_series: int = 1000) -> None:
         self._max_series = max_series
@@ -187,6 +260,7 @@ class SeriesRecorder:
         self._waiting: list[Kind] = []
         self._lock = Lock()
         self.kinds = make_kinds()
+        self.recorded = 0
         self.failures = 0
         self.overflowed = 0
 
@@ -218,8 +292,7 @@ class SeriesRecorder:
     def clear(self) -> None:
         """Forget everything that was recorded."""
         with self._lock:
-            for kind in self._take_waiting():
-                kind.samples.clear()
+            self._count_waiting()
             self._series.clear()
             self.failures = 0
             self.overflowed = 0
@@ -252,6 +325,7 @@ class SeriesRecorder:
         size = len(kind.samples)
         samples = kind.samples[:size]
         del kind.samples[:size]
+        self.recorded += size // _WIDTH
         if kind.key is None:
             self.failures += size // _WIDTH
             return
@@ -276,7 +350,7 @@ class SeriesRecorder:
         series = self._series.get(key)
         if series is None and len(self._series) >= self._max_series:
             self.overflowed += samples
-            key = SeriesKey(OTHER_ROUTE, OTHER_METHOD, OTHER_STATUS)
+            key = SeriesKey(OTHER_ROUTE, OTHER_METHOD, OTHER_STATUS, key.outcome)
             series = self._series.get(key)
         if series is None:
             series = self._series[key] = Series()

@@ -39,7 +39,16 @@ class RelayRecorder:
             self._series.record(kind, figures)
         if kind.key is None:
             return
-        sample = Sample(*kind.key, *figures, kind.outcome, kind.encoding_outcome, kind.reasons)
+        sample = Sample(
+            *kind.key,
+            *figures[:5],
+            kind.cache,
+            kind.encodings,
+            kind.coding,
+            kind.format,
+            figures[5:],
+            kind.reasons,
+        )
         try:
             self._recorder.record(sample)
         except Exception as error:  # a failing recorder never breaks a request

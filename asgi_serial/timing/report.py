@@ -6,14 +6,16 @@ from typing import Any, NamedTuple
 
 from asgi_serial.reasons import Reason
 from asgi_serial.timing.advice import advise
+from asgi_serial.timing.base import OUTCOMES, PHASES
+from asgi_serial.timing.gauges import Gauges
 from asgi_serial.timing.histogram import Histogram
 from asgi_serial.timing.recorder import Series, SeriesKey, SeriesRecorder
 from asgi_serial.timing.table import format_bytes, format_table, printable
 
 # The version of `to_dict`: raised if a key changes its meaning or is removed. Keys may be added.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _PERCENTS = (50, 95, 99)
-_ALL = SeriesKey("", "", 0)
+_ALL = SeriesKey("", "", 0, "")
 
 _HEADINGS = (
     *("route", "method", "status", "count"),
@@ -25,8 +27,10 @@ _HEADINGS = (
 class Report(NamedTuple):
     """The state of a recorder at one moment; times are in ms, sizes in bytes.
 
-    `routes` has one row for each route, method and status, ordered by the time that they took
-    together, longest first. `totals` sums up all rows.
+    `routes` has one row for each route, method, status and outcome, ordered by the time that they
+    took together, longest first. `totals` sums up all rows. `in_flight` counts the requests that
+    have arrived and not ended, `websockets` the connections that were accepted and those that are
+    open.
     """
 
     routes: list[dict[str, Any]]
@@ -34,6 +38,8 @@ class Report(NamedTuple):
     recommendations: list[str]
     recorder: dict[str, int]
     engine: dict[str, Any]
+    in_flight: int = 0
+    websockets: dict[str, int] = {}  # noqa: RUF012 - never changed
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain dicts, lists, text and numbers."""
@@ -60,11 +66,17 @@ class Report(NamedTuple):
         return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def build_report(recorder: SeriesRecorder, *, engine: Mapping[str, Any] | None = None) -> Report:
-    """Return the report of everything recorded so far, with the engine's own statistics.
+def build_report(
+    recorder: SeriesRecorder,
+    *,
+    engine: Mapping[str, Any] | None = None,
+    gauges: Gauges | None = None,
+) -> Report:
+    """Return the report of everything recorded so far, with the engine's statistics and gauges.
 
     It takes up to 0.1 s for 1,000 series, and may run in a thread while requests are recorded.
     """
+    gauges = gauges or Gauges()
     series = recorder.snapshot()
     whole = Series()
     for one in series.values():
@@ -80,6 +92,8 @@ def build_report(recorder: SeriesRecorder, *, engine: Mapping[str, Any] | None =
         recommendations=advise(series),
         recorder={"failures": recorder.failures, "overflowed": recorder.overflowed},
         engine=dict(engine or {}),
+        in_flight=gauges.in_flight(recorder.recorded),
+        websockets={"accepted": gauges.websockets_accepted, "open": gauges.websockets_open},
     )
 
 
@@ -94,7 +108,19 @@ def _row(key: SeriesKey, series: Series) -> dict[str, Any]:
         "encoded_bytes": series.encoded_bytes,
         "sent_bytes": series.sent_bytes,
         "saved_percent": _saved_percent(series.app_bytes, series.sent_bytes),
-        "cache": {name or "off": count for name, count in series.outcomes.items()},
+        "phases_ms": {
+            name: spent / 1e6 for name, spent in zip(PHASES, series.phases_ns, strict=True)
+        },
+        "codings": {
+            name: {
+                "count": one.count,
+                "encoded_bytes": one.encoded_bytes,
+                "sent_bytes": one.sent_bytes,
+                "encode_ms": one.encode_ns / 1e6,
+            }
+            for name, one in sorted(series.codings.items())
+        },
+        "cache": {name or "off": count for name, count in series.cache.items()},
         "encodings": {name: series.encodings[name] for name in ("hit", "miss")},
         "reasons": [
             {
@@ -135,7 +161,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [
         row["route"],
         row["method"],
-        str(row["status"] or "other"),
+        _status_of(row),
         f"{row['count']:,}",
         *(f"{row['first_byte_ms'][f'p{percent}']:.2f}" for percent in _PERCENTS),
         *(f"{row['last_byte_ms'][f'p{percent}']:.2f}" for percent in _PERCENTS),
@@ -146,6 +172,12 @@ def _cells(row: dict[str, Any]) -> list[str]:
     ]
 
 
+def _status_of(row: dict[str, Any]) -> str:
+    """Return the status, and the outcome unless it is the usual one."""
+    status = str(row["status"] or "other")
+    return status if row["outcome"] == OUTCOMES[0] else f"{status} {row['outcome']}"
+
+
 def _hits_of(encodings: dict[str, int]) -> str:
     looked_up = encodings["hit"] + encodings["miss"]
     return f"{encodings['hit']:,} of {looked_up:,}" if looked_up else "-"
@@ -154,7 +186,7 @@ def _hits_of(encodings: dict[str, int]) -> str:
 def _reason_lines(rows: list[dict[str, Any]], most: int = 3) -> list[str]:
     """Return the most frequent reasons of each row."""
     return [
-        f"{printable(row['route'])} {row['method']} {row['status'] or 'other'}:"
+        f"{printable(row['route'])} {row['method']} {_status_of(row)}:"
         f" {reason['count']:,} x {reason['sentence']}"
         for row in rows
         for reason in row["reasons"][:most]

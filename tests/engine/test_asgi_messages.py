@@ -24,17 +24,26 @@ from .scripts import (
 @awaited
 async def test_websocket_and_lifespan_are_untouched(settings, kind):
     seen: list[Any] = []
+    sent: list[Any] = []
+    # The acceptance of a WebSocket connection is counted, and passes like every other message.
+    messages = [{"type": f"{kind}.accept"}, {"type": f"{kind}.accept"}, {"type": f"{kind}.close"}]
 
     async def app(*given: Any) -> None:
         seen.extend(given)
+        for message in messages:
+            await given[2](message)
 
     async def nothing(*_: Any) -> None: ...
 
+    async def send(message: Any) -> None:
+        sent.append(message)
+
     scope = {"type": kind}
-    await serial_of(app, **settings)(scope, nothing, Recording.send)
+    await serial_of(app, **settings)(scope, nothing, send)
     assert seen[0] is scope
     assert seen[1] is nothing
-    assert seen[2] is Recording.send
+    assert seen[2] is send or kind == "websocket"
+    assert list(map(id, sent)) == list(map(id, messages))
 
 
 HINT = {"type": "http.response.early_hint", "links": [b"</style.css>; rel=preload"]}

@@ -4,13 +4,10 @@ import pytest
 
 from asgi_serial.timing.prometheus_families import DEFAULT_BUCKETS, build_families
 from asgi_serial.timing.recorder import SeriesRecorder
+from tests.timing.recording import record
 
 CREATED = 1_700_000_000.0
 MS = 1_000_000
-
-
-def record(recorder, labels, figures):
-    recorder.record(recorder.kinds[labels], figures)
 
 
 def families_of(recorder, state=None, bounds=DEFAULT_BUCKETS):
@@ -29,8 +26,8 @@ def points(family, **wanted):
 def test_durations_are_counted_in_buckets_by_method_route_and_status():
     recorder = SeriesRecorder()
     for total_ns in (4 * MS, 40 * MS, 40 * MS, 20_000 * MS):
-        record(recorder, ("/a/{id}", "GET", 200, "", "", ()), (MS, total_ns, 0, 0, 0))
-    record(recorder, ("/a/{id}", "POST", 200, "", "", ()), (MS, MS, 0, 0, 0))
+        record(recorder, "/a/{id}", first_byte_ns=MS, total_ns=total_ns)
+    record(recorder, "/a/{id}", "POST", first_byte_ns=MS, total_ns=MS)
     family = families_of(recorder)["http_server_request_duration_seconds"]
     assert (family.type, family.unit, len(family.metrics)) == ("histogram", "seconds", 2)
     labels = {"http_route": "/a/{id}", "http_response_status_code": "200"}
@@ -43,30 +40,46 @@ def test_durations_are_counted_in_buckets_by_method_route_and_status():
 
 
 @pytest.mark.parametrize(
-    ("method", "status", "labels"),
+    ("method", "status", "outcome", "labels"),
     [
-        ("GET", 404, {"http_request_method": "GET", "http_response_status_code": "404"}),
+        (
+            "GET",
+            404,
+            "completed",
+            {"http_request_method": "GET", "http_response_status_code": "404"},
+        ),
         (
             "PURGE",
             500,
+            "completed",
             {
                 "http_request_method": "_OTHER",
                 "http_response_status_code": "500",
                 "error_type": "500",
             },
         ),
+        (
+            "GET",
+            499,
+            "disconnected",
+            {
+                "http_request_method": "GET",
+                "http_response_status_code": "499",
+                "error_type": "disconnected",
+            },
+        ),
     ],
 )
-def test_labels_follow_the_semantic_conventions(method, status, labels):
+def test_labels_follow_the_semantic_conventions(method, status, outcome, labels):
     recorder = SeriesRecorder()
-    record(recorder, ("/", method, status, "", "", ()), (1, 1, 0, 0, 0))
+    record(recorder, "/", method, status, outcome=outcome)
     family = families_of(recorder)["http_server_request_duration_seconds"]
     assert points(family, http_route="/", **labels)["_count"] == 1
 
 
 def test_the_bounds_are_those_that_are_asked_for():
     recorder = SeriesRecorder()
-    record(recorder, ("/", "GET", 200, "", "", ()), (1, 300 * MS, 0, 0, 0))
+    record(recorder, total_ns=300 * MS)
     family = families_of(recorder, bounds=(0.25, 1.0))["http_server_request_duration_seconds"]
     (metric,) = family.metrics
     buckets = [(bound, count) for suffix, count, bound in metric.points if suffix == "_bucket"]

@@ -3,6 +3,7 @@ from threading import Thread
 import pytest
 
 from asgi_serial.reasons import Reason
+from asgi_serial.timing.base import OUTCOMES, PHASES
 from asgi_serial.timing.recorder import (
     FULL,
     MAX_KINDS_WAITING,
@@ -11,30 +12,26 @@ from asgi_serial.timing.recorder import (
     OTHER_STATUS,
     SeriesRecorder,
 )
+from tests.timing.recording import NO_PHASES
+from tests.timing.recording import record as record_any
 
-OTHER = (OTHER_ROUTE, OTHER_METHOD, OTHER_STATUS)
+OTHER = (OTHER_ROUTE, OTHER_METHOD, OTHER_STATUS, "completed")
+MISS = ("completed", "miss", "", "identity", "", ())
+HIT = ("completed", "hit", "", "identity", "", ())
 
 
-def record(
-    recorder: SeriesRecorder,
-    route="/",
-    method="GET",
-    status=200,
-    *,
-    outcome="miss",
-    encoding_outcome="",
-    reasons=(),
-    **values,
-) -> None:
-    sample = {
+def record(recorder: SeriesRecorder, *labels, **values) -> None:
+    """Record a request that has a value for everything."""
+    usual = {
+        "cache": "miss",
         "first_byte_ns": 2_000_000,
         "total_ns": 3_000_000,
         "app_bytes": 100,
         "encoded_bytes": 80,
         "sent_bytes": 50,
+        "phases": (0, 0, 0, 2_000_000, 0, 1_000_000, 0, 0),
     }
-    kind = recorder.kinds[route, method, status, outcome, encoding_outcome, reasons]
-    recorder.record(kind, tuple((sample | values).values()))
+    record_any(recorder, *labels, **(usual | values))
 
 
 def count_of(recorder: SeriesRecorder) -> int:
@@ -43,13 +40,13 @@ def count_of(recorder: SeriesRecorder) -> int:
 
 def test_one_series_holds_the_totals_of_its_requests():
     recorder = SeriesRecorder()
-    record(recorder, reasons=(Reason.MISS, Reason.TOO_SMALL), encoding_outcome="miss")
-    record(recorder, reasons=(Reason.TOO_SMALL,), outcome="hit", encoding_outcome="hit")
-    series = recorder.snapshot()["/", "GET", 200]
+    record(recorder, reasons=(Reason.MISS, Reason.TOO_SMALL), encodings="miss")
+    record(recorder, reasons=(Reason.TOO_SMALL,), cache="hit", encodings="hit")
+    series = recorder.snapshot()["/", "GET", 200, "completed"]
     assert series.total.count == series.first_byte.count == 2
     assert (series.first_byte.sum_ns, series.total.sum_ns) == (4_000_000, 6_000_000)
     assert (series.app_bytes, series.encoded_bytes, series.sent_bytes) == (200, 160, 100)
-    assert series.outcomes["hit"] == series.outcomes["miss"] == 1
+    assert series.cache["hit"] == series.cache["miss"] == 1
     assert series.encodings == {"hit": 1, "miss": 1, "": 0}
     assert series.reasons == {"MISS": 1, "TOO_SMALL": 2}
 
@@ -70,6 +67,7 @@ def test_labels_are_bounded(given, expected):
     recorder = SeriesRecorder()
     record(recorder, *given)
     record(recorder, *given)
+    expected = (*expected, "completed")
     assert list(recorder.snapshot()) == [expected]
     assert recorder.snapshot()[expected].total.count == 2
 
@@ -82,7 +80,7 @@ def test_a_hundred_thousand_labels_share_the_series_of_the_rest():
     assert len(series) == 101
     assert series[OTHER].total.count == recorder.overflowed == 99_900
     record(recorder, "/7")
-    assert recorder.snapshot()["/7", "GET", 200].total.count == 2
+    assert recorder.snapshot()["/7", "GET", 200, "completed"].total.count == 2
 
 
 @pytest.mark.parametrize(
@@ -91,8 +89,11 @@ def test_a_hundred_thousand_labels_share_the_series_of_the_rest():
         pytest.param({"route": None}, id="no route"),
         pytest.param({"route": 42}, id="a route that is a number"),
         pytest.param({"status": "200"}, id="a status in words"),
-        pytest.param({"outcome": "hti"}, id="an outcome that is none"),
-        pytest.param({"encoding_outcome": "stale"}, id="an encoding outcome that is none"),
+        pytest.param({"outcome": "hit"}, id="an outcome that is none"),
+        pytest.param({"cache": "hti"}, id="a part of the cache that is none"),
+        pytest.param({"encodings": "stale"}, id="a part of the encodings that is none"),
+        pytest.param({"coding": "x" * 101}, id="a coding that is too long"),
+        pytest.param({"format": None}, id="no format"),
         pytest.param({"total_ns": float("nan")}, id="a duration that is no number"),
         pytest.param({"first_byte_ns": "1"}, id="a duration in words"),
         pytest.param({"sent_bytes": None}, id="no size"),
@@ -108,20 +109,20 @@ def test_a_faulty_sample_is_counted_and_never_raises_nor_harms_others(fault):
     record(recorder)
     (series,) = recorder.snapshot().values()
     assert recorder.failures == 1
-    assert series.total.count == series.first_byte.count == series.outcomes["miss"] == 2
+    assert series.total.count == series.first_byte.count == series.cache["miss"] == 2
     assert series.total.sum_ns == 6_000_000
     assert (series.app_bytes, series.encoded_bytes, series.sent_bytes) == (200, 160, 100)
 
 
 def test_samples_are_counted_in_batches_and_none_is_lost():
     recorder = SeriesRecorder()
-    kind = recorder.kinds["/", "GET", 200, "miss", "", ()]
+    kind = recorder.kinds["/", "GET", 200, *MISS]
     for number in range(1024):  # four full batches, after which none waits
-        recorder.record(kind, (number, number, 1, 1, 1))
+        recorder.record(kind, (number, number, 1, 1, 1, *NO_PHASES))
         assert len(kind.samples) < FULL
     assert kind.samples == []
     for _ in range(2):
-        assert recorder.snapshot()["/", "GET", 200].total.count == 1024
+        assert recorder.snapshot()["/", "GET", 200, "completed"].total.count == 1024
 
 
 def test_snapshots_in_a_thread_lose_and_double_nothing():
@@ -155,7 +156,7 @@ def test_samples_of_a_kind_are_counted_as_one_by_one(is_at_once):
         some, others = getattr(one, histogram), getattr(other, histogram)
         assert some.percentiles([1, 50, 99]) == others.percentiles([1, 50, 99])
         assert (some.count, some.sum_ns) == (others.count, others.sum_ns)
-    for totals in ("app_bytes", "encoded_bytes", "sent_bytes", "outcomes", "encodings", "reasons"):
+    for totals in ("app_bytes", "encoded_bytes", "sent_bytes", "cache", "encodings", "reasons"):
         assert getattr(one, totals) == getattr(other, totals)
 
 
@@ -171,13 +172,13 @@ def test_samples_of_many_kinds_wait_in_bounded_memory():
 
 def test_a_kind_that_is_kept_counts_after_the_recorder_has_forgotten_it():
     recorder = SeriesRecorder()
-    kind = recorder.kinds["/", "GET", 200, "hit", "", ()]
-    recorder.record(kind, (1, 1, 1, 1, 1))
+    kind = recorder.kinds["/", "GET", 200, *HIT]
+    recorder.record(kind, (1, 1, 1, 1, 1, *NO_PHASES))
     recorder.kinds.clear()
-    recorder.record(kind, (1, 1, 1, 1, 1))
-    record(recorder, outcome="hit")
-    assert recorder.snapshot()["/", "GET", 200].outcomes["hit"] == 3
-    recorder.record(kind, (1, 1, 1, 1, 1))
+    recorder.record(kind, (1, 1, 1, 1, 1, *NO_PHASES))
+    record(recorder, cache="hit")
+    assert recorder.snapshot()["/", "GET", 200, "completed"].cache["hit"] == 3
+    recorder.record(kind, (1, 1, 1, 1, 1, *NO_PHASES))
     assert count_of(recorder) == 4
 
 
@@ -190,11 +191,12 @@ def test_samples_that_are_malformed_are_failures_and_harm_no_others():
 
 def test_samples_of_kinds_in_threads_are_neither_lost_nor_doubled():
     recorder = SeriesRecorder()
-    kinds = [recorder.kinds[f"/{number}", "GET", 200, "hit", "", ()] for number in range(3)]
+    kinds = [recorder.kinds[f"/{number}", "GET", 200, *HIT] for number in range(3)]
     threads = [
         Thread(
             target=lambda: [
-                recorder.record(kinds[n % 3], (n, n // 2, 1, 1, 1)) for n in range(20_000)
+                recorder.record(kinds[n % 3], (n, n // 2, 1, 1, 1, *NO_PHASES))
+                for n in range(20_000)
             ]
         )
         for _ in range(3)
@@ -219,7 +221,7 @@ def test_while_a_report_is_made_samples_wait():
 
 def test_a_series_that_took_no_sample_is_not_shown():
     recorder = SeriesRecorder()
-    record(recorder, outcome="none")
+    record(recorder, cache="none")
     record(recorder, sent_bytes=None)
     assert recorder.snapshot() == {}
     assert recorder.failures == 2
@@ -227,11 +229,11 @@ def test_a_series_that_took_no_sample_is_not_shown():
 
 def test_merging_adds_all_totals():
     one, other = SeriesRecorder(), SeriesRecorder()
-    record(one, reasons=(Reason.HIT,), outcome="hit")
-    record(other, reasons=(Reason.HIT, Reason.WOULD_NOT_SHRINK), outcome="hit")
-    merged = one.snapshot()["/", "GET", 200]
-    merged.merge(other.snapshot()["/", "GET", 200])
-    assert merged.total.count == merged.first_byte.count == merged.outcomes["hit"] == 2
+    record(one, reasons=(Reason.HIT,), cache="hit")
+    record(other, reasons=(Reason.HIT, Reason.WOULD_NOT_SHRINK), cache="hit")
+    merged = one.snapshot()["/", "GET", 200, "completed"]
+    merged.merge(other.snapshot()["/", "GET", 200, "completed"])
+    assert merged.total.count == merged.first_byte.count == merged.cache["hit"] == 2
     assert merged.reasons == {"HIT": 2, "WOULD_NOT_SHRINK": 1}
     assert (merged.app_bytes, merged.encoded_bytes, merged.sent_bytes) == (200, 160, 100)
 
@@ -239,6 +241,51 @@ def test_merging_adds_all_totals():
 def test_clearing_forgets_all():
     recorder = SeriesRecorder(max_series=0)
     record(recorder)
-    record(recorder, outcome="none")
+    record(recorder, cache="none")
     recorder.clear()
     assert (recorder.snapshot(), recorder.failures, recorder.overflowed) == ({}, 0, 0)
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_each_outcome_has_a_series_of_its_own(outcome):
+    recorder = SeriesRecorder(max_series=0)
+    for each in OUTCOMES:
+        record(recorder, outcome=each)
+    record(recorder, outcome=outcome)
+    series = recorder.snapshot()
+    assert {key.outcome: one.total.count for key, one in series.items()} == {
+        **dict.fromkeys(OUTCOMES, 1),
+        outcome: 2,
+    }
+
+
+def test_the_phases_and_the_codings_are_summed_up():
+    recorder = SeriesRecorder()
+    for _ in range(300):
+        record(recorder, coding="br")
+        record(recorder, coding="gzip", phases=(0, 0, 0, 2_000_000, 0, 3_000_000, 0, 0))
+    record(recorder)
+    for _ in range(2):
+        (series,) = recorder.snapshot().values()
+        assert dict(zip(PHASES, series.phases_ns, strict=True)) == {
+            **dict.fromkeys(PHASES, 0),
+            "app-first-byte": 601 * 2_000_000,
+            "encode": 300 * 4_000_000 + 1_000_000,
+        }
+        codings = {
+            name: (one.count, one.encoded_bytes, one.sent_bytes, one.encode_ns)
+            for name, one in series.codings.items()
+        }
+        assert codings == {
+            "br": (300, 24_000, 15_000, 300_000_000),
+            "gzip": (300, 24_000, 15_000, 900_000_000),
+            "identity": (1, 80, 50, 1_000_000),
+        }
+
+
+def test_what_was_recorded_is_counted_whatever_it_was():
+    recorder = SeriesRecorder()
+    for number in range(600):
+        record(recorder, total_ns=number if number % 3 else "1")
+    recorder.snapshot()
+    assert (recorder.recorded, recorder.failures) == (600, 200)

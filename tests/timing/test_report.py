@@ -4,8 +4,11 @@ from textwrap import dedent
 import pytest
 
 from asgi_serial.reasons import Reason
+from asgi_serial.timing.base import PHASES
+from asgi_serial.timing.gauges import Gauges
 from asgi_serial.timing.recorder import SeriesRecorder
 from asgi_serial.timing.report import build_report
+from tests.timing.recording import record as record_any
 
 DURATIONS = {"p50", "p95", "p99", "mean", "max"}
 TOTALS = {
@@ -18,13 +21,29 @@ TOTALS = {
     "sent_bytes",
     "saved_percent",
     "cache",
+    "codings",
     "encodings",
+    "phases_ms",
     "reasons",
 }
 
 
 def record(recorder, labels, figures) -> None:
-    recorder.record(recorder.kinds[labels], figures)
+    *key, cache, encodings, reasons = labels
+    first_ns, total_ns, app, encoded, sent = figures
+    record_any(
+        recorder,
+        *key,
+        cache=cache,
+        encodings=encodings,
+        reasons=reasons,
+        first_byte_ns=first_ns,
+        total_ns=total_ns,
+        app_bytes=app,
+        encoded_bytes=encoded,
+        sent_bytes=sent,
+        phases=(0, 0, 0, first_ns, total_ns - first_ns, 0, 0, 0),
+    )
 
 
 def filled() -> SeriesRecorder:
@@ -77,21 +96,32 @@ def test_before_the_first_request_all_is_zero():
 
 def test_the_json_has_the_keys_that_its_readers_know():
     document = json.loads(build_report(filled(), engine={"hits": 3, "by": object}).to_json())
-    assert document["schema"] == 1
+    assert document["schema"] == 2
     assert set(document) == {
-        *("schema", "routes", "totals", "recommendations", "recorder", "engine")
+        *("schema", "routes", "totals", "recommendations", "recorder", "engine"),
+        *("in_flight", "websockets"),
     }
     assert set(document["totals"]) == TOTALS
     assert document["recorder"] == {"failures": 1, "overflowed": 0}
     assert document["engine"]["hits"] == 3
     row = document["routes"][0]
-    assert set(row) == TOTALS | {"route", "method", "status"}
+    assert set(row) == TOTALS | {"route", "method", "status", "outcome"}
     assert set(row["first_byte_ms"]) == set(row["last_byte_ms"]) == DURATIONS
     assert row["cache"] == {
         **{"hit": 0, "stale": 0, "validated": 0, "collapsed": 0, "miss": 100},
         **{"refresh": 0, "bypass": 0, "off": 0},
     }
     assert row["encodings"] == {"hit": 99, "miss": 1}
+    assert list(row["phases_ms"]) == [*PHASES]
+    assert (row["phases_ms"]["app-first-byte"], row["phases_ms"]["app-last-byte"]) == (600, 200)
+    assert row["codings"] == {
+        "identity": {
+            "count": 100,
+            "encoded_bytes": 800_000,
+            "sent_bytes": 250_000,
+            "encode_ms": 0,
+        }
+    }
     assert row["reasons"][1] == {
         "name": "client-takes-none",
         "about": "coding",
@@ -106,6 +136,21 @@ def test_the_totals_are_those_of_all_routes():
     assert totals["sent_bytes"] == 250_009
     assert totals["time_ms"] == pytest.approx(800.051)
     assert totals["cache"]["miss"] == 100
+
+
+def test_an_outcome_stands_beside_the_status_if_it_is_not_the_usual_one():
+    recorder = SeriesRecorder()
+    record_any(recorder, "/", "GET", 499, outcome="disconnected")
+    assert "GET     499 disconnected      1" in build_report(recorder).to_text()
+
+
+def test_the_gauges_are_those_of_the_moment():
+    recorder, gauges = filled(), Gauges()
+    gauges.started, gauges.left_out = 110, 2
+    gauges.websockets_accepted, gauges.websockets_open = 7, 3
+    document = build_report(recorder, gauges=gauges).to_dict()
+    assert document["in_flight"] == 110 - 2 - 103
+    assert document["websockets"] == {"accepted": 7, "open": 3}
 
 
 def test_a_long_table_ends_at_its_limit():

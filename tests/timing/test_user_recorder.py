@@ -39,7 +39,7 @@ async def test_each_kind_of_answer_is_told_once():
     await ask(app, GET.having(range="bytes=0-9"))
     await ask(app, Request(path="/items", method="PURGE"))
     await ask(app, GET.having(content_encoding="compress", content_length="3"))
-    told = [(one.route, one.method, one.status, one.outcome) for one in recorder.samples]
+    told = [(one.route, one.method, one.status, one.cache) for one in recorder.samples]
     assert told == [
         ("/{id}", "GET", 200, "miss"),
         ("/{id}", "GET", 200, "hit"),
@@ -88,7 +88,11 @@ async def test_without_timing_the_recorder_is_told_all_the_same():
     app = served(recorder, timing=False, **off)
     await ask(app, GET)
     (sample,) = recorder.samples
-    assert sample == Sample("/{id}", "GET", 200, *sample[3:5], 800, 800, 800, "", "", ())
+    first_ns, total_ns = sample.first_byte_ns, sample.total_ns
+    assert sample == Sample(
+        *("/{id}", "GET", 200, "completed", first_ns, total_ns, 800, 800, 800),
+        *("", "", "identity", "", sample.phases, ()),
+    )
     with pytest.raises(LookupError, match="timing is off"):
         timing_report(app)
 
@@ -104,8 +108,14 @@ def test_labels_that_are_malformed_are_not_told():
     recorder = Keeping()
     relay = RelayRecorder(recorder, SeriesRecorder())
     for route in ("/", None):
-        relay.record(relay.kinds[route, "GET", 200, "", "", ()], (1, 2, 3, 4, 5))
-    assert recorder.samples == [Sample("/", "GET", 200, 1, 2, 3, 4, 5, "", "", ())]
+        labels = (route, "GET", 200, "failed", "miss", "hit", "br", "application/msgpack", ())
+        relay.record(relay.kinds[labels], (1, 2, 3, 4, 5, *range(8)))
+    assert recorder.samples == [
+        Sample(
+            *("/", "GET", 200, "failed", 1, 2, 3, 4, 5, "miss", "hit", "br"),
+            *("application/msgpack", tuple(range(8)), ()),
+        )
+    ]
 
 
 class Waiting:
