@@ -43,9 +43,7 @@ PURE_PARTS_OF_THE_CACHE = {
     "cache/purges",
 }
 
-FRAMEWORKS = {
-    *("blacksheep", "django", "falcon", "fastapi", "litestar", "quart", "sanic", "starlette"),
-}
+FRAMEWORKS = {"fastapi", "litestar", "starlette"}
 
 MODULES = {
     path.relative_to(PACKAGE).with_suffix("").as_posix(): ast.parse(path.read_text())

@@ -19,8 +19,8 @@ SESSION = "session"
 
 _WANTED = frozenset(
     {
-        *(b"accept", b"accept-encoding", b"authorization", b"cookie"),
-        *(b"host", b"origin", b"sec-fetch-site"),
+        *(b"accept", b"accept-encoding", b"authorization", b"content-type", b"cookie"),
+        *(b"host", b"origin", b"sec-fetch-site", b"x-forwarded-proto"),
     }
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asgi_serial.admin.access import Refusal
+from asgi_serial.admin.forms import read_body
 from asgi_serial.admin.purge_request import MAX_BODY_BYTES, read_purge, refuse_purge
 from asgi_serial.representation.problem import problem_messages
 
@@ -17,7 +18,7 @@ async def purge_messages(engine: Engine, scope: Scope, receive: Receive) -> list
     """Purge as a request for `purge_path` asks, and return the response: 204 on success."""
     refusal = refuse_purge(engine, scope)
     if refusal is None:
-        purges = read_purge(await _read(receive), engine.clock())
+        purges = read_purge(await read_body(receive, MAX_BODY_BYTES), engine.clock())
         if isinstance(purges, Refusal):
             refusal = purges
         elif not await engine.responses.purge(purges):
@@ -33,16 +34,3 @@ async def purge_messages(engine: Engine, scope: Scope, receive: Receive) -> list
         {"type": "http.response.start", "status": 204, "headers": fields},
         {"type": "http.response.body", "body": b"", "more_body": False},
     ]
-
-
-async def _read(receive: Receive) -> bytes:
-    """Read the body, or slightly more than the largest one allowed; the server drops the rest."""
-    parts, size, more = [], 0, True
-    while more and size <= MAX_BODY_BYTES:
-        message = await receive()
-        if message["type"] != "http.request":
-            break
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        more = message.get("more_body", False)
-    return b"".join(parts)

@@ -1,92 +1,153 @@
-"""The timing report of an engine, as data and as an HTTP response."""
+"""The timing report over HTTP: for browsers, for terminals, and for programs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
-from asgi_serial.admin.access import read_head, refuse_access
-from asgi_serial.http.mediatypes import MediaType
-from asgi_serial.http.negotiation import media_weight, parse_accept
-from asgi_serial.timing.recorder import SeriesRecorder
-from asgi_serial.timing.relay import RelayRecorder
-from asgi_serial.timing.report import build_report
+from asgi_serial.admin.access import Refusal, read_head
+from asgi_serial.admin.forms import FORM_TYPE
+from asgi_serial.admin.page.document import (
+    Rights,
+    render_page,
+    render_refusal,
+    render_sign_in,
+    render_signed_in,
+)
+from asgi_serial.admin.page.style import POLICY
+from asgi_serial.admin.page.view import View, read_query, read_view
+from asgi_serial.admin.report_actions import (
+    Redirect,
+    act,
+    begin_session,
+    has_one_token,
+    make_link,
+    may_purge,
+    open_link,
+    own_path,
+    refuse_report,
+)
+from asgi_serial.admin.responses import VARY, respond
+from asgi_serial.admin.state import engine_report
+from asgi_serial.codecs.registry import coding_aliases
+from asgi_serial.concurrency.threads import run_in_thread
+from asgi_serial.http.negotiation import choose_coding, choose_format
+from asgi_serial.representation.problem import TITLES
 
 if TYPE_CHECKING:
+    from asgi_serial.admin.access import Head
+    from asgi_serial.codecs.base import Codec
     from asgi_serial.engine.engine import Engine
-    from asgi_serial.timing.report import Report
-    from asgi_serial.types import Fields, Message, Receive, Scope
+    from asgi_serial.types import Field, Message, Receive, Scope
 
-_JSON = MediaType(b"application", b"json", ())
-_TEXT = MediaType(b"text", b"plain", ())
+TEXT, JSON, HTML = "text/plain", "application/json", "text/html"
 
-
-def engine_report(engine: Engine) -> Report:
-    """Return the report of an engine, including the state of its caches."""
-    return build_report(
-        engine.series or SeriesRecorder(), engine=engine_statistics(engine), gauges=engine.gauges
-    )
-
-
-def engine_statistics(engine: Engine) -> dict[str, Any]:
-    """Return the state of the caches, and the number of failures to find a request's route."""
-    memory, responses, encodings = engine.memory, engine.responses, engine.encodings
-    statistics: dict[str, Any] = {
-        "memory_entries": len(memory),
-        "memory_bytes": memory.size_bytes,
-        "memory_max_bytes": memory.max_bytes,
-        "memory_evictions": memory.evictions,
-        "responses_stored": responses.stored,
-        "route_resolver_failures": getattr(engine.resolver, "failures", 0),
-    }
-    if isinstance(engine.recorder, RelayRecorder):
-        statistics["recorder_failures"] = engine.recorder.failures
-    if encodings is not None:
-        statistics["encodings_hits"] = encodings.hits
-        statistics["encodings_misses"] = encodings.misses
-    if responses.store is not None:
-        statistics["store_writes_dropped"] = responses.writes_dropped
-        for name, count in responses.store.statistics().items():
-            statistics[f"store_{name}"] = count
-    return statistics
+_POLICY: tuple[Field, ...] = (
+    (b"content-security-policy", POLICY.encode()),
+    # Under `no-referrer` a form would say `Origin: null`, as one of another site may.
+    (b"referrer-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_ALLOW: Field = (b"allow", b"GET, HEAD, POST")
 
 
 async def report_messages(engine: Engine, scope: Scope, receive: Receive) -> list[Message]:
-    """Return the response with the report: as text, or as JSON if the client prefers that."""
+    """Return the response to a request for the report, or to a form of its page."""
     head = read_head(scope)
-    method = head.method
-    refusal = refuse_access(
-        head, engine.settings.report_token, setting="report_token", realm="timing report"
+    if head.method == "POST" and _is_form(head):
+        done = await act(engine, head, receive)
+        return _redirect(done) if isinstance(done, Redirect) else _explain(head, done)
+    query: bytes = scope.get("query_string") or b""
+    refusal = refuse_report(engine, head)
+    if refusal is None:
+        if head.method in ("GET", "HEAD"):
+            return await _report(engine, head, read_view(query))
+        link = make_link(engine, head) if head.method == "POST" else None
+        if link is not None:
+            fields = ((b"location", link.encode()), VARY)
+            return respond(201, b"text/plain", f"{link}\n".encode(), is_head=False, fields=fields)
+        refusal = Refusal(405, "Use GET or HEAD.", (_ALLOW,))
+    elif head.method == "GET" and open_link(engine, read_query(query).get("link", "")):
+        page = render_signed_in(own_path(scope))
+        return _page(head, 200, page, (begin_session(engine, head),))
+    return _explain(head, refusal)
+
+
+def _is_form(head: Head) -> bool:
+    # What has Authorization is a program's; a page of another site cannot send it unasked.
+    content_type = head.fields.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    return content_type == FORM_TYPE and b"authorization" not in head.fields
+
+
+async def _report(engine: Engine, head: Head, view: View) -> list[Message]:
+    """Return the report as the client prefers it: as a page, as text or as JSON."""
+    settings = engine.settings
+    media_type = _choose_type(head)
+    accepted = head.fields.get(b"accept-encoding")
+    coding = choose_coding(accepted, settings.codings, coding_aliases())
+    rights = Rights(
+        may_purge=may_purge(engine),
+        purge_needs_token=not has_one_token(engine),
+        has_session=settings.report_token is not None and b"authorization" not in head.fields,
     )
-    if refusal is not None:
-        detail = f"{refusal.detail}\n".encode()
-        return _response(refusal.status, b"text/plain", detail, method, refusal.fields)
-    if method not in ("GET", "HEAD"):
-        return _response(405, b"text/plain", b"Use GET or HEAD.\n", method, _ALLOW)
+    codec = engine.negotiator.codecs[coding] if coding else None
+    write = partial(_write, engine, media_type, codec, view, rights)
+    # It takes up to a tenth of a second, which the requests of others should not wait for.
+    body = await run_in_thread(write, engine.workers.encoders)
+    fields: list[Field] = [VARY]
+    if coding:
+        fields.append((b"content-encoding", coding.encode()))
+    if media_type == HTML:
+        fields += _POLICY
+    shown = media_type if media_type == JSON else f"{media_type}; charset=utf-8"
+    return respond(200, shown.encode(), body, is_head=head.method == "HEAD", fields=fields)
+
+
+def _write(
+    engine: Engine, media_type: str, codec: Codec | None, view: View, rights: Rights
+) -> bytes:
     report = engine_report(engine)
-    accepted = parse_accept(head.fields.get(b"accept", b""))
-    if media_weight(accepted, _JSON) > media_weight(accepted, _TEXT):
-        return _response(200, b"application/json", report.to_json(), method)
-    return _response(200, b"text/plain; charset=utf-8", report.to_text().encode(), method)
+    if media_type == HTML:
+        body = render_page(report.to_dict(), view, engine.clock(), rights)
+    elif media_type == JSON:
+        body = report.to_json()
+    else:
+        body = report.to_text().encode("utf-8", "replace")
+    return body if codec is None else codec.compress(body)
 
 
-_ALLOW = ((b"allow", b"GET, HEAD"),)
+def _choose_type(head: Head) -> str:
+    """Return the media type that the client prefers: text for one that takes anything, as curl."""
+    accept = head.fields.get(b"accept", b"")
+    # A program that names JSON beside text, as `application/json, text/plain, */*`, reads JSON.
+    offers = [(TEXT,), (HTML,), (JSON,)] if JSON.encode() in accept else [(HTML,), (JSON,)]
+    first = JSON if JSON.encode() in accept else TEXT
+    return choose_format(accept, first, tuple(offers)).media_type
 
 
-def _response(
-    status: int,
-    content_type: bytes,
-    body: bytes,
-    method: str,
-    more: tuple[tuple[bytes, bytes], ...] = (),
-) -> list[Message]:
-    fields: Fields = [
-        (b"content-type", content_type),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-        (b"vary", b"accept, authorization"),
-        *more,
-    ]
-    return [
-        {"type": "http.response.start", "status": status, "headers": fields},
-        {"type": "http.response.body", "body": b"" if method == "HEAD" else body},
-    ]
+def _redirect(done: Redirect) -> list[Message]:
+    # RFC 9110, 15.4.4: 303 redirects to another resource, which the browser asks for by GET.
+    fields = ((b"location", done.location.encode()), VARY, *done.fields)
+    return respond(303, b"text/plain", b"", is_head=False, fields=fields)
+
+
+def _explain(head: Head, refusal: Refusal) -> list[Message]:
+    """Return a refusal: as a page for browsers, which asks for a missing token, or as text."""
+    status, detail, fields = refusal
+    if _choose_type(head) == HTML:
+        if status == 401:
+            page = render_sign_in(own_path(head.scope), has_failed=head.method == "POST")
+        else:
+            page = render_refusal(TITLES[status], detail)
+        return _page(head, status, page, fields)
+    is_head = head.method == "HEAD"
+    body = f"{detail}\n".encode()
+    return respond(status, b"text/plain", body, is_head=is_head, fields=(VARY, *fields))
+
+
+def _page(head: Head, status: int, page: bytes, fields: tuple[Field, ...]) -> list[Message]:
+    content_type = f"{HTML}; charset=utf-8".encode()
+    is_head = head.method == "HEAD"
+    return respond(status, content_type, page, is_head=is_head, fields=(VARY, *_POLICY, *fields))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from threading import Lock
+
+from asgi_serial.http.access import MAX_CREDENTIALS_BYTES
 
 SESSION_SECONDS = 12 * 3600
 LINK_SECONDS = 120
 LONGEST_BYTES = 200
 """A value that is longer was not made here, and is not looked at."""
-
-_MAX_SPENT = 1000
 
 
 def issue(token: str, purpose: str, now: float, seconds: float) -> str:
@@ -31,30 +30,20 @@ def is_valid(value: str, token: str, purpose: str, now: float) -> bool:
     content, _, signature = value.rpartition(".")
     if not hmac.compare_digest(signature, _sign(token, purpose, content)):
         return False
-    return now < int(content.partition(".")[0])
+    return now < expiry_of(value)
 
 
 def _sign(token: str, purpose: str, content: str) -> str:
     return hmac.new(token.encode(), f"{purpose}.{content}".encode(), "sha256").hexdigest()
 
 
-class SpentLinks:
-    """The links of this process that were used, until they expire.
+def expiry_of(value: str) -> int:
+    """Return the time at which a valid value expires."""
+    return int(value.partition(".")[0])
 
-    Only valid links get here, so nobody without the token can fill it. If it is full, a link is
-    refused rather than used twice.
-    """
 
-    def __init__(self) -> None:
-        self._expiries: dict[str, int] = {}
-        self._lock = Lock()
-
-    def spend(self, link: str, now: float) -> bool:
-        """Note the use of a valid link; return whether it is the first one."""
-        with self._lock:
-            for spent in [each for each, expires in self._expiries.items() if expires <= now]:
-                del self._expiries[spent]
-            if link in self._expiries or len(self._expiries) >= _MAX_SPENT:
-                return False
-            self._expiries[link] = int(link.partition(".")[0])
-            return True
+def is_same_text(given: str, secret: str) -> bool:
+    """Whether a text is the secret one; it is compared in constant time, and not if too long."""
+    if len(given) > MAX_CREDENTIALS_BYTES:
+        return False
+    return hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode())

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from asgi_serial.bounds.budget import FairBudget
+from asgi_serial.bounds.once import Spent
 from asgi_serial.cache.encodings import Encodings
 from asgi_serial.cache.in_flight import CallsInFlight
 from asgi_serial.cache.key import make_realm
@@ -91,6 +92,7 @@ class Engine:
         if recorder is not None:
             self.recorder = RelayRecorder(recorder, self.series)
         self.records = settings.server_timing or self.recorder is not None  # for cache hits, too
+        self.spent_links = Spent()  # those that sign in to the report, and work once
         self.is_told_of = False  # that it is nested in another engine
 
     def _choose_stages(self, settings: Settings) -> None:

@@ -13,6 +13,7 @@ from asgi_serial.types import Field, Fields, Message, Scope
 TITLES = {
     400: "Bad Request",
     401: "Unauthorized",
+    403: "Forbidden",
     405: "Method Not Allowed",
     406: "Not Acceptable",
     408: "Request Timeout",

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from asgi_serial.serialization.profiler import Series
-from asgi_serial.timing.table import format_bytes
+from asgi_serial.timing.units import format_bytes
 
 Snapshot = Mapping[tuple[str, str], Series]
 

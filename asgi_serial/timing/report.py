@@ -10,7 +10,8 @@ from asgi_serial.timing.base import OUTCOMES, PHASES
 from asgi_serial.timing.gauges import Gauges
 from asgi_serial.timing.histogram import Histogram
 from asgi_serial.timing.recorder import Series, SeriesKey, SeriesRecorder
-from asgi_serial.timing.table import format_bytes, format_table, printable
+from asgi_serial.timing.table import format_table, printable
+from asgi_serial.timing.units import format_bytes
 
 # The version of `to_dict`: raised if a key changes its meaning or is removed. Keys may be added.
 SCHEMA_VERSION = 2

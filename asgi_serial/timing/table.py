@@ -15,23 +15,6 @@ def printable(text: str) -> str:
     return shown if len(shown) <= _WIDEST else shown[: _WIDEST - 3] + "..."
 
 
-def format_bytes(size: int) -> str:
-    """Return a size with three digits, in the unit that fits it.
-
-    >>> [format_bytes(size) for size in (0, 999, 1500, 99_950, 2_500_000)]
-    ['0 B', '999 B', '1.50 kB', '100 kB', '2.50 MB']
-    """
-    if size < 1000:
-        return f"{size} B"
-    scaled, unit = size / 1000, "kB"
-    for larger in ("MB", "GB", "TB"):
-        if scaled < 999.5:
-            break
-        scaled, unit = scaled / 1000, larger
-    decimals = 2 if scaled < 9.995 else 1 if scaled < 99.95 else 0
-    return f"{scaled:.{decimals}f} {unit}"
-
-
 def format_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return columns under their headings, the first two and the last aligned to the left.
 

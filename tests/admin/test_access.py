@@ -6,7 +6,8 @@ import pytest
 from pydantic import SecretStr
 
 from asgi_serial.admin.access import COOKIE_NAME, SESSION, read_head, refuse_access
-from asgi_serial.admin.sessions import LINK_SECONDS, SpentLinks, is_valid, issue
+from asgi_serial.admin.sessions import LINK_SECONDS, expiry_of, is_same_text, is_valid, issue
+from asgi_serial.bounds.once import MAX_SPENT, Spent
 from asgi_serial.http.access import (
     has_bearer_token,
     is_from_this_machine,
@@ -166,15 +167,25 @@ class TestSessions:
         assert not is_valid(value, TOKEN, SESSION, NOW)
 
     def test_a_link_works_once(self):
-        links = SpentLinks()
+        spent = Spent()
         first, second = (issue(TOKEN, "link", NOW, LINK_SECONDS) for _ in range(2))
-        assert [links.spend(link, NOW) for link in (first, first, second)] == [True, False, True]
+        assert expiry_of(first) == NOW + LINK_SECONDS
+        links = (first, first, second)
+        assert [spent.spend(each, expiry_of(each), NOW) for each in links] == [True, False, True]
 
     def test_links_are_forgotten_when_they_expire_and_refused_when_there_are_too_many(self):
-        links = SpentLinks()
-        made = [f"{int(NOW) + 10}.{number}.x" for number in range(1001)]
-        assert [links.spend(link, NOW) for link in made] == [True] * 1000 + [False]
-        assert links.spend(f"{int(NOW) + 20}.new.x", NOW + 10)
+        spent = Spent()
+        used = [spent.spend(str(number), NOW + 10, NOW) for number in range(MAX_SPENT + 1)]
+        assert used == [True] * MAX_SPENT + [False]
+        assert spent.spend("new", NOW + 20, NOW + 10)
+
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [(TOKEN, True), ("", False), (TOKEN + "x", False), ("\udcff", False), ("x" * 10**6, False)],
+        ids=lambda value: repr(value)[:30],
+    )
+    def test_a_token_in_a_form_is_the_whole_token(self, given, expected):
+        assert is_same_text(given, TOKEN) is expected
 
 
 def head_of(*pairs, client=HERE):

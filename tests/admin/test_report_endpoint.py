@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from asgi_serial.admin.report_endpoint import engine_statistics, report_messages
+from asgi_serial.admin.report_endpoint import report_messages
+from asgi_serial.admin.state import engine_statistics
 from tests.engine.driver import Request, awaited
 from tests.engine.making import content_of, fields_of, make_engine
 

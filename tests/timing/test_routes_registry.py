@@ -35,9 +35,6 @@ class Gears:
         assert "gears.route" not in others
         return resolve
 
-    def inside(self, scope):
-        return None
-
     def is_unrouted(self, scope):
         return self.has_routes and scope["path"] == "/nowhere"
 

@@ -1,0 +1,1 @@
+"""The report as a page: HTML and SVG, complete without JavaScript."""
