@@ -26,6 +26,7 @@ from asgi_serial.reasons import Reason
 from asgi_serial.request.plan import plan_request
 from asgi_serial.response.pieces import PIECE_BYTES, in_pieces
 from asgi_serial.settings.model import SettingOptions, Settings
+from asgi_serial.settings.policy import is_on_somewhere
 from asgi_serial.store.aiocache_store import open_store
 from asgi_serial.timing.routes.resolver import build_resolver
 
@@ -52,7 +53,8 @@ class SerialMiddleware:
     server, a cluster, or a sentinel's master), or any object with the methods of `Store`.
     `route_resolver` names the route of a request for the timing, if the framework is not a known
     one. `recorder` (see `Recorder`) is called for each finished request, whether or not `timing` is
-    on. Instances with the same `engine` share its caches and counts, and ignore the rest.
+    on. Instances with the same `engine` share its caches and counts; it has been built with all the
+    rest.
 
     Raises: ConfigurationError, naming every fault of the settings. If a framework builds the
     middleware while the server starts, the server is told that the startup has failed.
@@ -72,6 +74,8 @@ class SerialMiddleware:
         self._is_shared = engine is not None
         self._is_settled = False
         try:
+            if engine is not None:
+                _refuse_further(options, (store, route_resolver, recorder))
             self.engine = engine or build_engine(
                 app, store=store, route_resolver=route_resolver, recorder=recorder, **options
             )
@@ -164,6 +168,22 @@ class SerialMiddleware:
         return await warm(self, urls, headers=headers, at_once=at_once)
 
 
+def _refuse_further(options: SettingOptions, others: tuple[object, ...]) -> None:
+    """Refuse arguments that would have no effect, because the engine has been built."""
+    named = [
+        *options,
+        *(name for name, each in zip(_FOR_ENGINES, others, strict=True) if each is not None),
+    ]
+    if named:
+        raise ConfigurationError(
+            f"{', '.join(named)} is given beside an engine, which has been built without it; "
+            "pass it to build_engine() instead."
+        )
+
+
+_FOR_ENGINES = ("store", "route_resolver", "recorder")
+
+
 async def _pass_write(
     app: ASGIApp, scope: Scope, receive: Receive, send: Send, write: WriteWithin
 ) -> None:
@@ -196,7 +216,8 @@ def _make_engine(
     if store is None and settings.cache_url is not None:
         store = settings.cache_url.get_secret_value()
     opened = None
-    if store is not None and settings.enabled and settings.cache:
+    may_cache = is_on_somewhere("cache", by_default=settings.cache, rules=settings.routes)
+    if store is not None and settings.enabled and may_cache:
         opened = open_store(
             store,
             timeout=settings.cache_store_timeout,

@@ -175,6 +175,11 @@ def test_every_fault_of_the_settings_is_named_when_it_is_built(monkeypatch):
         ),
         pytest.param({"cache_url": "memory://", "cache": False}, False, id="the cache is off"),
         pytest.param({"cache_url": "memory://", "enabled": False}, False, id="all is off"),
+        pytest.param(
+            {"cache_url": "memory://", "cache": False, "routes": {"/a": {"cache": True}}},
+            True,
+            id="the cache is on for one route",
+        ),
     ],
 )
 def test_a_second_level_is_opened_where_it_is_asked_for_and_used(options, has_store):
@@ -199,7 +204,7 @@ async def test_a_second_level_is_used_by_an_app_that_names_it():
 async def test_instances_of_one_engine_share_its_cache_and_counts():
     engine = Engine(Settings.load({}, {}))
     first = SerialMiddleware(Whole(b"content", **PLAIN, **FRESH), engine=engine)
-    other = SerialMiddleware(Whole(b"never"), engine=engine, gzip_level="not looked at")
+    other = SerialMiddleware(Whole(b"never"), engine=engine)
     await ask(first, GET)
     assert (await ask(other, GET)).content == b"content"
     (row,) = timing_report(engine).routes

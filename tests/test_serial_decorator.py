@@ -167,6 +167,76 @@ def test_what_is_not_a_function_is_refused_with_the_way_out(target):
         serial(cache=False)(target)
 
 
+def test_without_parentheses_the_decorator_sets_nothing():
+    @serial
+    async def coroutine(value):
+        """Return it."""
+        return value
+
+    @serial
+    def plain(value):
+        return value
+
+    @serial
+    async def stream(value):
+        yield value
+
+    assert [inspect.iscoroutinefunction(each) for each in (coroutine, plain)] == [True, False]
+    assert coroutine.__doc__ == "Return it."
+    for function, result in ((coroutine, 7), (plain, 7), (stream, [7])):
+        assert said_by(function, 7) == (result, RoutePolicy())
+
+
+def test_without_parentheses_methods_are_routed_to_and_may_permit():
+    class Endpoint(HTTPEndpoint):
+        @serial
+        async def get(self, request):
+            set_policy(cache_ttl=3)
+            return PlainTextResponse("c")
+
+        @serial
+        def post(self, request):
+            set_policy(cache_ttl=4)
+            return PlainTextResponse("d")
+
+    app = Starlette(routes=[Route("/c", Endpoint)])
+    assert call(app, "/c") == (b"c", RoutePolicy(cache_ttl=3.0))
+
+    fast = fastapi.FastAPI()
+
+    @fast.get("/{number}")
+    @serial
+    def show(number: int) -> int:
+        set_policy(cache_ttl=5)
+        return number
+
+    assert call(fast, "/7") == (b"7", RoutePolicy(cache_ttl=5.0))
+
+    class Items(litestar.Controller):
+        path = "/items"
+
+        @litestar.get("/{number:int}")
+        @serial
+        async def show(self, number: FromPath[int]) -> list[int]:
+            set_policy(cache_ttl=6)
+            return [number]
+
+    lite = litestar.Litestar([Items], openapi_config=None)
+    assert call(lite, "/items/6") == (b"[6]", RoutePolicy(cache_ttl=6.0))
+
+
+@pytest.mark.parametrize("target", [HTTPEndpoint, staticmethod(plain_function)])
+def test_without_parentheses_the_same_is_refused(target):
+    with pytest.raises(ConfigurationError, match=r"expected a function\. Put it below the"):
+        serial(target)
+
+
+@pytest.mark.parametrize("value", ["60s", 60, {"cache_ttl": 60}])
+def test_an_option_without_its_name_is_refused(value):
+    with pytest.raises(ConfigurationError, match="expected options by name, such as serial"):
+        serial(value)
+
+
 def test_starlette_functions_threads_and_endpoint_classes():
     @serial(cache_ttl=1)
     async def coroutine(request):

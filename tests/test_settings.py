@@ -265,7 +265,8 @@ def test_a_secret_is_not_printed_by_the_model_itself():
 
 def test_an_accepted_secret_is_hidden_in_the_settings():
     settings = Settings.load(
-        {"report_token": "hunter2"}, {"ASGI_SERIAL_CACHE_URL": "redis://:pw@h"}
+        {"report_token": "hunter2", "report_path": "/-/timing"},
+        {"ASGI_SERIAL_CACHE_URL": "redis://:pw@h"},
     )
     assert settings.cache_url.get_secret_value() == "redis://:pw@h"
     assert Settings.load({"cache_url": settings.cache_url}, {}).cache_url == settings.cache_url

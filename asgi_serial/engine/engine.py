@@ -20,7 +20,7 @@ from asgi_serial.engine.negotiator import Negotiator
 from asgi_serial.engine.profiles import Profiles
 from asgi_serial.engine.workers import Workers
 from asgi_serial.http.reuse import Options
-from asgi_serial.settings.policy import PolicyTable
+from asgi_serial.settings.policy import PolicyTable, is_on_somewhere
 from asgi_serial.timing.gauges import Gauges
 from asgi_serial.timing.recorder import KindRecorder, SeriesRecorder
 from asgi_serial.timing.relay import RelayRecorder
@@ -109,7 +109,7 @@ class Engine:
             or settings.decoding
         )
         # A write invalidates stored responses even if it does not take part in the cache itself.
-        self.may_cache = settings.cache or any(rule.policy.cache for rule in settings.routes)
+        self.may_cache = is_on_somewhere("cache", by_default=settings.cache, rules=settings.routes)
         # Only then may entity tags differ from the app's own, which are told apart and mapped back.
         self.names_variants = bool(
             settings.routes or self.may_cache or settings.compression or settings.formats

@@ -1,17 +1,21 @@
 """The settings model, and the only place that reads the environment."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, NamedTuple, Self, TypedDict, get_args
+from functools import cached_property
+from typing import Annotated, Any, Self, TypedDict, get_args
 
 from pydantic import BaseModel, ConfigDict, PlainValidator, SecretStr, ValidationError
 
 from asgi_serial.codecs.registry import coding_names, default_codings, levels_of
 from asgi_serial.errors import ConfigurationError
-from asgi_serial.http.field_names import REQUEST_FIELDS
-from asgi_serial.settings.policy import RoutePolicy, RouteRule, build_policy, build_rule
+from asgi_serial.http.field_names import CONDITIONS, CREDENTIAL_FIELDS, REQUEST_FIELDS
+from asgi_serial.settings.conflicts import find_conflicts, find_overrides
+from asgi_serial.settings.foreign_names import SETTING_HINTS
+from asgi_serial.settings.policy import RoutePolicy, RouteRule, build_rule, read_policy
 from asgi_serial.settings.values import (
+    Source,
     choices,
     explain_unknown,
     explain_value,
@@ -26,6 +30,7 @@ from asgi_serial.settings.values import (
     parse_size,
     parse_switch,
     parse_time_limit,
+    path_such_as,
 )
 from asgi_serial.store.url import parse_store_url
 from asgi_serial.timing.prometheus_families import DEFAULT_BUCKETS
@@ -121,6 +126,28 @@ def parse_ignored_fields(value: object) -> tuple[str, ...]:
         raise ValueError(
             "a list of field names such as X-App-Version, CF-IPCountry, without those that the "
             "cache itself depends on, such as Authorization, Cookie or Host"
+        )
+    return names
+
+
+# A cache answers by these fields itself, so that each value of them needs no response of its own.
+_UNKEYABLE = (
+    CREDENTIAL_FIELDS
+    | CONDITIONS
+    | {
+        *(b"cache-control", b"content-length", b"pragma", b"range", b"transfer-encoding"),
+    }
+)
+
+
+def parse_key_fields(value: object) -> tuple[str, ...]:
+    """Parse a list of field names that excludes credentials and what the cache itself handles."""
+    names = parse_field_names(value)
+    if not _UNKEYABLE.isdisjoint(name.encode() for name in names):
+        raise ValueError(
+            "a list of field names such as X-Tenant, Accept-Language, without conditions, "
+            "Cache-Control and Range, which the cache handles itself, and without Authorization "
+            "and Cookie: to store responses for each user, set cache_partition for their routes"
         )
     return names
 
@@ -279,7 +306,7 @@ class Settings(BaseModel):
     """A part of every key, for apps that share a second level."""
     cache_sort_query: Switch = False
     """Ignore the order of query parameters."""
-    cache_key_fields: Annotated[tuple[str, ...], PlainValidator(parse_field_names)] = ()
+    cache_key_fields: Annotated[tuple[str, ...], PlainValidator(parse_key_fields)] = ()
     """Request fields that are part of the key."""
     cache_ignore_fields: Annotated[tuple[str, ...], PlainValidator(parse_ignored_fields)] = ()
     """Request fields on which no response depends, whoever sends them."""
@@ -295,9 +322,7 @@ class Settings(BaseModel):
     """The largest number of combinations of route, method and status that are measured."""
     report_path: Annotated[
         str | None,
-        PlainValidator(
-            optional(matching(r"/[!-~]*(?<![?#])", "a path that begins with / such as /-/timing"))
-        ),
+        PlainValidator(optional(path_such_as("/-/timing"))),
     ] = None
     """The path of the timing report; unset: it is not served."""
     report_token: Annotated[
@@ -307,9 +332,7 @@ class Settings(BaseModel):
 
     metrics_path: Annotated[
         str | None,
-        PlainValidator(
-            optional(matching(r"/[!-~]*(?<![?#])", "a path that begins with / such as /metrics"))
-        ),
+        PlainValidator(optional(path_such_as("/metrics"))),
     ] = None
     """The path of the metrics for Prometheus, which `report_token` protects; unset: none."""
     metrics_buckets: Annotated[tuple[float, ...], PlainValidator(parse_buckets)] = DEFAULT_BUCKETS
@@ -317,9 +340,7 @@ class Settings(BaseModel):
 
     purge_path: Annotated[
         str | None,
-        PlainValidator(
-            optional(matching(r"/[!-~]*(?<![?#])", "a path that begins with / such as /-/purge"))
-        ),
+        PlainValidator(optional(path_such_as("/-/purge"))),
     ] = None
     """The path at which POST purges stored responses; requires `purge_token`. Unset: none."""
     purge_token: Annotated[
@@ -341,9 +362,11 @@ class Settings(BaseModel):
         sources, faults = _read_environment(environ)
         for name, value in options.items():
             if name in cls.model_fields:
-                sources[name] = _Source(name, value)
+                sources[name] = Source(name, value)
             else:
-                faults.append(explain_unknown(name, cls.model_fields, kind="setting"))
+                faults.append(
+                    explain_unknown(name, cls.model_fields, kind="setting", hints=SETTING_HINTS)
+                )
         values = {name: given.value for name, given in sources.items()}
         preset = values.get("preset")
         if isinstance(preset, str):
@@ -355,53 +378,37 @@ class Settings(BaseModel):
                 name = str(fault["loc"][0])
                 faults += _explain(sources[name], fault["ctx"]["error"], secret=_is_secret(name))
         # Settings that contradict each other can be found only once each of them is valid.
-        faults = faults or _find_conflicts(settings, sources)
+        faults = faults or find_conflicts(dict(settings), sources)
         if faults:
             raise ConfigurationError("\n".join(faults))
+        origins = dict.fromkeys(values.keys() - sources.keys(), f"preset {preset}")
+        origins |= {
+            name: "argument" if given.label == name else given.label
+            for name, given in sources.items()
+        }
+        settings.__dict__["origins"] = origins
+        settings.__dict__["overridden"] = find_overrides(dict(settings), sources)
         return settings
 
+    @cached_property
+    def origins(self) -> Mapping[str, str]:
+        """Where each value comes from that is not a default.
 
-class _Source(NamedTuple):
-    """A value with the name under which the user gave it."""
+        `argument`, the name of a variable, or the name of a preset. It is no part of the value of
+        the settings: equal settings may have different origins.
+        """
+        return {}
 
-    label: str
-    value: object
-
-
-def _find_conflicts(settings: Settings, sources: Mapping[str, _Source]) -> list[str]:
-    """Return a line for each pair of settings that contradict each other."""
-    faults = []
-    if settings.purge_path is not None and settings.purge_token is None:
-        label = sources["purge_path"].label
-        # Named as the user named the path: as an argument or as a variable.
-        token = "purge_token" if label == "purge_path" else f"{PREFIX}PURGE_TOKEN"
-        faults.append(f"{label} is set without a token; set {token} as well.")
-    if settings.cache_memory < settings.cache_max_object:
-        faults.append(_explain_small_memory(settings, sources))
-    both = {*settings.cache_key_fields} & {*settings.cache_ignore_fields}
-    if both:
-        faults.append(
-            f"{sources['cache_ignore_fields'].label} and {sources['cache_key_fields'].label} "
-            f"both name {min(both)!r}; name it in only one of them."
-        )
-    return faults
+    @cached_property
+    def overridden(self) -> Sequence[str]:
+        """A line for each argument without effect, because a variable turns its part off."""
+        return ()
 
 
-def _explain_small_memory(settings: Settings, sources: Mapping[str, _Source]) -> str:
-    memory, largest = (
-        sources[name].label if name in sources else name
-        for name in ("cache_memory", "cache_max_object")
-    )
-    return (
-        f"{memory} is {settings.cache_memory}; expected at least {largest}, which is "
-        f"{settings.cache_max_object}. Raise {memory} or lower {largest}."
-    )
-
-
-def _read_environment(environ: Mapping[str, str]) -> tuple[dict[str, _Source], list[str]]:
+def _read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Source], list[str]]:
     """Return the values of the environment by setting, and a line for each wrong name."""
     variables = {PREFIX + name.upper(): name for name in Settings.model_fields}
-    sources: dict[str, _Source] = {}
+    sources: dict[str, Source] = {}
     faults = []
     for label, value in environ.items():
         if not label.upper().startswith(PREFIX) or not value.strip():
@@ -411,16 +418,22 @@ def _read_environment(environ: Mapping[str, str]) -> tuple[dict[str, _Source], l
         name = variables.get(label.upper())
         if name is None:
             faults.append(
-                explain_unknown(label, variables, kind="setting", prefix_length=len(PREFIX))
+                explain_unknown(
+                    label,
+                    variables,
+                    kind="setting",
+                    prefix_length=len(PREFIX),
+                    hints=SETTING_HINTS,
+                )
             )
         elif name in sources:
             faults.append(f"{label} is also set as {sources[name].label}; set only one of them.")
         else:
-            sources[name] = _Source(label, value)
+            sources[name] = Source(label, value)
     return sources, faults
 
 
-def _explain(source: _Source, error: ValueError, *, secret: bool) -> list[str]:
+def _explain(source: Source, error: ValueError, *, secret: bool) -> list[str]:
     if isinstance(error, ConfigurationError):
         return [source.label + line for line in str(error).splitlines()]
     if secret:
@@ -457,7 +470,7 @@ def _read_policy(options: object) -> RoutePolicy:
     if isinstance(options, RoutePolicy):
         return options
     if isinstance(options, Mapping):
-        return build_policy(options)
+        return read_policy(options)
     raise ConfigurationError(f"is {options!r}; expected a mapping of policy options.")
 
 

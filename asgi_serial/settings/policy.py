@@ -4,6 +4,7 @@ A handler sets its policy by the decorator `serial` or by `set_policy`; the sett
 path pattern. The handler's options take precedence over the pattern's, and those over the settings.
 """
 
+import difflib
 import functools
 import inspect
 import logging
@@ -13,11 +14,13 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
 from contextvars import ContextVar
 from datetime import timedelta
-from typing import Any, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack, cast
+from typing import Any, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 from asgi_serial.bounds.memo import BoundedDict
 from asgi_serial.errors import ConfigurationError
+from asgi_serial.http.methods import METHODS
 from asgi_serial.http.paths import is_plain, resolve_path
+from asgi_serial.settings.foreign_names import POLICY_HINTS
 from asgi_serial.settings.routed_handler import has_scope, is_routed_to, is_served_by
 from asgi_serial.settings.values import (
     explain_unknown,
@@ -98,7 +101,7 @@ def build_policy(options: Mapping[str, object]) -> RoutePolicy:
     for name, value in options.items():
         parse = _PARSERS.get(name)
         if parse is None:
-            faults.append(explain_unknown(name, _PARSERS, kind="policy option"))
+            faults.append(explain_unknown(name, _PARSERS, kind="policy option", hints=POLICY_HINTS))
             continue
         try:
             values[name] = parse(value)
@@ -107,6 +110,38 @@ def build_policy(options: Mapping[str, object]) -> RoutePolicy:
     if faults:
         raise ConfigurationError("\n".join(faults))
     return RoutePolicy(**values)
+
+
+def caching_options(policy: RoutePolicy) -> list[str]:
+    """Return the options by which a policy asks something of the cache without turning it on.
+
+    `cache_partition` is none of them: it marks responses as private without a cache, too.
+    """
+    if policy.cache:
+        return []
+    names = ("cache_ttl", "cache_shared", "cache_body")
+    return [name for name in names if getattr(policy, name)]
+
+
+def read_policy(options: Mapping[str, object]) -> RoutePolicy:
+    """Return the policy that one user wrote at one place, whose options agree with each other.
+
+    Raises: ConfigurationError, with a line for each fault.
+    """
+    policy = build_policy(options)
+    faults = []
+    if policy.cache is False:
+        faults += [(name, "cache") for name in caching_options(policy)]
+    if policy.formats is False and policy.format_uploads:
+        faults.append(("format_uploads", "formats"))
+    if faults:
+        raise ConfigurationError(
+            "\n".join(
+                f"{name} is {options[name]!r}, although {switch} is off; remove one of them."
+                for name, switch in faults
+            )
+        )
+    return policy
 
 
 def merge(higher: RoutePolicy | None, lower: RoutePolicy | None) -> RoutePolicy | None:
@@ -206,12 +241,56 @@ def build_rule(pattern: str, policy: RoutePolicy) -> RouteRule:
             f"[{pattern!r}] is not a route pattern; expected [METHOD ]/path, with * or {{name}} "
             "for a segment or a part of it, at most one in each, and ** for anything, at most once."
         )
+    method = written[1].upper() if written[1] else None
+    if method == "HEAD":
+        # RFC 9110, 9.3.2: the server should send the same fields for HEAD as for GET.
+        raise ConfigurationError(
+            f"[{pattern!r}] would match no request, because a rule for GET also applies to HEAD; "
+            "expected GET as the method."
+        )
+    if method is not None and method not in METHODS:
+        nearest = difflib.get_close_matches(method, METHODS, n=1)
+        expected = f"did you mean {nearest[0]}?" if nearest else "expected one such as GET or POST."
+        raise ConfigurationError(
+            f"[{pattern!r}] has the method {written[1]!r}, which is not one of HTTP; {expected} "
+            "A pattern without a method applies to all of them."
+        )
     if is_permission(policy) and not is_plain(_WILDCARD.sub("x", written[2])):
         raise ConfigurationError(
             f"[{pattern!r}] permits something, but would match no request; expected a path without "
             "dot segments, //, backslashes, semicolons and percent-encoding."
         )
-    return RouteRule(pattern, written[1].upper() if written[1] else None, path, policy)
+    return RouteRule(pattern, method, path, policy)
+
+
+def is_on_somewhere(switch: str, *, by_default: bool, rules: Iterable[RouteRule]) -> bool:
+    """Whether a part is on for all routes, or a rule turns it on for some."""
+    return by_default or any(getattr(rule.policy, switch) for rule in rules)
+
+
+def covers(rule: RouteRule, other: RouteRule) -> bool:
+    """Whether `rule` matches every request that `other` matches.
+
+    >>> covers(build_rule("/a/**", RoutePolicy()), build_rule("GET /a/{name}", RoutePolicy()))
+    True
+    """
+    if rule.method not in (None, other.method):
+        return False
+    path = other.pattern.strip().rpartition(" ")[2]
+    # A wildcard of `other` stands for anything if those of `rule` take its place: it is empty, or
+    # made of a character that no pattern has, or has more segments than `rule` spells out.
+    segment = "\0"
+    segments = "\0/" * (rule.pattern.count("/") + 2) + "\0"
+    fillings = [("", segment, ""), (segment, segment, segment), (segment, segment, segments)]
+    return all(
+        rule.path.fullmatch(
+            _WILDCARD.sub(
+                lambda found: {"*": one, "**": many}.get(found[0], named),  # noqa: B023
+                path,
+            )
+        )
+        for one, named, many in fillings
+    )
 
 
 def _compile_path(path: str) -> re.Pattern[str] | None:
@@ -376,24 +455,41 @@ CURRENT: ContextVar[RequestPolicy | None] = ContextVar("asgi_serial_policy", def
 """The policies of the current request, from its start to that of the response."""
 
 
-def serial(**options: Unpack[PolicyOptions]) -> Callable[[_Handler], _Handler]:
+@overload
+def serial(handler: _Handler, /) -> _Handler: ...
+
+
+@overload
+def serial(**options: Unpack[PolicyOptions]) -> Callable[[_Handler], _Handler]: ...
+
+
+def serial(handler: Any = None, /, **options: Unpack[PolicyOptions]) -> Any:
     """Return a decorator that sets the policy of a handler, in every framework.
 
     Put it directly above the function, below the decorator that routes to it. The policy of the
     function that the request was routed to takes precedence. Other decorated functions that are
-    called can only restrict the cache, not permit anything.
+    called can only restrict the cache, not permit anything. Without parentheses it sets nothing.
 
     >>> @serial(cache_ttl="5m", compression=False)
     ... async def handler(request): ...
 
     Raises: ConfigurationError, when decorating.
     """
+    if handler is not None and not callable(handler):
+        raise ConfigurationError(
+            f"serial() is given {handler!r} without a name; expected options by name, such as "
+            "serial(cache_ttl='60s')."
+        )
     policy = _build_handler_policy(options)
 
-    def decorate(handler: _Handler) -> _Handler:
-        return cast(_Handler, _wrap(handler, policy))
+    def decorate(handler: Any) -> Any:
+        wrapper = _wrap(handler, policy)
+        decorations = DECORATIONS.get()
+        if decorations is not None:
+            decorations.append(Decoration(handler, wrapper, policy))
+        return wrapper
 
-    return decorate
+    return decorate if handler is None else decorate(handler)
 
 
 def set_policy(**options: Unpack[PolicyOptions]) -> None:
@@ -420,7 +516,7 @@ def _build_handler_policy(options: PolicyOptions) -> RoutePolicy:
                 f"{name} cannot be set by a handler, because its request is {done} before the "
                 "handler is called; set it in the setting `routes`."
             )
-    policy = build_policy(options)
+    policy = read_policy(options)
     HANDLER_OPTIONS.update(name for name in policy._fields if getattr(policy, name) is not None)
     HANDLER_SWITCHES.update(name for name in ("compression", "formats") if getattr(policy, name))
     return policy
@@ -431,6 +527,20 @@ _IGNORED = (
     "request was routed. Use functools.wraps in the decorators above it, or set the policy in the "
     "setting `routes`: %r"
 )
+
+
+class Decoration(NamedTuple):
+    """A function that `serial` has decorated, and what it was given back as."""
+
+    function: Any
+    wrapper: Any
+    policy: RoutePolicy
+
+
+DECORATIONS: ContextVar[list[Decoration] | None] = ContextVar(
+    "asgi_serial_decorations", default=None
+)
+"""A list that takes each decoration, for those who look for ones without effect."""
 
 
 def _add_policy_of(policy: RoutePolicy, function: Any, args: tuple[Any, ...]) -> None:

@@ -7,12 +7,16 @@ accepted values ("an integer from 0 to 9"); the caller adds the name of the opti
 import difflib
 import math
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from inspect import iscoroutinefunction
 from operator import lt
-from typing import Any, TypeGuard, TypeVar
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeGuard, TypeVar
+
+from asgi_serial.http.paths import is_plain
+from asgi_serial.settings.foreign_names import hint_at
 
 _Value = TypeVar("_Value")
 
@@ -50,6 +54,16 @@ _QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([a-z]*)", re.ASCII | 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,15}", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _MEDIA_TYPE = re.compile(rf"{_TOKEN.pattern}/{_TOKEN.pattern}", re.ASCII)
+# RFC 3986, 3.3: the characters of a path, without percent-encoding (a server decodes the path) and
+# without `*`, which would look like a pattern.
+_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()+,;=:@/-]*", re.ASCII)
+
+
+class Source(NamedTuple):
+    """A value with the name under which the user gave it: an argument or a variable."""
+
+    label: str
+    value: object
 
 
 def parse_partition(value: object) -> Any:
@@ -196,8 +210,10 @@ def choices(known: tuple[str, ...]) -> Callable[[object], tuple[str, ...]]:
 def parse_media_types(value: object) -> tuple[str, ...]:
     """Parse a list of media types without parameters."""
     names = _read_list(value)
-    if names is None or not all(map(_MEDIA_TYPE.fullmatch, names)):
-        raise ValueError("a list of media types such as application/geo+json, text/csv")
+    if names is None or not all(map(_MEDIA_TYPE.fullmatch, names)) or "*" in "".join(names):
+        raise ValueError(
+            "a list of media types such as application/geo+json, text/csv, each in full (without *)"
+        )
     return names
 
 
@@ -207,6 +223,24 @@ def parse_field_names(value: object) -> tuple[str, ...]:
     if names is None or not all(map(_TOKEN.fullmatch, names)):
         raise ValueError("a list of field names such as X-Tenant, Accept-Language")
     return names
+
+
+def path_such_as(example: str) -> Callable[[object], str]:
+    """Return a parser for the path of an endpoint, which is compared with that of a request.
+
+    >>> path_such_as("/-/timing")("/-/report")
+    '/-/report'
+    """
+
+    def parse_path(value: object) -> str:
+        if isinstance(value, str) and _PATH.fullmatch(value) and is_plain(value):
+            return value
+        raise ValueError(
+            f"a path that begins with / such as {example}; it is no pattern, so it has no * or "
+            "{}, and it has no query, dot segments, //, semicolons or percent-encoding"
+        )
+
+    return parse_path
 
 
 def matching(pattern: str, expected: str) -> Callable[[object], str]:
@@ -239,13 +273,22 @@ def explain_value(label: str, value: object, expected: object) -> str:
 
 
 def explain_unknown(
-    label: str, known: Collection[str], *, kind: str, prefix_length: int = 0
+    label: str,
+    known: Collection[str],
+    *,
+    kind: str,
+    prefix_length: int = 0,
+    hints: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """Return the error line for an unknown name, which suggests the closest known one.
+    """Return the error line for an unknown name, which suggests the one that is meant.
 
-    The first `prefix_length` characters are common to all names and are not compared.
+    `hints` explains names that other libraries use; otherwise it is the closest known one. The
+    first `prefix_length` characters are common to all names and are not compared.
     """
     spelled = {name[prefix_length:].lower(): name for name in known}
+    hint = hint_at(label[prefix_length:], hints, spelled)
+    if hint is not None:
+        return f"{label} is not a {kind}; {hint}"
     nearest = difflib.get_close_matches(label[prefix_length:].lower(), spelled, n=1)
     if nearest:
         return f"{label} is not a {kind}; did you mean {spelled[nearest[0]]}?"

@@ -75,11 +75,10 @@ class Run:
         self.app = Scripted(scenario.script)
         caches = scenario.settings.get("cache", True) and scenario.store != "none"
         store = Store(spoils=scenario.store == "spoiling") if caches else None
+        # Nothing tells of a plain app that it reads JSON.
+        uploads = {"format_uploads": True} if scenario.settings.get("formats", True) else {}
         self.processes = [
-            # Nothing tells of a plain app that it reads JSON.
-            serial_of(
-                self.app, clock=self.clock, store=store, format_uploads=True, **scenario.settings
-            )
+            serial_of(self.app, clock=self.clock, store=store, **uploads, **scenario.settings)
             for _ in range(2 if caches else 1)
         ]
         self.answers: list[Recording] = []
