@@ -1,5 +1,6 @@
 """The reasons that the middleware gives for what it did, or did not do, to a message."""
 
+from collections.abc import Iterable
 from enum import Enum
 
 SUBJECTS = ("request", "decoding", "cache", "storage", "format", "coding", "content")
@@ -346,3 +347,24 @@ class Reason(Enum):
         "request",
         "the request accepts only a stored response, and none may be used",
     )
+
+
+REASONS = {reason.token: reason for reason in Reason}
+"""All reasons by the names that users see."""
+
+_OF_ONE_CLIENT = frozenset(
+    {
+        Reason.CLIENT_TAKES_NO_FORMAT,
+        Reason.FORMATS_TURNED_OFF,
+        Reason.REQUEST_NO_TRANSFORM,
+        Reason.TYPE_NOT_TRANSLATABLE,
+    }
+)
+
+
+def lasting(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
+    """Return those of the reasons that hold for all clients that are sent the same bytes.
+
+    The others are about the preferences of one client.
+    """
+    return tuple([reason for reason in reasons if reason not in _OF_ONE_CLIENT])

@@ -390,15 +390,15 @@ async def test_a_request_with_nothing_left_undone_says_so(caplog):
 @pytest.mark.parametrize(
     ("request_", "line"),
     [
-        pytest.param(GET, "GET '/': 200, cache hit, nothing left undone", id="a hit"),
+        pytest.param(GET, "GET '/': 200, cache hit, turned-off", id="a hit"),
         pytest.param(
             GET.having(if_none_match='"v1"'),
-            "GET '/': 304, cache hit, nothing left undone",
+            "GET '/': 304, cache hit, turned-off",
             id="a 304 out of the cache",
         ),
         pytest.param(
             GET.having(range="bytes=0-1"),
-            "GET '/': 206, cache hit, nothing left undone",
+            "GET '/': 206, cache hit, turned-off",
             id="a part out of the cache",
         ),
         pytest.param(

@@ -287,5 +287,7 @@ class Delivery:
             flow.reasons(),
             exchange.began_ns,
             exchange.first_byte_ns,
-            *flow.sizes(),
+            flow.app_bytes,
+            flow.encoded_bytes,
+            flow.sent_bytes,
         )

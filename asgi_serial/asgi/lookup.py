@@ -129,11 +129,11 @@ class Lookup:
             return None
         self._part = found
         messages = answer_part(engine, plan, found, now)
-        return None if messages is None else self._hand_out((*messages, found, HIT))
+        return None if messages is None else self._hand_out((*messages, found, HIT, found.kept[0]))
 
     def _hand_out(self, answered: Answer) -> tuple[Message, Message]:
         """Record an answer and return its messages."""
-        _, last, entry, why = answered
+        _, last, entry, why, _ = answered
         if why is STALE_WHILE_REVALIDATE:
             self.refreshes = entry
         return record_hit(self.engine, self.plan, answered, self.began_ns), last
@@ -374,5 +374,14 @@ class Lookup:
         """Record an answer from the cache."""
         engine, plan, began_ns = self.engine, self.plan, self.began_ns
         record_answer(
-            engine, plan, began_ns, route, status, size, "completed", cache, app_bytes=app_bytes
+            engine,
+            plan,
+            began_ns,
+            route,
+            status,
+            size,
+            "completed",
+            cache,
+            (Reason.STALE_IF_ERROR,),
+            app_bytes=app_bytes,
         )

@@ -11,6 +11,7 @@ from asgi_serial.reasons import Reason
 from asgi_serial.timing.server_timing import add_server_timing
 
 if TYPE_CHECKING:
+    from asgi_serial.cache.entry import Representation
     from asgi_serial.caching.serving import Answer
     from asgi_serial.engine.engine import Engine
     from asgi_serial.request.plan import RequestPlan
@@ -67,7 +68,7 @@ def record_response(
 
 def record_hit(engine: Engine, plan: RequestPlan, answered: Answer, began_ns: int) -> Message:
     """Record an answer from the cache; return its start, with Server-Timing if that is on."""
-    start, last, entry, why = answered
+    start, last, entry, why, kept = answered
     recorder = engine.recorder
     if engine.server_timing:
         took = {"cache": perf_counter_ns() - began_ns}
@@ -78,24 +79,35 @@ def record_hit(engine: Engine, plan: RequestPlan, answered: Answer, began_ns: in
     status: int = start["status"]
     cache = "stale" if why is not HIT else "collapsed" if plan.collapsed else "hit"
     if logs:
-        _log(plan, status, cache, () if why is HIT else (why,))
+        _log(plan, status, cache, _reasons_of_hit(kept, why))
     if recorder is not None:
         took_ns = perf_counter_ns() - began_ns
         sent = len(last["body"])
         made = entry.app_bytes or sent if sent else 0
-        kind = recorder.kinds[
-            entry.route,
-            plan.profile.method,
-            status,
-            "completed",
-            cache,
-            "",
-            "identity",
-            "",
-            (),
-        ]
+        state = kept.hit_state
+        is_usual = cache == "hit" and status == 200 and plan.method == "GET"
+        kind = state.kind if is_usual and state is not None else None
+        if kind is None:
+            kind = recorder.kinds[
+                entry.route,
+                plan.profile.method,
+                status,
+                "completed",
+                cache,
+                "",
+                kept.coding or "identity",
+                "",
+                _reasons_of_hit(kept, why),
+            ]
+            if is_usual and state is not None:
+                state.kind = kind
         recorder.record(kind, (took_ns, took_ns, made, made, sent, 0, 0, took_ns, 0, 0, 0, 0, 0))
     return start
+
+
+def _reasons_of_hit(kept: Representation, why: Reason) -> tuple[Reason, ...]:
+    """Return the reasons of the stored form, and that for which a stale response was used."""
+    return kept.reasons if why is HIT else (*kept.reasons, why)
 
 
 def record_answer(

@@ -12,6 +12,7 @@ from asgi_serial.bounds.memo import BoundedDict
 
 if TYPE_CHECKING:
     from asgi_serial.cache.memory import Memory
+    from asgi_serial.reasons import Reason
 
 # A digest takes 1 ns per byte and a few us. For smaller bodies a look-up costs what it saves.
 MIN_BYTES = 1_000
@@ -33,6 +34,7 @@ class Encoded(NamedTuple):
     coding: str
     content: bytes
     format_bytes: int  # the size before the coding was applied
+    reasons: tuple[Reason, ...] = ()  # for each planned step that was not done
 
 
 class _Trial:

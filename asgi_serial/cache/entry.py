@@ -1,12 +1,18 @@
 """A stored response: its metadata, its fields and its representations."""
 
+from __future__ import annotations
+
 from collections import deque
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from weakref import ref
 
 from asgi_serial.formats.registry import JSON, format_name
 from asgi_serial.http.mediatypes import essence
 from asgi_serial.types import Fields
+
+if TYPE_CHECKING:
+    from asgi_serial.reasons import Reason
+    from asgi_serial.timing.recorder import Kind
 
 Variant: TypeAlias = tuple[str, str]
 """The negotiated form: (media type or "" for the app's own, coding or "" for identity)."""
@@ -84,12 +90,13 @@ A request of this profile with this condition gets it until then, with a copy of
 class HitState:
     """Prepared data for hits on one representation; built at the first hit, kept for a few."""
 
-    __slots__ = ("etag", "fields", "fields_of_304", "last", "second", "stored", "wants")
+    __slots__ = ("etag", "fields", "fields_of_304", "kind", "last", "second", "stored", "wants")
 
     def __init__(self, stored: Fields, etag: bytes | None) -> None:
         self.stored = stored  # the fields of the representation, assembled once
         self.etag = etag
         self.wants: object = None  # the wants of the client that was served with it
+        self.kind: Kind | None = None  # of its whole hits, as they are recorded
         self.second = -1  # of the clock, for which the fields are current
         self.fields: Fields = []
         self.fields_of_304: Fields | None = None  # set by the first 304
@@ -100,13 +107,24 @@ class HitState:
 class Representation:
     """One form of a stored response, with the fields and the body as they were sent."""
 
-    __slots__ = ("__weakref__", "body", "coding", "hit_state", "own", "shape")
+    __slots__ = ("__weakref__", "body", "coding", "hit_state", "own", "reasons", "shape")
 
-    def __init__(self, fields: Fields, body: bytes, coding: str, etag: bytes | None) -> None:
-        """Take the fields, the body, its coding, and the ETag's value if it is an entity tag."""
+    def __init__(
+        self,
+        fields: Fields,
+        body: bytes,
+        coding: str,
+        etag: bytes | None,
+        reasons: tuple[Reason, ...] = (),
+    ) -> None:
+        """Take the fields, the body, its coding, and the ETag's value if it is an entity tag.
+
+        `reasons` say why it is not in another form, and hold for all its hits.
+        """
         self.shape, self.own = Shape(fields, (), etag), b""
         self.body = body
         self.coding = coding  # "" if the body was not encoded by us
+        self.reasons = reasons
         self.hit_state: HitState | None = None
 
     @property

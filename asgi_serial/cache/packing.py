@@ -19,9 +19,10 @@ from asgi_serial.cache.entry import (
     Variant,
     VaryIndex,
 )
+from asgi_serial.reasons import REASONS
 from asgi_serial.types import Fields
 
-REVISION = 4
+REVISION = 5
 """The revision of the layout; records of other revisions are treated as misses."""
 
 _CHECKSUM_BYTES = 16
@@ -41,6 +42,7 @@ _NONE = 0xFFFFFFFF
 # More fields than any server accepts; a record with more is invalid.
 _MAX_FIELDS = 4096
 _MAX_REPRESENTATIONS = 256
+_MAX_REASONS = 16
 
 _LENGTH = struct.Struct("!I")
 _TIME = struct.Struct("!d")
@@ -148,6 +150,9 @@ def _append_representation(
     for text in (*variant, representation.coding):
         _append_string(out, text.encode("utf-8", "surrogatepass"))
     _append_string(out, representation.etag)
+    out.append(_LENGTH.pack(len(representation.reasons)))
+    for reason in representation.reasons:
+        _append_string(out, reason.token.encode())
     _append_fields(out, representation.fields)
     _append_string(out, representation.body)
 
@@ -275,8 +280,11 @@ def _read_representation(reader: _Reader) -> tuple[Variant, Representation]:
     variant = (reader.text(), reader.text())
     coding = reader.text()
     etag = reader.optional_string()
+    names = [reader.text() for _ in range(reader.count(_MAX_REASONS))]
+    # Another release may give reasons that this one does not know.
+    reasons = tuple([REASONS[name] for name in names if name in REASONS])
     fields = _read_fields(reader)
-    return variant, Representation(fields, reader.string(), coding, etag)
+    return variant, Representation(fields, reader.string(), coding, etag, reasons)
 
 
 def _read_vary_index(reader: _Reader) -> VaryIndex:

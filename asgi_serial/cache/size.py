@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _PLACE_BYTES = 96 + 32 + 45
 # The entry itself, its times, the digest of its URI, and its place there.
 _ENTRY_BYTES = 192 + 60 + 49 + 45
-_FORM_BYTES = 80  # a representation without its body and its values
+_FORM_BYTES = 88  # a representation without its body and its values
 _INDEX_BYTES = 250
 _HEADER_BYTES = 33  # overhead of a bytes object
 _TEXT_BYTES = 49  # overhead of a str

@@ -10,6 +10,7 @@ from asgi_serial.errors import FormatError
 from asgi_serial.formats.registry import JSON_TYPE
 from asgi_serial.http.headers import contradicts, without
 from asgi_serial.reasons import Reason
+from asgi_serial.representation.response_plan import reasons_of_own
 from asgi_serial.representation.variant_fields import represent
 
 if TYPE_CHECKING:
@@ -122,8 +123,13 @@ class Collector:
             self._engine.collecting.give_back(self)
             self._pieces, self._size = [], 0
 
-    def finish(self, app_bytes: int, route: str) -> Entry | Reason:
-        """Return the entry of the collected response, or the reason why it is not stored."""
+    def finish(
+        self, app_bytes: int, route: str, reasons: tuple[Reason, ...] = ()
+    ) -> Entry | Reason:
+        """Return the entry of the collected response, or the reason why it is not stored.
+
+        `reasons` are those of its representation, beyond those of its plan.
+        """
         if contradicts(self._base.fields, app_bytes):
             # RFC 9111, 3.3: an incomplete response must not be stored as a complete one.
             return Reason.INCOMPLETE
@@ -131,7 +137,8 @@ class Collector:
         if self._is_lost:
             return Reason.TOO_MUCH_AT_ONCE
         fields = self._stored(self._fields)
-        stored = Representation(fields, content, self._coding, self._etag)
+        reasons = self._plan.lasting + reasons
+        stored = Representation(fields, content, self._coding, self._etag, reasons)
         return self._build(self._base, stored, "", app_bytes, route)
 
     def take_whole(
@@ -143,15 +150,17 @@ class Collector:
         encoded: Encoded,
         handed: Handed | None,
         route: str,
+        reasons: tuple[Reason, ...],
         *,
         is_end_sure: bool,
     ) -> Entry | Reason:
         """Return the entry of a response with this body, which is sent as `encoded`.
 
-        `handed` is set if the app has encoded `body` in the client's format itself. If the end is
-        not sure, the bytes are held until the app has returned.
+        `reasons` are those of its representation, beyond those of its plan. `handed` is set if the
+        app has encoded `body` in the client's format itself. If the end is not sure, the bytes are
+        held until the app has returned.
         """
-        media_type, coding, content, _ = encoded
+        media_type, coding, content = encoded[:3]
         app_bytes = len(body)
         if handed is not None:
             if body != handed.content:
@@ -166,12 +175,14 @@ class Collector:
         why = self._why_too_large(size) if is_end_sure else self._hold(size)
         if why is not None:
             return why
-        stored = Representation(self._stored(fields), content, coding, etag)
+        reasons = self._plan.lasting + reasons
+        stored = Representation(self._stored(fields), content, coding, etag, reasons)
         entry = self._build(base, stored, media_type, app_bytes, route)
         if media_type and not isinstance(entry, Reason):
             # Every other variant can be derived from the app's own bytes, and from these only.
             own, etag = represent(base, "", "", None)
-            entry.add(("", ""), Representation(self._stored(own), body, "", etag))
+            made = Representation(self._stored(own), body, "", etag, reasons_of_own(self._plan))
+            entry.add(("", ""), made)
         return entry
 
     def _build(
@@ -186,7 +197,10 @@ class Collector:
         variants = {(wanted, coding): stored}
         if wanted and not media_type:
             # A value that has no other format is sent in the app's to all clients.
-            variants["", coding] = stored
+            reasons = tuple([one for one in stored.reasons if one.about == "coding"])
+            variants["", coding] = Representation(
+                stored.fields, stored.body, stored.coding, stored.etag, reasons
+            )
         return Entry(
             decision.key,
             self._status,

@@ -245,7 +245,11 @@ def _update(
         negotiates=entry.negotiates,
         representations={
             variant: Representation(
-                [*without(form.fields, replaced), *updates], form.body, form.coding, form.etag
+                [*without(form.fields, replaced), *updates],
+                form.body,
+                form.coding,
+                form.etag,
+                form.reasons,
             )
             for variant, form in (entry.representations | served).items()
         },

@@ -67,8 +67,8 @@ class Forward(NamedTuple):
 FORWARD_MISS = Forward(Reason.MISS)
 
 
-Answer: TypeAlias = tuple[Message, Message, Entry, Reason]
-"""The two messages of an answer from the cache, the entry, and why it was used."""
+Answer: TypeAlias = "tuple[Message, Message, Entry, Reason, Representation]"
+"""The two messages of an answer from the cache, the entry, why it was used, and in which form."""
 
 
 def serve(
@@ -107,6 +107,7 @@ def serve(
                     {"type": "http.response.body", "body": content, "more_body": False},
                     found,
                     HIT,
+                    variant,
                 )
     decision = evaluate(engine, plan, found, now)
     if decision is USE_FRESH:
@@ -127,7 +128,7 @@ def serve(
     start, last = answer(engine, plan, found, variant, now, said)
     if decision is USE_FRESH and profile.is_repeatable:
         _remember(plan, found, variant.hit_state, (start, last), now)
-    return start, last, found, why
+    return start, last, found, why, variant
 
 
 def _remember(

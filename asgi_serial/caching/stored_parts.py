@@ -20,7 +20,7 @@ from asgi_serial.http.parts import (
 )
 from asgi_serial.http.ranges import OF_THE_CONTENT, ByteRange, if_range_holds, part_fields
 from asgi_serial.reasons import Reason
-from asgi_serial.representation.response_plan import plan_response
+from asgi_serial.representation.response_plan import plan_response, reasons_of_own
 from asgi_serial.representation.variant_fields import Base, represent
 
 if TYPE_CHECKING:
@@ -229,6 +229,8 @@ def _build(
         route=route,
         selecting=decision.selecting,
         negotiates=plan.negotiates if part.is_whole else (False, False),
-        representations={_APP_VARIANT: Representation(made, part.body, "", etag)},
+        representations={
+            _APP_VARIANT: Representation(made, part.body, "", etag, reasons_of_own(plan))
+        },
         app_bytes=len(part.body),
     )

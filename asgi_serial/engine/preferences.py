@@ -144,3 +144,4 @@ class ResponsePlan(NamedTuple):
     refused: bool  # answer with 406
     passes: bool  # the app's bytes are sent unchanged
     reasons: tuple[Reason, ...]
+    lasting: tuple[Reason, ...]  # those that hold for all who are sent the same bytes

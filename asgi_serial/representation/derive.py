@@ -8,6 +8,7 @@ from asgi_serial.cache.entry import Representation
 from asgi_serial.errors import CodecError, FormatError
 from asgi_serial.http.field_names import RESPONSE_FIELDS
 from asgi_serial.http.headers import content_length, read_fields
+from asgi_serial.reasons import Reason
 from asgi_serial.representation.variant_fields import Base, represent
 
 if TYPE_CHECKING:
@@ -34,29 +35,36 @@ def derive(
     to decode and encode; the call may run in any thread.
     """
     media_type, coding = variant
+    reasons: list[Reason] = []
     source = _find_source(entry)
     if source is None:
         return None
     try:
         content = _decoded(engine, source)
-        if len(content) > engine.settings.format_max_size:
+        if media_type and len(content) > engine.settings.format_max_size:
             media_type = ""
+            reasons.append(Reason.BODY_NOT_WHOLE)
         if media_type:
             content = engine.negotiator.translations[entry.find_format(), media_type].translate(
                 content
             )
     except FormatError:
         media_type = ""
+        reasons.append(Reason.VALUE_NOT_CARRIED)
     except CodecError:
         return None
-    if coding and len(content) >= (1 if must_encode else engine.settings.min_size):
+    if not coding:
+        reasons += [Reason.CLIENT_TAKES_NONE] if entry.negotiates[1] else source.reasons
+    elif len(content) < (1 if must_encode else engine.settings.min_size):
+        coding = ""
+        reasons.append(Reason.TOO_SMALL)
+    else:
         encoded = engine.negotiator.codecs[coding].compress(content)
         if must_encode or len(encoded) < len(content):
             content = encoded
         else:
             coding = ""
-    else:
-        coding = ""
+            reasons.append(Reason.WOULD_NOT_SHRINK)
     fields = read_fields(entry.fields, RESPONSE_FIELDS)
     length = content_length(fields)
     by_format, by_coding = entry.negotiates
@@ -71,7 +79,7 @@ def derive(
         engine.negotiator.tag_suffixes,
     )
     made, etag = represent(base, media_type, coding, content)
-    return Representation(made, content, coding, etag)
+    return Representation(made, content, coding, etag, tuple(reasons))
 
 
 def _find_source(entry: Entry) -> Representation | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.engine.preferences import ResponsePlan
 from asgi_serial.http.headers import content_length
-from asgi_serial.reasons import Reason
+from asgi_serial.reasons import Reason, lasting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,7 +104,14 @@ def _make_plan(
         refused=refused,
         passes=codec is None and not media_type and not refused,
         reasons=tuple(reasons),
+        lasting=lasting(reasons),
     )
+
+
+def reasons_of_own(plan: ResponsePlan) -> tuple[Reason, ...]:
+    """Return why a response with this plan is sent to some clients as the app makes it."""
+    by_coding = plan.negotiates[1]
+    return (Reason.CLIENT_TAKES_NONE,) if by_coding else plan.lasting
 
 
 def find_obstacle(

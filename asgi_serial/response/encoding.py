@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from asgi_serial.formats.base import Translation
     from asgi_serial.settings.model import Settings
 
+# Stored forms keep them, so equal ones are one object.
+_TOO_SMALL, _WOULD_NOT_SHRINK = (Reason.TOO_SMALL,), (Reason.WOULD_NOT_SHRINK,)
 
-def encode_whole(
-    plan: ResponsePlan, body: bytes, settings: Settings, *, is_made: bool
-) -> tuple[Encoded, tuple[Reason, ...]]:
-    """Return the encoded body, and the reasons for each planned step that was not done.
+
+def encode_whole(plan: ResponsePlan, body: bytes, settings: Settings, *, is_made: bool) -> Encoded:
+    """Return the encoded body, with the reasons for each planned step that was not done.
 
     `is_made` says that the app has made the body in the planned format. Any thread may call it.
     """
@@ -31,13 +32,13 @@ def encode_whole(
             content = translated
     size = len(content)
     if codec is None:
-        return Encoded(media_type, "", content, size), reasons
+        return Encoded(media_type, "", content, size, reasons)
     if size < (1 if plan.must_encode else settings.min_size):
-        return Encoded(media_type, "", content, size), (*reasons, Reason.TOO_SMALL)
+        return Encoded(media_type, "", content, size, reasons + _TOO_SMALL)
     compressed = codec.compress(content)
     if plan.must_encode or len(compressed) < size:
-        return Encoded(media_type, codec.name, compressed, size), reasons
-    return Encoded(media_type, "", content, size), (*reasons, Reason.WOULD_NOT_SHRINK)
+        return Encoded(media_type, codec.name, compressed, size, reasons)
+    return Encoded(media_type, "", content, size, reasons + _WOULD_NOT_SHRINK)
 
 
 def _translate(translation: Translation, body: bytes, max_bytes: int) -> bytes | Reason:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from asgi_serial.cache.encodings import Encodings
-    from asgi_serial.cache.entry import Entry
+    from asgi_serial.cache.entry import Entry, Representation
     from asgi_serial.caching.collector import Collector
     from asgi_serial.codecs.base import Codec, Encoder
     from asgi_serial.engine.engine import Engine
@@ -108,6 +108,7 @@ class ResponseFlow:
     gathered: list[bytes]
     more_reasons: tuple[Reason, ...] = ()
     _then: Callable[[Any], list[Message]]
+    _replacement: Representation | None = None  # the stored form that is sent in its place
     _is_not_modified = False
     _route: str | None = None
 
@@ -163,6 +164,9 @@ class ResponseFlow:
         """Return messages to send instead of the response."""
         self._enter(REPLACED)
         start, last = messages
+        self._replacement = self.request.form
+        if self._replacement is not None:
+            self.coding = self._replacement.coding
         self.status = start["status"]
         self.app_bytes = self.encoded_bytes = self.sent_bytes = len(last["body"])
         return [start, last]
@@ -498,17 +502,16 @@ class ResponseFlow:
         body: bytes,
         digest: bytes,
         encodings: Encodings | None,
-        made: tuple[Encoded, tuple[Reason, ...]],
+        encoded: Encoded,
     ) -> list[Message]:
         """Send a body that has just been encoded, and remember it in `encodings`."""
-        encoded, reasons = made
-        self.more_reasons += reasons
         if encodings is not None:
             encodings.keep(digest, self.plan.media_type, outcome_name(self.plan), encoded)
         return self._emit(body, encoded)
 
     def _emit(self, body: bytes, encoded: Encoded) -> list[Message]:
-        media_type, coding, content, self.encoded_bytes = encoded
+        media_type, coding, content, self.encoded_bytes, reasons = encoded
+        self.more_reasons += reasons
         self.media_type, self.coding = media_type, coding
         made, self.etag = represent(self.base, media_type, coding, content)
         if self.collector is not None:
@@ -516,7 +519,15 @@ class ResponseFlow:
             sure = self.is_end_sure
             self._keep(
                 self.collector.take_whole(
-                    base, made, self.etag, body, encoded, handed, route, is_end_sure=sure
+                    base,
+                    made,
+                    self.etag,
+                    body,
+                    encoded,
+                    handed,
+                    route,
+                    self.more_reasons,
+                    is_end_sure=sure,
                 )
             )
         self._enter(DONE)
@@ -570,7 +581,7 @@ class ResponseFlow:
         self._enter(DONE)
         if self.collector is not None:
             self.is_end_sure = self._has_sure_end(last_bytes)
-            self._keep(self.collector.finish(self.app_bytes, self.route()))
+            self._keep(self.collector.finish(self.app_bytes, self.route(), self.more_reasons))
 
     @property
     def is_holding(self) -> bool:
@@ -593,7 +604,8 @@ class ResponseFlow:
 
     def reasons(self) -> tuple[Reason, ...]:
         """Return the reasons why something was not done to this response."""
-        reasons = self.plan.reasons + self.more_reasons
+        made = self.plan if self._replacement is None else self._replacement
+        reasons = made.reasons + self.more_reasons
         return self.request.undecoded + reasons_of(self.request, reasons, self.unstored)
 
     def route(self) -> str:

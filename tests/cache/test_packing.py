@@ -15,6 +15,7 @@ from asgi_serial.cache.packing import (
     pack_vary_index,
     unpack_record,
 )
+from asgi_serial.reasons import Reason
 
 KEY: Key = ("GET", "https", b"example.org", b"/items", None, (b"a", "b"))
 
@@ -26,7 +27,8 @@ parts = st.recursive(
 keys = st.lists(parts, max_size=6).map(tuple)
 times = st.floats(allow_nan=False, allow_infinity=False)
 fields = st.lists(st.tuples(strings, strings), max_size=5)
-representations = st.builds(Representation, fields, strings, texts, st.none() | strings)
+reasons = st.lists(st.sampled_from(Reason), max_size=4).map(tuple)
+representations = st.builds(Representation, fields, strings, texts, st.none() | strings, reasons)
 entries = st.builds(
     Entry,
     keys,
@@ -58,7 +60,7 @@ def make_entry(**changes: object) -> Entry:
             ("application/json", "gzip"): Representation(
                 [(b"content-type", b"application/json")], b"{}", "gzip", b'"a"'
             ),
-            ("", ""): Representation([], b"", "", None),
+            ("", ""): Representation([], b"", "", None, (Reason.TOO_SMALL,)),
         },
     }
     return Entry(KEY, 200, **(values | changes))  # type: ignore[arg-type]
@@ -68,7 +70,7 @@ def as_values(entry: Entry | None) -> object:
     if entry is None:
         return None
     held = {
-        variant: [form.fields, form.body, form.coding, form.etag]
+        variant: [form.fields, form.body, form.coding, form.etag, form.reasons]
         for variant, form in entry.representations.items()
     }
     scalars = [
@@ -195,6 +197,15 @@ class TestNoRecord:
 
         assert unpack_record(pickle.dumps(Bomb()), KEY) is None
         assert unpack_record(with_key(pickle.dumps(Bomb())), KEY) is None
+
+    def test_a_reason_that_this_release_does_not_know_is_left_out(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        packed = pack_entry(make_entry())
+        monkeypatch.setattr(packing, "REASONS", {})
+        unpacked = unpack_record(packed, KEY)
+        assert isinstance(unpacked, Entry)
+        assert [form.reasons for form in unpacked.kept] == [(), ()]
 
     def test_bytes_after_the_record_are_none(self) -> None:
         assert unpack_record(reseal(pack_entry(make_entry())[23:] + b"\0"), KEY) is None

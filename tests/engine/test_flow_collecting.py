@@ -105,7 +105,12 @@ def test_a_document_that_can_not_be_translated_is_kept_for_both_kinds_of_clients
     out = run(flow, start(JSON, FRESH), body(b"[18446744073709551616]"))
     assert content_of(out) == b"[18446744073709551616]"
     assert Reason.VALUE_NOT_CARRIED in flow.reasons()
-    assert flow.entry.find((MSGPACK, "")) is flow.entry.find(("", ""))
+    for_packed, for_plain = flow.entry.find((MSGPACK, "")), flow.entry.find(("", ""))
+    assert for_packed.body is for_plain.body
+    assert for_packed.fields == for_plain.fields
+    # A client of JSON gets what it asked for.
+    assert Reason.VALUE_NOT_CARRIED in for_packed.reasons
+    assert Reason.VALUE_NOT_CARRIED not in for_plain.reasons
 
 
 def test_the_size_of_an_object_is_that_of_both_forms():
