@@ -532,7 +532,7 @@ class Exchange:
             if self._hears:
                 self._given.pop(REQUEST, None)
         elif not self._is_detached:
-            self._app_scope.carry_out()
+            self._app_scope.end()
         if self._upload is not None:
             self._release_body()
         if self.delivery is not None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from types import SimpleNamespace
 from typing import Any
+from weakref import ref
 
 import pytest
 
@@ -307,3 +309,27 @@ async def test_fields_that_the_app_takes_out_in_place_are_there_when_it_is_asked
     renewed = ada.having(cache_control="no-cache")
     answers = [await ask(serial, one) for one in (ada, renewed, ada, Request())]
     assert [answer.document for answer in answers] == [["ada"], ["ada"], ["ada"], ["nobody"]]
+
+
+class Held:
+    """A value that the app leaves in its scope."""
+
+
+@pytest.mark.parametrize("request_", [Request(), TAKES_GZIP, TAKES_MSGPACK, WRITES])
+@awaited
+async def test_the_scope_of_an_answered_request_is_freed_at_once(request_):
+    """Nothing refers back to it, so that it does not wait for the garbage collector."""
+    held = []
+
+    async def app(scope, receive, send):
+        value = scope["held"] = Held()
+        held.append(ref(value))
+        await Framework(LONG)(scope, receive, send)
+
+    serial = serial_of(app, cache=False)
+    gc.disable()
+    try:
+        await Outside(request_).call(serial)
+        assert [one() for one in held] == [None]
+    finally:
+        gc.enable()
