@@ -20,6 +20,8 @@ _STRICT = (
     | orjson.OPT_PASSTHROUGH_DATETIME
     | orjson.OPT_PASSTHROUGH_SUBCLASS
 )
+# Lists around the value take 1.5 us, counting the brackets of 1 KB 0.2 us.
+_COUNTED_BYTES = 4 << 10
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 # -9223372036854775809, the shortest integer beyond 64 bits, has nineteen digits.
 _LONG_RUN = b"0" * 19
@@ -73,14 +75,15 @@ class JsonFormat:
             value = orjson.loads(data)
         except orjson.JSONDecodeError as error:
             raise json_syntax_fault(data, error, self.max_depth) from None
+        # What was read has only plain types, so that they need no option.
+        write = orjson.dumps if self._is_surely_shallow(data) else self.write
         try:
-            canonical = self._write_padded(value)
+            canonical = write(value)
         except (TypeError, ValueError, RecursionError):
             raise self._fault(data, "the document is nested too deeply") from None
-        padding = self._padding
         # A value that is written back as the same text has lost nothing. This holds for most apps,
         # since they write as orjson does, and spares the exact check.
-        if canonical.startswith(data, padding) and len(canonical) == len(data) + 2 * padding:
+        if canonical == data:
             return value
         if _may_repeat_name(data, canonical) or _may_hold_wide_integer(data):
             self._check_exactly(data)
@@ -94,6 +97,10 @@ class JsonFormat:
         padding = self._padding
         text = self._write_padded(value)
         return text[padding:-padding] if padding else text
+
+    def _is_surely_shallow(self, data: bytes) -> bool:
+        """Whether a document has too few brackets for nesting beyond `max_depth`."""
+        return len(data) <= _COUNTED_BYTES and data.count(b"[") + data.count(b"{") <= self.max_depth
 
     def _write_padded(self, value: object) -> bytes:
         hole = self._hole
