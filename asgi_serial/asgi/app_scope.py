@@ -9,13 +9,13 @@ from asgi_serial.caching.revalidation import conditions_for
 from asgi_serial.engine.app_engines import MARK
 from asgi_serial.formats.registry import JSON_TYPE
 from asgi_serial.http.field_names import CONDITIONS
-from asgi_serial.http.headers import without
+from asgi_serial.http.headers import without, without_fields
 from asgi_serial.http.validators import (
     format_entity_tag,
     parse_entity_tags,
     unmap_condition,
 )
-from asgi_serial.request.body import _ENCODED_FIELDS
+from asgi_serial.request.body import ENCODED_FIELDS, ENCODED_FIELDS_AND_TYPE
 from asgi_serial.request.model_extension import EXTENSION, offer_models
 from asgi_serial.settings.policy import HANDLER_SWITCHES
 from asgi_serial.settings.routed_handler import REQUEST
@@ -23,12 +23,13 @@ from asgi_serial.settings.routed_handler import REQUEST
 if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.request.plan import RequestPlan
-    from asgi_serial.types import Field, Fields, Scope
+    from asgi_serial.types import Fields, Scope
 
 ZEROCOPYSEND = "http.response.zerocopysend"
 
 
 _CONDITIONS = frozenset((b"if-none-match", b"if-match"))
+_ACCEPT_ENCODING = frozenset((b"accept-encoding",))
 
 
 def copy_scope(scope: Scope) -> Scope:
@@ -66,7 +67,7 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
     if body is not None:
         pairs = _decoded_fields(plan, pairs, body)
     if plan.wants.hides_codings and b"accept-encoding" in fields:
-        pairs = _without_line(pairs, (b"accept-encoding", fields[b"accept-encoding"]))
+        pairs = without_fields(pairs, _ACCEPT_ENCODING, fields)
     if plan.validates and plan.selected is not None:
         pairs = [*without(pairs, CONDITIONS | {b"range"}), *conditions_for(plan.selected)]
     elif plan.completes is not None:
@@ -76,7 +77,7 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
     ):
         pairs = _app_conditions(engine, plan, pairs)
     if plan.wants.media_type:
-        pairs = _with_json_accepted(pairs)
+        pairs = _with_json_accepted(pairs, fields[b"accept"])
         extensions = scope.get("extensions") or {}
         scope["extensions"] = {**extensions, EXTENSION: offer_models(engine, plan)}
     if pairs is not given:
@@ -99,23 +100,13 @@ def _hide_zero_copy(scope: Scope) -> None:
         scope["extensions"] = kept
 
 
-def _without_line(pairs: Fields, line: Field) -> Fields:
-    """Return a new list without the lines of this name; `line` is usually the only one."""
-    pairs = list(pairs)
-    try:
-        del pairs[pairs.index(line)]
-    except ValueError:  # several lines, which `line` combines
-        return without(pairs, {line[0]})
-    return pairs
-
-
 def _decoded_fields(plan: RequestPlan, pairs: Fields, body: bytes) -> Fields:
-    dropped = set(_ENCODED_FIELDS)
-    added: Fields = [(b"content-length", b"%d" % len(body))]
+    dropped = ENCODED_FIELDS_AND_TYPE if plan.body_format else ENCODED_FIELDS
+    made = without_fields(pairs, dropped, plan.fields)
+    made.append((b"content-length", b"%d" % len(body)))
     if plan.body_format:
-        dropped.add(b"content-type")
-        added.append((b"content-type", JSON_TYPE.encode()))
-    return [*without(pairs, dropped), *added]
+        made.append((b"content-type", JSON_TYPE.encode()))
+    return made
 
 
 def _app_conditions(engine: Engine, plan: RequestPlan, pairs: Fields) -> Fields:
@@ -160,12 +151,15 @@ def _only_of_format(value: bytes, suffixes: tuple[bytes, ...]) -> bytes:
     return b", ".join([format_entity_tag(tag) for tag in tags if tag.opaque.endswith(endings)])
 
 
-def _with_json_accepted(pairs: Fields) -> Fields:
+def _with_json_accepted(pairs: Fields, accepted: bytes) -> Fields:
+    """Return the fields with JSON as the last choice; `accepted` is the combined Accept value."""
     # An app that applies Accept strictly would reject a client of MessagePack, which it cannot
     # produce but we can. An app that can produce it still sees that the client prefers it.
     pairs = list(pairs)
-    last, accepted = max(
-        (place, value) for place, (name, value) in enumerate(pairs) if name == b"accept"
-    )
-    line = (b"accept", accepted + b", application/json;q=0.001")
-    return [*pairs[:last], line, *pairs[last + 1 :]]
+    line = (b"accept", accepted)
+    try:
+        last = pairs.index(line)
+    except ValueError:  # several lines, which `accepted` combines
+        last, line = max((place, pair) for place, pair in enumerate(pairs) if pair[0] == b"accept")
+    pairs[last] = (b"accept", line[1] + b", application/json;q=0.001")
+    return pairs

@@ -86,6 +86,23 @@ def without(pairs: Iterable[tuple[bytes, bytes]], names: frozenset[bytes] | set[
     return [pair for pair in pairs if pair[0] not in names]
 
 
+def without_fields(
+    pairs: Iterable[tuple[bytes, bytes]], names: frozenset[bytes], fields: Mapping[bytes, bytes]
+) -> Fields:
+    """Return a new list of the pairs whose names are not in `names`.
+
+    `fields` has the combined values of all fields, by name. Usually there is one line for each,
+    which is found without a loop in Python.
+    """
+    made = list(pairs)
+    try:
+        for name in names.intersection(fields):
+            made.remove((name, fields[name]))
+    except ValueError:  # several lines, which the value combines
+        return without(made, names)
+    return made
+
+
 def content_length(fields: Mapping[bytes, bytes]) -> int | None:
     """Return the declared length of the body in bytes; None if it is missing or not a number."""
     return parse_length(fields.get(b"content-length"))

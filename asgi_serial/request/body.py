@@ -35,7 +35,7 @@ def body_part(plan: RequestPlan, body: bytes) -> BodyPart:
 
 
 # Fields that describe the encoded body, and are wrong for the decoded one.
-_ENCODED_FIELDS = frozenset(
+ENCODED_FIELDS = frozenset(
     {
         b"content-digest",
         b"content-encoding",
@@ -46,6 +46,7 @@ _ENCODED_FIELDS = frozenset(
         b"transfer-encoding",
     }
 )
+ENCODED_FIELDS_AND_TYPE = ENCODED_FIELDS | {b"content-type"}
 
 
 class RequestBody:
