@@ -4,6 +4,7 @@
 HTTP.
 """
 
+from asgi_serial.admin.prometheus_collector import prometheus_collector
 from asgi_serial.asgi.warming import warm
 from asgi_serial.engine.engine import Engine
 from asgi_serial.errors import (
@@ -41,6 +42,7 @@ from asgi_serial.settings.model import Settings
 from asgi_serial.settings.policy import RoutePolicy, serial, set_policy
 from asgi_serial.store.base import Store
 from asgi_serial.timing.base import Recorder, Sample
+from asgi_serial.timing.opentelemetry_recorder import OpenTelemetryRecorder
 from asgi_serial.timing.report import Report
 from asgi_serial.version import __version__ as __version__
 
@@ -54,6 +56,7 @@ __all__ = [
     "FormatError",
     "JSONSerializer",
     "MsgPackSerializer",
+    "OpenTelemetryRecorder",
     "OptimizedSerializationManager",
     "OrJSONSerializer",
     "OutputLimitExceeded",
@@ -77,6 +80,7 @@ __all__ = [
     "deserialized",
     "encode_model",
     "get_default_manager",
+    "prometheus_collector",
     "purge",
     "serial",
     "serialized",

@@ -8,6 +8,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Unpack
 
 from asgi_serial.admin.endpoints import has_own_paths, own_messages
+from asgi_serial.admin.metrics_endpoint import engine_state
 from asgi_serial.admin.purge_request import build_purges, purge_of_user
 from asgi_serial.admin.state import engine_report
 from asgi_serial.asgi.exchange import Exchange
@@ -28,6 +29,7 @@ from asgi_serial.response.pieces import PIECE_BYTES, in_pieces
 from asgi_serial.settings.model import SettingOptions, Settings
 from asgi_serial.settings.policy import is_on_somewhere
 from asgi_serial.store.aiocache_store import open_store
+from asgi_serial.timing.opentelemetry_recorder import OpenTelemetryRecorder
 from asgi_serial.timing.routes.resolver import build_resolver
 
 if TYPE_CHECKING:
@@ -224,7 +226,10 @@ def _make_engine(
             # Twice the size of an object, or of a purge record.
             max_value_bytes=max(2 * settings.cache_max_object, 2 * MAX_RECORD_BYTES),
         )
-    return Engine(settings, store=opened, store_target=store, label=label, recorder=recorder)
+    engine = Engine(settings, store=opened, store_target=store, label=label, recorder=recorder)
+    if isinstance(recorder, OpenTelemetryRecorder):
+        recorder.watch(engine, engine_state)
+    return engine
 
 
 def _engines_for_store(source: object) -> list[Engine] | None:

@@ -8,7 +8,9 @@ import pytest
 from prometheus_client import parser as plain
 from prometheus_client.openmetrics import parser as openmetrics
 
-from tests.engine.driver import Request, Whole, awaited, serial_of
+from asgi_serial import SerialMiddleware
+from tests.cache.services import free_port
+from tests.engine.driver import Request, Whole, awaited, serial_of, until
 from tests.engine.driver import ask as send
 
 METRICS = Request(path="/metrics", fields=(("host", "localhost"),))
@@ -109,7 +111,7 @@ async def test_who_asks_for_the_metrics_and_how(request_, status):
     answer = await send(app_of(), request_)
     assert answer.status == status
     assert bool(answer.body) is (request_.method != "HEAD")
-    assert (b"asgi_serial_memory_bytes" in answer.body) is (
+    assert (b"asgi_serial_memory_size_bytes" in answer.body) is (
         status == 200 and request_.method == "GET"
     )
 
@@ -150,4 +152,28 @@ async def test_the_metrics_do_not_count_themselves():
 @awaited
 async def test_without_timing_the_state_is_given_all_the_same():
     answer = await send(app_of(timing=False), METRICS)
-    assert b"\nasgi_serial_memory_bytes 0\n" in answer.body
+    assert b"\nasgi_serial_memory_size_bytes 0\n" in answer.body
+
+
+@awaited
+async def test_a_store_that_is_down_shows_in_its_failures_and_breakers():
+    app = SerialMiddleware(
+        Whole(b"a" * 1000, content_type="text/plain", cache_control="max-age=60"),
+        cache_url=f"redis://127.0.0.1:{free_port()}",
+        metrics_path="/metrics",
+    )
+    for number in range(5):
+        assert (await send(app, Request(path=f"/{number}"))).status == 200
+    await until(lambda: app.engine.responses.store.open_breakers)
+    text = (await send(app, METRICS)).body.decode()
+    found = {
+        (one.name, *one.labels.values()): one.value
+        for family in plain.text_string_to_metric_families(text)
+        for one in family.samples
+        if one.name.startswith("asgi_serial_store_")
+    }
+    assert found["asgi_serial_store_breakers_open",] == 1
+    assert found["asgi_serial_store_failures_total", "error"] >= 3
+    assert found["asgi_serial_store_calls_total", "get"] >= 1
+    assert found["asgi_serial_store_hits_total",] == 0
+    await app.engine.responses.store.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asgi_serial.admin.access import Refusal, read_head, refuse_access
 from asgi_serial.admin.state import engine_statistics
@@ -32,11 +32,27 @@ _ESCAPING = ("allow-utf-8", "underscores", "dots", "values")
 _OPENMETRICS = (OPENMETRICS_TYPE, *(f"{OPENMETRICS_TYPE}; escaping={one}" for one in _ESCAPING))
 
 
+def engine_state(engine: Engine) -> dict[str, Any]:
+    """Return the figures of an engine at this moment; see `instruments.STATE`."""
+    gauges, series = engine.gauges, engine.series
+    state = engine_statistics(engine)
+    state["websockets_open"] = gauges.websockets_open
+    state["websockets_accepted"] = gauges.websockets_accepted
+    if engine.responses.store is not None:
+        state["store_open_breakers"] = engine.responses.store.open_breakers
+    if series is not None:
+        series.catch_up()
+        state["in_flight"] = gauges.in_flight(series.recorded)
+        state["sample_failures"] = series.failures
+        state["overflowed"] = series.overflowed
+    return state
+
+
 def engine_families(engine: Engine) -> list[Family]:
     """Return everything that an engine has recorded, as families of metrics."""
     return build_families(
         {} if engine.series is None else engine.series.snapshot(),
-        engine_statistics(engine),
+        engine_state(engine),
         {"version": __version__, "python_version": platform.python_version()},
         bounds=engine.settings.metrics_buckets,
         created=engine.started,

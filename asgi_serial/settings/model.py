@@ -33,7 +33,7 @@ from asgi_serial.settings.values import (
     path_such_as,
 )
 from asgi_serial.store.url import parse_store_url
-from asgi_serial.timing.prometheus_families import DEFAULT_BUCKETS
+from asgi_serial.timing.instruments import DEFAULT_BUCKETS
 
 PREFIX = "ASGI_SERIAL_"
 """The prefix of the environment variables."""

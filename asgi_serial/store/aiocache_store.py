@@ -205,6 +205,11 @@ class AiocacheStore:
         """Return the counters of `Guard`."""
         return dict(self._guard.counters)
 
+    @property
+    def open_breakers(self) -> int:
+        """The number of the store's places, such as nodes, whose calls are held back."""
+        return self._guard.open_breakers
+
     async def close(self) -> None:
         """Close the connections of this event loop, and make other loops close theirs."""
         with suppress(RuntimeError):  # another task is already closing them

@@ -75,6 +75,10 @@ class GuardedStore(Store, Protocol):
     is_shared: bool
     """Whether other processes may use it, too."""
 
+    @property
+    def open_breakers(self) -> int:
+        """The number of the store's places, such as nodes, whose calls are held back."""
+
     async def close(self) -> None:
         """Close the connections; the store opens new ones on its next use."""
 

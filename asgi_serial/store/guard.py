@@ -88,6 +88,11 @@ class Guard:
         self._abandoned: set[asyncio.Task[Any]] = set()
         self.counters = dict.fromkeys(COUNTERS, 0)
 
+    @property
+    def open_breakers(self) -> int:
+        """The number of places whose calls are held back."""
+        return sum(breaker.is_open for breaker in list(self._breakers.values()))
+
     async def attempt(
         self, call: Callable[[], Coroutine[Any, Any, T]], place: str = ""
     ) -> T | None:

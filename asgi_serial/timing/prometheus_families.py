@@ -1,60 +1,65 @@
-"""The figures of a recorder and of its engine, as families of metrics.
+"""The figures of a recorder and of its engine, as families of metrics."""
 
-Names and labels are those of OpenTelemetry's semantic conventions for HTTP where these have one;
-all others begin with `asgi_serial_`.
-"""
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
-
+from asgi_serial.timing.base import PHASES
 from asgi_serial.timing.histogram import Histogram
+from asgi_serial.timing.instruments import (
+    APP_BODY,
+    CACHE_REQUESTS,
+    CODING_INPUT,
+    CODING_OUTPUT,
+    CODING_RESPONSES,
+    CODING_TIME,
+    ENCODINGS_REQUESTS,
+    FIRST_BYTE,
+    OFF,
+    PHASE_TIME,
+    REASONS,
+    REQUEST_DURATION,
+    RESPONSE_BODY_SIZE,
+    Instrument,
+    Values,
+    in_unit,
+    read_state,
+    reason_name,
+    values_of,
+)
 from asgi_serial.timing.prometheus_text import (
     COUNTER,
-    GAUGE,
-    HISTOGRAM,
     INFO,
+    SUMMARY,
     Family,
-    Labels,
     Metric,
     Point,
     format_number,
 )
 from asgi_serial.timing.recorder import Series, SeriesKey
 
-# Semantic conventions for HTTP metrics, "Metric: http.server.request.duration":
-# ExplicitBucketBoundaries, in seconds.
-DEFAULT_BUCKETS = (
-    *(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5),
-    *(0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
-)
-
-_STATE = (
-    ("memory_entries", GAUGE, "", "Responses and encodings in the first level of the cache."),
-    ("memory_bytes", GAUGE, "bytes", "Size of the first level of the cache."),
-    ("memory_max_bytes", GAUGE, "bytes", "Largest size of the first level of the cache."),
-    ("memory_evictions", COUNTER, "", "Entries that the first level dropped for want of room."),
-    ("responses_stored", COUNTER, "", "Responses that were stored."),
-)
-"""The statistics of an engine that are metrics of their own: name, type, unit, description."""
+Snapshot: TypeAlias = Mapping[SeriesKey, Series]
 
 
 def build_families(
-    series: Mapping[SeriesKey, Series],
+    series: Snapshot,
     state: Mapping[str, Any],
     info: Mapping[str, str],
     *,
     bounds: Sequence[float],
     created: float,
 ) -> list[Family]:
-    """Return the families of everything that was recorded, those with metrics only.
+    """Return the families of everything that was recorded, but for those without metrics.
 
     `series` is a snapshot of a recorder, `state` the statistics of its engine, and `info` describes
     the build. `bounds` are those of histograms, in seconds; `created` is the time since which
     everything was counted, in epoch seconds.
     """
     families = [
-        _request_duration(series, bounds, created),
-        *_state_families(state, created),
+        *_durations(series, bounds, created),
+        _body_sizes(series, created),
+        *_counts(series, created),
+        *_state(state, created),
         Family(
             "asgi_serial_build",
             INFO,
@@ -66,37 +71,98 @@ def build_families(
     return [family for family in families if family.metrics]
 
 
-def _request_duration(
-    series: Mapping[SeriesKey, Series], bounds: Sequence[float], created: float
-) -> Family:
+def _family(instrument: Instrument, metrics: list[Metric], kind: str = "") -> Family:
     return Family(
-        "http_server_request_duration_seconds",
-        HISTOGRAM,
-        "Duration of requests, from their arrival to the last message of the response.",
-        "seconds",
-        [
-            Metric(request_labels(key), tuple(_histogram_points(one.total, bounds, created)))
-            for key, one in series.items()
-        ],
+        instrument.prometheus_name,
+        kind or instrument.kind,
+        instrument.description,
+        instrument.prometheus_unit,
+        metrics,
     )
 
 
-def request_labels(key: SeriesKey) -> Labels:
-    """Return the labels of a series.
+def _durations(series: Snapshot, bounds: Sequence[float], created: float) -> Iterator[Family]:
+    def measure(instrument: Instrument, values: Values, histogram: Histogram) -> Metric:
+        points = _histogram_points(histogram, bounds, created)
+        return Metric(instrument.label(values), tuple(points))
 
-    Source: OpenTelemetry, Semantic conventions for HTTP metrics: `error.type` is the status code of
-    a response that is an error of the server, or what else went wrong, and missing if nothing did.
-    """
-    labels = [
-        ("http_request_method", "_OTHER" if key.method == "OTHER" else key.method),
-        ("http_route", key.route),
-        ("http_response_status_code", str(key.status)),
+    first_bytes: defaultdict[Values, Histogram] = defaultdict(Histogram)
+    totals = []
+    for key, one in series.items():
+        values = values_of(key)
+        totals.append(measure(REQUEST_DURATION, values, one.total))
+        first_bytes[values[: len(FIRST_BYTE.labels)]].merge(one.first_byte)
+    yield _family(REQUEST_DURATION, totals)
+    yield _family(FIRST_BYTE, [measure(FIRST_BYTE, *each) for each in first_bytes.items()])
+
+
+def _body_sizes(series: Snapshot, created: float) -> Family:
+    """Return the sizes of bodies as a summary, since only their sums are recorded."""
+    metrics = [
+        Metric(
+            RESPONSE_BODY_SIZE.label(values_of(key)),
+            (
+                Point("_count", one.total.count),
+                Point("_sum", one.sent_bytes),
+                Point("_created", created),
+            ),
+        )
+        for key, one in series.items()
     ]
-    if key.outcome != "completed":
-        labels.append(("error_type", key.outcome))
-    elif key.status >= 500:
-        labels.append(("error_type", str(key.status)))
-    return tuple(labels)
+    return _family(RESPONSE_BODY_SIZE, metrics, SUMMARY)
+
+
+def _counts(series: Snapshot, created: float) -> Iterator[Family]:
+    """Yield the counters of requests, which add up the series with the same labels."""
+    sums: dict[Instrument, Counter[Values]] = {}
+    for key, one in series.items():
+        for instrument, values, count in _counts_of(key.route, one):
+            if count:
+                sums.setdefault(instrument, Counter())[values] += count
+    for instrument, counts in sums.items():
+        yield _family(
+            instrument,
+            [
+                Metric(
+                    instrument.label(values), _points(COUNTER, in_unit(instrument, count), created)
+                )
+                for values, count in counts.items()
+            ],
+        )
+
+
+def _counts_of(route: str, series: Series) -> Iterator[tuple[Instrument, Values, int]]:
+    """Yield the counts of a series; times are in ns."""
+    for phase, phase_ns in zip(PHASES, series.phases_ns, strict=True):
+        yield PHASE_TIME, (route, phase), phase_ns
+    for result, count in series.cache.items():
+        yield CACHE_REQUESTS, (route, result or OFF), count
+    for result, count in series.encodings.items():
+        if result:  # only those that were looked up
+            yield ENCODINGS_REQUESTS, (route, result), count
+    for reason, count in series.reasons.items():
+        yield REASONS, (route, reason_name(reason)), count
+    yield APP_BODY, (route,), series.app_bytes
+    for coding, totals in series.codings.items():
+        yield CODING_RESPONSES, (coding,), totals.count
+        yield CODING_INPUT, (coding,), totals.encoded_bytes
+        yield CODING_OUTPUT, (coding,), totals.sent_bytes
+        yield CODING_TIME, (coding,), totals.encode_ns
+
+
+def _state(state: Mapping[str, Any], created: float) -> Iterator[Family]:
+    found: dict[Instrument, list[Metric]] = {}
+    for instrument, values, value in read_state(state):
+        points = _points(instrument.kind, value, created)
+        found.setdefault(instrument, []).append(Metric(instrument.label(values), points))
+    for instrument, metrics in found.items():
+        yield _family(instrument, metrics)
+
+
+def _points(kind: str, value: float, created: float) -> tuple[Point, ...]:
+    if kind == COUNTER:
+        return Point("_total", value), Point("_created", created)
+    return (Point("", value),)
 
 
 def _histogram_points(
@@ -108,21 +174,3 @@ def _histogram_points(
     yield Point("_count", histogram.count)
     yield Point("_sum", histogram.sum_ns / 1e9)
     yield Point("_created", created)
-
-
-def _state_families(state: Mapping[str, Any], created: float) -> Iterable[Family]:
-    for name, kind, unit, description in _STATE:
-        if name in state:
-            yield Family(
-                f"asgi_serial_{name}",
-                kind,
-                description,
-                unit,
-                [Metric((), _points(kind, state[name], created))],
-            )
-
-
-def _points(kind: str, value: float, created: float) -> tuple[Point, ...]:
-    if kind == COUNTER:
-        return Point("_total", value), Point("_created", created)
-    return (Point("", value),)

@@ -289,6 +289,11 @@ class SeriesRecorder:
                     copies[key] = copy
         return copies
 
+    def catch_up(self) -> None:
+        """Count every sample up to now."""
+        with self._lock:
+            self._count_waiting()
+
     def clear(self) -> None:
         """Forget everything that was recorded."""
         with self._lock:

@@ -77,8 +77,10 @@ def test_failures_in_a_row_end_the_calls_and_a_probe_begins_them_again() -> None
         for _ in range(10):
             await guard.attempt(raising(OSError()))
         assert counted(guard) == {"errors": 3, "skipped_by_breaker": 7}
+        assert guard.open_breakers == 1
         clock.now += 1
         assert await guard.attempt(answer) == "value"
+        assert guard.open_breakers == 0
         assert await guard.attempt(answer) == "value"
 
     run(main())

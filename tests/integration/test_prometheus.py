@@ -48,7 +48,7 @@ def exposed(server: Server) -> dict[str, dict[tuple[tuple[str, str], ...], float
 def test_requests_are_found_by_route_and_status(server: Server, prometheus: Prometheus) -> None:
     counts = prometheus.query(f"sum by (http_route, error_type) ({DURATION}_count)")
     assert counts[(("http_route", "/books"),)] == 3
-    assert counts[(("error_type", "500"), ("http_route", "/fails"))] == 1
+    assert counts[(("error_type", "failed"), ("http_route", "/fails"))] == 1
     assert sum(counts.values()) == 5
 
 
@@ -65,7 +65,7 @@ def test_what_a_client_puts_into_a_label_arrives_as_such(prometheus: Prometheus)
 def test_it_knows_types_units_and_descriptions(server: Server, prometheus: Prometheus) -> None:
     told = {one["metric"]: one for one in prometheus.ask("targets/metadata")}
     assert (told[DURATION]["type"], told[DURATION]["unit"]) == ("histogram", "seconds")
-    assert told["asgi_serial_memory_bytes"]["unit"] == "bytes"
+    assert told["asgi_serial_memory_size_bytes"]["unit"] == "bytes"
     assert told["asgi_serial_build"]["type"] == "info"
     assert all(one["help"] for one in told.values())
 

@@ -1,0 +1,44 @@
+"""docs/metrics.md lists the metrics that there are, and values of labels that they have."""
+
+import re
+from pathlib import Path
+
+from asgi_serial.timing import instruments
+from asgi_serial.timing.base import OUTCOMES, PHASES
+from asgi_serial.timing.instruments import RESPONSE_BODY_SIZE, STATE, Instrument
+
+PAGE = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text()
+INSTRUMENTS = [one for one in vars(instruments).values() if isinstance(one, Instrument)]
+
+
+def row_of(instrument):
+    suffix = "_total" if instrument.kind == "counter" else ""
+    kind = "summary" if instrument is RESPONSE_BODY_SIZE else instrument.kind
+    labels = ", ".join(f"`{name.replace('.', '_')}`" for name in instrument.labels)
+    return (f"{instrument.prometheus_name}{suffix}", kind, labels, instrument.description)
+
+
+def test_every_metric_is_listed_as_it_is():
+    table = PAGE.partition("| metric | type | labels | meaning |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ?(.*?) ?\| (.+) \|$", table, re.MULTILINE)
+    assert rows[:-1] == [row_of(one) for one in INSTRUMENTS]
+    assert rows[-1][:2] == ("asgi_serial_build_info", "info")
+
+
+def listed(label):
+    (value,) = re.findall(rf"^\| `{label}` \| (.+) \|$", PAGE, re.MULTILINE)
+    return re.findall(r"`([a-z-]+)`", value)
+
+
+def test_every_label_is_explained():
+    explained = set(re.findall(r"^\| `(\w+)` \| [^|]+ \|$", PAGE, re.MULTILINE))
+    named = {name.replace(".", "_") for one in INSTRUMENTS for name in one.labels}
+    assert named <= explained
+
+
+def test_values_of_labels_are_those_that_there_are():
+    assert listed("phase") == list(PHASES)
+    assert listed("error_type") == list(OUTCOMES[1:])
+    for label in ("operation", "kind", "part"):
+        values = [values[0] for _, one, values in STATE if one.labels == (label,)]
+        assert sorted(listed(label)) == sorted(values)
