@@ -43,7 +43,9 @@ PURE_PARTS_OF_THE_CACHE = {
     "cache/purges",
 }
 
-FRAMEWORKS = {"fastapi", "litestar", "starlette"}
+FRAMEWORKS = {
+    *("blacksheep", "django", "falcon", "fastapi", "litestar", "quart", "sanic", "starlette"),
+}
 
 MODULES = {
     path.relative_to(PACKAGE).with_suffix("").as_posix(): ast.parse(path.read_text())

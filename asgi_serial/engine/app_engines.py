@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary, finalize, ref
 
 from asgi_serial.engine.engine import Engine
 from asgi_serial.timing.routes.tree import mounted_in
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 # engines are weak; an engine lives as long as an instance of the middleware.
 _ENGINES: WeakKeyDictionary[object, list[ref[Engine]]] = WeakKeyDictionary()
 
+# Falcon's app and its parts support no weak references. It is kept, by its `id`, for as long as its
+# engine lives.
+_HELD: dict[int, tuple[object, list[ref[Engine]]]] = {}
+
 _MAX_DEPTH = 16
 # The attributes by which apps and middleware name the app inside, or the part that serves.
 _INNER = ("app", "asgi_app", "middleware_stack", "router", "asgi_handler")
@@ -28,8 +32,9 @@ _INNER = ("app", "asgi_app", "middleware_stack", "router", "asgi_handler")
 
 def register(engine: Engine, app: object) -> None:
     """Register an engine under the app that its middleware wraps."""
-    for part in _parts_of(app):
-        _add(part, engine)
+    added = [_add(part, engine) for part in _parts_of(app)]
+    if not any(added):
+        _hold(app, engine)
 
 
 def share(engine: Engine, scope: Scope) -> Engine:
@@ -103,7 +108,7 @@ def _known_by(part: object) -> list[Engine]:
     try:
         known = _ENGINES.get(part, [])
     except TypeError:  # not hashable, or without support for weak references
-        return []
+        known = _HELD.get(id(part), (part, []))[1]
     engines: list[Any] = [engine() for engine in known]
     return [engine for engine in engines if engine is not None]
 
@@ -124,6 +129,20 @@ def _add(part: object, engine: Engine) -> bool:
         return False
     known[:] = [other for other in known if other() not in (None, engine)] + [ref(engine)]
     return True
+
+
+def _hold(app: object, engine: Engine) -> None:
+    """Register an engine under an app that supports no weak references."""
+    _, known = _HELD.setdefault(id(app), (app, []))
+    known.append(ref(engine))
+    finalize(engine, _release, id(app)).atexit = False
+
+
+def _release(key: int) -> None:
+    """Forget an app once none of its engines is left."""
+    held = _HELD.get(key)
+    if held is not None and not any(engine() for engine in held[1]):
+        del _HELD[key]
 
 
 MARK = "asgi_serial"

@@ -1,5 +1,6 @@
 """The small parts of the engine: its memories, its words to the client, its report, its sharing."""
 
+import gc
 import json
 import weakref
 
@@ -12,7 +13,7 @@ from asgi_serial.cache.interning import Interner
 from asgi_serial.caching.serving import answer, evaluate, find_representation
 from asgi_serial.codecs.decoding import UnsupportedCoding
 from asgi_serial.engine import cache_status
-from asgi_serial.engine.app_engines import engines_of, share
+from asgi_serial.engine.app_engines import _HELD, engines_of, register, share
 from asgi_serial.engine.cache_status import forward_status
 from asgi_serial.errors import CodecError, FormatError, OutputLimitExceeded
 from asgi_serial.reasons import Reason
@@ -318,3 +319,21 @@ class TestSharing:
         del app
         assert reference() is None
         assert engine is not None
+
+    def test_an_app_without_weak_references_is_known_while_it_has_an_engine(self):
+        class Slotted:
+            __slots__ = ()
+
+        app = Slotted()
+        first, second = make_engine(), make_engine()
+        register(first, app)
+        register(second, app)
+        assert engines_of(app) == (first, second)
+        assert engines_of(Slotted()) == ()
+        del first
+        gc.collect()
+        assert engines_of(app) == (second,)
+        del second
+        gc.collect()
+        assert engines_of(app) == ()
+        assert id(app) not in _HELD

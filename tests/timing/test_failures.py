@@ -1,5 +1,6 @@
 """What users plug in may fail: each failure counts, and the log hears of it now and then."""
 
+import itertools
 import logging
 
 from asgi_serial.timing.failures import Failures
@@ -21,7 +22,10 @@ def test_every_failure_counts_and_one_of_each_half_minute_is_logged(caplog):
     ]
 
 
-def test_a_resolver_that_fails_is_logged_once_with_its_traceback(caplog):
+def test_a_resolver_that_fails_is_logged_once_with_its_traceback(caplog, monkeypatch):
+    hours = itertools.count(step=3600.0)
+    monkeypatch.setattr(Failures.__init__, "__defaults__", (lambda: next(hours),))
+
     def failing(scope):
         raise RuntimeError("no route today")
 

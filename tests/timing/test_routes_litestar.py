@@ -1,14 +1,17 @@
+import asyncio
+
 import pytest
-from litestar import Litestar, Router, asgi, delete, get
+from litestar import Controller, Litestar, Router, asgi, delete, get
 from litestar.middleware import DefineMiddleware
 from litestar.types import Receive, Scope, Send
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
+from asgi_serial import SerialMiddleware, timing_report
 from asgi_serial.timing.routes.resolver import build_resolver
 
-from .drive import Capturing, Copying, http_scope, run
+from .drive import Capturing, Copying, http_scope, run, visit
 
 
 @get("/", sync_to_thread=False)
@@ -92,6 +95,45 @@ def test_litestar_mounted_in_starlette_keeps_the_prefix():
     app = Starlette(routes=[Mount("/all/{tenant}", make_app())])
     _, scope = run(app, http_scope("/all/x/api/v1/items/3"))
     assert build_resolver()(scope) == "/all/{tenant}/api/v1/items/{id}"
+
+
+def add_us(place):
+    """One handler, with us around the app or as a middleware in one of Litestar's four places."""
+    ours = [DefineMiddleware(SerialMiddleware, cache=False)]
+    handler = get("/items/{id:int}", middleware=ours if place == "a handler" else [])(answer)
+    if place == "a controller":
+        own = get("/items/{id:int}")(answer_of_controller)
+        handler = type("Items", (Controller,), {"middleware": ours, "item": own})
+    router = Router(
+        "/api", route_handlers=[handler], middleware=ours if place == "a router" else []
+    )
+    app = Litestar([router], middleware=ours if place == "the app" else [], openapi_config=None)
+    return app, SerialMiddleware(app, cache=False) if place == "around the app" else app
+
+
+async def answer() -> str:
+    return "ok"
+
+
+async def answer_of_controller(self) -> str:
+    return "ok"
+
+
+@pytest.mark.parametrize(
+    "place", ["around the app", "the app", "a router", "a controller", "a handler"]
+)
+def test_wherever_we_stand_in_litestar_the_template_is_the_same(place):
+    bare, app = add_us(place)
+
+    async def ask():
+        visits = [("GET", "/api/items/7"), ("PUT", "/api/items/7"), ("GET", "/nowhere")]
+        return [(await visit(app, *one)).status for one in visits]
+
+    assert asyncio.run(ask()) == [200, 405, 404]
+    # Litestar calls its middleware for requests that have a route.
+    unmatched = [("(unmatched)", 404), ("(unmatched)", 405)] if bare is not app else []
+    rows = sorted((row["route"], row["status"]) for row in timing_report(bare).routes)
+    assert rows == [*unmatched, ("/api/items/{id}", 200)]
 
 
 def test_as_a_middleware_of_litestar_the_template_is_there():

@@ -35,6 +35,9 @@ class Gears:
         assert "gears.route" not in others
         return resolve
 
+    def inside(self, scope):
+        return None
+
     def is_unrouted(self, scope):
         return self.has_routes and scope["path"] == "/nowhere"
 

@@ -1,7 +1,7 @@
 """The protocols by which the route of a request gets its name."""
 
 from collections.abc import Callable, Collection
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from asgi_serial.types import Scope
 
@@ -13,6 +13,17 @@ APP = "app"
 
 MOUNTED = "/{path}"
 """The end of the label of a mounted app, if its inside names no route of its own."""
+
+LONGEST_LABEL = 200
+"""How many characters of a label are kept."""
+
+
+class MountedApp(NamedTuple):
+    """An app that took a request below the template `prefix`, with the scope that it was given."""
+
+    prefix: str
+    app: object
+    scope: Scope
 
 
 class RouteResolver(Protocol):
@@ -30,7 +41,8 @@ class RouteResolver(Protocol):
 class FrameworkRoutes(RouteResolver, Protocol):
     """The routes of one framework's apps; made with the app that the middleware wraps.
 
-    A class for a framework stands in a module of its own, and in `registry.FRAMEWORKS`.
+    A class for a framework that leaves its choice in the scope stands in a module of its own, and
+    in `registry.FRAMEWORKS`.
     """
 
     @property
@@ -50,8 +62,29 @@ class FrameworkRoutes(RouteResolver, Protocol):
         frameworks: the route has a part in each.
         """
 
+    def inside(self, scope: Scope) -> MountedApp | None:
+        """Return the app that is mounted where the request was routed to, if there is one."""
+
     def is_unrouted(self, scope: Scope) -> bool:
         """Whether it is certain before the app is called that no route takes the request."""
 
     def reads_json(self, scope: Scope) -> bool:
         """Whether it is certain before the app is called that it reads the request as JSON."""
+
+
+class RouteTable(Protocol):
+    """The routes of one app, for a framework that leaves its choice nowhere.
+
+    Its own router is asked again once the app has run. A function that opens the table of an app,
+    which may be mounted in another, stands in a module of its own, and in `registry.TABLES`.
+    """
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether templates hold the whole path, since the framework does not know `root_path`."""
+
+    def find(self, scope: Scope) -> str | MountedApp | None:
+        """Return the template of the route for a request, or the app below which it is.
+
+        None, if no route takes the path. An exception is counted, and never reaches the request.
+        """

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from asgi_serial.http.mediatypes import essence
-from asgi_serial.timing.routes.base import MOUNTED
+from asgi_serial.timing.routes.base import MOUNTED, MountedApp
 from asgi_serial.timing.routes.uploads import litestar_reads_json
 from asgi_serial.types import Scope
 
@@ -41,6 +41,17 @@ class LitestarRoutes:
     ) -> Callable[[Scope], str]:
         """Return `resolve`: the template stands in the scope."""
         return resolve
+
+    def inside(self, scope: Scope) -> MountedApp | None:
+        """Return the app that is mounted where the request was routed to, if there is one.
+
+        Litestar has put the path below the mount into the scope.
+        """
+        handler = scope.get("route_handler")
+        if not getattr(handler, "is_mount", False):
+            return None
+        prefix = _mount_path(scope.get("litestar_app"), scope, handler)
+        return MountedApp(prefix, getattr(handler, "fn", None), scope)
 
     def is_unrouted(self, scope: Scope) -> bool:
         """Whether Litestar answers 404 or 405; its middleware comes after its router."""

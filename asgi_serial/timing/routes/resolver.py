@@ -3,12 +3,23 @@
 from collections.abc import Callable, Sequence
 
 from asgi_serial.timing.failures import Failures
-from asgi_serial.timing.routes.base import APP, MOUNTED, UNMATCHED, FrameworkRoutes, RouteResolver
-from asgi_serial.timing.routes.registry import FRAMEWORKS, Framework
+from asgi_serial.timing.routes.apps import layers_of
+from asgi_serial.timing.routes.base import (
+    APP,
+    LONGEST_LABEL,
+    MOUNTED,
+    UNMATCHED,
+    FrameworkRoutes,
+    MountedApp,
+    RouteResolver,
+    RouteTable,
+)
+from asgi_serial.timing.routes.registry import FRAMEWORKS, TABLES, Framework, TableOpener
 from asgi_serial.types import Scope
 
-LONGEST_LABEL = 200
-"""How many characters of a label are kept that a callback gives."""
+# How deep mounts in mounts are followed, and how many mounted apps are remembered.
+_MAX_DEPTH = 8
+_MAX_MOUNTED = 256
 
 
 class LabelResolver:
@@ -17,20 +28,41 @@ class LabelResolver:
     `failures` counts the callbacks and frameworks that failed to name one.
     """
 
-    __slots__ = ("_callback", "_failures", "_frameworks", "label")
+    __slots__ = (
+        "_callback",
+        "_failures",
+        "_frameworks",
+        "_mounted",
+        "_openers",
+        "_table",
+        "label",
+    )
 
     def __init__(
-        self, callback: RouteResolver | None, app: object, frameworks: Sequence[Framework]
+        self,
+        callback: RouteResolver | None,
+        app: object,
+        frameworks: Sequence[Framework],
+        tables: Sequence[TableOpener],
     ) -> None:
         self._callback = callback
-        self._failures = Failures("The resolver of routes", "requests are counted without a route")
+        self._openers = tables
+        self._table = self._open(app)
+        # By `id`, with the app, which keeps the `id` from being reused.
+        self._mounted: dict[int, tuple[object, RouteTable | None]] = {}
+        # Fails the same way for each request of a route: one line in the log says all.
+        self._failures = Failures(
+            "The resolver of routes",
+            "requests are counted without a route",
+            quiet_seconds=float("inf"),
+        )
         self._frameworks: list[FrameworkRoutes] = [framework(app) for framework in frameworks]
         self.label: Callable[[Scope], str] = self._resolve
         """Labels a request. To call it costs a third of calling the resolver itself."""
-        if callback is None:
+        if callback is None and self._table is None:
             for framework in reversed(self._frameworks):
                 self.label = framework.shortcut(self.label, self._marks_beside(framework))
-            if not any(framework.has_routes for framework in self._frameworks):
+            if not any(one.has_routes for one in self._frameworks):
                 self.label = _unless_untouched(self.label, [APP, *self._marks_beside(None)])
 
     @property
@@ -89,14 +121,51 @@ class LabelResolver:
         """Ask the frameworks that took part first, and then those that know the app's routes."""
         others = []
         labels = []
+        if self._table is not None and (label := self._look_up(self._table, scope)):
+            labels.append(label)
         for framework in self._frameworks:
             if not any(mark in scope for mark in framework.marks):
                 others.append(framework)
-            elif label := framework(scope):
+            elif label := self._name(framework, scope):
                 labels.append(label)
-        if labels:
-            return _join(labels)
-        return next(filter(None, (framework(scope) for framework in others)), UNMATCHED)
+        if not labels:
+            found = filter(None, (self._name(framework, scope) for framework in others))
+            labels = [next(found, UNMATCHED)]
+        return _join(labels)[:LONGEST_LABEL]
+
+    def _name(self, framework: FrameworkRoutes, scope: Scope) -> str | None:
+        label = framework(scope)
+        if label is None or not label.endswith(MOUNTED):
+            return label
+        mounted = framework.inside(scope)
+        return label if mounted is None else self._descend(mounted, _MAX_DEPTH)
+
+    def _look_up(self, table: RouteTable, scope: Scope, depth: int = _MAX_DEPTH) -> str | None:
+        found = table.find(scope)
+        return self._descend(found, depth) if isinstance(found, MountedApp) else found
+
+    def _descend(self, mounted: MountedApp, depth: int) -> str:
+        """Return the label of a request to a mounted app: that of the mount, if it has no other."""
+        table = self._table_of(mounted.app)
+        inner = None
+        if table is not None and depth:
+            inner = self._look_up(table, mounted.scope, depth - 1)
+        if table is None or inner is None:
+            return mounted.prefix + MOUNTED
+        return inner if table.is_whole else mounted.prefix + inner
+
+    def _table_of(self, app: object) -> RouteTable | None:
+        known = self._mounted.get(id(app))
+        if known is None:
+            if len(self._mounted) >= _MAX_MOUNTED:
+                self._mounted.clear()
+            known = self._mounted[id(app)] = app, self._open(app)
+        return known[1]
+
+    def _open(self, app: object) -> RouteTable | None:
+        """Return the table of the first app, from the outside in, that has one."""
+        opened = (opener(layer) for layer in layers_of(app) for opener in self._openers)
+        return next((table for table in opened if table is not None), None)
 
 
 def _unless_untouched(
@@ -129,6 +198,7 @@ def build_resolver(
     *,
     app: object = None,
     frameworks: Sequence[Framework] = FRAMEWORKS,
+    tables: Sequence[TableOpener] = TABLES,
 ) -> LabelResolver:
     """Return the labels of the requests of `app`: the callback's first, then the frameworks'.
 
@@ -136,4 +206,4 @@ def build_resolver(
     middleware wraps; its routes are matched if the scope holds no choice, as for an answer that
     came from the cache.
     """
-    return LabelResolver(callback, app, frameworks)
+    return LabelResolver(callback, app, frameworks, tables)

@@ -1,9 +1,12 @@
 """Routes of Starlette and FastAPI, read from what their routers leave in the scope."""
 
+import re
 from collections.abc import Callable, Collection
 
-from asgi_serial.timing.routes.base import MOUNTED
+from asgi_serial.timing.routes.apps import host_of
+from asgi_serial.timing.routes.base import MOUNTED, MountedApp
 from asgi_serial.timing.routes.tree import (
+    REST_OF_MOUNT,
     RouteNode,
     RouteTree,
     leads_to_router,
@@ -45,10 +48,24 @@ class StarletteRoutes:
 
     def __call__(self, scope: Scope, /) -> str | None:
         """Return the route's template; see RouteResolver."""
+        if scope.get("endpoint") is None and scope.get("router") is not None:
+            return _frontend_template(scope)
+        node = self._find(scope)
+        return node.template if node is not None else None
+
+    def inside(self, scope: Scope) -> MountedApp | None:
+        """Return the app that is mounted where the request was routed to, if there is one."""
+        if scope.get("endpoint") is None and scope.get("router") is not None:
+            return None  # a file of a frontend
+        node = self._find(scope)
+        if node is None or node.is_leaf:
+            return None
+        given = scope if "endpoint" in scope else _scope_inside(node, scope)
+        return MountedApp(node.template.removesuffix(MOUNTED), node.endpoint, given)
+
+    def _find(self, scope: Scope) -> RouteNode | None:
         endpoint = scope.get("endpoint")
         root = scope.get("router")
-        if endpoint is None and root is not None:
-            return _frontend_template(scope)
         tree = None
         for app in (root or scope.get("app"), self._app):
             if tree is None and app is not None:
@@ -56,11 +73,10 @@ class StarletteRoutes:
         if tree is None:
             return None
         if endpoint is None:
-            node = _match(tree, scope)
-        else:
-            node = _choose(tree, scope, endpoint)
-            self._learn(tree, scope, endpoint)
-        return node.template if node is not None else None
+            return _match(tree, scope)
+        node = _choose(tree, scope, endpoint)
+        self._learn(tree, scope, endpoint)
+        return node
 
     def shortcut(
         self, resolve: Callable[[Scope], str], others: Collection[str]
@@ -156,23 +172,31 @@ def _choose(tree: RouteTree, scope: Scope, endpoint: object) -> RouteNode | None
 
 
 def _match(tree: RouteTree, scope: Scope, endpoint: object = None) -> RouteNode | None:
-    path = scope["path"]
-    # A mount appends itself to root_path, and keeps the server's as app_root_path.
-    root_path = scope.get("app_root_path", scope.get("root_path", ""))
-    rest = path.removeprefix(root_path)
-    if rest[:1] in ("", "/"):  # `/apiary` is not below `/api`
-        path = rest or "/"
-    host = _host_of(scope) if tree.has_hosts else ""
+    path = _routed_path(scope)
+    host = _hostname_of(scope) if tree.has_hosts else ""
     return tree.match(path, scope["method"], host, endpoint=endpoint)
 
 
-def _host_of(scope: Scope) -> str:
+def _routed_path(scope: Scope) -> str:
+    path: str = scope["path"]
+    # A mount appends itself to root_path, and keeps the server's as app_root_path.
+    root_path = scope.get("app_root_path", scope.get("root_path", ""))
+    rest = path.removeprefix(root_path)
+    return (rest or "/") if rest[:1] in ("", "/") else path  # `/apiary` is not below `/api`
+
+
+def _scope_inside(node: RouteNode, scope: Scope) -> Scope:
+    """Return the scope that a mount gives its app; this one does not show it."""
+    path = _routed_path(scope)
+    found = re.match(node.pattern.pattern.removesuffix(REST_OF_MOUNT), path)
+    prefix = found[0] if found is not None else ""
+    return {**scope, "root_path": scope.get("root_path", "") + prefix}
+
+
+def _hostname_of(scope: Scope) -> str:
     """Return the Host field in lower case, without the port."""
-    for name, value in scope["headers"]:
-        if name == b"host":
-            host: str = value.decode("latin-1").lower()
-            return host if host.endswith("]") else host.rsplit(":", 1)[0]
-    return ""
+    host = host_of(scope).lower()
+    return host if host.endswith("]") else host.rsplit(":", 1)[0]
 
 
 def _frontend_template(scope: Scope) -> str | None:

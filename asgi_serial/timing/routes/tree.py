@@ -8,15 +8,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from asgi_serial.bounds.memo import BoundedDict
-from asgi_serial.timing.routes.base import MOUNTED
+from asgi_serial.timing.routes.apps import layers_of
+from asgi_serial.timing.routes.base import LONGEST_LABEL, MOUNTED
 
-# How many layers of middleware around a mounted app are looked through, by their attribute `app`,
-# and how deep mounts inside mounts are followed. An app that is mounted in itself ends here.
+# How deep mounts inside mounts are followed. An app that is mounted in itself ends here.
 _MAX_DEPTH = 8
 _MAX_NODES = 20_000
 
 _NAMED_GROUP = re.compile(r"\(\?P<[^>]*>")
-_REST_OF_MOUNT = "/(?:.*)$"
+REST_OF_MOUNT = "/(?:.*)$"
 
 
 class Prefix(NamedTuple):
@@ -62,24 +62,15 @@ def walk_routes(routes: Iterable[Any], prefix: Prefix) -> Iterator[RouteNode]:
 
 def may_have_routes(app: object) -> bool:
     """Whether an app, or the one that middleware wraps, keeps routes, even if it has none yet."""
-    for _ in range(_MAX_DEPTH):
-        if hasattr(app, "routes"):
-            return True
-        app = getattr(app, "app", None)
-        if app is None:
-            break
-    return False
+    return any(hasattr(layer, "routes") for layer in layers_of(app))
 
 
 def routes_of(app: object) -> list[Any]:
     """Return the routes of an app, or of the one that middleware wraps; empty if it has none."""
-    for _ in range(_MAX_DEPTH):
-        routes = getattr(app, "routes", None)
+    for layer in layers_of(app):
+        routes = getattr(layer, "routes", None)
         if isinstance(routes, list) and any(hasattr(route, "matches") for route in routes):
             return routes
-        app = getattr(app, "app", None)
-        if app is None:
-            break
     return []
 
 
@@ -148,7 +139,7 @@ def _unfold(listed: Any) -> Iterator[tuple[Any, object, object]]:
 
 def _leaf(route: Any, prefix: Prefix, original: object, context: object) -> RouteNode:
     return RouteNode(
-        template=prefix.template + route.path_format,
+        template=(prefix.template + route.path_format)[:LONGEST_LABEL],
         pattern=re.compile("^" + prefix.pattern + _pattern_of(route.path_regex)),
         host=prefix.host,
         methods=frozenset(route.methods) if route.methods else None,
@@ -166,7 +157,7 @@ def _walk_mounted(route: Any, prefix: Prefix, inner: Prefix) -> Iterator[RouteNo
     yield from children
     yield RouteNode(
         template=inner.template + MOUNTED,
-        pattern=re.compile("^" + inner.pattern + _REST_OF_MOUNT),
+        pattern=re.compile("^" + inner.pattern + REST_OF_MOUNT),
         host=inner.host,
         methods=None,
         endpoint=route.app,
@@ -178,9 +169,9 @@ def _walk_mounted(route: Any, prefix: Prefix, inner: Prefix) -> Iterator[RouteNo
 
 
 def _inside_mount(route: Any, prefix: Prefix) -> Prefix:
-    pattern = _pattern_of(route.path_regex).removesuffix(_REST_OF_MOUNT)
+    pattern = _pattern_of(route.path_regex).removesuffix(REST_OF_MOUNT)
     return prefix._replace(
-        template=prefix.template + route.path,
+        template=prefix.template + route.path_format.removesuffix(MOUNTED),
         pattern=prefix.pattern + pattern,
         depth=prefix.depth + 1,
     )
