@@ -39,15 +39,11 @@ def copy_scope(scope: Scope) -> Scope:
 
 def changes_scope(plan: RequestPlan, scope: Scope, body: bytes | None) -> bool:
     """Whether `scope_for_app` changes anything for a request that asks for no stored response."""
-    wants = plan.wants
-    if wants.hides_codings or wants.media_type or body is not None:
-        return True
-    fields = plan.fields
-    # By name: a set would go through all of the fields.
-    if b"if-none-match" in fields or b"if-match" in fields:
+    wants, profile = plan.wants, plan.profile
+    if wants.hides_codings or wants.media_type or body is not None or profile.has_tags:
         return True
     has_offer = "extensions" in scope and ZEROCOPYSEND in (scope["extensions"] or ())
-    return has_offer and b"accept-encoding" in fields
+    return has_offer and b"accept-encoding" in profile.places
 
 
 def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scope:

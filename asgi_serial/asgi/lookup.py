@@ -161,7 +161,7 @@ class Lookup:
             plan.credentials
             or plan.profile.forces_revalidation
             or plan.wants.refused
-            or b"range" in plan.fields
+            or b"range" in plan.profile.places
         )
         if plan.unknown and plan.selected is None:
             # A response that another call will store may not be for this client; a stored one is.
@@ -206,7 +206,7 @@ class Lookup:
         if entry is None:
             return
         # RFC 9110, 13.1.1: such a condition is the app's to evaluate, on its own state.
-        if b"if-match" in plan.fields or b"if-unmodified-since" in plan.fields:
+        if b"if-match" in plan.profile.places or b"if-unmodified-since" in plan.profile.places:
             plan.validates = False
         plan.form = find_representation(plan.wants, entry) or await self._make(entry)
         if plan.form is None:

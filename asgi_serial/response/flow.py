@@ -318,7 +318,7 @@ class ResponseFlow:
         self._enter(PASS)
         self._forget_handed()
         base = self.base
-        condition = self.request.fields.get(b"if-none-match")
+        condition = self.request.value_of(b"if-none-match")
         if self.status == 304 and base.etag is not None and condition is not None:
             base = self.base = with_shown_tag(base, base.etag, self.response_start.wants, condition)
         made, self.etag = represent(base, "", "", None)
@@ -337,7 +337,7 @@ class ResponseFlow:
         return (
             self.status == 200
             and self.etag is not None
-            and b"if-none-match" in request.fields
+            and b"if-none-match" in request.profile.places
             and request.method in READS
             and is_not_modified(request.fields, self.etag, None, now=0.0)
         )
