@@ -70,7 +70,7 @@ def test_buffers_in_place_of_names_are_read(kind, place):
 @pytest.mark.parametrize("headers", [[[b"host", b"a"], [b"accept", b"*/*"]], [], ()])
 def test_lists_in_place_of_tuples_are_read(headers):
     plan = plan_request(make_engine(), scope_with(headers))
-    assert plan.fields == {name: value for name, value in headers}
+    assert plan.fields == dict(headers)
     mixed = [(b"host", b"a"), [b"accept-encoding", b"gzip"]]
     engine = make_engine()
     assert plan_request(engine, scope_with(mixed)).key is not None
