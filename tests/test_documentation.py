@@ -137,7 +137,7 @@ def test_no_document_uses_the_dialect(document):
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_files_that_are_named_are_there(document):
     named = re.findall(
-        r"`((?:asgi_serial|benchmarks|docs|examples|frameworks|tests)/[\w./]+\.\w+)`",
+        r"`((?:asgi_serial|benchmarks|contrib|docs|examples|frameworks|tests)/[\w./]+\.\w+)`",
         document.read_text(),
     )
     assert [path for path in named if not (ROOT / path).exists()] == []
