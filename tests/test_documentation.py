@@ -11,7 +11,7 @@ from asgi_serial.codecs.decoding import UnsupportedCoding
 from asgi_serial.codecs.registry import CODINGS
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.formats.registry import wire_formats
-from asgi_serial.reasons import Reason
+from asgi_serial.reasons import SUBJECTS, Reason
 from asgi_serial.representation.problem import TITLES, Problem
 from asgi_serial.settings.model import Settings
 from asgi_serial.settings.policy import RoutePolicy
@@ -98,6 +98,17 @@ def test_the_reasons_of_refusals_are_those_of_the_code():
     for status, reason in rows:
         assert int(status) in TITLES
         assert reason.replace("-", "_").upper() in Reason.__members__
+
+
+def test_the_page_of_reasons_lists_all_of_them():
+    page = (ROOT / "docs" / "reasons.md").read_text()
+    rows = re.findall(r"^\| `([a-z-]+)` \| (\w+) \| (.+) \| (.+) \|$", page, re.MULTILINE)
+    assert rows == [
+        (reason.token, reason.about, reason.cause, reason.remedy or "nothing")
+        for about in SUBJECTS
+        for reason in Reason
+        if reason.about == about
+    ]
 
 
 def test_the_errors_that_are_quoted_are_those_that_are_raised():

@@ -92,6 +92,7 @@ class Exchange:
     _client_seconds: float | None = None  # left for sending while others wait for the call
     has_returned = False  # the app has returned without an exception
     has_failed = False  # the app has raised an exception of its own
+    refusal: Problem | None = None  # sent in place of a response of the app
 
     def __init__(
         self, engine: Engine, plan: RequestPlan, receive: Receive, send: Send, began_ns: int
@@ -116,6 +117,11 @@ class Exchange:
         self._reasons: tuple[Reason, ...] = ()
         # It is over once the last message goes to the server.
         self._passes = self.is_over = self._calls_again = self._hears = False
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """The reasons of a response that passes."""
+        return self.plan.undecoded + self._reasons
 
     def finish_call(self, result: CallResult) -> None:
         """End the call that others wait for, if this request has begun one."""
@@ -196,6 +202,7 @@ class Exchange:
             self._upload = None
 
     def _refuse(self, problem: Problem) -> list[Message]:
+        self.refusal = problem
         messages = problem.messages(is_head=self.plan.method == "HEAD")
         size = len(messages[1]["body"])
         self._count(REFUSED_ROUTE, problem.status, size, "", problem.reason)

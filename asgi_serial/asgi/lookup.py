@@ -59,6 +59,7 @@ class Lookup:
     call: Call | None = None
     call_key: Key | None = None
     released: asyncio.Event | None = None  # set when nobody waits for the call any more
+    answered: Answer | None = None  # from the cache
     refreshes: Entry | None = None  # has answered, and must be refreshed in the background
     _lease: bytes | None = None  # by which other processes wait for the call
     _renewal: asyncio.TimerHandle | None = None
@@ -133,6 +134,7 @@ class Lookup:
 
     def _hand_out(self, answered: Answer) -> tuple[Message, Message]:
         """Record an answer and return its messages."""
+        self.answered = answered
         _, last, entry, why, _ = answered
         if why is STALE_WHILE_REVALIDATE:
             self.refreshes = entry
