@@ -61,7 +61,7 @@ async def test_a_collector_gets_the_format_that_it_prefers(accept, content_type)
     durations = found["http_server_request_duration_seconds"]
     assert [one.value for one in durations.samples if one.name.endswith("_count")] == [1]
     assert answer.one("cache-control") == "no-store"
-    assert answer.one("vary") == "accept, accept-encoding, authorization"
+    assert answer.one("vary") == "accept, accept-encoding, authorization, cookie"
 
 
 @pytest.mark.parametrize(

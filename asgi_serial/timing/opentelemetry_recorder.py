@@ -28,13 +28,12 @@ from asgi_serial.timing.instruments import (
     RESPONSE_BODY_SIZE,
     STATE,
     Instrument,
-    Values,
     in_unit,
     read_state,
     reason_name,
     values_of,
 )
-from asgi_serial.timing.prometheus_text import COUNTER
+from asgi_serial.timing.prometheus_text import COUNTER, Values
 from asgi_serial.timing.recorder import SeriesKey
 from asgi_serial.version import __version__
 
