@@ -16,6 +16,7 @@ from asgi_serial.representation.problem import TITLES, Problem
 from asgi_serial.settings.model import Settings
 from asgi_serial.settings.policy import RoutePolicy
 from asgi_serial.timing.recorder import CACHE_OUTCOMES
+from frameworks.oldest import OLDEST
 from tests.test_words import DIALECT
 
 ROOT = Path(__file__).parents[1]
@@ -82,6 +83,18 @@ def test_the_page_of_timing_explains_how_the_cache_can_take_part():
     assert re.findall(r"^\| `(\w+)` \| ", table, re.MULTILINE) == [
         each for each in CACHE_OUTCOMES if each
     ]
+
+
+def test_the_page_of_timing_names_the_oldest_releases_that_are_tested():
+    page = " ".join((ROOT / "docs" / "timing.md").read_text().split())
+    named = re.search(r"They are known from (.+?) on\.", page)[1]
+    written = {name.lower(): version for name, version in re.findall(r"(\w+) ([\d.]+\d)", named)}
+    tested = {name: wanted[0].partition("==")[2] for name, wanted in OLDEST.items()}
+    assert written.keys() == tested.keys()
+    assert all(
+        version == written[name] or version == f"{written[name]}.0"
+        for name, version in tested.items()
+    )
 
 
 def test_the_refusal_that_is_quoted_is_the_one_that_is_sent():
