@@ -64,10 +64,6 @@ class Instrument(NamedTuple):
         """
         return tuple(_spell(name) for name in self.labels)
 
-    def attributes(self, values: Values) -> dict[str, str | int]:
-        """Return labels as attributes of OpenTelemetry; an empty value stands for a missing one."""
-        return {name: value for name, value in zip(self.labels, values, strict=True) if value != ""}
-
 
 def _spell(name: str) -> str:
     return name.replace(".", "_")

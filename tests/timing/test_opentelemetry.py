@@ -187,7 +187,13 @@ def test_routes_beyond_the_limit_are_not_told_apart(provider, reader):
     recorder = OpenTelemetryRecorder(provider, http_metrics=True, max_routes=2)
     for number in range(10):
         recorder.record(sample_of(f"/{number}"))
-    _, points = read(reader)["http.server.request.duration"]
+    found = read(reader)
+    assert sums(found["asgi_serial.app.body"][1]) == {
+        (("http.route", "/0"),): 1000,
+        (("http.route", "/1"),): 1000,
+        (("otel.metric.overflow", True),): 8000,
+    }
+    _, points = found["http.server.request.duration"]
     counts = {point.attributes.get("http.route"): point.count for point in points}
     assert counts == {"/0": 1, "/1": 1, None: 8}
     (others,) = [point for point in points if "http.route" not in point.attributes]
