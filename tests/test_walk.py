@@ -12,12 +12,12 @@ GOALS = {"pass": 8, "hit": 8, "miss": 20, "revalidation": 22}
 
 # Files, calls and changes of file; none may grow.
 BOUNDS = {
-    ("pass", "bare"): (15, 28, 21),
-    ("pass", "browser"): (15, 39, 29),
+    ("pass", "bare"): (15, 29, 21),
+    ("pass", "browser"): (14, 29, 19),
     ("hit", "bare"): (8, 9, 8),
     ("hit", "browser"): (8, 9, 8),
-    ("miss", "bare"): (30, 246, 131),
-    ("miss", "browser"): (32, 283, 145),
+    ("miss", "bare"): (30, 247, 131),
+    ("miss", "browser"): (31, 273, 135),
     ("revalidation", "bare"): (34, 314, 179),
     ("revalidation", "browser"): (33, 317, 169),
 }
