@@ -1,25 +1,18 @@
-"""`python -m asgi_serial demo`: serve the demonstration API over uvicorn."""
+"""The command line, as `python -m asgi_serial` and as the script `asgi-serial`."""
 
 from __future__ import annotations
 
-import argparse
+import sys
+from pathlib import Path
 
-import uvicorn
-
-from asgi_serial.cli.demo import build_demo, print_lines
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m asgi_serial", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser("demo", help="serve a demonstration API and print curl commands")
-    demo.add_argument("--host", default="127.0.0.1")
-    demo.add_argument("--port", type=int, default=8000)
-    given = parser.parse_args(arguments)
-    print_lines(given.host, given.port)
-    uvicorn.run(build_demo(), host=given.host, port=given.port, log_level="warning")
+from asgi_serial.cli.main import run
 
 
-if __name__ == "__main__":
-    main()
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line, and return the exit code."""
+    is_script = Path(sys.argv[0]).stem == "asgi-serial"
+    return run(arguments, program="asgi-serial" if is_script else "python -m asgi_serial")
+
+
+if __name__ == "__main__" and (code := main()):
+    raise SystemExit(code)

@@ -8,7 +8,6 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Unpack
 
 from asgi_serial.admin.endpoints import has_own_paths, own_messages
-from asgi_serial.admin.explaining import is_explained, may_explain
 from asgi_serial.admin.metrics_endpoint import engine_state
 from asgi_serial.admin.purge_request import build_purges, purge_of_user
 from asgi_serial.admin.state import engine_report
@@ -19,7 +18,6 @@ from asgi_serial.asgi.refresh import start_refresh
 from asgi_serial.asgi.startup import Refusal, is_built_at_startup
 from asgi_serial.asgi.warming import warm
 from asgi_serial.asgi.websockets import count_websocket
-from asgi_serial.asgi.why import serve_explained
 from asgi_serial.cache.purge_log import MAX_RECORD_BYTES
 from asgi_serial.caching.serving import serve
 from asgi_serial.engine.app_engines import MARK, engines_of, register, share
@@ -91,19 +89,15 @@ class SerialMiddleware:
         register(self.engine, app)
 
     async def _settle(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Find the engine at the first request; return whether the request is served."""
+        """Find the engine at the first request; return True if a request is not for the app."""
         if not self._is_shared:
             self.engine = share(self.engine, scope)
             self._is_shared = True
         engine = self.engine
-        settings = engine.settings
-        self._is_settled = not (has_own_paths(settings) or may_explain(settings))
+        self._is_settled = not has_own_paths(engine.settings)
         messages = await own_messages(engine, scope, receive)
         if messages is None:
-            if self._is_settled or not is_explained(settings, scope):
-                return False
-            await serve_explained(engine, self.app, scope, receive, send)
-            return True
+            return False
         for message in messages:
             await send(message)
         return True
@@ -244,7 +238,9 @@ def _engines_for_store(source: object) -> list[Engine] | None:
     `source` is settings, the URL of a store, or a framework's app whose middleware is not built.
     """
     if isinstance(source, str):
-        source = Settings.load({"cache_url": source}, os.environ)
+        # The paths for which the environment has tokens may be set in the code of the app.
+        unread = dict.fromkeys(("report_path", "metrics_path", "purge_path"))
+        source = Settings.load({"cache_url": source, **unread}, os.environ)
     if isinstance(source, Settings):
         return [_make_engine(source, None, build_resolver(None))]
     listed = getattr(source, "user_middleware", None) or getattr(source, "middleware", None)

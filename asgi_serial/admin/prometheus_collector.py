@@ -47,9 +47,8 @@ class _EngineCollector:
         for engine in engines_of(self._source)[:1]:
             for family in engine_families(engine):
                 metric = self._make_metric(family.name, family.help, family.type, family.unit)
-                for values, points in family.metrics:
-                    labels = family.label(values)
+                for labels, points in family.metrics:
                     for suffix, value, bound in points:
-                        whole = {**labels, "le": bound} if bound else labels
+                        whole = {**dict(labels), "le": bound} if bound else dict(labels)
                         metric.add_sample(family.name + suffix, whole, value)
                 yield metric

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
 
 from asgi_serial.cache.entry import PLAIN_TERMS, Entry, Representation
 
@@ -116,6 +115,3 @@ class DictStore:
 
     def statistics(self) -> Mapping[str, int]:
         return {"sets": len(self.ttls)}
-
-    def state(self) -> Mapping[str, Any]:
-        return {"target": "a dict", "state": "closed", "last_failure": None}

@@ -26,17 +26,22 @@ class BlackSheepTable:
         app = self._app
         for route in app.mount_registry.mounted_apps:
             if route.match_by_path(scope["raw_path"]):
-                prefix = _template(route.pattern).removesuffix("/{tail}")
+                prefix = template_of(route.pattern).removesuffix("/{tail}")
                 return MountedApp(prefix, route.handler, scope)
         found = app.router.get_match(app.instantiate_request(scope, None))
         fallback = app.router.fallback
         # The middlewares of the app are part of the handler, of the fallback's, too.
         if found is None or (fallback is not None and found.handler is fallback.handler):
             return None
-        return _template(found.pattern)
+        return template_of(found.pattern)
 
 
-def _template(pattern: bytes) -> str:
+def template_of(pattern: bytes) -> str:
+    """Return the template of a pattern.
+
+    >>> template_of(b"/items/:id")
+    '/items/{id}'
+    """
     text = pattern.decode("utf-8", "replace")
     named = _PARAMETER.sub(lambda found: "/{" + (found[1] or found[2]) + "}", text)
     return named.replace("*", "{tail}")

@@ -1,0 +1,1 @@
+"""The checks of `doctor`, a module for each subject; each yields findings about an app."""

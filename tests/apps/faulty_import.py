@@ -1,0 +1,3 @@
+import not_there_at_all
+
+app = not_there_at_all.app
