@@ -8,6 +8,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Unpack
 
 from asgi_serial.admin.endpoints import has_own_paths, own_messages
+from asgi_serial.admin.explaining import is_explained, may_explain
 from asgi_serial.admin.metrics_endpoint import engine_state
 from asgi_serial.admin.purge_request import build_purges, purge_of_user
 from asgi_serial.admin.state import engine_report
@@ -18,6 +19,7 @@ from asgi_serial.asgi.refresh import start_refresh
 from asgi_serial.asgi.startup import Refusal, is_built_at_startup
 from asgi_serial.asgi.warming import warm
 from asgi_serial.asgi.websockets import count_websocket
+from asgi_serial.asgi.why import serve_explained
 from asgi_serial.cache.purge_log import MAX_RECORD_BYTES
 from asgi_serial.caching.serving import serve
 from asgi_serial.engine.app_engines import MARK, engines_of, register, share
@@ -89,15 +91,19 @@ class SerialMiddleware:
         register(self.engine, app)
 
     async def _settle(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Find the engine at the first request; return True if a request is not for the app."""
+        """Find the engine at the first request; return whether the request is served."""
         if not self._is_shared:
             self.engine = share(self.engine, scope)
             self._is_shared = True
         engine = self.engine
-        self._is_settled = not has_own_paths(engine.settings)
+        settings = engine.settings
+        self._is_settled = not (has_own_paths(settings) or may_explain(settings))
         messages = await own_messages(engine, scope, receive)
         if messages is None:
-            return False
+            if self._is_settled or not is_explained(settings, scope):
+                return False
+            await serve_explained(engine, self.app, scope, receive, send)
+            return True
         for message in messages:
             await send(message)
         return True

@@ -148,6 +148,10 @@ class Reason(Enum):
         "the client prefers another format, and the media type is not one that is translated",
         "send the document as application/json",
     )
+    CLIENT_TAKES_OWN_FORMAT = (
+        "format",
+        "the client takes the app's own format",
+    )
     CLIENT_TAKES_NO_FORMAT = (
         "format",
         "the client accepts no format on offer, and is sent the app's own",

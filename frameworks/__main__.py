@@ -1,5 +1,7 @@
 """`python -m frameworks [NAME ...]`: all suites, or those that are named.
 
+`oldest` names the contract of routes with the oldest releases (`oldest.py`), `oldest:quart` one.
+
 A suite passes where each test that passes bare passes with the middleware around every app, but
 for the differences that `differences.toml` names and explains. One that is named there and is none
 any more is a failure, too.
@@ -19,6 +21,8 @@ import venv
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .oldest import OLDEST
+from .oldest import check as check_oldest
 from .suites import SUITES, Suite
 
 ROOT = Path(__file__).parents[1]
@@ -129,9 +133,13 @@ def check(suite: Suite, known: dict[str, str]) -> bool:
 def main() -> None:
     """Run the suites that are named on the command line."""
     parser = argparse.ArgumentParser(prog="python -m frameworks")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="a framework; all by default")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="a framework, `oldest`, or `oldest:` and one"
+    )
     names = parser.parse_args().names
-    unknown = set(names) - {suite.name for suite in SUITES}
+    oldest = [name for name in OLDEST if not names or {"oldest", f"oldest:{name}"} & set(names)]
+    known_names = {suite.name for suite in SUITES} | {f"oldest:{name}" for name in OLDEST}
+    unknown = set(names) - known_names - {"oldest"}
     if unknown:
         parser.error(f"no suite of {', '.join(sorted(unknown))}")
     HOME.mkdir(parents=True, exist_ok=True)
@@ -144,6 +152,7 @@ def main() -> None:
         for suite in chosen
     }
     results = [check(suite, known[suite.name]) for suite in chosen]
+    results += [check_oldest(name, ROOT, HOME) for name in oldest]
     sys.exit(not all(results))
 
 

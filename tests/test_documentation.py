@@ -11,11 +11,12 @@ from asgi_serial.codecs.decoding import UnsupportedCoding
 from asgi_serial.codecs.registry import CODINGS
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.formats.registry import wire_formats
-from asgi_serial.reasons import Reason
+from asgi_serial.reasons import SUBJECTS, Reason
 from asgi_serial.representation.problem import TITLES, Problem
 from asgi_serial.settings.model import Settings
 from asgi_serial.settings.policy import RoutePolicy
 from asgi_serial.timing.recorder import CACHE_OUTCOMES
+from frameworks.oldest import OLDEST
 from tests.test_words import DIALECT
 
 ROOT = Path(__file__).parents[1]
@@ -84,6 +85,18 @@ def test_the_page_of_timing_explains_how_the_cache_can_take_part():
     ]
 
 
+def test_the_page_of_timing_names_the_oldest_releases_that_are_tested():
+    page = " ".join((ROOT / "docs" / "timing.md").read_text().split())
+    named = re.search(r"They are known from (.+?) on\.", page)[1]
+    written = {name.lower(): version for name, version in re.findall(r"(\w+) ([\d.]+\d)", named)}
+    tested = {name: wanted[0].partition("==")[2] for name, wanted in OLDEST.items()}
+    assert written.keys() == tested.keys()
+    assert all(
+        version == written[name] or version == f"{written[name]}.0"
+        for name, version in tested.items()
+    )
+
+
 def test_the_refusal_that_is_quoted_is_the_one_that_is_sent():
     quoted = json.loads(re.search(r"^\{.*\}$", (ROOT / "docs" / "errors.md").read_text(), re.M)[0])
     detail = f"{str(UnsupportedCoding('lzma')).capitalize()}."
@@ -98,6 +111,17 @@ def test_the_reasons_of_refusals_are_those_of_the_code():
     for status, reason in rows:
         assert int(status) in TITLES
         assert reason.replace("-", "_").upper() in Reason.__members__
+
+
+def test_the_page_of_reasons_lists_all_of_them():
+    page = (ROOT / "docs" / "reasons.md").read_text()
+    rows = re.findall(r"^\| `([a-z-]+)` \| (\w+) \| (.+) \| (.+) \|$", page, re.MULTILINE)
+    assert rows == [
+        (reason.token, reason.about, reason.cause, reason.remedy or "nothing")
+        for about in SUBJECTS
+        for reason in Reason
+        if reason.about == about
+    ]
 
 
 def test_the_errors_that_are_quoted_are_those_that_are_raised():
@@ -137,7 +161,7 @@ def test_no_document_uses_the_dialect(document):
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_files_that_are_named_are_there(document):
     named = re.findall(
-        r"`((?:asgi_serial|benchmarks|docs|examples|frameworks|tests)/[\w./]+\.\w+)`",
+        r"`((?:asgi_serial|benchmarks|contrib|docs|examples|frameworks|tests)/[\w./]+\.\w+)`",
         document.read_text(),
     )
     assert [path for path in named if not (ROOT / path).exists()] == []

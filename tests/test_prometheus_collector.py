@@ -3,6 +3,9 @@
 import sys
 
 import pytest
+from litestar import Litestar, get
+from litestar.middleware import DefineMiddleware
+from litestar.params import FromPath
 from prometheus_client import CollectorRegistry, exposition
 from prometheus_client import parser as plain
 from prometheus_client.openmetrics import exposition as openmetrics_exposition
@@ -58,6 +61,24 @@ async def test_an_app_may_be_registered_before_its_first_request():
     app.add_middleware(SerialMiddleware)
     registry = registry_of(app)
     assert exposition.generate_latest(registry) == b""
+    await ask(app, Request(path="/a/1"))
+    labels = {
+        "http_request_method": "GET",
+        "http_route": "/a/{x}",
+        "http_response_status_code": "200",
+    }
+    name = "http_server_request_duration_seconds_count"
+    assert registry.get_sample_value(name, labels) == 1
+
+
+@awaited
+async def test_it_is_the_way_for_litestar_whose_middleware_sees_known_routes_only():
+    @get("/a/{x:int}", sync_to_thread=False)
+    def handler(x: FromPath[int]) -> int:
+        return x
+
+    app = Litestar([handler], middleware=[DefineMiddleware(SerialMiddleware)])
+    registry = registry_of(app)
     await ask(app, Request(path="/a/1"))
     labels = {
         "http_request_method": "GET",

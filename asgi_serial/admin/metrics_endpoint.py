@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asgi_serial.admin.access import Refusal, read_head, refuse_access
+from asgi_serial.admin.responses import VARY, respond
 from asgi_serial.admin.state import engine_statistics
 from asgi_serial.codecs.registry import coding_aliases
 from asgi_serial.concurrency.threads import run_in_thread
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from asgi_serial.codecs.base import Codec
     from asgi_serial.engine.engine import Engine
     from asgi_serial.timing.prometheus_text import Family
-    from asgi_serial.types import Fields, Message, Scope
+    from asgi_serial.types import Field, Message, Scope
 
 # Prometheus 3 says how names with other characters than letters, digits and `_` should be written.
 # Ours have none, so that they are the same under each of its schemes.
@@ -67,44 +68,24 @@ async def metrics_messages(engine: Engine, scope: Scope) -> list[Message]:
         head, engine.settings.report_token, setting="report_token", realm="metrics"
     )
     if refusal is None and method not in ("GET", "HEAD"):
-        refusal = Refusal(405, "Use GET or HEAD.", _ALLOW)
+        refusal = Refusal(405, "Use GET or HEAD.", ((b"allow", b"GET, HEAD"),))
+    is_head = method == "HEAD"
     if refusal is not None:
         detail = f"{refusal.detail}\n".encode()
-        return _response(refusal.status, _TEXT, detail, method, refusal.fields)
+        more: tuple[Field, ...] = (VARY, *refusal.fields)
+        return respond(refusal.status, b"text/plain", detail, is_head=is_head, fields=more)
     media_type, _ = choose_format(fields.get(b"accept"), PLAIN_TYPE, (_OPENMETRICS,))
-    name = choose_coding(fields.get(b"accept-encoding"), ("gzip",), coding_aliases())
-    codec = engine.negotiator.codecs[name] if name else None
-    work = partial(_write, engine, codec, is_openmetrics=media_type != PLAIN_TYPE)
-    body = await run_in_thread(work, engine.workers.encoders)
-    more = ((b"content-encoding", name.encode()),) if name else ()
-    return _response(200, f"{media_type}; charset=utf-8".encode(), body, method, more)
+    coding = choose_coding(fields.get(b"accept-encoding"), ("gzip",), coding_aliases())
+    codec = engine.negotiator.codecs[coding] if coding else None
+    # Many series take a while to write, which the requests of others should not wait for.
+    write = partial(_write, engine, codec, is_openmetrics=media_type != PLAIN_TYPE)
+    body = await run_in_thread(write, engine.workers.encoders)
+    content_type = f"{media_type}; charset=utf-8".encode()
+    more = (VARY, (b"content-encoding", coding.encode())) if coding else (VARY,)
+    return respond(200, content_type, body, is_head=is_head, fields=more)
 
 
 def _write(engine: Engine, codec: Codec | None, *, is_openmetrics: bool) -> bytes:
     families = engine_families(engine)
     text = format_openmetrics(families) if is_openmetrics else format_plain(families)
     return text if codec is None else codec.compress(text)
-
-
-_TEXT = b"text/plain; charset=utf-8"
-_ALLOW = ((b"allow", b"GET, HEAD"),)
-
-
-def _response(
-    status: int,
-    content_type: bytes,
-    body: bytes,
-    method: str,
-    more: tuple[tuple[bytes, bytes], ...],
-) -> list[Message]:
-    fields: Fields = [
-        (b"content-type", content_type),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-        (b"vary", b"accept, accept-encoding, authorization"),
-        *more,
-    ]
-    return [
-        {"type": "http.response.start", "status": status, "headers": fields},
-        {"type": "http.response.body", "body": b"" if method == "HEAD" else body},
-    ]

@@ -47,8 +47,9 @@ class _EngineCollector:
         for engine in engines_of(self._source)[:1]:
             for family in engine_families(engine):
                 metric = self._make_metric(family.name, family.help, family.type, family.unit)
-                for labels, points in family.metrics:
+                for values, points in family.metrics:
+                    labels = family.label(values)
                     for suffix, value, bound in points:
-                        whole = {**dict(labels), "le": bound} if bound else dict(labels)
+                        whole = {**labels, "le": bound} if bound else labels
                         metric.add_sample(family.name + suffix, whole, value)
                 yield metric

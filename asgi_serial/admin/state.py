@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
+from pydantic import SecretStr
+
+from asgi_serial.admin.versions import find_versions
+from asgi_serial.settings.values import parse_size
+from asgi_serial.store.url import shown_store_url
 from asgi_serial.timing.recorder import SeriesRecorder
 from asgi_serial.timing.relay import RelayRecorder
 from asgi_serial.timing.report import build_report
+from asgi_serial.timing.slowest import describe_slowest
+from asgi_serial.timing.units import exact_bytes, exact_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from asgi_serial.engine.engine import Engine
+    from asgi_serial.settings.model import Settings
     from asgi_serial.timing.report import Report
+
+_OWN_PHASES = ("decode", "look-up", "encode")
 
 
 def engine_report(engine: Engine) -> Report:
@@ -18,9 +31,19 @@ def engine_report(engine: Engine) -> Report:
 
     It may run in a thread while requests are recorded.
     """
-    return build_report(
-        engine.series or SeriesRecorder(), engine=engine_statistics(engine), gauges=engine.gauges
-    )
+    recorder = engine.series or SeriesRecorder()
+    report = build_report(recorder, engine=engine_statistics(engine), gauges=engine.gauges)
+    now_ns, now = perf_counter_ns(), engine.clock()
+    store = engine.responses.store
+    more = {
+        "history": recorder.history.to_list(now_ns, now),
+        "slowest": describe_slowest(engine.slowest.find(now_ns), now_ns, now),
+        "settings": describe_settings(engine.settings),
+        "store": None if store is None else dict(store.state()),
+        "versions": find_versions(engine.settings),
+        "cost": own_cost(report.totals),
+    }
+    return report._replace(more=more)
 
 
 def engine_statistics(engine: Engine) -> dict[str, Any]:
@@ -44,3 +67,59 @@ def engine_statistics(engine: Engine) -> dict[str, Any]:
         for name, count in responses.store.statistics().items():
             statistics[f"store_{name}"] = count
     return statistics
+
+
+def own_cost(totals: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the time that requests spent in our own stages; sums are in ms.
+
+    A look-up includes the wait for the second level, and for another request's call of the app.
+    """
+    phases, count = totals["phases_ms"], totals["count"]
+    stages = {name: phases[name] for name in _OWN_PHASES}
+    own = sum(stages.values())
+    return {
+        "requests": count,
+        "own_ms": own,
+        "own_ms_per_request": own / count if count else 0.0,
+        "total_ms": sum(phases.values()),
+        "stages_ms": stages,
+    }
+
+
+def describe_settings(settings: Settings) -> list[dict[str, Any]]:
+    """Return each setting with its value, as data and as text, and the source of the value.
+
+    The source is `argument`, the name of the variable, `preset` and its name, or `default`. Secrets
+    are left out.
+    """
+    origins: Mapping[str, str] = getattr(settings, "origins", {})
+    described = []
+    for name, field in type(settings).model_fields.items():
+        value = _shown_value(name, getattr(settings, name))
+        is_size = any(getattr(one, "func", None) is parse_size for one in field.metadata)
+        text = _text_of(value, is_size=is_size)
+        source = origins.get(name, "default")
+        described.append({"name": name, "value": value, "text": text, "source": source})
+    return described
+
+
+def _shown_value(name: str, value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return shown_store_url(value.get_secret_value()) if name == "cache_url" else "(secret)"
+    if name == "routes":
+        # The options of a policy may hold functions and names of a user's fields.
+        return [rule.pattern for rule in value]
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _text_of(value: Any, *, is_size: bool) -> str:
+    """Return a value as a user would write it, with its unit."""
+    if value is None or value == [] or value == "":
+        return "unset"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list):
+        return ", ".join(_text_of(one, is_size=False) for one in value)
+    if isinstance(value, float):
+        return exact_duration(value)
+    return exact_bytes(value) if is_size else str(value)

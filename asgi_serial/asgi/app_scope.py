@@ -38,16 +38,34 @@ def copy_scope(scope: Scope) -> Scope:
 
 
 def changes_scope(plan: RequestPlan, scope: Scope, body: bytes | None) -> bool:
-    """Whether `scope_for_app` changes anything for a request that asks for no stored response."""
-    wants = plan.wants
-    if wants.hides_codings or wants.media_type or body is not None:
-        return True
-    fields = plan.fields
-    # By name: a set would go through all of the fields.
-    if b"if-none-match" in fields or b"if-match" in fields:
+    """Whether a request that asks for no stored response needs a scope of its own for the app.
+
+    To hide the codings that the client accepts needs none: see `hide_codings`.
+    """
+    profile = plan.profile
+    if plan.wants.media_type or body is not None or profile.has_tags:
         return True
     has_offer = "extensions" in scope and ZEROCOPYSEND in (scope["extensions"] or ())
-    return has_offer and b"accept-encoding" in fields
+    return has_offer and b"accept-encoding" in profile.places
+
+
+def hide_codings(plan: RequestPlan, scope: Scope) -> Fields | None:
+    """Hide from the app that the client accepts codings; return the list of fields, if it does.
+
+    The caller puts the list back before the response leaves the app, so that only the app sees the
+    difference. By then nothing in it decides about codings any more.
+    """
+    place = plan.profile.places.get(b"accept-encoding")
+    if place is None or not plan.wants.hides_codings:
+        return None
+    given: Fields = scope["headers"]
+    if len(given) == len(plan.lines):
+        pairs = [*given]
+        del pairs[place]
+    else:  # several lines have the same name
+        pairs = without(given, _ACCEPT_ENCODING)
+    scope["headers"] = pairs
+    return given
 
 
 def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scope:

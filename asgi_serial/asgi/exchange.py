@@ -8,7 +8,7 @@ from collections import deque
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from asgi_serial.asgi.app_scope import changes_scope, copy_scope, scope_for_app
+from asgi_serial.asgi.app_scope import changes_scope, copy_scope, hide_codings, scope_for_app
 from asgi_serial.asgi.delivery import Delivery
 from asgi_serial.asgi.lookup import Lookup
 from asgi_serial.asgi.record import DEBUG, is_logged, record_answer, record_response
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.response.start import ResponseStart
-    from asgi_serial.types import ASGIApp, Message, Receive, Scope, Send
+    from asgi_serial.types import ASGIApp, Fields, Message, Receive, Scope, Send
 
 logger = logging.getLogger("asgi_serial")
 
@@ -66,6 +66,7 @@ class Exchange:
         "_calls_again",
         "_given",
         "_hears",
+        "_hidden",
         "_passes",
         "_reasons",
         "_receive",
@@ -92,6 +93,7 @@ class Exchange:
     _client_seconds: float | None = None  # left for sending while others wait for the call
     has_returned = False  # the app has returned without an exception
     has_failed = False  # the app has raised an exception of its own
+    refusal: Problem | None = None  # sent in place of a response of the app
 
     def __init__(
         self, engine: Engine, plan: RequestPlan, receive: Receive, send: Send, began_ns: int
@@ -104,6 +106,7 @@ class Exchange:
         self.send_out = send
         # A slot is read in a quarter of the time of a default on the class, and assigning one
         # constant to many slots at once is cheap.
+        self._hidden: Fields | None  # the list of fields, while the app sees another
         self.lookup: Lookup | None  # of a request that may be answered from the cache
         self._searched: Lookup | None  # once beyond the first level: it may lead a call
         self._upload: _Upload | None
@@ -111,11 +114,16 @@ class Exchange:
         self.delivery: Delivery | None  # of a response that does not pass
         self.dropping: Invalidation | None  # the invalidation made by this write
         self.lookup = self._searched = self._upload = self._app_scope = None
-        self.delivery = self.dropping = None
+        self.delivery = self.dropping = self._hidden = None
         self.status = self._size = self.first_byte_ns = 0  # the size counts the bytes passed
         self._reasons: tuple[Reason, ...] = ()
         # It is over once the last message goes to the server.
         self._passes = self.is_over = self._calls_again = self._hears = False
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """The reasons of a response that passes."""
+        return self.plan.undecoded + self._reasons
 
     def finish_call(self, result: CallResult) -> None:
         """End the call that others wait for, if this request has begun one."""
@@ -196,6 +204,7 @@ class Exchange:
             self._upload = None
 
     def _refuse(self, problem: Problem) -> list[Message]:
+        self.refusal = problem
         messages = problem.messages(is_head=self.plan.method == "HEAD")
         size = len(messages[1]["body"])
         self._count(REFUSED_ROUTE, problem.status, size, "", problem.reason)
@@ -314,6 +323,7 @@ class Exchange:
 
     async def _stand_in(self, messages: tuple[Message, Message]) -> None:
         start, last = messages
+        self._reveal()
         self.is_over = True
         self.finish_call(CallResult.ERROR)
         label = self.engine.label(self._scope)
@@ -352,7 +362,13 @@ class Exchange:
             scope = plan.app_scope = given
             scope[MARK] = engine
             scope[REQUEST] = []  # any object of its own; `object()` costs five times as much
+            self._hidden = hide_codings(plan, scope)
         return scope
+
+    def _reveal(self) -> None:
+        """Put the list of fields back in which something was hidden from the app."""
+        if self._hidden is not None:
+            self._given["headers"], self._hidden = self._hidden, None
 
     def _copy_scope(self, body: bytes | None, *, leads: bool) -> Scope:
         """Return an adapted copy of the scope; the app's changes are copied to the given one."""
@@ -450,6 +466,8 @@ class Exchange:
         """Act on the start of the response; messages before it, such as early hints, pass."""
         if self._calls_again:
             return checkpoint()
+        if self._hidden is not None:
+            self._reveal()
         if message["type"] != START_TYPE:
             return self.send_out(message)
         engine, plan = self.engine, self.plan
@@ -527,6 +545,8 @@ class Exchange:
 
         A cancellation does not invalidate a response that is already complete.
         """
+        if self._hidden is not None:
+            self._reveal()
         if self._app_scope is None:
             self._given.pop(MARK, None)
             if self._hears:

@@ -59,6 +59,7 @@ class Lookup:
     call: Call | None = None
     call_key: Key | None = None
     released: asyncio.Event | None = None  # set when nobody waits for the call any more
+    answered: Answer | None = None  # from the cache
     refreshes: Entry | None = None  # has answered, and must be refreshed in the background
     _lease: bytes | None = None  # by which other processes wait for the call
     _renewal: asyncio.TimerHandle | None = None
@@ -133,6 +134,7 @@ class Lookup:
 
     def _hand_out(self, answered: Answer) -> tuple[Message, Message]:
         """Record an answer and return its messages."""
+        self.answered = answered
         _, last, entry, why, _ = answered
         if why is STALE_WHILE_REVALIDATE:
             self.refreshes = entry
@@ -161,7 +163,7 @@ class Lookup:
             plan.credentials
             or plan.profile.forces_revalidation
             or plan.wants.refused
-            or b"range" in plan.fields
+            or b"range" in plan.profile.places
         )
         if plan.unknown and plan.selected is None:
             # A response that another call will store may not be for this client; a stored one is.
@@ -206,7 +208,7 @@ class Lookup:
         if entry is None:
             return
         # RFC 9110, 13.1.1: such a condition is the app's to evaluate, on its own state.
-        if b"if-match" in plan.fields or b"if-unmodified-since" in plan.fields:
+        if b"if-match" in plan.profile.places or b"if-unmodified-since" in plan.profile.places:
             plan.validates = False
         plan.form = find_representation(plan.wants, entry) or await self._make(entry)
         if plan.form is None:

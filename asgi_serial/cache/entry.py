@@ -80,10 +80,11 @@ class Shape:
         return own.split(SEPARATOR)[tag] if isinstance(tag, int) else tag
 
 
-Repeatable: TypeAlias = tuple[float, object, bytes | None, int, Fields, bytes]
-"""An answer to repeat: its end in epoch seconds, profile, condition, status, fields and body.
+Repeatable: TypeAlias = tuple[float, object, object, bytes | None, int, Fields, bytes]
+"""An answer to repeat: its end in epoch seconds, profile, wants, condition, status, fields, body.
 
-A request of this profile with this condition gets it until then, with a copy of the fields.
+Until then, a request with this profile, these wants and this condition gets it, with a copy of the
+fields.
 """
 
 

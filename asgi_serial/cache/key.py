@@ -1,14 +1,14 @@
 """Cache keys: they determine which requests share a stored response."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from operator import itemgetter
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from asgi_serial.cache.entry import Key
-from asgi_serial.types import Scope
+from asgi_serial.types import Field, Scope
 
 Kind: TypeAlias = tuple[str, object, object, bytes]
 """GET, or * for forks; the scheme; X-Forwarded-Proto; and a port without significance."""
@@ -19,8 +19,34 @@ BodyPart: TypeAlias = tuple[bytes | None, bytes | None, bytes]
 Extra: TypeAlias = tuple[tuple[bytes, bytes | None], ...]
 """Fields in a key with their values, and the markers defined below."""
 
-KEY_NAMES = (b"x-forwarded-proto", b"x-forwarded-port", b"origin")
-"""The fields that take part in every key besides the host: see `make_key`."""
+
+class KeyFields(Protocol):
+    """The fields of a request that are part of every key.
+
+    Some apps vary by them without saying so: by Origin (CORS fields are often sent to other origins
+    only), and by unusual values of X-Forwarded-Proto and X-Forwarded-Port.
+    """
+
+    @property
+    def method(self) -> str:
+        """The method of the request."""
+
+    @property
+    def host_at(self) -> int | None:
+        """The index of the line with the host."""
+
+    @property
+    def origin_at(self) -> int | None:
+        """The index of the line with the origin."""
+
+    @property
+    def proto(self) -> bytes | None:
+        """X-Forwarded-Proto, if it is a usual one."""
+
+    @property
+    def unusual(self) -> Extra:
+        """The fields X-Forwarded-Proto and X-Forwarded-Port with values that are unusual."""
+
 
 SCHEMA = "2"  # incremented when the meaning of a part changes, so that no old entry is found
 
@@ -48,38 +74,39 @@ def make_realm(namespace: str) -> str:
 def make_key(
     realm: str,
     scope: Scope,
-    method: str,
-    fields: Mapping[bytes, bytes],
+    fields: KeyFields,
+    lines: Sequence[Field],
     query: bytes,
     extra: Extra = (),
     body: BodyPart | None = None,
-    names: tuple[bytes, ...] = KEY_NAMES,
+    method: str = "",
 ) -> Key:
     """Return the key of a resource, in separate parts so that distinct requests never collide.
 
     HEAD is answered from a stored response to GET. The path appears twice, decoded and as it was
-    sent: an app may route by either. `extra` are the configured fields with their values, and
-    `body` stands for the request's body, if they take part. `names` are the fields of `KEY_NAMES`
-    that the request may have. Some apps vary by them without saying so: by Origin (CORS fields are
-    often sent to other origins only) and by unusual values of X-Forwarded-Proto and
-    X-Forwarded-Port.
+    sent: an app may route by either. `lines` are the request's field lines, `extra` the configured
+    fields with their values, and `body` stands for the request's body, if they take part. `method`
+    replaces that of the request.
 
     Source: RFC 9111, 2 (the primary cache key) and 4.
     """
-    proto = None
-    if names:
-        proto, extra = _read_keyed(fields, names, extra)
+    host_at, origin_at = fields.host_at, fields.origin_at
+    if fields.unusual:
+        extra = (*extra, *fields.unusual)
+    if origin_at is not None:
+        extra = (*extra, (b"origin", lines[origin_at][1]))
     try:
         scheme, root_path, raw_path = scope["scheme"], scope["root_path"], scope["raw_path"]
     except KeyError:  # ASGI lets servers leave them out
         scheme, root_path, raw_path = map(scope.get, ("scheme", "root_path", "raw_path"))
+    method = method or fields.method
     return (
         realm,
         "GET" if method == "HEAD" else method,
         scheme,
         # RFC 9110, 4.2.3: the host is case-insensitive.
-        fields[b"host"].lower() if b"host" in fields else b"",
-        proto,
+        b"" if host_at is None else lines[host_at][1].lower(),
+        fields.proto,
         root_path,
         scope["path"],
         raw_path,
@@ -89,23 +116,19 @@ def make_key(
     )
 
 
-_ORIGIN_ALONE = (b"origin",)
+def read_forwarded(fields: Mapping[bytes, bytes]) -> tuple[bytes | None, Extra]:
+    """Return `proto` and `unusual` of the `KeyFields` of a request with these fields.
 
-
-def _read_keyed(
-    fields: Mapping[bytes, bytes], names: tuple[bytes, ...], extra: Extra
-) -> tuple[bytes | None, Extra]:
-    """Return a usual X-Forwarded-Proto, and `extra` with any unusual fields added."""
-    proto = None
-    if names != _ORIGIN_ALONE:
-        proto, port = fields.get(b"x-forwarded-proto"), fields.get(b"x-forwarded-port")
-        if proto not in _PORTS:
-            extra = (*extra, (b"x-forwarded-proto", proto))
-            proto = None
-        if port is not None and port != _PORTS[proto]:
-            extra = (*extra, (b"x-forwarded-port", port))
-    if b"origin" in fields:
-        extra = (*extra, (b"origin", fields[b"origin"]))
+    >>> read_forwarded({b"x-forwarded-proto": b"https", b"x-forwarded-port": b"8443"})
+    (b'https', ((b'x-forwarded-port', b'8443'),))
+    """
+    proto, port = fields.get(b"x-forwarded-proto"), fields.get(b"x-forwarded-port")
+    extra: Extra = ()
+    if proto not in _PORTS:
+        extra = ((b"x-forwarded-proto", proto),)
+        proto = None
+    if port is not None and port != _PORTS[proto]:
+        extra = (*extra, (b"x-forwarded-port", port))
     return proto, extra
 
 

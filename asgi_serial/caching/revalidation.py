@@ -287,5 +287,5 @@ def supersedes_stored(request: RequestPlan, status: int, unstored: Reason | None
 
 def _concerns_all(request: RequestPlan, unstored: Reason | None) -> bool:
     """Whether what a response says of its resource is not said to this one client only."""
-    is_whole = b"range" not in request.fields
+    is_whole = b"range" not in request.profile.places
     return is_whole and not request.credentials and unstored not in CLIENT_SPECIFIC_REASONS

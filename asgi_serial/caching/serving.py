@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.types import Field
 
+START, BODY = "http.response.start", "http.response.body"
 HIT, MISS, STALE = Reason.HIT, Reason.MISS, Reason.STALE
 USES = (Action.USE, Action.USE_STALE_AND_REFRESH)
 NOT_FOR_CLIENT = (
@@ -89,26 +90,23 @@ def serve(
         assert isinstance(found, Reason)
         return FORWARD_MISS if found is MISS else Forward(found)
     profile = plan.profile
-    if variant is None:
-        variant = found.last_kept
-        state = None if variant is None else variant.hit_state
-        if variant is None or state is None or state.wants is not plan.wants:
-            variant = None
-        elif state.last is not None and may_repeat:
-            until, known, condition, status, headers, content = state.last
-            if (
-                now < until
-                and known is profile
-                and (not profile.is_conditional or plan.fields[b"if-none-match"] == condition)
-            ):
-                # An equal request was given this answer within the current second.
-                return (
-                    {"type": "http.response.start", "status": status, "headers": headers.copy()},
-                    {"type": "http.response.body", "body": content, "more_body": False},
-                    found,
-                    HIT,
-                    variant,
-                )
+    if variant is None and found.last_kept is not None:
+        state = found.last_kept.hit_state
+        if state is not None:
+            if state.last is not None and may_repeat:
+                until, known, wants, condition, status, headers, content = state.last
+                if (
+                    now < until
+                    and known is profile
+                    and wants is plan.wants
+                    and (condition is None or plan.value_of(b"if-none-match") == condition)
+                ):
+                    # An equal request was given this answer within the current second.
+                    start: Message = {"type": START, "status": status, "headers": headers.copy()}
+                    last: Message = {"type": BODY, "body": content, "more_body": False}
+                    return start, last, found, HIT, found.last_kept
+            if state.wants is plan.wants:
+                variant = found.last_kept
     decision = evaluate(engine, plan, found, now)
     if decision is USE_FRESH:
         why, said = HIT, None
@@ -144,11 +142,11 @@ def _remember(
     start, last = sent
     # An outer middleware may change the fields that were sent.
     headers = start["headers"].copy()
-    condition = plan.fields.get(b"if-none-match")
+    condition = plan.value_of(b"if-none-match")
     if condition is not None and len(condition) > MAX_CONDITION_BYTES:
         return
-    until = min(int(now) + 1, entry.expires)
-    state.last = until, plan.profile, condition, start["status"], headers, last["body"]
+    until, status = min(int(now) + 1, entry.expires), start["status"]
+    state.last = until, plan.profile, plan.wants, condition, status, headers, last["body"]
 
 
 def evaluate(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> Decision:

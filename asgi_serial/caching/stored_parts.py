@@ -120,7 +120,7 @@ def build_part(
     old = _find_combinable(engine, request, decision, base.fields, new)
     if old is None:
         # RFC 9110, 15.3.7: a 206 to If-Range may leave out what its client has already.
-        if b"if-range" in request.fields:
+        if b"if-range" in request.profile.places:
             return Reason.STATUS_NOT_CACHED
         return _build(engine, request, decision, lines, new, route)
     part = stored_part(old)
@@ -148,7 +148,7 @@ def _find_combinable(
     if part is None or not isinstance(old, Entry):
         return None
     is_same = has_tag_of_part(old, fields) and has_coding_of_part(
-        old, fields, may_be_bare=b"if-range" in request.fields
+        old, fields, may_be_bare=b"if-range" in request.profile.places
     )
     # What this client may not get is not combined with what it gets.
     is_for_client = (

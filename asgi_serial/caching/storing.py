@@ -265,7 +265,7 @@ def _names_to_compare(
     # The app was shown no Accept-Encoding (see `scope_for_app`), so that its response cannot
     # depend on it, and is encoded here for each client. A response that is encoded already serves
     # only clients that have sent the same field.
-    was_shown = b"accept-encoding" in request.fields and not request.wants.hides_codings
+    was_shown = b"accept-encoding" in request.profile.places and not request.wants.hides_codings
     if b"accept-encoding" not in names or was_shown or b"content-encoding" in fields:
         return names
     return tuple([name for name in names if name != b"accept-encoding"])

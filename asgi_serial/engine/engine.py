@@ -25,6 +25,7 @@ from asgi_serial.timing.gauges import Gauges
 from asgi_serial.timing.recorder import KindRecorder, SeriesRecorder
 from asgi_serial.timing.relay import RelayRecorder
 from asgi_serial.timing.routes.resolver import build_resolver
+from asgi_serial.timing.slowest import Slowest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,6 +93,7 @@ class Engine:
         if recorder is not None:
             self.recorder = RelayRecorder(recorder, self.series)
         self.records = settings.server_timing or self.recorder is not None  # for cache hits, too
+        self.slowest = Slowest()
         self.spent_links = Spent()  # those that sign in to the report, and work once
         self.is_told_of = False  # that it is nested in another engine
 

@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 from asgi_serial.bounds.memo import BoundedDict, Memo, weigh
-from asgi_serial.cache.key import KEY_NAMES
+from asgi_serial.cache.key import read_forwarded
 from asgi_serial.engine.client import has_known_client
 from asgi_serial.engine.head import keep_iterators
 from asgi_serial.http.field_names import CREDENTIAL_FIELDS
@@ -22,30 +22,39 @@ from asgi_serial.http.storability import (
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from asgi_serial.cache.key import Extra
     from asgi_serial.engine.field_rules import FieldRules
     from asgi_serial.engine.negotiator import Negotiator
     from asgi_serial.engine.preferences import Wants
     from asgi_serial.http.cachecontrol import CacheControl
     from asgi_serial.http.request_fields import Strange
     from asgi_serial.settings.model import Settings
-    from asgi_serial.types import Scope
+    from asgi_serial.types import Field, Scope
 
 BODY_METHODS = frozenset({"POST", "QUERY"})
 """The methods whose requests may be distinguished by their bodies (opted in by route)."""
 
-FindValues: TypeAlias = "Callable[[Mapping[bytes, bytes]], object]"
+Lines: TypeAlias = "tuple[Field, ...]"
+"""The field lines of a request, with each name once: lines with the same name are combined."""
 
 MAX_NAMES = 256
 """The largest number of fields in a request whose profile is remembered."""
 
-_DECIDING = (b"accept", b"accept-encoding", b"cache-control", b"pragma")
+_DECIDING = (
+    *(b"accept", b"accept-encoding", b"cache-control", b"pragma"),
+    *(b"x-forwarded-proto", b"x-forwarded-port"),
+)
 _CONDITIONAL = frozenset({b"if-none-match", b"if-modified-since"})
 _PRECONDITIONS = frozenset({b"if-match", b"if-none-match"})
 # RFC 9110, 13.1.2: 304 for these, 412 for others; QUERY is safe as GET is.
 _READS = frozenset({"GET", "HEAD", "QUERY"})
 _DESCRIBES_BODY = frozenset({b"content-encoding", b"content-type"})
+_CLIENT_LINE = (CLIENT, b"")
+_name_of = itemgetter(0)
+# One string is hashed and compared in a fifth of the time of a tuple of names.
+_SEPARATOR = b"\n"
 
 
 class Profile:
@@ -63,14 +72,20 @@ class Profile:
         "directives",
         "forces_revalidation",
         "has_range",
+        "has_tags",
+        "has_usual_key",
+        "host_at",
         "is_conditional",
         "is_repeatable",
-        "key_names",
         "method",
         "needs_search",
         "only_if_cached",
+        "origin_at",
+        "places",
+        "proto",
         "strange",
         "unknown",
+        "unusual",
         "wants",
     )
 
@@ -83,106 +98,114 @@ class Profile:
     credentials: frozenset[bytes]  # the kinds of credentials in it
     unknown: frozenset[bytes]  # unknown fields that may identify the user
     bypass: Reason | None  # why the cache is bypassed
-    key_names: tuple[bytes, ...]  # the fields in its key, besides the host and configured ones
+    places: dict[bytes, int]  # the indexes of its field lines, by name
+    has_usual_key: bool  # it may be answered, and `KeyFields` are all that its key needs
+    host_at: int | None  # these four are described at `KeyFields`
+    origin_at: int | None
+    proto: bytes | None
+    unusual: Extra
     only_if_cached: bool  # only a stored response will do (RFC 9111, 5.2.1.7)
     is_repeatable: bool  # an entry answers all such requests with equal keys and tags alike
     needs_search: bool  # may be answered by more than a whole response from the first level
     is_conditional: bool  # a stored response may be answered by 304 (RFC 9110, 13.1)
+    has_tags: bool  # names entity tags in a condition
     has_range: bool  # a GET for a part of the resource (RFC 9110, 14.2)
     describes_body: bool  # its body may have to be decoded or translated
 
 
 class _Shape:
-    """A method and the names of fields, in their order.
+    """The names of a request's fields, in their order, as `_SEPARATOR` joins them.
 
-    Keys of profiles contain it in place of these, and compare it by identity.
+    Keys of profiles contain it in place of the names, and compare it by identity.
     """
 
-    __slots__ = ("find_values", "names")
+    __slots__ = ("find_deciding", "names", "places")
 
-    def __init__(self, names: tuple[object, ...], find_values: FindValues) -> None:
+    def __init__(self, names: bytes, lines: Lines) -> None:
         self.names = names  # counted in the size of each profile's key
-        self.find_values = find_values  # of the fields whose values matter
+        self.places = {name: place for place, (name, _) in enumerate(lines)}
+        self.find_deciding = _find_deciding(self.places)  # the lines whose values matter
 
 
 class Profiles:
     """Remembers the profiles of requests, in memory that is bounded in bytes.
 
-    The key of a profile is the method, the names of the fields in order, and the values of the few
-    fields whose values matter. A profile that is too large to remember is computed each time.
+    The key of a profile is the method, the names of the fields in order, and the few field lines
+    whose values matter. A profile that is too large to remember is computed each time.
     """
 
     def __init__(self, settings: Settings, fields: FieldRules, negotiator: Negotiator) -> None:
         self._settings = settings
         self._fields = fields
         self._negotiator = negotiator
-        self._shapes: BoundedDict[tuple[object, ...], _Shape] = BoundedDict(shares_values=True)
+        self._shapes: BoundedDict[bytes, _Shape] = BoundedDict(shares_values=True)
         self._known: BoundedDict[tuple[object, ...], Profile] = BoundedDict(shares_values=True)
-        self._idle: Memo[str, tuple[dict[bytes, bytes], Profile]] = Memo(
-            lambda method: ({}, self._make(method, {})), shares_values=True
+        self._idle: Memo[str, tuple[Lines, Profile]] = Memo(
+            lambda method: ((), self._make(method, _Shape(b"", ()), ())), shares_values=True
         )
         self.idle = self._idle.__getitem__
-        """Return the fields and the profile of a request by its method, if no field is read."""
+        """Return no lines, and the profile of a request by its method, if no field is read."""
 
-    def read(self, scope: Scope) -> tuple[dict[bytes, bytes], Profile]:
-        """Return the combined values of all fields of a request, by name, and its profile.
-
-        Source: RFC 9110, 5.3: field lines with the same name are combined in order, with commas.
-        """
-        pairs = scope["headers"]
-        try:
-            if type(pairs) is not list or type(pairs[0]) is not tuple:
-                pairs = keep_iterators(scope)
-            fields: dict[bytes, bytes] = dict(pairs)  # a third of the cost of a loop in Python
-        except (IndexError, TypeError):  # there are none, or a name is an unhashable buffer
-            pairs = [(bytes(name), bytes(value)) for name, value in pairs]
-            fields = dict(pairs)
-        if len(fields) != len(pairs):
-            fields = combine_fields(pairs)
+    def read(self, scope: Scope) -> tuple[Lines, Profile]:
+        """Return the field lines of a request, and its profile."""
         # By name: a set would go through all that is in the scope, at five times the cost.
-        if "extensions" not in scope and "user" not in scope and "auth" not in scope:
-            names = (scope["method"], *fields)
-            shape = self._shapes.get(names)
-            if shape is not None:
-                profile = self._known.get((shape, shape.find_values(fields)))
-                if profile is not None:
-                    return fields, profile
-        elif has_known_client(scope):
-            fields[CLIENT] = b""
-        return fields, self.find(scope["method"], fields)
+        is_anonymous = "extensions" not in scope and "user" not in scope and "auth" not in scope
+        if is_anonymous or not has_known_client(scope):
+            pairs = scope["headers"]
+            try:
+                if type(pairs) is list and type(pairs[0]) is tuple:
+                    shape = self._shapes.get(_SEPARATOR.join(map(_name_of, pairs)))
+                    if shape is not None and len(shape.places) == len(pairs):
+                        key = (shape, scope["method"], shape.find_deciding(pairs))
+                        profile = self._known.get(key)
+                        if profile is not None:
+                            return tuple(pairs), profile
+            # There are none, or one is a list or a buffer, or is malformed.
+            except (IndexError, TypeError, ValueError):
+                pass
+        lines = _read_lines(scope)
+        return lines, self.find(scope["method"], lines)
 
-    def find(self, method: str, fields: dict[bytes, bytes]) -> Profile:
+    def find(self, method: str, lines: Lines) -> Profile:
         """Return the profile of a request with these fields, computed now if it is not known."""
-        names = (method, *fields)
+        try:
+            names = _SEPARATOR.join(map(_name_of, lines))
+        except TypeError:  # a name is text
+            return self._make_once(method, _Shape(b"", lines), lines)
         shape = self._shapes.get(names)
-        if shape is None:
-            if len(names) > MAX_NAMES:
-                return self._make_once(method, fields)
-            shape = _Shape(names, _plan_values(fields))
-            self._shapes.keep(names, shape)
+        if shape is None or len(shape.places) != len(lines):
+            shape = _Shape(names, lines)
+            # A name with a separator could be taken for two.
+            if len(lines) >= MAX_NAMES or names.count(_SEPARATOR) >= max(len(lines), 1):
+                return self._make_once(method, shape, lines)
+            self._shapes.keep(names, shape, weigh(tuple(shape.places)))
             if names not in self._shapes:
-                return self._make_once(method, fields)  # the names are too long to remember
-        key = (shape, shape.find_values(fields))
+                # The names are too long to remember.
+                return self._make_once(method, shape, lines)
+        key = (shape, method, shape.find_deciding(lines))
         known = self._known.get(key)
         if known is not None:
             return known
-        profile = self._make(method, fields)
+        profile = self._make(method, shape, lines)
         # A directive or a name of two bytes takes fifty and more once it is parsed.
         self._known.keep(key, profile, weigh((profile.directives, profile.strange)))
         if key not in self._known:
             profile.is_repeatable = False
         return profile
 
-    def _make_once(self, method: str, fields: Mapping[bytes, bytes]) -> Profile:
+    def _make_once(self, method: str, shape: _Shape, lines: Lines) -> Profile:
         """Return a profile that is too large to be remembered, even by a stored response."""
-        profile = self._make(method, fields)
+        profile = self._make(method, shape, lines)
         profile.is_repeatable = False
         return profile
 
-    def _make(self, method: str, fields: Mapping[bytes, bytes]) -> Profile:
-        settings, rules = self._settings, self._fields
+    def _make(self, method: str, shape: _Shape, lines: Lines) -> Profile:
+        settings, rules, fields = self._settings, self._fields, dict(lines)
         profile = Profile()
-        profile.method = method
+        profile.method, profile.places = method, shape.places
+        profile.host_at = shape.places.get(b"host")
+        profile.origin_at = shape.places.get(b"origin")
+        profile.proto, profile.unusual = read_forwarded(fields)
         directives = None
         if b"cache-control" in fields:
             directives = rules.cache_controls[fields[b"cache-control"]]
@@ -219,6 +242,7 @@ class Profiles:
             # RFC 9110, 13.1.1 and 13.1.2: a precondition may be there to prevent a write.
             profile.bypass = Reason.METHOD_NOT_CACHED
         profile.is_conditional = method in _READS and not _CONDITIONAL.isdisjoint(fields)
+        profile.has_tags = not _PRECONDITIONS.isdisjoint(fields)
         profile.has_range = method == "GET" and b"range" in fields
         # RFC 9111, 5.2.1: a stored response may come to be too old for the request at any moment.
         profile.is_repeatable = (
@@ -229,20 +253,49 @@ class Profiles:
         )
         profile.needs_search = profile.has_range or profile.only_if_cached
         profile.describes_body = not _DESCRIBES_BODY.isdisjoint(fields)
-        profile.key_names = tuple([name for name in KEY_NAMES if name in fields])
+        profile.has_usual_key = (
+            profile.bypass is None
+            and method not in BODY_METHODS
+            and not (settings.cache_key_fields or settings.cache_sort_query)
+            and not profile.wants.coded_only
+        )
         return profile
 
 
-def _plan_values(fields: Mapping[bytes, bytes]) -> FindValues:
-    """Return a function that extracts the deciding values from a request with such fields."""
-    names = [name for name in _DECIDING if name in fields]
-    if b"content-length" in fields:
-        find_values = itemgetter(*names) if names else _find_none
-        return lambda fields: (find_values(fields), announces_body(fields))
-    return itemgetter(*names) if names else _find_none
+def _read_lines(scope: Scope) -> Lines:
+    """Return a request's field lines; lines with the same name are combined.
+
+    Source: RFC 9110, 5.3: they are combined in order, with commas.
+    """
+    pairs = keep_iterators(scope)
+    try:
+        fields = dict(pairs)
+        if any(type(value) is not bytes for value in fields.values()):
+            raise TypeError
+    except TypeError:  # a name or a value is another kind of buffer
+        pairs = [(bytes(name), bytes(value)) for name, value in pairs]
+        fields = dict(pairs)
+    if len(fields) != len(pairs):
+        fields = combine_fields(pairs)
+    if has_known_client(scope):
+        fields[CLIENT] = b""
+    return tuple(fields.items())
 
 
-def _find_none(fields: Mapping[bytes, bytes]) -> None:
+def _find_deciding(places: Mapping[bytes, int]) -> Callable[[Sequence[Field]], object]:
+    """Return a function that finds the lines whose values decide, in a request with such names."""
+    found = [places[name] for name in _DECIDING if name in places]
+    find_lines = itemgetter(*found) if found else _find_none
+    length_at = places.get(b"content-length")
+    if length_at is None:
+        return find_lines
+    return lambda lines: (
+        find_lines(lines),
+        announces_body({b"content-length": lines[length_at][1]}),
+    )
+
+
+def _find_none(lines: Sequence[Field]) -> None:
     return None
 
 

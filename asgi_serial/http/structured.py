@@ -1,6 +1,7 @@
-"""A strict parser for dictionaries of structured fields (RFC 9651)."""
+"""A strict parser for dictionaries of structured fields, and a writer of items (RFC 9651)."""
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -25,6 +26,8 @@ _BARE_ITEM = re.compile(
     )
 )
 _ESCAPE = re.compile(r"\\(.)")
+_TO_ESCAPE = re.compile(r'["\\]')
+_NOT_IN_STRING = re.compile(r"[^ -~]")
 
 
 class Token(NamedTuple):
@@ -76,6 +79,29 @@ def parse_dictionary(value: bytes) -> dict[str, Member] | None:
         return _read_dictionary(value.strip(b" "))
     except ValueError:
         return None
+
+
+def format_item(token: str, parameters: Mapping[str, str | int | Token]) -> str:
+    """Return a token with its parameters, as a member of a list.
+
+    Characters that a string must not hold are left out.
+
+    >>> format_item("coding", {"did": Token("br"), "of": 'a "b"', "bytes": 3, "whole": True})
+    'coding;did=br;of="a \\\\"b\\\\"";bytes=3;whole'
+
+    Source: RFC 9651, 4.1.1.2 and 4.1.3.
+    """
+    return token + "".join([f";{key}{_format_value(value)}" for key, value in parameters.items()])
+
+
+def _format_value(value: str | int | Token) -> str:
+    if value is True:
+        return ""
+    if isinstance(value, Token):
+        return f"={value.name}"
+    if isinstance(value, str):
+        return '="' + _TO_ESCAPE.sub(r"\\\g<0>", _NOT_IN_STRING.sub("", value)) + '"'
+    return f"={value:d}"
 
 
 def _read_dictionary(value: bytes) -> dict[str, Member]:

@@ -15,7 +15,7 @@ from asgi_serial.http.users import COOKIE, make_private, other_cookies, partitio
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from asgi_serial.cache.key import Extra
     from asgi_serial.engine.engine import Engine
@@ -28,7 +28,6 @@ class MayBePersonal(Protocol):
     """The part of a request's plan that says whose cache it is about."""
 
     scope: Scope
-    fields: dict[bytes, bytes]
     profile: Profile
     source: Partition | None
     partition: Extra
@@ -36,6 +35,10 @@ class MayBePersonal(Protocol):
     credentials: frozenset[bytes]
     unknown: frozenset[bytes]
     bypass: Reason | None
+
+    @property
+    def fields(self) -> Mapping[bytes, bytes]:
+        """The combined values of all fields, by name."""
 
 
 logger = logging.getLogger("asgi_serial")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from asgi_serial.cache.entry import Entry, Key, Representation
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import Wants
-    from asgi_serial.engine.profiles import Profile
+    from asgi_serial.engine.profiles import Lines, Profile
     from asgi_serial.representation.handed import Handed
     from asgi_serial.settings.policy import Partition, PolicyTable, RoutePolicy
     from asgi_serial.types import Message, Scope
@@ -40,7 +40,7 @@ class RequestPlan(RequestPolicy):
     policy: RoutePolicy | None = None
 
     scope: Scope  # as the server passed it
-    fields: dict[bytes, bytes]
+    lines: Lines
     profile: Profile
     wants: Wants
     method: str
@@ -72,14 +72,35 @@ class RequestPlan(RequestPolicy):
     served: str | None = None  # what the cache did, if the app was called and did not answer
     handed: Handed | None = None  # a model that the app has passed on unencoded
 
-    def __init__(self, scope: Scope, fields: dict[bytes, bytes], profile: Profile) -> None:
+    def __init__(self, scope: Scope, lines: Lines, profile: Profile) -> None:
         self.scope = scope
-        self.fields = fields
+        self.lines = lines
         self.profile = profile
+        self._fields: dict[bytes, bytes] | None = None
+        # A value of its own is read in a tenth of the time of a default on the class.
+        self.policy = self.source = self.selected = self.handed = self.key = self.bypass = None
+        self.has_policy = self.caching = self.collapsed = self.may_end_early = False
         self.method = profile.method
         self.wants = profile.wants
         self.credentials = profile.credentials
         self.unknown = profile.unknown
+
+    @property
+    def fields(self) -> dict[bytes, bytes]:
+        """The combined values of all fields, by name."""
+        fields = self._fields
+        if fields is None:
+            try:
+                fields = dict(self.lines)
+            except TypeError:  # a name is another kind of buffer, which cannot be hashed
+                fields = {bytes(name): value for name, value in self.lines}
+            self._fields = fields
+        return fields
+
+    def value_of(self, name: bytes) -> bytes | None:
+        """Return the combined value of one field; None if it is missing."""
+        place = self.profile.places.get(name)
+        return None if place is None else self.lines[place][1]
 
     def vary_values(self, names: tuple[bytes, ...]) -> tuple[tuple[bytes, bytes | None], ...]:
         """Return the fields that a response varies on, with their values in this request."""
@@ -118,12 +139,12 @@ def plan_request(
     if fields is None:
         # If no field decides anything, unless a handler enables a feature, none is read.
         is_idle = engine.is_idle and not HANDLER_SWITCHES
-        fields, profile = (
-            engine.profiles.idle(scope["method"]) if is_idle else engine.profiles.read(scope)
-        )
+        profiles = engine.profiles
+        lines, profile = profiles.idle(scope["method"]) if is_idle else profiles.read(scope)
     else:
-        profile = engine.profiles.find(scope["method"], fields)
-    plan = RequestPlan(scope, fields, profile)
+        lines = tuple(fields.items())
+        profile = engine.profiles.find(scope["method"], lines)
+    plan = RequestPlan(scope, lines, profile)
     if wants is not None:
         plan.wants = wants
     policy = None
@@ -136,23 +157,32 @@ def plan_request(
     if engine.caching if policy is None or policy.cache is None else policy.cache:
         plan.caching = True
         plan.asked = engine.clock()
-        bypass, has_usual_key = profile.bypass, engine.has_usual_keys
-        if engine.learned.has_partitions:
-            learned = engine.learned.find_policy(scope, fields)
-            enter_partition(engine, plan, merge(learned, policy))
-            bypass, has_usual_key = plan.bypass or bypass, has_usual_key and not plan.partition
-        if bypass is not None:
-            plan.bypass = bypass
-            plan.may_end_early = plan.may_end_early or profile.only_if_cached
-        elif profile.method in BODY_METHODS:
-            _plan_body_key(engine, plan)
-        elif has_usual_key and not plan.wants.coded_only:
+        if (
+            profile.has_usual_key
+            and plan.wants is profile.wants
+            and not engine.learned.has_partitions
+        ):
             query: bytes = scope.get("query_string", b"")
-            method, names = profile.method, profile.key_names
-            plan.key = make_key(engine.realm, scope, method, fields, query, (), None, names)
+            plan.key = make_key(engine.realm, scope, profile, lines, query)
         else:
-            plan.key = request_key(engine, plan, None)
+            _plan_lookup(engine, plan)
     return plan
+
+
+def _plan_lookup(engine: Engine, plan: RequestPlan) -> None:
+    """Decide whether the request may be answered from the cache, and by which key."""
+    profile, bypass = plan.profile, plan.profile.bypass
+    if engine.learned.has_partitions:
+        learned = engine.learned.find_policy(plan.scope, plan.fields)
+        enter_partition(engine, plan, merge(learned, plan.policy))
+        bypass = plan.bypass or bypass
+    if bypass is not None:
+        plan.bypass = bypass
+        plan.may_end_early = plan.may_end_early or profile.only_if_cached
+    elif profile.method in BODY_METHODS:
+        _plan_body_key(engine, plan)
+    else:
+        plan.key = request_key(engine, plan, None)
 
 
 def find_policy(policies: PolicyTable, scope: Scope) -> RoutePolicy | None:
@@ -240,25 +270,16 @@ def request_key(
 
     `method` and `scope` replace those of this request.
     """
-    scope, fields, profile, extra = scope or plan.scope, plan.fields, plan.profile, plan.partition
+    scope, profile, extra = scope or plan.scope, plan.profile, plan.partition
     query: bytes = scope.get("query_string", b"")
     if not engine.has_usual_keys or plan.wants.coded_only:
-        keyed = [(name, fields.get(name)) for name in engine.fields.key_fields]
-        extra = (*keyed, *extra)
+        configured = [(name, plan.value_of(name)) for name in engine.fields.key_fields]
+        extra = (*configured, *extra)
         if plan.wants.coded_only:
             extra = (*extra, (CODED_ONLY, None))
         if engine.settings.cache_sort_query:
             query = sorted_query(query)
-    return make_key(
-        engine.realm,
-        scope,
-        method or profile.method,
-        fields,
-        query,
-        extra,
-        body,
-        profile.key_names,
-    )
+    return make_key(engine.realm, scope, profile, plan.lines, query, extra, body, method)
 
 
 class RequestCopy:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from asgi_serial.cache.encodings import Encodings
-    from asgi_serial.cache.entry import Entry, Representation
+    from asgi_serial.cache.entry import Entry
     from asgi_serial.caching.collector import Collector
     from asgi_serial.codecs.base import Codec, Encoder
     from asgi_serial.engine.engine import Engine
@@ -108,7 +108,6 @@ class ResponseFlow:
     gathered: list[bytes]
     more_reasons: tuple[Reason, ...] = ()
     _then: Callable[[Any], list[Message]]
-    _replacement: Representation | None = None  # the stored form that is sent in its place
     _is_not_modified = False
     _route: str | None = None
 
@@ -122,6 +121,7 @@ class ResponseFlow:
         self.start = response_start.message
         self.status = response_start.status
         self.plan = response_start.plan
+        self.form_reasons = self.plan.reasons  # why the content is not in another form
         self.entry, self.unstored = response_start.entry, response_start.unstored
         self.collector, self.handed = response_start.collector, response_start.handed
 
@@ -164,9 +164,9 @@ class ResponseFlow:
         """Return messages to send instead of the response."""
         self._enter(REPLACED)
         start, last = messages
-        self._replacement = self.request.form
-        if self._replacement is not None:
-            self.coding = self._replacement.coding
+        form = self.request.form
+        if form is not None:
+            self.coding, self.form_reasons = form.coding, form.reasons
         self.status = start["status"]
         self.app_bytes = self.encoded_bytes = self.sent_bytes = len(last["body"])
         return [start, last]
@@ -318,7 +318,7 @@ class ResponseFlow:
         self._enter(PASS)
         self._forget_handed()
         base = self.base
-        condition = self.request.fields.get(b"if-none-match")
+        condition = self.request.value_of(b"if-none-match")
         if self.status == 304 and base.etag is not None and condition is not None:
             base = self.base = with_shown_tag(base, base.etag, self.response_start.wants, condition)
         made, self.etag = represent(base, "", "", None)
@@ -337,7 +337,7 @@ class ResponseFlow:
         return (
             self.status == 200
             and self.etag is not None
-            and b"if-none-match" in request.fields
+            and b"if-none-match" in request.profile.places
             and request.method in READS
             and is_not_modified(request.fields, self.etag, None, now=0.0)
         )
@@ -604,9 +604,8 @@ class ResponseFlow:
 
     def reasons(self) -> tuple[Reason, ...]:
         """Return the reasons why something was not done to this response."""
-        made = self.plan if self._replacement is None else self._replacement
-        reasons = made.reasons + self.more_reasons
-        return self.request.undecoded + reasons_of(self.request, reasons, self.unstored)
+        reasons = reasons_of(self.request, self.form_reasons + self.more_reasons, self.unstored)
+        return self.request.undecoded + reasons
 
     def route(self) -> str:
         """Return the label of the route that the framework has left in the scope."""

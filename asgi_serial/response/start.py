@@ -196,7 +196,7 @@ class ResponseStart:
         """Make the start of a response that passes, unless its tag may answer a condition."""
         plan, why = self.plan, self.unstored
         if b"etag" in fields:
-            if b"if-none-match" in request.fields and request.method in READS:
+            if b"if-none-match" in request.profile.places and request.method in READS:
                 return
             pairs = with_own_tag(pairs, fields[b"etag"], engine.negotiator.tag_suffixes)
         self.passes = True

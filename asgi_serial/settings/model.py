@@ -318,6 +318,8 @@ class Settings(BaseModel):
     """Measure every route."""
     server_timing: Switch = False
     """Send the durations of a request in Server-Timing."""
+    debug: Switch = False
+    """Explain each response to a client on the machine itself, in Asgi-Serial-Why."""
     max_series: Annotated[int, PlainValidator(integer(1, 1_000_000))] = 1000
     """The largest number of combinations of route, method and status that are measured."""
     report_path: Annotated[
@@ -533,6 +535,7 @@ class SettingOptions(TypedDict, total=False):
     encodings_cache: bool | str
     timing: bool | str
     server_timing: bool | str
+    debug: bool | str
     max_series: int | str
     report_path: str | None
     report_token: SecretStr | str | None

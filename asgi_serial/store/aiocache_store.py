@@ -210,6 +210,10 @@ class AiocacheStore:
         """The number of the store's places, such as nodes, whose calls are held back."""
         return self._guard.open_breakers
 
+    def state(self) -> Mapping[str, Any]:
+        """Return the state of `Guard`."""
+        return self._guard.state()
+
     async def close(self) -> None:
         """Close the connections of this event loop, and make other loops close theirs."""
         with suppress(RuntimeError):  # another task is already closing them

@@ -1,7 +1,7 @@
 """The interface of the second level: bytes by key."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Store(Protocol):
@@ -84,3 +84,11 @@ class GuardedStore(Store, Protocol):
 
     def statistics(self) -> Mapping[str, int]:
         """Return the numbers of calls and failures by kind, since the store was made."""
+
+    def state(self) -> Mapping[str, Any]:
+        """Return the `target`, the `state` of its breaker, and the `last_failure`.
+
+        The state is `closed` (the store is asked), `open` (it is not, except for a probe now and
+        then, because it failed), or `partly open` (some nodes of a cluster are not). A failure has
+        its `kind` (a counter of `statistics`), the `error`, and how many `seconds_ago` it was.
+        """

@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 _logger = logging.getLogger("asgi_serial")
 _QUIET_SECONDS = 30.0
+_LONGEST_ERROR = 200
+_STATES = ("closed", "open")
 # The limit of cluster nodes that are remembered; beyond it all are forgotten and tried anew.
 _MAX_PLACES = 1000
 
@@ -86,12 +88,30 @@ class Guard:
         self._breakers: dict[str, Breaker] = {}
         self._quiet_until = float("-inf")
         self._abandoned: set[asyncio.Task[Any]] = set()
+        self._last_failure: tuple[str, str, float] | None = None  # its kind, the error, the time
         self.counters = dict.fromkeys(COUNTERS, 0)
 
     @property
     def open_breakers(self) -> int:
         """The number of places whose calls are held back."""
         return sum(breaker.is_open for breaker in list(self._breakers.values()))
+
+    def state(self) -> dict[str, Any]:
+        """Return the name of the store, whether it is asked, and its last failure."""
+        count = self.open_breakers
+        failure = self._last_failure
+        return {
+            "target": self._name,
+            # Each node of a cluster has a breaker of its own.
+            "state": "partly open" if 0 < count < len(self._breakers) else _STATES[count > 0],
+            "last_failure": None
+            if failure is None
+            else {
+                "kind": failure[0],
+                "error": failure[1],
+                "seconds_ago": max(0.0, self._clock() - failure[2]),
+            },
+        }
 
     async def attempt(
         self, call: Callable[[], Coroutine[Any, Any, T]], place: str = ""
@@ -196,6 +216,7 @@ class Guard:
     def _note(self, error: BaseException, kind: str) -> None:
         self.counters[kind] += 1
         now = self._clock()
+        self._last_failure = kind, repr(error)[:_LONGEST_ERROR], now
         if now >= self._quiet_until:
             self._quiet_until = now + _QUIET_SECONDS
             _logger.warning(

@@ -5,10 +5,10 @@ with `asgi_serial.`.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from asgi_serial.timing.base import OUTCOMES
-from asgi_serial.timing.prometheus_text import COUNTER, GAUGE, HISTOGRAM, Labels
+from asgi_serial.timing.prometheus_text import COUNTER, GAUGE, HISTOGRAM, Values
 from asgi_serial.timing.recorder import OTHER_METHOD, SeriesKey
 
 # Semantic conventions for HTTP metrics, "http.server.request.duration": "this metric SHOULD be
@@ -25,9 +25,6 @@ OFF = "off"
 # OpenTelemetry, "Prometheus and OpenMetrics Compatibility": the unit is spelt out at the end of the
 # name, and one in braces is left out.
 _UNITS = {"s": "seconds", "By": "bytes"}
-
-Values: TypeAlias = tuple[str | int, ...]
-"""The values of an instrument's labels, in their order."""
 
 
 class Instrument(NamedTuple):
@@ -58,21 +55,14 @@ class Instrument(NamedTuple):
         unit = self.prometheus_unit
         return f"{_spell(self.name)}_{unit}" if unit else _spell(self.name)
 
-    def label(self, values: Values) -> Labels:
-        """Return labels as Prometheus spells them; an empty value stands for a missing label.
+    @property
+    def prometheus_labels(self) -> tuple[str, ...]:
+        """The names of the labels in Prometheus.
 
-        >>> FIRST_BYTE.label(("GET", ""))
-        (('http_request_method', 'GET'),)
+        >>> FIRST_BYTE.prometheus_labels
+        ('http_request_method', 'http_route')
         """
-        return tuple(
-            (_spell(name), str(value))
-            for name, value in zip(self.labels, values, strict=True)
-            if value != ""
-        )
-
-    def attributes(self, values: Values) -> dict[str, str | int]:
-        """Return labels as attributes of OpenTelemetry; an empty value stands for a missing one."""
-        return {name: value for name, value in zip(self.labels, values, strict=True) if value != ""}
+        return tuple(_spell(name) for name in self.labels)
 
 
 def _spell(name: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -26,20 +27,20 @@ from asgi_serial.timing.instruments import (
     REASONS,
     REQUEST_DURATION,
     RESPONSE_BODY_SIZE,
+    ROUTE,
     STATE,
     Instrument,
-    Values,
     in_unit,
     read_state,
     reason_name,
     values_of,
 )
-from asgi_serial.timing.prometheus_text import COUNTER
-from asgi_serial.timing.recorder import SeriesKey
+from asgi_serial.timing.prometheus_text import COUNTER, Values
+from asgi_serial.timing.recorder import OTHER_ROUTE, SeriesKey
 from asgi_serial.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 
@@ -58,8 +59,7 @@ _COUNTERS = (
     *(PHASE_TIME, CACHE_REQUESTS, ENCODINGS_REQUESTS, REASONS, APP_BODY),
     *(CODING_RESPONSES, CODING_INPUT, CODING_OUTPUT, CODING_TIME),
 )
-_NO_MORE: Mapping[str, bool] = {}
-_OTHERS: Mapping[str, bool] = {"otel.metric.overflow": True}
+_OVERFLOW = "otel.metric.overflow"
 
 
 class OpenTelemetryRecorder:
@@ -103,9 +103,14 @@ class OpenTelemetryRecorder:
             )
             for one, bounds in _HISTOGRAMS.items()
         }
-        self._counters = {
-            one: meter.create_counter(one.name, one.unit, one.description) for one in _COUNTERS
-        }
+        # A call of the SDK takes several microseconds, and a request adds to a dozen counters. So
+        # these are added up here, and read when they are exported.
+        self._lock = Lock()
+        self._sums: dict[Instrument, Counter[Values]] = {one: Counter() for one in _COUNTERS}
+        for one in _COUNTERS:
+            meter.create_observable_counter(
+                one.name, [partial(self._read_sums, one)], one.unit, one.description
+            )
         for one in dict.fromkeys(instrument for _, instrument, _ in STATE):
             # The state of several processes adds up, so that all of it can be counted up and down.
             create = (
@@ -113,7 +118,7 @@ class OpenTelemetryRecorder:
                 if one.kind == COUNTER
                 else meter.create_observable_up_down_counter
             )
-            create(one.name, [partial(self._read, one)], one.unit, one.description)
+            create(one.name, [partial(self._read_state, one)], one.unit, one.description)
 
     def watch(self, engine: object, read: Callable[[Any], Mapping[str, Any]]) -> None:
         """Observe the state of an engine, which `read(engine)` returns, as long as it lives."""
@@ -123,21 +128,18 @@ class OpenTelemetryRecorder:
         """Measure one finished request."""
         if self._http_metrics is None:
             self._http_metrics = sys.modules.keys().isdisjoint(_INSTRUMENTATIONS)
-        # Labels in parentheses stand for requests without a route.
-        route, more = "" if sample.route.startswith("(") else sample.route, _NO_MORE
-        if route and not self._is_known(route):
-            route, more = "", _OTHERS
+        route = sample.route if self._is_known(sample.route) else OTHER_ROUTE
         values = values_of(SeriesKey(route, sample.method, sample.status, sample.outcome))
         if self._http_metrics:
-            attributes = {**REQUEST_DURATION.attributes(values), **more}
+            attributes = _attributes_of(REQUEST_DURATION, values)
             self._histograms[REQUEST_DURATION].record(sample.total_ns / 1e9, attributes)
             self._histograms[RESPONSE_BODY_SIZE].record(sample.sent_bytes, attributes)
-        attributes = {**FIRST_BYTE.attributes(values[: len(FIRST_BYTE.labels)]), **more}
+        attributes = _attributes_of(FIRST_BYTE, values[: len(FIRST_BYTE.labels)])
         self._histograms[FIRST_BYTE].record(sample.first_byte_ns / 1e9, attributes)
-        for instrument, labels, amount in _amounts_of(route, sample):
-            if amount:
-                attributes = {**instrument.attributes(labels), **more}
-                self._counters[instrument].add(in_unit(instrument, amount), attributes)
+        with self._lock:
+            for instrument, labels, amount in _amounts_of(route, sample):
+                if amount:
+                    self._sums[instrument][labels] += amount
 
     def _is_known(self, route: str) -> bool:
         """Whether a route is one of the first `max_routes`."""
@@ -145,16 +147,42 @@ class OpenTelemetryRecorder:
             self._routes.add(route)
         return route in self._routes
 
-    def _read(self, instrument: Instrument, options: CallbackOptions) -> Iterable[Observation]:
+    def _read_sums(self, instrument: Instrument, options: CallbackOptions) -> list[Observation]:
+        with self._lock:
+            sums = self._sums[instrument].copy()
+        return [
+            self._observe(in_unit(instrument, total), _attributes_of(instrument, values))
+            for values, total in sums.items()
+        ]
+
+    def _read_state(self, instrument: Instrument, options: CallbackOptions) -> list[Observation]:
         if instrument is ACTIVE_REQUESTS and not self._http_metrics:
-            return
+            return []
         sums: defaultdict[Values, float] = defaultdict(int)
         for engine, read in list(self._engines.items()):
             for one, values, value in read_state(read(engine)):
                 if one is instrument:
                     sums[values] += value
-        for values, total in sums.items():
-            yield self._observe(total, instrument.attributes(values))
+        return [
+            self._observe(total, _attributes_of(instrument, values))
+            for values, total in sums.items()
+        ]
+
+
+def _attributes_of(instrument: Instrument, values: Values) -> dict[str, str | int | bool]:
+    """Return labels as attributes.
+
+    Source: Semantic conventions for HTTP metrics: `http.route` is required "if and only if it's
+    available". Labels in parentheses stand for requests without a route.
+    """
+    pairs = zip(instrument.labels, values, strict=True)
+    attributes: dict[str, str | int | bool] = {name: value for name, value in pairs if value != ""}
+    route = attributes.get(ROUTE)
+    if isinstance(route, str) and route.startswith("("):
+        del attributes[ROUTE]
+        if route == OTHER_ROUTE:
+            attributes[_OVERFLOW] = True
+    return attributes
 
 
 def _amounts_of(route: str, sample: Sample) -> Iterator[tuple[Instrument, Values, int]]:

@@ -1,7 +1,7 @@
 """The figures of a recorder and of its engine, as families of metrics."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from asgi_serial.timing.base import PHASES
@@ -21,7 +21,6 @@ from asgi_serial.timing.instruments import (
     REQUEST_DURATION,
     RESPONSE_BODY_SIZE,
     Instrument,
-    Values,
     in_unit,
     read_state,
     reason_name,
@@ -34,6 +33,7 @@ from asgi_serial.timing.prometheus_text import (
     Family,
     Metric,
     Point,
+    Values,
     format_number,
 )
 from asgi_serial.timing.recorder import Series, SeriesKey
@@ -65,7 +65,8 @@ def build_families(
             INFO,
             "The versions of the middleware and of Python.",
             "",
-            [Metric(tuple(info.items()), (Point("_info", 1),))],
+            tuple(info),
+            [Metric(tuple(info.values()), (Point("_info", 1),))],
         ),
     ]
     return [family for family in families if family.metrics]
@@ -77,30 +78,39 @@ def _family(instrument: Instrument, metrics: list[Metric], kind: str = "") -> Fa
         kind or instrument.kind,
         instrument.description,
         instrument.prometheus_unit,
+        instrument.prometheus_labels,
         metrics,
     )
 
 
 def _durations(series: Snapshot, bounds: Sequence[float], created: float) -> Iterator[Family]:
-    def measure(instrument: Instrument, values: Values, histogram: Histogram) -> Metric:
-        points = _histogram_points(histogram, bounds, created)
-        return Metric(instrument.label(values), tuple(points))
+    whole = (*bounds, float("inf"))
+    bounds_ns = [bound * 1e9 for bound in whole]
+    written = [format_number(bound) for bound in whole]
+
+    def measure(values: Values, histogram: Histogram) -> Metric:
+        counts = zip(histogram.cumulative(bounds_ns), written, strict=True)
+        points = [Point("_bucket", count, bound) for count, bound in counts]
+        points.append(Point("_count", histogram.count))
+        points.append(Point("_sum", histogram.sum_ns / 1e9))
+        points.append(Point("_created", created))
+        return Metric(values, tuple(points))
 
     first_bytes: defaultdict[Values, Histogram] = defaultdict(Histogram)
     totals = []
     for key, one in series.items():
         values = values_of(key)
-        totals.append(measure(REQUEST_DURATION, values, one.total))
+        totals.append(measure(values, one.total))
         first_bytes[values[: len(FIRST_BYTE.labels)]].merge(one.first_byte)
     yield _family(REQUEST_DURATION, totals)
-    yield _family(FIRST_BYTE, [measure(FIRST_BYTE, *each) for each in first_bytes.items()])
+    yield _family(FIRST_BYTE, [measure(*each) for each in first_bytes.items()])
 
 
 def _body_sizes(series: Snapshot, created: float) -> Family:
     """Return the sizes of bodies as a summary, since only their sums are recorded."""
     metrics = [
         Metric(
-            RESPONSE_BODY_SIZE.label(values_of(key)),
+            values_of(key),
             (
                 Point("_count", one.total.count),
                 Point("_sum", one.sent_bytes),
@@ -123,9 +133,7 @@ def _counts(series: Snapshot, created: float) -> Iterator[Family]:
         yield _family(
             instrument,
             [
-                Metric(
-                    instrument.label(values), _points(COUNTER, in_unit(instrument, count), created)
-                )
+                Metric(values, _points(COUNTER, in_unit(instrument, count), created))
                 for values, count in counts.items()
             ],
         )
@@ -154,7 +162,7 @@ def _state(state: Mapping[str, Any], created: float) -> Iterator[Family]:
     found: dict[Instrument, list[Metric]] = {}
     for instrument, values, value in read_state(state):
         points = _points(instrument.kind, value, created)
-        found.setdefault(instrument, []).append(Metric(instrument.label(values), points))
+        found.setdefault(instrument, []).append(Metric(values, points))
     for instrument, metrics in found.items():
         yield _family(instrument, metrics)
 
@@ -163,14 +171,3 @@ def _points(kind: str, value: float, created: float) -> tuple[Point, ...]:
     if kind == COUNTER:
         return Point("_total", value), Point("_created", created)
     return (Point("", value),)
-
-
-def _histogram_points(
-    histogram: Histogram, bounds: Sequence[float], created: float
-) -> Iterable[Point]:
-    counts = histogram.cumulative([*(bound * 1e9 for bound in bounds), float("inf")])
-    for bound, count in zip((*bounds, float("inf")), counts, strict=True):
-        yield Point("_bucket", count, format_number(bound))
-    yield Point("_count", histogram.count)
-    yield Point("_sum", histogram.sum_ns / 1e9)
-    yield Point("_created", created)

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
-Labels: TypeAlias = tuple[tuple[str, str], ...]
+Values: TypeAlias = tuple[str | int, ...]
+"""The values of a family's labels, in their order; an empty one stands for a missing label."""
 
 COUNTER, GAUGE, HISTOGRAM, SUMMARY, INFO = "counter", "gauge", "histogram", "summary", "info"
 """The types of families, as OpenMetrics names them."""
@@ -33,12 +34,12 @@ class Point(NamedTuple):
 class Metric(NamedTuple):
     """The samples that share one set of labels."""
 
-    labels: Labels
+    values: Values
     points: tuple[Point, ...]
 
 
 class Family(NamedTuple):
-    """The metrics of one name, without the suffix of its samples.
+    """The metrics of one name, without the suffix of its samples, and the names of their labels.
 
     If there is a unit, the name ends with it.
     """
@@ -47,7 +48,17 @@ class Family(NamedTuple):
     type: str
     help: str
     unit: str
+    labels: tuple[str, ...]
     metrics: list[Metric]
+
+    def label(self, values: Values) -> dict[str, str]:
+        """Return the labels that a metric has.
+
+        >>> Family("x", GAUGE, "X.", "", ("a", "b"), []).label((200, ""))
+        {'a': '200'}
+        """
+        pairs = zip(self.labels, values, strict=True)
+        return {name: str(value) for name, value in pairs if value != ""}
 
 
 def format_plain(families: Iterable[Family]) -> bytes:
@@ -92,8 +103,9 @@ def format_number(value: float) -> str:
 
 
 def _format_points(family: Family, *, has_created: bool) -> Iterator[str]:
-    for labels, points in family.metrics:
-        written = ",".join(f'{name}="{_escape(value)}"' for name, value in labels)
+    for values, points in family.metrics:
+        labels = family.label(values)
+        written = ",".join([f'{name}="{_escape(value)}"' for name, value in labels.items()])
         in_braces = f"{{{written}}}" if written else ""
         comma = "," if written else ""
         for suffix, value, bound in points:

@@ -8,6 +8,7 @@ from asgi_serial.bounds.memo import Memo
 from asgi_serial.reasons import Reason
 from asgi_serial.timing.base import ENCODE, OUTCOMES, PHASES
 from asgi_serial.timing.histogram import Histogram, pack_durations
+from asgi_serial.timing.history import History
 
 OTHER_ROUTE = "(other)"
 OTHER_METHOD = "OTHER"
@@ -25,17 +26,19 @@ _LONGEST_ROUTE = 200
 _LONGEST_NAMES = 100  # of a coding and a media type, all of which are our own
 
 # Samples wait in one flat list for each kind, and a full list is counted in one go: C code then
-# runs down the columns. 256 samples take about 70 KB, so that all that wait take 36 MB at most.
+# runs down the columns. 256 samples take about 80 KB, so that all that wait take 40 MB at most.
 _PHASES_START = 5
-_WIDTH = _PHASES_START + len(PHASES)
+_ENDED = _PHASES_START + len(PHASES)
+_WIDTH = _ENDED + 1
 FULL = 256 * _WIDTH
 MAX_KINDS_WAITING = 512
 # About 4,000 kinds. A kind that is forgotten is made again.
 _MAX_KINDS_BYTES = 4 << 20
 
-Figures: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int]
+Figures: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int, int]
 """The time to the first and to the last body message, the bytes of the body (as the app made it, in
-the negotiated format, and as it was sent), and the time in each of `PHASES`."""
+the negotiated format, and as it was sent), the time in each of `PHASES`, and the moment of the
+record (by perf_counter_ns)."""
 
 Labels: TypeAlias = tuple[str, str, int, str, str, str, str, str, tuple[Reason, ...]]
 """The route, method, status, outcome, part of the cache of responses, part of the cache of
@@ -194,7 +197,7 @@ class Series:
         totals = pack_durations(total)
         first_bytes = None if first_byte == total else pack_durations(first_byte)
         app_bytes, encoded_bytes, sent_bytes = sum(app), sum(encoded), sum(sent)
-        phases_ns = [sum(column) for column in columns[_PHASES_START:]]
+        phases_ns = [sum(column) for column in columns[_PHASES_START:_ENDED]]
         if first_bytes is None:
             self._sent_at_once.add_packed(*totals)
         else:
@@ -239,8 +242,9 @@ class SeriesRecorder:
     the rest of each outcome.
 
     `recorded` counts all requests, `failures` the samples that were malformed, `overflowed` those
-    that came when all series were taken and went to the one for the rest; a snapshot brings all
-    three up to date. It may be taken in any thread, while others record.
+    that came when all series were taken and went to the one for the rest, and `history` has the
+    last hour by the minute; a snapshot brings all four up to date. It may be taken in any thread,
+    while others record.
     """
 
     __slots__ = (
@@ -249,6 +253,7 @@ class SeriesRecorder:
         "_series",
         "_waiting",
         "failures",
+        "history",
         "kinds",
         "overflowed",
         "recorded",
@@ -260,6 +265,7 @@ class SeriesRecorder:
         self._waiting: list[Kind] = []
         self._lock = Lock()
         self.kinds = make_kinds()
+        self.history = History()
         self.recorded = 0
         self.failures = 0
         self.overflowed = 0
@@ -299,6 +305,7 @@ class SeriesRecorder:
         with self._lock:
             self._count_waiting()
             self._series.clear()
+            self.history.clear()
             self.failures = 0
             self.overflowed = 0
 
@@ -338,15 +345,21 @@ class SeriesRecorder:
             return
         series = self._open(kind.key, size // _WIDTH)
         try:
-            series.add(kind, samples)
+            self._add(series, kind, samples)
         except Exception:  # a failing recorder never breaks a request
             self._count_each(series, kind, samples)
+
+    def _add(self, series: Series, kind: Kind, samples: list[int]) -> None:
+        series.add(kind, samples)
+        assert kind.key is not None  # only kinds with a key have a series
+        is_error = kind.key.status >= 500 or kind.key.outcome == "failed"
+        self.history.add(samples[_ENDED::_WIDTH], are_errors=is_error)
 
     def _count_each(self, series: Series, kind: Kind, samples: list[int]) -> None:
         """Count the samples of a batch with a malformed one, one by one."""
         for start in range(0, len(samples), _WIDTH):
             try:
-                series.add(kind, samples[start : start + _WIDTH])
+                self._add(series, kind, samples[start : start + _WIDTH])
             except Exception:
                 self.failures += 1
 

@@ -46,7 +46,7 @@ class RelayRecorder:
             kind.encodings,
             kind.coding,
             kind.format,
-            figures[5:],
+            figures[5:-1],
             kind.reasons,
         )
         try:

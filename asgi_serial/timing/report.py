@@ -31,7 +31,8 @@ class Report(NamedTuple):
     `routes` has one row for each route, method, status and outcome, ordered by the time that they
     took together, longest first. `totals` sums up all rows. `in_flight` counts the requests that
     have arrived and not ended, `websockets` the connections that were accepted and those that are
-    open.
+    open. `more` has the parts that only a served app has, such as its settings; `to_dict` puts them
+    beside the others.
     """
 
     routes: list[dict[str, Any]]
@@ -41,10 +42,13 @@ class Report(NamedTuple):
     engine: dict[str, Any]
     in_flight: int = 0
     websockets: dict[str, int] = {}  # noqa: RUF012 - never changed
+    more: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain dicts, lists, text and numbers."""
-        return {"schema": SCHEMA_VERSION, **self._asdict()}
+        parts = self._asdict()
+        more = parts.pop("more")
+        return {"schema": SCHEMA_VERSION, **parts, **more}
 
     def to_json(self) -> bytes:
         """Return the report as one JSON document."""
@@ -72,6 +76,7 @@ def build_report(
     *,
     engine: Mapping[str, Any] | None = None,
     gauges: Gauges | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Report:
     """Return the report of everything recorded so far, with the engine's statistics and gauges.
 
@@ -95,6 +100,7 @@ def build_report(
         engine=dict(engine or {}),
         in_flight=gauges.in_flight(recorder.recorded),
         websockets={"accepted": gauges.websockets_accepted, "open": gauges.websockets_open},
+        more=dict(more or {}),
     )
 
 

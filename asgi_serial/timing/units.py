@@ -73,6 +73,30 @@ def format_percent(part: float, whole: float) -> str:
     return f"{percent:.1f} %" if is_near_an_end else f"{percent:.0f} %"
 
 
+def exact_bytes(size: int) -> str:
+    """Return a size without rounding, in the largest unit that fits.
+
+    >>> [exact_bytes(size) for size in (0, 500, 64_000_000, 1_048_576)]
+    ['0 B', '500 B', '64 MB', '1,048,576 B']
+    """
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size and size % factor == 0:
+            return f"{size // factor:,} {unit}"
+    return f"{size:,} B"
+
+
+def exact_duration(seconds: float) -> str:
+    """Return a duration without rounding, in the largest unit that fits.
+
+    >>> [exact_duration(seconds) for seconds in (0.0, 0.25, 1.5, 60.0, 3600.0, 0.0001)]
+    ['0 s', '250 ms', '1.5 s', '1 min', '1 h', '0.1 ms']
+    """
+    for unit, factor in (("h", 3600), ("min", 60)):
+        if seconds and seconds % factor == 0:
+            return f"{seconds / factor:g} {unit}"
+    return f"{seconds * 1000:g} ms" if 0 < seconds < 1 else f"{seconds:g} s"
+
+
 def _three_digits(value: float) -> str:
     decimals = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
     return f"{value:.{decimals}f}"

@@ -136,4 +136,4 @@ def reason(name, count, sentence):
 
 
 def setting(name, value, source):
-    return {"name": name, "value": value, "source": source}
+    return {"name": name, "value": value, "text": value, "source": source}

@@ -214,7 +214,7 @@ class TestHostileInput:
             HOSTILE,
             {"text": HOSTILE, "counters": {HOSTILE: HOSTILE}, "line": HOSTILE},
         ]
-        report["settings"][0] |= {"value": HOSTILE, "source": HOSTILE}
+        report["settings"][0] |= {"text": HOSTILE, "source": HOSTILE}
         report["store"] |= {"target": HOSTILE, "state": HOSTILE}
         report["store"]["last_failure"]["error"] = HOSTILE
         report["versions"] = {HOSTILE: HOSTILE}

@@ -5,7 +5,10 @@ import json
 import pytest
 
 from asgi_serial.admin.report_endpoint import report_messages
-from asgi_serial.admin.state import engine_statistics
+from asgi_serial.admin.state import describe_settings, engine_report, engine_statistics
+from asgi_serial.admin.versions import find_version
+from asgi_serial.settings.model import Settings
+from asgi_serial.version import __version__
 from tests.engine.driver import Request, awaited
 from tests.engine.making import content_of, fields_of, make_engine
 
@@ -54,11 +57,15 @@ def test_the_second_level_is_in_it():
         def statistics(self):
             return {"gets": 3}
 
+        def state(self):
+            return {"target": "a store", "state": "open", "last_failure": None}
+
     engine = make_engine(**REPORTING)
     engine.responses.store = Counting()
     statistics = engine_statistics(engine)
     assert statistics["store_gets"] == 3
     assert statistics["store_writes_dropped"] == 0
+    assert engine_report(engine).to_dict()["store"]["state"] == "open"
 
 
 @awaited
@@ -66,3 +73,49 @@ async def test_what_is_off_is_not_in_it():
     engine = make_engine(**REPORTING, encodings_cache=False, timing=False)
     data = await ask_for(engine, accept="application/json")
     assert "encodings_hits" not in json.loads(content_of(data))["engine"]
+
+
+@awaited
+async def test_the_json_has_the_state_of_all_parts():
+    engine = make_engine(**REPORTING, report_token="hunter2-hunter2", cache_ttl="90s")
+    data = await ask_for(engine, accept="application/json", authorization="Bearer hunter2-hunter2")
+    report = json.loads(content_of(data))
+    assert b"hunter2" not in content_of(data)
+    assert len(report["history"]) == 60
+    assert report["slowest"] == []
+    assert report["store"] is None
+    assert report["versions"]["asgi_serial"] == __version__
+    assert report["versions"]["br"].startswith("brotli 1.")
+    assert report["cost"] == {
+        **{"requests": 0, "own_ms": 0, "own_ms_per_request": 0.0, "total_ms": 0},
+        "stages_ms": {"decode": 0, "look-up": 0, "encode": 0},
+    }
+    settings = {one["name"]: one for one in report["settings"]}
+    assert list(settings) == list(Settings.model_fields)
+    assert settings["cache_memory"]["text"] == "64 MB"
+    assert settings["cache_store_timeout"]["text"] == "250 ms"
+    assert settings["codings"]["text"] == "zstd, br, gzip"
+    assert settings["enabled"]["text"] == "on"
+    assert settings["format_uploads"]["text"] == "unset"
+    assert settings["max_ratio"]["text"] == "200"
+    assert (settings["cache_ttl"]["value"], settings["cache_ttl"]["text"]) == (90.0, "90 s")
+    assert settings["report_token"]["value"] == "(secret)"
+
+
+def test_a_secret_url_and_the_policies_of_routes_are_shown_in_part():
+    settings = Settings.load(
+        {
+            "cache_url": "redis://user:hunter2@cache:6379/0",
+            "routes": {"/a/*": {"cache_ttl": 5}},
+            "metrics_buckets": [0.5, 1],
+        },
+        {},
+    )
+    shown = {one["name"]: one["text"] for one in describe_settings(settings)}
+    assert shown["cache_url"] == "redis://***@cache:6379/0"
+    assert shown["routes"] == "/a/*"
+    assert shown["metrics_buckets"] == "500 ms, 1 s"
+
+
+def test_a_part_that_is_not_installed_has_no_version():
+    assert find_version("no-such-distribution") == ""

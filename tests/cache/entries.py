@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 from asgi_serial.cache.entry import PLAIN_TERMS, Entry, Representation
 
@@ -115,3 +116,6 @@ class DictStore:
 
     def statistics(self) -> Mapping[str, int]:
         return {"sets": len(self.ttls)}
+
+    def state(self) -> Mapping[str, Any]:
+        return {"target": "a dict", "state": "closed", "last_failure": None}

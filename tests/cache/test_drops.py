@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from asgi_serial.cache.drops import DropTable
 from asgi_serial.cache.entry import DROPPED, UNHELD, VaryIndex
-from asgi_serial.cache.key import key_of_kind, make_key, make_realm, part_key, uri_digest
+from asgi_serial.cache.key import key_of_kind, make_realm, part_key, uri_digest
 from asgi_serial.cache.purges import Purge, PurgeTable, find_fault
 
 from .entries import make_entry
+from .keys import make_key_from
 
 AT = 1_800_000_000.0
 
@@ -32,7 +33,7 @@ def digest_of(
 ):
     scope = {"scheme": scheme, "root_path": root_path, "path": path, "raw_path": raw_path}
     fields = {b"host": host}
-    return uri_digest(make_key(make_realm(namespace), scope, method, fields, query, **more))
+    return uri_digest(make_key_from(make_realm(namespace), scope, method, fields, query, **more))
 
 
 def digest_of_number(number):
@@ -102,7 +103,7 @@ def test_other_uris(one, other):
 
 def test_all_that_is_stored_of_a_uri_has_its_digest():
     scope = {"scheme": "https", "root_path": "", "path": "/a", "raw_path": b"/a"}
-    key = make_key(make_realm(""), scope, "GET", {b"host": b"a.example"}, b"")
+    key = make_key_from(make_realm(""), scope, "GET", {b"host": b"a.example"}, b"")
     kind = ("*", "http", b"https", b":443")
     hanging = ((key, b"nonce"), b"another", b"en")
     found = {uri_digest(one) for one in (key, part_key(key), key_of_kind(key, kind), hanging)}
@@ -136,7 +137,7 @@ def test_every_spelling_of_a_query_has_one_digest(parameters, path, has_pluses):
     target = f"/{quote_from_bytes(path.encode('utf-8', 'surrogatepass'))}?{needed.decode()}"
     purges.add(Purge("uri", target, None, AT))
     scope = {"path": "/" + path, "raw_path": None}
-    key = make_key(make_realm(""), scope, "GET", {}, every)
+    key = make_key_from(make_realm(""), scope, "GET", {}, every)
     assert purges.purged_at((), key, None) == AT
 
 

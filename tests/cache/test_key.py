@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_serial.cache.key import SCHEMA, make_key, make_realm, sorted_query
+from asgi_serial.cache.key import SCHEMA, make_realm, sorted_query
 from asgi_serial.cache.packing import digest_key
 from asgi_serial.engine.engine import Engine
 from asgi_serial.request.plan import plan_request
 from asgi_serial.settings.model import Settings
+
+from .keys import make_key_from
 
 REALM = make_realm("")
 
@@ -41,7 +43,7 @@ def key_of(
     }
     given_fields = {name: value for name, value in fields.items() if value is not None}
     scope = {name: value for name, value in scope.items() if value is not None}
-    return make_key(realm, scope, method, given_fields, query, extra, body)
+    return make_key_from(realm, scope, method, given_fields, query, extra, body)
 
 
 def pairs(*values):

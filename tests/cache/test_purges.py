@@ -10,8 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from asgi_serial.cache.key import fork_of, make_key, make_realm, resource_of
+from asgi_serial.cache.key import fork_of, make_realm, resource_of
 from asgi_serial.cache.purges import MAX_REMEMBERED, Purge, PurgeTable, find_fault, parse_tags
+
+from .keys import make_key_from
 
 AT = 1_800_000_000.0
 
@@ -20,7 +22,7 @@ def key_of(
     path="/a", *, raw_path=None, query=b"", host=b"a.example", root_path="", method="GET", **more
 ):
     scope = {"scheme": "https", "root_path": root_path, "path": path, "raw_path": raw_path}
-    return make_key(make_realm(""), scope, method, {b"host": host}, query, **more)
+    return make_key_from(make_realm(""), scope, method, {b"host": host}, query, **more)
 
 
 def table_of(*purges):
@@ -141,7 +143,7 @@ def test_a_purge_covers_all_that_hangs_on_a_resource(kind):
 
 
 def test_an_absent_path_of_the_scope_is_no_fault():
-    assert covers(("uri", "/a"), key=make_key("2 ", {"path": "/a"}, "GET", {}, b""))
+    assert covers(("uri", "/a"), key=make_key_from("2 ", {"path": "/a"}, "GET", {}, b""))
 
 
 def test_the_latest_purge_counts_and_each_is_an_epoch():

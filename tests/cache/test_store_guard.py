@@ -280,3 +280,26 @@ def test_a_time_out_that_is_seen_in_time_is_a_failure_though_others_were_answere
 
     run(main())
     assert counted(guard) == {"timeouts": 3, "skipped_by_breaker": 1}
+
+
+def test_its_state_names_the_last_failure_and_whether_it_is_asked() -> None:
+    clock = Clock()
+    guard = make_guard(clock)
+    run(guard.attempt(answer))
+    calm = {"target": "memory://", "state": "closed", "last_failure": None}
+    assert guard.state() == calm
+
+    async def fail_often() -> None:
+        await guard.attempt(answer, "another node")
+        for _ in range(3):
+            await guard.attempt(raising(ConnectionResetError("x" * 500)), "a node")
+
+    run(fail_often())
+    clock.now += 5
+    state = guard.state()
+    failure = state["last_failure"]
+    assert (state["state"], failure["kind"], failure["seconds_ago"]) == ("partly open", "errors", 5)
+    assert failure["error"].startswith("ConnectionResetError(")
+    assert len(failure["error"]) == 200
+    guard._breakers = {"a node": guard._breakers["a node"]}
+    assert guard.state()["state"] == "open"

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+from typing import Any
 
 from hypothesis import HealthCheck, event, given, settings
 
@@ -64,6 +65,10 @@ class Store:
     def statistics(self) -> dict[str, int]:
         """Nothing is counted."""
         return {}
+
+    def state(self) -> dict[str, Any]:
+        """It never fails."""
+        return {"target": "a dict", "state": "closed", "last_failure": None}
 
 
 class Run:

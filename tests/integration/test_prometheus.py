@@ -1,9 +1,12 @@
 """A real Prometheus scrapes an app over uvicorn, and finds what its clients have done."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from tests.contrib.dashboard import QUERIES
 
 from .prometheus import Prometheus, scraping
 from .serving import Server, uvicorn_of
@@ -22,6 +25,7 @@ def server() -> Iterator[Server]:
     with uvicorn_of("tests.integration.metered:app", environ=environ) as server:
         for path in ("/books", "/books", "/books", "/fails", NASTY):
             server.get(path)
+        server.get("/encoded", accept_encoding="gzip")
         yield server
 
 
@@ -49,7 +53,7 @@ def test_requests_are_found_by_route_and_status(server: Server, prometheus: Prom
     counts = prometheus.query(f"sum by (http_route, error_type) ({DURATION}_count)")
     assert counts[(("http_route", "/books"),)] == 3
     assert counts[(("error_type", "failed"), ("http_route", "/fails"))] == 1
-    assert sum(counts.values()) == 5
+    assert sum(counts.values()) == 6
 
 
 def test_every_sample_arrives_as_it_was_exposed(server: Server, prometheus: Prometheus) -> None:
@@ -58,7 +62,7 @@ def test_every_sample_arrives_as_it_was_exposed(server: Server, prometheus: Prom
 
 
 def test_what_a_client_puts_into_a_label_arrives_as_such(prometheus: Prometheus) -> None:
-    (labels,) = prometheus.query(f'{DURATION}_count{{http_route!~"/books|/fails"}}')
+    (labels,) = prometheus.query(f'{DURATION}_count{{http_route!~"/[a-z]+"}}')
     assert dict(labels)["http_route"] == '/"\\\n\r€\ufffd\x00'
 
 
@@ -75,6 +79,22 @@ def test_percentiles_can_be_computed(prometheus: Prometheus) -> None:
     ((labels, value),) = prometheus.query(expression).items()
     assert labels == ()
     assert 0 < value <= 10
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_the_dashboard_finds_what_it_asks_for(
+    server: Server, prometheus: Prometheus, query: str
+) -> None:
+    for name, value in {
+        "$__rate_interval": "1m",
+        "$job": ".*",
+        "$instance": ".*",
+        "$route": ".*",
+    }.items():
+        query = query.replace(name, value)
+    prometheus.query(query)  # it is valid
+    if set(re.findall(r"(?:asgi_serial|http_server)_\w+", query)) <= set(exposed(server)):
+        prometheus.wait_for(lambda: prometheus.query(query))  # a rate takes two scrapes
 
 
 def test_a_scraper_without_the_token_gets_nothing(

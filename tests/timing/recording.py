@@ -25,8 +25,9 @@ def record(
     encoded_bytes: Any = 0,
     sent_bytes: Any = 0,
     phases: Any = NO_PHASES,
+    ended_ns: Any = 1,
 ) -> None:
     """Record one request, with any values, also malformed ones."""
     labels = (route, method, status, outcome, cache, encodings, coding, format, reasons)
-    figures = (first_byte_ns, total_ns, app_bytes, encoded_bytes, sent_bytes, *phases)
+    figures = (first_byte_ns, total_ns, app_bytes, encoded_bytes, sent_bytes, *phases, ended_ns)
     recorder.record(recorder.kinds[labels], figures)

@@ -4,11 +4,14 @@ import gc
 import sys
 
 import pytest
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from prometheus_client import REGISTRY
 
 from asgi_serial import ConfigurationError, OpenTelemetryRecorder, Reason, Sample
-from asgi_serial.timing.instruments import STATE
+from asgi_serial.timing import instruments
+from asgi_serial.timing.instruments import STATE, Instrument
 
 MS = 1_000_000
 
@@ -187,7 +190,13 @@ def test_routes_beyond_the_limit_are_not_told_apart(provider, reader):
     recorder = OpenTelemetryRecorder(provider, http_metrics=True, max_routes=2)
     for number in range(10):
         recorder.record(sample_of(f"/{number}"))
-    _, points = read(reader)["http.server.request.duration"]
+    found = read(reader)
+    assert sums(found["asgi_serial.app.body"][1]) == {
+        (("http.route", "/0"),): 1000,
+        (("http.route", "/1"),): 1000,
+        (("otel.metric.overflow", True),): 8000,
+    }
+    _, points = found["http.server.request.duration"]
     counts = {point.attributes.get("http.route"): point.count for point in points}
     assert counts == {"/0": 1, "/1": 1, None: 8}
     (others,) = [point for point in points if "http.route" not in point.attributes]
@@ -199,6 +208,24 @@ def test_every_figure_of_the_state_can_be_observed(provider, reader):
     recorder.watch(provider, lambda _: {name: 1 for name, _, _ in STATE})
     found = read(reader)
     assert {instrument.name for _, instrument, _ in STATE} == set(found)
+
+
+def test_opentelemetrys_exporter_for_prometheus_spells_the_names_as_we_do():
+    """So that one dashboard fits both ways."""
+    reader = PrometheusMetricReader()
+    provider = MeterProvider([reader])
+    recorder = OpenTelemetryRecorder(provider, http_metrics=True)
+    recorder.watch(provider, lambda _: {name: 1 for name, _, _ in STATE})
+    recorder.record(sample_of())
+    families = {
+        one.name: one.type
+        for one in REGISTRY.collect()
+        if any("otel_scope_name" in sample.labels for sample in one.samples)
+    }
+    provider.shutdown()
+    ours = [one for one in vars(instruments).values() if isinstance(one, Instrument)]
+    expected = {one.prometheus_name: one.kind for one in ours}
+    assert {name: families.get(name) for name in expected} == expected
 
 
 def test_without_opentelemetry_it_says_what_to_install(monkeypatch):

@@ -24,7 +24,7 @@ def families_of(recorder, state=None, bounds=DEFAULT_BUCKETS):
 
 def points(family, **wanted):
     """The points of the metric with these labels, by suffix and bound."""
-    (metric,) = [one for one in family.metrics if dict(one.labels) == wanted]
+    (metric,) = [one for one in family.metrics if family.label(one.values) == wanted]
     return {suffix + bound: value for suffix, value, bound in metric.points}
 
 
@@ -106,8 +106,8 @@ def test_before_the_first_request_only_the_state_is_given():
 def counted(family):
     """The totals of a counter, by the values of its labels."""
     return {
-        tuple(value for _, value in labels): {one.suffix: one.value for one in points}["_total"]
-        for labels, points in family.metrics
+        values: {one.suffix: one.value for one in points}["_total"]
+        for values, points in family.metrics
     }
 
 

@@ -1,7 +1,5 @@
 """Both text formats are what their parsers read back, whatever the labels hold."""
 
-import subprocess
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,7 +30,12 @@ POINTS = {
 def family(kind, labels=(), unit="seconds", description="Help."):
     name = "work" if kind == "info" or not unit else f"work_{unit}"
     return Family(
-        name, kind, description, "" if kind == "info" else unit, [Metric(labels, POINTS[kind])]
+        name,
+        kind,
+        description,
+        "" if kind == "info" else unit,
+        tuple(name for name, _ in labels),
+        [Metric(tuple(value for _, value in labels), POINTS[kind])],
     )
 
 
@@ -75,14 +78,6 @@ def test_the_older_format_gives_type_and_help(kind):
     assert b"EOF" not in text
 
 
-@pytest.mark.parametrize("kind", POINTS)
-def test_the_linter_of_prometheus_has_nothing_to_say(kind):
-    linted = subprocess.run(
-        ["promtool", "check", "metrics"], input=format_plain([family(kind)]), capture_output=True
-    )
-    assert (linted.returncode, linted.stdout, linted.stderr) == (0, b"", b"")
-
-
 @pytest.mark.parametrize(
     ("value", "in_text"),
     [
@@ -90,7 +85,6 @@ def test_the_linter_of_prometheus_has_nothing_to_say(kind):
         ('say "hi"', rb'l="say \"hi\""'),
         ("C:\\new", rb'l="C:\\new"'),
         ("two\nlines", rb'l="two\nlines"'),
-        ("", b'l=""'),
         ("Größe", 'l="Größe"'.encode()),
         ("\udcff", rb'l="\\udcff"'),
         ('\udcff"', rb'l="\\udcff\""'),
@@ -102,7 +96,12 @@ def test_label_values_are_escaped(value, in_text, format_):
     assert in_text in format_([family("gauge", (("l", value),))])
 
 
-@given(value=st.text(), other=st.text())
+@pytest.mark.parametrize("format_", [format_plain, format_openmetrics])
+def test_a_label_without_a_value_is_left_out(format_):
+    assert b"\nwork_seconds 2.5\n" in format_([family("gauge", (("l", ""),))])
+
+
+@given(value=st.text(min_size=1), other=st.text(min_size=1))
 def test_any_label_values_come_back_as_they_were(value, other):
     labels = (("a", value), ("b", other))
     for format_, parser, has_created in (
@@ -128,7 +127,9 @@ def test_a_description_keeps_its_quotes_in_the_older_format():
     ("value", "shown"), [(7, "7"), (0.1, "0.1"), (1e-09, "1e-09"), (float("inf"), "+Inf")]
 )
 def test_numbers_are_written_so_that_both_formats_read_them(value, shown):
-    text = format_openmetrics([Family("x", "gauge", "X.", "", [Metric((), (Point("", value),))])])
+    text = format_openmetrics(
+        [Family("x", "gauge", "X.", "", (), [Metric((), (Point("", value),))])]
+    )
     assert f"\nx {shown}\n" in text.decode()
 
 

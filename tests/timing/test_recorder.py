@@ -118,7 +118,7 @@ def test_samples_are_counted_in_batches_and_none_is_lost():
     recorder = SeriesRecorder()
     kind = recorder.kinds["/", "GET", 200, *MISS]
     for number in range(1024):  # four full batches, after which none waits
-        recorder.record(kind, (number, number, 1, 1, 1, *NO_PHASES))
+        recorder.record(kind, (number, number, 1, 1, 1, *NO_PHASES, 1))
         assert len(kind.samples) < FULL
     assert kind.samples == []
     for _ in range(2):
@@ -173,12 +173,12 @@ def test_samples_of_many_kinds_wait_in_bounded_memory():
 def test_a_kind_that_is_kept_counts_after_the_recorder_has_forgotten_it():
     recorder = SeriesRecorder()
     kind = recorder.kinds["/", "GET", 200, *HIT]
-    recorder.record(kind, (1, 1, 1, 1, 1, *NO_PHASES))
+    recorder.record(kind, (1, 1, 1, 1, 1, *NO_PHASES, 1))
     recorder.kinds.clear()
-    recorder.record(kind, (1, 1, 1, 1, 1, *NO_PHASES))
+    recorder.record(kind, (1, 1, 1, 1, 1, *NO_PHASES, 1))
     record(recorder, cache="hit")
     assert recorder.snapshot()["/", "GET", 200, "completed"].cache["hit"] == 3
-    recorder.record(kind, (1, 1, 1, 1, 1, *NO_PHASES))
+    recorder.record(kind, (1, 1, 1, 1, 1, *NO_PHASES, 1))
     assert count_of(recorder) == 4
 
 
@@ -195,7 +195,7 @@ def test_samples_of_kinds_in_threads_are_neither_lost_nor_doubled():
     threads = [
         Thread(
             target=lambda: [
-                recorder.record(kinds[n % 3], (n, n // 2, 1, 1, 1, *NO_PHASES))
+                recorder.record(kinds[n % 3], (n, n // 2, 1, 1, 1, *NO_PHASES, 1))
                 for n in range(20_000)
             ]
         )

@@ -109,7 +109,7 @@ def test_labels_that_are_malformed_are_not_told():
     relay = RelayRecorder(recorder, SeriesRecorder())
     for route in ("/", None):
         labels = (route, "GET", 200, "failed", "miss", "hit", "br", "application/msgpack", ())
-        relay.record(relay.kinds[labels], (1, 2, 3, 4, 5, *range(8)))
+        relay.record(relay.kinds[labels], (1, 2, 3, 4, 5, *range(8), 99))
     assert recorder.samples == [
         Sample(
             *("/", "GET", 200, "failed", 1, 2, 3, 4, 5, "miss", "hit", "br"),

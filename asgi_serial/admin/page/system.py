@@ -113,7 +113,7 @@ def show_settings(settings: Sequence[Mapping[str, Any]] | None) -> Html | None:
 def _settings(caption: str, settings: Sequence[Mapping[str, Any]]) -> Html:
     columns = [Column("Setting"), Column("Value", "text"), Column("Source")]
     rows = [
-        [tag("code", one["name"]), tag("code", bounded(one["value"])), bounded(one["source"])]
+        [tag("code", one["name"]), tag("code", bounded(one["text"])), bounded(one["source"])]
         for one in settings
     ]
     return table(caption, columns, rows)

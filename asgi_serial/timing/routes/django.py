@@ -20,13 +20,14 @@ class DjangoTable:
     The urlconf that a middleware sets on a request is not known.
     """
 
-    __slots__ = ("_known", "_root")
+    __slots__ = ("_handler", "_known", "_root")
 
     is_whole = False
 
-    def __init__(self) -> None:
+    def __init__(self, handler: Any) -> None:
+        self._handler = handler
         self._root: Any = None
-        self._known: BoundedDict[str, str | None] = BoundedDict(shares_values=True)
+        self._known: BoundedDict[tuple[str, str], str | None] = BoundedDict(shares_values=True)
 
     def find(self, scope: Scope) -> str | None:
         """Return the route, with the prefix of each `include`; see RouteTable."""
@@ -34,15 +35,16 @@ class DjangoTable:
         if root is not self._root:
             self._known.clear()
             self._root = root
-        prefix = _module("django.core.handlers.asgi").get_script_prefix(scope)
-        path = scope["path"].removeprefix(prefix)
+        key = (scope["path"], scope.get("root_path", ""))
         try:
-            return self._known[path]
+            return self._known[key]
         except KeyError:
             pass
+        # How a request takes the root path, and FORCE_SCRIPT_NAME, from the path is its own affair.
+        path = self._handler.request_class(scope, None).path_info
         with _language_of(root, path):
             template = _resolve(root, path)
-        self._known.keep(path, template)
+        self._known.keep(key, template)
         return template
 
 
@@ -98,4 +100,5 @@ def _template(pattern: Any) -> str:
 
 def open_django(app: object) -> RouteTable | None:
     """Return the routes of an app of Django; None if it is none."""
-    return DjangoTable() if is_instance(app, "django.core.handlers.asgi", "ASGIHandler") else None
+    is_app = is_instance(app, "django.core.handlers.asgi", "ASGIHandler")
+    return DjangoTable(app) if is_app else None

@@ -34,7 +34,8 @@ class LitestarRoutes:
         handler = scope.get("route_handler")
         if getattr(handler, "is_mount", False):
             return _mount_path(scope.get("litestar_app"), scope, handler) + MOUNTED
-        return template
+        # Older versions leave the template of a route without parameters empty: it is the path.
+        return template or str(scope["path"])
 
     def shortcut(
         self, resolve: Callable[[Scope], str], others: Collection[str]
@@ -87,7 +88,7 @@ class LitestarRoutes:
         except Exception:
             # Litestar raises for 404 and 405.
             return None
-        handler, template = found[1], found[4]
+        handler, template = found[1], found[4] or found[2]
         if getattr(handler, "is_mount", False):
             return _mount_path(self._app, scope, handler) + MOUNTED
         return str(template)

@@ -1,0 +1,44 @@
+"""Decide whose responses are explained in Asgi-Serial-Why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asgi_serial.asgi.why import WHY
+from asgi_serial.engine.head import keep_iterators
+from asgi_serial.http.access import has_bearer_token, has_token, is_from_this_machine
+
+if TYPE_CHECKING:
+    from asgi_serial.settings.model import Settings
+    from asgi_serial.types import Scope
+
+_CARRIERS = frozenset({WHY, b"authorization"})
+
+
+def may_explain(settings: Settings) -> bool:
+    """Whether any request could have its response explained."""
+    return settings.debug or settings.report_token is not None
+
+
+def is_explained(settings: Settings, scope: Scope) -> bool:
+    """Whether the response to this request is explained to its client.
+
+    The request must carry the token of the report, in Asgi-Serial-Why or in Authorization. With
+    `debug`, it may come from this machine instead.
+
+    In Asgi-Serial-Why it decides nothing else, so that the response is that of any other client.
+    Authorization keeps its meaning: the request counts as one with credentials.
+    """
+    pairs = scope["headers"]
+    if type(pairs) is not list or (pairs and type(pairs[0]) is not tuple):
+        pairs = [(bytes(name), bytes(value)) for name, value in keep_iterators(scope)]
+    if settings.debug and is_from_this_machine(scope.get("client"), pairs):
+        return True
+    if settings.report_token is None:
+        return False
+    token = settings.report_token.get_secret_value().encode()
+    return any(
+        has_token(value, token) if name == WHY else has_bearer_token(value, token)
+        for name, value in pairs
+        if name in _CARRIERS
+    )

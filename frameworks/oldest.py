@@ -1,0 +1,48 @@
+"""The oldest releases whose routes have names, and the test that they pass.
+
+`python -m frameworks oldest` installs each in an environment of its own and runs the contract of
+routes with it. The newest ones are in the test requirements of `pyproject.toml`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import venv
+from pathlib import Path
+
+OLDEST: dict[str, tuple[str, ...]] = {
+    "starlette": ("starlette==0.37.0",),
+    "fastapi": ("fastapi==0.115.0",),
+    "litestar": ("litestar==2.12.0", "sniffio"),
+    "quart": ("quart==0.19.0", "flask<3.1", "werkzeug<3.1"),
+    "django": ("django==4.2.0",),
+    "falcon": ("falcon==4.0.0",),
+    "blacksheep": ("blacksheep==2.6.2",),
+    "sanic": ("sanic==23.12.0", "setuptools<81"),
+}
+"""What pip installs, by the name of the site in `tests/sites`."""
+
+CONTRACT = "tests/timing/test_routes_contract.py"
+
+
+def check(name: str, root: Path, home: Path) -> bool:
+    """Run the contract with the oldest release of a framework; return whether it is kept."""
+    wanted = [*OLDEST[name], "pytest>=8", "hypothesis>=6.100", "--editable", str(root)]
+    folder = home / f"oldest-{name}"
+    python, stamp = folder / "bin" / "python", folder / "installed"
+    digest = hashlib.sha256(repr(wanted).encode()).hexdigest()
+    if not stamp.is_file() or stamp.read_text() != digest:
+        venv.create(folder, with_pip=True, clear=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
+        stamp.write_text(digest)
+    # The old release may use what Python or another package has deprecated since.
+    options = ["-q", "-p", "no:cacheprovider", "-W", "default", "-k", f"[{name}]"]
+    ran = subprocess.run(
+        [python, "-m", "pytest", *options, CONTRACT], cwd=root, capture_output=True, text=True
+    )
+    summary = ran.stdout.strip().splitlines()[-1:] or [ran.stderr.strip()]
+    print(f"{' '.join(OLDEST[name])}: {summary[0]}")
+    if ran.returncode:
+        print(ran.stdout[-8_000:])
+    return ran.returncode == 0
