@@ -6,23 +6,16 @@ from typing import Any, NamedTuple
 
 from asgi_serial.reasons import Reason
 from asgi_serial.timing.advice import advise
-from asgi_serial.timing.base import OUTCOMES, PHASES
+from asgi_serial.timing.base import PHASES
 from asgi_serial.timing.gauges import Gauges
 from asgi_serial.timing.histogram import Histogram
 from asgi_serial.timing.recorder import Series, SeriesKey, SeriesRecorder
-from asgi_serial.timing.table import format_table, printable
-from asgi_serial.timing.units import format_bytes
+from asgi_serial.timing.report_text import write_text
 
 # The version of `to_dict`: raised if a key changes its meaning or is removed. Keys may be added.
 SCHEMA_VERSION = 2
 _PERCENTS = (50, 95, 99)
 _ALL = SeriesKey("", "", 0, "")
-
-_HEADINGS = (
-    *("route", "method", "status", "count"),
-    *("first ms p50", "p95", "p99", "last ms p50", "p95", "p99"),
-    *("app", "encoded", "sent", "saved", "encodings", "cache"),
-)
 
 
 class Report(NamedTuple):
@@ -57,18 +50,8 @@ class Report(NamedTuple):
         )
 
     def to_text(self, limit: int = 50) -> str:
-        """Return the report for a terminal: the first `limit` rows, their reasons, and advice."""
-        shown = self.routes[:limit]
-        sections = [_summary(self.totals), format_table(_HEADINGS, [_cells(row) for row in shown])]
-        if len(self.routes) > limit:
-            sections.append(f"and {len(self.routes) - limit:,} rows more")
-        sections.append(_section("Reasons", _reason_lines(shown)))
-        sections.append(_section("Recommendations", self.recommendations))
-        notes = [f"{name}: {count:,}" for name, count in self.recorder.items() if count]
-        sections.append(_section("Recorder", notes))
-        engine = [f"{printable(str(k))}: {printable(str(v))}" for k, v in self.engine.items()]
-        sections.append(_section("Engine", engine))
-        return "\n\n".join(section for section in sections if section) + "\n"
+        """Return the report for a terminal of 100 columns: the first `limit` rows, and the rest."""
+        return write_text(self.to_dict(), limit)
 
 
 def build_report(
@@ -154,51 +137,3 @@ def _durations(histogram: Histogram) -> dict[str, float]:
 def _saved_percent(app_bytes: int, sent_bytes: int) -> float:
     """Return the share of the app's bytes that were not sent; below 0 if more were sent."""
     return round(100 * (1 - sent_bytes / app_bytes), 1) if app_bytes else 0.0
-
-
-def _summary(totals: dict[str, Any]) -> str:
-    return (
-        f"{totals['count']:,} requests took {totals['time_ms'] / 1000:,.1f} s together; bodies of"
-        f" {format_bytes(totals['app_bytes'])}, {format_bytes(totals['encoded_bytes'])} in their"
-        f" format, {format_bytes(totals['sent_bytes'])} sent: {totals['saved_percent']:.0f} % saved"
-    )
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    return [
-        row["route"],
-        row["method"],
-        _status_of(row),
-        f"{row['count']:,}",
-        *(f"{row['first_byte_ms'][f'p{percent}']:.2f}" for percent in _PERCENTS),
-        *(f"{row['last_byte_ms'][f'p{percent}']:.2f}" for percent in _PERCENTS),
-        *(format_bytes(row[f"{stage}_bytes"]) for stage in ("app", "encoded", "sent")),
-        f"{row['saved_percent']:.0f} %",
-        _hits_of(row["encodings"]),
-        ", ".join(f"{name} {n:,}" for name, n in row["cache"].items() if n and name != "off"),
-    ]
-
-
-def _status_of(row: dict[str, Any]) -> str:
-    """Return the status, and the outcome unless it is the usual one."""
-    status = str(row["status"] or "other")
-    return status if row["outcome"] == OUTCOMES[0] else f"{status} {row['outcome']}"
-
-
-def _hits_of(encodings: dict[str, int]) -> str:
-    looked_up = encodings["hit"] + encodings["miss"]
-    return f"{encodings['hit']:,} of {looked_up:,}" if looked_up else "-"
-
-
-def _reason_lines(rows: list[dict[str, Any]], most: int = 3) -> list[str]:
-    """Return the most frequent reasons of each row."""
-    return [
-        f"{printable(row['route'])} {row['method']} {_status_of(row)}:"
-        f" {reason['count']:,} x {reason['sentence']}"
-        for row in rows
-        for reason in row["reasons"][:most]
-    ]
-
-
-def _section(title: str, lines: list[str]) -> str:
-    return "\n".join([title, *(f"  {line}" for line in lines)]) if lines else ""

@@ -64,19 +64,36 @@ def filled() -> SeriesRecorder:
 
 def test_the_text_is_a_table_by_time_spent_with_its_reasons():
     expected = """\
-        102 requests took 0.8 s together; bodies of 1.00 MB, 800 kB in their format, 250 kB sent: 75 % saved
+        102 requests took 800 ms together
+        bodies of 1.00 MB, 800 kB in their format, 250 kB sent: 75 % saved
 
-        route        method  status  count  first ms p50   p95   p99  last ms p50   p95   p99      app  encoded    sent  saved  encodings  cache
-        /items/{id}  GET        200    100          5.90  5.90  5.90         7.99  7.99  7.99  1.00 MB   800 kB  250 kB   75 %  99 of 100  miss 100
-        (unmatched)  GET        404      1          0.05  0.05  0.05         0.05  0.05  0.05      9 B      9 B     9 B    0 %          -  bypass 1
-        /odd?[2J     OTHER    other      1          0.00  0.00  0.00         0.00  0.00  0.00      0 B      0 B     0 B    0 %          -
+        route        method  status  count    total  first p50  last p50      p95      p99
+        /items/{id}  GET        200    100   800 ms    5.90 ms   7.99 ms  7.99 ms  7.99 ms
+        (unmatched)  GET        404      1  50.0 µs    50.2 µs   50.2 µs  50.2 µs  50.2 µs
+        /odd?[2J     OTHER    other      1  1.00 µs    1.01 µs   1.01 µs  1.01 µs  1.01 µs
+
+        route        method  status     made  formatted    sent  saved  reused  cache
+        /items/{id}  GET        200  1.00 MB     800 kB  250 kB   75 %    99 %  miss 100
+        (unmatched)  GET        404      9 B        9 B     9 B    0 %       -  bypass 1
+        /odd?[2J     OTHER    other      0 B        0 B     0 B    0 %       -
+
+        Where the time went
+          /items/{id} GET 200: app-first-byte 75 %, app-last-byte 25 %
+          (unmatched) GET 404: app-first-byte 100 %
+          /odd?[2J OTHER other: app-first-byte 100 %
+
+        Codings
+          none: 102 bodies of 250 kB
 
         Reasons
-          /items/{id} GET 200: 100 x neither the response nor a policy states a freshness lifetime; send max-age, or set cache_ttl
+          /items/{id} GET 200: 100 x neither the response nor a policy states a freshness lifetime; send
+            max-age, or set cache_ttl
           /items/{id} GET 200: 3 x the client accepts none of the codings on offer
 
         Recommendations
-          GET /items/{id} 200: 100 of 100 times neither the response nor a policy states a freshness lifetime (p50 8.0 ms); set cache_ttl for the route, or send max-age, to answer repeats from the cache.
+          GET /items/{id} 200: 100 of 100 times neither the response nor a policy states a freshness
+            lifetime (p50 8.0 ms); set cache_ttl for the route, or send max-age, to answer repeats from the
+            cache.
 
         Recorder
           failures: 1
@@ -90,7 +107,7 @@ def test_the_text_is_a_table_by_time_spent_with_its_reasons():
 def test_before_the_first_request_all_is_zero():
     report = build_report(SeriesRecorder())
     assert report.totals["count"] == report.totals["saved_percent"] == 0
-    assert report.to_text().startswith("0 requests took 0.0 s together")
+    assert report.to_text().startswith("0 requests took 0 ms together\n")
     assert json.loads(report.to_json())["routes"] == []
 
 
@@ -138,10 +155,10 @@ def test_the_totals_are_those_of_all_routes():
     assert totals["cache"]["miss"] == 100
 
 
-def test_an_outcome_stands_beside_the_status_if_it_is_not_the_usual_one():
+def test_an_outcome_stands_behind_the_route_if_it_is_not_the_usual_one():
     recorder = SeriesRecorder()
     record_any(recorder, "/", "GET", 499, outcome="disconnected")
-    assert "GET     499 disconnected      1" in build_report(recorder).to_text()
+    assert "\n/ (disconnected)  GET        499      1 " in build_report(recorder).to_text()
 
 
 def test_the_gauges_are_those_of_the_moment():
