@@ -1,7 +1,7 @@
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from asgi_serial.timing.routes.resolver import build_resolver
 
@@ -65,3 +65,65 @@ class Hostile:
 )
 def test_a_scope_that_nobody_would_make_is_unmatched_and_never_raises(scope):
     assert build_resolver()(scope) == "(unmatched)"
+
+
+def test_an_app_whose_attributes_raise_is_one_without_routes():
+    resolve = build_resolver(app=Hostile())
+    assert resolve.failures == 1
+    scope = run(Starlette(routes=[Route("/orders/{id}", ok)]), http_scope("/orders/12"))[1]
+    assert resolve(scope) == "/orders/{id}"
+    assert resolve(http_scope("/orders/12")) == "(unmatched)"
+
+
+class FailingTable:
+    is_whole = False
+
+    def find(self, scope):
+        raise RuntimeError("table")
+
+
+def test_a_table_that_fails_is_counted_and_puts_nothing_into_a_request():
+    resolve = build_resolver(app=plain_app, tables=[lambda app: FailingTable()])
+    for _ in range(3):
+        assert resolve(http_scope("/orders/12")) == "(unmatched)"
+    assert resolve.failures == 3
+
+
+def test_a_callback_comes_before_a_table_and_leaves_to_it_what_it_does_not_know():
+    class Table:
+        is_whole = False
+
+        def find(self, scope):
+            return "/table"
+
+    def callback(scope):
+        return "/callback" if scope["path"] == "/a" else None
+
+    resolve = build_resolver(callback, app=plain_app, tables=[lambda app: Table()])
+    assert [resolve(http_scope(path)) for path in ("/a", "/b")] == ["/callback", "/table"]
+
+
+@pytest.mark.parametrize("where", ["route", "mount", "callback", "table"])
+def test_a_name_is_cut_after_two_hundred_characters(where):
+    long = "/" + "x" * 10_000
+
+    class Table:
+        is_whole = False
+
+        def find(self, scope):
+            return long
+
+    routes = {
+        "route": [Route(long, ok)],
+        "mount": [Mount(long, routes=[Route("/in", ok)])],
+    }
+    app = Starlette(routes=routes.get(where, [Route("/other", ok)]))
+    resolve = build_resolver(
+        (lambda scope: long) if where == "callback" else None,
+        app=app,
+        tables=[lambda app: Table() if where == "table" else None],
+    )
+    path = long + "/in" if where == "mount" else long
+    for _ in range(2):
+        assert resolve(run(app, http_scope(path))[1]) == long[:200]
+        assert resolve(http_scope(path)) == long[:200]

@@ -47,7 +47,6 @@ class LabelResolver:
     ) -> None:
         self._callback = callback
         self._openers = tables
-        self._table = self._open(app)
         # By `id`, with the app, which keeps the `id` from being reused.
         self._mounted: dict[int, tuple[object, RouteTable | None]] = {}
         # Fails the same way for each request of a route: one line in the log says all.
@@ -56,7 +55,14 @@ class LabelResolver:
             "requests are counted without a route",
             quiet_seconds=float("inf"),
         )
-        self._frameworks: list[FrameworkRoutes] = [framework(app) for framework in frameworks]
+        try:
+            self._table = self._open(app)
+            made = [framework(app) for framework in frameworks]
+        except Exception as error:  # an app whose attributes raise
+            self._failures.note(error)
+            self._table = None
+            made = [framework(None) for framework in frameworks]
+        self._frameworks: list[FrameworkRoutes] = made
         self.label: Callable[[Scope], str] = self._resolve
         """Labels a request. To call it costs a third of calling the resolver itself."""
         if callback is None and self._table is None:
