@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from asgi_serial.admin.endpoints import has_own_paths, own_messages
 from asgi_serial.admin.explaining import is_explained, may_explain
@@ -108,7 +108,8 @@ class SerialMiddleware:
             await send(message)
         return True
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    # Scope, Receive and Send, which servers and frameworks have types of their own for.
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection (ASGI 3.0)."""
         engine = self.engine
         if scope["type"] != "http" or MARK in scope or not self._is_settled:

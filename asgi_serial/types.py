@@ -7,7 +7,8 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
-ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
+"""An app, whatever types it has for `Scope`, `Receive` and `Send`: each framework has its own."""
 
 Field: TypeAlias = tuple[bytes, bytes]
 """A field line: the lower-case name and the value, as raw bytes."""

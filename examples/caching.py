@@ -14,6 +14,7 @@ docs/caching.md explains what happens, and why.
 
 import os
 from itertools import count
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -24,7 +25,9 @@ from starlette.routing import Route
 
 from asgi_serial import SerialMiddleware, purge
 
-ARTICLES = [{"id": number, "title": f"Article {number}", "version": 1} for number in range(20)]
+ARTICLES: list[dict[str, Any]] = [
+    {"id": number, "title": f"Article {number}", "version": 1} for number in range(20)
+]
 VISITS = count(1)
 
 # Fresh for 5 s. For another minute it is sent while a new one is made in the background.
@@ -76,8 +79,8 @@ async def log_out(request: Request) -> Response:
     return response
 
 
-def find_article(request: Request) -> dict:
-    number = request.path_params["number"]
+def find_article(request: Request) -> dict[str, Any]:
+    number: int = request.path_params["number"]
     if number >= len(ARTICLES):
         raise HTTPException(404)
     return ARTICLES[number]

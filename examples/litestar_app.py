@@ -13,6 +13,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import uvicorn
 from litestar import Litestar, MediaType, Request, Response, get, post
@@ -94,7 +95,7 @@ async def events() -> Stream:
 
 # Litestar calls middleware only for routes, so the report needs a route of its own.
 @get("/timing", media_type=MediaType.TEXT)
-async def timing(request: Request) -> str:
+async def timing(request: Request[Any, Any, Any]) -> str:
     """Return the timing report."""
     return timing_report(request.app).to_text()
 

@@ -12,28 +12,36 @@ curl -s localhost:8000/timing                                               # th
 import asyncio
 import json
 import os
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import uvicorn
 
 from asgi_serial import SerialMiddleware, serial
 
-BOOKS = [{"id": number, "title": f"Volume {number}", "pages": 90} for number in range(100)]
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+BOOKS: list[dict[str, Any]] = [
+    {"id": number, "title": f"Volume {number}", "pages": 90} for number in range(100)
+]
 
 
 @serial(cache_ttl="60s")
-async def list_books(scope, receive, send):
+async def list_books(scope: Scope, receive: Receive, send: Send) -> None:
     """Return all books. The response is cached for a minute, or until a book is added."""
     await answer(send, 200, BOOKS)
 
 
-async def add_book(scope, receive, send):
+async def add_book(scope: Scope, receive: Receive, send: Send) -> None:
     """Add a book, sent as JSON or MessagePack. This drops the cached list."""
     book = {**json.loads(await read_body(receive)), "id": len(BOOKS)}
     BOOKS.append(book)
     await answer(send, 201, book)
 
 
-async def get_book(scope, receive, send):
+async def get_book(scope: Scope, receive: Receive, send: Send) -> None:
     """Return one book. The handler states the lifetime and the ETag itself."""
     number = scope["path"].removeprefix("/books/")
     if not number.isdecimal() or int(number) >= len(BOOKS):
@@ -44,18 +52,18 @@ async def get_book(scope, receive, send):
 
 
 @serial(cache_ttl="60s", cache_body=True)
-async def search(scope, receive, send):
+async def search(scope: Scope, receive: Receive, send: Send) -> None:
     """Search the titles. Repeated searches with the same body are answered from the cache."""
     wanted = json.loads(await read_body(receive))["title"]
     await answer(send, 200, [book for book in BOOKS if wanted in book["title"]])
 
 
-async def export(scope, receive, send):
+async def export(scope: Scope, receive: Receive, send: Send) -> None:
     """Return all books without compression: see `routes` below."""
     await answer(send, 200, BOOKS)
 
 
-async def events(scope, receive, send):
+async def events(scope: Scope, receive: Receive, send: Send) -> None:
     """Stream events. They are compressed, and each one is sent at once."""
     fields = [(b"content-type", b"text/event-stream")]
     await send({"type": "http.response.start", "status": 200, "headers": fields})
@@ -66,7 +74,7 @@ async def events(scope, receive, send):
     await send({"type": "http.response.body"})
 
 
-ROUTES = {
+ROUTES: dict[tuple[str, str | None], Callable[[Scope, Receive, Send], Awaitable[None]]] = {
     ("GET", "/books"): list_books,
     ("POST", "/books"): add_book,
     ("GET", "/books/{number}"): get_book,
@@ -76,14 +84,14 @@ ROUTES = {
 }
 
 
-def name_route(scope):
+def name_route(scope: Scope) -> str | None:
     """Return the route under which the timing report counts a request."""
     path = "/books/{number}" if scope["path"].startswith("/books/") else scope["path"]
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
     return path if (method, path) in ROUTES else None
 
 
-async def shelf(scope, receive, send):
+async def shelf(scope: Scope, receive: Receive, send: Send) -> None:
     """Find the handler of a request, and call it."""
     if scope["type"] != "http":
         raise NotImplementedError(scope["type"])
@@ -95,7 +103,7 @@ async def shelf(scope, receive, send):
         await handler(scope, receive, send)
 
 
-async def read_body(receive):
+async def read_body(receive: Receive) -> bytes:
     """Return the whole body of a request."""
     parts, more = [], True
     while more:
@@ -105,12 +113,12 @@ async def read_body(receive):
     return b"".join(parts)
 
 
-async def answer(send, status, value, *fields):
+async def answer(send: Send, status: int, value: object, *fields: tuple[bytes, bytes]) -> None:
     """Send a value as JSON."""
     body = json.dumps(value).encode()
     length = (b"content-length", b"%d" % len(body))
-    fields = [(b"content-type", b"application/json"), length, *fields]
-    await send({"type": "http.response.start", "status": status, "headers": fields})
+    headers = [(b"content-type", b"application/json"), length, *fields]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 

@@ -11,13 +11,16 @@ import asyncio
 import json
 import re
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from email.utils import formatdate
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import quote, unquote
 
 import h11
 import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from upstream import Connection, Pool, UpstreamError
 
 from asgi_serial import SerialMiddleware
@@ -46,10 +49,10 @@ CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 class Gateway:
     """Normalizes a request before the cache sees it."""
 
-    def __init__(self, app):
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             # A field that is not forwarded must not select among stored responses either.
             named = connection_options(scope["headers"]) - ESSENTIAL
@@ -66,12 +69,16 @@ class Proxy:
     """An ASGI app that forwards requests to the upstream."""
 
     def __init__(
-        self, upstream: str, *, silence_seconds: float = SILENCE_SECONDS, clock=time.time
+        self,
+        upstream: str,
+        *,
+        silence_seconds: float = SILENCE_SECONDS,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.pool = Pool(upstream, silence_seconds)
         self.clock = clock
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self.live(receive, send)
             return
@@ -83,7 +90,7 @@ class Proxy:
         else:
             await self.forward(Exchange(scope, receive, send, self))
 
-    async def live(self, receive, send):
+    async def live(self, receive: Receive, send: Send) -> None:
         """Close idle connections when the server shuts down."""
         while (await receive())["type"] == "lifespan.startup":
             await send({"type": "lifespan.startup.complete"})
@@ -109,7 +116,7 @@ class Proxy:
 class Exchange:
     """One request to the upstream and its response."""
 
-    def __init__(self, scope, receive, send, proxy: Proxy) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, proxy: Proxy) -> None:
         self.scope, self.receive, self.send = scope, receive, send
         self.pool, self.clock = proxy.pool, proxy.clock
         fields = dict(scope["headers"])
@@ -196,7 +203,7 @@ class Exchange:
             await self.send({"type": EARLY_HINT, "links": links})
 
 
-def in_origin_form(scope):
+def in_origin_form(scope: Scope) -> Scope:
     """Return the scope with the path as target, and the host of an absolute target as Host.
 
     Source: RFC 9112, 3.2.2: the host of the target takes precedence over Host.
@@ -225,7 +232,7 @@ def forwarded(fields: Fields) -> Fields:
     return [(name, value) for name, value in fields if name not in dropped]
 
 
-def hops_left(scope) -> int | None:
+def hops_left(scope: Scope) -> int | None:
     """Return how often a request may be forwarded, or None if it does not say.
 
     Source: RFC 9110, 7.6.2: only TRACE and OPTIONS have a limit.
@@ -236,7 +243,7 @@ def hops_left(scope) -> int | None:
     return int(value[:9])
 
 
-def build_request(scope, authority: bytes) -> h11.Request:
+def build_request(scope: Scope, authority: bytes) -> h11.Request:
     """Return the head to send to the upstream. Raises: h11.LocalProtocolError."""
     fields = [(name, value.strip(b" \t")) for name, value in forwarded(scope["headers"])]
     names = dict(scope["headers"])
@@ -258,7 +265,7 @@ def build_request(scope, authority: bytes) -> h11.Request:
     return h11.Request(method=scope["method"], target=target, headers=fields)
 
 
-def build_start(head: h11.Response, now: float):
+def build_start(head: h11.Response, now: float) -> Message:
     """Return the message that starts the response. Raises: UpstreamError."""
     fields = [*forwarded(list(head.headers)), (b"via", head.http_version + b" " + PSEUDONYM)]
     if head.status_code > 599 or any(CONTROL.search(value) for _, value in fields):
@@ -274,7 +281,7 @@ def build_start(head: h11.Response, now: float):
     return {"type": "http.response.start", "status": head.status_code, "headers": fields}
 
 
-async def answer(send, status: int) -> None:
+async def answer(send: Send, status: int) -> None:
     """Answer in place of the upstream, with problem details (RFC 9457)."""
     problem = {"type": "about:blank", "status": status, "title": HTTPStatus(status).phrase}
     body = b"" if status == 204 else json.dumps(problem).encode()
@@ -287,8 +294,12 @@ async def answer(send, status: int) -> None:
 
 
 def build_app(
-    upstream: str, *, silence_seconds: float = SILENCE_SECONDS, clock=time.time, **options
-):
+    upstream: str,
+    *,
+    silence_seconds: float = SILENCE_SECONDS,
+    clock: Callable[[], float] = time.time,
+    **options: Any,
+) -> Gateway:
     """Return the proxy as an ASGI app. `options` are settings of the middleware."""
     proxy = Proxy(upstream, silence_seconds=silence_seconds, clock=clock)
     return Gateway(
@@ -300,7 +311,7 @@ def build_app(
 
 def main() -> None:
     """Serve as the command line says."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="A caching reverse proxy.")
     parser.add_argument("--upstream", required=True, help="such as http://127.0.0.1:9000")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080)

@@ -12,6 +12,7 @@ curl -s localhost:8000/timing                                               # th
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -22,7 +23,9 @@ from starlette.routing import Route
 
 from asgi_serial import SerialMiddleware, serial
 
-BOOKS = [{"id": number, "title": f"Volume {number}", "pages": 90} for number in range(100)]
+BOOKS: list[dict[str, Any]] = [
+    {"id": number, "title": f"Volume {number}", "pages": 90} for number in range(100)
+]
 
 
 @serial(cache_ttl="60s")

@@ -21,7 +21,9 @@ class UpstreamError(Exception):
 class Connection:
     """One connection to the upstream. It carries one request at a time."""
 
-    def __init__(self, reader, writer, silence_seconds: float) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, silence_seconds: float
+    ) -> None:
         self.reader, self.writer, self.silence_seconds = reader, writer, silence_seconds
         self.http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
         self.patience: asyncio.Timeout | None = None  # of the current read
@@ -36,7 +38,7 @@ class Connection:
 
     async def send(self, event: h11.Event) -> None:
         """Write a part of the request, and restart the upstream's time to answer."""
-        self.writer.write(self.http.send(event))
+        self.writer.write(self.http.send(event) or b"")
         await self.writer.drain()
         if self.patience is not None and not self.patience.expired():
             self.patience.reschedule(asyncio.get_running_loop().time() + self.silence_seconds)
@@ -48,7 +50,7 @@ class Connection:
         """
         while (event := self.http.next_event()) is h11.NEED_DATA:
             await self.read()
-        if isinstance(event, h11.ConnectionClosed):
+        if not isinstance(event, h11.InformationalResponse | h11.Response):
             raise UpstreamError("The upstream closed the connection instead of answering.")
         return event
 
@@ -57,7 +59,7 @@ class Connection:
         pieces = []
         # RFC 9110, 6.5.1: trailer fields may be dropped.
         while not isinstance(event := self.http.next_event(), h11.EndOfMessage):
-            if event is not h11.NEED_DATA:
+            if isinstance(event, h11.Data):
                 pieces.append(bytes(event.data))
                 continue
             if pieces:

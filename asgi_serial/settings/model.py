@@ -543,4 +543,6 @@ class SettingOptions(TypedDict, total=False):
     metrics_buckets: Iterable[float | timedelta | str] | str
     purge_path: str | None
     purge_token: SecretStr | str | None
-    routes: Mapping[str, Mapping[str, Any] | RoutePolicy] | Iterable[RouteRule] | str
+    # Mapping[str, Mapping[str, Any] | RoutePolicy], which mypy does not infer for two rows of
+    # different types.
+    routes: Mapping[str, Any] | Iterable[RouteRule] | str

@@ -14,7 +14,7 @@ from asgi_serial.store.base import STORE_METHODS
 from tests.engine.driver import Request, ask, awaited
 
 PAGE = (Path(__file__).parents[2] / "docs" / "caching.md").read_text()
-(SOURCE,) = re.findall(r"```python\n(import time\n+class DictStore:.*?)```", PAGE, re.DOTALL)
+(SOURCE,) = re.findall(r"```python\n(import time\n[^`]*class DictStore:.*?)```", PAGE, re.DOTALL)
 
 
 def dict_store():

@@ -1,7 +1,7 @@
 """The protocols by which the route of a request gets its name."""
 
 from collections.abc import Callable, Collection
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from asgi_serial.types import Scope
 
@@ -27,9 +27,9 @@ class MountedApp(NamedTuple):
 
 
 class RouteResolver(Protocol):
-    """Names the route that served a request, from its scope."""
+    """Names the route that served a request, from its scope, by whatever type it has."""
 
-    def __call__(self, scope: Scope, /) -> str | None:
+    def __call__(self, scope: Any, /) -> str | None:
         """Return the route's template, with the prefix of every mount: `/api/items/{id}`.
 
         None, if no route took the request. `scope` is the dict that the app was given, after the
