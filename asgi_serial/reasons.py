@@ -267,6 +267,10 @@ class Reason(Enum):
         "storage",
         "the response varies on other fields than the stored one",
     )
+    EVENT_STREAM = (
+        "storage",
+        "an event stream has no end at which it could be stored",
+    )
     TOO_MANY_TAGS = (
         "storage",
         "the response has too many tags, or too long ones",

@@ -92,7 +92,7 @@ WHY_NOT = {
         {},
     ),
     "object-too-large": (FRESH, GET, {"cache_max_object": 2}),
-    "body-not-whole": (says(EVENTS, cache_control="max-age=60"), GET, {}),
+    "event-stream": (says(EVENTS, cache_control="max-age=60"), GET, {}),
 }
 
 

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from asgi_serial.admin.versions import find_versions
 from asgi_serial.settings.values import parse_size
 from asgi_serial.store.url import shown_store_url
+from asgi_serial.timing.advice.figures import SETTINGS
 from asgi_serial.timing.recorder import SeriesRecorder
 from asgi_serial.timing.relay import RelayRecorder
 from asgi_serial.timing.report import build_report
@@ -32,7 +33,12 @@ def engine_report(engine: Engine) -> Report:
     It may run in a thread while requests are recorded.
     """
     recorder = engine.series or SeriesRecorder()
-    report = build_report(recorder, engine=engine_statistics(engine), gauges=engine.gauges)
+    report = build_report(
+        recorder,
+        engine=engine_statistics(engine),
+        gauges=engine.gauges,
+        settings={name: getattr(engine.settings, name) for name in SETTINGS},
+    )
     now_ns, now = perf_counter_ns(), engine.clock()
     store = engine.responses.store
     more = {

@@ -32,7 +32,7 @@ def why_not_collected(
         return Reason.HAS_TRAILERS
     if request.client_left:
         return Reason.CLIENT_LEFT
-    return Reason.BODY_NOT_WHOLE if plan.event_stream else None
+    return Reason.EVENT_STREAM if plan.event_stream else None
 
 
 class Collector:

@@ -77,6 +77,7 @@ class Profile:
         "host_at",
         "is_conditional",
         "is_repeatable",
+        "label",
         "method",
         "needs_search",
         "only_if_cached",
@@ -96,6 +97,7 @@ class Profile:
     forces_revalidation: bool  # the client refuses a stored response
     strange: Strange  # its fields that are not known to be harmless
     credentials: frozenset[bytes]  # the kinds of credentials in it
+    label: str  # the method, and whether there are credentials: both may decide about a response
     unknown: frozenset[bytes]  # unknown fields that may identify the user
     bypass: Reason | None  # why the cache is bypassed
     places: dict[bytes, int]  # the indexes of its field lines, by name
@@ -221,6 +223,7 @@ class Profiles:
             sort_strange(names, rules.meanings.__getitem__) if names else NOT_STRANGE
         )
         profile.credentials, profile.unknown = find_credentials(fields, strange)
+        profile.label = f"{method} with credentials" if profile.credentials else method
         profile.demands, profile.forces_revalidation = NO_DIRECTIVES, False
         if settings.cache_obey_requests and (directives is not None or b"pragma" in fields):
             refuses = forces_revalidation(fields, directives)

@@ -42,6 +42,7 @@ _MAY_BE_PERMITTED = frozenset(
 )
 
 _MISS, _CACHE_TURNED_OFF = Reason.MISS, Reason.CACHE_TURNED_OFF
+_NO_FRESHNESS, _HAS_CREDENTIALS = Reason.NO_FRESHNESS, Reason.REQUEST_HAS_CREDENTIALS
 
 READS = frozenset({"GET", "HEAD"})
 START_TYPE = "http.response.start"
@@ -273,7 +274,7 @@ def start_response(
         request.bypass,
         request.forward,
         request.collapsed,
-        request.method,
+        request.profile.label,
     )
     known = request.wants.passing.get(kind)
     if known is None:
@@ -316,7 +317,12 @@ def reasons_of(
     forward = request.forward
     if request.bypass is None and forward is not _MISS and forward is not unstored:
         reasons = (*reasons, forward)
-    return reasons if unstored is None else (*reasons, unstored)
+    if unstored is None:
+        return reasons
+    if unstored is _NO_FRESHNESS and request.credentials:
+        # A lifetime alone would not let it be stored.
+        return (*reasons, _HAS_CREDENTIALS, unstored)
+    return (*reasons, unstored)
 
 
 def result_of(status: int, unstored: Reason | None) -> CallResult:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from asgi_serial.reasons import Reason
-from asgi_serial.timing.advice import advise
+from asgi_serial.timing.advice.advise import advise
 from asgi_serial.timing.base import PHASES
 from asgi_serial.timing.gauges import Gauges
 from asgi_serial.timing.histogram import Histogram
@@ -24,13 +24,14 @@ class Report(NamedTuple):
     `routes` has one row for each route, method, status and outcome, ordered by the time that they
     took together, longest first. `totals` sums up all rows. `in_flight` counts the requests that
     have arrived and not ended, `websockets` the connections that were accepted and those that are
-    open. `more` has the parts that only a served app has, such as its settings; `to_dict` puts them
-    beside the others.
+    open. Each of `recommendations` has the `text` of a sentence, the `route` or "" for all, the
+    `counters` that prove it, and the `line` to write. `more` has the parts that only a served app
+    has, such as its settings; `to_dict` puts them beside the others.
     """
 
     routes: list[dict[str, Any]]
     totals: dict[str, Any]
-    recommendations: list[str]
+    recommendations: list[dict[str, Any]]
     recorder: dict[str, int]
     engine: dict[str, Any]
     in_flight: int = 0
@@ -60,9 +61,11 @@ def build_report(
     engine: Mapping[str, Any] | None = None,
     gauges: Gauges | None = None,
     more: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Report:
     """Return the report of everything recorded so far, with the engine's statistics and gauges.
 
+    `settings` are the values on which recommendations depend (`advice.figures.SETTINGS`).
     It takes up to 0.1 s for 1,000 series, and may run in a thread while requests are recorded.
     """
     gauges = gauges or Gauges()
@@ -78,7 +81,12 @@ def build_report(
             for name, value in _row(_ALL, whole).items()
             if name not in SeriesKey._fields
         },
-        recommendations=advise(series),
+        recommendations=[
+            one._asdict()
+            for one in advise(
+                series, engine=engine, settings=settings, overflowed=recorder.overflowed
+            )
+        ],
         recorder={"failures": recorder.failures, "overflowed": recorder.overflowed},
         engine=dict(engine or {}),
         in_flight=gauges.in_flight(recorder.recorded),

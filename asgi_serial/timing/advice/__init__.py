@@ -1,0 +1,1 @@
+"""Advice on settings, from the figures that prove it."""
