@@ -23,7 +23,7 @@ UNITS := tests/http tests/codecs tests/formats tests/timing tests/test_layers.py
 .PHONY: help demo check test test-long test-thrice test-frameworks lint types format services bench clean
 
 help:
-	@echo 'make demo    serve the demonstration API and print commands to try on it;'
+	@echo 'make demo    serve the demonstration API, and print a link and commands to try on it;'
 	@echo '             ARGS="--port 9000" for another port'
 	@echo 'make check   run lint, type checks and the tests of pure functions'
 	@echo 'make test    run lint, type checks and every test, with coverage'

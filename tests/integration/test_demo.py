@@ -1,6 +1,7 @@
 """The command `python -m asgi_serial demo`, and each line that it prints to be pasted."""
 
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 
@@ -15,8 +16,11 @@ from .serving import Server, serving
 def demo() -> Iterator[Server]:
     port = free_port()
     with serving(["-m", "asgi_serial", "demo", "--port", str(port)], port) as server:
+        server.get("/")  # what it prints, it prints before it answers
         yield server
-        server.stop()
+        server.client.close()
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(120) == 0
         assert "Traceback" not in server.log()
 
 
@@ -74,3 +78,9 @@ def test_every_line_that_is_printed_shows_what_it_says(demo):
         shown = ran.stdout.strip()
         for pattern in EXPECTED[title]:
             assert re.search(pattern, shown, re.MULTILINE), f"{title}: {pattern}\n{shown}"
+
+
+def test_what_is_printed_stands_there_once_it_listens(demo):
+    assert demo.log().rstrip().endswith("Stop it with Ctrl+C.")
+    assert demo.get("/").status == 200
+    assert demo.get("/timing", accept="text/html").fields["content-type"].startswith("text/html")

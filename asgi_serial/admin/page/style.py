@@ -135,6 +135,7 @@ code, .mono {
 details > summary { cursor: pointer; color: var(--accent); font-size: .84375rem; }
 summary { padding: .25rem 0; }
 form { display: flex; flex-wrap: wrap; gap: .75rem; align-items: end; }
+form a { padding: .375rem 0; }
 label { display: block; font-size: .8125rem; color: var(--muted); }
 input, select, button {
   font: inherit; font-size: .875rem; padding: .375rem .625rem; border-radius: 6px;
