@@ -40,6 +40,11 @@ class Breaker:
         """Whether calls are held back, except for probes."""
         return self._back_off > 0
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last call that says something of the store as it is now has failed."""
+        return self._failures > 0
+
     def enter(self, now: float) -> int | None:
         """Return a ticket for one call, to hand back with the outcome; None: do not call."""
         if self._back_off:

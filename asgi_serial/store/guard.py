@@ -16,6 +16,8 @@ _logger = logging.getLogger("asgi_serial")
 _QUIET_SECONDS = 30.0
 _LONGEST_ERROR = 200
 _STATES = ("closed", "open")
+# A call that met one of these was not answered as it should have been.
+_FAILURES = ("timeouts", "errors", "refusals")
 # The limit of cluster nodes that are remembered; beyond it all are forgotten and tried anew.
 _MAX_PLACES = 1000
 
@@ -89,6 +91,7 @@ class Guard:
         self._quiet_until = float("-inf")
         self._abandoned: set[asyncio.Task[Any]] = set()
         self._last_failure: tuple[str, str, float] | None = None  # its kind, the error, the time
+        self._outage: tuple[float, int] | None = None  # since when, after how many failures
         self.counters = dict.fromkeys(COUNTERS, 0)
 
     @property
@@ -180,6 +183,8 @@ class Guard:
             error = TimeoutError()
         if error is None:
             breaker.succeeded(ticket)
+            if self._outage is not None:
+                self._note_recovery(self._outage)
             return task.result(), False
         # A time-out does not count against a store that has answered other calls meanwhile, if this
         # call spent most of its time waiting for a connection, or if this event loop is so busy
@@ -217,11 +222,30 @@ class Guard:
         self.counters[kind] += 1
         now = self._clock()
         self._last_failure = kind, repr(error)[:_LONGEST_ERROR], now
-        if now >= self._quiet_until:
-            self._quiet_until = now + _QUIET_SECONDS
-            _logger.warning(
-                "The store %s fails (%s: %r); requests are answered without it.",
-                self._name,
-                kind,
-                error,
-            )
+        if now < self._quiet_until:
+            return
+        self._quiet_until = now + _QUIET_SECONDS
+        _logger.warning(
+            "The store %s fails (%s: %r); requests are answered without it.",
+            self._name,
+            kind,
+            error,
+        )
+        if kind in _FAILURES and self._outage is None:
+            self._outage = now, self._failures() - 1
+
+    def _failures(self) -> int:
+        return sum(self.counters[kind] for kind in _FAILURES)
+
+    def _note_recovery(self, outage: tuple[float, int]) -> None:
+        """Log that the store answers again, once no place of it fails any more."""
+        if any(breaker.is_failing for breaker in list(self._breakers.values())):
+            return
+        self._outage = None
+        began, failures = outage
+        _logger.warning(
+            "The store %s answers again; failed calls: %d, in %.1f s.",
+            self._name,
+            self._failures() - failures,
+            self._clock() - began,
+        )

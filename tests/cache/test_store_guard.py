@@ -154,6 +154,71 @@ def test_failures_are_logged_once_in_thirty_seconds(caplog: pytest.LogCaptureFix
     ]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [OSError("gone"), TimeoutError(), KeyError("read only")],
+    ids=["fails", "hangs", "refuses"],
+)
+def test_its_recovery_is_logged_once_as_its_failure_was(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    guard = make_guard(clock)
+
+    async def scenario() -> None:
+        for _ in range(3):
+            await guard.attempt(raising(error))
+        clock.now += 12.5
+        for _ in range(3):
+            assert await guard.attempt(answer) == "value"
+        # What fails shortly afterwards is not logged, and so neither is that it ends.
+        await guard.attempt(raising(error))
+        await guard.attempt(answer)
+        clock.now += 30
+        await guard.attempt(raising(error))
+        await guard.attempt(answer)
+
+    with caplog.at_level(logging.WARNING, "asgi_serial"):
+        run(scenario())
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.partition(" fails")[0] for line in lines] == [
+        "The store memory://",
+        "The store memory:// answers again; failed calls: 3, in 12.5 s.",
+        "The store memory://",
+        "The store memory:// answers again; failed calls: 1, in 0.0 s.",
+    ]
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+
+
+def test_a_store_has_recovered_once_none_of_its_places_fails(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = Clock()
+    guard = make_guard(clock)
+
+    async def scenario() -> None:
+        await guard.attempt(raising(OSError("gone")), "one")
+        await guard.attempt(answer, "another")
+        assert len(caplog.records) == 1
+        await guard.attempt(answer, "one")
+
+    with caplog.at_level(logging.WARNING, "asgi_serial"):
+        run(scenario())
+    assert "answers again" in caplog.records[1].getMessage()
+
+
+def test_an_oversized_value_is_no_outage(caplog: pytest.LogCaptureFixture) -> None:
+    guard = make_guard()
+
+    async def scenario() -> None:
+        await guard.attempt(raising(Oversized()))
+        await guard.attempt(answer)
+
+    with caplog.at_level(logging.WARNING, "asgi_serial"):
+        run(scenario())
+    assert len(caplog.records) == 1
+
+
 def test_each_place_has_a_breaker_of_its_own() -> None:
     guard = make_guard()
 
