@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from asgi_serial.reasons import SUBJECTS
 from asgi_serial.timing import instruments
 from asgi_serial.timing.base import OUTCOMES, PHASES
 from asgi_serial.timing.instruments import RESPONSE_BODY_SIZE, STATE, Instrument
@@ -39,6 +40,7 @@ def test_every_label_is_explained():
 def test_values_of_labels_are_those_that_there_are():
     assert listed("phase") == list(PHASES)
     assert listed("error_type") == list(OUTCOMES[1:])
+    assert listed("about") == list(SUBJECTS)
     for label in ("operation", "kind", "part"):
         values = [values[0] for _, one, values in STATE if one.labels == (label,)]
         assert sorted(listed(label)) == sorted(values)

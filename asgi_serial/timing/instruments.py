@@ -123,7 +123,7 @@ REASONS = Instrument(
     COUNTER,
     "{request}",
     "Requests by the reasons why something was not done to their response.",
-    (ROUTE, "reason"),
+    (ROUTE, "about", "reason"),
 )
 APP_BODY = Instrument(
     "asgi_serial.app.body", COUNTER, "By", "Size of response bodies as the app made them.", (ROUTE,)
@@ -290,12 +290,3 @@ def in_unit(instrument: Instrument, amount: int) -> float:
     (1.5, 3)
     """
     return amount / 1e9 if instrument.unit == "s" else amount
-
-
-def reason_name(name: str) -> str:
-    """Return a reason as `Cache-Status` spells it.
-
-    >>> reason_name("TOO_SMALL")
-    'too-small'
-    """
-    return name.lower().replace("_", "-")

@@ -32,7 +32,6 @@ from asgi_serial.timing.instruments import (
     Instrument,
     in_unit,
     read_state,
-    reason_name,
     values_of,
 )
 from asgi_serial.timing.prometheus_text import COUNTER, Values
@@ -193,7 +192,7 @@ def _amounts_of(route: str, sample: Sample) -> Iterator[tuple[Instrument, Values
     if sample.encodings:  # only those that were looked up
         yield ENCODINGS_REQUESTS, (route, sample.encodings), 1
     for reason in sample.reasons:
-        yield REASONS, (route, reason_name(reason.name)), 1
+        yield REASONS, (route, reason.about, reason.token), 1
     yield APP_BODY, (route,), sample.app_bytes
     coding = (sample.coding,)
     yield CODING_RESPONSES, coding, 1

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from asgi_serial.reasons import Reason
 from asgi_serial.timing.base import PHASES
 from asgi_serial.timing.histogram import Histogram
 from asgi_serial.timing.instruments import (
@@ -23,7 +24,6 @@ from asgi_serial.timing.instruments import (
     Instrument,
     in_unit,
     read_state,
-    reason_name,
     values_of,
 )
 from asgi_serial.timing.prometheus_text import (
@@ -148,8 +148,9 @@ def _counts_of(route: str, series: Series) -> Iterator[tuple[Instrument, Values,
     for result, count in series.encodings.items():
         if result:  # only those that were looked up
             yield ENCODINGS_REQUESTS, (route, result), count
-    for reason, count in series.reasons.items():
-        yield REASONS, (route, reason_name(reason)), count
+    for name, count in series.reasons.items():
+        reason = Reason[name]
+        yield REASONS, (route, reason.about, reason.token), count
     yield APP_BODY, (route,), series.app_bytes
     for coding, totals in series.codings.items():
         yield CODING_RESPONSES, (coding,), totals.count

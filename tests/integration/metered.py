@@ -6,7 +6,9 @@ BODY = b'{"title": "Volume"}' * 100
 
 
 async def answer(scope, receive, send):
-    fields = [(b"content-type", b"application/json"), (b"cache-control", b"max-age=3600")]
+    fields = [(b"content-type", b"application/json")]
+    if scope["path"] != "/unstored":
+        fields.append((b"cache-control", b"max-age=3600"))
     if scope["path"].startswith("/fails"):
         raise RuntimeError("of the app")
     await send({"type": "http.response.start", "status": 200, "headers": fields})

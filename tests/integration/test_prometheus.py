@@ -23,7 +23,7 @@ NASTY = "/%22%5C%0A%0D%E2%82%AC%FF%00"
 def server() -> Iterator[Server]:
     environ = {"ASGI_SERIAL_METRICS_PATH": "/metrics", "ASGI_SERIAL_REPORT_TOKEN": TOKEN}
     with uvicorn_of("tests.integration.metered:app", environ=environ) as server:
-        for path in ("/books", "/books", "/books", "/fails", NASTY):
+        for path in ("/books", "/books", "/books", "/fails", "/unstored", NASTY):
             server.get(path)
         server.get("/encoded", accept_encoding="gzip")
         yield server
@@ -53,7 +53,7 @@ def test_requests_are_found_by_route_and_status(server: Server, prometheus: Prom
     counts = prometheus.query(f"sum by (http_route, error_type) ({DURATION}_count)")
     assert counts[(("http_route", "/books"),)] == 3
     assert counts[(("error_type", "failed"), ("http_route", "/fails"))] == 1
-    assert sum(counts.values()) == 6
+    assert sum(counts.values()) == 7
 
 
 def test_every_sample_arrives_as_it_was_exposed(server: Server, prometheus: Prometheus) -> None:

@@ -127,7 +127,9 @@ def test_our_own_counters(provider, reader):
         (route, ("result", "off")): 1,
     }
     assert sums(found["asgi_serial.encodings.requests"][1]) == {(route, ("result", "hit")): 1}
-    assert sums(found["asgi_serial.reasons"][1]) == {(route, ("reason", "no-freshness")): 1}
+    assert sums(found["asgi_serial.reasons"][1]) == {
+        (("about", "storage"), route, ("reason", "no-freshness")): 1
+    }
     assert sums(found["asgi_serial.app.body"][1]) == {(route,): 2000}
     assert sums(found["asgi_serial.coding.input"][1])[("coding", "gzip"),] == 900
     unit, points = found["asgi_serial.phase.time"]

@@ -140,7 +140,11 @@ def everything():
         ("asgi_serial_encodings_requests", {("/a/{id}", "miss"): 1}),
         (
             "asgi_serial_reasons",
-            {("/a/{id}", "no-freshness"): 1, ("/b", "too-small"): 1, ("/b", "no-freshness"): 1},
+            {
+                ("/a/{id}", "storage", "no-freshness"): 1,
+                ("/b", "coding", "too-small"): 1,
+                ("/b", "storage", "no-freshness"): 1,
+            },
         ),
         (
             "asgi_serial_phase_time_seconds",
