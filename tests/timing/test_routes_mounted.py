@@ -197,3 +197,26 @@ def test_an_app_that_is_mounted_in_itself_ends():
     app.mount_registry.mount("/again", app)
     scope = http_scope("/again/again/page")
     assert build_resolver(app=app)(scope) == "/again" * 9 + "/{path}"
+
+
+class Numbered:
+    """An app, and its table of one route."""
+
+    is_whole = False
+
+    def __init__(self, number):
+        self.number = number
+
+    async def __call__(self, scope, receive, send): ...
+
+    def find(self, scope):
+        return f"/{self.number}"
+
+
+def test_many_mounted_apps_are_kept_within_bounds():
+    resolve = build_resolver(tables=[lambda app: app if isinstance(app, Numbered) else None])
+    for number in range(600):
+        app = Starlette(routes=[Mount("/out", Numbered(number))])
+        scope = http_scope("/out/x") | {"router": app.router, "endpoint": app.routes[0].app}
+        assert resolve(scope) == f"/out/{number}"
+    assert len(resolve._mounted) <= 256
