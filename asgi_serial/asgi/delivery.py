@@ -57,8 +57,8 @@ class Answering(Protocol):
     def finish_call(self, result: CallResult) -> None:
         """End the call that others wait for, if this request has begun one."""
 
-    def finish_led_call(self, result: CallResult) -> None:
-        """End that call, but only while others may wait for it."""
+    def finish_unstored_call(self, flow: ResponseFlow, *, is_over: bool) -> None:
+        """End that call, since its response is not stored; before its end only if others wait."""
 
     def release_client(self) -> None:
         """Let the stand-in for a client that has left leave: it has the whole response."""
@@ -143,7 +143,7 @@ class Delivery:
         if flow.is_over and not exchange.is_over:
             self._complete()
         elif flow.collector is None:
-            exchange.finish_led_call(flow.call_result)
+            exchange.finish_unstored_call(flow, is_over=False)
 
     def _put(self, work: Callable[[], Awaitable[None]]) -> Awaitable[None]:
         """Queue a slow step; later messages of the app wait for it."""
@@ -250,7 +250,7 @@ class Delivery:
         exchange.is_over = True
         entry = flow.entry
         if entry is None:
-            exchange.finish_call(flow.call_result)
+            exchange.finish_unstored_call(flow, is_over=True)
         elif flow.is_end_sure:
             self._store(entry)
             flow.let_go()

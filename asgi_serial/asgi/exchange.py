@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from asgi_serial.caching.serving import Answer, Forward
     from asgi_serial.engine.engine import Engine
     from asgi_serial.request.plan import RequestPlan
+    from asgi_serial.response.flow import ResponseFlow
     from asgi_serial.response.start import ResponseStart
     from asgi_serial.types import ASGIApp, Fields, Message, Receive, Scope, Send
 
@@ -130,10 +131,10 @@ class Exchange:
         if self._searched is not None:
             self._searched.finish_call(result)
 
-    def finish_led_call(self, result: CallResult) -> None:
-        """End that call, but only while others may wait for it."""
-        if self._searched is not None and self._searched.call is not None:
-            self._searched.finish_call(result)
+    def finish_unstored_call(self, flow: ResponseFlow, *, is_over: bool) -> None:
+        """End that call, since its response is not stored; before its end only if others wait."""
+        if self._searched is not None and (is_over or self._searched.call is not None):
+            self._searched.finish_call(flow.call_result)
 
     def release_client(self) -> None:
         """Let the stand-in for a client that has left leave: it has the whole response."""

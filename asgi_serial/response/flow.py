@@ -414,22 +414,9 @@ class ResponseFlow:
             return [{"type": "http.response.body", "body": encoded, "more_body": more}]
 
         codec = self.plan.codec
-        return self._encode(
-            encode, passed, is_slow=codec is not None and len(body) >= codec.offload_bytes
-        )
-
-    def _encode(
-        self,
-        job: Callable[[], Any],
-        then: Callable[[Any], list[Message]],
-        *,
-        is_slow: bool,
-    ) -> list[Message]:
-        if not is_slow:
-            return then(job())
-        self.job, self._then = job, then
-        if self.state is not STREAM:
-            self._enter(BUSY)
+        if codec is None or len(body) < codec.offload_bytes:
+            return passed(encode())
+        self.job, self._then = encode, passed
         return []
 
     def _gather(self, body: bytes) -> list[Message]:
@@ -447,7 +434,8 @@ class ResponseFlow:
 
     def _complete(self, body: bytes, last_bytes: int) -> list[Message]:
         self.app_bytes = len(body)
-        self.is_end_sure = self._has_sure_end(last_bytes)
+        if self.collector is not None:
+            self.is_end_sure = self._has_sure_end(last_bytes)
         if contradicts(self.base.fields, len(body)):
             return self._complete_contradiction(body)
         if self.plan.passes:
@@ -466,17 +454,23 @@ class ResponseFlow:
                 self.encoding_outcome = "hit" if found is not None else "miss"
                 if found is not None:
                     return self._emit(body, found)
-        return self._encode(
-            partial(encode_whole, plan, body, self.engine.settings, is_made=is_made),
-            partial(self._emit_made, body, digest, encodings),
-            is_slow=is_slow(plan, len(body), is_made=is_made),
-        )
+        settings = self.engine.settings
+        if not is_slow(plan, len(body), is_made=is_made):
+            encoded = encode_whole(plan, body, settings, is_made=is_made)
+            return self._emit_made(body, digest, encodings, encoded)
+        self.job = partial(encode_whole, plan, body, settings, is_made=is_made)
+        self._then = partial(self._emit_made, body, digest, encodings)
+        self._enter(BUSY)
+        return []
 
     def _encodings_for(self, size: int) -> Encodings | None:
         """Return the cache of encodings, if it may hold a body of this size."""
-        encodings, least = self.engine.encodings, recall_bytes(self.plan)
+        encodings = self.engine.encodings
+        if encodings is None:
+            return None
+        least = recall_bytes(self.plan)
         # Most bodies are small, and do not need their route determined.
-        if encodings is None or size < least:
+        if size < least:
             return None
         return encodings if encodings.wants(self.route(), size, min_bytes=least) else None
 
