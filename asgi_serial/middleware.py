@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from asgi_serial.caching.serving import Answer, Forward
-    from asgi_serial.timing.base import Recorder
+    from asgi_serial.timing.base import OnResponse, Recorder
     from asgi_serial.timing.report import Report
     from asgi_serial.timing.routes.base import RouteResolver
     from asgi_serial.timing.routes.resolver import LabelResolver
@@ -56,9 +56,9 @@ class SerialMiddleware:
     level of the cache: an aiocache cache, an asynchronous client with redis-py's methods (of a
     server, a cluster, or a sentinel's master), or any object with the methods of `Store`.
     `route_resolver` names the route of a request for the timing, if the framework is not a known
-    one. `recorder` (see `Recorder`) is called for each finished request, whether or not `timing` is
-    on. Instances with the same `engine` share its caches and counts; it has been built with all the
-    rest.
+    one. `on_response` is called with a `Sample` of each finished request, also if `timing` is off;
+    `recorder` is an object for the same (see `Recorder`). Instances with the same `engine` share
+    its caches and counts; it has been built with all the rest.
 
     Raises: ConfigurationError, naming every fault of the settings. If a framework builds the
     middleware while the server starts, the server is told that the startup has failed.
@@ -72,6 +72,7 @@ class SerialMiddleware:
         store: object = None,
         route_resolver: RouteResolver | None = None,
         recorder: Recorder | None = None,
+        on_response: OnResponse | None = None,
         **options: Unpack[SettingOptions],
     ) -> None:
         self.app = app
@@ -79,9 +80,14 @@ class SerialMiddleware:
         self._is_settled = False
         try:
             if engine is not None:
-                _refuse_further(options, (store, route_resolver, recorder))
+                _refuse_further(options, (store, route_resolver, recorder, on_response))
             self.engine = engine or build_engine(
-                app, store=store, route_resolver=route_resolver, recorder=recorder, **options
+                app,
+                store=store,
+                route_resolver=route_resolver,
+                recorder=recorder,
+                on_response=on_response,
+                **options,
             )
         except ConfigurationError as error:
             if not is_built_at_startup(sys._getframe(1)):
@@ -190,7 +196,7 @@ def _refuse_further(options: SettingOptions, others: tuple[object, ...]) -> None
         )
 
 
-_FOR_ENGINES = ("store", "route_resolver", "recorder")
+_FOR_ENGINES = ("store", "route_resolver", "recorder", "on_response")
 
 
 async def _pass_write(
@@ -212,15 +218,21 @@ def build_engine(
     store: object = None,
     route_resolver: RouteResolver | None = None,
     recorder: Recorder | None = None,
+    on_response: OnResponse | None = None,
     **options: Unpack[SettingOptions],
 ) -> Engine:
     """Build an engine from settings; `app` helps to name its routes. Raises: ConfigurationError."""
     settings = Settings.load(options, os.environ)
-    return _make_engine(settings, store, build_resolver(route_resolver, app=app), recorder)
+    label = build_resolver(route_resolver, app=app)
+    return _make_engine(settings, store, label, recorder, on_response)
 
 
 def _make_engine(
-    settings: Settings, store: object, label: LabelResolver, recorder: Recorder | None = None
+    settings: Settings,
+    store: object,
+    label: LabelResolver,
+    recorder: Recorder | None = None,
+    on_response: OnResponse | None = None,
 ) -> Engine:
     if store is None and settings.cache_url is not None:
         store = settings.cache_url.get_secret_value()
@@ -233,7 +245,14 @@ def _make_engine(
             # Twice the size of an object, or of a purge record.
             max_value_bytes=max(2 * settings.cache_max_object, 2 * MAX_RECORD_BYTES),
         )
-    engine = Engine(settings, store=opened, store_target=store, label=label, recorder=recorder)
+    engine = Engine(
+        settings,
+        store=opened,
+        store_target=store,
+        label=label,
+        recorder=recorder,
+        on_response=on_response,
+    )
     if isinstance(recorder, OpenTelemetryRecorder):
         recorder.watch(engine, engine_state)
     return engine

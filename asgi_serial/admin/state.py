@@ -12,7 +12,6 @@ from asgi_serial.settings.values import parse_size
 from asgi_serial.store.url import shown_store_url
 from asgi_serial.timing.advice.figures import SETTINGS
 from asgi_serial.timing.recorder import SeriesRecorder
-from asgi_serial.timing.relay import RelayRecorder
 from asgi_serial.timing.report import build_report
 from asgi_serial.timing.slowest import describe_slowest
 from asgi_serial.timing.units import exact_bytes, exact_duration
@@ -63,8 +62,8 @@ def engine_statistics(engine: Engine) -> dict[str, Any]:
         "responses_stored": responses.stored,
         "route_resolver_failures": getattr(engine.resolver, "failures", 0),
     }
-    if isinstance(engine.recorder, RelayRecorder):
-        statistics["recorder_failures"] = engine.recorder.failures
+    for name, listener in engine.listeners.items():
+        statistics[f"{name}_failures"] = listener.failures.count
     if encodings is not None:
         statistics["encodings_hits"] = encodings.hits
         statistics["encodings_misses"] = encodings.misses

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import is_
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, finalize, ref
 
@@ -48,8 +49,8 @@ def share(engine: Engine, scope: Scope) -> Engine:
         for part in _anchors_of(app):
             for other in _known_by(part):
                 same_store = other.store_target == engine.store_target
-                same_recorder = other.user_recorder is engine.user_recorder
-                if other.settings == engine.settings and same_store and same_recorder:
+                same_listeners = all(map(is_, other.heard_by, engine.heard_by))
+                if other.settings == engine.settings and same_store and same_listeners:
                     return other
     for part in _anchors_of(app):
         if _add(part, engine):

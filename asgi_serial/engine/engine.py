@@ -23,7 +23,7 @@ from asgi_serial.http.reuse import Options
 from asgi_serial.settings.policy import PolicyTable, is_on_somewhere
 from asgi_serial.timing.gauges import Gauges
 from asgi_serial.timing.recorder import KindRecorder, SeriesRecorder
-from asgi_serial.timing.relay import RelayRecorder
+from asgi_serial.timing.relay import RelayRecorder, find_listeners
 from asgi_serial.timing.routes.resolver import build_resolver
 from asgi_serial.timing.slowest import Slowest
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from asgi_serial.settings.model import Settings
     from asgi_serial.store.base import GuardedStore
-    from asgi_serial.timing.base import Recorder
+    from asgi_serial.timing.base import OnResponse, Recorder
     from asgi_serial.types import Scope
 
 
@@ -50,6 +50,7 @@ class Engine:
         store_target: object = None,
         label: Callable[[Scope], str] | None = None,
         recorder: Recorder | None = None,
+        on_response: OnResponse | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
@@ -62,6 +63,8 @@ class Engine:
             or settings.timing
             or settings.server_timing
             or recorder is not None
+            or on_response is not None
+            or settings.slow_request_ms is not None
         )
         self.clock = clock
         self.started = clock()
@@ -88,10 +91,11 @@ class Engine:
         self._build_caches(settings, store)
         self.series = SeriesRecorder(settings.max_series) if settings.timing else None
         self.gauges = Gauges()
-        self.user_recorder = recorder
+        self.listeners = find_listeners(recorder, on_response, settings.slow_request_ms)
+        self.heard_by = recorder, on_response  # as the user passed them; distinguishes engines
         self.recorder: KindRecorder | None = self.series
-        if recorder is not None:
-            self.recorder = RelayRecorder(recorder, self.series)
+        if self.listeners:
+            self.recorder = RelayRecorder(self.listeners.values(), self.series)
         self.records = settings.server_timing or self.recorder is not None  # for cache hits, too
         self.slowest = Slowest()
         self.spent_links = Spent()  # those that sign in to the report, and work once

@@ -320,6 +320,8 @@ class Settings(BaseModel):
     """Send the durations of a request in Server-Timing."""
     debug: Switch = False
     """Explain each response to a client on the machine itself, in Asgi-Serial-Why."""
+    slow_request_ms: Annotated[int | None, PlainValidator(optional(integer(1, 86_400_000)))] = None
+    """Log each request that takes at least this many milliseconds; unset: none."""
     max_series: Annotated[int, PlainValidator(integer(1, 1_000_000))] = 1000
     """The largest number of combinations of route, method and status that are measured."""
     report_path: Annotated[
@@ -536,6 +538,7 @@ class SettingOptions(TypedDict, total=False):
     timing: bool | str
     server_timing: bool | str
     debug: bool | str
+    slow_request_ms: int | str | None
     max_series: int | str
     report_path: str | None
     report_token: SecretStr | str | None

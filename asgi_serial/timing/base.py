@@ -1,6 +1,7 @@
 """The protocol of recorders, and what they are told of each finished request."""
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, TypeAlias
 
 from asgi_serial.reasons import Reason
 
@@ -62,6 +63,10 @@ class Sample(NamedTuple):
     format: str
     phases: tuple[int, ...]
     reasons: tuple[Reason, ...]
+
+
+OnResponse: TypeAlias = Callable[[Sample], object]
+"""A function that is called as `Recorder.record` is; its result is ignored."""
 
 
 class Recorder(Protocol):

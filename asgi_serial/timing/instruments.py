@@ -249,6 +249,8 @@ STATE: tuple[tuple[str, Instrument, Values], ...] = (
     ("store_retries", STORE_RETRIES, ()),
     ("store_open_breakers", STORE_BREAKERS_OPEN, ()),
     ("recorder_failures", PART_FAILURES, ("recorder",)),
+    ("on_response_failures", PART_FAILURES, ("on-response",)),
+    ("slow_log_failures", PART_FAILURES, ("slow-log",)),
     ("route_resolver_failures", PART_FAILURES, ("route-resolver",)),
     ("sample_failures", PART_FAILURES, ("count",)),
     ("overflowed", SERIES_OVERFLOWED, ()),

@@ -1,37 +1,75 @@
-"""A recorder of the user's own beside the series of the report."""
+"""Listeners of the user's own, and the log of slow requests, beside the series of the report."""
 
 import inspect
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from asgi_serial.errors import ConfigurationError
-from asgi_serial.timing.base import Recorder, Sample
+from asgi_serial.timing.base import OnResponse, Recorder, Sample
 from asgi_serial.timing.failures import Failures
 from asgi_serial.timing.recorder import Figures, Kind, SeriesRecorder, make_kinds
+from asgi_serial.timing.slow_log import log_slow
+
+_CONSEQUENCE = "requests are answered all the same"
 
 
-class RelayRecorder:
-    """Tells a recorder of the user's own of each finished request, and the series if there are any.
+class Listener(NamedTuple):
+    """A function that is told of each finished request that took at least `least_ns`."""
 
-    Raises: ConfigurationError, if what is given is no `Recorder`.
+    hear: OnResponse
+    failures: Failures
+    least_ns: float = 0.0
+
+
+def find_listeners(
+    recorder: Recorder | None,
+    on_response: OnResponse | None,
+    slow_request_ms: float | None,
+) -> dict[str, Listener]:
+    """Return the listeners that are configured, by the names under which their failures count.
+
+    Raises: ConfigurationError, for an object that is not a `Recorder`, or a callback that cannot
+        be called with a sample.
     """
-
-    __slots__ = ("_failures", "_recorder", "_series", "kinds")
-
-    def __init__(self, recorder: Recorder, series: SeriesRecorder | None) -> None:
+    listeners = {}
+    if recorder is not None:
         record = getattr(recorder, "record", None)
-        if not callable(record) or inspect.iscoroutinefunction(record):
+        if not _is_function(record):
             raise ConfigurationError(
                 f"recorder is {recorder!r}; expected an object with a method record(sample) that is"
                 " not a coroutine function."
             )
-        self._recorder = recorder
-        self._series = series
-        self._failures = Failures("The recorder", "requests are answered all the same")
-        self.kinds = make_kinds() if series is None else series.kinds
+        assert record is not None
+        listeners["recorder"] = Listener(record, Failures("The recorder", _CONSEQUENCE))
+    if on_response is not None:
+        if not _is_function(on_response):
+            raise ConfigurationError(
+                f"on_response is {on_response!r}; expected a function of a sample that is not a"
+                " coroutine function."
+            )
+        listeners["on_response"] = Listener(
+            on_response, Failures("The callback on_response", _CONSEQUENCE)
+        )
+    if slow_request_ms is not None:
+        failures = Failures("The log of slow requests", _CONSEQUENCE)
+        listeners["slow_log"] = Listener(log_slow, failures, slow_request_ms * 1e6)
+    return listeners
 
-    @property
-    def failures(self) -> int:
-        """How often the user's recorder has raised."""
-        return self._failures.count
+
+def _is_function(value: object) -> bool:
+    call = getattr(value, "__call__", None)  # noqa: B004 - of an object, it may be a coroutine
+    return callable(value) and not any(map(inspect.iscoroutinefunction, (value, call)))
+
+
+class RelayRecorder:
+    """Tells listeners of each finished request, and the series if there are any."""
+
+    __slots__ = ("_listeners", "_series", "kinds")
+
+    def __init__(self, listeners: Iterable[Listener], series: SeriesRecorder | None) -> None:
+        self._listeners = tuple(listeners)
+        self._series = series
+        self.kinds = make_kinds() if series is None else series.kinds
 
     def record(self, kind: Kind, figures: Figures) -> None:
         """Record one finished request; see KindRecorder."""
@@ -39,17 +77,25 @@ class RelayRecorder:
             self._series.record(kind, figures)
         if kind.key is None:
             return
-        sample = Sample(
-            *kind.key,
-            *figures[:5],
-            kind.cache,
-            kind.encodings,
-            kind.coding,
-            kind.format,
-            figures[5:-1],
-            kind.reasons,
-        )
-        try:
-            self._recorder.record(sample)
-        except Exception as error:  # a failing recorder never breaks a request
-            self._failures.note(error)
+        sample = None
+        for listener in self._listeners:
+            if figures[1] >= listener.least_ns:
+                try:
+                    sample = sample or _sample_of(kind, figures)
+                    listener.hear(sample)
+                except Exception as error:  # a failing listener never breaks a request
+                    listener.failures.note(error)
+
+
+def _sample_of(kind: Kind, figures: Figures) -> Sample:
+    assert kind.key is not None  # malformed labels are told to nobody
+    return Sample(
+        *kind.key,
+        *figures[:5],
+        kind.cache,
+        kind.encodings,
+        kind.coding,
+        kind.format,
+        figures[5:-1],
+        kind.reasons,
+    )

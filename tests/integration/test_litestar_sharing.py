@@ -52,3 +52,12 @@ def test_two_apps_of_equal_settings_share_nothing():
     for _ in range(2):
         with TestClient(make_app(BY_DEFINITION)) as client:
             assert "stored" in client.get("/items").headers["cache-status"]
+
+
+def test_one_callback_hears_of_all_routes_of_an_app():
+    samples = []
+    app = make_app(DefineMiddleware(SerialMiddleware, on_response=samples.append))
+    with TestClient(app) as client:
+        for path in ("/items", "/other"):
+            client.get(path)
+    assert [sample.route for sample in samples] == ["/items", "/other"]

@@ -6,7 +6,7 @@ import pytest
 
 from asgi_serial import ConfigurationError, Reason, Sample, SerialMiddleware, timing_report
 from asgi_serial.timing.recorder import SeriesRecorder
-from asgi_serial.timing.relay import RelayRecorder
+from asgi_serial.timing.relay import RelayRecorder, find_listeners
 from tests.engine.driver import Request, Whole, ask, awaited
 
 JSON = {"content_type": "application/json", "cache_control": "max-age=60", "etag": '"1"'}
@@ -106,7 +106,7 @@ async def test_without_a_recorder_the_report_has_no_failures_of_one():
 
 def test_labels_that_are_malformed_are_not_told():
     recorder = Keeping()
-    relay = RelayRecorder(recorder, SeriesRecorder())
+    relay = RelayRecorder(find_listeners(recorder, None, None).values(), SeriesRecorder())
     for route in ("/", None):
         labels = (route, "GET", 200, "failed", "miss", "hit", "br", "application/msgpack", ())
         relay.record(relay.kinds[labels], (1, 2, 3, 4, 5, *range(8), 99))

@@ -1,0 +1,40 @@
+"""The log of slow requests, one structured line for each."""
+
+import logging
+
+from asgi_serial.timing.base import PHASES, Sample
+
+_logger = logging.getLogger("asgi_serial.slow")
+
+
+def log_slow(sample: Sample) -> None:
+    """Log a request that took long; the record has its labels and phases as attributes.
+
+    A formatter for JSON finds `route`, `method`, `status`, `outcome`, `cache`, `coding`,
+    `total_ms`, `phases` (a dict of name to ms) and `reasons` (a list of names).
+    """
+    phases = {
+        name: round(spent / 1e6, 3) for name, spent in zip(PHASES, sample.phases, strict=True)
+    }
+    total_ms = sample.total_ns / 1e6
+    longest = sorted(phases.items(), key=lambda phase: -phase[1])[:3]
+    _logger.warning(
+        "%s %s took %.0f ms: %d %s, %s",
+        sample.method,
+        sample.route,
+        total_ms,
+        sample.status,
+        sample.outcome,
+        ", ".join(f"{name} {spent:.0f} ms" for name, spent in longest),
+        extra={
+            "route": sample.route,
+            "method": sample.method,
+            "status": sample.status,
+            "outcome": sample.outcome,
+            "cache": sample.cache,
+            "coding": sample.coding,
+            "total_ms": round(total_ms, 3),
+            "phases": phases,
+            "reasons": [reason.token for reason in sample.reasons],
+        },
+    )
