@@ -7,15 +7,19 @@ from asgi_serial.reasons import SUBJECTS
 from asgi_serial.timing import instruments
 from asgi_serial.timing.base import OUTCOMES, PHASES
 from asgi_serial.timing.instruments import RESPONSE_BODY_SIZE, STATE, Instrument
+from asgi_serial.timing.prometheus_families import PROCESS
 
 PAGE = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text()
 INSTRUMENTS = [one for one in vars(instruments).values() if isinstance(one, Instrument)]
+
+OF_PROCESSES = {one for _, one, _ in STATE}
 
 
 def row_of(instrument):
     suffix = "_total" if instrument.kind == "counter" else ""
     kind = "summary" if instrument is RESPONSE_BODY_SIZE else instrument.kind
-    labels = ", ".join(f"`{name.replace('.', '_')}`" for name in instrument.labels)
+    names = [*instrument.labels, PROCESS] if instrument in OF_PROCESSES else instrument.labels
+    labels = ", ".join(f"`{name.replace('.', '_')}`" for name in names)
     return (f"{instrument.prometheus_name}{suffix}", kind, labels, instrument.description)
 
 
@@ -34,7 +38,7 @@ def listed(label):
 def test_every_label_is_explained():
     explained = set(re.findall(r"^\| `(\w+)` \| [^|]+ \|$", PAGE, re.MULTILINE))
     named = {name.replace(".", "_") for one in INSTRUMENTS for name in one.labels}
-    assert named <= explained
+    assert named | {PROCESS} <= explained
 
 
 def test_values_of_labels_are_those_that_there_are():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ def engine_state(engine: Engine) -> dict[str, Any]:
     """Return the figures of an engine at this moment; see `instruments.STATE`."""
     gauges, series = engine.gauges, engine.series
     state = engine_statistics(engine)
+    state["started_ms"] = int(engine.started * 1000)
     state["websockets_open"] = gauges.websockets_open
     state["websockets_accepted"] = gauges.websockets_accepted
     if engine.responses.store is not None:
@@ -53,10 +55,9 @@ def engine_families(engine: Engine) -> list[Family]:
     """Return everything that an engine has recorded, as families of metrics."""
     return build_families(
         {} if engine.series is None else engine.series.snapshot(),
-        engine_state(engine),
+        {os.getpid(): engine_state(engine)},
         {"version": __version__, "python_version": platform.python_version()},
         bounds=engine.settings.metrics_buckets,
-        created=engine.started,
     )
 
 

@@ -38,28 +38,30 @@ from asgi_serial.timing.prometheus_text import (
 )
 from asgi_serial.timing.recorder import Series, SeriesKey
 
+PROCESS = "process_pid"
+"""The label of figures that each process has for itself, as the conventions name it."""
+
 Snapshot: TypeAlias = Mapping[SeriesKey, Series]
 
 
 def build_families(
     series: Snapshot,
-    state: Mapping[str, Any],
+    states: Mapping[int, Mapping[str, Any]],
     info: Mapping[str, str],
     *,
     bounds: Sequence[float],
-    created: float,
 ) -> list[Family]:
     """Return the families of everything that was recorded, but for those without metrics.
 
-    `series` is a snapshot of a recorder, `state` the statistics of its engine, and `info` describes
-    the build. `bounds` are those of histograms, in seconds; `created` is the time since which
-    everything was counted, in epoch seconds.
+    `series` is a snapshot of a recorder, `states` are the figures of its engine in each process,
+    and `info` describes the build. `bounds` are those of histograms, in seconds.
     """
+    created = min(_started(state) for state in states.values())
     families = [
         *_durations(series, bounds, created),
         _body_sizes(series, created),
         *_counts(series, created),
-        *_state(state, created),
+        *_states(states),
         Family(
             "asgi_serial_build",
             INFO,
@@ -159,13 +161,24 @@ def _counts_of(route: str, series: Series) -> Iterator[tuple[Instrument, Values,
         yield CODING_TIME, (coding,), totals.encode_ns
 
 
-def _state(state: Mapping[str, Any], created: float) -> Iterator[Family]:
+def _states(states: Mapping[int, Mapping[str, Any]]) -> Iterator[Family]:
+    """Yield the figures of the processes, each with its number.
+
+    They are not added up: the sum would fall when a process ends, and a counter must not.
+    """
     found: dict[Instrument, list[Metric]] = {}
-    for instrument, values, value in read_state(state):
-        points = _points(instrument.kind, value, created)
-        found.setdefault(instrument, []).append(Metric(values, points))
+    for pid, state in states.items():
+        created = _started(state)
+        for instrument, values, value in read_state(state):
+            points = _points(instrument.kind, value, created)
+            found.setdefault(instrument, []).append(Metric((*values, pid), points))
     for instrument, metrics in found.items():
-        yield _family(instrument, metrics)
+        family = _family(instrument, metrics)
+        yield family._replace(labels=(*family.labels, PROCESS))
+
+
+def _started(state: Mapping[str, Any]) -> float:
+    return float(state["started_ms"] / 1000)
 
 
 def _points(kind: str, value: float, created: float) -> tuple[Point, ...]:

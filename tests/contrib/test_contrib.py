@@ -32,7 +32,7 @@ def samples_of(instrument):
 
 
 LABELS = {
-    name: {label.replace(".", "_") for label in one.labels} | {"job", "instance"}
+    name: {label.replace(".", "_") for label in one.labels} | {"job", "instance", "process_pid"}
     for one in vars(instruments).values()
     if isinstance(one, Instrument)
     for name in samples_of(one)

@@ -15,10 +15,10 @@ CREATED = 1_700_000_000.0
 MS = 1_000_000
 
 
-def families_of(recorder, state=None, bounds=DEFAULT_BUCKETS):
-    families = build_families(
-        recorder.snapshot(), state or {}, {"version": "1.2.3"}, bounds=bounds, created=CREATED
-    )
+def families_of(recorder, *states, bounds=DEFAULT_BUCKETS):
+    started = {"started_ms": CREATED * 1000}
+    processes = {pid: {**started, **state} for pid, state in enumerate(states or [{}], 1)}
+    families = build_families(recorder.snapshot(), processes, {"version": "1.2.3"}, bounds=bounds)
     return {family.name: family for family in families}
 
 
@@ -98,8 +98,9 @@ def test_before_the_first_request_only_the_state_is_given():
         "asgi_serial_memory_evictions",
         "asgi_serial_build",
     ]
-    assert points(families["asgi_serial_memory_size_bytes"]) == {"": 7}
-    assert points(families["asgi_serial_memory_evictions"]) == {"_total": 2, "_created": CREATED}
+    assert points(families["asgi_serial_memory_size_bytes"], process_pid="1") == {"": 7}
+    evictions = points(families["asgi_serial_memory_evictions"], process_pid="1")
+    assert evictions == {"_total": 2, "_created": CREATED}
     assert points(families["asgi_serial_build"], version="1.2.3") == {"_info": 1}
 
 
@@ -203,7 +204,20 @@ def test_every_figure_of_the_state_has_its_sample():
     ]
     assert found == list(range(len(STATE)))
     kinds = counted(families["asgi_serial_store_failures"])
-    assert ("skipped-by-breaker",) in kinds
+    assert ("skipped-by-breaker", 1) in kinds
+
+
+def test_each_process_has_its_own_state_since_its_own_start():
+    started = {"started_ms": (CREATED - 60) * 1000}
+    recorder = SeriesRecorder()
+    record(recorder)
+    families = families_of(recorder, {"memory_evictions": 2}, {"memory_evictions": 5, **started})
+    family = families["asgi_serial_memory_evictions"]
+    assert points(family, process_pid="1") == {"_total": 2, "_created": CREATED}
+    assert points(family, process_pid="2") == {"_total": 5, "_created": CREATED - 60}
+    # The requests of both are counted since the first of them has started.
+    (metric,) = families["asgi_serial_cache_requests"].metrics
+    assert metric.points[-1] == ("_created", CREATED - 60, "")
 
 
 def test_the_number_of_samples_is_bounded():
