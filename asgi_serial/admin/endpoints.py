@@ -8,6 +8,7 @@ from asgi_serial.admin.access import path_within
 from asgi_serial.admin.metrics_endpoint import metrics_messages
 from asgi_serial.admin.purge_endpoint import purge_messages
 from asgi_serial.admin.report_endpoint import report_messages
+from asgi_serial.admin.shadows import warn_of_shadows
 
 if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
@@ -24,6 +25,9 @@ def has_own_paths(settings: Settings) -> bool:
 async def own_messages(engine: Engine, scope: Scope, receive: Receive) -> list[Message] | None:
     """Return the response to a request for a path of our own; None if it is for the app."""
     path, settings = path_within(scope), engine.settings
+    if not engine.has_sought_shadows:
+        engine.has_sought_shadows = True
+        warn_of_shadows(engine, scope)
     if path == settings.report_path:
         return await report_messages(engine, scope, receive)
     if path == settings.metrics_path:

@@ -97,13 +97,12 @@ def describe_settings(settings: Settings) -> list[dict[str, Any]]:
     The source is `argument`, the name of the variable, `preset` and its name, or `default`. Secrets
     are left out.
     """
-    origins: Mapping[str, str] = getattr(settings, "origins", {})
     described = []
     for name, field in type(settings).model_fields.items():
         value = _shown_value(name, getattr(settings, name))
         is_size = any(getattr(one, "func", None) is parse_size for one in field.metadata)
         text = _text_of(value, is_size=is_size)
-        source = origins.get(name, "default")
+        source = settings.origins.get(name, "default")
         described.append({"name": name, "value": value, "text": text, "source": source})
     return described
 

@@ -98,6 +98,7 @@ class Engine:
             self.recorder = RelayRecorder(self.listeners.values(), self.series)
         self.records = settings.server_timing or self.recorder is not None  # for cache hits, too
         self.slowest = Slowest()
+        self.has_sought_shadows = False  # of its own paths, over routes of the app
         self.spent_links = Spent()  # those that sign in to the report, and work once
         self.is_told_of = False  # that it is nested in another engine
 

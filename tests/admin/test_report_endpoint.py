@@ -117,5 +117,15 @@ def test_a_secret_url_and_the_policies_of_routes_are_shown_in_part():
     assert shown["metrics_buckets"] == "500 ms, 1 s"
 
 
+def test_each_setting_has_the_source_of_its_value():
+    variables = {"ASGI_SERIAL_GZIP_LEVEL": "4", "ASGI_SERIAL_CACHE_TTL": "5"}
+    settings = Settings.load({"cache_ttl": "9s", "preset": "conformance"}, variables)
+    sources = {one["name"]: one["source"] for one in describe_settings(settings)}
+    assert sources["cache_ttl"] == sources["preset"] == "argument"
+    assert sources["gzip_level"] == "ASGI_SERIAL_GZIP_LEVEL"
+    assert sources["compression"] == "preset conformance"
+    assert sources["min_size"] == "default"
+
+
 def test_a_part_that_is_not_installed_has_no_version():
     assert find_version("no-such-distribution") == ""

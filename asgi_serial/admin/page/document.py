@@ -219,6 +219,14 @@ def render_sign_in(path: str, *, has_failed: bool = False) -> bytes:
                 wrong,
                 tag(
                     "form",
+                    # Password managers want a name beside the password.
+                    tag(
+                        "input",
+                        name="username",
+                        value="timing report",
+                        autocomplete="username",
+                        hidden=True,
+                    ),
                     tag(
                         "div",
                         tag("label", "The report's token", for_="token"),

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from asgi_serial.admin.page.html import Child, Html, tag
 
 LONGEST_TEXT = 200
+_MOST_COLUMNS = 7
+"""A table of more columns needs a wider screen."""
 
 PHASES = {
     "request-body": ("c1", "request body"),
@@ -94,6 +96,7 @@ def table(
         tag("thead", head, role="rowgroup"),
         tag("tbody", body, role="rowgroup"),
         role="table",
+        class_="wide" if len(columns) > _MOST_COLUMNS else None,
     )
 
 

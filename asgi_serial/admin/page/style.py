@@ -160,21 +160,6 @@ footer { padding-top: .5rem; padding-bottom: 2.5rem; }
   .tiles { grid-template-columns: 1fr 1fr; gap: .625rem; }
   .tile { padding: .75rem .875rem; }
   .value { font-size: 1.375rem; }
-  table, tbody { display: block; }
-  thead { display: block; }
-  thead tr { display: flex; flex-wrap: wrap; gap: 0 .875rem; padding-bottom: .375rem; }
-  thead th { padding: .1875rem 0; display: none; }
-  thead th.sortable { display: block; }
-  tbody tr {
-    display: grid; grid-template-columns: repeat(3, 1fr); gap: .375rem .75rem; padding: .75rem 0;
-  }
-  tbody th { grid-column: 1 / -1; padding: 0; }
-  tbody td, tbody td.n { padding: 0; text-align: left; min-width: 0; white-space: normal; }
-  tbody td.whole, tbody td.text { grid-column: 1 / -1; }
-  tbody td.none { display: none; }
-  td[data-label]::before {
-    content: attr(data-label); display: block; color: var(--muted); font-size: .75rem;
-  }
 }
 @media (max-width: 24rem) {
   .facts { grid-template-columns: 1fr; gap: 0; } .facts dd { margin-bottom: .5rem; }
@@ -183,12 +168,41 @@ footer { padding-top: .5rem; padding-bottom: 2.5rem; }
 """
 
 
+_CARDS = """
+@media (max-width: WIDTH) {
+  TABLE, TABLE tbody { display: block; }
+  TABLE thead { display: block; }
+  TABLE thead tr { display: flex; flex-wrap: wrap; gap: 0 .875rem; padding-bottom: .375rem; }
+  TABLE thead th { padding: .1875rem 0; display: none; }
+  TABLE thead th.sortable { display: block; }
+  TABLE tbody tr {
+    display: grid; grid-template-columns: repeat(auto-fill, minmax(5.5rem, 1fr));
+    gap: .375rem .75rem; padding: .75rem 0;
+  }
+  TABLE tbody th { grid-column: 1 / -1; padding: 0; }
+  TABLE tbody td, TABLE tbody td.n {
+    padding: 0; text-align: left; min-width: 0; white-space: normal;
+  }
+  TABLE tbody td.whole, TABLE tbody td.text { grid-column: 1 / -1; }
+  TABLE tbody td.none { display: none; }
+  TABLE td[data-label]::before {
+    content: attr(data-label); display: block; color: var(--muted); font-size: .75rem;
+  }
+}
+"""
+"""Rows as cards, where the screen is too narrow for the table."""
+
+
 def _shorten(sheet: str) -> str:
     """Return the sheet without the white space that nobody reads in a browser."""
     return re.sub(r"\s*([{}:;,>])\s+|\s+(?=[{}])|\n\s*", r"\1", sheet).strip()
 
 
-STYLE = _shorten(_SHEET)
+STYLE = _shorten(
+    _SHEET
+    + _CARDS.replace("TABLE", "table").replace("WIDTH", "46rem")
+    + _CARDS.replace("TABLE", ".wide").replace("WIDTH", "64rem")
+)
 
 _HASH = b64encode(sha256(STYLE.encode()).digest()).decode()
 
