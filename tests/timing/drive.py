@@ -100,7 +100,7 @@ async def visit(app: Any, method: str, target: str, root_path: str = "") -> Answ
 
     try:
         await app(scope, receive, send)
-    except RuntimeError:
+    except (RuntimeError, ExceptionGroup):
         if not messages:
             return Answer(500, {}, b"")
     fields = {
