@@ -356,10 +356,9 @@ async def _purge_all(
 def timing_report(source: object) -> Report:
     """Return the timing report of an app that has answered requests, or of an engine.
 
-    `source` is the app that the framework's users call (Starlette, FastAPI, Litestar), an app
-    mounted in it or wrapped by it, a request or its scope, an instance of the middleware, or its
-    engine. If an app has several engines, it is the report of the first. Raises: LookupError if no
-    request has been served yet, or timing is off.
+    `source` is the app of any framework, an app mounted in it or wrapped by it, a request or its
+    scope, an instance of the middleware, or its engine. If an app has several engines, it is the
+    report of the first. Raises: LookupError if no request has been served yet, or timing is off.
     """
     for engine in engines_of(source):
         if engine.series is not None:

@@ -62,10 +62,12 @@ def engines_of(source: object) -> tuple[Engine, ...]:
     """Return the engines of an object, those that have served it first.
 
     `source` is an app (also one that is mounted in or wrapped by another), an instance of the
-    middleware, an engine, a request (any object with a `scope`), or a scope.
+    middleware, an engine, a request (any object with a `scope`), a scope, or a proxy for one.
     """
     if isinstance(source, Engine):
         return (source,)
+    if hasattr(source, "_get_current_object"):  # Quart's `current_app`
+        source = source._get_current_object()
     scope = source if isinstance(source, Mapping) else getattr(source, "scope", None)
     if isinstance(scope, Mapping):
         marked = scope.get(MARK)

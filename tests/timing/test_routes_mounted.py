@@ -10,11 +10,13 @@ import sanic
 from blacksheep import Application, Router
 from fastapi import FastAPI
 from litestar import Litestar, asgi
-from quart import Quart
+from litestar.types import Receive, Scope, Send
+from quart import Quart, current_app
 from starlette.applications import Starlette
 from starlette.routing import Host, Mount
 
 from asgi_serial import SerialMiddleware, timing_report
+from asgi_serial.engine.app_engines import engines_of
 from asgi_serial.timing.routes.resolver import build_resolver
 
 from .drive import Copying, http_scope, living, visit
@@ -220,3 +222,40 @@ def test_many_mounted_apps_are_kept_within_bounds():
         scope = http_scope("/out/x") | {"router": app.router, "endpoint": app.routes[0].app}
         assert resolve(scope) == f"/out/{number}"
     assert len(resolve._mounted) <= 256
+
+
+@pytest.mark.parametrize("name", [*NAMES, "falcon", "sanic"])
+@pytest.mark.parametrize("mount", [in_fastapi, in_blacksheep, in_litestar])
+def test_the_engine_is_found_by_the_app_that_is_mounted(inner, name, mount):
+    if mount is in_litestar and name in ("django", "falcon", "sanic", "blacksheep"):
+        inner = annotated(inner)  # Litestar asks for a handler with annotations
+    elif name == "quart":
+        inner = Quart(__name__)  # the site's has a middleware of its own
+    outer = mount(inner)
+    app = SerialMiddleware(outer)
+    assert engines_of(inner) == engines_of(outer) == (app.engine,)
+
+
+def annotated(app):
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, send)
+
+    return call
+
+
+@pytest.mark.parametrize("is_inside", [True, False])
+def test_the_engine_is_found_by_the_current_app_of_quart(is_inside):
+    app = Quart(__name__)
+    if is_inside:
+        app.asgi_app = ours = SerialMiddleware(app.asgi_app)
+    else:
+        ours = SerialMiddleware(app)
+    found = []
+
+    @app.get("/")
+    async def index():
+        found.extend(engines_of(current_app))
+        return "ok"
+
+    asyncio.run(visit(app if is_inside else ours, "GET", "/"))
+    assert found == [ours.engine]

@@ -78,12 +78,26 @@ def mounted_in(app: object, depth: int = 0) -> Iterator[object]:
     """Yield the apps that are mounted in an app, under a path or a host, and inside those."""
     if depth == _MAX_DEPTH:
         return
+    for inner in _mounts_of(app):
+        yield inner
+        yield from mounted_in(inner, depth + 1)
+
+
+def _mounts_of(app: object) -> Iterator[object]:
     for listed in routes_of(app):
         for route, _, _ in _unfold(listed):
             inner = None if hasattr(route, "endpoint") else getattr(route, "app", None)
             if inner is not None:
                 yield inner
-                yield from mounted_in(inner, depth + 1)
+    for layer in layers_of(app):
+        # BlackSheep, and Litestar, of which a handler may be an app.
+        registry = getattr(layer, "mount_registry", None)
+        yield from (route.handler for route in getattr(registry, "mounted_apps", ()))
+        routes = getattr(layer, "routes", None)
+        for route in routes if isinstance(routes, list) else ():
+            handler = getattr(route, "route_handler", None)
+            if getattr(handler, "is_mount", False):
+                yield getattr(handler, "fn", None)
 
 
 def leads_to_router(app: object) -> bool:
