@@ -77,8 +77,8 @@ def refuse_access(
             return None
         return Refusal(
             403,
-            "Without a token this is only for requests from the machine itself, to localhost and "
-            f"past no proxy. Set {setting} to ask from elsewhere.",
+            "Without a token, this answers only requests from the same machine that are made to "
+            f"localhost and have passed no proxy. Set {setting} to allow others.",
         )
     secret = token.get_secret_value()
     if has_bearer_token(head.fields.get(b"authorization", b""), secret.encode()):

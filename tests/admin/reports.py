@@ -132,7 +132,7 @@ def coding(rng, factor):
 
 
 def reason(name, count, sentence):
-    return {"name": name, "count": count, "sentence": sentence}
+    return {"name": name, "about": "cache", "count": count, "sentence": sentence}
 
 
 def setting(name, value, source):

@@ -127,7 +127,7 @@ def test_the_page_says_what_the_report_says():
         *("3 in flight, 2 WebSockets", "Our own work 420 µs 4 % of the time of requests"),
         *("21.4 MB of 64.0 MB", "Second level redis://cache:6379/0 in use"),
         *("Last failure 5 min ago: TimeoutError()", "decode 20.0 ms look-up 100 ms encode 300 ms"),
-        *("too-small the body is too small to be compressed; lower min_size 5,210",),
+        *("too-small cache the body is too small to be compressed; lower min_size 5,210",),
         *('NO_FRESHNESS 120, count 130 @serial(cache_ttl="60s")',),
         *("cache_ttl 60s argument", "report_token (secret) ASGI_SERIAL_REPORT_TOKEN"),
         *("60 settings with their defaults", "asgi_serial 0.1.0 Python 3.11.7"),
@@ -156,7 +156,8 @@ def test_errors_stand_out_and_are_counted():
     tree = parse(render(report))
     failed = sum(one["count"] for one in report["routes"] if one["route"] == "/pay")
     (tile,) = (one for one in tree.all("div", class_="tile") if one.text.startswith("Errors"))
-    assert tile.text.endswith(f"{failed:,} failed or 5xx")
+    assert tile.text.endswith(f"{failed:,} failed or 5xx · routes")
+    assert tile.one("a")["href"] == "?sort=errors#routes"
     assert [one.text for one in tree.all("span", class_="badge bad")] == ["500", "failed"]
     assert [one.text for one in tree.all("span", class_="badge warn")] == ["disconnected"]
 
@@ -350,3 +351,19 @@ def test_rows_of_one_kind_of_time_are_drawn_too():
     one |= {"time_ms": 0.0, "last_byte_ms": dict.fromkeys(("p50", "p95", "p99"), 0.0)}
     report["routes"] = [one]
     assert "0 ms" in parse(render(report)).text
+
+
+def test_a_route_that_the_cache_does_not_answer_says_why():
+    report = full_report(routes=7)
+    report["routes"] = report["routes"][:1]
+    report["routes"][0]["cache"] = {"hit": 0, "miss": 9, "bypass": 1, "off": 0}
+    report["routes"][0]["reasons"] = [
+        {"name": "too-small", "about": "compression", "count": 9, "sentence": "It is small."},
+        {"name": "no-freshness", "about": "storage", "count": 9, "sentence": "It states none."},
+    ]
+    (cell,) = parse(render(report)).all("td", data_label="From cache")
+    assert cell.text == "miss no-freshness"
+    assert cell.all("span")[-1]["title"] == "It states none."
+    report["routes"][0]["reasons"] = []
+    (cell,) = parse(render(report)).all("td", data_label="From cache")
+    assert cell.text == "miss"

@@ -364,8 +364,8 @@ async def test_another_machine_is_told_why_in_its_own_format():
     assert (page.status, page.media_type) == (403, "text/html")
     text = await ask(serial, Request(path=PATH, scope=REMOTE))
     assert (text.status, text.media_type) == (403, "text/plain")
-    assert re.search("Set report_token", parse(page.body).text)
-    assert re.search("Set report_token", text.body.decode())
+    assert re.search("Set report_token to allow others", parse(page.body).text)
+    assert re.search("Set report_token to allow others", text.body.decode())
 
 
 @awaited

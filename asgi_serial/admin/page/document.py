@@ -66,7 +66,7 @@ def render_page(
         tag(
             "main",
             _message(view.done),
-            show_overview(report),
+            show_overview(report, view),
             Html(shown),
             id="content",
         ),

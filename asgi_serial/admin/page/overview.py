@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asgi_serial.admin.page.html import Child, Html, tag
 from asgi_serial.admin.page.parts import CACHE, bounded, section
@@ -11,8 +11,11 @@ from asgi_serial.admin.page.routes import is_error
 from asgi_serial.admin.page.svg import draw_columns
 from asgi_serial.timing.units import format_bytes, format_count, format_duration, format_percent
 
+if TYPE_CHECKING:
+    from asgi_serial.admin.page.view import View
 
-def show_overview(report: Mapping[str, Any]) -> Html:
+
+def show_overview(report: Mapping[str, Any], view: View) -> Html:
     """Return the figures of all requests, and their number in each minute of the last hour."""
     totals = report["totals"]
     count = totals["count"]
@@ -22,7 +25,11 @@ def show_overview(report: Mapping[str, Any]) -> Html:
     tiles = [
         *_history(report.get("history") or ()),
         _tile("Requests", format_count(count), _in_flight(report)),
-        _tile("Errors", format_percent(errors, count), f"{format_count(errors)} failed or 5xx"),
+        _tile(
+            "Errors",
+            format_percent(errors, count),
+            [f"{format_count(errors)} failed or 5xx", _link_to_errors(view) if errors else None],
+        ),
         _tile(
             "Latency, p95",
             format_duration(times["p95"]),
@@ -37,6 +44,10 @@ def show_overview(report: Mapping[str, Any]) -> Html:
         *_cost(report.get("cost")),
     ]
     return tag("div", tiles, class_="tiles", id="overview")
+
+
+def _link_to_errors(view: View) -> Child:
+    return [" · ", tag("a", "routes", href=f"{view.link(sort='errors')}#routes")]
 
 
 def _tile(label: str, value: str, note: Child, *more: Child, is_wide: bool = False) -> Html:

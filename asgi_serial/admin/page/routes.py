@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MAX_ROWS = 50
 
 _PERCENTS = ("p50", "p95", "p99")
+_OF_CACHES = ("cache", "storage")
 _FROM_CACHE = ("hit", "stale", "validated", "collapsed")
 
 
@@ -137,6 +138,7 @@ def _saved(row: Mapping[str, Any]) -> str | None:
 
 
 def _from_cache(row: Mapping[str, Any]) -> Child | Cell:
+    """Return the share that the cache has answered, or how it took part, and why it did not."""
     known = {name: count for name, count in row["cache"].items() if name in CACHE}
     whole = sum(known.values())
     if not whole:
@@ -144,7 +146,12 @@ def _from_cache(row: Mapping[str, Any]) -> Child | Cell:
     served = sum(known.get(name, 0) for name in _FROM_CACHE)
     if served:
         return Cell(format_percent(served, whole), f"of {format_count(whole)}")
-    return str(max(known, key=lambda name: known[name]))
+    most = str(max(known, key=lambda name: known[name]))
+    reasons = (each for each in row["reasons"] if each.get("about") in _OF_CACHES)
+    reason = next(reasons, None)
+    if reason is None:
+        return most
+    return Cell(most, tag("span", bounded(reason["name"]), title=reason["sentence"]))
 
 
 def _key_of(rows: list[Mapping[str, Any]], *, has_phases: bool) -> Html:

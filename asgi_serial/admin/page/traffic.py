@@ -136,7 +136,11 @@ def show_reasons(totals: Mapping[str, Any]) -> Html | None:
     rows = [
         [
             Cell(
-                tag("span", bounded(reason["name"]), class_="mono"),
+                [
+                    tag("span", bounded(reason["name"]), class_="mono"),
+                    " ",
+                    tag("span", bounded(reason.get("about", "")), class_="badge"),
+                ],
                 reason["sentence"],
             ),
             format_count(reason["count"]),
