@@ -155,31 +155,3 @@ class Progress:
             task = bar.add_task(self._text(), total=self._total or None)
             while not self._stopped.wait(0.1):
                 bar.update(task, description=self._text(), completed=max(0, self._done - 1))
-
-
-def seconds_text(seconds: float) -> str:
-    """Return a duration with three significant digits and a unit.
-
-    >>> seconds_text(0.01234), seconds_text(0.0000456), seconds_text(2.5)
-    ('12.3 ms', '45.6 µs', '2.50 s')
-    """
-    for factor, unit in ((1.0, "s"), (1e-3, "ms")):
-        if seconds >= factor:
-            return f"{_three_digits(seconds / factor)} {unit}"
-    return f"{_three_digits(seconds / 1e-6)} µs"
-
-
-def bytes_text(size: float) -> str:
-    """Return a size with three significant digits; kB is 1,000 bytes.
-
-    >>> bytes_text(512), bytes_text(12_345), bytes_text(1_500_000)
-    ('512 B', '12.3 kB', '1.50 MB')
-    """
-    for factor, unit in ((1_000_000, "MB"), (1_000, "kB")):
-        if size >= factor:
-            return f"{_three_digits(size / factor)} {unit}"
-    return f"{size:.0f} B"
-
-
-def _three_digits(number: float) -> str:
-    return f"{number:.{2 if number < 10 else 1 if number < 100 else 0}f}"

@@ -6,6 +6,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from asgi_serial.admin.versions import find_versions
 from asgi_serial.cli.apps import find_engines, layers_of
 from asgi_serial.cli.checks.codecs import check_codecs
 from asgi_serial.cli.checks.configuration import check_paths, check_settings
@@ -15,13 +16,13 @@ from asgi_serial.cli.checks.requests import ask_routes
 from asgi_serial.cli.checks.stores import check_stores
 from asgi_serial.cli.checks.subject import Subject
 from asgi_serial.cli.command import FINDINGS, FINE, Command, add_json_option
-from asgi_serial.cli.console import bytes_text, seconds_text
 from asgi_serial.cli.findings import Code, Finding, Level
 from asgi_serial.cli.loading import add_app_arguments, load_app
 from asgi_serial.cli.route_list import list_routes
-from asgi_serial.cli.versions import package_versions
 from asgi_serial.errors import ConfigurationError
+from asgi_serial.settings.model import Settings
 from asgi_serial.settings.policy import DECORATIONS
+from asgi_serial.timing.units import format_bytes, format_duration
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -110,11 +111,12 @@ def _run(given: Namespace, console: Console) -> int:
         with console.progress("Trying the store:") as progress:
             store_figures = _guarded("check_stores", lambda: check_stores(subject), findings) or []
     findings = sorted(dict.fromkeys(findings), key=_order)
-    _print(given.app, rows, store_figures, findings, console)
+    versions = _guarded_value("find_versions", lambda: find_versions(Settings()), findings) or {}
+    _print(given.app, versions, rows, store_figures, findings, console)
     console.print_json(
         {
             "app": given.app,
-            "versions": package_versions(),
+            "versions": versions,
             "stores": store_figures,
             "requests": rows,
             "findings": [finding.to_dict() for finding in findings],
@@ -207,16 +209,18 @@ def _without_stores(targets: list[object]) -> Iterator[None]:
 
 def _print(
     spec: str,
+    versions: dict[str, str],
     rows: list[dict[str, Any]],
     stores: list[dict[str, Any]],
     findings: list[Finding],
     console: Console,
 ) -> None:
-    versions = ", ".join(f"{name} {number}" for name, number in package_versions().items())
-    console.print(f"{console.paint(spec, 'bold')}: {versions}\n")
+    shown = ", ".join(f"{name} {version}" for name, version in versions.items())
+    console.print(f"{console.paint(spec, 'bold')}: {shown}\n")
     for store in stores:
         times = ", ".join(
-            f"{kind} {seconds_text(seconds)}" for kind, seconds in store["seconds"].items()
+            f"{kind} {format_duration(1000 * seconds)}"
+            for kind, seconds in store["seconds"].items()
         )
         console.print(f"Store {store['store']}: {times if store['reached'] else 'not reached'}\n")
     if rows:
@@ -229,8 +233,8 @@ def _print(
                     row["status"] or "-",
                     row["cache"],
                     row["coding"],
-                    bytes_text(row["bytes"]),
-                    seconds_text(row["seconds"]),
+                    format_bytes(row["bytes"]),
+                    format_duration(1000 * row["seconds"]),
                 )
                 for row in rows
             ],

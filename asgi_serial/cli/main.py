@@ -7,11 +7,11 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from asgi_serial.cli import demo_command, doctor, purge, report, routes, serve, settings
+from asgi_serial.cli import bench, demo_command, doctor, purge, report, routes, serve, settings
 from asgi_serial.cli.command import INTERRUPTED, USAGE, Command, UsageError
 from asgi_serial.cli.console import Console
-from asgi_serial.cli.versions import own_version
 from asgi_serial.errors import ConfigurationError
+from asgi_serial.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,7 @@ COMMANDS: tuple[Command, ...] = (
     settings.COMMAND,
     routes.COMMAND,
     serve.COMMAND,
+    bench.COMMAND,
     report.COMMAND,
     purge.COMMAND,
     demo_command.COMMAND,
@@ -65,7 +66,7 @@ def _build_parser(program: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"asgi-serial {own_version()}")
+    parser.add_argument("--version", action="version", version=f"asgi-serial {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:
         about = command.help[0].upper() + command.help[1:] + "."

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from pydantic import SecretStr
-
+from asgi_serial.admin.state import describe_settings
 from asgi_serial.cli.apps import find_engines
 from asgi_serial.cli.command import FINE, Command, UsageError, add_json_option
 from asgi_serial.cli.loading import add_loading_options, load_app
 from asgi_serial.settings.model import PREFIX, Settings
-from asgi_serial.store.url import shown_store_url
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -33,15 +31,6 @@ def _add_arguments(parser: ArgumentParser) -> None:
     add_json_option(parser)
 
 
-def shown_value(name: str, value: object) -> object:
-    """Return the value of a setting as it may be printed: without secrets, in JSON's types."""
-    if isinstance(value, SecretStr):
-        return shown_store_url(value.get_secret_value()) if name == "cache_url" else "***"
-    if name == "routes":
-        return {rule.pattern: shown_policy(rule.policy) for rule in value}  # type: ignore[attr-defined]
-    return list(value) if isinstance(value, tuple) else value
-
-
 def shown_policy(policy: Any) -> dict[str, object]:
     """Return the options that a policy sets, in JSON's types."""
     given = {name: value for name, value in policy._asdict().items() if value is not None}
@@ -51,20 +40,18 @@ def shown_policy(policy: Any) -> dict[str, object]:
     }
 
 
-def shown_settings(settings: Settings) -> list[dict[str, object]]:
+def shown_settings(settings: Settings) -> list[dict[str, Any]]:
     """Return all settings with their values, where these come from, and what they do."""
-    return [
-        {
-            "name": name,
-            "value": shown_value(name, getattr(settings, name)),
-            "source": settings.origins.get(name, "default"),
-            "description": field.description,
-        }
-        for name, field in Settings.model_fields.items()
-    ]
+    rows = describe_settings(settings)
+    for row in rows:
+        row["description"] = Settings.model_fields[row["name"]].description
+        if row["name"] == "routes":
+            row["value"] = {rule.pattern: shown_policy(rule.policy) for rule in settings.routes}
+            row["text"] = str(row["value"] or "unset")
+    return rows
 
 
-def _load_environment() -> Settings:
+def load_environment() -> Settings:
     """Return the settings of the environment alone.
 
     Its tokens are for paths that the code may set, so that these are none of its faults.
@@ -84,7 +71,7 @@ def _load_environment() -> Settings:
 
 def _run(given: Namespace, console: Console) -> int:
     if given.app is None:
-        found = [_load_environment()]
+        found = [load_environment()]
     else:
         with console.quiet_app():
             app = load_app(given).app
@@ -101,20 +88,12 @@ def _run(given: Namespace, console: Console) -> int:
             console.print(f"Middleware {number} of {len(found)}:")
         console.table(
             ("setting", "value", "from"),
-            [(row["name"], _text(row["value"]), row["source"]) for row in rows],
+            [(row["name"], row["text"], row["source"]) for row in rows],
         )
         for line in settings.overridden:
             console.print(f"No effect: {line}")
     console.print_json(engines[0] if len(engines) == 1 else engines)
     return FINE
-
-
-def _text(value: object) -> str:
-    if value is None or value == [] or value == {} or value == "":
-        return "unset"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 COMMAND = Command("settings", "show the effective settings and their sources", _add_arguments, _run)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import platform
 from typing import TYPE_CHECKING
 
+from asgi_serial.admin.versions import find_version
 from asgi_serial.cli.findings import Code, Finding
-from asgi_serial.cli.versions import find_version
 from asgi_serial.codecs.registry import build_codecs, level_settings
 
 if TYPE_CHECKING:
@@ -25,6 +25,6 @@ def check_codecs(subject: Subject) -> Iterator[Finding]:
                 build_codecs([coding], levels)
             except Exception as error:
                 yield Finding(Code.CODEC_BROKEN, f"{coding} does not work: {error}", coding)
-    missing = [name for name in ("msgspec", "isal") if find_version(name) is None]
+    missing = [name for name in ("msgspec", "isal") if not find_version(name)]
     if missing and platform.machine().lower() in ("x86_64", "amd64", "aarch64", "arm64"):
         yield Finding(Code.SPEED_NOT_INSTALLED, f"Not installed: {', '.join(missing)}.", "")

@@ -8,11 +8,11 @@ from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from asgi_serial.cli.console import seconds_text
 from asgi_serial.cli.findings import Code, Finding
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.store.aiocache_store import open_store
 from asgi_serial.store.url import shown_store_url
+from asgi_serial.timing.units import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,9 +121,9 @@ async def _round_trips(
 
 def _judge_speed(name: str, seconds: float, timeout: float) -> Iterator[Finding]:
     if seconds > _SLOW_SHARE * timeout:
+        taken, most = (format_duration(1000 * each) for each in (seconds, timeout))
         yield Finding(
             Code.STORE_SLOW,
-            f"A get from the store {name} takes {seconds_text(seconds)}; requests wait for it at "
-            f"most {seconds_text(timeout)}.",
+            f"A get from the store {name} takes {taken}; requests wait for it at most {most}.",
             "cache_store_timeout",
         )
