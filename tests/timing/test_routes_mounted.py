@@ -122,6 +122,29 @@ def test_an_app_below_a_mount_has_its_whole_templates(inner, name, mount, path, 
     assert timing_report(app).engine["route_resolver_failures"] == 0
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_an_app_with_its_own_middleware_below_a_mount_has_its_whole_templates(inner, name):
+    ours = SerialMiddleware(inner, cache=False)
+    app = Starlette(routes=[Mount("/out", ours)])
+
+    async def ask():
+        paths = ("/out/items/7", "/out/items/7?again", "/out/nowhere")
+        return [(await visit(app, "GET", path)).status for path in paths]
+
+    assert asyncio.run(in_turn([inner], ask())) == [200, 200, 404]
+    routes = {row["route"]: row["count"] for row in timing_report(ours).routes}
+    assert routes == {"/out/items/{id}": 2, "/out/{path}": 1}
+
+
+def test_mounts_around_the_middleware_and_below_it_are_named_once():
+    ours = SerialMiddleware(in_blacksheep(quart_app()), cache=False)
+    app = Starlette(routes=[Mount("/all", ours)])
+    scope = http_scope("/out/items/7/") | {"root_path": "/out"}
+    assert ours.engine.label(scope) == "/out/items/{id}/"
+    marked = scope | {"router": app.router, "endpoint": ours, "app_root_path": ""}
+    assert ours.engine.label(marked) == "/all/out/items/{id}/"
+
+
 async def ok(**parameters):
     return "ok"
 

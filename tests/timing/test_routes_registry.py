@@ -25,7 +25,7 @@ class Gears:
         self.has_routes = isinstance(app, GearsApp)
         self.asked = []
 
-    def __call__(self, scope):
+    def find(self, scope):
         self.asked.append(scope)
         if "gears.route" in scope:
             return scope["gears.route"]
@@ -34,9 +34,6 @@ class Gears:
     def shortcut(self, resolve, others):
         assert "gears.route" not in others
         return resolve
-
-    def inside(self, scope):
-        return None
 
     def is_unrouted(self, scope):
         return self.has_routes and scope["path"] == "/nowhere"

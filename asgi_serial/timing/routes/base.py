@@ -19,11 +19,14 @@ LONGEST_LABEL = 200
 
 
 class MountedApp(NamedTuple):
-    """An app that took a request below the template `prefix`, with the scope that it was given."""
+    """An app that took a request below the template `prefix`.
+
+    `root_path` is that of the scope that it was given, if the one at hand has another.
+    """
 
     prefix: str
     app: object
-    scope: Scope
+    root_path: str | None = None
 
 
 class RouteResolver(Protocol):
@@ -38,7 +41,7 @@ class RouteResolver(Protocol):
         """
 
 
-class FrameworkRoutes(RouteResolver, Protocol):
+class FrameworkRoutes(Protocol):
     """The routes of one framework's apps; made with the app that the middleware wraps.
 
     A class for a framework that leaves its choice in the scope stands in a module of its own, and
@@ -53,6 +56,13 @@ class FrameworkRoutes(RouteResolver, Protocol):
     def has_routes(self) -> bool:
         """Whether the app that it was made with may have routes of the framework."""
 
+    def find(self, scope: Scope) -> str | MountedApp | None:
+        """Return the template of the route for a request, or the app that is mounted there.
+
+        None, if no route took the request. `scope` is the dict that the app was given, after the
+        app has run, or before. An exception is counted, and never reaches the request.
+        """
+
     def shortcut(
         self, resolve: Callable[[Scope], str], others: Collection[str]
     ) -> Callable[[Scope], str]:
@@ -61,9 +71,6 @@ class FrameworkRoutes(RouteResolver, Protocol):
         The faster way must not be taken if the scope has one of the `others`, the marks of other
         frameworks: the route has a part in each.
         """
-
-    def inside(self, scope: Scope) -> MountedApp | None:
-        """Return the app that is mounted where the request was routed to, if there is one."""
 
     def is_unrouted(self, scope: Scope) -> bool:
         """Whether it is certain before the app is called that no route takes the request."""

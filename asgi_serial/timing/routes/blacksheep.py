@@ -27,7 +27,7 @@ class BlackSheepTable:
         for route in app.mount_registry.mounted_apps:
             if route.match_by_path(scope["raw_path"]):
                 prefix = template_of(route.pattern).removesuffix("/{tail}")
-                return MountedApp(prefix, route.handler, scope)
+                return MountedApp(prefix, route.handler)
         found = app.router.get_match(app.instantiate_request(scope, None))
         fallback = app.router.fallback
         # The middlewares of the app are part of the handler, of the fallback's, too.

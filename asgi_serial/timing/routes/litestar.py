@@ -25,15 +25,17 @@ class LitestarRoutes:
         self._router: Any = getattr(app, "asgi_router", None)
         self.has_routes = self._router is not None
 
-    def __call__(self, scope: Scope, /) -> str | None:
-        """Return the route's template; see RouteResolver."""
+    def find(self, scope: Scope) -> str | MountedApp | None:
+        """Return the template of the route, or the app that is a handler; see FrameworkRoutes."""
         template: str | None = scope.get("path_template")
         if template is None:
             # Litestar leaves no template if it answers 404 or 405.
             return None if self._router is None or "litestar_app" in scope else self._route(scope)
         handler = scope.get("route_handler")
         if getattr(handler, "is_mount", False):
-            return _mount_path(scope.get("litestar_app"), scope, handler) + MOUNTED
+            # The path in the scope is the one below the mount by now.
+            prefix = _mount_path(scope.get("litestar_app"), scope, handler)
+            return MountedApp(prefix, getattr(handler, "fn", None))
         # Older versions leave the template of a route without parameters empty: it is the path.
         return template or str(scope["path"])
 
@@ -42,17 +44,6 @@ class LitestarRoutes:
     ) -> Callable[[Scope], str]:
         """Return `resolve`: the template stands in the scope."""
         return resolve
-
-    def inside(self, scope: Scope) -> MountedApp | None:
-        """Return the app that is mounted where the request was routed to, if there is one.
-
-        Litestar has put the path below the mount into the scope.
-        """
-        handler = scope.get("route_handler")
-        if not getattr(handler, "is_mount", False):
-            return None
-        prefix = _mount_path(scope.get("litestar_app"), scope, handler)
-        return MountedApp(prefix, getattr(handler, "fn", None), scope)
 
     def is_unrouted(self, scope: Scope) -> bool:
         """Whether Litestar answers 404 or 405; its middleware comes after its router."""

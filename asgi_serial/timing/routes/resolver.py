@@ -127,36 +127,36 @@ class LabelResolver:
         """Ask the frameworks that took part first, and then those that know the app's routes."""
         others = []
         labels = []
-        if self._table is not None and (label := self._look_up(self._table, scope)):
-            labels.append(label)
         for framework in self._frameworks:
             if not any(mark in scope for mark in framework.marks):
                 others.append(framework)
-            elif label := self._name(framework, scope):
+            elif label := self._look_up(framework, scope):
                 labels.append(label)
+        if self._table is not None:
+            label = self._look_up(self._table, scope)
+            # An app that is mounted in another is found through that, too, with the whole label.
+            if label and not any(one.endswith(label) for one in labels):
+                labels.insert(0, label)
         if not labels:
-            found = filter(None, (self._name(framework, scope) for framework in others))
+            found = filter(None, (self._look_up(framework, scope) for framework in others))
             labels = [next(found, UNMATCHED)]
         return _join(labels)[:LONGEST_LABEL]
 
-    def _name(self, framework: FrameworkRoutes, scope: Scope) -> str | None:
-        label = framework(scope)
-        if label is None or not label.endswith(MOUNTED):
-            return label
-        mounted = framework.inside(scope)
-        return label if mounted is None else self._descend(mounted, _MAX_DEPTH)
+    def _look_up(
+        self, routes: FrameworkRoutes | RouteTable, scope: Scope, depth: int = _MAX_DEPTH
+    ) -> str | None:
+        found = routes.find(scope)
+        return self._descend(found, scope, depth) if isinstance(found, MountedApp) else found
 
-    def _look_up(self, table: RouteTable, scope: Scope, depth: int = _MAX_DEPTH) -> str | None:
-        found = table.find(scope)
-        return self._descend(found, depth) if isinstance(found, MountedApp) else found
-
-    def _descend(self, mounted: MountedApp, depth: int) -> str:
+    def _descend(self, mounted: MountedApp, scope: Scope, depth: int) -> str:
         """Return the label of a request to a mounted app: that of the mount, if it has no other."""
-        table = self._table_of(mounted.app)
-        inner = None
-        if table is not None and depth:
-            inner = self._look_up(table, mounted.scope, depth - 1)
-        if table is None or inner is None:
+        table = self._table_of(mounted.app) if depth else None
+        if table is None:
+            return mounted.prefix + MOUNTED
+        if mounted.root_path is not None:
+            scope = {**scope, "root_path": mounted.root_path}
+        inner = self._look_up(table, scope, depth - 1)
+        if inner is None:
             return mounted.prefix + MOUNTED
         return inner if table.is_whole else mounted.prefix + inner
 

@@ -46,24 +46,17 @@ class StarletteRoutes:
         # with it, and the template.
         self._known: dict[object, tuple[object, object, str]] = {}
 
-    def __call__(self, scope: Scope, /) -> str | None:
-        """Return the route's template; see RouteResolver."""
+    def find(self, scope: Scope) -> str | MountedApp | None:
+        """Return the template of the route, or the app of a mount; see FrameworkRoutes."""
         if scope.get("endpoint") is None and scope.get("router") is not None:
             return _frontend_template(scope)
-        node = self._find(scope)
-        return node.template if node is not None else None
-
-    def inside(self, scope: Scope) -> MountedApp | None:
-        """Return the app that is mounted where the request was routed to, if there is one."""
-        if scope.get("endpoint") is None and scope.get("router") is not None:
-            return None  # a file of a frontend
-        node = self._find(scope)
+        node = self._node_of(scope)
         if node is None or node.is_leaf:
-            return None
-        given = scope if "endpoint" in scope else _scope_inside(node, scope)
-        return MountedApp(node.template.removesuffix(MOUNTED), node.endpoint, given)
+            return node and node.template
+        root_path = None if "endpoint" in scope else _root_path_inside(node, scope)
+        return MountedApp(node.template.removesuffix(MOUNTED), node.endpoint, root_path)
 
-    def _find(self, scope: Scope) -> RouteNode | None:
+    def _node_of(self, scope: Scope) -> RouteNode | None:
         endpoint = scope.get("endpoint")
         root = scope.get("router")
         tree = None
@@ -185,12 +178,12 @@ def _routed_path(scope: Scope) -> str:
     return (rest or "/") if rest[:1] in ("", "/") else path  # `/apiary` is not below `/api`
 
 
-def _scope_inside(node: RouteNode, scope: Scope) -> Scope:
-    """Return the scope that a mount gives its app; this one does not show it."""
+def _root_path_inside(node: RouteNode, scope: Scope) -> str:
+    """Return the root path that a mount gives its app; this scope does not show it."""
     path = _routed_path(scope)
     found = re.match(node.pattern.pattern.removesuffix(REST_OF_MOUNT), path)
-    prefix = found[0] if found is not None else ""
-    return {**scope, "root_path": scope.get("root_path", "") + prefix}
+    root_path: str = scope.get("root_path", "")
+    return root_path if found is None else root_path + found[0]
 
 
 def _hostname_of(scope: Scope) -> str:
