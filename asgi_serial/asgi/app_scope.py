@@ -30,6 +30,7 @@ ZEROCOPYSEND = "http.response.zerocopysend"
 
 _CONDITIONS = frozenset((b"if-none-match", b"if-match"))
 _ACCEPT_ENCODING = frozenset((b"accept-encoding",))
+_COOKIE = frozenset((b"cookie",))
 
 
 def copy_scope(scope: Scope) -> Scope:
@@ -40,7 +41,7 @@ def copy_scope(scope: Scope) -> Scope:
 def changes_scope(plan: RequestPlan, scope: Scope, body: bytes | None) -> bool:
     """Whether a request that asks for no stored response needs a scope of its own for the app.
 
-    To hide the codings that the client accepts needs none: see `hide_codings`.
+    To hide fields needs none: see `hide_from_app`.
     """
     profile = plan.profile
     if plan.wants.media_type or body is not None or profile.has_tags:
@@ -49,23 +50,39 @@ def changes_scope(plan: RequestPlan, scope: Scope, body: bytes | None) -> bool:
     return has_offer and b"accept-encoding" in profile.places
 
 
-def hide_codings(plan: RequestPlan, scope: Scope) -> Fields | None:
-    """Hide from the app that the client accepts codings; return the list of fields, if it does.
+def hide_from_app(plan: RequestPlan, scope: Scope) -> Fields | None:
+    """Hide fields from the app; return the list of fields that the scope had, if it is replaced.
 
     The caller puts the list back before the response leaves the app, so that only the app sees the
-    difference. By then nothing in it decides about codings any more.
+    difference. By then nothing in it decides about the response any more.
     """
-    place = plan.profile.places.get(b"accept-encoding")
-    if place is None or not plan.wants.hides_codings:
-        return None
     given: Fields = scope["headers"]
-    if len(given) == len(plan.lines):
-        pairs = [*given]
-        del pairs[place]
-    else:  # several lines have the same name
-        pairs = without(given, _ACCEPT_ENCODING)
+    pairs = _hide_fields(plan, given)
+    if pairs is given:
+        return None
     scope["headers"] = pairs
     return given
+
+
+def _hide_fields(plan: RequestPlan, pairs: Fields) -> Fields:
+    """Return the fields without codings that we apply, and cookies that the cache ignores."""
+    profile = plan.profile
+    place = profile.places.get(b"accept-encoding") if plan.wants.hides_codings else None
+    if place is not None:
+        if len(pairs) == len(plan.lines):
+            pairs = [*pairs]
+            del pairs[place]
+        else:  # several lines have the same name
+            pairs = without(pairs, _ACCEPT_ENCODING)
+    if profile.cookies is not None and plan.key is not None:
+        # The response may be stored, and another client's cookies must not show in it.
+        value = plan.value_of(b"cookie") or b""
+        kept = profile.cookies.without_ignored(value)
+        if kept != value:
+            pairs = without(pairs, _COOKIE)
+            if kept:
+                pairs.append((b"cookie", kept))
+    return pairs
 
 
 def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scope:
@@ -81,11 +98,9 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
     scope[MARK] = engine
     scope[REQUEST] = []  # not the plan, which refers to the scope
     given: Fields = scope["headers"]
-    pairs = given
+    pairs = _hide_fields(plan, given)
     if body is not None:
         pairs = _decoded_fields(plan, pairs, body)
-    if plan.wants.hides_codings and b"accept-encoding" in fields:
-        pairs = without_fields(pairs, _ACCEPT_ENCODING, fields)
     if plan.validates and plan.selected is not None:
         pairs = [*without(pairs, CONDITIONS | {b"range"}), *conditions_for(plan.selected)]
     elif plan.completes is not None:

@@ -74,6 +74,8 @@ def _is_stricter(outer: Engine, inner: Engine) -> bool:
     return (
         set(inner.fields.key_fields) <= set(outer.fields.key_fields)
         and set(ours.cache_ignore_fields) <= set(theirs.cache_ignore_fields)
+        and set(ours.cache_ignore_cookies) <= set(theirs.cache_ignore_cookies)
+        and ours.cache_key_cookies == theirs.cache_key_cookies
         and set(ours.cache_targets) == set(theirs.cache_targets)
         and ours.cache_negative_ttl in (None, theirs.cache_negative_ttl)
         and ours.cache_grace <= theirs.cache_grace

@@ -80,8 +80,9 @@ class Shape:
         return own.split(SEPARATOR)[tag] if isinstance(tag, int) else tag
 
 
-Repeatable: TypeAlias = tuple[float, object, object, bytes | None, int, Fields, bytes]
-"""An answer to repeat: its end in epoch seconds, profile, wants, condition, status, fields, body.
+Repeatable: TypeAlias = tuple[float, object, object, bool, bytes | None, int, Fields, bytes]
+"""An answer to repeat: its end in epoch seconds, profile, wants, whether it is only for requests
+whose cookies are all ignored, condition, status, fields and body.
 
 Until then, a request with this profile, these wants and this condition gets it, with a copy of the
 fields.

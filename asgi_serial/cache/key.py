@@ -155,6 +155,9 @@ def partition_of(key: Key) -> bytes | None:
 COOKIES = b":cookies"
 """Marks the other cookies in `extra`, if a partition is identified by cookies."""
 
+KEYED_COOKIES = b":keyed-cookies"
+"""Marks the configured cookies in `extra`, as they were sent."""
+
 CODED_ONLY = b":coded-only"
 """Marks, without a value, clients that refuse a response without a content coding.
 

@@ -94,11 +94,12 @@ def serve(
         state = found.last_kept.hit_state
         if state is not None:
             if state.last is not None and may_repeat:
-                until, known, wants, condition, status, headers, content = state.last
+                until, known, wants, anonymous, condition, status, headers, content = state.last
                 if (
                     now < until
                     and known is profile
                     and wants is plan.wants
+                    and (not anonymous or plan.ignore_cookies())
                     and (condition is None or plan.value_of(b"if-none-match") == condition)
                 ):
                     # An equal request was given this answer within the current second.
@@ -137,7 +138,9 @@ def _remember(
     now: float,
 ) -> None:
     """Remember an answer for equal requests, while it stays the same."""
-    if state is None or plan.collapsed or plan.credentials is not plan.profile.credentials:
+    if state is None or plan.collapsed:
+        return
+    if plan.credentials is not plan.profile.credentials and not plan.ignores_cookies:
         return
     start, last = sent
     # An outer middleware may change the fields that were sent.
@@ -146,7 +149,8 @@ def _remember(
     if condition is not None and len(condition) > MAX_CONDITION_BYTES:
         return
     until, status = min(int(now) + 1, entry.expires), start["status"]
-    state.last = until, plan.profile, plan.wants, condition, status, headers, last["body"]
+    said = plan.profile, plan.wants, plan.ignores_cookies, condition
+    state.last = until, *said, status, headers, last["body"]
 
 
 def evaluate(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> Decision:
@@ -156,7 +160,9 @@ def evaluate(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> Dec
     """
     profile = plan.profile
     if plan.credentials and not entry.credentialed.issuperset(plan.credentials):
-        return _CREDENTIALED
+        plan.ignore_cookies()
+        if not entry.credentialed.issuperset(plan.credentials):
+            return _CREDENTIALED
     if profile.strange is not NOT_STRANGE:
         why = why_not_for(plan, entry)
         if why is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.bounds.memo import BoundedDict, Memo
 from asgi_serial.http.cachecontrol import parse_cache_control
+from asgi_serial.http.cookies import CookieRules
 from asgi_serial.http.field_names import HARMLESS_FIELDS, REQUEST_FIELDS, RESPONSE_FIELDS
 from asgi_serial.http.request_fields import canonical_name, meaning_of
 from asgi_serial.http.targeted import find_targeted, parse_targeted
@@ -39,6 +40,12 @@ class FieldRules:
         self.tags = tuple(name.encode() for name in settings.cache_tag_fields)
         self.response = RESPONSE_FIELDS.union(self.targets, self.tags)
         self.freshness = frozenset((b"cache-control", b"expires", *self.targets))
+        # A policy may turn the cache on for a route.
+        may_cache = settings.cache or any(rule.policy.cache for rule in settings.routes)
+        ignored_cookies, keyed_cookies = settings.cache_ignore_cookies, settings.cache_key_cookies
+        self.cookies = None
+        if may_cache and (ignored_cookies or keyed_cookies):
+            self.cookies = CookieRules(ignored_cookies, keyed_cookies)
         self.cache_controls = Memo(parse_cache_control)
         self._targeted_controls = Memo(parse_targeted)
         self.storage_rules: BoundedDict[tuple[object, ...], StorageRules] = BoundedDict()

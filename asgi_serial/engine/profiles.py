@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from asgi_serial.engine.negotiator import Negotiator
     from asgi_serial.engine.preferences import Wants
     from asgi_serial.http.cachecontrol import CacheControl
+    from asgi_serial.http.cookies import CookieRules
     from asgi_serial.http.request_fields import Strange
     from asgi_serial.settings.model import Settings
     from asgi_serial.types import Field, Scope
@@ -66,6 +67,7 @@ class Profile:
 
     __slots__ = (
         "bypass",
+        "cookies",
         "credentials",
         "demands",
         "describes_body",
@@ -100,6 +102,7 @@ class Profile:
     label: str  # the method, and whether there are credentials: both may decide about a response
     unknown: frozenset[bytes]  # unknown fields that may identify the user
     bypass: Reason | None  # why the cache is bypassed
+    cookies: CookieRules | None  # some of its cookies may be ignored, which their values show
     places: dict[bytes, int]  # the indexes of its field lines, by name
     has_usual_key: bool  # it may be answered, and `KeyFields` are all that its key needs
     host_at: int | None  # these four are described at `KeyFields`
@@ -205,6 +208,8 @@ class Profiles:
         settings, rules, fields = self._settings, self._fields, dict(lines)
         profile = Profile()
         profile.method, profile.places = method, shape.places
+        has_cookies = b"cookie" in fields and method in CACHED_METHODS
+        profile.cookies = rules.cookies if has_cookies else None
         profile.host_at = shape.places.get(b"host")
         profile.origin_at = shape.places.get(b"origin")
         profile.proto, profile.unusual = read_forwarded(fields)
@@ -260,6 +265,7 @@ class Profiles:
             profile.bypass is None
             and method not in BODY_METHODS
             and not (settings.cache_key_fields or settings.cache_sort_query)
+            and not (settings.cache_key_cookies and b"cookie" in fields)
             and not profile.wants.coded_only
         )
         return profile

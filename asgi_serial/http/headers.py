@@ -33,15 +33,23 @@ def combine_fields(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     lines: dict[bytes, list[bytes]] = {}
     for name, value in pairs:
         lines.setdefault(name, []).append(value)
-    return {name: b", ".join(values) for name, values in lines.items()}
+    return {name: _joiner(name).join(values) for name, values in lines.items()}
 
 
 def _combined(found: dict[bytes, bytes], further: dict[bytes, list[bytes]]) -> dict[bytes, bytes]:
     # Joined once, since a client may send a field in a hundred thousand lines, and joining them
     # one by one would take quadratic time.
     for name, values in further.items():
-        found[name] = b", ".join([found[name], *values])
+        found[name] = _joiner(name).join([found[name], *values])
     return found
+
+
+def _joiner(name: bytes) -> bytes:
+    """Return what stands between the combined values of a field.
+
+    RFC 9113, 8.2.3: cookies in several fields are joined by `; ` before they are passed on.
+    """
+    return b"; " if name == b"cookie" else b", "
 
 
 def read_response_fields(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 from asgi_serial.cache.key import COOKIES, PARTITION
-from asgi_serial.engine.profiles import find_credentials
 from asgi_serial.http.headers import read_fields, without
 from asgi_serial.http.users import COOKIE, make_private, other_cookies, partition_values
 from asgi_serial.reasons import Reason
@@ -35,6 +34,10 @@ class MayBePersonal(Protocol):
     credentials: frozenset[bytes]
     unknown: frozenset[bytes]
     bypass: Reason | None
+    ignores_cookies: bool
+
+    def credentials_but(self, lifted: frozenset[bytes] = frozenset()) -> frozenset[bytes]:
+        """Return the kinds of credentials in the request, without the fields in `lifted`."""
 
     @property
     def fields(self) -> Mapping[bytes, bytes]:
@@ -53,6 +56,8 @@ def enter_partition(engine: Engine, plan: MayBePersonal, policy: RoutePolicy | N
     plan.source = sources = None if policy is None else policy.cache_partition
     plan.partition, plan.is_personal = (), False
     plan.credentials, plan.unknown = plan.profile.credentials, plan.profile.unknown
+    if plan.ignores_cookies:
+        plan.credentials = plan.credentials_but()
     if sources is None:
         return
     if callable(sources):
@@ -112,7 +117,10 @@ def _enter_by_fields(engine: Engine, plan: MayBePersonal, sources: tuple[str, ..
         source.removeprefix(COOKIE).encode() for source in sources if source.startswith(COOKIE)
     }
     # A named cookie identifies the user, but the response may depend on the other cookies, too.
-    others = b"" if "cookie" in sources else other_cookies(fields.get(b"cookie", b""), named)
+    cookies = fields.get(b"cookie", b"")
+    if plan.profile.cookies is not None:
+        cookies = plan.profile.cookies.without_ignored(cookies)
+    others = b"" if "cookie" in sources else other_cookies(cookies, named)
     if others:
         parts = (*parts, (COOKIES, digest_partition(engine, [("cookie", others)])))
     _enter(plan, parts, names)
@@ -123,7 +131,8 @@ def _enter(
 ) -> None:
     """Use a user's partition; the fields that identify the user no longer prevent storing."""
     plan.partition, plan.is_personal = parts, True
-    plan.credentials, plan.unknown = find_credentials(plan.fields, plan.profile.strange, lifted)
+    plan.credentials = plan.credentials_but(lifted)
+    plan.unknown = plan.profile.strange.unknown - lifted
 
 
 def digest_partition(engine: Engine, user: str | Iterable[tuple[str, bytes]]) -> bytes:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asgi_serial.cache.key import CODED_ONLY, BodyPart, Extra, make_key, sorted_query
-from asgi_serial.engine.profiles import BODY_METHODS
+from asgi_serial.cache.key import CODED_ONLY, KEYED_COOKIES, BodyPart, Extra, make_key, sorted_query
+from asgi_serial.engine.profiles import BODY_METHODS, find_credentials
 from asgi_serial.formats.registry import JSON
-from asgi_serial.http.headers import content_length, read_fields
+from asgi_serial.http.headers import content_length
 from asgi_serial.http.vary import vary_values
 from asgi_serial.reasons import Reason
 from asgi_serial.request.partition import enter_partition
@@ -58,6 +58,7 @@ class RequestPlan(RequestPolicy):
     keys_on_body = False  # the key depends on the request's body
     may_key_on_body = False  # it would, if the handler asked for it
     path_policy: RoutePolicy | None = None
+    ignores_cookies = False  # it has no cookies but such as are ignored, or in the key
     copy: RequestCopy | None = None  # what the app has read of the body, which may become a key
     forward = Reason.MISS  # why the request goes to the app
     source: Partition | None = None  # what its user has been identified by so far
@@ -94,6 +95,8 @@ class RequestPlan(RequestPolicy):
                 fields = dict(self.lines)
             except TypeError:  # a name is another kind of buffer, which cannot be hashed
                 fields = {bytes(name): value for name, value in self.lines}
+            if self.ignores_cookies:
+                self._reduce_cookies(fields)
             self._fields = fields
         return fields
 
@@ -106,8 +109,36 @@ class RequestPlan(RequestPolicy):
         """Return the fields that a response varies on, with their values in this request."""
         if not names:
             return ()
-        fields = read_fields(self.scope["headers"], frozenset(names))
+        places, lines, cookies = self.profile.places, self.lines, self.profile.cookies
+        fields = {name: lines[places[name]][1] for name in names if name in places}
+        if b"cookie" in fields and cookies is not None:
+            # The app sees no other cookies, so its response depends on no other.
+            self._reduce_cookies(fields)
         return tuple(zip(names, vary_values(names, fields), strict=True))
+
+    def ignore_cookies(self) -> bool:
+        """Count the cookies as no credentials if none of them does; return whether none does."""
+        cookies, places = self.profile.cookies, self.profile.places
+        if cookies is None or not cookies.are_harmless(self.lines[places[b"cookie"]][1]):
+            return False
+        if not self.ignores_cookies:
+            self.ignores_cookies, self._fields = True, None
+            self.credentials = self.credentials_but()
+        return True
+
+    def credentials_but(self, lifted: frozenset[bytes] = frozenset()) -> frozenset[bytes]:
+        """Return the kinds of credentials in the request, without the fields in `lifted`."""
+        if self.ignores_cookies:
+            lifted |= {b"cookie"}
+        return find_credentials(self.fields, self.profile.strange, lifted)[0]
+
+    def _reduce_cookies(self, fields: dict[bytes, bytes]) -> None:
+        """Leave only those cookies in these fields that the app sees."""
+        cookies = self.profile.cookies
+        if cookies is not None:
+            kept = cookies.without_ignored(fields.pop(b"cookie"))
+            if kept:
+                fields[b"cookie"] = kept
 
     @property
     def wants_stored_only(self) -> bool:
@@ -172,6 +203,7 @@ def plan_request(
 def _plan_lookup(engine: Engine, plan: RequestPlan) -> None:
     """Decide whether the request may be answered from the cache, and by which key."""
     profile, bypass = plan.profile, plan.profile.bypass
+    plan.ignore_cookies()
     if engine.learned.has_partitions:
         learned = engine.learned.find_policy(plan.scope, plan.fields)
         enter_partition(engine, plan, merge(learned, plan.policy))
@@ -272,6 +304,10 @@ def request_key(
     """
     scope, profile, extra = scope or plan.scope, plan.profile, plan.partition
     query: bytes = scope.get("query_string", b"")
+    cookies = profile.cookies
+    if cookies is not None and engine.settings.cache_key_cookies:
+        keyed = cookies.keyed_in(plan.value_of(b"cookie") or b"")
+        extra = ((KEYED_COOKIES, keyed), *extra) if keyed else extra
     if not engine.has_usual_keys or plan.wants.coded_only:
         configured = [(name, plan.value_of(name)) for name in engine.fields.key_fields]
         extra = (*configured, *extra)

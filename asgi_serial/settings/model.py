@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, PlainValidator, SecretStr, Validatio
 
 from asgi_serial.codecs.registry import coding_names, default_codings, levels_of
 from asgi_serial.errors import ConfigurationError
+from asgi_serial.http.cookies import ANALYTICS_COOKIES
 from asgi_serial.http.field_names import CONDITIONS, CREDENTIAL_FIELDS, REQUEST_FIELDS
 from asgi_serial.settings.conflicts import find_conflicts, find_overrides
 from asgi_serial.settings.foreign_names import SETTING_HINTS
@@ -24,6 +25,7 @@ from asgi_serial.settings.values import (
     optional,
     parse_automatic,
     parse_buckets,
+    parse_cookie_names,
     parse_duration,
     parse_field_names,
     parse_media_types,
@@ -310,6 +312,12 @@ class Settings(BaseModel):
     """Request fields that are part of the key."""
     cache_ignore_fields: Annotated[tuple[str, ...], PlainValidator(parse_ignored_fields)] = ()
     """Request fields on which no response depends, whoever sends them."""
+    cache_ignore_cookies: Annotated[tuple[str, ...], PlainValidator(parse_cookie_names)] = (
+        ANALYTICS_COOKIES
+    )
+    """Cookies that the cache ignores, and hides from the app; a name may end in `*`."""
+    cache_key_cookies: Annotated[tuple[str, ...], PlainValidator(parse_cookie_names)] = ()
+    """Cookies that are part of the key, and do not identify a user; a name may end in `*`."""
 
     encodings_cache: Switch = True
     """Reuse the encoded form of bodies that the app repeats."""
@@ -534,6 +542,8 @@ class SettingOptions(TypedDict, total=False):
     cache_sort_query: bool | str
     cache_key_fields: Iterable[str] | str
     cache_ignore_fields: Iterable[str] | str
+    cache_ignore_cookies: Iterable[str] | str
+    cache_key_cookies: Iterable[str] | str
     encodings_cache: bool | str
     timing: bool | str
     server_timing: bool | str

@@ -225,6 +225,20 @@ def parse_field_names(value: object) -> tuple[str, ...]:
     return names
 
 
+def parse_cookie_names(value: object) -> tuple[str, ...]:
+    """Parse a list of cookie names (RFC 6265, 4.1.1), each of which may end in `*`.
+
+    >>> parse_cookie_names("_ga, _ga_*")
+    ('_ga', '_ga_*')
+    """
+    names = _read_elements(value)
+    if names is None or not all(_TOKEN.fullmatch(name) and "*" not in name[:-1] for name in names):
+        raise ValueError("a list of cookie names such as _ga, _ga_*; an empty one for none")
+    if "*" in names:
+        raise ValueError("a list of cookie names such as _ga, _ga_*; not all cookies")
+    return tuple(dict.fromkeys(names))
+
+
 def path_such_as(example: str) -> Callable[[object], str]:
     """Return a parser for the path of an endpoint, which is compared with that of a request.
 
@@ -318,10 +332,16 @@ def _read_list(value: object) -> tuple[str, ...] | None:
 
     Empty elements are dropped.
     """
+    names = _read_elements(value)
+    return None if names is None else tuple(map(str.lower, names))
+
+
+def _read_elements(value: object) -> tuple[str, ...] | None:
+    """Return the elements of a list as they were written, without empty ones; None if invalid."""
     elements = value.split(",") if isinstance(value, str) else value
     if not isinstance(elements, Iterable) or isinstance(elements, bytes):
         return None
     names = list(elements)
     if not all(isinstance(name, str) for name in names):
         return None
-    return tuple(name.strip().lower() for name in names if name.strip())
+    return tuple(name.strip() for name in names if name.strip())

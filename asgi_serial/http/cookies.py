@@ -1,0 +1,69 @@
+"""The cookies of a request on which no response depends."""
+
+import re
+from collections.abc import Iterable
+
+ANALYTICS_COOKIES = (
+    *("_ga", "_ga_*", "_gid", "_gat", "_gat_*", "_gac_*", "_gcl_*", "__utm*"),  # Google
+    *("_fbp", "_fbc"),  # Meta
+    *("_pk_*", "_hj*", "_clck", "_clsk", "_uetsid", "_uetvid"),  # Matomo, Hotjar, Microsoft
+    *("__hstc", "__hssc", "__hssrc", "hubspotutk"),  # HubSpot
+    *("_ttp", "_scid", "_scid_r", "_pin_unauth", "_rdt_uuid"),  # TikTok, Snap, Pinterest, Reddit
+    *("amplitude_id*", "AMP_*", "_dd_s"),  # Amplitude, Datadog
+    *("__cf_bm", "_cfuvid"),  # Cloudflare
+)
+"""Cookies by which scripts in pages, and proxies, count visitors; no app answers by them."""
+
+
+class CookieRules:
+    """Divides the cookies of a request into those that count, that are ignored, and in the key.
+
+    `ignored` and `keyed` are names, or the beginnings of names, which end in `*`. Nothing in a
+    request that parsers may read differently is ignored or keyed. The ignored cookies are hidden
+    from the app in each request that the cache takes part in, so that no stored response can depend
+    on them; those that are in the key may be seen by everybody who sends the same.
+    """
+
+    def __init__(self, ignored: Iterable[str], keyed: Iterable[str] = ()) -> None:
+        is_ignored, is_keyed = _pair_of(ignored), _pair_of(keyed)
+        self._is_ignored = re.compile(is_ignored).fullmatch
+        self._is_keyed = re.compile(is_keyed).fullmatch
+        all_of_them = rb"(?:(?:%b|%b)(?:; )?+)*+" % (is_ignored, is_keyed)
+        self.are_harmless = re.compile(all_of_them).fullmatch
+        """Return a match for a Cookie value in which no cookie counts (RFC 6265, 4.2.1)."""
+
+    def without_ignored(self, value: bytes) -> bytes:
+        """Return a Cookie value without the ignored cookies; empty if none is left.
+
+        >>> CookieRules(["_ga"]).without_ignored(b"_ga=GA1.1.7; session=1; theme=dark")
+        b'session=1; theme=dark'
+        """
+        pairs = _split(value)
+        kept = [pair for pair in pairs if not self._is_ignored(pair.lstrip(b" \t"))]
+        return value if len(kept) == len(pairs) else b";".join(kept).strip(b" \t")
+
+    def keyed_in(self, value: bytes) -> bytes:
+        """Return the cookies of a Cookie value that are in the key, as they were sent.
+
+        >>> CookieRules([], ["theme"]).keyed_in(b"session=1; theme=dark")
+        b'theme=dark'
+        """
+        pairs = [pair.strip(b" \t") for pair in _split(value)]
+        return b"; ".join([pair for pair in pairs if self._is_keyed(pair)])
+
+
+def _pair_of(names: Iterable[str]) -> bytes:
+    """Return a pattern for a pair with one of these names; one that matches nothing for none."""
+    beginnings = [name[:-1] if name.endswith("*") else f"{name}=" for name in names]
+    begins = b"|".join(re.escape(beginning.encode()) for beginning in beginnings)
+    # `*+` matches in one pass: it never tries a shorter match again.
+    return rb'(?:%b)[^;",]*+' % begins if beginnings else rb"(?!)"
+
+
+def _split(value: bytes) -> list[bytes]:
+    """Return the pairs of a value; all of it as one if parsers may read it differently.
+
+    RFC 6265, 4.1.1: neither `"` nor `,` is part of a cookie's value. Parsers disagree on what a
+    quoted `;` means, and a proxy that joins two fields by a comma hides a name in a value.
+    """
+    return [value] if b'"' in value or b"," in value else value.split(b";")

@@ -1,0 +1,174 @@
+"""Analytics cookies keep nobody out of the cache, and never show in what is stored."""
+
+import pytest
+
+from .driver import Request, ask, awaited, serial_of
+from .making import JSON
+
+
+class Echo:
+    """An app that answers with the Cookie field that it was shown, and counts its calls."""
+
+    def __init__(self, *fields):
+        self.fields = list(fields)
+        self.calls = 0
+
+    async def __call__(self, scope, receive, send):
+        self.calls += 1
+        shown = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")
+        self.outside = scope["headers"]
+        start = {"type": "http.response.start", "status": 200, "headers": [JSON, *self.fields]}
+        await send(start)
+        await send({"type": "http.response.body", "body": b'["%s"]' % shown})
+
+
+def visitor(cookies, **more):
+    return Request(**more).having(cookie=cookies) if cookies is not None else Request(**more)
+
+
+VARYING = (b"vary", b"Cookie")
+
+
+@pytest.mark.parametrize("fields", [(), (VARYING,), ((b"cache-control", b"max-age=60"),)])
+@awaited
+async def test_thirty_visitors_make_one_call(fields):
+    app = Echo(*fields)
+    serial_app = serial_of(app, cache_ttl=60)
+    for number in range(30):
+        answer = await ask(serial_app, visitor(f"_ga=GA1.1.{number}; _gid=GA1.1.{number}"))
+        assert answer.document == [""]
+    answer = await ask(serial_app, visitor(None))
+    assert answer.document == [""]
+    assert answer.cached == "hit"
+    assert app.calls == 1
+
+
+@pytest.mark.parametrize("order", ["_ga=1; session={}", "session={}; _ga=1", "session={}"])
+@pytest.mark.parametrize("first", ["analytics", "session"])
+@awaited
+async def test_a_session_beside_still_keeps_the_request_out(order, first):
+    app = Echo()
+    serial_app = serial_of(app, cache_ttl=60)
+    if first == "analytics":
+        assert (await ask(serial_app, visitor("_ga=1"))).document == [""]
+        assert (await ask(serial_app, visitor("_ga=2"))).cached == "hit"
+    for name in ("alice", "bob", "alice"):
+        answer = await ask(serial_app, visitor(order.format(name)))
+        assert answer.document == [f"session={name}"]
+    answer = await ask(serial_app, visitor("_ga=3"))
+    assert answer.document == [""]
+
+
+@awaited
+async def test_an_answer_within_its_second_is_repeated_to_no_session():
+    """Both have a profile in common: the same names of fields, in the same order."""
+    app = Echo()
+    serial_app = serial_of(app, cache_ttl=60)
+    for cookies, seen in [
+        ("_ga=1", ""),
+        ("_ga=2", ""),
+        ("_ga=3", ""),
+        ("session=alice", "session=alice"),
+        ("_ga=4", ""),
+        ("_ga=1, session=2", "_ga=1, session=2"),
+    ]:
+        answer = await ask(serial_app, visitor(cookies))
+        assert answer.document == [seen]
+
+
+@awaited
+async def test_by_vary_only_the_cookies_that_count_are_compared():
+    app = Echo(VARYING, (b"cache-control", b"public, max-age=60"))
+    serial_app = serial_of(app)
+    seen = [
+        (await ask(serial_app, visitor(cookies))).document
+        for cookies in ("_ga=1; theme=a", "theme=a; _ga=2", "theme=a", "theme=b", "_ga=7")
+    ]
+    assert seen == [["theme=a"], ["theme=a"], ["theme=a"], ["theme=b"], [""]]
+    assert app.calls == 3
+
+
+@awaited
+async def test_cookies_in_the_key_have_an_entry_each():
+    app = Echo()
+    serial_app = serial_of(app, cache_ttl=60, cache_key_cookies="theme")
+    for _ in range(2):
+        for cookies, seen in [
+            ("_ga=1; theme=dark", "theme=dark"),
+            ("theme=light; _ga=2", "theme=light"),
+            (None, ""),
+            ("theme=dark; session=1", "theme=dark; session=1"),
+        ]:
+            answer = await ask(serial_app, visitor(cookies))
+            assert answer.document == [seen]
+    assert app.calls == 3 + 2  # the session's are not stored
+
+
+@awaited
+async def test_the_outside_keeps_its_fields():
+    app = Echo()
+    seen = []
+
+    async def outer(scope, receive, send):
+        given = scope["headers"]
+
+        async def watch(message):
+            seen.append(scope["headers"] is given)
+            await send(message)
+
+        await serial_app(scope, receive, watch)
+        seen.append(scope["headers"] is given)
+
+    serial_app = serial_of(app, cache_ttl=60)
+    await ask(outer, visitor("_ga=1"))
+    assert seen == [True, True, True]
+    assert (b"cookie", b"_ga=1") not in app.outside
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+@awaited
+async def test_a_write_shows_the_app_all_cookies(method):
+    app = Echo()
+    serial_app = serial_of(app, cache_ttl=60)
+    answer = await ask(serial_app, visitor("_ga=1; session=2", method=method))
+    assert answer.document == ["_ga=1; session=2"]
+
+
+@awaited
+async def test_an_answer_to_a_post_is_not_stored_for_a_get_with_other_cookies():
+    app = Echo((b"cache-control", b"max-age=60"), (b"content-location", b"/"))
+    serial_app = serial_of(app)
+    assert (await ask(serial_app, visitor("_ga=7", method="POST"))).document == ["_ga=7"]
+    assert (await ask(serial_app, visitor("_ga=8"))).document == [""]
+
+
+@awaited
+async def test_without_the_setting_each_cookie_counts():
+    app = Echo()
+    serial_app = serial_of(app, cache_ttl=60, cache_ignore_cookies="")
+    for number in (1, 2):
+        assert (await ask(serial_app, visitor(f"_ga={number}"))).document == [f"_ga={number}"]
+    assert app.calls == 2
+
+
+@awaited
+async def test_a_user_has_one_entry_whatever_the_analytics():
+    app = Echo()
+    serial_app = serial_of(app, routes={"/": {"cache_partition": "cookie:sid", "cache_ttl": 60}})
+    for cookies in ("sid=1; _ga=1", "sid=1; _ga=2", "sid=2; _ga=1", "_gid=4; sid=1"):
+        answer = await ask(serial_app, visitor(cookies))
+        sid = cookies.split("sid=")[1][0] if not cookies.startswith("_gid") else "1"
+        assert answer.document == [f"sid={sid}"]
+    assert app.calls == 2
+
+
+@awaited
+async def test_cookies_in_several_fields_are_one_list():
+    """RFC 9113, 8.2.3: HTTP/2 may split them."""
+    app = Echo()
+    serial_app = serial_of(app, cache_ttl=60)
+    split = Request(fields=(("cookie", "_ga=1"), ("cookie", "session=a")))
+    assert (await ask(serial_app, visitor("_ga=1"))).document == [""]
+    assert (await ask(serial_app, split)).document == ["session=a"]
+    harmless = Request(fields=(("cookie", "_ga=1"), ("cookie", "_gid=2")))
+    assert (await ask(serial_app, harmless)).cached == "hit"

@@ -1,0 +1,89 @@
+"""Which cookies count, which are ignored, and which are in the key."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asgi_serial.http.cookies import ANALYTICS_COOKIES, CookieRules
+
+RULES = CookieRules(["_ga", "_ga_*", "__utm*"], ["theme", "lang*"])
+
+# A value; whether none of its cookies counts; what the app sees; what is in the key.
+CASES = {
+    "none": (b"", True, b"", b""),
+    "an ignored one": (b"_ga=GA1.1.7", True, b"", b""),
+    "several": (b"_ga=1; _ga_X9=2; __utma=3", True, b"", b""),
+    "an empty value": (b"_ga=", True, b"", b""),
+    "one that counts": (b"session=1", False, b"session=1", b""),
+    "one beside": (b"_ga=1; session=2", False, b"session=2", b""),
+    "one between": (b"a=1; _ga=2; b=3", False, b"a=1; b=3", b""),
+    "one in the key": (b"theme=dark", True, b"theme=dark", b"theme=dark"),
+    "the key and the rest": (
+        b"_ga=1; lang=de; session=2; theme=dark",
+        False,
+        b"lang=de; session=2; theme=dark",
+        b"lang=de; theme=dark",
+    ),
+    "a key given twice": (b"theme=a; theme=b", True, b"theme=a; theme=b", b"theme=a; theme=b"),
+    "a longer name": (b"_gax=1", False, b"_gax=1", b""),
+    "another case": (b"_GA=1", False, b"_GA=1", b""),
+    "no value": (b"_ga", False, b"_ga", b""),
+    "no name": (b"=_ga", False, b"=_ga", b""),
+    # RFC 6265, 4.2.1 has a space behind the semicolon; what differs is divided, but counts.
+    "no space": (b"_ga=1;session=2", False, b"session=2", b""),
+    "no space, all ignored": (b"_ga=1;_ga_X=2", False, b"", b""),
+    # Parsers read these differently: all of it counts, and nothing is hidden.
+    "a quoted semicolon": (b'_ga="1; session=2"', False, b'_ga="1; session=2"', b""),
+    "fields joined by a comma": (b"_ga=1, session=2", False, b"_ga=1, session=2", b""),
+    "a comma before a key": (b"theme=1, session=2", False, b"theme=1, session=2", b""),
+}
+
+
+@pytest.mark.parametrize(("value", "harmless", "seen", "keyed"), CASES.values(), ids=CASES)
+def test_cookies_are_divided(value, harmless, seen, keyed):
+    assert (RULES.are_harmless(value) is not None) is harmless
+    assert RULES.without_ignored(value) == seen
+    assert RULES.keyed_in(value) == keyed
+
+
+PAIRS = st.tuples(
+    st.sampled_from(["_ga", "_ga_1", "__utmz", "theme", "lang-x", "session", "", "_", "g_ga"]),
+    st.text(st.sampled_from('ab=_"; ,\t'), max_size=4),
+)
+
+
+@given(st.lists(PAIRS), st.sampled_from(["; ", ";", " ;\t", ", "]))
+def test_what_counts_stays_and_what_does_not_goes(pairs, between):
+    value = between.join(f"{name}={content}" for name, content in pairs).encode()
+    seen = RULES.without_ignored(value)
+    if RULES.are_harmless(value):
+        # The app sees what is in the key, and nothing else.
+        assert seen == RULES.keyed_in(value)
+    # Nothing is hidden but whole pairs, and whatever is left keeps its order.
+    left = iter(re.split(rb"; ?", seen)) if seen else iter(())
+    for pair in left:
+        assert pair.strip(b" \t") in value
+    assert RULES.without_ignored(seen) == seen
+
+
+def test_the_known_cookies_are_those_of_analytics():
+    rules = CookieRules(ANALYTICS_COOKIES)
+    value = b"; ".join(name.replace("*", "x").encode() + b"=1" for name in ANALYTICS_COOKIES)
+    assert rules.are_harmless(value)
+    for name in ("session", "sessionid", "csrftoken", "_session", "auth", "_gh_sess", "PHPSESSID"):
+        assert not rules.are_harmless(f"{name}=1".encode())
+
+
+def test_without_rules_every_cookie_counts():
+    rules = CookieRules([])
+    assert rules.are_harmless(b"")
+    assert not rules.are_harmless(b"_ga=1")
+    assert rules.without_ignored(b"_ga=1; a=2") == b"_ga=1; a=2"
+
+
+def test_a_long_value_is_read_in_one_pass():
+    value = b"; ".join([b"__utm" + b"x" * 50 + b"=1"] * 2000)
+    assert RULES.are_harmless(value)
+    assert not RULES.are_harmless(value + b'"')
