@@ -144,8 +144,6 @@ class SerialMiddleware:
                 for message in in_pieces((last,)):
                     await send(message)
                 return
-        if plan.profile.cookies is not None:
-            plan.ignore_cookies()
         exchange = Exchange(engine, plan, receive, send, began_ns)
         if (
             (served is not None and exchange.may_answer(served)) or plan.may_end_early

@@ -83,6 +83,8 @@ def test_sources(options, environ, level):
         ("format_uploads", "on", True),
         ("cache_key_fields", "X-Tenant,,Accept-Language ,", ("x-tenant", "accept-language")),
         ("cache_ignore_fields", "X-App-Version, cf-ipcountry", ("x-app-version", "cf-ipcountry")),
+        ("cache_ignore_cookies", "Consent, v_*,", ("Consent", "v_*")),
+        ("cache_key_cookies", "theme,lang", ("theme", "lang")),
         ("compressible_types", "Application/X-Thing", ("application/x-thing",)),
         ("report_path", "/-/timing", "/-/timing"),
         ("metrics_path", "/metrics", "/metrics"),

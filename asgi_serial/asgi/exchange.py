@@ -101,6 +101,8 @@ class Exchange:
     ) -> None:
         self.engine = engine
         self.plan = plan
+        if plan.profile.cookies is not None:
+            plan.ignore_cookies()
         self.began_ns = began_ns
         self._given = self._scope = plan.scope  # as the server and the app see it
         self._receive = receive

@@ -28,6 +28,7 @@ from asgi_serial.settings.values import (
     parse_cookie_names,
     parse_duration,
     parse_field_names,
+    parse_ignored_cookies,
     parse_media_types,
     parse_size,
     parse_switch,
@@ -312,7 +313,7 @@ class Settings(BaseModel):
     """Request fields that are part of the key."""
     cache_ignore_fields: Annotated[tuple[str, ...], PlainValidator(parse_ignored_fields)] = ()
     """Request fields on which no response depends, whoever sends them."""
-    cache_ignore_cookies: Annotated[tuple[str, ...], PlainValidator(parse_cookie_names)] = (
+    cache_ignore_cookies: Annotated[tuple[str, ...], PlainValidator(parse_ignored_cookies)] = (
         ANALYTICS_COOKIES
     )
     """Cookies that the cache ignores, and hides from the app; a name may end in `*`."""

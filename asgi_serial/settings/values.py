@@ -11,10 +11,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from inspect import iscoroutinefunction
+from itertools import chain
 from operator import lt
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeGuard, TypeVar
 
+from asgi_serial.http.cookies import ANALYTICS_COOKIES
 from asgi_serial.http.paths import is_plain
 from asgi_serial.settings.foreign_names import hint_at
 
@@ -228,15 +230,36 @@ def parse_field_names(value: object) -> tuple[str, ...]:
 def parse_cookie_names(value: object) -> tuple[str, ...]:
     """Parse a list of cookie names (RFC 6265, 4.1.1), each of which may end in `*`.
 
-    >>> parse_cookie_names("_ga, _ga_*")
-    ('_ga', '_ga_*')
+    The names of cookies are case-sensitive.
+
+    >>> parse_cookie_names("theme, lang_*")
+    ('theme', 'lang_*')
     """
     names = _read_elements(value)
-    if names is None or not all(_TOKEN.fullmatch(name) and "*" not in name[:-1] for name in names):
-        raise ValueError("a list of cookie names such as _ga, _ga_*; an empty one for none")
-    if "*" in names:
-        raise ValueError("a list of cookie names such as _ga, _ga_*; not all cookies")
+    if (
+        names is None
+        or "*" in names
+        or not all(_TOKEN.fullmatch(name) and "*" not in name[:-1] for name in names)
+    ):
+        raise ValueError("a list of cookie names such as theme, lang_* (and not * alone)")
     return tuple(dict.fromkeys(names))
+
+
+def parse_ignored_cookies(value: object) -> tuple[str, ...]:
+    """Parse a list of cookie names; the word `analytics` stands for `ANALYTICS_COOKIES`.
+
+    >>> len(parse_ignored_cookies("analytics, consent")) == len(ANALYTICS_COOKIES) + 1
+    True
+    """
+    try:
+        names = parse_cookie_names(value)
+    except ValueError:
+        raise ValueError(
+            "a list of cookie names such as analytics, consent, visit_* (and not * alone); an empty"
+            " one to ignore none"
+        ) from None
+    known = (ANALYTICS_COOKIES if name == "analytics" else (name,) for name in names)
+    return tuple(dict.fromkeys(chain.from_iterable(known)))
 
 
 def path_such_as(example: str) -> Callable[[object], str]:

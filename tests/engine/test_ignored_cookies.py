@@ -1,8 +1,10 @@
 """Analytics cookies keep nobody out of the cache, and never show in what is stored."""
 
+import asyncio
+
 import pytest
 
-from .driver import Request, ask, awaited, serial_of
+from .driver import Clock, Request, ask, awaited, serial_of, settled
 from .making import JSON
 
 
@@ -172,3 +174,27 @@ async def test_cookies_in_several_fields_are_one_list():
     assert (await ask(serial_app, split)).document == ["session=a"]
     harmless = Request(fields=(("cookie", "_ga=1"), ("cookie", "_gid=2")))
     assert (await ask(serial_app, harmless)).cached == "hit"
+
+
+@awaited
+async def test_a_stale_response_is_refreshed_by_a_visitor_with_such_cookies():
+    clock = Clock()
+    app = Echo((b"cache-control", b"max-age=60, stale-while-revalidate=60"))
+    serial_app = serial_of(app, clock=clock)
+    assert (await ask(serial_app, visitor("_ga=1"))).document == [""]
+    clock.now += 90
+    assert (await ask(serial_app, visitor("_ga=2"))).document == [""]
+    await settled()
+    assert app.calls == 2
+    answer = await ask(serial_app, visitor("_ga=3"))
+    assert (answer.cached, answer.one("age"), app.calls) == ("hit", "0", 2)
+
+
+@awaited
+async def test_visitors_at_the_same_time_share_a_call():
+    app = Echo()
+    serial_app = serial_of(app, cache_ttl=60)
+    asked = [ask(serial_app, visitor(f"_ga={number}")) for number in range(30)]
+    answers = await asyncio.gather(*asked)
+    assert [answer.document for answer in answers] == 30 * [[""]]
+    assert app.calls == 1
