@@ -80,7 +80,7 @@ async def test_who_says_nothing_of_himself_is_nobody():
     assert answers[0].one("cache-control") is None
 
 
-@pytest.mark.parametrize("others", ["{}", "{}; theme=dark", "_ga=1; {}; theme=dark"])
+@pytest.mark.parametrize("others", ["{}", "{}; theme=dark", "lang=en; {}; theme=dark"])
 @awaited
 async def test_a_cookie_tells_users_apart_with_the_cookies_that_they_have(others):
     app = Personal()
