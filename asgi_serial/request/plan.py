@@ -109,9 +109,8 @@ class RequestPlan(RequestPolicy):
         """Return the fields that a response varies on, with their values in this request."""
         if not names:
             return ()
-        places, lines, cookies = self.profile.places, self.lines, self.profile.cookies
-        fields = {name: lines[places[name]][1] for name in names if name in places}
-        if b"cookie" in fields and cookies is not None:
+        fields = read_fields(self.scope["headers"], frozenset(names))
+        if b"cookie" in fields and self.profile.cookies is not None:
             # The app sees no other cookies, so its response depends on no other.
             self._reduce_cookies(fields)
         return tuple(zip(names, vary_values(names, fields), strict=True))
