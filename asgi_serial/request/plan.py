@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from asgi_serial.cache.key import CODED_ONLY, KEYED_COOKIES, BodyPart, Extra, make_key, sorted_query
 from asgi_serial.engine.profiles import BODY_METHODS, find_credentials
 from asgi_serial.formats.registry import JSON
-from asgi_serial.http.headers import content_length
+from asgi_serial.http.headers import content_length, read_fields
 from asgi_serial.http.vary import vary_values
 from asgi_serial.reasons import Reason
 from asgi_serial.request.partition import enter_partition
