@@ -178,3 +178,12 @@ def test_links_to_a_heading_lead_to_one(document):
     links = re.findall(r"\]\((?!https?:)([^)#]*)#([\w-]+)\)", document.read_text())
     places = [(document.parent / name if name else document, anchor) for name, anchor in links]
     assert [link for link in places if link[1] not in anchors_of(link[0])] == []
+
+
+def test_the_picture_of_the_readme_is_small_and_has_its_words():
+    (words, path), *others = re.findall(r"!\[([^\]]*)\]\(([^)]*)\)", README)
+    picture = (ROOT / path).read_bytes()
+    assert others == []
+    assert len(words) > 50
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) < 150_000

@@ -28,7 +28,7 @@ def show_overview(report: Mapping[str, Any], view: View) -> Html:
         _tile(
             "Errors",
             format_percent(errors, count),
-            [f"{format_count(errors)} failed or 5xx", _link_to_errors(view) if errors else None],
+            _link_to_errors(f"{format_count(errors)} failed or 5xx", view) if errors else "none",
         ),
         _tile(
             "Latency, p95",
@@ -46,8 +46,8 @@ def show_overview(report: Mapping[str, Any], view: View) -> Html:
     return tag("div", tiles, class_="tiles", id="overview")
 
 
-def _link_to_errors(view: View) -> Child:
-    return [" · ", tag("a", "routes", href=f"{view.link(sort='errors')}#routes")]
+def _link_to_errors(words: str, view: View) -> Child:
+    return tag("a", words, href=f"{view.link(sort='errors')}#routes")
 
 
 def _tile(label: str, value: str, note: Child, *more: Child, is_wide: bool = False) -> Html:
@@ -82,8 +82,8 @@ def _cost(cost: Mapping[str, Any] | None) -> list[Html]:
     if not cost or not cost.get("requests"):
         return []
     shares = format_percent(cost["own_ms"], cost["total_ms"])
-    note = f"{shares} of the time of requests"
-    return [_tile("Our own work", f"{format_duration(cost['own_ms_per_request'])}", note)]
+    note = f"{shares} of their time"
+    return [_tile("Our work a request", format_duration(cost["own_ms_per_request"]), note)]
 
 
 def _history(minutes: Sequence[Mapping[str, Any]]) -> list[Html]:

@@ -68,7 +68,7 @@ section { margin: 0 0 1rem; padding: 1.125rem 1.25rem 1.25rem; }
 .tile dt, .tile .label { color: var(--muted); font-size: .8125rem; }
 .tile dd { margin: 0; }
 .value { font-size: 1.5rem; line-height: 1.25; font-weight: 600; letter-spacing: -.02em; }
-.tile .note { line-height: 1.4; }
+.tile .note { line-height: 1.4; font-size: .75rem; }
 svg { display: block; width: 100%; }
 .columns { height: 48px; margin-top: .5rem; fill: var(--fill); }
 .columns.bad { fill: var(--bad); }

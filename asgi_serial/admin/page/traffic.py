@@ -178,7 +178,9 @@ def show_slowest(slowest: Sequence[Mapping[str, Any]] | None) -> Html | None:
                     f" · {one['outcome']}"
                     if one.get("outcome", "completed") != "completed"
                     else None,
-                    f" · {bounded(one['route'])}" if one.get("route") else None,
+                    f" · {bounded(one['route'])}"
+                    if one.get("route") not in ("", one["path"])
+                    else None,
                 ],
             ),
             format_duration(one["total_ms"]),
