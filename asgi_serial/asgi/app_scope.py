@@ -41,48 +41,55 @@ def copy_scope(scope: Scope) -> Scope:
 def changes_scope(plan: RequestPlan, scope: Scope, body: bytes | None) -> bool:
     """Whether a request that asks for no stored response needs a scope of its own for the app.
 
-    To hide fields needs none: see `hide_from_app`.
+    To hide codings needs none: see `hide_codings`.
     """
     profile = plan.profile
-    if plan.wants.media_type or body is not None or profile.has_tags:
+    if plan.wants.media_type or body is not None or profile.has_tags or hides_cookies(plan):
         return True
     has_offer = "extensions" in scope and ZEROCOPYSEND in (scope["extensions"] or ())
     return has_offer and b"accept-encoding" in profile.places
 
 
-def hide_from_app(plan: RequestPlan, scope: Scope) -> Fields | None:
-    """Hide fields from the app; return the list of fields that the scope had, if it is replaced.
+def hides_cookies(plan: RequestPlan) -> bool:
+    """Whether cookies are hidden from the app, since its response may be stored."""
+    cookies = plan.profile.cookies
+    if cookies is None or plan.key is None:
+        return False
+    value = plan.value_of(b"cookie") or b""
+    return cookies.without_ignored(value) != value
 
-    The caller puts the list back before the response leaves the app, so that only the app sees the
-    difference. By then nothing in it decides about the response any more.
+
+def hide_codings(plan: RequestPlan, scope: Scope) -> Fields | None:
+    """Hide from the app that the client accepts codings; return the list of fields, if it does.
+
+    The caller puts the list back when the response leaves the app, so that only the app sees the
+    difference. If the response is stored, it waits until the app has ended: the app may read the
+    fields while it makes the body.
     """
     given: Fields = scope["headers"]
-    pairs = _hide_fields(plan, given)
+    pairs = _without_codings(plan, given)
     if pairs is given:
         return None
     scope["headers"] = pairs
     return given
 
 
-def _hide_fields(plan: RequestPlan, pairs: Fields) -> Fields:
-    """Return the fields without codings that we apply, and cookies that the cache ignores."""
-    profile = plan.profile
-    place = profile.places.get(b"accept-encoding") if plan.wants.hides_codings else None
-    if place is not None:
-        if len(pairs) == len(plan.lines):
-            pairs = [*pairs]
-            del pairs[place]
-        else:  # several lines have the same name
-            pairs = without(pairs, _ACCEPT_ENCODING)
-    if profile.cookies is not None and plan.key is not None:
-        # The response may be stored, and another client's cookies must not show in it.
-        value = plan.value_of(b"cookie") or b""
-        kept = profile.cookies.without_ignored(value)
-        if kept != value:
-            pairs = without(pairs, _COOKIE)
-            if kept:
-                pairs.append((b"cookie", kept))
+def _without_codings(plan: RequestPlan, pairs: Fields) -> Fields:
+    place = plan.profile.places.get(b"accept-encoding")
+    if place is None or not plan.wants.hides_codings:
+        return pairs
+    if len(pairs) != len(plan.lines):  # several lines have the same name
+        return without(pairs, _ACCEPT_ENCODING)
+    pairs = [*pairs]
+    del pairs[place]
     return pairs
+
+
+def _without_cookies(plan: RequestPlan, pairs: Fields) -> Fields:
+    assert plan.profile.cookies is not None
+    kept = plan.profile.cookies.without_ignored(plan.value_of(b"cookie") or b"")
+    pairs = without(pairs, _COOKIE)
+    return [*pairs, (b"cookie", kept)] if kept else pairs
 
 
 def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scope:
@@ -98,7 +105,9 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
     scope[MARK] = engine
     scope[REQUEST] = []  # not the plan, which refers to the scope
     given: Fields = scope["headers"]
-    pairs = _hide_fields(plan, given)
+    pairs = _without_codings(plan, given)
+    if hides_cookies(plan):
+        pairs = _without_cookies(plan, pairs)
     if body is not None:
         pairs = _decoded_fields(plan, pairs, body)
     if plan.validates and plan.selected is not None:

@@ -8,7 +8,7 @@ from collections import deque
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from asgi_serial.asgi.app_scope import changes_scope, copy_scope, hide_from_app, scope_for_app
+from asgi_serial.asgi.app_scope import changes_scope, copy_scope, hide_codings, scope_for_app
 from asgi_serial.asgi.delivery import Delivery
 from asgi_serial.asgi.lookup import Lookup
 from asgi_serial.asgi.record import DEBUG, is_logged, record_answer, record_response
@@ -365,7 +365,7 @@ class Exchange:
             scope = plan.app_scope = given
             scope[MARK] = engine
             scope[REQUEST] = []  # any object of its own; `object()` costs five times as much
-            self._hidden = hide_from_app(plan, scope)
+            self._hidden = hide_codings(plan, scope)
         return scope
 
     def _reveal(self) -> None:
@@ -469,8 +469,6 @@ class Exchange:
         """Act on the start of the response; messages before it, such as early hints, pass."""
         if self._calls_again:
             return checkpoint()
-        if self._hidden is not None:
-            self._reveal()
         if message["type"] != START_TYPE:
             return self.send_out(message)
         engine, plan = self.engine, self.plan
@@ -479,6 +477,8 @@ class Exchange:
         # A policy may name users, whose responses are private even if nothing else is turned on.
         if self._hears and (engine.names_variants or HANDLER_SWITCHES or plan.has_policy):
             message, start = start_response(engine, plan, message)
+            if self._hidden is not None and start.collector is None:
+                self._reveal()
             if start.has_effects or self._searched is not None:
                 self._apply(start)
             if not start.passes:

@@ -198,3 +198,28 @@ async def test_visitors_at_the_same_time_share_a_call():
     answers = await asyncio.gather(*asked)
     assert [answer.document for answer in answers] == 30 * [[""]]
     assert app.calls == 1
+
+
+@pytest.mark.parametrize("name", ["cookie", "accept-encoding"])
+@pytest.mark.parametrize("is_alone", [True, False])
+@awaited
+async def test_an_app_that_reads_late_sees_no_more(name, is_alone):
+    """A generator may read the fields of the request after the start of its response."""
+    calls = []
+
+    async def app(scope, receive, send):
+        calls.append(scope)
+        start = {"type": "http.response.start", "status": 200, "headers": [JSON]}
+        await send(start)
+        shown = dict(scope["headers"]).get(name.encode(), b"")
+        await send({"type": "http.response.body", "body": b'["%s"' % shown, "more_body": True})
+        shown = dict(scope["headers"]).get(name.encode(), b"")
+        await send({"type": "http.response.body", "body": b',"%s"]' % shown})
+
+    serial_app = serial_of(app, cache_ttl=60)
+    first = visitor("_ga=1").having(accept_encoding="gzip, br")
+    if not is_alone:  # a request for a part leads no call that others wait for
+        first = first.having(range="bytes=0-99")
+    await ask(serial_app, first)
+    answer = await ask(serial_app, visitor("_ga=2").having(accept_encoding="gzip"))
+    assert answer.document == ["", ""]
