@@ -12,14 +12,14 @@ GOALS = {"pass": 8, "hit": 8, "miss": 20, "revalidation": 22}
 
 # Files, calls and changes of file; none may grow.
 BOUNDS = {
-    ("pass", "bare"): (16, 32, 23),
-    ("pass", "browser"): (16, 37, 26),
+    ("pass", "bare"): (16, 33, 23),
+    ("pass", "browser"): (17, 55, 40),
     ("hit", "bare"): (8, 9, 8),
     ("hit", "browser"): (8, 9, 8),
-    ("miss", "bare"): (31, 250, 133),
-    ("miss", "browser"): (33, 281, 142),
-    ("revalidation", "bare"): (35, 315, 180),
-    ("revalidation", "browser"): (35, 322, 174),
+    ("miss", "bare"): (31, 251, 133),
+    ("miss", "browser"): (34, 299, 156),
+    ("revalidation", "bare"): (35, 316, 180),
+    ("revalidation", "browser"): (35, 327, 177),
 }
 
 
