@@ -7,7 +7,7 @@ import sys
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Unpack
 
-from asgi_serial.admin.endpoints import has_own_paths, own_messages
+from asgi_serial.admin.endpoints import has_own_paths, log_own, own_messages
 from asgi_serial.admin.explaining import is_explained, may_explain
 from asgi_serial.admin.metrics_endpoint import engine_state
 from asgi_serial.admin.purge_request import build_purges, purge_of_user
@@ -110,6 +110,7 @@ class SerialMiddleware:
                 return False
             await serve_explained(engine, self.app, scope, receive, send)
             return True
+        log_own(scope, messages)
         for message in messages:
             await send(message)
         return True

@@ -7,6 +7,7 @@ import re
 import msgpack
 import pytest
 
+from asgi_serial.admin.state import engine_report
 from asgi_serial.http.structured import Token, format_item
 from asgi_serial.reasons import REASONS, SUBJECTS
 from tests.engine.driver import Clock, Request, Whole, ask, awaited, drive, fields_of, serial_of
@@ -256,6 +257,24 @@ async def test_what_was_done_to_the_body_of_a_request_is_explained(body, fields,
 
 
 @awaited
+async def test_that_a_response_is_that_of_another_call_is_explained():
+    released = asyncio.Event()
+
+    async def app(scope, receive, send):
+        await released.wait()
+        await Whole(SMALL, **HTML)(scope, receive, send)
+
+    serial_app = serial_of(app, cache_ttl=60, **WITH_TOKEN)
+    asking = [asyncio.ensure_future(ask(serial_app, one)) for one in (GET, ASKING)]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    released.set()
+    plain, explained = await asyncio.gather(*asking)
+    assert not is_explained(plain)
+    assert why(explained)[0] == "cache;did=hit;ttl=60;collapsed"
+
+
+@awaited
 async def test_an_explained_stale_response_is_refreshed_as_any_other():
     app = Whole(
         SMALL, content_type="text/html", cache_control="max-age=60, stale-while-revalidate=60"
@@ -358,6 +377,15 @@ async def test_what_is_stored_of_an_explained_response_holds_no_explanation():
     other = await ask(serial_app, local(client=("192.0.2.1", 1)))
     assert other.one("cache-status").startswith("asgi_serial; hit")
     assert not is_explained(other)
+
+
+@awaited
+async def test_an_explained_request_is_counted_as_any_other():
+    serial_app = serial_of(Whole(LARGE, **HTML), **WITH_TOKEN)
+    for request_ in (ASKING, GET, ASKING):
+        await ask(serial_app, request_)
+    report = engine_report(serial_app.engine)
+    assert report.totals["count"] == serial_app.engine.gauges.started == 3
 
 
 @awaited

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from asgi_serial.admin.access import path_within
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.settings.model import Settings
     from asgi_serial.types import Message, Receive, Scope
+
+_logger = logging.getLogger("asgi_serial")
 
 
 def has_own_paths(settings: Settings) -> bool:
@@ -35,3 +38,9 @@ async def own_messages(engine: Engine, scope: Scope, receive: Receive) -> list[M
     if path == settings.purge_path:
         return await purge_messages(engine, scope, receive)
     return None
+
+
+def log_own(scope: Scope, messages: list[Message]) -> None:
+    """Write the line of a request that the middleware has answered itself."""
+    method, path, status = scope["method"], scope["path"], messages[0]["status"]
+    _logger.debug("%s %r: %d, answered by asgi_serial itself", method, path, status)

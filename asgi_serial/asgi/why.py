@@ -35,6 +35,8 @@ async def serve_explained(
     engine: Engine, app: ASGIApp, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Serve a request as any other, and explain its response."""
+    if engine.recorder is not None:
+        engine.gauges.started += 1
     plan = plan_request(engine, scope)
     exchange = Exchange(engine, plan, receive, send, perf_counter_ns())
     exchange.send_out = Explaining(exchange, send).send

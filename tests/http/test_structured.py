@@ -8,6 +8,7 @@ from asgi_serial.http.structured import (
     DisplayString,
     Member,
     Token,
+    format_item,
     parse_dictionary,
 )
 
@@ -171,3 +172,20 @@ def test_what_is_written_is_read(
 def test_any_bytes_are_a_dictionary_or_malformed(value: bytes) -> None:
     found = parse_dictionary(value)
     assert found is None or all(isinstance(key, str) for key in found)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({}, "coding"),
+        ({"did": Token("br")}, "coding;did=br"),
+        ({"of": 'a "b" \\'}, r'coding;of="a \"b\" \\"'),
+        ({"of": "a\r\nb\u00e9"}, 'coding;of="ab"'),
+        ({"bytes": -3}, "coding;bytes=-3"),
+        ({"whole": True, "n": 1}, "coding;whole;n=1"),
+    ],
+)
+def test_an_item_is_written_as_it_is_read(parameters, expected):
+    """RFC 9651, 4.1.1.2 and 4.1.3; a value of True is written by its key alone."""
+    assert format_item("coding", parameters) == expected
+    assert parse_dictionary(f"a={expected}".encode()) == {"a": Token("coding")}
