@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
@@ -61,13 +62,21 @@ def make_link(engine: Engine, head: Head) -> str | None:
     return f"{origin}{own_path(head.scope)}?link={link}"
 
 
-def open_link(engine: Engine, link: str) -> bool:
-    """Whether a link is valid, and is used for the first time in this process."""
+async def open_link(engine: Engine, link: str) -> bool:
+    """Whether a link is valid, and is used for the first time.
+
+    Processes that share a second level tell each other by it which links were used. Without one, or
+    if it does not answer, each process knows only those that were used in it.
+    """
     token = engine.settings.report_token
     now = engine.clock()
     if token is None or not is_valid(link, token.get_secret_value(), LINK, now):
         return False
-    return engine.spent_links.spend(link, expiry_of(link), now)
+    if not engine.spent_links.spend(link, expiry_of(link), now):
+        return False
+    store = engine.responses.store
+    key = f"link-{sha256(link.encode()).hexdigest()[:40]}"
+    return store is None or await store.add(key, b"1", ttl=LINK_SECONDS) is not False
 
 
 def begin_session(engine: Engine, head: Head) -> Field:

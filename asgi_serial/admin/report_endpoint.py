@@ -69,7 +69,7 @@ async def report_messages(engine: Engine, scope: Scope, receive: Receive) -> lis
             fields = ((b"location", link.encode()), VARY)
             return respond(201, b"text/plain", f"{link}\n".encode(), is_head=False, fields=fields)
         refusal = Refusal(405, "Use GET or HEAD.", (_ALLOW,))
-    elif head.method == "GET" and open_link(engine, read_query(query).get("link", "")):
+    elif head.method == "GET" and await open_link(engine, read_query(query).get("link", "")):
         page = render_signed_in(own_path(scope))
         return _page(head, 200, page, (begin_session(engine, head),))
     return _explain(head, refusal)

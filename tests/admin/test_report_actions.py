@@ -223,6 +223,30 @@ class TestLinks:
         assert (again.status, again.one("set-cookie")) == (401, None)
 
     @awaited
+    async def test_a_link_works_once_for_all_processes_of_a_second_level(self):
+        store = DictStore()
+        first, second = (make(store=store) for _ in range(2))
+        made = await ask(first, Request("POST", PATH, scope=REMOTE).having(host=HOST, **BEARER))
+        query = made.one("location").partition("?")[2].encode()
+        answers = [await ask(each, replace(PAGE, query=query)) for each in (second, first)]
+        assert [answer.status for answer in answers] == [200, 401]
+        assert max(map(len, store.values)) <= 64
+
+    @awaited
+    async def test_a_link_works_while_the_second_level_does_not(self):
+        store = DictStore()
+        serial = make(store=store)
+
+        async def fails(key, value, **more):
+            return None
+
+        store.add = fails
+        made = await ask(serial, Request("POST", PATH, scope=REMOTE).having(host=HOST, **BEARER))
+        query = made.one("location").partition("?")[2].encode()
+        answers = [await ask(serial, replace(PAGE, query=query)) for _ in range(2)]
+        assert [answer.status for answer in answers] == [200, 401]
+
+    @awaited
     async def test_a_link_holds_for_two_minutes(self):
         clock = Clock()
         serial = make(clock)
