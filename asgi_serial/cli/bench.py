@@ -161,7 +161,7 @@ def _bench_server(
 
 
 def _print(path: str, figures: Sequence[Figures], console: Console) -> None:
-    console.print(f"{console.paint(path, 'bold')}: medians of {figures[0].rounds} rounds\n")
+    console.print(f"{console.paint(path, 'bold')}: medians of {_counted(figures[0].rounds)}\n")
     has_cpu = any(one.cpu_seconds is not None for one in figures)
     bare = figures[0].size or 1
     heads = ["variant", "bytes", "of all", "time"]
@@ -183,6 +183,10 @@ def _print(path: str, figures: Sequence[Figures], console: Console) -> None:
         heads += ["CPU", "added"]
     console.table([*heads, ""], rows, right=tuple(range(1, len(heads))))
     console.print()
+
+
+def _counted(rounds: int) -> str:
+    return "1 round" if rounds == 1 else f"{rounds} rounds"
 
 
 def _milliseconds(seconds: float | None, *, sign: str = "") -> str:

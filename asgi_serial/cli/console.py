@@ -138,7 +138,7 @@ class Progress:
             text = f"{self._text()} ({monotonic() - self._began:.0f} s)"
             self._width = max(self._width, len(text))
             print(f"\r{text.ljust(self._width)}", end="", file=self._err, flush=True)
-            if self._stopped.wait(0.2):
+            if self._stopped.wait(0.5):
                 print(f"\r{' ' * self._width}\r", end="", file=self._err, flush=True)
                 return
 
@@ -151,7 +151,9 @@ class Progress:
         if self._total:
             columns.append(BarColumn())
         terminal = Terminal(file=self._err)
-        with Bar(*columns, TimeElapsedColumn(), console=terminal, transient=True) as bar:
+        columns.append(TimeElapsedColumn())
+        # It draws in this process, whose CPU time `bench` measures: so no oftener than needed.
+        with Bar(*columns, console=terminal, transient=True, refresh_per_second=2) as bar:
             task = bar.add_task(self._text(), total=self._total or None)
-            while not self._stopped.wait(0.1):
+            while not self._stopped.wait(0.5):
                 bar.update(task, description=self._text(), completed=max(0, self._done - 1))

@@ -148,7 +148,7 @@ def test_a_running_server_is_measured(tmp_path):
         assert one["cpu_seconds"] is one["added_cpu_seconds"] is None
         assert one["note"] == ""
     assert "CPU" not in also.out
-    assert re.search(r"^/tiny: medians of 1 rounds$", also.out, re.MULTILINE)
+    assert re.search(r"^/tiny: medians of 1 round$", also.out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
