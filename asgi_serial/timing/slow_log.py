@@ -18,14 +18,13 @@ def log_slow(sample: Sample) -> None:
     }
     total_ms = sample.total_ns / 1e6
     longest = sorted(phases.items(), key=lambda phase: -phase[1])[:3]
+    spent_on = [f"{name} {spent:.0f} ms" for name, spent in longest if spent >= 0.5]
     _logger.warning(
-        "%s %s took %.0f ms: %d %s, %s",
+        "%s %s took %.0f ms: %s",
         sample.method,
         sample.route,
         total_ms,
-        sample.status,
-        sample.outcome,
-        ", ".join(f"{name} {spent:.0f} ms" for name, spent in longest),
+        ", ".join([f"{sample.status} {sample.outcome}", *spent_on]),
         extra={
             "route": sample.route,
             "method": sample.method,

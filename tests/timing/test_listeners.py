@@ -129,6 +129,11 @@ def test_the_line_of_a_slow_request_has_its_labels_and_phases_as_attributes(capl
     assert line.reasons == ["no-freshness"]
 
 
+def test_phases_that_took_no_time_are_not_in_the_line(caplog):
+    log_slow(SAMPLE._replace(phases=(0, 0, 400_000, 2_000_000, 0, 0, 0, 0), total_ns=2_400_000))
+    assert caplog.messages == ["GET /items/{id} took 2 ms: 200 completed, app-first-byte 2 ms"]
+
+
 @awaited
 async def test_slow_requests_are_logged_where_it_is_set_and_nowhere_else(caplog):
     with caplog.at_level(logging.WARNING, "asgi_serial.slow"):
