@@ -37,7 +37,7 @@ def check(name: str, root: Path, home: Path) -> bool:
         subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
         stamp.write_text(digest)
     # The old release may use what Python or another package has deprecated since.
-    options = ["-q", "-p", "no:cacheprovider", "-W", "default", "-k", f"[{name}]"]
+    options = ["-q", "-p", "no:cacheprovider", "-W", "default", "-k", name]
     ran = subprocess.run(
         [python, "-m", "pytest", *options, CONTRACT], cwd=root, capture_output=True, text=True
     )

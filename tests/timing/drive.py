@@ -82,6 +82,11 @@ async def visit(app: Any, method: str, target: str, root_path: str = "") -> Answ
         "query_string": query.encode(),
         "root_path": root_path,
     }
+    return await call(app, scope)
+
+
+async def call(app: Any, scope: dict[str, Any]) -> Answer:
+    """The answer to a request with this scope, which is left as the app leaves it."""
     messages: list[Any] = []
     asked = []
     ended = asyncio.Event()

@@ -13,7 +13,7 @@ from asgi_serial import purge, timing_report
 from asgi_serial.engine.app_engines import engines_of
 from tests.sites.contract import visits_of
 
-from .drive import living, visit
+from .drive import call, http_scope, living, visit
 
 NAMES = [
     "starlette",
@@ -145,3 +145,49 @@ def test_paths_that_no_route_takes_share_one_bucket(module):
 
     run(app, ask())
     assert counted(app) == {"(unmatched)": 300, "/items/{id}": 300}
+
+
+ODD = {
+    "a query that is no text": {"query_string": b"\xff=\xfe"},
+    "a host that is no text": {"headers": [(b"host", b"\xff\xfe")]},
+    "a host with an empty label": {"headers": [(b"host", b"a..b")]},
+    "a long host": {"headers": [(b"host", b"x" * 3000)]},
+    "a host with an odd port": {"headers": [(b"host", b"example.org:port")]},
+    "no host": {"headers": []},
+    "a path that is no text": {"path": "/items/\ufffd", "raw_path": b"/items/%ff"},
+    "bytes in the path": {"path": "/boom/\ufffd", "raw_path": b"/boom/\xff"},
+    "a surrogate": {"path": "/boom/\udcff", "raw_path": b"/boom/%ff"},
+    "a zero": {"path": "/items/\x00", "raw_path": b"/items/%00"},
+    "slashes": {"path": "//items//7", "raw_path": b"//items//7"},
+    "dots": {"path": "/items/../../etc", "raw_path": b"/items/../../etc"},
+    "nothing below the root": {"path": "/proxy", "raw_path": b"/proxy", "root_path": "/proxy"},
+    "a path outside the root": {"path": "/x", "raw_path": b"/x", "root_path": "/proxy"},
+    "a method of another protocol": {"method": "PROPFIND"},
+    "a method of nobody": {"method": "\xff" * 100},
+    "a number that is too long": {
+        "path": "/items/" + "1" * 10_000,
+        "raw_path": b"/items/" + b"1" * 10_000,
+    },
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+@each_framework
+def test_no_request_makes_a_resolver_fail(module, odd):
+    _, app = module.make(cache=False)
+
+    async def ask():
+        await visit(app, "GET", "/items/7")
+        (engine,) = engines_of(app)
+        scope = http_scope("/items/7") | odd
+        given = dict(scope)
+        try:
+            await call(app, given)
+        except Exception:  # of the framework's own
+            pass
+        return [engine.label(one) for one in (given, scope)], engine.resolver.failures
+
+    labels, failures = run(app, ask())
+    assert failures == 0
+    known = {one.label for one in visits_of(module.SITE)}
+    assert set(labels) <= known

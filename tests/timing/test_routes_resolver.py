@@ -89,6 +89,19 @@ def test_a_table_that_fails_is_counted_and_puts_nothing_into_a_request():
     assert resolve.failures == 3
 
 
+@pytest.mark.parametrize("error", [ValueError, UnicodeError])
+def test_a_value_that_a_router_cannot_read_is_no_failure(error):
+    class Table:
+        is_whole = False
+
+        def find(self, scope):
+            raise error
+
+    resolve = build_resolver(app=plain_app, tables=[lambda app: Table()])
+    assert resolve(http_scope("/orders/12")) == "(unmatched)"
+    assert resolve.failures == 0
+
+
 def test_a_callback_comes_before_a_table_and_leaves_to_it_what_it_does_not_know():
     class Table:
         is_whole = False

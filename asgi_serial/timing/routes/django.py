@@ -41,7 +41,8 @@ class DjangoTable:
         except KeyError:
             pass
         # How a request takes the root path, and FORCE_SCRIPT_NAME, from the path is its own affair.
-        path = self._handler.request_class(scope, None).path_info
+        bare = {**scope, "query_string": b"", "headers": []}
+        path = self._handler.request_class(bare, None).path_info
         with _language_of(root, path):
             template = _resolve(root, path)
         self._known.keep(key, template)

@@ -53,14 +53,14 @@ class QuartTable:
         return template
 
     def _match(self, request: _Request) -> str | None:
-        adapter = self._app.create_url_adapter(request)
         try:
+            adapter = self._app.create_url_adapter(request)
             rule, _ = adapter.match(return_rule=True)
         except Exception as error:
             if not hasattr(error, "get_response"):  # none of Werkzeug's HTTP errors
                 raise
             allowed = getattr(error, "valid_methods", None)
-            if not allowed:  # a 404, or a redirect to where there is a route
+            if not allowed:  # a 404, a bad host, or a redirect to where there is a route
                 return None
             rule, _ = adapter.match(method=sorted(allowed)[0], return_rule=True)
         return from_angles(self._host(rule) + rule.rule)

@@ -145,7 +145,10 @@ class LabelResolver:
     def _look_up(
         self, routes: FrameworkRoutes | RouteTable, scope: Scope, depth: int = _MAX_DEPTH
     ) -> str | None:
-        found = routes.find(scope)
+        try:
+            found = routes.find(scope)
+        except ValueError:
+            return None  # the client's fault: text that cannot be decoded, or a number read
         return self._descend(found, scope, depth) if isinstance(found, MountedApp) else found
 
     def _descend(self, mounted: MountedApp, scope: Scope, depth: int) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from asgi_serial.timing.routes.apps import is_instance
+from asgi_serial.timing.routes.apps import host_of, is_instance
 from asgi_serial.timing.routes.base import RouteTable
 from asgi_serial.types import Scope
 
@@ -20,7 +20,7 @@ class SanicTable:
     def find(self, scope: Scope) -> str | None:
         """Return the template of the route; see RouteTable."""
         path = scope["raw_path"].partition(b"?")[0].decode()
-        host = next((value.decode() for name, value in scope["headers"] if name == b"host"), None)
+        host = host_of(scope) or None
         try:
             route = self._app.router.get(path, scope["method"], host)[0]
         except Exception as error:
