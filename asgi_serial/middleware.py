@@ -7,10 +7,11 @@ import sys
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Unpack
 
-from asgi_serial.admin.endpoints import has_own_paths, log_own, own_messages
+from asgi_serial.admin.endpoints import build_filter, log_own, own_messages
 from asgi_serial.admin.explaining import is_explained, may_explain
 from asgi_serial.admin.metrics_endpoint import engine_state
 from asgi_serial.admin.purge_request import build_purges, purge_of_user
+from asgi_serial.admin.shadows import warn_of_shadows
 from asgi_serial.admin.state import engine_report
 from asgi_serial.asgi.exchange import Exchange
 from asgi_serial.asgi.nested import WriteWithin, find_write_within, restrict_outer
@@ -35,7 +36,7 @@ from asgi_serial.timing.opentelemetry_recorder import OpenTelemetryRecorder
 from asgi_serial.timing.routes.resolver import build_resolver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from asgi_serial.caching.serving import Answer, Forward
     from asgi_serial.timing.base import OnResponse, Recorder
@@ -78,6 +79,7 @@ class SerialMiddleware:
         self.app = app
         self._is_shared = engine is not None
         self._is_settled = False
+        self._may_be_ours: Callable[[Scope], bool] | None = None
         try:
             if engine is not None:
                 _refuse_further(options, (store, route_resolver, recorder, on_response))
@@ -97,16 +99,23 @@ class SerialMiddleware:
         register(self.engine, app)
 
     async def _settle(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Find the engine at the first request; return whether the request is served."""
+        """Serve a request that is for us; at the first request, find the engine before.
+
+        Returns whether the request is served.
+        """
         if not self._is_shared:
             self.engine = share(self.engine, scope)
             self._is_shared = True
         engine = self.engine
-        settings = engine.settings
-        self._is_settled = not (has_own_paths(settings) or may_explain(settings))
+        if not self._is_settled:
+            self._may_be_ours = build_filter(engine.settings)
+            self._is_settled = True
+            if not engine.has_sought_shadows:
+                engine.has_sought_shadows = True
+                warn_of_shadows(engine, scope)
         messages = await own_messages(engine, scope, receive)
         if messages is None:
-            if self._is_settled or not is_explained(settings, scope):
+            if not (may_explain(engine.settings) and is_explained(engine.settings, scope)):
                 return False
             await serve_explained(engine, self.app, scope, receive, send)
             return True
@@ -119,7 +128,12 @@ class SerialMiddleware:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection (ASGI 3.0)."""
         engine = self.engine
-        if scope["type"] != "http" or MARK in scope or not self._is_settled:
+        if (
+            scope["type"] != "http"
+            or MARK in scope
+            or not self._is_settled
+            or (self._may_be_ours is not None and self._may_be_ours(scope))
+        ):
             if not engine.active and MARK not in scope:
                 await self.app(scope, receive, send)
                 return

@@ -6,12 +6,14 @@ import logging
 from typing import TYPE_CHECKING
 
 from asgi_serial.admin.access import path_within
+from asgi_serial.admin.explaining import may_be_explained, may_explain
 from asgi_serial.admin.metrics_endpoint import metrics_messages
 from asgi_serial.admin.purge_endpoint import purge_messages
 from asgi_serial.admin.report_endpoint import report_messages
-from asgi_serial.admin.shadows import warn_of_shadows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from asgi_serial.engine.engine import Engine
     from asgi_serial.settings.model import Settings
     from asgi_serial.types import Message, Receive, Scope
@@ -19,18 +21,22 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("asgi_serial")
 
 
-def has_own_paths(settings: Settings) -> bool:
-    """Whether any path is set that the middleware answers itself."""
-    paths = (settings.report_path, settings.metrics_path, settings.purge_path)
-    return any(path is not None for path in paths)
+def build_filter(settings: Settings) -> Callable[[Scope], bool] | None:
+    """Return whether a request may be for us, or may be explained; None if none ever is.
+
+    It stands in the way of every request, and so only looks at how the path ends, for the whole one
+    depends on where the app is mounted.
+    """
+    given = (settings.report_path, settings.metrics_path, settings.purge_path)
+    paths = tuple(path for path in given if path is not None)
+    if may_explain(settings):
+        return lambda scope: scope["path"].endswith(paths) or may_be_explained(settings, scope)
+    return (lambda scope: scope["path"].endswith(paths)) if paths else None
 
 
 async def own_messages(engine: Engine, scope: Scope, receive: Receive) -> list[Message] | None:
     """Return the response to a request for a path of our own; None if it is for the app."""
     path, settings = path_within(scope), engine.settings
-    if not engine.has_sought_shadows:
-        engine.has_sought_shadows = True
-        warn_of_shadows(engine, scope)
     if path == settings.report_path:
         return await report_messages(engine, scope, receive)
     if path == settings.metrics_path:
