@@ -4,13 +4,15 @@ import json
 
 import pytest
 
+from asgi_serial import SerialMiddleware
 from asgi_serial.admin.report_endpoint import report_messages
 from asgi_serial.admin.state import describe_settings, engine_report, engine_statistics
 from asgi_serial.admin.versions import find_version
 from asgi_serial.settings.model import Settings
 from asgi_serial.version import __version__
-from tests.engine.driver import Request, awaited
+from tests.engine.driver import Request, Whole, ask, awaited
 from tests.engine.making import content_of, fields_of, make_engine
+from tests.timing.recording import record
 
 REPORTING = {"report_path": "/-/timing"}
 
@@ -129,3 +131,29 @@ def test_each_setting_has_the_source_of_its_value():
 
 def test_a_part_that_is_not_installed_has_no_version():
     assert find_version("no-such-distribution") == ""
+
+
+@awaited
+async def test_whatever_clients_and_resolvers_give_is_bounded_and_escaped():
+    """Routes without end, of 10,000 characters and of markup; paths of markup."""
+    markup = "/<script>alert(1)</script>"
+    serial = SerialMiddleware(
+        Whole(b"x"), report_path="/-/timing", route_resolver=lambda scope: markup + "x" * 10_000
+    )
+    local = Request(path="/-/timing").having(host="localhost", accept="text/html")
+    await ask(serial, Request(path=markup + "y" * 10_000))
+    for number in range(100_000):
+        record(serial.engine.series, f"/{number}")
+    answer = await ask(serial, local.having(accept_encoding="gzip"))
+    assert len(answer.body) <= 20_000
+    page = answer.content
+    assert b"<script" not in page
+    assert page.count(b"&lt;script&gt;alert(1)&lt;/script&gt;") >= 2
+    assert b"x" * 200 not in page
+    assert b"y" * 200 not in page
+    report = engine_report(serial.engine).to_dict()
+    assert len(report["routes"]) <= serial.engine.settings.max_series + 1
+    assert report["totals"]["count"] == 100_001
+    assert max(map(len, (one["path"] for one in report["slowest"]))) <= 200
+    text = (await ask(serial, Request(path="/-/timing").having(host="localhost"))).body.decode()
+    assert max(map(len, text.splitlines())) <= 100
