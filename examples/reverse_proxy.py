@@ -29,6 +29,7 @@ Fields = list[tuple[bytes, bytes]]
 
 PSEUDONYM = b"asgi_serial"  # in Via
 EARLY_HINT = "http.response.early_hint"
+ONLY_THE_CACHE = ("compression", "formats", "decoding", "timing")  # are turned off
 SILENCE_SECONDS = 60.0  # how long the upstream may be silent
 CONTINUE_SECONDS = 1.0  # how long content waits for "100 Continue"
 
@@ -300,13 +301,11 @@ def build_app(
     clock: Callable[[], float] = time.time,
     **options: Any,
 ) -> Gateway:
-    """Return the proxy as an ASGI app. `options` are settings of the middleware."""
+    """Return the proxy as an ASGI app. `options` are settings of the middleware, or an engine."""
+    if "engine" not in options:
+        options = {**dict.fromkeys(ONLY_THE_CACHE, False), **options}
     proxy = Proxy(upstream, silence_seconds=silence_seconds, clock=clock)
-    return Gateway(
-        SerialMiddleware(
-            proxy, compression=False, formats=False, decoding=False, timing=False, **options
-        )
-    )
+    return Gateway(SerialMiddleware(proxy, **options))
 
 
 def main() -> None:

@@ -73,7 +73,10 @@ def test_the_numbers_are_those_of_the_code():
     *first, last = map(str, sorted(HEURISTIC_STATUSES - {206}))
     assert f"Only for {', '.join(first)} and {last}, or with" in TEXT
     assert f"answers {', '.join(map(str, sorted(ERROR_STATUSES)))}, or raises" in TEXT
-    left_on = {"cache_confirm", "cache_heuristic", "cache_parts", "cache_posted"}
+    left_on = {
+        *("cache_confirm", "cache_heuristic", "cache_parts", "cache_posted"),
+        "cache_stale_if_error",
+    }
     assert {name for name, value in PRESETS["conformance"].items() if value} == left_on
 
 

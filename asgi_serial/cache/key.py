@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from asgi_serial.cache.entry import Key
+from asgi_serial.http.field_names import FRAGMENT_FIELDS
 from asgi_serial.types import Field, Scope
 
 Kind: TypeAlias = tuple[str, object, object, bytes]
@@ -24,7 +25,8 @@ class KeyFields(Protocol):
     """The fields of a request that are part of every key.
 
     Some apps vary by them without saying so: by Origin (CORS fields are often sent to other origins
-    only), and by unusual values of X-Forwarded-Proto and X-Forwarded-Port.
+    only), by unusual values of X-Forwarded-Proto and X-Forwarded-Port, and by the fields with which
+    scripts ask for a part of a page.
     """
 
     @property
@@ -45,7 +47,7 @@ class KeyFields(Protocol):
 
     @property
     def unusual(self) -> Extra:
-        """The fields X-Forwarded-Proto and X-Forwarded-Port with values that are unusual."""
+        """Unusual values of X-Forwarded-Proto and X-Forwarded-Port, and `FRAGMENT_FIELDS`."""
 
 
 SCHEMA = "2"  # incremented when the meaning of a part changes, so that no old entry is found
@@ -116,10 +118,10 @@ def make_key(
     )
 
 
-def read_forwarded(fields: Mapping[bytes, bytes]) -> tuple[bytes | None, Extra]:
+def read_key_fields(fields: Mapping[bytes, bytes]) -> tuple[bytes | None, Extra]:
     """Return `proto` and `unusual` of the `KeyFields` of a request with these fields.
 
-    >>> read_forwarded({b"x-forwarded-proto": b"https", b"x-forwarded-port": b"8443"})
+    >>> read_key_fields({b"x-forwarded-proto": b"https", b"x-forwarded-port": b"8443"})
     (b'https', ((b'x-forwarded-port', b'8443'),))
     """
     proto, port = fields.get(b"x-forwarded-proto"), fields.get(b"x-forwarded-port")
@@ -129,7 +131,8 @@ def read_forwarded(fields: Mapping[bytes, bytes]) -> tuple[bytes | None, Extra]:
         proto = None
     if port is not None and port != _PORTS[proto]:
         extra = (*extra, (b"x-forwarded-port", port))
-    return proto, extra
+    asked = [(name, fields[name]) for name in FRAGMENT_FIELDS if name in fields]
+    return proto, (*extra, *asked)
 
 
 def resource_of(key: Key) -> Key:

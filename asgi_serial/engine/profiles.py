@@ -6,10 +6,10 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 from asgi_serial.bounds.memo import BoundedDict, Memo, weigh
-from asgi_serial.cache.key import read_forwarded
+from asgi_serial.cache.key import read_key_fields
 from asgi_serial.engine.client import has_known_client
 from asgi_serial.engine.head import keep_iterators
-from asgi_serial.http.field_names import CREDENTIAL_FIELDS
+from asgi_serial.http.field_names import CREDENTIAL_FIELDS, FRAGMENT_FIELDS
 from asgi_serial.http.headers import combine_fields
 from asgi_serial.http.request_fields import CLIENT, NOT_STRANGE, sort_strange
 from asgi_serial.http.reuse import NO_DIRECTIVES, RequestDirectives
@@ -45,7 +45,7 @@ MAX_NAMES = 256
 
 _DECIDING = (
     *(b"accept", b"accept-encoding", b"cache-control", b"pragma"),
-    *(b"x-forwarded-proto", b"x-forwarded-port"),
+    *(b"x-forwarded-proto", b"x-forwarded-port", *FRAGMENT_FIELDS),
 )
 _CONDITIONAL = frozenset({b"if-none-match", b"if-modified-since"})
 _PRECONDITIONS = frozenset({b"if-match", b"if-none-match"})
@@ -212,7 +212,7 @@ class Profiles:
         profile.cookies = rules.cookies if has_cookies else None
         profile.host_at = shape.places.get(b"host")
         profile.origin_at = shape.places.get(b"origin")
-        profile.proto, profile.unusual = read_forwarded(fields)
+        profile.proto, profile.unusual = read_key_fields(fields)
         directives = None
         if b"cache-control" in fields:
             directives = rules.cache_controls[fields[b"cache-control"]]

@@ -3,8 +3,15 @@
 CREDENTIAL_FIELDS = frozenset({b"authorization", b"cookie"})
 """The credentials that HTTP and browsers define."""
 
+FRAGMENT_FIELDS = (
+    *(b"hx-request", b"hx-boosted", b"hx-target", b"hx-history-restore-request"),
+    *(b"turbo-frame", b"x-requested-with"),
+)
+"""Request fields by which scripts in a page ask for a part of it; few apps name them in Vary."""
+
 REQUEST_FIELDS = frozenset(
     {
+        *FRAGMENT_FIELDS,
         b"accept",
         b"accept-encoding",
         b"authorization",
@@ -32,7 +39,9 @@ REQUEST_FIELDS = frozenset(
 They are credentials, parts of the key, conditions, preferences and descriptions of the body.
 """
 
-KEY_FIELDS = frozenset({b"host", b"origin", b"x-forwarded-port", b"x-forwarded-proto"})
+KEY_FIELDS = frozenset(
+    {b"host", b"origin", b"x-forwarded-port", b"x-forwarded-proto", *FRAGMENT_FIELDS}
+)
 """Request fields that are part of the key."""
 
 USER_FIELDS = frozenset(

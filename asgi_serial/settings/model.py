@@ -172,6 +172,7 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
         "cache_heuristic": True,
         "cache_parts": True,
         "cache_posted": True,
+        "cache_stale_if_error": 3600.0,
     },
 }
 """The values that a preset sets; a value from the environment or the code takes precedence."""

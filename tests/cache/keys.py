@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from asgi_serial.cache.key import make_key, read_forwarded
+from asgi_serial.cache.key import make_key, read_key_fields
 
 
 class _Fields(NamedTuple):
@@ -17,6 +17,6 @@ def make_key_from(realm, scope, method, fields, query, extra=(), body=None):
     """The key of a request with these fields, whatever their order."""
     places = {name: place for place, name in enumerate(fields)}
     key_fields = _Fields(
-        method, places.get(b"host"), places.get(b"origin"), *read_forwarded(fields)
+        method, places.get(b"host"), places.get(b"origin"), *read_key_fields(fields)
     )
     return make_key(realm, scope, key_fields, list(fields.items()), query, extra, body)

@@ -130,3 +130,23 @@ async def test_a_body_too_large_for_the_key_reaches_the_app_whole():
     for call in (1, 2):
         document = (await ask(app, large)).document
         assert (document["call"], document["body"]) == (call, "abcdef" * 3)
+
+
+@pytest.mark.parametrize("name", ["hx-request", "hx-target", "turbo-frame", "x-requested-with"])
+@awaited
+async def test_a_part_of_a_page_is_not_served_as_the_page(name):
+    calls = []
+
+    async def app(scope, receive, send):
+        asked = dict(scope["headers"]).get(name.encode(), b"")
+        calls.append(asked)
+        fields = [(b"content-type", b"text/html"), (b"cache-control", b"max-age=60")]
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        await send({"type": "http.response.body", "body": b"part:" + asked})
+
+    serial_app = serial_of(app)
+    requests = [Request(), Request(fields=((name, "a"),)), Request(fields=((name, "b"),))]
+    for _ in range(2):
+        answers = [await ask(serial_app, request) for request in requests]
+        assert [answer.content for answer in answers] == [b"part:", b"part:a", b"part:b"]
+    assert len(calls) == 3

@@ -53,8 +53,8 @@ UNKNOWN = names_in(
     x-datadog-tags from sec-session-id sec-token-binding sec-secure-session-response
     true-client-ip cf-connecting-ip fastly-client-ip x-client-ip x-cluster-client-ip client-ip
     x-original-forwarded-for cf-ipcountry x-country-code x-locale x-currency x-timezone
-    x-app-version x-feature-flags x-experiment x-requested-with hx-request hx-current-url next-url
-    rsc turbo-frame x-inertia x-color-scheme x-client-port dpr width viewport-width device-memory
+    x-app-version x-feature-flags x-experiment hx-trigger hx-prompt hx-current-url next-url
+    rsc x-inertia x-color-scheme x-client-port dpr width viewport-width device-memory
     ect rtt downlink content-language authorization-x xcookie
     """
 )
