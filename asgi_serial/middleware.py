@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from time import perf_counter_ns
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Unpack
 
 from asgi_serial.admin.endpoints import build_filter, log_own, own_messages
@@ -15,9 +15,11 @@ from asgi_serial.admin.shadows import warn_of_shadows
 from asgi_serial.admin.state import engine_report
 from asgi_serial.asgi.exchange import Exchange
 from asgi_serial.asgi.nested import WriteWithin, find_write_within, restrict_outer
-from asgi_serial.asgi.record import DEBUG, logger, record_hit
+from asgi_serial.asgi.record import DEBUG, logger, record_hit, with_timing
 from asgi_serial.asgi.refresh import start_refresh
 from asgi_serial.asgi.startup import Refusal, is_built_at_startup
+from asgi_serial.asgi.timed_call import call_timed
+from asgi_serial.asgi.timer import CLIENT_CLOSED
 from asgi_serial.asgi.warming import warm
 from asgi_serial.asgi.websockets import count_websocket
 from asgi_serial.asgi.why import serve_explained
@@ -30,7 +32,7 @@ from asgi_serial.reasons import Reason
 from asgi_serial.request.plan import plan_request
 from asgi_serial.response.pieces import PIECE_BYTES, in_pieces
 from asgi_serial.settings.model import SettingOptions, Settings
-from asgi_serial.settings.policy import is_on_somewhere
+from asgi_serial.settings.policy import CURRENT, HANDLER_SWITCHES, is_on_somewhere
 from asgi_serial.store.aiocache_store import open_store
 from asgi_serial.timing.opentelemetry_recorder import OpenTelemetryRecorder
 from asgi_serial.timing.routes.resolver import build_resolver
@@ -140,26 +142,39 @@ class SerialMiddleware:
             if await self._serve_other(scope, receive, send):
                 return
             engine = self.engine
-        began_ns = perf_counter_ns()
-        if engine.recorder is not None:
-            engine.gauges.started += 1
+        began = perf_counter()
+        if engine.only_times and not HANDLER_SWITCHES and CURRENT.get() is None:
+            await call_timed(engine, self.app, scope, receive, send, began)
+            return
         plan = plan_request(engine, scope)
         served: Answer | Forward | None = None
         if plan.key is not None:
             found = engine.responses.find(plan.key, plan.vary_values)
             served = serve(engine, plan, found, plan.asked)
             if type(served) is tuple and served[3] is HIT:
-                start, last = served[0], served[1]
+                start, last, found_at = served[0], served[1], 0.0
+                status, outcome = CLIENT_CLOSED, "completed"
                 if engine.records or logger.isEnabledFor(DEBUG):
-                    start = record_hit(engine, plan, served, began_ns)
-                await send(start)
-                if len(last["body"]) <= PIECE_BYTES:
-                    await send(last)
+                    found_at = perf_counter()
+                    engine.gauges.started += 1
+                    if engine.server_timing:
+                        start = with_timing(start, began)
+                try:
+                    await send(start)
+                    status = start["status"]
+                    if len(last["body"]) <= PIECE_BYTES:
+                        await send(last)
+                        return
+                    for message in in_pieces((last,)):
+                        await send(message)
                     return
-                for message in in_pieces((last,)):
-                    await send(message)
-                return
-        exchange = Exchange(engine, plan, receive, send, began_ns)
+                except BaseException as error:
+                    outcome = "disconnected" if isinstance(error, Exception) else "cancelled"
+                    raise
+                finally:
+                    if found_at:
+                        record_hit(engine, plan, served, began, found_at, status, outcome)
+        exchange = Exchange(engine, plan, receive, send, began)
         if (
             (served is not None and exchange.may_answer(served)) or plan.may_end_early
         ) and await exchange.answer_without_app(served):

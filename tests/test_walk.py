@@ -12,14 +12,14 @@ GOALS = {"pass": 8, "hit": 8, "miss": 20, "revalidation": 22}
 
 # Files, calls and changes of file; none may grow.
 BOUNDS = {
-    ("pass", "bare"): (16, 33, 23),
-    ("pass", "browser"): (17, 55, 40),
+    ("pass", "bare"): (18, 38, 29),
+    ("pass", "browser"): (19, 60, 46),
     ("hit", "bare"): (8, 9, 8),
     ("hit", "browser"): (8, 9, 8),
-    ("miss", "bare"): (31, 251, 133),
-    ("miss", "browser"): (34, 299, 156),
-    ("revalidation", "bare"): (35, 316, 180),
-    ("revalidation", "browser"): (35, 327, 177),
+    ("miss", "bare"): (33, 267, 149),
+    ("miss", "browser"): (36, 314, 171),
+    ("revalidation", "bare"): (37, 331, 194),
+    ("revalidation", "browser"): (37, 342, 191),
 }
 
 

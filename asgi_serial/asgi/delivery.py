@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
-from asgi_serial.asgi.record import record_response
 from asgi_serial.asgi.send_queue import SendQueue
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.cache.key import resource_of
@@ -20,6 +18,7 @@ from asgi_serial.response.pieces import in_pieces
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from asgi_serial.asgi.timer import Timer
     from asgi_serial.cache.entry import Entry
     from asgi_serial.caching.collector import Collector
     from asgi_serial.caching.invalidation import Invalidation
@@ -36,23 +35,18 @@ class Answering(Protocol):
 
     engine: Engine
     plan: RequestPlan
-    began_ns: int
-    first_byte_ns: int
+    timer: Timer | None
     is_over: bool
     has_returned: bool
     has_failed: bool
     dropping: Invalidation | None
     send_out: Send
 
-    @property
-    def outcome(self) -> str:
-        """How the exchange ends."""
-
     def has_client_said_all(self) -> bool:
         """Whether the request is complete."""
 
-    def timed(self, start: Message, fed_ns: int) -> Message:
-        """Return the start with its Server-Timing; the app sent it at `fed_ns`."""
+    def timed(self, start: Message) -> Message:
+        """Return the start with its Server-Timing."""
 
     def finish_call(self, result: CallResult) -> None:
         """End the call that others wait for, if this request has begun one."""
@@ -67,65 +61,64 @@ class Answering(Protocol):
 class Delivery:
     """Executes the flow of a response, message by message.
 
-    The response is recorded, stored and reported to waiting requests before the last message is
-    sent.
+    The response is stored and reported to waiting requests before the last message is sent.
     """
 
     _queue: SendQueue | None = None  # steps in progress before the app's next message
     _pending: Collector | None = None  # holds an entry to be stored once the app has returned
     _stored: Entry | None = None  # removed again if the app fails
     _is_unsent = False  # the server did not accept a message
-    _fed_ns = 0  # when the app sent the current message
+    _has_begun = False  # the start has been sent
 
     flow: ResponseFlow
 
     def __init__(self, exchange: Answering) -> None:
         self._exchange = exchange
 
-    def begin(
-        self, start: ResponseStart, scope: Scope, fed_ns: int, *, is_listening: bool
-    ) -> Awaitable[None]:
+    def begin(self, start: ResponseStart, scope: Scope, *, is_listening: bool) -> Awaitable[None]:
         """Send what the start allows; `is_listening` means that the app waits for the client.
 
         `scope` is the app's.
         """
         exchange = self._exchange
-        self._fed_ns = fed_ns
         flow = self.flow = ResponseFlow(exchange.engine, exchange.plan, scope, start)
         if exchange.dropping is not None:
             flow.own_drop = exchange.dropping.invalidated_at
+        timer = exchange.timer
+        since = 0.0 if timer is None else timer.begin_work()
         out = flow.begin()
         if is_listening and flow.is_holding:
             out = flow.wait_for_client(has_said_all=exchange.has_client_said_all())
-        return self._give(out)
+        return self._give(out, since)
 
     def send(self, message: Message) -> Awaitable[None]:
         """Handle a message that the app sends after the start."""
         if self._queue is not None and not self._queue.is_empty:
             return self._queue.put(partial(self._send_in_turn, message))
-        if self._exchange.engine.server_timing:
-            self._fed_ns = perf_counter_ns()
-        return self._give(self.flow.feed(message))
+        timer = self._exchange.timer
+        since = 0.0 if timer is None else timer.begin_work()
+        return self._give(self.flow.feed(message), since)
 
     async def _send_in_turn(self, message: Message) -> None:
         """Handle a message after the steps in progress: messages keep their order."""
-        flow = self.flow
+        flow, timer = self.flow, self._exchange.timer
+        since = 0.0 if timer is None else timer.begin_work()
         out = flow.feed(message)
         if flow.job is not None:
             job, flow.job = flow.job, None
-            await self._work(job, out)
+            await self._work(job, out, since)
         else:
-            self._observe(out)
+            self._observe(out, since)
             await self._send_all(out if isinstance(out, list) else [out])
 
-    def _give(self, out: Message | list[Message]) -> Awaitable[None]:
-        """Send the output of the flow, after acting on its changes."""
+    def _give(self, out: Message | list[Message], since: float) -> Awaitable[None]:
+        """Send the output of the flow, after acting on its changes; see Timer for `since`."""
         flow = self.flow
         if flow.job is not None:
             job, flow.job = flow.job, None
-            work = partial(self._work, job, out)
+            work = partial(self._work, job, out, since)
             return work() if running_loop() is None else self._put(work)
-        self._observe(out)
+        self._observe(out, since)
         messages = out if isinstance(out, list) else [out]
         if messages and flow.response_start.messages is not None:
             return self._send_all(in_pieces(messages))
@@ -133,17 +126,20 @@ class Delivery:
             return self._exchange.send_out(messages[0])
         return self._send_all(messages) if messages or not flow.is_over else checkpoint()
 
-    def _observe(self, out: Message | list[Message]) -> None:
-        """Act on the flow's changes before the next messages are sent."""
+    def _observe(self, out: Message | list[Message], since: float = 0.0) -> None:
+        """Act on the flow's changes before the next messages are sent; the work ends here."""
         flow, exchange = self.flow, self._exchange
-        if not exchange.first_byte_ns and out and not flow.is_holding:
-            exchange.first_byte_ns = perf_counter_ns()
-            if exchange.engine.server_timing and isinstance(out, list):
-                out[0] = exchange.timed(out[0], self._fed_ns)
+        timer = exchange.timer
+        if not self._has_begun and out and not flow.is_holding:
+            self._has_begun = True
+            if exchange.engine.server_timing and timer is not None and isinstance(out, list):
+                out[0] = exchange.timed(out[0])
         if flow.is_over and not exchange.is_over:
             self._complete()
         elif flow.collector is None:
             exchange.finish_unstored_call(flow, is_over=False)
+        if timer is not None:
+            timer.end_work(since)
 
     def _put(self, work: Callable[[], Awaitable[None]]) -> Awaitable[None]:
         """Queue a slow step; later messages of the app wait for it."""
@@ -183,13 +179,18 @@ class Delivery:
             self._is_unsent = True  # raised by the server, not by the app
             raise
 
-    async def _work(self, job: Callable[[], Any], before: Message | list[Message]) -> None:
+    async def _work(
+        self, job: Callable[[], Any], before: Message | list[Message], since: float
+    ) -> None:
         """Run a job in a thread, since it would block the event loop, and send its result."""
         assert isinstance(before, list)
-        self._observe(before)
-        await self._send_all(before)
+        timer = self._exchange.timer
+        self._observe(before, since)
+        if before:
+            await self._send_all(before)
+        since = 0.0 if timer is None else timer.begin_work()
         after = self.flow.resume(await run_in_thread(job, self._exchange.engine.workers.encoders))
-        self._observe(after)
+        self._observe(after, since)
         await self._send_all(after)
 
     async def _send_quietly(self, messages: list[Message]) -> None:
@@ -234,7 +235,7 @@ class Delivery:
             await self._queue.end()
 
     def _abandon(self) -> None:
-        """Abandon an incomplete response: wake the requests that wait for it, and record it."""
+        """Abandon an incomplete response: wake the requests that wait for it."""
         flow, exchange = self.flow, self._exchange
         exchange.is_over = True
         if self._queue is not None:
@@ -242,10 +243,9 @@ class Delivery:
         exchange.finish_call(CallResult.FAILED)
         flow.let_go()
         flow.note(Reason.INCOMPLETE)
-        self._count(exchange.outcome)
 
     def _complete(self) -> None:
-        """Store the complete response, wake the requests that wait for it, and record it."""
+        """Store the complete response, and wake the requests that wait for it."""
         flow, exchange = self.flow, self._exchange
         exchange.is_over = True
         entry = flow.entry
@@ -259,7 +259,6 @@ class Delivery:
             self._pending, flow.collector.pending = flow.collector, entry
             flow.entry = None
             exchange.release_client()
-        self._count()
 
     def _store(self, entry: Entry) -> None:
         """Store a complete response and wake the requests that wait for it."""
@@ -272,22 +271,3 @@ class Delivery:
             exchange.finish_call(CallResult.STORED)
         else:
             exchange.finish_call(CallResult.FAILED)
-
-    def _count(self, outcome: str = "completed") -> None:
-        flow, exchange = self.flow, self._exchange
-        record_response(
-            exchange.engine,
-            exchange.plan,
-            flow.route(),
-            flow.status,
-            outcome,
-            flow.encoding_outcome,
-            flow.coding or "identity",
-            flow.media_type,
-            flow.reasons(),
-            exchange.began_ns,
-            exchange.first_byte_ns,
-            flow.app_bytes,
-            flow.encoded_bytes,
-            flow.sent_bytes,
-        )

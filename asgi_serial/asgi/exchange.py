@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from asgi_serial.asgi.app_scope import changes_scope, copy_scope, hide_codings, scope_for_app
 from asgi_serial.asgi.delivery import Delivery
 from asgi_serial.asgi.lookup import Lookup
-from asgi_serial.asgi.record import DEBUG, is_logged, record_answer, record_response
+from asgi_serial.asgi.record import (
+    DEBUG,
+    cache_part,
+    is_logged,
+    outcome_of,
+    reasons_of_hit,
+    record_response,
+    with_timing,
+)
 from asgi_serial.asgi.request_body import read_request
 from asgi_serial.asgi.scope_changes import AppScope
 from asgi_serial.asgi.single_flight import NullClient, run_led
+from asgi_serial.asgi.timer import Timer
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.caching.completion import Completion
 from asgi_serial.caching.invalidation import Invalidation
@@ -50,8 +58,6 @@ logger = logging.getLogger("asgi_serial")
 CLIENT_SECONDS = 0.25
 
 REFUSED_ROUTE = "(refused)"
-BODY = "http.response.body"
-LAST_MESSAGES = frozenset({BODY, "http.response.pathsend", "http.response.zerocopysend"})
 
 
 class Exchange:
@@ -65,6 +71,7 @@ class Exchange:
         "__dict__",  # of rare attributes, which have a default on the class
         "_app_scope",
         "_calls_again",
+        "_ending",
         "_given",
         "_hears",
         "_hidden",
@@ -73,20 +80,28 @@ class Exchange:
         "_receive",
         "_scope",
         "_searched",
-        "_size",
         "_upload",
-        "began_ns",
         "delivery",
         "dropping",
         "engine",
-        "first_byte_ns",
         "is_over",
         "lookup",
         "plan",
         "send_out",
         "status",
+        "timer",
     )
 
+    lookup: Lookup | None  # of a request that may be answered from the cache
+    _searched: Lookup | None  # once beyond the first level: it may lead a call
+    _upload: _Upload | None
+    _app_scope: AppScope | None
+    _hidden: Fields | None  # the list of fields, while the app sees another
+    delivery: Delivery | None  # of a response that does not pass
+    dropping: Invalidation | None  # the invalidation made by this write
+    timer: Timer | None  # until the exchange is recorded; None if it is not
+    _reasons: tuple[Reason, ...]
+    _ending: str  # the outcome, if it is not a usual one
     _listeners = 0  # calls of `receive` that wait for the client
     _has_read = False  # the app has received the whole request
     _null_client: NullClient | None = None  # replaces a client that has left
@@ -97,30 +112,29 @@ class Exchange:
     refusal: Problem | None = None  # sent in place of a response of the app
 
     def __init__(
-        self, engine: Engine, plan: RequestPlan, receive: Receive, send: Send, began_ns: int
+        self, engine: Engine, plan: RequestPlan, receive: Receive, send: Send, began: float
     ) -> None:
         self.engine = engine
         self.plan = plan
         if plan.profile.cookies is not None:
             plan.ignore_cookies()
-        self.began_ns = began_ns
+        if engine.records or is_logged(DEBUG):
+            timer = self.timer = Timer(receive, send, began)
+            receive, send = timer.receive, timer.send
+            engine.gauges.started += 1
+        else:
+            self.timer = None
         self._given = self._scope = plan.scope  # as the server and the app see it
         self._receive = receive
         self.send_out = send
         # A slot is read in a quarter of the time of a default on the class, and assigning one
         # constant to many slots at once is cheap.
-        self._hidden: Fields | None  # the list of fields, while the app sees another
-        self.lookup: Lookup | None  # of a request that may be answered from the cache
-        self._searched: Lookup | None  # once beyond the first level: it may lead a call
-        self._upload: _Upload | None
-        self._app_scope: AppScope | None
-        self.delivery: Delivery | None  # of a response that does not pass
-        self.dropping: Invalidation | None  # the invalidation made by this write
         self.lookup = self._searched = self._upload = self._app_scope = None
         self.delivery = self.dropping = self._hidden = None
-        self.status = self._size = self.first_byte_ns = 0  # the size counts the bytes passed
-        self._reasons: tuple[Reason, ...] = ()
-        # It is over once the last message goes to the server.
+        self.status = 0
+        self._reasons = ()
+        self._ending = ""
+        # It is over once it passes, or its last message goes to the server.
         self._passes = self.is_over = self._calls_again = self._hears = False
 
     @property
@@ -158,31 +172,42 @@ class Exchange:
     async def answer_without_app(self, served: Answer | Forward | None) -> bool:
         """Refuse the request or answer it from the cache; return False if the app must answer."""
         try:
-            return await self._answer_without_app(served)
-        except BaseException:
+            answered = await self._answer_without_app(served)
+        except BaseException as error:
             self.finish_call(CallResult.FAILED)  # otherwise others could wait in vain
             self._release_body()
+            self._ending = "failed" if isinstance(error, Exception) else "cancelled"
+            self._record_answer()
             raise
+        if answered:
+            self._record_answer()
+        elif self.timer is not None:
+            self.timer.call_app()
+        return answered
 
     async def _answer_without_app(self, served: Answer | Forward | None) -> bool:
         plan = self.plan
         messages: Iterable[Message] | None = None
         if served is not None:
-            self.lookup = Lookup(self.engine, plan, self.began_ns)
+            self.lookup = Lookup(self.engine, plan)
             messages = self.lookup.take(served)
             if messages is not None:
                 await self.answer(messages)
                 return True
         if plan.content_codings or plan.body_format or plan.keys_on_body:
             upload = self._upload = _Upload(self.engine.workers.bodies.open())
+            timer = self.timer
+            since = (0.0, 0.0) if timer is None else timer.begin_decoding()
             read = await read_request(self.engine, plan, self._receive, upload.share)
+            if timer is not None:
+                timer.end_decoding(*since)
             if isinstance(read, Problem):
                 messages = self._refuse(read)
             else:
                 upload.messages, upload.body = deque(read.messages), read.body
         if messages is None and plan.key is not None:
             if self.lookup is None:
-                self.lookup = Lookup(self.engine, plan, self.began_ns)
+                self.lookup = Lookup(self.engine, plan)
             lookup = self._searched = self.lookup
             if plan.keys_on_body:
                 messages = lookup.find_hit(plan.key)
@@ -197,6 +222,10 @@ class Exchange:
 
     async def answer(self, messages: Iterable[Message]) -> None:
         """Send an answer for which the app was not called."""
+        answered = None if self.lookup is None else self.lookup.answered
+        if answered is not None and self.engine.server_timing and self.timer is not None:
+            start, last = messages
+            messages = (with_timing(start, self.timer.began), last)
         for message in in_pieces(messages):
             await self.send_out(message)
 
@@ -208,10 +237,7 @@ class Exchange:
 
     def _refuse(self, problem: Problem) -> list[Message]:
         self.refusal = problem
-        messages = problem.messages(is_head=self.plan.method == "HEAD")
-        size = len(messages[1]["body"])
-        self._count(REFUSED_ROUTE, problem.status, size, "", problem.reason)
-        return messages
+        return problem.messages(is_head=self.plan.method == "HEAD")
 
     def _refuse_to_call(self, why: Reason) -> list[Message]:
         # RFC 9111, 5.2.1.7: only-if-cached: answer 504 where nothing stored may be used.
@@ -223,7 +249,14 @@ class Exchange:
         if lookup is not None and lookup.call is not None:
             self._searched = lookup
             if lookup.released is None:  # others wait for it: it runs in its own task
-                await run_led(self.engine, lookup, self.run(app), self._detach)
+                try:
+                    await run_led(self.engine, lookup, self.run(app), self._detach)
+                except BaseException:
+                    # The task may have been cancelled before its first step.
+                    if not self._is_detached:
+                        self._ending = self._ending or "cancelled"
+                        self._record()
+                    raise
                 return
         engine, given = self.engine, self._given
         # If no handler sets a policy here, that of an enclosing request must not apply either.
@@ -247,14 +280,18 @@ class Exchange:
             elif self.dropping is not None:
                 self.has_returned = True
         except Exception:
-            self.has_failed = True
+            self.has_failed, self._ending = True, "failed"
             messages = self._use_on_error()
             if messages is None:
                 if self.delivery is not None:
                     await self.delivery.settle(quietly=True)
                 raise
+            self._ending = ""
             logger.exception("The app failed; a stale response is sent instead.")
             await self._stand_in(messages)
+        except BaseException:
+            self._ending = "cancelled"
+            raise
         finally:
             if token is not None:
                 CURRENT.reset(token)
@@ -282,6 +319,8 @@ class Exchange:
     def _detach(self) -> bool:
         """Continue although nobody awaits the call, if other requests wait for its result."""
         self._is_detached = self.leave_client()
+        if self._is_detached:
+            self._ending = "cancelled"
         return self._is_detached
 
     async def _call_app(self, app: ASGIApp, scope: Scope) -> None:
@@ -325,14 +364,10 @@ class Exchange:
         return send
 
     async def _stand_in(self, messages: tuple[Message, Message]) -> None:
-        start, last = messages
         self._reveal()
         self.is_over = True
         self.finish_call(CallResult.ERROR)
-        label = self.engine.label(self._scope)
-        size = len(last["body"])
-        self._count(label, start["status"], size, "stale", Reason.STALE_IF_ERROR)
-        await self.answer((start, last))
+        await self.answer(messages)
 
     def _open(self) -> Scope:
         """Return the scope with which the app is called next."""
@@ -452,16 +487,10 @@ class Exchange:
     def send(self, message: Message) -> Awaitable[None]:
         """Send a message of the app; not a coroutine, which would double the cost."""
         if self._passes:
-            if "body" in message and message["type"] == BODY:
-                self._size += len(message["body"])
-            if ("more_body" not in message or not message["more_body"]) and message[
-                "type"
-            ] in LAST_MESSAGES:  # other kinds may come before it
-                self._passes, self.is_over = False, True
-                self._record_pass(self.plan.undecoded + self._reasons)
-        elif self.delivery is not None:
+            return self.send_out(message)
+        if self.delivery is not None:
             return self.delivery.send(message)
-        elif not self.status:
+        if not self.status:
             return self._begin(message)
         return self.send_out(message)
 
@@ -471,8 +500,7 @@ class Exchange:
             return checkpoint()
         if message["type"] != START_TYPE:
             return self.send_out(message)
-        engine, plan = self.engine, self.plan
-        began_ns = perf_counter_ns() if engine.records else 0
+        engine, plan, timer = self.engine, self.plan, self.timer
         self.status = message["status"]
         # A policy may name users, whose responses are private even if nothing else is turned on.
         if self._hears and (engine.names_variants or HANDLER_SWITCHES or plan.has_policy):
@@ -486,16 +514,11 @@ class Exchange:
                     self.status, self._calls_again = 0, True
                     return checkpoint()  # the rest of this response is discarded
                 delivery = self.delivery = Delivery(self)
-                is_listening = bool(self._listeners)
-                return delivery.begin(start, self._scope, began_ns, is_listening=is_listening)
+                return delivery.begin(start, self._scope, is_listening=bool(self._listeners))
             self._reasons = start.reasons
-        if engine.recorder is not None or is_logged(DEBUG):
-            self._passes = True
-            self.first_byte_ns = began_ns
-        else:
-            self.is_over = True
-        if engine.server_timing:
-            message = self.timed(message, began_ns)
+        self._passes = self.is_over = True
+        if engine.server_timing and timer is not None:
+            message = self.timed(message)
         return self.send_out(message)
 
     def _apply(self, start: ResponseStart) -> None:
@@ -513,35 +536,13 @@ class Exchange:
         if not (stores or start.retry_unconditionally) and self.plan.key is not None:
             lookup.finish_call(start.call_result)
 
-    def _record_pass(self, reasons: tuple[Reason, ...], outcome: str = "completed") -> None:
-        engine, size = self.engine, self._size
-        record_response(
-            engine,
-            self.plan,
-            engine.label(self._scope),
-            self.status,
-            outcome,
-            "",
-            "identity",
-            "",
-            reasons,
-            self.began_ns,
-            self.first_byte_ns,
-            size,
-            size,
-            size,
-        )
-
-    @property
-    def outcome(self) -> str:
-        """How the exchange ends."""
-        return "failed" if self.has_failed else "completed"
-
-    def timed(self, start: Message, fed_ns: int) -> Message:
+    def timed(self, start: Message) -> Message:
         """Return the start with a Server-Timing field."""
-        took = {"app": fed_ns - self.began_ns, "encode": perf_counter_ns() - fed_ns}
+        assert self.timer is not None
         outcome = self.plan.outcome
-        return add_server_timing(start, took, {"cache": outcome} if outcome else {})
+        return add_server_timing(
+            start, self.timer.phases_so_far(), {"cache": outcome} if outcome else {}
+        )
 
     def _end(self) -> None:
         """Finish the request after the app's call, which has returned, failed or been cancelled.
@@ -561,28 +562,95 @@ class Exchange:
         if self.delivery is not None:
             self.delivery.end()
         elif not self.is_over:
-            self._abandon()
+            self.is_over = True
+            self.finish_call(CallResult.FAILED)
         if self.dropping is not None:
             self.dropping.app_succeeded = self.has_returned
             self.dropping.invalidate_again()
+        self._record()
 
-    def _abandon(self) -> None:
-        """Record a response that has not begun, or will not be finished."""
-        self.is_over = True
-        self.finish_call(CallResult.FAILED)
-        if self._passes:
-            reasons = (*self.plan.undecoded, *self._reasons, Reason.INCOMPLETE)
-            self._record_pass(reasons, self.outcome)
+    def _record(self) -> None:
+        """Record an exchange in which the app was called."""
+        timer = self.timer
+        if timer is None:
+            return
+        self.timer = None
+        engine, plan = self.engine, self.plan
+        if self.delivery is not None:
+            flow = self.delivery.flow
+            record_response(
+                engine,
+                plan,
+                timer,
+                flow.route(),
+                outcome_of(timer, self._ending),
+                plan.outcome,
+                flow.encoding_outcome,
+                flow.coding or "identity",
+                flow.media_type,
+                flow.reasons(),
+                flow.app_bytes,
+                flow.encoded_bytes,
+            )
+            return
+        reasons, size, outcome = plan.undecoded + self._reasons, timer.sent_bytes, "completed"
+        if self._ending or timer.client_left or not timer.ended:
+            outcome = outcome_of(timer, self._ending)
+            if not timer.ended:
+                reasons = (*reasons, Reason.INCOMPLETE)
+        elif plan.served == "stale":
+            reasons = (Reason.STALE_IF_ERROR,)
+        record_response(
+            engine,
+            plan,
+            timer,
+            engine.label(self._scope),
+            outcome,
+            plan.outcome if plan.caching else "",
+            "",
+            "identity",
+            "",
+            reasons,
+            size,
+            size,
+        )
+
+    def _record_answer(self) -> None:
+        """Record an exchange in which the app was not called."""
+        timer, lookup = self.timer, self.lookup
+        if timer is None:
+            return
+        plan, size = self.plan, timer.sent_bytes
+        route, cache, coding = REFUSED_ROUTE, "", "identity"
+        app_bytes, reasons = size, (*plan.undecoded, Reason.INCOMPLETE)
+        answered = None if lookup is None else lookup.answered
+        if self.refusal is not None:
+            reasons = (self.refusal.reason,)
+        elif answered is not None:
+            cache, reasons = cache_part(plan, answered), reasons_of_hit(answered)
+            _, _, entry, _, kept = answered
+            route, coding = entry.route, kept.coding or coding
+            app_bytes = entry.app_bytes or size if size else 0
+        elif plan.served == "stale" and plan.selected is not None:
+            # A stale response, since another request's call of the app has failed.
+            cache, reasons = plan.served, (Reason.STALE_IF_ERROR,)
+            route, app_bytes = plan.selected.route, plan.selected.app_bytes or size
         else:
-            label = self.engine.label(self._scope)
-            status = self.status or 500
-            self._count(label, status, 0, self.plan.outcome, Reason.INCOMPLETE)
-
-    def _count(self, route: str, status: int, size: int, cache: str, why: Reason) -> None:
-        """Record an answer that is not the app's."""
-        outcome = self.outcome
-        record_answer(
-            self.engine, self.plan, self.began_ns, route, status, size, outcome, cache, (why,)
+            route = self.engine.label(self._scope)
+        record_response(
+            self.engine,
+            plan,
+            timer,
+            route,
+            outcome_of(timer, self._ending),
+            cache,
+            "",
+            coding,
+            "",
+            reasons,
+            app_bytes,
+            app_bytes,
+            called=False,
         )
 
 

@@ -7,7 +7,6 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from asgi_serial.asgi.record import record_answer, record_hit
 from asgi_serial.cache.entry import Entry
 from asgi_serial.cache.in_flight import NOT_STORED, CallResult
 from asgi_serial.cache.key import part_key
@@ -68,10 +67,9 @@ class Lookup:
     _is_usual = False  # other requests for the resource will be treated like this one
     _has_finished = False
 
-    def __init__(self, engine: Engine, plan: RequestPlan, began_ns: int) -> None:
+    def __init__(self, engine: Engine, plan: RequestPlan) -> None:
         self.engine = engine
         self.plan = plan
-        self.began_ns = began_ns
 
     def own_call(self, key: Key, call: Call) -> None:
         """Make this the call of the app that others wait for."""
@@ -133,12 +131,12 @@ class Lookup:
         return None if messages is None else self._hand_out((*messages, found, HIT, found.kept[0]))
 
     def _hand_out(self, answered: Answer) -> tuple[Message, Message]:
-        """Record an answer and return its messages."""
+        """Return the messages of an answer."""
         self.answered = answered
-        _, last, entry, why, _ = answered
+        start, last, entry, why, _ = answered
         if why is STALE_WHILE_REVALIDATE:
             self.refreshes = entry
-        return record_hit(self.engine, self.plan, answered, self.began_ns), last
+        return start, last
 
     async def seek(self, key: Key) -> tuple[Message, Message] | None:
         """Return an answer from the second level, another form, or another request's call."""
@@ -326,12 +324,7 @@ class Lookup:
 
     def _share_error(self) -> tuple[Message, Message] | None:
         """Return the stale response that also replaces another request's failed call."""
-        messages, entry = self.use_on_error(), self.plan.selected
-        if messages is not None and entry is not None:
-            start, last = messages
-            size = len(last["body"])
-            self._count(entry.route, start["status"], size, "stale", entry.app_bytes)
-        return messages
+        return self.use_on_error()
 
     def _renew_later(self) -> None:
         loop = asyncio.get_running_loop()
@@ -371,19 +364,3 @@ class Lookup:
             note = calls.mark_hit_for_miss if self._is_usual else calls.extend_hit_for_miss
             note(self.plan.key, is_error=is_error)
         self._has_finished = True
-
-    def _count(self, route: str, status: int, size: int, cache: str, app_bytes: int) -> None:
-        """Record an answer from the cache."""
-        engine, plan, began_ns = self.engine, self.plan, self.began_ns
-        record_answer(
-            engine,
-            plan,
-            began_ns,
-            route,
-            status,
-            size,
-            "completed",
-            cache,
-            (Reason.STALE_IF_ERROR,),
-            app_bytes=app_bytes,
-        )

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
-from time import perf_counter_ns
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from asgi_serial.engine.cache_status import field_behind
 from asgi_serial.reasons import Reason
+from asgi_serial.request.plan import find_policy, plan_request
+from asgi_serial.settings.policy import HANDLER_SWITCHES
+from asgi_serial.timing.figures import Figures, divide
+from asgi_serial.timing.recorder import LEFT_OUT
 from asgi_serial.timing.server_timing import add_server_timing
 from asgi_serial.timing.slowest import SlowRequest
 
 if TYPE_CHECKING:
-    from asgi_serial.cache.entry import Representation
+    from asgi_serial.asgi.timer import Timer
     from asgi_serial.caching.serving import Answer
     from asgi_serial.engine.engine import Engine
     from asgi_serial.request.plan import RequestPlan
-    from asgi_serial.timing.recorder import Figures, Kind
-    from asgi_serial.types import Message
+    from asgi_serial.timing.recorder import Kind
+    from asgi_serial.types import Message, Scope
 
 HIT = Reason.HIT
 
@@ -27,146 +31,180 @@ is_logged = logger.isEnabledFor
 
 DEBUG = logging.DEBUG
 
+_NO_REASONS: tuple[Reason, ...] = ()
+_INCOMPLETE = (Reason.INCOMPLETE,)
+
+# The status of an exchange that ended before anything was sent.
+STATUS_OF = {"disconnected": 499, "cancelled": 499, "failed": 500, "completed": 500}
+
+
+def is_left_out(engine: Engine, plan: RequestPlan) -> bool:
+    """Whether a request is not measured, as far as the policies say so that are known by now."""
+    policy = plan.policy
+    if policy is not None and policy.timing is False:
+        return True
+    return engine.untimed is not None and find_policy(engine.untimed, plan.scope) is not None
+
+
+def outcome_of(timer: Timer, ending: str) -> str:
+    """Return how an exchange has ended; `ending` says how the app's call ended, unless as usual."""
+    if timer.client_left:
+        return "disconnected"
+    return ending or ("completed" if timer.ended else "failed")
+
+
+def record_call(engine: Engine, scope: Scope, timer: Timer, ending: str) -> None:
+    """Record an exchange that was only timed, and write its line to the log."""
+    outcome, reasons = "completed", _NO_REASONS
+    if ending or timer.client_left or not timer.ended:
+        outcome = outcome_of(timer, ending)
+        reasons = _NO_REASONS if timer.ended else _INCOMPLETE
+    status, method, size = timer.status or STATUS_OF[outcome], scope["method"], timer.sent_bytes
+    if is_logged(DEBUG):
+        _log(plan_request(engine, scope), status, outcome, "", reasons)
+    recorder = engine.recorder
+    if recorder is not None:
+        route = engine.label(scope)
+        kind = recorder.kinds[route, method, status, outcome, "", "", "identity", "", reasons]
+        figures = timer.measure(size, size, 0 if method == "HEAD" else size)
+        recorder.record(kind, figures)
+        slowest = engine.slowest
+        if figures[1] > slowest.floor_ns or figures[-1] >= slowest.ends_ns:
+            _note_slow(engine, scope, kind, figures)
+
 
 def record_response(
     engine: Engine,
     plan: RequestPlan,
+    timer: Timer,
     route: str,
-    status: int,
     outcome: str,
+    cache: str,
     encodings: str,
     coding: str,
     format: str,
     reasons: tuple[Reason, ...],
-    began_ns: int,
-    first_byte_ns: int,
-    made: int,
-    formatted: int,
-    sent: int,
+    app_bytes: int,
+    encoded_bytes: int,
+    called: bool = True,  # noqa: FBT001, FBT002 - on the way of every request
 ) -> None:
-    """Record a response of the app, and write its line to the log.
+    """Record an exchange that has ended, and write its line to the log.
 
-    The request arrived at `began_ns`, and the first byte of its response was sent at
-    `first_byte_ns`, or 0. `made`, `formatted` and `sent` are the sizes of the body: as the app made
-    it, in its format, and as it was sent.
+    `app_bytes` and `encoded_bytes` are the sizes of the body: as the app made it, and in its
+    format. `called` says whether the app was called.
     """
     recorder = engine.recorder
-    cache = plan.outcome if plan.caching else ""
+    status, method = timer.status or STATUS_OF[outcome], plan.profile.method
     if is_logged(DEBUG):
-        _log(plan, status, cache, reasons)
+        _log(plan, status, outcome, cache, reasons)
     if recorder is None:
         return
-    method = plan.profile.method
+    if (HANDLER_SWITCHES or engine.may_leave_out) and is_left_out(engine, plan):
+        route = LEFT_OUT
     kind = recorder.kinds[route, method, status, outcome, cache, encodings, coding, format, reasons]
-    now_ns = perf_counter_ns()
-    took_ns = now_ns - began_ns
-    first_ns = first_byte_ns - began_ns if first_byte_ns else took_ns
-    if method == "HEAD":
-        sent = 0
-    rest_ns = took_ns - first_ns
-    # Written out, since a tuple that is put together by stars costs three times as much.
-    # fmt: off
-    figures = (
-        first_ns, took_ns, made, formatted, sent, 0, 0, 0, first_ns, rest_ns, 0, 0, 0, now_ns
-    )
-    # fmt: on
+    sent_bytes = 0 if method == "HEAD" else timer.sent_bytes
+    figures = timer.measure(app_bytes, encoded_bytes, sent_bytes, called)
     recorder.record(kind, figures)
     slowest = engine.slowest
-    if took_ns > slowest.floor_ns or now_ns >= slowest.ends_ns:
-        _note_slow(engine, plan, kind, figures)
+    if figures[1] > slowest.floor_ns or figures[-1] >= slowest.ends_ns:
+        _note_slow(engine, plan.scope, kind, figures)
 
 
-def record_hit(engine: Engine, plan: RequestPlan, answered: Answer, began_ns: int) -> Message:
-    """Record an answer from the cache; return its start, with Server-Timing if that is on."""
-    start, last, entry, why, kept = answered
+def with_timing(start: Message, began: float) -> Message:
+    """Return the start of an answer from the cache with the Server-Timing field."""
+    took = {"look-up": round((perf_counter() - began) * 1e9)}
+    return add_server_timing(start, took, {"cache": "hit"})
+
+
+def record_hit(
+    engine: Engine,
+    plan: RequestPlan,
+    answered: Answer,
+    began: float,
+    found: float,
+    status: int,
+    outcome: str,
+) -> None:
+    """Record an answer from the cache, which was found at that moment and has been sent since."""
+    _, last, entry, _, kept = answered
+    ended = perf_counter()
     recorder = engine.recorder
-    if engine.server_timing:
-        took = {"cache": perf_counter_ns() - began_ns}
-        start = add_server_timing(start, took, {"cache": "hit"})
-    logs = is_logged(DEBUG)
-    if recorder is None and not logs:
-        return start
-    status: int = start["status"]
-    cache = "stale" if why is not HIT else "collapsed" if plan.collapsed else "hit"
-    if logs:
-        _log(plan, status, cache, _reasons_of_hit(kept, why))
+    cache = "hit" if answered[3] is HIT and not plan.collapsed else cache_part(plan, answered)
+    if is_logged(DEBUG):
+        _log(plan, status, outcome, cache, reasons_of_hit(answered))
     if recorder is not None:
-        now_ns = perf_counter_ns()
-        took_ns = now_ns - began_ns
-        sent = len(last["body"])
-        made = entry.app_bytes or sent if sent else 0
+        sent_bytes = len(last["body"])
+        app_bytes = entry.app_bytes or sent_bytes if sent_bytes else 0
         state = kept.hit_state
         is_usual = cache == "hit" and status == 200 and plan.method == "GET"
+        is_usual = is_usual and outcome == "completed" and not engine.may_leave_out
         kind = state.kind if is_usual and state is not None else None
         if kind is None:
+            route = LEFT_OUT if is_left_out(engine, plan) else entry.route
             kind = recorder.kinds[
-                entry.route,
+                route,
                 plan.profile.method,
                 status,
-                "completed",
+                outcome,
                 cache,
                 "",
                 kept.coding or "identity",
                 "",
-                _reasons_of_hit(kept, why),
+                reasons_of_hit(answered),
             ]
             if is_usual and state is not None:
                 state.kind = kind
+        found_ns, total_ns = (found - began) * 1e9, (ended - began) * 1e9
         recorder.record(
-            kind, (took_ns, took_ns, made, made, sent, 0, 0, took_ns, 0, 0, 0, 0, 0, now_ns)
+            kind,
+            (
+                found_ns,
+                total_ns,
+                app_bytes,
+                app_bytes,
+                sent_bytes,
+                found_ns,
+                0.0,
+                0.0,
+                0.0,
+                0.0,
+                total_ns - found_ns,
+                0.0,
+                0.0,
+                ended * 1e9,
+            ),
         )
-    return start
 
 
-def _reasons_of_hit(kept: Representation, why: Reason) -> tuple[Reason, ...]:
+def cache_part(plan: RequestPlan, answered: Answer) -> str:
+    """Return how the cache took part in an answer."""
+    return "stale" if answered[3] is not HIT else "collapsed" if plan.collapsed else "hit"
+
+
+def reasons_of_hit(answered: Answer) -> tuple[Reason, ...]:
     """Return the reasons of the stored form, and that for which a stale response was used."""
+    _, _, _, why, kept = answered
     return kept.reasons if why is HIT else (*kept.reasons, why)
 
 
-def record_answer(
-    engine: Engine,
-    plan: RequestPlan,
-    began_ns: int,
-    route: str,
-    status: int,
-    size: int,
-    outcome: str,
-    cache: str,
-    reasons: tuple[Reason, ...] = (),
-    app_bytes: int = 0,
-) -> None:
-    """Record an answer of `size` bytes for which the app was not called, or did not finish."""
-    recorder = engine.recorder
-    if is_logged(DEBUG):
-        _log(plan, status, cache, reasons)
-    if recorder is not None:
-        kind = recorder.kinds[
-            route, plan.profile.method, status, outcome, cache, "", "identity", "", reasons
-        ]
-        now_ns = perf_counter_ns()
-        took, made = now_ns - began_ns, app_bytes or size
-        figures = (took, took, made, made, size, 0, 0, took, 0, 0, 0, 0, 0, now_ns)
-        recorder.record(kind, figures)
-        slowest = engine.slowest
-        if took > slowest.floor_ns or now_ns >= slowest.ends_ns:
-            _note_slow(engine, plan, kind, figures)
-
-
-def _note_slow(engine: Engine, plan: RequestPlan, kind: Kind, figures: Figures) -> None:
+def _note_slow(engine: Engine, scope: Scope, kind: Kind, figures: tuple[float, ...]) -> None:
     """Note one of the slowest requests: its path is that which the client has sent."""
-    first_byte_ns, total_ns, _, _, _, *phases, ended_ns = figures
     if kind.key is not None:
         route, method, status, outcome = kind.key
-        path = str(plan.scope["path"])
+        path, phases = str(scope["path"]), divide(Figures._make(figures))
+        first_byte_ns, total_ns, ended_ns = round(figures[0]), round(figures[1]), round(figures[-1])
         one = (total_ns, ended_ns, method, path, route, status, outcome, first_byte_ns, phases)
         engine.slowest.add(SlowRequest(*one))
 
 
-def _log(plan: RequestPlan, status: int, part: str, reasons: tuple[Reason, ...]) -> None:
-    """Write the line of a request: the part of the cache, and why something was not done."""
+def _log(
+    plan: RequestPlan, status: int, outcome: str, part: str, reasons: tuple[Reason, ...]
+) -> None:
+    """Write the line of a request: how it ended, the part of the cache, and the reasons."""
+    how = "" if outcome == "completed" else f" {outcome}"
     why = ", ".join(_explain(plan, reason) for reason in reasons) or "nothing left undone"
     cache = f", cache {part}" if part else ""
-    logger.debug("%s %r: %d%s, %s", plan.method, plan.scope["path"], status, cache, why)
+    logger.debug("%s %r: %d%s%s, %s", plan.method, plan.scope["path"], status, how, cache, why)
 
 
 def _explain(plan: RequestPlan, reason: Reason) -> str:

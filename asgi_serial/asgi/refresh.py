@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from time import perf_counter_ns
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from asgi_serial.asgi.exchange import Exchange
@@ -50,12 +50,10 @@ def start_refresh(app: ASGIApp, answered: Exchange, entry: Entry) -> None:
         return
     released = asyncio.Event()
     null_client = NullClient(released)
-    exchange = Exchange(engine, again, null_client.receive, null_client.send, perf_counter_ns())
-    lookup = exchange.lookup = Lookup(engine, again, exchange.began_ns)
+    exchange = Exchange(engine, again, null_client.receive, null_client.send, perf_counter())
+    lookup = exchange.lookup = Lookup(engine, again)
     lookup.own_call(call_key, call)
     lookup.released = released
-    if engine.recorder is not None:
-        engine.gauges.started += 1
     task = asyncio.get_running_loop().create_task(_run(exchange, app))
     engine.workers.tasks.add(task)
     task.add_done_callback(engine.workers.tasks.discard)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter_ns
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from asgi_serial.asgi.exchange import Exchange
@@ -35,11 +35,9 @@ async def serve_explained(
     engine: Engine, app: ASGIApp, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Serve a request as any other, and explain its response."""
-    if engine.recorder is not None:
-        engine.gauges.started += 1
     plan = plan_request(engine, scope)
-    exchange = Exchange(engine, plan, receive, send, perf_counter_ns())
-    exchange.send_out = Explaining(exchange, send).send
+    exchange = Exchange(engine, plan, receive, send, perf_counter())
+    exchange.send_out = Explaining(exchange, exchange.send_out).send
     served = None
     if plan.key is not None:
         found = engine.responses.find(plan.key, plan.vary_values)

@@ -100,6 +100,7 @@ class Engine:
         self.slowest = Slowest()
         self.has_sought_shadows = False  # of its own paths, over routes of the app
         self.spent_links = Spent()  # those that sign in to the report, and work once
+        self.only_times = self.is_idle and self.recorder is not None and not settings.server_timing
         self.is_told_of = False  # that it is nested in another engine
 
     def _choose_stages(self, settings: Settings) -> None:
@@ -110,6 +111,7 @@ class Engine:
         # Nothing is left to do but to record requests.
         self.is_idle = not (
             settings.routes
+            or settings.timing_exclude
             or settings.cache
             or settings.compression
             or settings.formats
@@ -123,6 +125,12 @@ class Engine:
         )
         self.policies = (
             PolicyTable(settings.routes, cache_ttl=settings.cache_ttl) if settings.routes else None
+        )
+
+        excluded = settings.timing_exclude
+        self.untimed = PolicyTable(excluded) if excluded else None
+        self.may_leave_out = bool(excluded) or any(
+            rule.policy.timing is False for rule in settings.routes
         )
 
     def _build_caches(self, settings: Settings, store: GuardedStore | None) -> None:

@@ -28,6 +28,7 @@ from asgi_serial.response.encoding import (
     recall_bytes,
 )
 from asgi_serial.response.start import READS, reasons_of, result_of
+from asgi_serial.timing.recorder import LEFT_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -509,7 +510,7 @@ class ResponseFlow:
         self.media_type, self.coding = media_type, coding
         made, self.etag = represent(self.base, media_type, coding, content)
         if self.collector is not None:
-            base, handed, route = self.base, self.handed, self.route()
+            base, handed, route = self.base, self.handed, self.recorded_route()
             sure = self.is_end_sure
             self._keep(
                 self.collector.take_whole(
@@ -575,7 +576,9 @@ class ResponseFlow:
         self._enter(DONE)
         if self.collector is not None:
             self.is_end_sure = self._has_sure_end(last_bytes)
-            self._keep(self.collector.finish(self.app_bytes, self.route(), self.more_reasons))
+            self._keep(
+                self.collector.finish(self.app_bytes, self.recorded_route(), self.more_reasons)
+            )
 
     @property
     def is_holding(self) -> bool:
@@ -600,6 +603,11 @@ class ResponseFlow:
         """Return the reasons why something was not done to this response."""
         reasons = reasons_of(self.request, self.form_reasons + self.more_reasons, self.unstored)
         return self.request.undecoded + reasons
+
+    def recorded_route(self) -> str:
+        """Return the label under which this response and its hits are recorded."""
+        policy = self.request.policy
+        return LEFT_OUT if policy is not None and policy.timing is False else self.route()
 
     def route(self) -> str:
         """Return the label of the route that the framework has left in the scope."""

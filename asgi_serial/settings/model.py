@@ -116,6 +116,27 @@ def parse_routes(value: object) -> tuple[RouteRule, ...]:
     return tuple(rules)
 
 
+def parse_patterns(value: object) -> tuple[RouteRule, ...]:
+    """Parse the patterns of routes that are left out of the timing.
+
+    Raises: ConfigurationError, whose lines lack the name of the setting; the caller adds it.
+    """
+    written = value.split(",") if isinstance(value, str) else value
+    patterns: list[Any] = [*written] if isinstance(written, Iterable) else [None]
+    if not all(isinstance(pattern, str) for pattern in patterns):
+        raise ValueError("a list of path patterns such as /healthz, GET /internal/**")
+    rules, faults = [], []
+    for pattern in patterns:
+        try:
+            if pattern.strip():
+                rules.append(build_rule(pattern, RoutePolicy(timing=False)))
+        except ConfigurationError as error:
+            faults += str(error).splitlines()
+    if faults:
+        raise ConfigurationError("\n".join(faults))
+    return tuple(rules)
+
+
 def parse_ignored_fields(value: object) -> tuple[str, ...]:
     """Parse a list of field names that excludes those that the cache itself depends on."""
     try:
@@ -326,6 +347,8 @@ class Settings(BaseModel):
 
     timing: Switch = True
     """Measure every route."""
+    timing_exclude: Annotated[tuple[RouteRule, ...], PlainValidator(parse_patterns)] = ()
+    """Path patterns of requests that are not measured, such as /healthz, GET /internal/**."""
     server_timing: Switch = False
     """Send the durations of a request in Server-Timing."""
     debug: Switch = False
@@ -333,7 +356,7 @@ class Settings(BaseModel):
     slow_request_ms: Annotated[int | None, PlainValidator(optional(integer(1, 86_400_000)))] = None
     """Log each request that takes at least this many milliseconds; unset: none."""
     max_series: Annotated[int, PlainValidator(integer(1, 1_000_000))] = 1000
-    """The largest number of combinations of route, method and status that are measured."""
+    """The largest number of combinations of route, method, status and outcome that are measured."""
     report_path: Annotated[
         str | None,
         PlainValidator(optional(path_such_as("/-/timing"))),
@@ -548,6 +571,7 @@ class SettingOptions(TypedDict, total=False):
     cache_key_cookies: Iterable[str] | str
     encodings_cache: bool | str
     timing: bool | str
+    timing_exclude: Iterable[str] | str
     server_timing: bool | str
     debug: bool | str
     slow_request_ms: int | str | None

@@ -64,6 +64,8 @@ class RoutePolicy(NamedTuple):
 
     Field names and `cookie:<name>`, or a function that returns the user of a scope, or None.
     """
+    timing: bool | None = None
+    """Whether requests are measured, and counted in the report."""
 
 
 class PolicyOptions(TypedDict, total=False):
@@ -78,6 +80,7 @@ class PolicyOptions(TypedDict, total=False):
     cache_shared: bool | None
     cache_body: bool | None
     cache_partition: Iterable[str] | str | Callable[[Scope], str | None] | None
+    timing: bool | None
 
 
 _PARSERS: Mapping[str, Callable[[object], object]] = {
@@ -170,7 +173,9 @@ def restrict(policies: Iterable[RoutePolicy], default_ttl: float | None) -> Rout
     """
     policies = tuple(policies)
     values: dict[str, Any] = {
-        name: False for name in _SWITCHES if any(getattr(each, name) is False for each in policies)
+        name: False
+        for name in (*_SWITCHES, "timing")
+        if any(getattr(each, name) is False for each in policies)
     }
     if default_ttl is not None:
         shorter = [each.cache_ttl for each in policies if each.cache_ttl is not None]
@@ -445,7 +450,8 @@ class RequestPolicy:
 
 
 HANDLER_SWITCHES: set[str] = set()
-"""The parts that some handler of this process turns on, although the settings may not."""
+"""The parts that some handler of this process turns on, although the settings may not; `timing` if
+one turns it off, which must be heard even if nothing else is on."""
 
 HANDLER_OPTIONS: set[str] = set()
 """The options that some handler of this process sets; if there are any, decisions that depend on
@@ -519,6 +525,8 @@ def _build_handler_policy(options: PolicyOptions) -> RoutePolicy:
     policy = read_policy(options)
     HANDLER_OPTIONS.update(name for name in policy._fields if getattr(policy, name) is not None)
     HANDLER_SWITCHES.update(name for name in ("compression", "formats") if getattr(policy, name))
+    if policy.timing is False:
+        HANDLER_SWITCHES.add("timing")
     return policy
 
 

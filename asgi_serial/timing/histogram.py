@@ -1,6 +1,7 @@
 """Durations counted in a bounded number of buckets, from which any percentile can be read."""
 
 import struct
+import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, compress
@@ -15,6 +16,8 @@ _PAGE_BITS = 8
 _BIAS = 1023
 _NEGATIVE = 0x8000
 _LONGEST_NS = 1 << 63
+# Doubles are packed in the byte order of the machine, which costs less than to turn them round.
+_PAGE, _PLACE = (7, 6) if sys.byteorder == "little" else (0, 1)
 
 
 class Histogram:
@@ -48,7 +51,7 @@ class Histogram:
 
     def add_packed(self, packed: bytes, sum_ns: int) -> None:
         """Count durations that `pack_durations` has packed."""
-        pages, places = packed[::8], packed[1::8]
+        pages, places = packed[_PAGE::8], packed[_PLACE::8]
         self.count += len(places)
         self.sum_ns += sum_ns
         is_one_page = not pages.strip(pages[:1])
@@ -56,9 +59,10 @@ class Histogram:
             page = self._pages.get(number)
             if page is None:
                 page = self._pages[number] = [0] * (1 << _PAGE_BITS)
-            inside = places if is_one_page else compress(places, map(number.__eq__, pages))
-            for place in inside:
-                page[place] += 1
+            inside = places if is_one_page else bytes(compress(places, map(number.__eq__, pages)))
+            # Most durations of a batch share few buckets.
+            for place in set(inside):
+                page[place] += inside.count(place)
 
     def merge(self, other: "Histogram") -> None:
         """Add everything that `other` has counted."""
@@ -113,17 +117,15 @@ class Histogram:
         return [middle for middle, _ in ordered], list(accumulate(count for _, count in ordered))
 
 
-def pack_durations(durations_ns: Sequence[int]) -> tuple[bytes, int]:
+def pack_durations(durations_ns: Sequence[float]) -> tuple[bytes, int]:
     """Return durations as doubles, one behind the other, and the sum of all.
 
-    Raises: TypeError or ValueError, if one of them is not an integer, or they exceed 2**63 ns.
+    Raises: TypeError or ValueError, if one of them is no number, or they exceed 2**63 ns.
     """
     sum_ns = sum(durations_ns)
-    if type(sum_ns) is not int:
-        raise TypeError(f"{sum_ns!r} is the sum of the durations; expected integers")
     if not 0 <= sum_ns < _LONGEST_NS:
         raise ValueError(f"durations of {sum_ns!r} ns together; expected 0 to 2**63")
-    return struct.pack(f">{len(durations_ns)}d", *durations_ns), sum_ns
+    return struct.pack(f"{len(durations_ns)}d", *durations_ns), round(sum_ns)
 
 
 def _middle_of(bucket: int) -> int:

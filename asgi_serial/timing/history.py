@@ -31,13 +31,13 @@ class History:
         self._requests: Counter[int] = Counter()
         self._errors: Counter[int] = Counter()
 
-    def add(self, ends_ns: Sequence[int], *, are_errors: bool) -> None:
+    def add(self, ends_ns: Sequence[float], *, are_errors: bool) -> None:
         """Count requests by the times at which they ended, which are in order."""
-        first, last = ends_ns[0] // _MINUTE_NS, ends_ns[-1] // _MINUTE_NS
+        first, last = int(ends_ns[0] // _MINUTE_NS), int(ends_ns[-1] // _MINUTE_NS)
         if first == last:
             counts = Counter({first: len(ends_ns)})
         else:
-            counts = Counter(end // _MINUTE_NS for end in ends_ns)
+            counts = Counter(int(end // _MINUTE_NS) for end in ends_ns)
         self._add(counts, counts if are_errors else Counter())
 
     def merge(self, other: History) -> None:

@@ -7,9 +7,12 @@ from typing import NamedTuple, Protocol, TypeAlias
 from asgi_serial.bounds.memo import Memo
 from asgi_serial.reasons import Reason
 from asgi_serial.timing.base import ENCODE, OUTCOMES, PHASES
+from asgi_serial.timing.figures import Figures, divide
 from asgi_serial.timing.histogram import Histogram, pack_durations
 from asgi_serial.timing.history import History
 
+LEFT_OUT = "(left out)"
+"""The label of requests that are not counted, since a policy says so."""
 OTHER_ROUTE = "(other)"
 OTHER_METHOD = "OTHER"
 OTHER_STATUS = 0
@@ -26,19 +29,12 @@ _LONGEST_ROUTE = 200
 _LONGEST_NAMES = 100  # of a coding and a media type, all of which are our own
 
 # Samples wait in one flat list for each kind, and a full list is counted in one go: C code then
-# runs down the columns. 256 samples take about 80 KB, so that all that wait take 40 MB at most.
-_PHASES_START = 5
-_ENDED = _PHASES_START + len(PHASES)
-_WIDTH = _ENDED + 1
-FULL = 256 * _WIDTH
+# runs down the columns. 128 samples take about 70 KB, so that all that wait take 36 MB at most.
+WIDTH = len(Figures._fields)
+FULL = 128 * WIDTH
 MAX_KINDS_WAITING = 512
 # About 4,000 kinds. A kind that is forgotten is made again.
 _MAX_KINDS_BYTES = 4 << 20
-
-Figures: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int, int]
-"""The time to the first and to the last body message, the bytes of the body (as the app made it, in
-the negotiated format, and as it was sent), the time in each of `PHASES`, and the moment of the
-record (by perf_counter_ns)."""
 
 Labels: TypeAlias = tuple[str, str, int, str, str, str, str, str, tuple[Reason, ...]]
 """The route, method, status, outcome, part of the cache of responses, part of the cache of
@@ -58,7 +54,7 @@ class Kind:
     """Finished requests that differ only in time and size, and wait to be counted.
 
     It is found once, by `recorder.kinds[labels]`, and may be kept: a stored response keeps that of
-    its hits. A `key` of None marks labels that are malformed.
+    its hits. A `key` of None marks labels that are malformed, or left out.
     """
 
     __slots__ = (
@@ -66,6 +62,7 @@ class Kind:
         "coding",
         "encodings",
         "format",
+        "is_left_out",
         "is_waiting",
         "key",
         "reasons",
@@ -80,14 +77,17 @@ class Kind:
         coding: str = "identity",
         format: str = "",
         reasons: tuple[Reason, ...] = (),
+        *,
+        is_left_out: bool = False,
     ) -> None:
         self.key = key
+        self.is_left_out = is_left_out
         self.cache = cache
         self.encodings = encodings
         self.coding = coding
         self.format = format
         self.reasons = reasons
-        self.samples: list[int] = []  # Figures, one behind the other
+        self.samples: list[float] = []  # Figures, one behind the other
         self.is_waiting = False  # the recorder has it in its list
 
 
@@ -108,6 +108,8 @@ def find_kind(labels: Labels) -> Kind:
             and len(coding) + len(format) <= _LONGEST_NAMES
         )
         if is_known and all(isinstance(reason, Reason) for reason in reasons):
+            if route == LEFT_OUT:
+                return Kind(None, is_left_out=True)
             return Kind(key, cache, encodings, coding, format, reasons)
     except Exception:  # a failing recorder never breaks a request
         pass
@@ -126,8 +128,11 @@ class KindRecorder(Protocol):
     def kinds(self) -> Memo[Labels, Kind]:
         """The kinds by their labels; what is not there yet is made when it is looked up."""
 
-    def record(self, kind: Kind, figures: Figures) -> None:
-        """Count one finished request; synchronous, O(1), and never raises."""
+    def record(self, kind: Kind, figures: tuple[float, ...]) -> None:
+        """Count one finished request; synchronous, O(1), and never raises.
+
+        `figures` are `Figures`, or a plain tuple of the same, which is made in half the time.
+        """
 
 
 class CodingTotals:
@@ -154,13 +159,9 @@ class Series:
 
     `cache`, `encodings` and `reasons` count the requests by these labels. `phases_ns` are the sums
     of the phases in the order of `PHASES`, and `codings` the totals by content coding.
-
-    What was sent at once, as hits are, has one duration for both histograms. It is counted apart,
-    and added to both in a series that this one is merged into, as a snapshot does.
     """
 
     __slots__ = (
-        "_sent_at_once",
         "app_bytes",
         "cache",
         "codings",
@@ -176,7 +177,6 @@ class Series:
     def __init__(self) -> None:
         self.first_byte = Histogram()
         self.total = Histogram()
-        self._sent_at_once = Histogram()
         self.app_bytes = 0
         self.encoded_bytes = 0
         self.sent_bytes = 0
@@ -186,27 +186,23 @@ class Series:
         self.phases_ns = [0] * len(PHASES)
         self.reasons: Counter[str] = Counter()
 
-    def add(self, kind: Kind, samples: list[int]) -> None:
+    def add(self, kind: Kind, samples: list[float]) -> None:
         """Count samples of a kind; all of them or, if it raises, none.
 
         Raises: TypeError or ValueError, if one of them is malformed.
         """
-        columns = [samples[start::_WIDTH] for start in range(_WIDTH)]
-        first_byte, total, app, encoded, sent = columns[:_PHASES_START]
+        columns = [samples[start::WIDTH] for start in range(WIDTH)]
         # Everything that may refuse a sample comes first, so that none is counted in part.
-        totals = pack_durations(total)
-        first_bytes = None if first_byte == total else pack_durations(first_byte)
-        app_bytes, encoded_bytes, sent_bytes = sum(app), sum(encoded), sum(sent)
-        phases_ns = [sum(column) for column in columns[_PHASES_START:_ENDED]]
-        if first_bytes is None:
-            self._sent_at_once.add_packed(*totals)
-        else:
-            self.first_byte.add_packed(*first_bytes)
-            self.total.add_packed(*totals)
+        first_bytes, totals = pack_durations(columns[0]), pack_durations(columns[1])
+        sums = Figures._make(map(sum, columns))
+        phases_ns = divide(sums)
+        app_bytes, encoded_bytes, sent_bytes = sums.app_bytes, sums.encoded_bytes, sums.sent_bytes
+        self.first_byte.add_packed(*first_bytes)
+        self.total.add_packed(*totals)
         self.app_bytes += app_bytes
         self.encoded_bytes += encoded_bytes
         self.sent_bytes += sent_bytes
-        count = len(total)
+        count = len(columns[0])
         self.cache[kind.cache] += count
         self.encodings[kind.encodings] += count
         self._open_coding(kind.coding).add(count, encoded_bytes, sent_bytes, phases_ns[ENCODE])
@@ -216,8 +212,6 @@ class Series:
 
     def merge(self, other: "Series") -> None:
         """Add the totals of `other`."""
-        for histogram in (self.first_byte, self.total):
-            histogram.merge(other._sent_at_once)
         self.first_byte.merge(other.first_byte)
         self.total.merge(other.total)
         self.app_bytes += other.app_bytes
@@ -270,7 +264,7 @@ class SeriesRecorder:
         self.failures = 0
         self.overflowed = 0
 
-    def record(self, kind: Kind, figures: Figures) -> None:
+    def record(self, kind: Kind, figures: tuple[float, ...]) -> None:
         """Count one finished request; see KindRecorder."""
         samples = kind.samples
         samples += figures
@@ -337,29 +331,30 @@ class SeriesRecorder:
         size = len(kind.samples)
         samples = kind.samples[:size]
         del kind.samples[:size]
-        self.recorded += size // _WIDTH
+        self.recorded += size // WIDTH
         if kind.key is None:
-            self.failures += size // _WIDTH
+            if not kind.is_left_out:
+                self.failures += size // WIDTH
             return
         if not samples:
             return
-        series = self._open(kind.key, size // _WIDTH)
+        series = self._open(kind.key, size // WIDTH)
         try:
             self._add(series, kind, samples)
         except Exception:  # a failing recorder never breaks a request
             self._count_each(series, kind, samples)
 
-    def _add(self, series: Series, kind: Kind, samples: list[int]) -> None:
+    def _add(self, series: Series, kind: Kind, samples: list[float]) -> None:
         series.add(kind, samples)
         assert kind.key is not None  # only kinds with a key have a series
         is_error = kind.key.status >= 500 or kind.key.outcome == "failed"
-        self.history.add(samples[_ENDED::_WIDTH], are_errors=is_error)
+        self.history.add(samples[WIDTH - 1 :: WIDTH], are_errors=is_error)
 
-    def _count_each(self, series: Series, kind: Kind, samples: list[int]) -> None:
+    def _count_each(self, series: Series, kind: Kind, samples: list[float]) -> None:
         """Count the samples of a batch with a malformed one, one by one."""
-        for start in range(0, len(samples), _WIDTH):
+        for start in range(0, len(samples), WIDTH):
             try:
-                self._add(series, kind, samples[start : start + _WIDTH])
+                self._add(series, kind, samples[start : start + WIDTH])
             except Exception:
                 self.failures += 1
 

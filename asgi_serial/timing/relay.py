@@ -7,7 +7,8 @@ from typing import NamedTuple
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.timing.base import OnResponse, Recorder, Sample
 from asgi_serial.timing.failures import Failures
-from asgi_serial.timing.recorder import Figures, Kind, SeriesRecorder, make_kinds
+from asgi_serial.timing.figures import Figures, divide
+from asgi_serial.timing.recorder import Kind, SeriesRecorder, make_kinds
 from asgi_serial.timing.slow_log import log_slow
 
 _CONSEQUENCE = "requests are answered all the same"
@@ -71,17 +72,17 @@ class RelayRecorder:
         self._series = series
         self.kinds = make_kinds() if series is None else series.kinds
 
-    def record(self, kind: Kind, figures: Figures) -> None:
+    def record(self, kind: Kind, given: tuple[float, ...]) -> None:
         """Record one finished request; see KindRecorder."""
         if self._series is not None:
-            self._series.record(kind, figures)
+            self._series.record(kind, given)
         if kind.key is None:
             return
         sample = None
         for listener in self._listeners:
-            if figures[1] >= listener.least_ns:
+            if given[1] >= listener.least_ns:
                 try:
-                    sample = sample or _sample_of(kind, figures)
+                    sample = sample or _sample_of(kind, Figures._make(given))
                     listener.hear(sample)
                 except Exception as error:  # a failing listener never breaks a request
                     listener.failures.note(error)
@@ -91,11 +92,15 @@ def _sample_of(kind: Kind, figures: Figures) -> Sample:
     assert kind.key is not None  # malformed labels are told to nobody
     return Sample(
         *kind.key,
-        *figures[:5],
+        round(figures.first_byte),
+        round(figures.total),
+        figures.app_bytes,
+        figures.encoded_bytes,
+        figures.sent_bytes,
         kind.cache,
         kind.encodings,
         kind.coding,
         kind.format,
-        figures[5:-1],
+        divide(figures),
         kind.reasons,
     )

@@ -19,8 +19,8 @@ def record(
     coding: str = "identity",
     format: Any = "",
     reasons: Any = (),
-    first_byte_ns: Any = 1,
-    total_ns: Any = 1,
+    first_byte_ns: Any = 0,
+    total_ns: Any = 0,
     app_bytes: Any = 0,
     encoded_bytes: Any = 0,
     sent_bytes: Any = 0,
@@ -29,5 +29,17 @@ def record(
 ) -> None:
     """Record one request, with any values, also malformed ones."""
     labels = (route, method, status, outcome, cache, encodings, coding, format, reasons)
-    figures = (first_byte_ns, total_ns, app_bytes, encoded_bytes, sent_bytes, *phases, ended_ns)
+    sizes = (app_bytes, encoded_bytes, sent_bytes)
+    times = times_of(first_byte_ns, phases)
+    figures = (first_byte_ns, total_ns, *sizes, *times, ended_ns)
     recorder.record(recorder.kinds[labels], figures)
+
+
+def times_of(first_byte_ns: Any, phases: Any = NO_PHASES) -> tuple[Any, ...]:
+    """The figures behind the sizes, of a request with these phases that read its body first."""
+    waited, decoded, look_up, to_first, _, encoded, sent, background = phases
+    before_call = waited + decoded + look_up
+    apart = waited
+    if isinstance(first_byte_ns, int):
+        apart = first_byte_ns - before_call - to_first + waited
+    return (before_call, waited, decoded, waited, encoded, sent, apart, background)

@@ -76,7 +76,6 @@ def test_the_buckets_are_bounded():
         pytest.param([5, float("nan")], id="no number"),
         pytest.param([5, float("inf")], id="an endless one"),
         pytest.param([5, "5"], id="text"),
-        pytest.param([5, 5.5], id="a part of a nanosecond"),
     ],
 )
 def test_a_batch_with_what_is_no_duration_is_refused_whole(durations):

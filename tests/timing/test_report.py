@@ -164,10 +164,10 @@ def test_an_outcome_stands_behind_the_route_if_it_is_not_the_usual_one():
 
 def test_the_gauges_are_those_of_the_moment():
     recorder, gauges = filled(), Gauges()
-    gauges.started, gauges.left_out = 110, 2
+    gauges.started = 110
     gauges.websockets_accepted, gauges.websockets_open = 7, 3
     document = build_report(recorder, gauges=gauges).to_dict()
-    assert document["in_flight"] == 110 - 2 - 103
+    assert document["in_flight"] == 110 - 103
     assert document["websockets"] == {"accepted": 7, "open": 3}
 
 
