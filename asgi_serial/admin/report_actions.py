@@ -56,10 +56,15 @@ def make_link(engine: Engine, head: Head) -> str | None:
     if token is None:
         return None
     link = issue(token.get_secret_value(), LINK, engine.clock(), LINK_SECONDS)
+    return f"{own_url(head)}?link={link}"
+
+
+def own_url(head: Head) -> str:
+    """Return the URL of a request as its client knows it; the path alone, if the Host is odd."""
     host = head.fields.get(b"host", b"")
     is_plain = _HOST.fullmatch(host) is not None
     origin = f"{'https' if _is_https(head) else 'http'}://{host.decode()}" if is_plain else ""
-    return f"{origin}{own_path(head.scope)}?link={link}"
+    return f"{origin}{own_path(head.scope)}"
 
 
 async def open_link(engine: Engine, link: str) -> bool:

@@ -25,6 +25,7 @@ from asgi_serial.admin.report_actions import (
     may_purge,
     open_link,
     own_path,
+    own_url,
     refuse_report,
 )
 from asgi_serial.admin.responses import VARY, respond
@@ -138,7 +139,7 @@ def _explain(head: Head, refusal: Refusal) -> list[Message]:
     status, detail, fields = refusal
     if _choose_type(head) == HTML:
         if status == 401:
-            page = render_sign_in(own_path(head.scope), has_failed=head.method == "POST")
+            page = render_sign_in(own_url(head), has_failed=head.method == "POST")
         else:
             page = render_refusal(TITLES[status], detail)
         return _page(head, status, page, fields)

@@ -111,6 +111,7 @@ async def test_a_browser_without_the_token_is_asked_for_it():
     assert tree.one("form")["method"] == "post"
     assert tree.one("input", id="token")["type"] == "password"
     assert TOKEN.encode() not in answer.body
+    assert tree.one("code").text.endswith(f"'http://{HOST}{PATH}'")
 
 
 @awaited

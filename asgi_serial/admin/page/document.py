@@ -206,7 +206,7 @@ def _footer(rights: Rights) -> Html:
     )
 
 
-def render_sign_in(path: str, *, has_failed: bool = False) -> bytes:
+def render_sign_in(url: str, *, has_failed: bool = False) -> bytes:
     """Return the page that asks a browser for the token."""
     wrong = tag("p", "This is not the token.", role="alert") if has_failed else None
     return document(
@@ -215,7 +215,7 @@ def render_sign_in(path: str, *, has_failed: bool = False) -> bytes:
             "main",
             section(
                 "sign-in",
-                "Timing report",
+                "Sign in to the timing report",
                 wrong,
                 tag(
                     "form",
@@ -248,7 +248,7 @@ def render_sign_in(path: str, *, has_failed: bool = False) -> bytes:
                     "p",
                     "Or make a link that works once, and open what it prints:",
                     tag("br"),
-                    tag("code", f"curl -X POST -H 'Authorization: Bearer TOKEN' {bounded(path)}"),
+                    tag("code", f"curl -X POST -H 'Authorization: Bearer TOKEN' '{bounded(url)}'"),
                     class_="note",
                 ),
             ),
