@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,11 +15,12 @@ from asgi_serial.cli.command import FINDINGS, FINE, Command, UsageError, add_jso
 from asgi_serial.cli.loading import add_loading_options, load_app
 from asgi_serial.cli.route_list import list_routes
 from asgi_serial.cli.settings import load_environment
+from asgi_serial.settings.model import PREFIX
 from asgi_serial.timing.units import format_bytes, format_duration
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from asgi_serial.cli.bench_runs import Rounds
     from asgi_serial.cli.bench_variants import Figures, Variant
@@ -107,14 +109,10 @@ def _read_headers(given: Sequence[str]) -> list[tuple[str, str]]:
 def _bench_app(
     given: Namespace, headers: list[tuple[str, str]], console: Console
 ) -> tuple[list[str], list[Variant], list[Rounds]]:
-    settings = load_environment()
-    # The middleware that the app may have already passes everything on, so that the variants
-    # around it are what is measured.
-    os.environ["ASGI_SERIAL_ENABLED"] = "off"
-    with console.quiet_app():
+    variants = make_variants(load_environment())
+    with console.quiet_app(), _own_middleware_off():
         app = load_app(given).app
         paths = [f"/{path.lstrip('/')}" for path in given.paths] or _paths_of(app, given.app)
-        variants = make_variants(settings)
         with console.progress("Measuring", 0) as progress:
             measured = measure_app(
                 app,
@@ -126,6 +124,25 @@ def _bench_app(
                 progress=progress,
             )
     return paths, variants, measured
+
+
+@contextmanager
+def _own_middleware_off() -> Iterator[None]:
+    """Have the middleware that an app may have pass everything on.
+
+    What is measured are the variants around the app. Frameworks build their middleware when they
+    start.
+    """
+    name = f"{PREFIX}ENABLED"
+    before = os.environ.get(name)
+    os.environ[name] = "off"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _paths_of(app: Any, spec: str) -> list[str]:

@@ -12,7 +12,10 @@ from urllib.parse import urlsplit
 from asgi_serial.cli.bench_variants import Measured, Variant
 from asgi_serial.cli.command import UsageError
 from asgi_serial.cli.in_process import Answer, StartupFailed, ask, lifespan_of, make_scope
+from asgi_serial.engine.engine import Engine
 from asgi_serial.middleware import SerialMiddleware
+from asgi_serial.settings.model import Settings
+from asgi_serial.timing.routes.resolver import build_resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,12 +42,7 @@ def measure_app(
 
     Raises: UsageError, if the app does not start.
     """
-    wrapped = [
-        app
-        if variant.settings is None
-        else SerialMiddleware(app, **{**variant.settings, "enabled": True})
-        for variant in variants
-    ]
+    wrapped = [_wrap(app, variant) for variant in variants]
 
     async def run() -> list[Rounds]:
         async with lifespan_of(app, timeout=_TIMEOUT_SECONDS) as state:
@@ -74,6 +72,14 @@ def measure_app(
         return asyncio.run(run())
     except StartupFailed as error:
         raise UsageError(f"The app refuses to start: {error}") from None
+
+
+def _wrap(app: Any, variant: Variant) -> Any:
+    """Return the app with the middleware of a variant, which takes nothing from the environment."""
+    if variant.settings is None:
+        return app
+    settings = Settings.load(variant.settings, {})
+    return SerialMiddleware(app, engine=Engine(settings, label=build_resolver(app=app)))
 
 
 def _fields_for(variant: Variant, headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """`bench` measures what it says, and draws it."""
 
+import os
 import re
 from xml.etree import ElementTree
 
@@ -16,6 +17,7 @@ from asgi_serial.cli.bench_variants import (
     sum_up,
     without_repeats,
 )
+from asgi_serial.cli.main import run as run_here
 from asgi_serial.settings.model import Settings
 from tests.cli.commands import run, serving
 
@@ -115,14 +117,32 @@ def test_a_path_that_fails_is_a_finding():
 
 def test_fields_are_sent_with_each_request():
     options = ("--header", "Authorization: Bearer right", "--rounds", "1", "--json")
-    variants = variants_of(run("bench", "tests.apps.shop:app", "/mine", *options), "/mine")
-    assert variants["gzip 9"]["note"] == ""
+    # The variables of a server, which no variant is to be told.
+    variables = {
+        "ASGI_SERIAL_CACHE_TTL": "60s",
+        "ASGI_SERIAL_GZIP_LEVEL": "9",
+        "ASGI_SERIAL_REPORT_TOKEN": "secret",
+    }
+    ended = run("bench", "tests.apps.shop:app", "/mine", *options, **variables)
+    variants = variants_of(ended, "/mine")
+    assert "gzip 9 (as set)" in variants
+    assert variants["gzip 9 (as set)"]["note"] == ""
     assert variants["zstd, cache hit"]["note"] == "not from the cache: request-has-credentials"
 
 
 def test_routes_are_measured_if_no_path_is_named():
     ended = run("bench", "examples.caching:app", "--rounds", 1, "--json")
     assert 0 < len(ended.document["paths"]) <= 5
+
+
+@pytest.mark.parametrize("before", [None, "on"])
+def test_the_environment_is_left_as_it_was(monkeypatch, capsys, before):
+    monkeypatch.delenv("ASGI_SERIAL_ENABLED", raising=False)
+    if before:
+        monkeypatch.setenv("ASGI_SERIAL_ENABLED", before)
+    assert run_here(["bench", "tests.apps.shop:app", "/tiny", "--rounds", "1"]) == 0
+    assert os.environ.get("ASGI_SERIAL_ENABLED") == before
+    assert "app alone" in capsys.readouterr().out
 
 
 def test_the_middleware_of_the_app_itself_is_off():
