@@ -9,7 +9,7 @@ from asgi_serial.errors import ConfigurationError
 from asgi_serial.http.methods import METHODS
 from asgi_serial.middleware import SerialMiddleware
 from asgi_serial.settings.foreign_names import POLICY_HINTS, SETTING_HINTS
-from asgi_serial.settings.model import SettingOptions, Settings
+from asgi_serial.settings.model import PRESETS, SettingOptions, Settings
 from asgi_serial.settings.policy import (
     RoutePolicy,
     build_policy,
@@ -459,11 +459,7 @@ def test_an_engine_takes_no_further_options(further):
                 "cache_parts": "argument",
                 "timing": "argument",
                 **dict.fromkeys(
-                    (
-                        *("formats", "compression", "decoding", "encodings_cache"),
-                        *("cache_confirm", "cache_heuristic", "cache_posted"),
-                    ),
-                    "preset conformance",
+                    PRESETS["conformance"].keys() - {"cache_parts", "timing"}, "preset conformance"
                 ),
             },
         ),
