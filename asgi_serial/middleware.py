@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from asgi_serial.admin.endpoints import build_filter, log_own, own_messages
 from asgi_serial.admin.explaining import is_explained, may_explain
-from asgi_serial.admin.metrics_endpoint import engine_state
 from asgi_serial.admin.purge_request import build_purges, purge_of_user
 from asgi_serial.admin.shadows import warn_of_shadows
-from asgi_serial.admin.state import engine_report
+from asgi_serial.admin.state import engine_report, engine_state, watch_state
 from asgi_serial.asgi.exchange import Exchange
 from asgi_serial.asgi.nested import WriteWithin, find_write_within, restrict_outer
 from asgi_serial.asgi.record import DEBUG, logger, record_hit, with_timing
@@ -199,6 +198,8 @@ class SerialMiddleware:
                 self.engine = share(self.engine, scope)
             await count_websocket(self.engine.gauges, self.app, scope, receive, send)
             return True
+        elif scope["type"] == "lifespan" and self.engine.series is not None:
+            self.engine.series.join_workers()
         await self.app(scope, receive, send)
         return True
 
@@ -285,6 +286,7 @@ def _make_engine(
     )
     if isinstance(recorder, OpenTelemetryRecorder):
         recorder.watch(engine, engine_state)
+    watch_state(engine)
     return engine
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from asgi_serial.admin.access import Refusal, read_head, refuse_access
 from asgi_serial.admin.responses import VARY, respond
-from asgi_serial.admin.state import engine_statistics
+from asgi_serial.admin.state import workers_states
 from asgi_serial.codecs.registry import coding_aliases
 from asgi_serial.concurrency.threads import run_in_thread
 from asgi_serial.http.negotiation import choose_coding, choose_format
@@ -34,28 +33,11 @@ _ESCAPING = ("allow-utf-8", "underscores", "dots", "values")
 _OPENMETRICS = (OPENMETRICS_TYPE, *(f"{OPENMETRICS_TYPE}; escaping={one}" for one in _ESCAPING))
 
 
-def engine_state(engine: Engine) -> dict[str, Any]:
-    """Return the figures of an engine at this moment; see `instruments.STATE`."""
-    gauges, series = engine.gauges, engine.series
-    state = engine_statistics(engine)
-    state["started_ms"] = int(engine.started * 1000)
-    state["websockets_open"] = gauges.websockets_open
-    state["websockets_accepted"] = gauges.websockets_accepted
-    if engine.responses.store is not None:
-        state["store_open_breakers"] = engine.responses.store.open_breakers
-    if series is not None:
-        series.catch_up()
-        state["in_flight"] = gauges.in_flight(series.recorded)
-        state["sample_failures"] = series.failures
-        state["overflowed"] = series.overflowed
-    return state
-
-
 def engine_families(engine: Engine) -> list[Family]:
     """Return everything that an engine has recorded, as families of metrics."""
     return build_families(
         {} if engine.series is None else engine.series.snapshot(),
-        {os.getpid(): engine_state(engine)},
+        {pid: state.counts for pid, state in workers_states(engine).items()},
         {"version": __version__, "python_version": platform.python_version()},
         bounds=engine.settings.metrics_buckets,
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from pydantic import SecretStr
 
@@ -15,6 +17,7 @@ from asgi_serial.timing.recorder import SeriesRecorder
 from asgi_serial.timing.report import build_report
 from asgi_serial.timing.slowest import describe_slowest
 from asgi_serial.timing.units import exact_bytes, exact_duration
+from asgi_serial.timing.workers.packing import State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,23 +35,70 @@ def engine_report(engine: Engine) -> Report:
     It may run in a thread while requests are recorded.
     """
     recorder = engine.series or SeriesRecorder()
+    totals = recorder.read()
+    counts, slowest = State.of(workers_states(engine).values())
     report = build_report(
         recorder,
-        engine=engine_statistics(engine),
-        gauges=engine.gauges,
+        totals=totals,
+        engine={name: counts[name] for name in engine_statistics(engine)},
         settings={name: getattr(engine.settings, name) for name in SETTINGS},
     )
     now_ns, now = perf_counter_ns(), engine.clock()
     store = engine.responses.store
     more = {
-        "history": recorder.history.to_list(now_ns, now),
-        "slowest": describe_slowest(engine.slowest.find(now_ns), now_ns, now),
+        "history": totals.history.to_list(now_ns, now),
+        "slowest": describe_slowest(slowest, now_ns, now),
         "settings": describe_settings(engine.settings),
         "store": None if store is None else dict(store.state()),
         "versions": find_versions(engine.settings),
         "cost": own_cost(report.totals),
     }
-    return report._replace(more=more)
+    return report._replace(
+        in_flight=counts.get("in_flight", 0),
+        websockets={name: counts[f"websockets_{name}"] for name in ("accepted", "open")},
+        processes={} if engine.crew is None else engine.crew.processes().to_dict(),
+        more=more,
+    )
+
+
+def workers_states(engine: Engine) -> dict[int, State]:
+    """Return the state of an engine, and of the same app in other workers, by their processes."""
+    own = own_state(engine)
+    return {os.getpid(): own} if engine.crew is None else engine.crew.states(own)
+
+
+def own_state(engine: Engine) -> State:
+    """Return the state of an engine in this process."""
+    return State(engine_state(engine), engine.slowest.find(perf_counter_ns()))
+
+
+def watch_state(engine: Engine) -> None:
+    """Have the state of an engine published to other workers."""
+    if engine.crew is not None:
+        known = ref(engine)  # which the crew does not keep alive
+
+        def state() -> State:
+            engine = known()
+            return State({}, []) if engine is None else own_state(engine)
+
+        engine.crew.watch(state)
+
+
+def engine_state(engine: Engine) -> dict[str, Any]:
+    """Return the figures of an engine in this process at this moment; see `instruments.STATE`."""
+    gauges, series = engine.gauges, engine.series
+    state = engine_statistics(engine)
+    state["started_ms"] = int(engine.started * 1000)
+    state["websockets_open"] = gauges.websockets_open
+    state["websockets_accepted"] = gauges.websockets_accepted
+    if engine.responses.store is not None:
+        state["store_open_breakers"] = engine.responses.store.open_breakers
+    if series is not None:
+        series.catch_up()
+        state["in_flight"] = gauges.in_flight(series.recorded)
+        state["sample_failures"] = series.failures
+        state["overflowed"] = series.overflowed
+    return state
 
 
 def engine_statistics(engine: Engine) -> dict[str, Any]:

@@ -46,6 +46,8 @@ def share(engine: Engine, scope: Scope) -> Engine:
     """
     app = scope.get("app")
     if "litestar_app" in scope:
+        if engine.crew is not None:
+            engine.crew.stand_for_equals()
         for part in _anchors_of(app):
             for other in _known_by(part):
                 same_store = other.store_target == engine.store_target

@@ -26,6 +26,7 @@ from asgi_serial.timing.recorder import KindRecorder, SeriesRecorder
 from asgi_serial.timing.relay import RelayRecorder, find_listeners
 from asgi_serial.timing.routes.resolver import build_resolver
 from asgi_serial.timing.slowest import Slowest
+from asgi_serial.timing.workers.crew import Crew
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +90,8 @@ class Engine:
         secret = settings.cache_secret
         self.secret = secret.get_secret_value().encode() if secret else os.urandom(32)
         self._build_caches(settings, store)
-        self.series = SeriesRecorder(settings.max_series) if settings.timing else None
+        self.crew = Crew(repr(settings)) if settings.timing and settings.enabled else None
+        self.series = SeriesRecorder(settings.max_series, self.crew) if settings.timing else None
         self.gauges = Gauges()
         self.listeners = find_listeners(recorder, on_response, settings.slow_request_ms)
         self.heard_by = recorder, on_response  # as the user passed them; distinguishes engines

@@ -72,6 +72,34 @@ class Histogram:
         self.count += other.count
         self.sum_ns += other.sum_ns
 
+    def counts(self) -> list[int]:
+        """Return the number of each bucket with durations, and their count, one behind the other.
+
+        >>> histogram = Histogram()
+        >>> histogram.add([1_000_000, 1_000_000, 2_000_000])
+        >>> Histogram.from_counts(histogram.sum_ns, histogram.counts()).percentiles([50, 100])
+        [999155, 1998311]
+        """
+        counts: list[int] = []
+        for number, page in self._pages.items():
+            for place, count in enumerate(page):
+                if count:
+                    counts += (number << _PAGE_BITS | place, count)
+        return counts
+
+    @classmethod
+    def from_counts(cls, sum_ns: int, counts: Sequence[int]) -> "Histogram":
+        """Return a histogram with these counts. Raises: ValueError, if they are malformed."""
+        histogram = cls()
+        for bucket, count in zip(counts[::2], counts[1::2], strict=True):
+            if not 0 <= bucket < 1 << 2 * _PAGE_BITS or count <= 0:
+                raise ValueError(f"{count!r} durations in bucket {bucket!r}")
+            number, place = divmod(bucket, 1 << _PAGE_BITS)
+            histogram._pages.setdefault(number, [0] * (1 << _PAGE_BITS))[place] += count
+            histogram.count += count
+        histogram.sum_ns = sum_ns
+        return histogram
+
     def percentile(self, percent: float) -> int:
         """Return the duration in ns that `percent` of all do not exceed; 0 if there are none.
 

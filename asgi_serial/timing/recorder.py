@@ -1,6 +1,7 @@
 """Counts of finished requests by route, method, status and outcome, in bounded memory."""
 
 from collections import Counter
+from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -65,6 +66,7 @@ class Kind:
         "is_left_out",
         "is_waiting",
         "key",
+        "number",
         "reasons",
         "samples",
     )
@@ -89,6 +91,7 @@ class Kind:
         self.reasons = reasons
         self.samples: list[float] = []  # Figures, one behind the other
         self.is_waiting = False  # the recorder has it in its list
+        self.number = 0  # in the memory that workers share, once it has one
 
 
 def find_kind(labels: Labels) -> Kind:
@@ -114,6 +117,12 @@ def find_kind(labels: Labels) -> Kind:
     except Exception:  # a failing recorder never breaks a request
         pass
     return Kind(None)
+
+
+def labels_of(kind: Kind) -> Labels:
+    """Return the labels of a kind that has a key, as `find_kind` takes them."""
+    assert kind.key is not None
+    return (*kind.key, kind.cache, kind.encodings, kind.coding, kind.format, kind.reasons)
 
 
 def make_kinds() -> Memo[Labels, Kind]:
@@ -231,6 +240,59 @@ class Series:
         return totals
 
 
+class Counts(NamedTuple):
+    """The counters of a recorder; see SeriesRecorder."""
+
+    recorded: int = 0
+    failures: int = 0
+    overflowed: int = 0
+
+
+class Waiting(NamedTuple):
+    """Samples of one kind that are not counted yet; without a kind if they are malformed."""
+
+    kind: Kind | None
+    samples: list[float]
+
+
+class Totals(NamedTuple):
+    """Everything that one recorder has counted, or several together."""
+
+    series: dict[SeriesKey, Series]
+    counts: Counts
+    history: History
+
+    @classmethod
+    def of(cls, parts: "Iterable[Totals]", max_series: int) -> "Totals":
+        """Return the sum of several totals, with at most so many series and those for the rest."""
+        together = SeriesRecorder(max_series)
+        for part in parts:
+            together.adopt(part)
+        return Totals(together._series, together.counts, together.history)
+
+
+class Workers(Protocol):
+    """Shares what a recorder counts with the other workers of a server; see `timing/workers/`."""
+
+    def join(self, recorder: "SeriesRecorder") -> None:
+        """Decide whether to share, at the first request; if so call `recorder.share`."""
+
+    def append(self, kind: Kind, figures: tuple[float, ...]) -> bool:
+        """Keep a finished request until it is taken; return False if there is no room."""
+
+    def take(self) -> Iterable[Waiting]:
+        """Return what was appended since this was last called."""
+
+    def publish(self, totals: Totals, *, anew: bool) -> None:
+        """Share the totals with what was taken; `series` has only those that have changed.
+
+        `anew` forgets all others. It never raises; if it fails, it calls `recorder.part`.
+        """
+
+    def gather(self, own: Totals) -> Iterable[Totals]:
+        """Return the totals of all workers, in an order that is the same in each of them."""
+
+
 class SeriesRecorder:
     """Series of finished requests in bounded memory: at most `max_series`, and one for
     the rest of each outcome.
@@ -239,21 +301,33 @@ class SeriesRecorder:
     that came when all series were taken and went to the one for the rest, and `history` has the
     last hour by the minute; a snapshot brings all four up to date. It may be taken in any thread,
     while others record.
+
+    With `workers`, the processes of a server share their totals: a snapshot is that of all of them,
+    the counters are those of this process.
     """
 
     __slots__ = (
+        "__weakref__",
+        "_append",
+        "_changed",
         "_lock",
         "_max_series",
         "_series",
         "_waiting",
         "failures",
         "history",
+        "is_undecided",
         "kinds",
         "overflowed",
         "recorded",
+        "workers",
     )
 
-    def __init__(self, max_series: int = 1000) -> None:
+    def __init__(self, max_series: int = 1000, workers: Workers | None = None) -> None:
+        self.workers = workers
+        self.is_undecided = workers is not None  # whether there are other workers
+        self._append: Callable[[Kind, tuple[float, ...]], bool] | None = None  # once there are
+        self._changed: set[SeriesKey] | None = None  # since the series were published, if they are
         self._max_series = max_series
         self._series: dict[SeriesKey, Series] = {}
         self._waiting: list[Kind] = []
@@ -266,6 +340,9 @@ class SeriesRecorder:
 
     def record(self, kind: Kind, figures: tuple[float, ...]) -> None:
         """Count one finished request; see KindRecorder."""
+        append = self._append
+        if append is not None and append(kind, figures):
+            return
         samples = kind.samples
         samples += figures
         if not kind.is_waiting:
@@ -278,35 +355,129 @@ class SeriesRecorder:
                 self._lock.release()
 
     def snapshot(self) -> dict[SeriesKey, Series]:
-        """Return a copy of the series, with every sample up to now counted."""
+        """Return a copy of the series of all workers, with every sample up to now counted."""
+        return self.read().series
+
+    def read(self) -> Totals:
+        """Return the totals of all workers, with every sample up to now counted."""
         copies = {}
         with self._lock:
-            self._count_waiting()
+            self._catch_up()
             for key, series in self._series.items():
                 copy = Series()
                 copy.merge(series)
                 if copy.total.count:
                     copies[key] = copy
-        return copies
+            history = History()
+            history.merge(self.history)
+            own = Totals(copies, self.counts, history)
+        if self._append is None or self.workers is None:
+            return own
+        return Totals.of(self.workers.gather(own), self._max_series)
 
     def catch_up(self) -> None:
         """Count every sample up to now."""
         with self._lock:
-            self._count_waiting()
+            self._catch_up()
 
     def clear(self) -> None:
-        """Forget everything that was recorded."""
+        """Forget everything that was recorded by this process."""
         with self._lock:
-            self._count_waiting()
+            self._catch_up()
             self._series.clear()
             self.history.clear()
             self.failures = 0
             self.overflowed = 0
+            self._publish(anew=True)
+
+    @property
+    def counts(self) -> Counts:
+        """The counters, of this process."""
+        return Counts(self.recorded, self.failures, self.overflowed)
+
+    def share(self, earlier: Totals, waiting: Iterable[Waiting]) -> None:
+        """Share what is counted from now on, beginning with what a worker before has left."""
+        assert self.workers is not None
+        with self._lock:
+            self.adopt(earlier)
+            self._changed = set()
+            self._count_all(waiting)
+            self._count_waiting()
+            self._publish()
+            if self._changed is not None:
+                self._append = self.workers.append
+
+    def part(self) -> None:
+        """Share nothing any more; everything that was taken is counted here."""
+        self._append = self._changed = None
+
+    def start_over(self) -> None:
+        """Forget the process from which this one was forked."""
+        self._lock = Lock()
+        self.part()
+        for kind in self._take_waiting():
+            kind.samples.clear()
+        self._series.clear()
+        self.history.clear()
+        self.recorded = self.failures = self.overflowed = 0
+        self.is_undecided = True
+
+    def adopt(self, totals: Totals, waiting: Iterable[Waiting] = ()) -> None:
+        """Add the totals of another recorder, and samples that it has not counted."""
+        for key, series in totals.series.items():
+            self._open(key, series.total.count).merge(series)
+        self.recorded += totals.counts.recorded
+        self.failures += totals.counts.failures
+        self.overflowed += totals.counts.overflowed
+        self.history.merge(totals.history)
+        self._count_all(waiting)
+
+    def fold(self) -> bool:
+        """Count what has been appended and publish it; return False if a report is being made."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            self._catch_up()
+        finally:
+            self._lock.release()
+        return True
+
+    def join_workers(self) -> None:
+        """Share what is recorded, if there are other workers; nothing happens the second time."""
+        if self.is_undecided and self.workers is not None:
+            self.is_undecided = False
+            self.workers.join(self)
+
+    def _catch_up(self) -> None:
+        """Count every sample up to now, and publish the totals; only under the lock."""
+        if self._append is None:
+            self._count_waiting()
+        else:
+            assert self.workers is not None
+            self._count_all(self.workers.take())
+            self._count_waiting()
+            self._publish()
+
+    def _publish(self, *, anew: bool = False) -> None:
+        if self._changed is not None and self.workers is not None:
+            series = {key: self._series[key] for key in self._changed if key in self._series}
+            self._changed.clear()
+            self.workers.publish(Totals(series, self.counts, self.history), anew=anew)
+
+    def _count_all(self, waiting: Iterable[Waiting]) -> None:
+        for kind, samples in waiting:
+            if kind is None:
+                self.recorded += len(samples) // WIDTH
+                self.failures += len(samples) // WIDTH
+            else:
+                self._count_samples(kind, samples)
 
     def _wait(self, kind: Kind) -> None:
         """Note that a kind has samples to be counted."""
         kind.is_waiting = True
         self._waiting.append(kind)
+        if self.is_undecided:
+            self.join_workers()
         if len(self._waiting) > MAX_KINDS_WAITING and self._lock.acquire(blocking=False):
             try:
                 self._count_waiting()
@@ -331,6 +502,10 @@ class SeriesRecorder:
         size = len(kind.samples)
         samples = kind.samples[:size]
         del kind.samples[:size]
+        self._count_samples(kind, samples)
+
+    def _count_samples(self, kind: Kind, samples: list[float]) -> None:
+        size = len(samples)
         self.recorded += size // WIDTH
         if kind.key is None:
             if not kind.is_left_out:
@@ -361,10 +536,13 @@ class SeriesRecorder:
     def _open(self, key: SeriesKey, samples: int) -> Series:
         """Return the series with these labels, or the one for the rest if all are taken."""
         series = self._series.get(key)
-        if series is None and len(self._series) >= self._max_series:
+        rest = SeriesKey(OTHER_ROUTE, OTHER_METHOD, OTHER_STATUS, key.outcome)
+        if series is None and key != rest and len(self._series) >= self._max_series:
             self.overflowed += samples
-            key = SeriesKey(OTHER_ROUTE, OTHER_METHOD, OTHER_STATUS, key.outcome)
+            key = rest
             series = self._series.get(key)
         if series is None:
             series = self._series[key] = Series()
+        if self._changed is not None:
+            self._changed.add(key)
         return series

@@ -9,7 +9,7 @@ from asgi_serial.timing.advice.advise import advise
 from asgi_serial.timing.base import PHASES
 from asgi_serial.timing.gauges import Gauges
 from asgi_serial.timing.histogram import Histogram
-from asgi_serial.timing.recorder import Series, SeriesKey, SeriesRecorder
+from asgi_serial.timing.recorder import Series, SeriesKey, SeriesRecorder, Totals
 from asgi_serial.timing.report_text import write_text
 
 # The version of `to_dict`: raised if a key changes its meaning or is removed. Keys may be added.
@@ -25,8 +25,10 @@ class Report(NamedTuple):
     took together, longest first. `totals` sums up all rows. `in_flight` counts the requests that
     have arrived and not ended, `websockets` the connections that were accepted and those that are
     open. Each of `recommendations` has the `text` of a sentence, the `route` or "" for all, the
-    `counters` that prove it, and the `line` to write. `more` has the parts that only a served app
-    has, such as its settings; `to_dict` puts them beside the others.
+    `counters` that prove it, and the `line` to write. `processes` says whose requests
+    are counted: `all workers` of the server or `this process` only, the `pids` of these, a `note`
+    on what is missing, and the `pid` of the process that answers. `more` has the parts that only a
+    served app has, such as its settings; `to_dict` puts them beside the others.
     """
 
     routes: list[dict[str, Any]]
@@ -36,6 +38,7 @@ class Report(NamedTuple):
     engine: dict[str, Any]
     in_flight: int = 0
     websockets: dict[str, int] = {}  # noqa: RUF012 - never changed
+    processes: dict[str, Any] = {}  # noqa: RUF012 - never changed
     more: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,6 +61,7 @@ class Report(NamedTuple):
 def build_report(
     recorder: SeriesRecorder,
     *,
+    totals: Totals | None = None,
     engine: Mapping[str, Any] | None = None,
     gauges: Gauges | None = None,
     more: Mapping[str, Any] | None = None,
@@ -66,10 +70,12 @@ def build_report(
     """Return the report of everything recorded so far, with the engine's statistics and gauges.
 
     `settings` are the values on which recommendations depend (`advice.figures.SETTINGS`).
+    `totals` are those that `recorder.read` returned just before.
+
     It takes up to 0.1 s for 1,000 series, and may run in a thread while requests are recorded.
     """
     gauges = gauges or Gauges()
-    series = recorder.snapshot()
+    series, counts, _ = totals or recorder.read()
     whole = Series()
     for one in series.values():
         whole.merge(one)
@@ -84,10 +90,10 @@ def build_report(
         recommendations=[
             one._asdict()
             for one in advise(
-                series, engine=engine, settings=settings, overflowed=recorder.overflowed
+                series, engine=engine, settings=settings, overflowed=counts.overflowed
             )
         ],
-        recorder={"failures": recorder.failures, "overflowed": recorder.overflowed},
+        recorder={"failures": counts.failures, "overflowed": counts.overflowed},
         engine=dict(engine or {}),
         in_flight=gauges.in_flight(recorder.recorded),
         websockets={"accepted": gauges.websockets_accepted, "open": gauges.websockets_open},

@@ -117,7 +117,7 @@ def test_the_json_has_the_keys_that_its_readers_know():
     assert document["schema"] == 2
     assert set(document) == {
         *("schema", "routes", "totals", "recommendations", "recorder", "engine"),
-        *("in_flight", "websockets"),
+        *("in_flight", "websockets", "processes"),
     }
     assert set(document["totals"]) == TOTALS
     assert document["recorder"] == {"failures": 1, "overflowed": 0}

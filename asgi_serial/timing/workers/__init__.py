@@ -1,0 +1,1 @@
+"""The totals of several worker processes, in memory that they share."""
