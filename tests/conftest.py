@@ -19,6 +19,9 @@ settings.register_profile(
 settings.register_profile("steady", settings.get_profile("fresh"), derandomize=True)
 settings.register_profile("long", settings.get_profile("fresh"), max_examples=1_000)
 
+# Programs that tests run, some of which are wrong on purpose: no doctest is looked for in them.
+collect_ignore = ["apps", "typed", "integration/instrumented.py"]
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Draw the same examples each time, unless the command line asks for others."""
