@@ -16,7 +16,8 @@ UVICORN = ("-m", "uvicorn", APP, "--no-access-log")
 SERVERS = {
     "uvicorn, httptools": (*UVICORN, "--http", "httptools", "--port", "{port}"),
     "uvicorn, h11": (*UVICORN, "--http", "h11", "--port", "{port}"),
-    "hypercorn": ("-m", "hypercorn", APP, "--bind", "127.0.0.1:{port}"),
+    # In one process, which no worker outlives.
+    "hypercorn": ("-m", "hypercorn", APP, "--workers", "0", "--bind", "127.0.0.1:{port}"),
 }
 SETTINGS = {
     "timing alone": dict.fromkeys(("FORMATS", "COMPRESSION", "DECODING", "CACHE"), "off"),
