@@ -34,10 +34,13 @@ _OPENMETRICS = (OPENMETRICS_TYPE, *(f"{OPENMETRICS_TYPE}; escaping={one}" for on
 
 
 def engine_families(engine: Engine) -> list[Family]:
-    """Return everything that an engine has recorded, as families of metrics."""
+    """Return everything that an engine has recorded, as families of metrics.
+
+    If several workers serve the app, they are the same from each of them.
+    """
     return build_families(
         {} if engine.series is None else engine.series.snapshot(),
-        {pid: state.counts for pid, state in workers_states(engine).items()},
+        {pid: state.counts for pid, state in sorted(workers_states(engine).items())},
         {"version": __version__, "python_version": platform.python_version()},
         bounds=engine.settings.metrics_buckets,
     )
