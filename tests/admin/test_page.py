@@ -367,3 +367,12 @@ def test_a_route_that_the_cache_does_not_answer_says_why():
     report["routes"][0]["reasons"] = []
     (cell,) = parse(render(report)).all("td", data_label="From cache")
     assert cell.text == "miss"
+
+
+def test_many_recommendations_leave_room_for_the_routes():
+    report = full_report(routes=7)
+    report["recommendations"] = [{"text": f"Advice {number}."} for number in range(30)]
+    section = parse(render(report)).one("section", id="recommendations")
+    assert len(section.all("ul")[0].all("li")) == 3
+    assert section.one("summary").text == "17 further recommendations"
+    assert "and 10 more" in section.text

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from asgi_serial.admin.page.view import View
 
 
+# The first ones are seen at once, above the routes; the others are a click away.
+_FIRST = 3
+_MOST = 20
+
+
 def show_overview(report: Mapping[str, Any], view: View) -> Html:
     """Return the figures of all requests, and their number in each minute of the last hour."""
     totals = report["totals"]
@@ -109,12 +114,20 @@ def show_recommendations(recommendations: Sequence[Any]) -> Html | None:
     """Return the recommendations, each with its figures and the line to write."""
     if not recommendations:
         return None
-    items = [tag("li", _recommendation(one)) for one in recommendations[:20]]
+    items = [tag("li", _recommendation(one)) for one in recommendations[:_MOST]]
+    first, further = items[:_FIRST], items[_FIRST:]
     more = len(recommendations) - len(items)
     return section(
         "recommendations",
         "Recommendations",
-        tag("ul", items, class_="advice"),
+        tag("ul", first, class_="advice"),
+        tag(
+            "details",
+            tag("summary", f"{len(further)} further recommendations"),
+            tag("ul", further, class_="advice"),
+        )
+        if further
+        else None,
         tag("p", f"and {more:,} more, which the JSON has", class_="note") if more > 0 else None,
     )
 
