@@ -56,6 +56,8 @@ async def test_it_may_ask_for_a_token(given, status):
 
 def test_the_second_level_is_in_it():
     class Counting:
+        open_breakers = 1
+
         def statistics(self):
             return {"gets": 3}
 
