@@ -79,7 +79,7 @@ def make_plan(engine, scope):
 def find_hit(engine, scope):
     """The messages by which the first level answers a request, or None."""
     plan = make_plan(engine, scope)
-    return Lookup(engine, plan, 0).find_hit(plan.key)
+    return Lookup(engine, plan).find_hit(plan.key)
 
 
 def make_flow(engine, *headers, method="GET", policy=None, **scope):
