@@ -133,7 +133,7 @@ def _counted(report: Mapping[str, Any]) -> list[Child]:
     elif pids:
         counted = f"{counted} ({len(pids)})"
     note = processes.get("note")
-    return [counted, f", {bounded(note)}" if note else None, " · "]
+    return ["Figures of ", counted, f", {bounded(note)}" if note else None, " · "]
 
 
 def _message(done: str) -> Html | None:
