@@ -1,4 +1,4 @@
-"""Whether this process is a worker of a server, and which other processes may be."""
+"""Recognize a worker of a server, and the other processes that may be its fellows."""
 
 import os
 import sys
