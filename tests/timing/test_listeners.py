@@ -92,7 +92,11 @@ async def coroutine(sample):
     raise NotImplementedError
 
 
-@pytest.mark.parametrize("callback", ["print", 1, coroutine, Asynchronous()], ids=str)
+@pytest.mark.parametrize(
+    "callback",
+    ["print", 1, coroutine, Asynchronous()],
+    ids=["text", "a number", "a coroutine", "an object that is called as one"],
+)
 def test_what_cannot_be_called_with_a_sample_is_refused_at_once(callback):
     with pytest.raises(ConfigurationError, match=r"on_response is .*; expected a function"):
         served(on_response=callback)
