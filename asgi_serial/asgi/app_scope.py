@@ -29,8 +29,6 @@ ZEROCOPYSEND = "http.response.zerocopysend"
 
 
 _CONDITIONS = frozenset((b"if-none-match", b"if-match"))
-_ACCEPT_ENCODING = frozenset((b"accept-encoding",))
-_COOKIE = frozenset((b"cookie",))
 
 
 def copy_scope(scope: Scope) -> Scope:
@@ -41,55 +39,57 @@ def copy_scope(scope: Scope) -> Scope:
 def changes_scope(plan: RequestPlan, scope: Scope, body: bytes | None) -> bool:
     """Whether a request that asks for no stored response needs a scope of its own for the app.
 
-    To hide codings needs none: see `hide_codings`.
+    To hide fields needs none: see `hide_from_app`.
     """
     profile = plan.profile
-    if plan.wants.media_type or body is not None or profile.has_tags or hides_cookies(plan):
+    if plan.wants.media_type or body is not None or profile.has_tags:
         return True
     has_offer = "extensions" in scope and ZEROCOPYSEND in (scope["extensions"] or ())
     return has_offer and b"accept-encoding" in profile.places
 
 
-def hides_cookies(plan: RequestPlan) -> bool:
-    """Whether cookies are hidden from the app, since its response may be stored."""
-    cookies = plan.profile.cookies
-    if cookies is None or plan.key is None:
-        return False
-    value = plan.value_of(b"cookie") or b""
-    return cookies.without_ignored(value) != value
+def hide_from_app(plan: RequestPlan, scope: Scope) -> Fields | None:
+    """Hide fields from the app; return the list of fields that the scope had, if it is replaced.
 
-
-def hide_codings(plan: RequestPlan, scope: Scope) -> Fields | None:
-    """Hide from the app that the client accepts codings; return the list of fields, if it does.
-
-    The caller puts the list back when the response leaves the app, so that only the app sees the
-    difference. If the response is stored, it waits until the app has ended: the app may read the
-    fields while it makes the body.
+    The caller puts the list back when the response leaves the app. If the response is stored, it
+    waits until the app has ended: the app may read the fields while it makes the body.
     """
     given: Fields = scope["headers"]
-    pairs = _without_codings(plan, given)
+    pairs = _shown_fields(plan, given)
     if pairs is given:
         return None
     scope["headers"] = pairs
     return given
 
 
-def _without_codings(plan: RequestPlan, pairs: Fields) -> Fields:
-    place = plan.profile.places.get(b"accept-encoding")
-    if place is None or not plan.wants.hides_codings:
-        return pairs
-    if len(pairs) != len(plan.lines):  # several lines have the same name
-        return without(pairs, _ACCEPT_ENCODING)
-    pairs = [*pairs]
-    del pairs[place]
+def _shown_fields(plan: RequestPlan, pairs: Fields) -> Fields:
+    """Return the fields without codings that we apply, and cookies that the cache ignores."""
+    cookies = plan.profile.cookies
+    if plan.wants.hides_codings and b"accept-encoding" in plan.profile.places:
+        pairs = _replace(plan, pairs, b"accept-encoding", None)
+    # Only a response with a key may be stored; another client's cookies must not show in it.
+    if cookies is not None and plan.key is not None:
+        value = plan.lines[plan.profile.places[b"cookie"]][1]
+        kept = cookies.without_ignored(value)
+        if kept is not value:
+            pairs = _replace(plan, pairs, b"cookie", kept or None)
     return pairs
 
 
-def _without_cookies(plan: RequestPlan, pairs: Fields) -> Fields:
-    assert plan.profile.cookies is not None
-    kept = plan.profile.cookies.without_ignored(plan.value_of(b"cookie") or b"")
-    pairs = without(pairs, _COOKIE)
-    return [*pairs, (b"cookie", kept)] if kept else pairs
+def _replace(plan: RequestPlan, pairs: Fields, name: bytes, value: bytes | None) -> Fields:
+    """Return a new list in which a field of the request has this value, or is missing."""
+    made = [*pairs]
+    line = plan.lines[plan.profile.places[name]]
+    try:
+        place = made.index(line)
+    except ValueError:  # several lines, which `line` combines
+        made = without(made, frozenset((name,)))
+        return made if value is None else [*made, (name, value)]
+    if value is None:
+        del made[place]
+    else:
+        made[place] = (name, value)
+    return made
 
 
 def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scope:
@@ -105,9 +105,7 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
     scope[MARK] = engine
     scope[REQUEST] = []  # not the plan, which refers to the scope
     given: Fields = scope["headers"]
-    pairs = _without_codings(plan, given)
-    if hides_cookies(plan):
-        pairs = _without_cookies(plan, pairs)
+    pairs = _shown_fields(plan, given)
     if body is not None:
         pairs = _decoded_fields(plan, pairs, body)
     if plan.validates and plan.selected is not None:

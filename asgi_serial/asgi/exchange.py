@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
-from asgi_serial.asgi.app_scope import changes_scope, copy_scope, hide_codings, scope_for_app
+from asgi_serial.asgi.app_scope import changes_scope, copy_scope, hide_from_app, scope_for_app
 from asgi_serial.asgi.delivery import Delivery
 from asgi_serial.asgi.lookup import Lookup
 from asgi_serial.asgi.record import (
@@ -400,7 +400,7 @@ class Exchange:
             scope = plan.app_scope = given
             scope[MARK] = engine
             scope[REQUEST] = []  # any object of its own; `object()` costs five times as much
-            self._hidden = hide_codings(plan, scope)
+            self._hidden = hide_from_app(plan, scope)
         return scope
 
     def _reveal(self) -> None:

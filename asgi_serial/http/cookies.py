@@ -28,6 +28,7 @@ class CookieRules:
         is_ignored, is_keyed = _pair_of(ignored), _pair_of(keyed)
         self._is_ignored = re.compile(is_ignored).fullmatch
         self._is_keyed = re.compile(is_keyed).fullmatch
+        self._has_ignored = re.compile(rb"(?:\A|;)[ \t]*+" + is_ignored).search
         all_of_them = rb"(?:(?:%b|%b)(?:; )?+)*+" % (is_ignored, is_keyed)
         self.are_harmless = re.compile(all_of_them).fullmatch
         """Return a match for a Cookie value in which no cookie counts (RFC 6265, 4.2.1)."""
@@ -38,6 +39,8 @@ class CookieRules:
         >>> CookieRules(["_ga"]).without_ignored(b"_ga=GA1.1.7; session=1; theme=dark")
         b'session=1; theme=dark'
         """
+        if not self._has_ignored(value):
+            return value
         pairs = _split(value)
         kept = [pair for pair in pairs if not self._is_ignored(pair.lstrip(b" \t"))]
         return value if len(kept) == len(pairs) else b";".join(kept).strip(b" \t")

@@ -125,6 +125,10 @@ async def test_the_outside_keeps_its_fields():
     await ask(outer, visitor("_ga=1"))
     assert seen == [True, True, True]
     assert (b"cookie", b"_ga=1") not in app.outside
+    seen.clear()
+    app.fields = [(b"cache-control", b"no-store")]
+    await ask(outer, visitor("_ga=1", path="/unstored"))
+    assert seen == [True, True, True]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
@@ -223,3 +227,34 @@ async def test_an_app_that_reads_late_sees_no_more(name, is_alone):
     await ask(serial_app, first)
     answer = await ask(serial_app, visitor("_ga=2").having(accept_encoding="gzip"))
     assert answer.document == ["", ""]
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("lines", [1, 2])
+@awaited
+async def test_nothing_else_is_hidden_from_the_app(known, lines):
+    """A known client counts as a field of its own, and lines of one name as one."""
+    shown = []
+
+    async def app(scope, receive, send):
+        shown.append(list(scope["headers"]))
+        await send({"type": "http.response.start", "status": 200, "headers": [JSON]})
+        await send({"type": "http.response.body", "body": b"[]"})
+
+    fields = (
+        *(("x-one", "1"), ("accept-encoding", "gzip"), ("x-two", "2"), ("cookie", "_ga=1")),
+        *((("accept-encoding", "br"), ("cookie", "theme=a")) if lines == 2 else ()),
+        ("x-three", "3"),
+    )
+    extensions = {"tls": {"client_cert_name": "CN=a"}} if known else {}
+    request = Request(fields=fields, scope={"extensions": extensions})
+    await ask(serial_of(app, cache_ttl=60), request)
+    [pairs] = shown
+    assert [pair for pair in pairs if pair[0].startswith(b"x-")] == [
+        (b"x-one", b"1"),
+        (b"x-two", b"2"),
+        (b"x-three", b"3"),
+    ]
+    others = {name for name, _ in pairs} - {b"host", b"x-one", b"x-two", b"x-three"}
+    assert others == ({b"cookie"} if lines == 2 else set())
+    assert dict(pairs).get(b"cookie", b"theme=a") == b"theme=a"
