@@ -1,7 +1,7 @@
 """The cookies of a request on which no response depends."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 ANALYTICS_COOKIES = (
     *("_ga", "_ga_*", "_gid", "_gat", "_gat_*", "_gac_*", "_gcl_*", "__utm*"),  # Google
@@ -24,11 +24,12 @@ class CookieRules:
     on them; those that are in the key may be seen by everybody who sends the same.
     """
 
-    def __init__(self, ignored: Iterable[str], keyed: Iterable[str] = ()) -> None:
+    def __init__(self, ignored: Iterable[str], keyed: Sequence[str] = ()) -> None:
         is_ignored, is_keyed = _pair_of(ignored), _pair_of(keyed)
         self._is_ignored = re.compile(is_ignored).fullmatch
         self._is_keyed = re.compile(is_keyed).fullmatch
         self._has_ignored = re.compile(rb"(?:\A|;)[ \t]*+" + is_ignored).search
+        self._find_keyed_names = re.compile(_name_of(keyed)).findall
         all_of_them = rb"(?:(?:%b|%b)(?:; )?+)*+" % (is_ignored, is_keyed)
         self.are_harmless = re.compile(all_of_them).fullmatch
         """Return a match for a Cookie value in which no cookie counts (RFC 6265, 4.2.1)."""
@@ -48,11 +49,20 @@ class CookieRules:
     def keyed_in(self, value: bytes) -> bytes:
         """Return the cookies of a Cookie value that are in the key, as they were sent.
 
+        If the app may find one where we do not, all that it sees of the value is in the key.
+        Otherwise its response would be stored for those who have sent no such cookie.
+
         >>> CookieRules([], ["theme"]).keyed_in(b"session=1; theme=dark")
         b'theme=dark'
+        >>> CookieRules([], ["theme"]).keyed_in(b'session="1"; theme=dark')
+        b'session="1"; theme=dark'
         """
+        names = self._find_keyed_names(value)
+        if not names:
+            return b""
         pairs = [pair.strip(b" \t") for pair in _split(value)]
-        return b"; ".join([pair for pair in pairs if self._is_keyed(pair)])
+        keyed = [pair for pair in pairs if self._is_keyed(pair)]
+        return b"; ".join(keyed) if len(keyed) == len(names) else self.without_ignored(value)
 
 
 def _pair_of(names: Iterable[str]) -> bytes:
@@ -61,6 +71,21 @@ def _pair_of(names: Iterable[str]) -> bytes:
     begins = b"|".join(re.escape(beginning.encode()) for beginning in beginnings)
     # `*+` matches in one pass: it never tries a shorter match again.
     return rb'(?:%b)[^;",]*+' % begins if beginnings else rb"(?!)"
+
+
+def _name_of(names: Iterable[str]) -> bytes:
+    """Return a pattern for a place where any parser may find a cookie with one of these names.
+
+    RFC 6265, 4.1.1: a name is a token, and `=` follows it at once. But parsers strip white space
+    and control characters around a name, and some divide pairs by white space.
+    """
+    begins = b"|".join(
+        re.escape(name[:-1].encode())
+        if name.endswith("*")
+        else re.escape(name.encode()) + rb"[\x00-\x20\x7f-\xff]*+="
+        for name in names
+    )
+    return rb"(?<![!#-'*+.^_`|~0-9A-Za-z-])(?:%b)" % begins if begins else rb"(?!)"
 
 
 def _split(value: bytes) -> list[bytes]:

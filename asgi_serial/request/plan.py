@@ -303,7 +303,7 @@ def request_key(
     """
     scope, profile, extra = scope or plan.scope, plan.profile, plan.partition
     query: bytes = scope.get("query_string", b"")
-    cookies = profile.cookies
+    cookies = engine.fields.cookies  # those in the key are so for each method
     if cookies is not None and engine.settings.cache_key_cookies:
         keyed = cookies.keyed_in(plan.value_of(b"cookie") or b"")
         extra = ((KEYED_COOKIES, keyed), *extra) if keyed else extra

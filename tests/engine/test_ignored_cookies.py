@@ -1,6 +1,7 @@
 """Analytics cookies keep nobody out of the cache, and never show in what is stored."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -21,7 +22,8 @@ class Echo:
         self.outside = scope["headers"]
         start = {"type": "http.response.start", "status": 200, "headers": [JSON, *self.fields]}
         await send(start)
-        await send({"type": "http.response.body", "body": b'["%s"]' % shown})
+        body = json.dumps([shown.decode("latin-1")]).encode()
+        await send({"type": "http.response.body", "body": body})
 
 
 def visitor(cookies, **more):
@@ -104,6 +106,31 @@ async def test_cookies_in_the_key_have_an_entry_each():
             answer = await ask(serial_app, visitor(cookies))
             assert answer.document == [seen]
     assert app.calls == 3 + 2  # the session's are not stored
+
+
+@pytest.mark.parametrize(
+    "cookies",
+    ['theme="dark"', 'session="1"; theme=dark', "theme =dark", "\x0btheme=dark", "a=1 theme=dark"],
+)
+@awaited
+async def test_a_cookie_of_the_key_in_an_odd_spelling_is_served_to_nobody_else(cookies):
+    app = Echo((b"cache-control", b"public, max-age=60"))
+    serial_app = serial_of(app, cache_key_cookies="theme")
+    for asked, seen in [(cookies, cookies), (None, ""), ("session=2", ""), (cookies, cookies)]:
+        answer = await ask(serial_app, visitor(asked))
+        assert answer.document == [seen]
+
+
+@pytest.mark.parametrize("method", ["POST", "QUERY"])
+@awaited
+async def test_cookies_are_in_the_key_of_a_body(method):
+    app = Echo((b"cache-control", b"public, max-age=60"))
+    routes = {"/": {"cache_body": True}}
+    serial_app = serial_of(app, cache=True, cache_key_cookies="theme", routes=routes)
+    for theme in ("dark", "light", "dark"):
+        asked = visitor(f"theme={theme}", method=method, body=(b"{}",)).having(content_length="2")
+        assert (await ask(serial_app, asked)).document == [f"theme={theme}"]
+    assert app.calls == 2
 
 
 @awaited

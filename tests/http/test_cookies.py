@@ -37,7 +37,29 @@ CASES = {
     # Parsers read these differently: all of it counts, and nothing is hidden.
     "a quoted semicolon": (b'_ga="1; session=2"', False, b'_ga="1; session=2"', b""),
     "fields joined by a comma": (b"_ga=1, session=2", False, b"_ga=1, session=2", b""),
-    "a comma before a key": (b"theme=1, session=2", False, b"theme=1, session=2", b""),
+    "a comma before a key": (
+        b"theme=1, session=2",
+        False,
+        b"theme=1, session=2",
+        b"theme=1, session=2",
+    ),
+    # An app may find a cookie of the key here, so all that it sees is in the key.
+    "a quoted key": (b'theme="a"', False, b'theme="a"', b'theme="a"'),
+    "a key beside a quoted one": (
+        b'session="2"; theme=a',
+        False,
+        b'session="2"; theme=a',
+        b'session="2"; theme=a',
+    ),
+    "a space before =": (b"theme =a; b=2", False, b"theme =a; b=2", b"theme =a; b=2"),
+    "a control before a key": (b"\x0btheme=a", False, b"\x0btheme=a", b"\x0btheme=a"),
+    "a no-break space behind a key": (b"theme\xa0=a", False, b"theme\xa0=a", b"theme\xa0=a"),
+    "a key behind a space": (b"b=2 theme=a", False, b"b=2 theme=a", b"b=2 theme=a"),
+    "a key in a key": (b"_ga=1; theme=lang=2", True, b"theme=lang=2", b"theme=lang=2"),
+    "a beginning alone": (b"langx", True, b"langx", b"langx"),
+    # These are no cookie of the key for any parser.
+    "the end of a longer name": (b"my-theme=a; x_lang=1", False, b"my-theme=a; x_lang=1", b""),
+    "a quoted one without a key": (b'session="a, b"', False, b'session="a, b"', b""),
 }
 
 
