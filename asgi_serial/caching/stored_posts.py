@@ -73,7 +73,7 @@ def _plan_get(engine: Engine, request: RequestPlan) -> RequestPlan | None:
         is_one_user = False  # nobody knows whose it is
     if not again.caching or again.bypass is not None:
         return None
-    if again.credentials != request.credentials:
+    if again.has_ignored_cookies or again.credentials != request.credentials:
         return None  # the app has seen cookies that are hidden from it in a GET
     if not is_one_user or again.wants is not request.wants:
         return None

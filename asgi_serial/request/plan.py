@@ -131,6 +131,15 @@ class RequestPlan(RequestPolicy):
             lifted |= {b"cookie"}
         return find_credentials(self.fields, self.profile.strange, lifted)[0]
 
+    @property
+    def has_ignored_cookies(self) -> bool:
+        """Whether it is a GET or HEAD with cookies that are ignored."""
+        cookies = self.profile.cookies
+        if cookies is None:
+            return False
+        value = self.value_of(b"cookie") or b""
+        return cookies.without_ignored(value) != value
+
     def _reduce_cookies(self, fields: dict[bytes, bytes]) -> None:
         """Leave only those cookies in these fields that the app sees."""
         cookies = self.profile.cookies

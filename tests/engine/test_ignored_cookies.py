@@ -175,6 +175,18 @@ async def test_an_answer_to_a_post_is_not_stored_for_a_get_with_other_cookies():
     assert (await ask(serial_app, visitor("_ga=8"))).document == [""]
 
 
+@pytest.mark.parametrize("more", ["", "; theme=a"])
+@awaited
+async def test_an_answer_to_a_post_that_has_seen_ignored_cookies_is_not_stored_by_vary(more):
+    app = Echo(VARYING, (b"cache-control", b"public, max-age=60"), (b"content-location", b"/"))
+    serial_app = serial_of(app, cache=True, cache_posted=True)
+    seen = f"_ga=7{more}"
+    assert (await ask(serial_app, visitor(seen, method="POST"))).document == [seen]
+    others = more.removeprefix("; ")
+    assert (await ask(serial_app, visitor(others or None))).document == [others]
+    assert (await ask(serial_app, visitor("_ga=8" + more))).document == [others]
+
+
 @awaited
 async def test_without_the_setting_each_cookie_counts():
     app = Echo()
