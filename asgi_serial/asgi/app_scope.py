@@ -21,14 +21,17 @@ from asgi_serial.settings.policy import HANDLER_SWITCHES
 from asgi_serial.settings.routed_handler import REQUEST
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from asgi_serial.engine.engine import Engine
     from asgi_serial.request.plan import RequestPlan
-    from asgi_serial.types import Fields, Scope
+    from asgi_serial.types import Field, Fields, Scope
 
 ZEROCOPYSEND = "http.response.zerocopysend"
 
 
 _CONDITIONS = frozenset((b"if-none-match", b"if-match"))
+_HIDDEN = (b"accept-encoding", b"cookie")
 
 
 def copy_scope(scope: Scope) -> Scope:
@@ -51,8 +54,8 @@ def changes_scope(plan: RequestPlan, scope: Scope, body: bytes | None) -> bool:
 def hide_from_app(plan: RequestPlan, scope: Scope) -> Fields | None:
     """Hide fields from the app; return the list of fields that the scope had, if it is replaced.
 
-    The caller puts the list back when the response leaves the app. If the response is stored, it
-    waits until the app has ended: the app may read the fields while it makes the body.
+    The caller calls `reveal_outside` when the response leaves the app. If the response is stored,
+    it waits until the app has ended: the app may read the fields while it makes the body.
     """
     given: Fields = scope["headers"]
     pairs = _shown_fields(plan, given)
@@ -60,6 +63,26 @@ def hide_from_app(plan: RequestPlan, scope: Scope) -> Fields | None:
         return None
     scope["headers"] = pairs
     return given
+
+
+def reveal_outside(plan: RequestPlan, scope: Scope, given: Fields) -> None:
+    """Put back what `hide_from_app` has hidden, and keep what the app has changed meanwhile."""
+    before, pairs = _shown_fields(plan, given), scope.get("headers")
+    if pairs == before:
+        scope["headers"] = given
+        return
+    if not isinstance(pairs, list | tuple):
+        return
+    for name in _HIDDEN:
+        hidden, shown = _lines_of(name, given), _lines_of(name, before)
+        # A line that the app itself has removed or replaced stays so.
+        if hidden != shown and shown == _lines_of(name, pairs):
+            pairs = [*without(pairs, frozenset((name,))), *hidden]
+    scope["headers"] = pairs
+
+
+def _lines_of(name: bytes, pairs: Iterable[Field]) -> Fields:
+    return [pair for pair in pairs if pair[0] == name]
 
 
 def _shown_fields(plan: RequestPlan, pairs: Fields) -> Fields:

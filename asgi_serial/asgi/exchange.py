@@ -7,7 +7,13 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
-from asgi_serial.asgi.app_scope import changes_scope, copy_scope, hide_from_app, scope_for_app
+from asgi_serial.asgi.app_scope import (
+    changes_scope,
+    copy_scope,
+    hide_from_app,
+    reveal_outside,
+    scope_for_app,
+)
 from asgi_serial.asgi.delivery import Delivery
 from asgi_serial.asgi.lookup import Lookup
 from asgi_serial.asgi.record import (
@@ -404,9 +410,10 @@ class Exchange:
         return scope
 
     def _reveal(self) -> None:
-        """Put the list of fields back in which something was hidden from the app."""
+        """Show the fields again that were hidden from the app."""
         if self._hidden is not None:
-            self._given["headers"], self._hidden = self._hidden, None
+            reveal_outside(self.plan, self._given, self._hidden)
+            self._hidden = None
 
     def _copy_scope(self, body: bytes | None, *, leads: bool) -> Scope:
         """Return an adapted copy of the scope; the app's changes are copied to the given one."""

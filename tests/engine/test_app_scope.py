@@ -315,6 +315,61 @@ class Held:
     """A value that the app leaves in its scope."""
 
 
+PLACED = {
+    "in a new list": lambda scope: scope.update(headers=[(b"x-user", b"ada")]),
+    "in a new tuple": lambda scope: scope.update(headers=((b"x-user", b"ada"),)),
+    "in place": lambda scope: scope["headers"].append((b"x-user", b"ada")),
+    "with codings of its own": lambda scope: scope.update(
+        headers=[(b"x-user", b"ada"), (b"accept-encoding", b"gzip")]
+    ),
+    "with cookies of its own": lambda scope: scope.update(headers=[(b"cookie", b"a=1")]),
+    "without cookies": lambda scope: scope.update(
+        headers=[pair for pair in scope["headers"] if pair[0] != b"cookie"]
+    ),
+    "by an equal list": lambda scope: scope.update(headers=list(scope["headers"])),
+}
+
+
+@pytest.mark.parametrize("cookies", ["", "_ga=1", "b=2; _ga=1"])
+@pytest.mark.parametrize("is_stored", [True, False])
+@pytest.mark.parametrize("place", PLACED.values(), ids=PLACED)
+@awaited
+async def test_fields_that_the_app_has_changed_stay_so_behind_the_start(
+    place: Any, cookies: str, *, is_stored: bool
+) -> None:
+    """A generator, or a task in the background, may read them once the response has begun."""
+    seen: list[list[dict[bytes, bytes]]] = [[], []]
+
+    async def run(middleware: Any, seen: list[dict[bytes, bytes]]) -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            place(scope)
+            fields = [JSON, FRESH] if is_stored else [JSON]
+            await send({"type": "http.response.start", "status": 200, "headers": fields})
+            seen.append(dict(scope["headers"]))
+            await send({"type": "http.response.body", "body": TEXT})
+            seen.append(dict(scope["headers"]))
+
+        async def outer(scope: Any, receive: Any, send: Any) -> None:
+            await middleware(app)(scope, receive, send)
+            seen.append(dict(scope["headers"]))
+
+        asked = TAKES_GZIP.having(range="bytes=0-99")  # leads no call for others
+        await ask(outer, asked.having(cookie=cookies) if cookies else asked)
+
+    await run(lambda app: app, seen[0])
+    await run(lambda app: serial_of(app, cache=True), seen[1])
+    hidden = {b"accept-encoding", b"cookie"}
+    for without_us, with_us in zip(seen[0], seen[1], strict=True):
+        for name in (with_us.keys() | without_us.keys()) - hidden:
+            assert with_us.get(name) == without_us.get(name)
+        if b"b=2" in with_us.get(b"cookie", b""):
+            assert without_us[b"cookie"] == cookies.encode()
+    without_us, with_us = seen[0][-1], seen[1][-1]
+    assert with_us[b"accept-encoding"] == b"gzip"
+    if b"cookie" in without_us:
+        assert with_us[b"cookie"] == without_us[b"cookie"]
+
+
 @pytest.mark.parametrize("request_", [Request(), TAKES_GZIP, TAKES_MSGPACK, WRITES])
 @awaited
 async def test_the_scope_of_an_answered_request_is_freed_at_once(request_):
