@@ -158,7 +158,7 @@ class Profiles:
         if is_anonymous or not has_known_client(scope):
             pairs = scope["headers"]
             try:
-                if type(pairs) is list and type(pairs[0]) is tuple:
+                if type(pairs) is list and type(pairs[0]) is tuple and type(pairs[0][1]) is bytes:
                     shape = self._shapes.get(_SEPARATOR.join(map(_name_of, pairs)))
                     if shape is not None and len(shape.places) == len(pairs):
                         key = (shape, scope["method"], shape.find_deciding(pairs))

@@ -67,6 +67,18 @@ def test_buffers_in_place_of_names_are_read(kind, place):
     assert plan.wants is plain.wants
 
 
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_buffers_in_place_of_values_are_read(kind):
+    """The profile is known from an equal request that has come with bytes."""
+    engine = make_engine()
+    usual = [(b"host", b"a"), (b"origin", b"b"), (b"content-length", b"0"), (b"range", b"x")]
+    plain = plan_request(engine, scope_with(usual))
+    plan = plan_request(engine, scope_with([(name, kind(value)) for name, value in usual]))
+    assert plan.lines == plain.lines
+    assert plan.key == plain.key
+    assert all(type(value) is bytes for _, value in plan.lines)
+
+
 @pytest.mark.parametrize("headers", [[[b"host", b"a"], [b"accept", b"*/*"]], [], ()])
 def test_lists_in_place_of_tuples_are_read(headers):
     plan = plan_request(make_engine(), scope_with(headers))
