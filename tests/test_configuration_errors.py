@@ -136,6 +136,11 @@ CONTRADICTIONS = [
         {"cache_key_fields": "X-A, X-B", "cache_ignore_fields": "x-b"},
         "cache_ignore_fields and cache_key_fields both name 'x-b'; name it in only one of them.",
     ),
+    (
+        {"cache_ignore_cookies": "visit_*", "cache_key_cookies": "lang, visit_lang"},
+        "cache_ignore_cookies has 'visit_*', which hides the cookie 'visit_lang' in "
+        "cache_key_cookies from the app; name it in only one of them.",
+    ),
 ]
 
 
@@ -230,6 +235,15 @@ def test_a_variable_may_turn_off_what_the_code_asks_for(options, environ, overri
         ),
         pytest.param({"cache_key_fields": "host, accept-language, x-tenant-id"}, id="key fields"),
         pytest.param({"preset": "conformance", "gzip_level": 4}, id="a preset"),
+        pytest.param(
+            {
+                "cache": True,
+                "cache_ignore_cookies": "visit, session_*",
+                "cache_key_cookies": "visitor, vis",
+                "routes": {"/a": {"cache_partition": ["authorization", "cookie:session"]}},
+            },
+            id="cookies that begin alike",
+        ),
         pytest.param({"report_path": "/"}, id="the root"),
         pytest.param(
             {"cache": False, "routes": {"/a": {"cache_partition": "cookie:sid", "cache": False}}},
@@ -483,3 +497,15 @@ def test_equal_settings_may_have_different_origins():
 
 def test_policies_for_merging_may_hold_what_no_user_writes():
     assert build_policy({"cache": False, "cache_ttl": 60}) == RoutePolicy(cache=False, cache_ttl=60)
+
+
+@pytest.mark.parametrize(
+    ("ignored", "name"), [("analytics, sid", "sid"), ("s*", "sid"), ("analytics", "_ga_1")]
+)
+def test_a_cookie_that_names_the_user_is_not_hidden_from_the_app(ignored, name):
+    partition = {"/me/*": {"cache_partition": ["authorization", f"cookie:{name}"]}}
+    (line,) = faults({"cache_ignore_cookies": ignored, "routes": partition, "cache": True})
+    assert line.endswith(
+        f"which hides the cookie {name!r} in cache_partition of routes['/me/*'] from the app; "
+        "name it in only one of them."
+    )

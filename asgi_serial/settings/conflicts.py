@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from asgi_serial.http.users import COOKIE
 from asgi_serial.settings.policy import RouteRule, caching_options, covers, is_on_somewhere
 from asgi_serial.settings.values import Source
 
@@ -149,6 +150,7 @@ def _find_repeated_names(values: Mapping[str, Any], names: _Names) -> Iterator[s
             f"{names['cache_ignore_fields']} and {names['cache_key_fields']} "
             f"both name {min(both)!r}; name it in only one of them."
         )
+    yield from _find_hidden_cookies(values, names)
     taken: dict[str, str] = {}
     for name in _PATHS:
         path = values[name]
@@ -159,6 +161,40 @@ def _find_repeated_names(values: Mapping[str, Any], names: _Names) -> Iterator[s
             )
         elif path is not None:
             taken[path] = name
+
+
+def _find_hidden_cookies(values: Mapping[str, Any], names: _Names) -> Iterator[str]:
+    """Yield a line for each cookie that is hidden from the app, though its response depends on it.
+
+    A function that finds the user sees all cookies, and may use what the app does not need.
+    """
+    used = [(name, names["cache_key_cookies"]) for name in values["cache_key_cookies"]]
+    for rule in values["routes"]:
+        sources = rule.policy.cache_partition
+        where = f"cache_partition of {names['routes']}[{rule.pattern!r}]"
+        if isinstance(sources, tuple):
+            used += [(one.removeprefix(COOKIE), where) for one in sources if COOKIE in one]
+    for name, where in used:
+        ignored = [one for one in values["cache_ignore_cookies"] if _may_be_one(name, one)]
+        if ignored:
+            yield (
+                f"{names['cache_ignore_cookies']} has {ignored[0]!r}, which hides the cookie "
+                f"{name!r} in {where} from the app; name it in only one of them."
+            )
+
+
+def _may_be_one(name: str, other: str) -> bool:
+    """Whether a cookie may have both names, each of which may end in `*`.
+
+    >>> _may_be_one("_ga", "_g*"), _may_be_one("_ga_*", "_ga")
+    (True, False)
+    """
+    stem, other_stem = name.removesuffix("*"), other.removesuffix("*")
+    return (
+        name == other
+        or (other != other_stem and stem.startswith(other_stem))
+        or (name != stem and other_stem.startswith(stem))
+    )
 
 
 def _find_idle(
