@@ -311,6 +311,19 @@ async def test_the_response_is_that_of_any_other_client_but_no_cache_may_keep_it
 
 
 @awaited
+async def test_no_cache_that_goes_by_another_field_than_cache_control_may_keep_it():
+    """RFC 9213, 2.2: a targeted field replaces Cache-Control; products have fields of their own."""
+    lifetimes = {"cdn_cache_control": "max-age=600", "x_accel_expires": "600"}
+    app = Whole(LARGE, **HTML, **lifetimes, surrogate_control="max-age=600")
+    serial_app = serial_of(app, **WITH_TOKEN)
+    explained, plain = await ask(serial_app, ASKING), await ask(serial_app, GET)
+    assert explained.one("cdn-cache-control") == explained.one("surrogate-control") == "no-store"
+    assert explained.one("x-accel-expires") == "0"
+    assert plain.one("cdn-cache-control") == plain.one("surrogate-control") == "max-age=600"
+    assert plain.one("x-accel-expires") == "600"
+
+
+@awaited
 async def test_a_token_in_authorization_is_a_credential_as_any_other():
     app = Whole(LARGE, **HTML)
     serial_app = serial_of(app, **WITH_TOKEN)

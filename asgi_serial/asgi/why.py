@@ -11,6 +11,7 @@ from asgi_serial.caching.serving import serve
 from asgi_serial.engine.cache_status import field_behind
 from asgi_serial.http.headers import read_fields
 from asgi_serial.http.structured import Token, format_item
+from asgi_serial.http.targeted import forbid_storing
 from asgi_serial.reasons import Reason
 from asgi_serial.request.plan import plan_request
 from asgi_serial.response.start import START_TYPE
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from asgi_serial.types import ASGIApp, Message, Receive, Scope, Send
 
 WHY = b"asgi-serial-why"
-_NO_STORE = (b"cache-control", b"no-store")
 _TYPE = frozenset({b"content-type"})
 _COLLAPSED = {"collapsed": True}
 
@@ -65,7 +65,7 @@ class Explaining:
         if message["type"] == START_TYPE:
             value = ", ".join(explain(self._exchange)).encode()
             # RFC 9111, 5.2.2.5: no-store: a cache must not store any part of the response.
-            fields = [*message.get("headers", ()), (WHY, value), _NO_STORE]
+            fields = [*forbid_storing(message.get("headers", ())), (WHY, value)]
             message = {**message, "headers": fields}
         await self._send(message)
 

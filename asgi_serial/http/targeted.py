@@ -5,10 +5,21 @@ from collections.abc import Callable, Iterable, Mapping
 from asgi_serial.http.cachecontrol import CacheControl, parse_field_names
 from asgi_serial.http.fields import MAX_DELTA_SECONDS, MAX_LIST_BYTES
 from asgi_serial.http.structured import Member, parse_dictionary
+from asgi_serial.types import Field, Fields
 
 _RESTRICTIONS = frozenset({"no-store", "no-transform", "must-revalidate", "proxy-revalidate"})
 _PERMISSIONS = frozenset({"public", "immutable", "must-understand"})
 _TIMES = frozenset({"max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"})
+
+_TARGETED_END = b"-cache-control"
+_NO_STORE = b"no-store"
+# Fields that caches take before Cache-Control, besides the targeted ones: that of the Edge
+# Architecture (Fastly), of Akamai, and of nginx, which stores nothing for 0 seconds.
+_OF_PRODUCTS = {
+    b"surrogate-control": _NO_STORE,
+    b"edge-control": _NO_STORE,
+    b"x-accel-expires": b"0",
+}
 
 
 def find_targeted(
@@ -72,3 +83,24 @@ def _seconds(member: Member) -> int:
 
 def _names(member: Member) -> frozenset[bytes]:
     return parse_field_names(member.encode("ascii")) if isinstance(member, str) else frozenset()
+
+
+def forbid_storing(pairs: Iterable[Field]) -> Fields:
+    """Return the fields of a response that no cache may store, whichever of them it reads.
+
+    >>> forbid_storing([(b"cdn-cache-control", b"max-age=60")])
+    [(b'cdn-cache-control', b'no-store'), (b'cache-control', b'no-store')]
+
+    Source: RFC 9213, 2.2: a cache that finds a field for it MUST ignore Cache-Control. RFC 9111,
+    5.2.2.3: a cache that knows must-understand ignores no-store beside it.
+    """
+    forbidding: Fields = []
+    for given, value in pairs:
+        name = given.lower()
+        if name.endswith(_TARGETED_END):
+            forbidding.append((given, _NO_STORE))
+        elif name in _OF_PRODUCTS:
+            forbidding.append((given, _OF_PRODUCTS[name]))
+        elif name != b"cache-control" or b"must-understand" not in value.lower():
+            forbidding.append((given, value))
+    return [*forbidding, (b"cache-control", _NO_STORE)]

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from asgi_serial.http.cachecontrol import CacheControl, parse_cache_control
 from asgi_serial.http.fields import MAX_DELTA_SECONDS
 from asgi_serial.http.freshness import freshness_lifetime
-from asgi_serial.http.targeted import find_targeted, parse_targeted
+from asgi_serial.http.targeted import find_targeted, forbid_storing, parse_targeted
 
 TARGETS = (b"asgi-serial-cache-control", b"cdn-cache-control")
 
@@ -157,3 +157,27 @@ def test_what_was_parsed_before_can_be_remembered() -> None:
 def test_any_bytes_are_directives_or_ignored(value: bytes) -> None:
     cc = parse_targeted(value)
     assert cc is None or cc.max_age is None or 0 <= cc.max_age <= MAX_DELTA_SECONDS
+
+
+NO_STORE = (b"cache-control", b"no-store")
+
+
+@pytest.mark.parametrize(
+    ("pair", "left"),
+    [
+        pytest.param((b"cache-control", b"max-age=1"), (b"cache-control", b"max-age=1"), id="own"),
+        pytest.param((b"Cache-Control", b"must-understand, max-age=1"), None, id="must-understand"),
+        pytest.param((b"CDN-Cache-Control", b"a"), (b"CDN-Cache-Control", b"no-store"), id="CDN"),
+        pytest.param((b"x-cache-control", b""), (b"x-cache-control", b"no-store"), id="another"),
+        pytest.param(
+            (b"surrogate-control", b"max-age=1"), (b"surrogate-control", b"no-store"), id="Fastly"
+        ),
+        pytest.param((b"edge-control", b"max-age=1"), (b"edge-control", b"no-store"), id="Akamai"),
+        pytest.param((b"X-Accel-Expires", b"600"), (b"X-Accel-Expires", b"0"), id="nginx"),
+        pytest.param((b"expires", b"600"), (b"expires", b"600"), id="Expires, which is ignored"),
+    ],
+)
+def test_no_field_lets_a_cache_store_what_is_forbidden(
+    pair: tuple[bytes, bytes], left: tuple[bytes, bytes] | None
+) -> None:
+    assert forbid_storing([pair]) == [*([left] if left else []), NO_STORE]
