@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Unpack
 
 from asgi_serial.admin.endpoints import build_filter, log_own, own_messages
-from asgi_serial.admin.explaining import is_explained, may_explain
+from asgi_serial.admin.explaining import is_explained, may_explain, withhold_token
 from asgi_serial.admin.purge_request import build_purges, purge_of_user
 from asgi_serial.admin.shadows import warn_of_shadows
 from asgi_serial.admin.state import engine_report, engine_state, watch_state
@@ -118,6 +118,7 @@ class SerialMiddleware:
         if messages is None:
             if not (may_explain(engine.settings) and is_explained(engine.settings, scope)):
                 return False
+            withhold_token(engine.settings, scope)
             await serve_explained(engine, self.app, scope, receive, send)
             return True
         log_own(scope, messages)

@@ -419,7 +419,7 @@ async def test_without_a_token_the_field_is_unknown_as_any_other():
 @awaited
 async def test_fields_in_any_form_are_read_and_left_to_the_app(kind):
     app = Whole(LARGE, **HTML)
-    scope = ASKING.make_scope()
+    scope = ASKING.having(x_other="1").make_scope()
     scope["headers"] = kind(
         [(bytearray(name), bytearray(value)) for name, value in scope["headers"]]
     )
@@ -430,7 +430,38 @@ async def test_fields_in_any_form_are_read_and_left_to_the_app(kind):
 
     await serial_of(app, **WITH_TOKEN)(scope, ASKING.make_receive(), send)
     assert any(name == b"asgi-serial-why" for name, _ in sent[0]["headers"])
-    assert b"asgi-serial-why" in [bytes(name) for name, _ in app.scopes[0]["headers"]]
+    assert [bytes(name) for name, _ in app.scopes[0]["headers"]] == [b"host", b"x-other"]
+
+
+async def echoing(scope, receive, send):
+    fields = fields_of(content_type="text/plain")
+    await send({"type": "http.response.start", "status": 200, "headers": fields})
+    await send({"type": "http.response.body", "body": repr(scope["headers"]).encode()})
+
+
+@awaited
+async def test_the_token_is_not_stored_with_what_an_app_shows_of_a_request():
+    serial_app = serial_of(echoing, cache_ttl=60, **WITH_TOKEN)
+    explained = await ask(serial_app, ASKING)
+    assert is_explained(explained)
+    other = await ask(serial_app, GET)
+    assert other.one("cache-status").startswith("asgi_serial; hit")
+    assert TOKEN.encode() not in explained.body + other.body
+
+
+@awaited
+async def test_what_is_not_the_token_reaches_the_app_as_a_field_that_nobody_knows():
+    serial_app = serial_of(echoing, cache_ttl=60, **WITH_TOKEN)
+    answer = await ask(serial_app, GET.having(asgi_serial_why="of an attacker"))
+    assert answer.one("cache-status").endswith("request-has-unknown-field:asgi-serial-why")
+    assert b"attacker" not in (await ask(serial_app, GET)).body
+
+
+@awaited
+async def test_without_a_token_debug_leaves_the_field_to_the_app():
+    answer = await ask(serial_of(echoing, debug=True), local(asgi_serial_why="a word"))
+    assert is_explained(answer)
+    assert b"asgi-serial-why" in answer.body
 
 
 def test_a_string_is_escaped_and_keeps_to_its_characters():

@@ -41,8 +41,9 @@ def is_explained(settings: Settings, scope: Scope) -> bool:
     The request must carry the token of the report, in Asgi-Serial-Why or in Authorization. With
     `debug`, it may come from this machine instead.
 
-    In Asgi-Serial-Why it decides nothing else, so that the response is that of any other client.
-    Authorization keeps its meaning: the request counts as one with credentials.
+    In Asgi-Serial-Why it decides nothing else, so that the response is that of any other client;
+    see `withhold_token`. Authorization keeps its meaning: the request counts as one with
+    credentials.
     """
     pairs = scope["headers"]
     if type(pairs) is not list or (pairs and type(pairs[0]) is not tuple):
@@ -57,3 +58,13 @@ def is_explained(settings: Settings, scope: Scope) -> bool:
         for name, value in pairs
         if name in _CARRIERS
     )
+
+
+def withhold_token(settings: Settings, scope: Scope) -> None:
+    """Remove Asgi-Serial-Why from a request that is explained, if it may hold the token.
+
+    The app could show it in a response that is stored for others, or in a log.
+    """
+    if settings.report_token is not None:
+        pairs = scope["headers"]
+        scope["headers"] = [pair for pair in pairs if bytes(pair[0]) != WHY]

@@ -29,8 +29,6 @@ class FieldRules:
         self.key_fields = tuple(dict.fromkeys((*keyed, *map(canonical_name, keyed))))
         self.known = REQUEST_FIELDS.union(self.key_fields)
         ignored = {name.encode() for name in settings.cache_ignore_fields}
-        if settings.report_token is not None:
-            ignored.add(b"asgi-serial-why")  # it asks for an explanation, and decides nothing else
         self.ignored = HARMLESS_FIELDS.union(ignored) - self.known
         self.meanings = Memo(
             partial(meaning_of, keyed=frozenset(self.key_fields)), shares_values=True
