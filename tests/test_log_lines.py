@@ -163,3 +163,13 @@ async def test_a_client_that_leaves_has_a_line(lines):
     (line,) = lines()
     assert line.startswith("GET '/': 200")
     assert "incomplete" in line
+
+
+@pytest.mark.parametrize("path", ["/", "/-/timing"], ids=["of the app", "of our own"])
+@awaited
+async def test_a_method_cannot_forge_a_line(path, lines):
+    """Of HTTP/2, a server may hand over a method that is no token."""
+    serial_app = serial_of(Whole(b"page"), report_path="/-/timing", report_token="secret-token")
+    await drive(serial_app, Request("GET\nERROR", path=path))
+    (line,) = lines()
+    assert line.startswith(f"GET?ERROR {path!r}: ")

@@ -10,6 +10,7 @@ from asgi_serial.admin.explaining import may_be_explained, may_explain
 from asgi_serial.admin.metrics_endpoint import metrics_messages
 from asgi_serial.admin.purge_endpoint import purge_messages
 from asgi_serial.admin.report_endpoint import report_messages
+from asgi_serial.timing.table import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,5 +49,5 @@ async def own_messages(engine: Engine, scope: Scope, receive: Receive) -> list[M
 
 def log_own(scope: Scope, messages: list[Message]) -> None:
     """Write the line of a request that the middleware has answered itself."""
-    method, path, status = scope["method"], scope["path"], messages[0]["status"]
+    method, path, status = printable(scope["method"]), scope["path"], messages[0]["status"]
     _logger.debug("%s %r: %d, answered by asgi_serial itself", method, path, status)

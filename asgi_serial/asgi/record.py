@@ -14,6 +14,7 @@ from asgi_serial.timing.figures import Figures, divide
 from asgi_serial.timing.recorder import LEFT_OUT
 from asgi_serial.timing.server_timing import add_server_timing
 from asgi_serial.timing.slowest import SlowRequest
+from asgi_serial.timing.table import printable
 
 if TYPE_CHECKING:
     from asgi_serial.asgi.timer import Timer
@@ -204,7 +205,8 @@ def _log(
     how = "" if outcome == "completed" else f" {outcome}"
     why = ", ".join(_explain(plan, reason) for reason in reasons) or "nothing left undone"
     cache = f", cache {part}" if part else ""
-    logger.debug("%s %r: %d%s%s, %s", plan.method, plan.scope["path"], status, how, cache, why)
+    method, path = printable(plan.method), plan.scope["path"]
+    logger.debug("%s %r: %d%s%s, %s", method, path, status, how, cache, why)
 
 
 def _explain(plan: RequestPlan, reason: Reason) -> str:

@@ -3,8 +3,10 @@
 import logging
 
 from asgi_serial.timing.base import PHASES, Sample
+from asgi_serial.timing.table import printable
 
 _logger = logging.getLogger("asgi_serial.slow")
+_LONGEST_ROUTE = 200
 
 
 def log_slow(sample: Sample) -> None:
@@ -22,7 +24,8 @@ def log_slow(sample: Sample) -> None:
     _logger.warning(
         "%s %s took %.0f ms: %s",
         sample.method,
-        sample.route,
+        # A resolver may name a route by its path, in which a client can send a line feed as %0A.
+        printable(sample.route, _LONGEST_ROUTE),
         total_ms,
         ", ".join([f"{sample.status} {sample.outcome}", *spent_on]),
         extra={

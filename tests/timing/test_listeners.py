@@ -133,6 +133,13 @@ def test_the_line_of_a_slow_request_has_its_labels_and_phases_as_attributes(capl
     assert line.reasons == ["no-freshness"]
 
 
+def test_a_route_cannot_forge_a_line_nor_speak_to_the_terminal(caplog):
+    log_slow(SAMPLE._replace(route="/a\nCRITICAL a line\x1b[31m", phases=(0,) * 8))
+    (line,) = caplog.records
+    assert line.getMessage() == "GET /a?CRITICAL a line?[31m took 1234 ms: 200 completed"
+    assert line.route == "/a\nCRITICAL a line\x1b[31m"
+
+
 def test_phases_that_took_no_time_are_not_in_the_line(caplog):
     log_slow(SAMPLE._replace(phases=(0, 0, 400_000, 2_000_000, 0, 0, 0, 0), total_ns=2_400_000))
     assert caplog.messages == ["GET /items/{id} took 2 ms: 200 completed, app-first-byte 2 ms"]
