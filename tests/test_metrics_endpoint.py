@@ -16,6 +16,7 @@ from asgi_serial.timing.instruments import DEFAULT_BUCKETS, STATE, Instrument
 from asgi_serial.timing.prometheus_families import build_families
 from asgi_serial.timing.prometheus_text import format_plain
 from asgi_serial.timing.recorder import SeriesRecorder
+from asgi_serial.timing.workers.packing import State
 from tests.cache.services import free_port
 from tests.engine.driver import Request, Whole, awaited, serial_of, until
 from tests.engine.driver import ask as send
@@ -198,3 +199,21 @@ async def test_a_store_that_is_down_shows_in_its_failures_and_breakers():
     assert found["asgi_serial_store_calls_total", "get"] >= 1
     assert found["asgi_serial_store_hits_total",] == 0
     await app.engine.responses.store.close()
+
+
+class Crew:
+    """Other workers, of which one publishes no figures, as after its engine has gone."""
+
+    def states(self, own):
+        return {1: own, 2: State({}, []), 3: State({"in_flight": 5}, [])}
+
+
+@awaited
+async def test_a_worker_without_figures_is_left_out():
+    app = app_of()
+    app.engine.crew = Crew()
+    answer = await send(app, METRICS)
+    assert answer.status == 200
+    assert b'process_pid="1"' in answer.body
+    assert b'process_pid="2"' not in answer.body
+    assert b'process_pid="3"' not in answer.body

@@ -64,7 +64,9 @@ def engine_report(engine: Engine) -> Report:
 def workers_states(engine: Engine) -> dict[int, State]:
     """Return the state of an engine, and of the same app in other workers, by their processes."""
     own = own_state(engine)
-    return {os.getpid(): own} if engine.crew is None else engine.crew.states(own)
+    states = {os.getpid(): own} if engine.crew is None else engine.crew.states(own)
+    # That of a worker whose engine is gone has no figures.
+    return {pid: state for pid, state in states.items() if "started_ms" in state.counts}
 
 
 def own_state(engine: Engine) -> State:

@@ -16,6 +16,7 @@ _PAGE_BITS = 8
 _BIAS = 1023
 _NEGATIVE = 0x8000
 _LONGEST_NS = 1 << 63
+_LAST_BUCKET = 0x43E0  # of 2**63 ns, for durations that are not negative
 # Doubles are packed in the byte order of the machine, which costs less than to turn them round.
 _PAGE, _PLACE = (7, 6) if sys.byteorder == "little" else (0, 1)
 
@@ -92,7 +93,8 @@ class Histogram:
         """Return a histogram with these counts. Raises: ValueError, if they are malformed."""
         histogram = cls()
         for bucket, count in zip(counts[::2], counts[1::2], strict=True):
-            if not 0 <= bucket < 1 << 2 * _PAGE_BITS or count <= 0:
+            is_bucket = 0 <= bucket < 1 << 2 * _PAGE_BITS
+            if not is_bucket or bucket & ~_NEGATIVE > _LAST_BUCKET or count <= 0:
                 raise ValueError(f"{count!r} durations in bucket {bucket!r}")
             number, place = divmod(bucket, 1 << _PAGE_BITS)
             histogram._pages.setdefault(number, [0] * (1 << _PAGE_BITS))[place] += count

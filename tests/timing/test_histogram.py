@@ -120,3 +120,25 @@ def test_a_batch_is_counted_as_its_durations_one_by_one(durations):
         assert whole.count == each.count
         percents = range(0, 101, 5)
         assert whole.percentiles(percents) == each.percentiles(percents)
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        pytest.param([0x7FF0, 1], id="of a duration without an end"),
+        pytest.param([0x43E1, 1], id="of more than 2**63 ns"),
+        pytest.param([1 << 16, 1], id="of a bucket that there is not"),
+        pytest.param([-1, 1], id="of a bucket below all"),
+        pytest.param([0x3FF0, 0], id="of none"),
+        pytest.param([0x3FF0], id="without a count"),
+    ],
+)
+def test_counts_that_no_durations_have_are_refused(counts):
+    with pytest.raises(ValueError, match=r"durations|zip"):
+        Histogram.from_counts(1, counts)
+
+
+def test_the_counts_of_any_durations_are_taken():
+    histogram = histogram_of([0, 1, HOUR_NS, 2**62])
+    again = Histogram.from_counts(histogram.sum_ns, histogram.counts())
+    assert again.percentiles([0, 50, 100]) == histogram.percentiles([0, 50, 100])
