@@ -217,6 +217,28 @@ def test_requests_of_threads_are_each_counted_once():
     assert process.recorder.counts == (15_000, 0, 0)
 
 
+def test_a_request_that_finds_no_room_while_others_are_published_is_not_waited_for():
+    """As in a thread that records while another one makes the report."""
+    process = Process(empty())
+    skipped = process.seat._skipped
+
+    class Compared(int):
+        """A number that is compared while another thread skips the one after it."""
+
+        def __lt__(self, other):
+            skipped.add(self + 1)
+            return int(self) < other
+
+        def __ge__(self, other):
+            skipped.add(self + 1)
+            return int(self) >= other
+
+    process.record("/")
+    last, _ = process.seat.take()
+    process.seat.publish(Compared(last), {}, Counts())
+    assert process.seat._skipped == {last + 1}
+
+
 def test_a_reader_never_sees_less_than_before_while_others_record():
     layout = Layout(slots=64, label_bytes=1000, half_bytes=1 << 14)
     process = Process(empty(layout), layout)

@@ -304,7 +304,9 @@ class Seat:
         twin = _COMMITS_AT + self._commit.number % 2 * _TWIN_BYTES
         self._store(twin, packed + _CHECK.pack(crc32(packed)))
         self._frames = kept
-        self._skipped = {number for number in self._skipped if number > last}
+        # In place: another thread may add a number meanwhile, which must neither be lost, since no
+        # more would ever be counted then, nor change the set while it is looked through.
+        self._skipped.difference_update([each for each in tuple(self._skipped) if each <= last])
         self._set_limits()
 
     def _half_at(self, half: int) -> int:
