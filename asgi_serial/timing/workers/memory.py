@@ -169,10 +169,23 @@ def open_shared_memory() -> SharedMemory:
         raise UnavailableError(f"shared memory cannot be had ({error})") from None
 
 
+def _open_common() -> int:
+    """Open what the children of one parent have in common, to lock it.
+
+    Only the same user can open the files of a process, while everybody may open its folder, and
+    keep a lock on it, for which each worker would wait at its start.
+    """
+    folder = f"/proc/{os.getppid()}"
+    try:
+        return os.open(f"{folder}/fd", os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:  # the parent runs as another user
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
 @contextmanager
 def _alone_among_siblings() -> Iterator[None]:
     """Let no other child of the same parent in at the same time."""
-    folder = os.open(f"/proc/{os.getppid()}", os.O_RDONLY | os.O_DIRECTORY)
+    folder = _open_common()
     try:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
