@@ -64,6 +64,20 @@ class CookieRules:
         keyed = [pair for pair in pairs if self._is_keyed(pair)]
         return b"; ".join(keyed) if len(keyed) == len(names) else self.without_ignored(value)
 
+    def keyed_in_lines(self, values: Sequence[bytes]) -> bytes:
+        """Return the cookies in the key of all Cookie lines, each in its place.
+
+        A `"` may open in one line and close in another, if the app joins them.
+
+        >>> CookieRules([], ["theme"]).keyed_in_lines([b"session=1", b"theme=dark"])
+        b'\\ntheme=dark'
+        """
+        keyed = [self.keyed_in(value) for value in values]
+        if not any(keyed):
+            return b""
+        is_odd = len(values) > 1 and any(b'"' in value or b"," in value for value in values)
+        return b"\n".join(values if is_odd else keyed)
+
 
 def _pair_of(names: Iterable[str]) -> bytes:
     """Return a pattern for a pair with one of these names; one that matches nothing for none."""

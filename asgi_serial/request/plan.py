@@ -110,9 +110,11 @@ class RequestPlan(RequestPolicy):
         if not names:
             return ()
         fields = read_fields(self.scope["headers"], frozenset(names))
-        if b"cookie" in fields and self.profile.cookies is not None:
+        if b"cookie" in fields:
             # The app sees no other cookies, so its response depends on no other.
-            self._reduce_cookies(fields)
+            shown = self.shown_cookies(fields.pop(b"cookie"))
+            if shown:
+                fields[b"cookie"] = b"\n".join(shown)
         return tuple(zip(names, vary_values(names, fields), strict=True))
 
     def ignore_cookies(self) -> bool:
@@ -130,6 +132,18 @@ class RequestPlan(RequestPolicy):
         if self.ignores_cookies:
             lifted |= {b"cookie"}
         return find_credentials(self.fields, self.profile.strange, lifted)[0]
+
+    def shown_cookies(self, value: bytes) -> list[bytes]:
+        """Return the Cookie lines that the app sees; `value` combines those of the request.
+
+        RFC 6265, 5.4: a client sends one. If there are more, an app may read only the first or the
+        last of them.
+        """
+        cookies = self.profile.cookies
+        kept = value if cookies is None else cookies.without_ignored(value)
+        if kept != value:
+            return [kept] if kept else []
+        return [bytes(line) for name, line in self.scope["headers"] if name == b"cookie"]
 
     @property
     def has_ignored_cookies(self) -> bool:
@@ -314,7 +328,8 @@ def request_key(
     query: bytes = scope.get("query_string", b"")
     cookies = engine.fields.cookies  # those in the key are so for each method
     if cookies is not None and engine.settings.cache_key_cookies:
-        keyed = cookies.keyed_in(plan.value_of(b"cookie") or b"")
+        value = plan.value_of(b"cookie")
+        keyed = b"" if value is None else cookies.keyed_in_lines(plan.shown_cookies(value))
         extra = ((KEYED_COOKIES, keyed), *extra) if keyed else extra
     if not engine.has_usual_keys or plan.wants.coded_only:
         configured = [(name, plan.value_of(name)) for name in engine.fields.key_fields]

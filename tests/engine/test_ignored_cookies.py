@@ -121,6 +121,29 @@ async def test_a_cookie_of_the_key_in_an_odd_spelling_is_served_to_nobody_else(c
         assert answer.document == [seen]
 
 
+@pytest.mark.parametrize("place", [0, -1])
+@pytest.mark.parametrize("fields", [(), (VARYING,)], ids=["the key", "Vary"])
+@pytest.mark.parametrize("lines", [["a=1", "theme=dark"], ["theme=dark", "a=1"]])
+@awaited
+async def test_an_app_that_reads_one_of_several_lines_answers_only_who_sends_the_same(
+    lines, fields, place
+):
+    async def app(scope, receive, send):
+        shown = [value for name, value in scope["headers"] if name == b"cookie"]
+        fresh = (b"cache-control", b"public, max-age=60")
+        start = {"type": "http.response.start", "status": 200, "headers": [JSON, fresh, *fields]}
+        await send(start)
+        body = json.dumps([shown[place].decode() if shown else ""]).encode()
+        await send({"type": "http.response.body", "body": body})
+
+    serial_app = serial_of(app, cache=True, cache_key_cookies="theme")
+    several = Request(fields=tuple(("cookie", line) for line in lines))
+    for request in (several, visitor("; ".join(lines)), visitor(None)):
+        bare = await ask(app, request)
+        for _ in range(2):
+            assert (await ask(serial_app, request)).document == bare.document
+
+
 @pytest.mark.parametrize("method", ["POST", "QUERY"])
 @awaited
 async def test_cookies_are_in_the_key_of_a_body(method):

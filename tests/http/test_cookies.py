@@ -70,6 +70,23 @@ def test_cookies_are_divided(value, harmless, seen, keyed):
     assert RULES.keyed_in(value) == keyed
 
 
+@pytest.mark.parametrize(
+    ("lines", "keyed"),
+    [
+        ([], b""),
+        ([b"a=1"], b""),
+        ([b"theme=1"], b"theme=1"),
+        ([b"a=1", b"b=2"], b""),
+        ([b"a=1", b"theme=1"], b"\ntheme=1"),
+        ([b"theme=1", b"a=1"], b"theme=1\n"),
+        ([b'a="1', b'"; theme=1'], b'a="1\n"; theme=1'),
+        ([b"a=1, 2", b"theme=1"], b"a=1, 2\ntheme=1"),
+    ],
+)
+def test_each_line_has_its_place_in_the_key(lines, keyed):
+    assert RULES.keyed_in_lines(lines) == keyed
+
+
 PAIRS = st.tuples(
     st.sampled_from(["_ga", "_ga_1", "__utmz", "theme", "lang-x", "session", "", "_", "g_ga"]),
     st.text(st.sampled_from('ab=_"; ,\t'), max_size=4),
