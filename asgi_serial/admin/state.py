@@ -162,7 +162,7 @@ def describe_settings(settings: Settings) -> list[dict[str, Any]]:
 def _shown_value(name: str, value: Any) -> Any:
     if isinstance(value, SecretStr):
         return shown_store_url(value.get_secret_value()) if name == "cache_url" else "(secret)"
-    if name == "routes":
+    if name in ("routes", "timing_exclude"):
         # The options of a policy may hold functions and names of a user's fields.
         return [rule.pattern for rule in value]
     return list(value) if isinstance(value, tuple) else value

@@ -128,8 +128,8 @@ def parse_patterns(value: object) -> tuple[RouteRule, ...]:
     rules, faults = [], []
     for pattern in patterns:
         try:
-            if pattern.strip():
-                rules.append(build_rule(pattern, RoutePolicy(timing=False)))
+            if stripped := pattern.strip():
+                rules.append(build_rule(stripped, RoutePolicy(timing=False)))
         except ConfigurationError as error:
             faults += str(error).splitlines()
     if faults:

@@ -111,13 +111,18 @@ def test_a_secret_url_and_the_policies_of_routes_are_shown_in_part():
         {
             "cache_url": "redis://user:hunter2@cache:6379/0",
             "routes": {"/a/*": {"cache_ttl": 5}},
+            "timing_exclude": "/healthz, GET /internal/**",
             "metrics_buckets": [0.5, 1],
         },
         {},
     )
-    shown = {one["name"]: one["text"] for one in describe_settings(settings)}
+    described = describe_settings(settings)
+    shown = {one["name"]: one["text"] for one in described}
     assert shown["cache_url"] == "redis://***@cache:6379/0"
     assert shown["routes"] == "/a/*"
+    assert shown["timing_exclude"] == "/healthz, GET /internal/**"
+    values = {one["name"]: one["value"] for one in described}
+    assert values["timing_exclude"] == ["/healthz", "GET /internal/**"]
     assert shown["metrics_buckets"] == "500 ms, 1 s"
 
 
