@@ -112,6 +112,11 @@ class Code(Enum):
         Level.NOTE,
         "nothing, unless the route is meant to answer this very path, too",
     )
+    PATH_NOT_SERVED = (
+        "path-not-served",
+        Level.WARNING,
+        "wrap the app, as in app = SerialMiddleware(app), in place of listing the middleware",
+    )
     PATTERN_WITHOUT_ROUTE = (
         "pattern-without-route",
         Level.NOTE,

@@ -21,9 +21,12 @@ async def cached() -> dict[str, int]:
 
 litestar_app = litestar.Litestar(
     [cached],
-    middleware=[DefineMiddleware(SerialMiddleware)],
+    middleware=[DefineMiddleware(SerialMiddleware, report_path="/-/timing", metrics_path="/")],
     compression_config=CompressionConfig(backend="gzip", minimum_size=10),
     openapi_config=None,
+)
+litestar_wrapped = SerialMiddleware(
+    litestar.Litestar([cached], openapi_config=None), report_path="/-/timing"
 )
 
 

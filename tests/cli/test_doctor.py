@@ -124,6 +124,20 @@ def test_a_strange_app_is_a_finding(spec, code, expected):
     assert "Traceback" not in ended.err
 
 
+def test_a_path_that_litestar_does_not_pass_on_is_found():
+    (found,) = (
+        finding
+        for finding in run("doctor", "tests.apps.elsewhere:litestar_app", "--json").document[
+            "findings"
+        ]
+        if finding["code"] == "path-not-served"
+    )
+    assert (found["where"], found["level"]) == ("report_path", "warning")
+    assert "path-not-served" not in codes(
+        run("doctor", "tests.apps.elsewhere:litestar_wrapped", "--dry-run", "--json")
+    )
+
+
 def test_compression_and_caching_by_django_are_seen():
     ended = run("doctor", "tests.apps.elsewhere_django:app", "--json")
     assert {"compressed-inside", "cached-elsewhere"} <= set(codes(ended)), ended.out + ended.err

@@ -62,6 +62,13 @@ def check_paths(subject: Subject) -> Iterator[Finding]:
                     f"{name} is {path!r}, which is a route of the app.",
                     name,
                 )
+            elif label == UNMATCHED and _is_called_for_routes_only(subject):
+                yield Finding(
+                    Code.PATH_NOT_SERVED,
+                    f"{name} is {path!r}, but Litestar calls the middleware only for its routes, "
+                    "and has none for this path.",
+                    name,
+                )
             elif label != UNMATCHED:
                 yield Finding(
                     Code.PATH_WITHIN_ROUTE,
@@ -69,6 +76,13 @@ def check_paths(subject: Subject) -> Iterator[Finding]:
                     name,
                 )
         yield from _check_patterns(subject, engine.settings.routes)
+
+
+def _is_called_for_routes_only(subject: Subject) -> bool:
+    """Whether the middleware is in Litestar's own list, and nowhere around the app."""
+    ours = [layer for layer in subject.layers if layer.is_ours]
+    is_litestar = any(layer.name == "litestar.app.Litestar" for layer in subject.layers)
+    return is_litestar and bool(ours) and all(layer.instance is None for layer in ours)
 
 
 def _label_of(engine: Engine, path: str, method: str) -> str:
