@@ -12,6 +12,7 @@ from asgi_serial.timing.units import (
     format_count,
     format_duration,
     format_percent,
+    format_things,
 )
 
 _MOST_REASONS = 3
@@ -50,8 +51,9 @@ def _summary(report: Mapping[str, Any]) -> Iterator[str]:
     totals = report["totals"]
     flying = report.get("in_flight")
     yield (
-        f"{totals['count']:,} requests took {format_duration(totals['time_ms'])} together"
-        + (f"; {flying:,} more are in flight" if flying else "")
+        f"{format_things(totals['count'], 'request')} took "
+        f"{format_duration(totals['time_ms'])} together"
+        + (f"; {flying:,} more {'is' if flying == 1 else 'are'} in flight" if flying else "")
     )
     yield (
         f"bodies of {format_bytes(totals['app_bytes'])}, {format_bytes(totals['encoded_bytes'])} "
@@ -79,8 +81,9 @@ def _summary(report: Mapping[str, Any]) -> Iterator[str]:
         requests = [minute["requests"] for minute in minutes]
         errors = sum(minute["errors"] for minute in minutes)
         yield (
-            f"last hour: {sum(requests):,} requests, {errors:,} errors, at most {max(requests):,} "
-            "requests a minute"
+            f"last hour: {format_things(sum(requests), 'request')}, "
+            f"{format_things(errors, 'error')}, "
+            f"at most {format_things(max(requests), 'request')} a minute"
         )
         if any(requests):
             yield f"|{format_columns(requests)}|"
@@ -142,13 +145,14 @@ def _codings(codings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for name, one in codings.items():
         before, sent = one["encoded_bytes"], one["sent_bytes"]
         if name == "identity":
-            yield f"none: {one['count']:,} bodies of {format_bytes(sent)}"
+            yield f"none: {format_things(one['count'], 'body', 'bodies')} of {format_bytes(sent)}"
         else:
             saved, took = max(0, before - sent), one["encode_ms"]
             each = f", {format_duration(took / saved * 1e6)} for each MB" if saved and took else ""
             yield (
-                f"{printable(name)}: {one['count']:,} bodies of {format_bytes(before)} sent in "
-                f"{format_bytes(sent)}: {format_percent(saved, before)} saved"
+                f"{printable(name)}: {format_things(one['count'], 'body', 'bodies')} of "
+                f"{format_bytes(before)} sent in {format_bytes(sent)}: "
+                f"{format_percent(saved, before)} saved"
                 + (f" for {format_duration(took)} of CPU{each}" if took else "")
             )
 

@@ -62,6 +62,15 @@ def format_count(count: float) -> str:
     return f"{_three_digits(count / 1e6)} M" if count < 999.5e6 else f"{count / 1e9:,.2f} G"
 
 
+def format_things(count: int, one: str, many: str = "") -> str:
+    """Return a number of things by their name; `many` is their plural, unless that adds an s.
+
+    >>> format_things(1, "error"), format_things(12_345, "body", "bodies")
+    ('1 error', '12,345 bodies')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def format_percent(part: float, whole: float) -> str:
     """Return a share, with a digit after the point where it would round to all or nothing.
 

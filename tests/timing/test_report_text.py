@@ -41,6 +41,16 @@ def test_a_full_report_fits_and_has_all_parts():
     assert "setting_1" not in text
 
 
+def test_one_of_a_kind_is_in_the_singular():
+    report = full_report(routes=1)
+    report["totals"]["count"] = report["in_flight"] = 1
+    report["history"] = [{"start": 0, "requests": 1, "errors": 1}]
+    text = write_text(report, 50)
+    assert text.startswith("1 request took ")
+    assert "; 1 more is in flight\n" in text
+    assert "last hour: 1 request, 1 error, at most 1 request a minute\n" in text
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_is_in_it_fits(seed):
     rng = random.Random(seed)
