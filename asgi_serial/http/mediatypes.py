@@ -121,6 +121,7 @@ _COMPRESSIBLE = frozenset(
         b"application/vnd.mapbox-vector-tile",
         b"application/vnd.ms-fontobject",
         b"application/vnd.msgpack",
+        b"application/vnd.oai.openapi",  # YAML, as Litestar serves its schema
         b"application/wasm",
         b"application/x-javascript",
         b"application/x-json-stream",

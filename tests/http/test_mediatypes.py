@@ -122,6 +122,7 @@ def test_has_utf8_charset(value: bytes, is_utf8: bool) -> None:
         *(b"application/xml", b"application/atom+xml", b"image/svg+xml"),
         *(b"application/javascript", b"application/wasm", b"application/manifest+json"),
         *(b"application/x-www-form-urlencoded", b"application/protobuf", b"application/cbor"),
+        *(b"application/yaml", b"application/vnd.oai.openapi"),
         *(b"font/ttf", b"font/otf", b"application/vnd.ms-fontobject", b"model/gltf+json"),
     ],
 )
