@@ -86,7 +86,7 @@ def refuse_access(
     if now is not None and has_session(head, secret, now):
         return None
     challenge = (b"www-authenticate", f'Bearer realm="{realm}"'.encode())
-    return Refusal(401, "A Bearer token is required.", (challenge,))
+    return Refusal(401, "A valid Bearer token is required.", (challenge,))
 
 
 def has_session(head: Head, secret: str, now: float) -> bool:
