@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from asgi_serial.cli.route_list import list_routes
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.settings.model import Settings
 from asgi_serial.settings.policy import DECORATIONS
+from asgi_serial.timing.table import WIDTH
 from asgi_serial.timing.units import format_bytes, format_duration
 
 if TYPE_CHECKING:
@@ -216,7 +218,10 @@ def _print(
     console: Console,
 ) -> None:
     shown = ", ".join(f"{name} {version}" for name, version in versions.items())
-    console.print(f"{console.paint(spec, 'bold')}: {shown}\n")
+    head = textwrap.fill(
+        f"{spec}: {shown}", WIDTH, subsequent_indent="    ", break_on_hyphens=False
+    )
+    console.print(head.replace(spec, console.paint(spec, "bold"), 1) + "\n")
     for store in stores:
         times = ", ".join(
             f"{kind} {format_duration(1000 * seconds)}"

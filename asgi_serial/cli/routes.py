@@ -47,7 +47,7 @@ def _run(given: Namespace, console: Console) -> int:
                 ",".join(row["methods"]) if row["methods"] else "*",
                 row["route"],
                 row["handler"],
-                ", ".join(f"{name}={value}" for name, value in row["policy"].items()),
+                ", ".join(f"{name}={_text_of(value)}" for name, value in row["policy"].items()),
             )
             for row in rows
         ],
@@ -68,6 +68,11 @@ def _row(
         "framework": route.framework,
         "policy": {} if policy is None else shown_policy(policy),
     }
+
+
+def _text_of(value: object) -> str:
+    """Return the value of an option as a decorator takes it; numbers with a point are durations."""
+    return f"{value:g}s" if isinstance(value, float) else str(value)
 
 
 def handler_name(endpoint: object) -> str:

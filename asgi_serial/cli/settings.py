@@ -86,10 +86,13 @@ def _run(given: Namespace, console: Console) -> int:
         engines.append(rows)
         if len(found) > 1:
             console.print(f"Middleware {number} of {len(found)}:")
-        console.table(
-            ("setting", "value", "from"),
-            [(row["name"], row["text"], row["source"]) for row in rows],
-        )
+        if rows:
+            console.table(
+                ("setting", "value", "from"),
+                [(row["name"], row["text"], row["source"]) for row in rows],
+            )
+        else:
+            console.print("All settings have their defaults.")
         for line in settings.overridden:
             console.print(f"No effect: {line}")
     console.print_json(engines[0] if len(engines) == 1 else engines)

@@ -158,6 +158,11 @@ def test_settings_of_the_environment_alone(inside):
     ]
 
 
+def test_settings_of_which_none_is_given(inside):
+    assert inside("settings", "--changed").out == "All settings have their defaults.\n"
+    assert json.loads(inside("settings", "--changed", "--json").out) == []
+
+
 def test_settings_need_the_middleware(inside):
     ended = inside("settings", "tests.apps.strange:alone")
     assert ended.code == USAGE
@@ -200,8 +205,8 @@ def test_the_routes_of_each_framework_are_listed(name):
 def test_routes_show_their_policies():
     ended = run("routes", "examples.fastapi_app:app")
     lines = {line.split()[1]: line for line in ended.out.splitlines()}
-    assert lines["/books"].endswith("add_book") or "cache_ttl=60.0" in lines["/books"]
-    assert lines["/search"].endswith("cache_ttl=60.0, cache_body=True")
+    assert lines["/books"].endswith("add_book") or "cache_ttl=60s" in lines["/books"]
+    assert lines["/search"].endswith("cache_ttl=60s, cache_body=True")
     assert lines["/export"].endswith("compression=False")
 
 
