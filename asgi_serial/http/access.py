@@ -12,8 +12,10 @@ from asgi_serial.types import Field
 MAX_CREDENTIALS_BYTES = 4096
 """A longer Authorization, Origin or Host is not read: no token that can be configured needs it."""
 
-_PROXY_NAMES = frozenset({b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip"})
+# RFC 8586, 2: a CDN adds CDN-Loop to each request.
+_PROXY_NAMES = frozenset({b"forwarded", b"via", b"x-real-ip", b"cdn-loop", b"x-amzn-trace-id"})
 _PROXY_PREFIXES = (b"x-forwarded", b"x-original-", b"x-envoy-", b"cf-")
+_PROXY_ENDS = (b"client-ip", b"clientip")
 
 # RFC 3986, 3.2.2 and 3.2.3: a host, possibly in brackets, and a port.
 _AUTHORITY = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/?#@\s]+)(?::([0-9]{0,5}))?", re.ASCII)
@@ -50,6 +52,8 @@ def is_from_this_machine(client: object, pairs: Iterable[Field]) -> bool:
     for name, value in pairs:
         spelt = name.lower().replace(b"_", b"-")
         if spelt in _PROXY_NAMES or spelt.startswith(_PROXY_PREFIXES):
+            return False
+        if spelt.endswith(_PROXY_ENDS):
             return False
         if spelt == b"host":
             hosts.append(value)

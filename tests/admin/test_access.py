@@ -108,6 +108,8 @@ LOCAL = (b"host", b"localhost:8000")
             for name in (
                 *(b"forwarded", b"via", b"x-real-ip", b"x-forwarded-for", b"x-forwarded-host"),
                 *(b"X-Forwarded-Proto", b"x_forwarded_for", b"x-original-url", b"cf-connecting-ip"),
+                *(b"cdn-loop", b"x-amzn-trace-id", b"true-client-ip", b"X_Client_IP"),
+                *(b"fastly-client-ip", b"x-cluster-client-ip", b"x-azure-clientip"),
             )
         ],
     ],
