@@ -51,8 +51,8 @@ def changes_scope(plan: RequestPlan, scope: Scope, body: bytes | None) -> bool:
     return has_offer and b"accept-encoding" in profile.places
 
 
-def hide_from_app(plan: RequestPlan, scope: Scope) -> Fields | None:
-    """Hide fields from the app; return the list of fields that the scope had, if it is replaced.
+def hide_from_app(plan: RequestPlan, scope: Scope) -> tuple[Fields, Fields] | None:
+    """Hide fields from the app; return the fields that the scope had, and those that it has.
 
     The caller calls `reveal_outside` when the response leaves the app. If the response is stored,
     it waits until the app has ended: the app may read the fields while it makes the body.
@@ -62,12 +62,12 @@ def hide_from_app(plan: RequestPlan, scope: Scope) -> Fields | None:
     if pairs is given:
         return None
     scope["headers"] = pairs
-    return given
+    return given, pairs.copy()  # the app may change its list
 
 
-def reveal_outside(plan: RequestPlan, scope: Scope, given: Fields) -> None:
+def reveal_outside(scope: Scope, given: Fields, before: Fields) -> None:
     """Put back what `hide_from_app` has hidden, and keep what the app has changed meanwhile."""
-    before, pairs = _shown_fields(plan, given), scope.get("headers")
+    pairs = scope.get("headers")
     if pairs == before:
         scope["headers"] = given
         return

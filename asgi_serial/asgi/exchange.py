@@ -102,7 +102,7 @@ class Exchange:
     _searched: Lookup | None  # once beyond the first level: it may lead a call
     _upload: _Upload | None
     _app_scope: AppScope | None
-    _hidden: Fields | None  # the list of fields, while the app sees another
+    _hidden: tuple[Fields, Fields] | None  # the fields, and those that the app sees instead
     delivery: Delivery | None  # of a response that does not pass
     dropping: Invalidation | None  # the invalidation made by this write
     timer: Timer | None  # until the exchange is recorded; None if it is not
@@ -412,7 +412,7 @@ class Exchange:
     def _reveal(self) -> None:
         """Show the fields again that were hidden from the app."""
         if self._hidden is not None:
-            reveal_outside(self.plan, self._given, self._hidden)
+            reveal_outside(self._given, *self._hidden)
             self._hidden = None
 
     def _copy_scope(self, body: bytes | None, *, leads: bool) -> Scope:
