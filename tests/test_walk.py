@@ -13,11 +13,11 @@ GOALS = {"pass": 8, "hit": 8, "miss": 20, "revalidation": 22}
 # Files, calls and changes of file; none may grow.
 BOUNDS = {
     ("pass", "bare"): (18, 37, 29),
-    ("pass", "browser"): (18, 42, 31),
+    ("pass", "browser"): (18, 43, 32),
     ("hit", "bare"): (8, 9, 8),
     ("hit", "browser"): (8, 9, 8),
     ("miss", "bare"): (33, 266, 149),
-    ("miss", "browser"): (35, 296, 155),
+    ("miss", "browser"): (35, 297, 156),
     ("revalidation", "bare"): (37, 330, 194),
     ("revalidation", "browser"): (37, 337, 188),
 }
