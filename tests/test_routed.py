@@ -677,10 +677,10 @@ async def test_a_decorator_that_hides_what_it_decorates_is_told_of(caplog):
 @pytest.mark.parametrize(
     ("own", "others", "status"),
     [
-        ({"cache_ttl": 60}, {"cache": False}, "detail=turned-off"),
+        ({"cache_ttl": 60}, {"cache": False}, "detail=cache-turned-off"),
         ({"cache_ttl": 60}, {"cache_ttl": 5}, "stored"),
         ({"cache_ttl": 60}, {"cache_shared": True}, "stored"),
-        ({"cache_ttl": 60}, {"cache_partition": "cookie:sid"}, "detail=turned-off"),
+        ({"cache_ttl": 60}, {"cache_partition": "cookie:sid"}, "detail=cache-turned-off"),
         (
             {"cache_ttl": 60, "cache_partition": "cookie:sid"},
             {"cache_partition": "cookie:sid"},
@@ -689,9 +689,9 @@ async def test_a_decorator_that_hides_what_it_decorates_is_told_of(caplog):
         (
             {"cache_ttl": 60, "cache_partition": "cookie:sid"},
             {"cache_partition": "cookie:org"},
-            "detail=turned-off",
+            "detail=cache-turned-off",
         ),
-        ({"cache": False}, {"cache_ttl": 60}, "detail=turned-off"),
+        ({"cache": False}, {"cache_ttl": 60}, "detail=cache-turned-off"),
     ],
 )
 @pytest.mark.parametrize("calls_first", [True, False], ids=["before", "after"])
