@@ -11,6 +11,7 @@ import django
 import django.conf
 import django.core.asgi
 import django.http
+import django.test.utils
 import django.urls
 import django.views
 import falcon.asgi
@@ -370,8 +371,14 @@ def django_site():
         path("nested/<path:path>", nested),
     ]
     sys.modules["tests_django_urls"] = urls
-    django.urls.clear_url_caches()
-    app = django.core.asgi.ASGIHandler()
+    handler = django.core.asgi.ASGIHandler()
+
+    async def app(scope, receive, send):
+        # Django has one set of settings in a process, which another test may have chosen.
+        with django.test.utils.override_settings(ROOT_URLCONF=urls.__name__):
+            django.urls.clear_url_caches()
+            await handler(scope, receive, send)
+
     return app
 
 
