@@ -3,6 +3,7 @@
 import gc
 import logging
 import random
+from collections.abc import Generator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -75,3 +76,16 @@ def _no_log_is_louder_for_another_test() -> None:
     """
     logging.getLogger().setLevel(logging.WARNING)
     logging.getLogger("asgi_serial").setLevel(logging.NOTSET)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Report a log with lone surrogates, which a path may hold, in characters that can be sent."""
+    report = yield
+    report.sections = [
+        (title, text.encode("utf-8", "backslashreplace").decode())
+        for title, text in report.sections
+    ]
+    return report
