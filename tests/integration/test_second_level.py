@@ -111,7 +111,8 @@ def test_a_process_that_has_written_does_not_find_what_was_there_before(site):
 
 def counted(server: Server, name: str) -> int:
     """How many calls of its store have ended so."""
-    return server.get("/report", accept="application/json").value["engine"][f"store_{name}"]
+    report = server.get("/report", accept="application/json", host="localhost")
+    return report.value["engine"][f"store_{name}"]
 
 
 def ask_without_store(server: Server) -> None:
