@@ -157,10 +157,10 @@ class RequestPlan(RequestPolicy):
     def _reduce_cookies(self, fields: dict[bytes, bytes]) -> None:
         """Leave only those cookies in these fields that the app sees."""
         cookies = self.profile.cookies
-        if cookies is not None:
-            kept = cookies.without_ignored(fields.pop(b"cookie"))
-            if kept:
-                fields[b"cookie"] = kept
+        assert cookies is not None  # otherwise nothing is ignored
+        kept = cookies.without_ignored(fields.pop(b"cookie"))
+        if kept:
+            fields[b"cookie"] = kept
 
     @property
     def wants_stored_only(self) -> bool:

@@ -166,8 +166,8 @@ class ResponseFlow:
         self._enter(REPLACED)
         start, last = messages
         form = self.request.form
-        if form is not None:
-            self.coding, self.form_reasons = form.coding, form.reasons
+        kept = self.coding, self.form_reasons
+        self.coding, self.form_reasons = (form.coding, form.reasons) if form else kept
         self.status = start["status"]
         self.app_bytes = self.encoded_bytes = self.sent_bytes = len(last["body"])
         return [start, last]

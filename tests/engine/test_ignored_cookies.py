@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from asgi_serial.engine.app_engines import share
+
 from .driver import Clock, Request, ask, awaited, serial_of, settled
 from .making import JSON
 
@@ -320,3 +322,19 @@ async def test_nothing_else_is_hidden_from_the_app(known, lines):
     others = {name for name, _ in pairs} - {b"host", b"x-one", b"x-two", b"x-three"}
     assert others == ({b"cookie"} if lines == 2 else set())
     assert dict(pairs).get(b"cookie", b"theme=a") == b"theme=a"
+
+
+@awaited
+async def test_beside_a_partition_such_cookies_keep_nobody_out():
+    app = Echo()
+    routes = {"/": {"cache_partition": "authorization", "cache_ttl": 60}}
+    serial_app = serial_of(app, routes=routes)
+    for number in range(3):
+        assert (await ask(serial_app, visitor(f"_ga={number}"))).document == [""]
+    assert app.calls == 1
+
+
+def test_an_engine_without_timing_is_found_in_litestar_too():
+    engine = serial_of(Echo(), timing=False).engine
+    scope = {"type": "http", "app": Echo(), "litestar_app": Echo()}
+    assert share(engine, scope) is engine
