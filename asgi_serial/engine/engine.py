@@ -109,7 +109,6 @@ class Engine:
         """Decide once which stages have anything to do."""
         # Read by every request; attributes of the settings are one look-up further away.
         self.caching, self.server_timing = settings.cache, settings.server_timing
-        self.has_usual_keys = not (settings.cache_key_fields or settings.cache_sort_query)
         # Nothing is left to do but to record requests.
         self.is_idle = not (
             settings.routes

@@ -331,13 +331,11 @@ def request_key(
         value = plan.value_of(b"cookie")
         keyed = b"" if value is None else cookies.keyed_in_lines(plan.shown_cookies(value))
         extra = ((KEYED_COOKIES, keyed), *extra) if keyed else extra
-    if not engine.has_usual_keys or plan.wants.coded_only:
-        configured = [(name, plan.value_of(name)) for name in engine.fields.key_fields]
-        extra = (*configured, *extra)
-        if plan.wants.coded_only:
-            extra = (*extra, (CODED_ONLY, None))
-        if engine.settings.cache_sort_query:
-            query = sorted_query(query)
+    extra = (*[(name, plan.value_of(name)) for name in engine.fields.key_fields], *extra)
+    if plan.wants.coded_only:
+        extra = (*extra, (CODED_ONLY, None))
+    if engine.settings.cache_sort_query:
+        query = sorted_query(query)
     return make_key(engine.realm, scope, profile, plan.lines, query, extra, body, method)
 
 
