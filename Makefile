@@ -20,7 +20,7 @@ UNITS := tests/http tests/codecs tests/formats tests/timing tests/test_layers.py
   --ignore tests/formats/test_hostile_memory.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-long test-thrice test-frameworks lint types format services bench clean
+.PHONY: help demo check test test-long test-thrice test-frameworks lint types format services bench docs clean
 
 help:
 	@echo 'make demo    serve the demonstration API, and print a link and commands to try on it;'
@@ -34,6 +34,7 @@ help:
 	@echo '             ARGS="oldest" for the routes of the oldest releases that are supported'
 	@echo 'make bench   measure against a bare app and the peers; ARGS="--only hit_all_on" for one row,'
 	@echo '             ARGS="--instructions --against COMMIT" for what has changed since a commit'
+	@echo 'make docs    build the site of the documentation into site/, and check its links'
 	@echo 'make lint    run ruff          make types   run mypy'
 	@echo 'make format  format the code   make clean   remove what make has made'
 
@@ -87,12 +88,21 @@ services:
 bench: $(VENV)/.bench-$(VERSION)
 	PYTHONPATH=$(VENV)/peers $(BIN)/python -m benchmarks $(ARGS)
 
+# Any warning, such as of a link that leads nowhere, is an error.
+docs: $(VENV)/.docs-$(VERSION)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo 'The site is in site/; open site/index.html'
+
 $(VENV)/.demo-$(VERSION): $(VENV)/.python-$(VERSION) pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
 $(VENV)/.test-$(VERSION): $(VENV)/.python-$(VERSION) pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[speed,redis,memcached]' --group lint --group test
+	@touch $@
+
+$(VENV)/.docs-$(VERSION): $(VENV)/.python-$(VERSION) pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable . --group docs
 	@touch $@
 
 # starlette-caches asks for a Starlette below 1, but runs with the one that all others use.
@@ -114,4 +124,4 @@ $(VENV)/.python-$(VERSION):
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage dist
+	rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage dist

@@ -9,7 +9,7 @@ curl -si localhost:8000/me -H 'Cookie: sid=ada'              # repeat it: a hit,
 curl -si -X POST localhost:8000/logout -H 'Cookie: sid=ada'
 curl -si localhost:8000/-/purge -H 'Authorization: Bearer secret' -d '{"tags": ["articles"]}'
 
-docs/caching.md explains what happens, and why.
+docs/explanation/caching.md explains what happens, and why.
 """
 
 import os

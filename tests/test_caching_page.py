@@ -1,12 +1,8 @@
-"""docs/caching.md says what is so: its blocks run, and what it tells of can be seen."""
+"""docs/explanation/caching.md says what is so: its blocks run, and what it tells of can be seen."""
 
-import ast
 import asyncio
-import inspect
 import json
 import re
-import types
-from pathlib import Path
 
 import pytest
 
@@ -22,10 +18,10 @@ from asgi_serial.http.reuse import ERROR_STATUSES
 from asgi_serial.settings.model import PRESETS
 from asgi_serial.settings.values import parse_duration
 from tests.engine.driver import Clock, Request, Whole, ask, awaited, drive, serial_of
+from tests.pages import blocks_of, read_page, run_program
 
-PAGE = (Path(__file__).parents[1] / "docs" / "caching.md").read_text()
+PAGE = read_page("caching")
 TEXT = " ".join(PAGE.split())
-BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S)
 NAMES = {*Settings.model_fields, *RoutePolicy._fields}
 GET = Request()
 
@@ -37,12 +33,7 @@ def app_of(**fields):
 
 @awaited
 async def test_the_blocks_run_one_after_the_other():
-    module = types.ModuleType("caching_page")
-    for block in BLOCKS:
-        code = compile(block, "caching.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        result = eval(code, vars(module))
-        if inspect.iscoroutine(result):
-            await result
+    module = await run_program("\n".join(blocks_of(PAGE)))
     # The functions that the blocks define are called on an app that has served somebody.
     serial = serial_of(app_of(), routes={"/me": {"cache_partition": "cookie:sid"}})
     for path in ("/articles/3", "/articles"):

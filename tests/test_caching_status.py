@@ -1,16 +1,16 @@
-"""What docs/caching.md reads out of Cache-Status can be had, line by line and reason by reason."""
+"""Each line and reason of Cache-Status in docs/explanation/caching.md can be had."""
 
 import asyncio
 import re
-from pathlib import Path
 
 import pytest
 
 from asgi_serial import serial, set_policy
 from tests.engine.driver import Clock, Request, ask, awaited, fields_of, serial_of
 from tests.engine.making import EVENTS, JSON, TAG
+from tests.pages import read_page
 
-PAGE = (Path(__file__).parents[1] / "docs" / "caching.md").read_text()
+PAGE = read_page("caching")
 LINES = re.findall(r"^\| `(asgi_serial; .+?)` \| (.+) \|$", PAGE, re.M)
 DETAILS = re.findall(r"^\| `([a-z-]+)(?::[a-z-]+)?` \| (.+) \| (.+) \|$", PAGE, re.M)
 

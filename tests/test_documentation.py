@@ -1,9 +1,9 @@
-"""The documents say what is so: the table of settings, the errors they quote, their links."""
+"""The documents say what is so: the reference of settings, the errors they quote, their links."""
 
+import asyncio
 import json
 import logging
 import re
-from pathlib import Path
 
 import pytest
 
@@ -17,45 +17,64 @@ from asgi_serial.settings.model import Settings
 from asgi_serial.settings.policy import RoutePolicy
 from asgi_serial.timing.recorder import CACHE_OUTCOMES
 from frameworks.oldest import OLDEST
+from tests.pages import (
+    DOCUMENTS,
+    ROOT,
+    anchors_of,
+    blocks_of,
+    name_of,
+    programs_of,
+    read_page,
+    run_program,
+)
 from tests.test_words import DIALECT
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
-FORMATS = (ROOT / "docs" / "formats.md").read_text()
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
-# The blocks of the other pages run one after the other, in tests of their own.
-BLOCKS = [
-    pytest.param(first, block, id=f"{page} {place}")
-    for page in (
-        "README.md",
-        "docs/configuration.md",
-        "docs/formats.md",
-        "docs/metrics.md",
-        "docs/timing.md",
-    )
-    for first, *others in [
-        re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S)
-    ]
-    for place, block in enumerate(["", *others])
+SETTINGS = read_page("settings")
+CONFIGURATION = read_page("configuration")
+FORMATS = read_page("formats")
+# Two pages are run in tests of their own.
+PROGRAMS = [
+    pytest.param(program, id=f"{name_of(path)} {place}")
+    for path in DOCUMENTS
+    if path.stem not in ("caching", "library")
+    for place, program in enumerate(programs_of(blocks_of(path.read_text())))
 ]
 
-ROWS = re.findall(r"^\| `(\w+)` \| (unset|`.+?`) \| (.+) \|$", README, re.MULTILINE)
+SETTING = re.compile(r"^### `(\w+)`\n\n(.+)\n\n(Default: .+)$", re.MULTILINE)
 
 
-def test_the_readme_lists_every_setting_in_order():
-    assert [name for name, _, _ in ROWS] == list(Settings.model_fields)
+def written_default(name):
+    """The default of a setting as a user would write it; None if that is to leave it out."""
+    default = re.search(rf"^### `{name}`\n.*?^Default: (?:unset|`(.+?)`)\. ", SETTINGS, re.M | re.S)
+    return default and default[1]
 
 
-@pytest.mark.parametrize(("name", "default", "description"), ROWS)
-def test_the_readme_describes_a_setting_as_it_is(name, default, description):
-    field = Settings.model_fields[name]
-    assert description == field.description
-    if default == "unset":
+def expected_value(name):
+    """What the error says that is raised for a wrong value."""
+    with pytest.raises(ConfigurationError, match=name) as caught:
+        Settings.load({name: object()}, {})
+    return str(caught.value).partition("expected ")[2].removesuffix(".")
+
+
+def test_the_reference_has_every_setting_once():
+    assert sorted(name for name, _, _ in SETTING.findall(SETTINGS)) == sorted(Settings.model_fields)
+    assert SETTINGS.count("\n### ") == len(Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_the_reference_describes_a_setting_as_it_is(name):
+    field, default = Settings.model_fields[name], written_default(name)
+    if default is None:
         assert not field.default
     else:
-        written = Settings.load({}, {f"ASGI_SERIAL_{name.upper()}": default.strip("`")})
+        written = Settings.load({}, {f"ASGI_SERIAL_{name.upper()}": default})
         assert getattr(written, name) == field.default
+    facts = (
+        f"Default: {f'`{default}`' if default else 'unset'}. Value: {expected_value(name)}. "
+        f"Variable: `ASGI_SERIAL_{name.upper()}`."
+    )
+    assert f"### `{name}`\n\n{field.description}\n\n{facts}\n" in SETTINGS
 
 
 @pytest.mark.parametrize("name", RoutePolicy._fields)
@@ -78,7 +97,7 @@ def test_the_settings_name_every_coding_and_its_levels():
 
 
 def test_the_page_of_timing_explains_how_the_cache_can_take_part():
-    page = (ROOT / "docs" / "timing.md").read_text()
+    page = read_page("timing")
     table = page.partition("| in `cache` | meaning |")[2].partition("\n\n")[0]
     assert re.findall(r"^\| `(\w+)` \| ", table, re.MULTILINE) == [
         each for each in CACHE_OUTCOMES if each
@@ -86,7 +105,7 @@ def test_the_page_of_timing_explains_how_the_cache_can_take_part():
 
 
 def test_the_page_of_timing_names_the_oldest_releases_that_are_tested():
-    page = " ".join((ROOT / "docs" / "timing.md").read_text().split())
+    page = " ".join(read_page("timing").split())
     named = re.search(r"They are known from (.+?) on\.", page)[1]
     written = {name.lower(): version for name, version in re.findall(r"(\w+) ([\d.]+\d)", named)}
     tested = {name: wanted[0].partition("==")[2] for name, wanted in OLDEST.items()}
@@ -98,14 +117,14 @@ def test_the_page_of_timing_names_the_oldest_releases_that_are_tested():
 
 
 def test_the_refusal_that_is_quoted_is_the_one_that_is_sent():
-    quoted = json.loads(re.search(r"^\{.*\}$", (ROOT / "docs" / "errors.md").read_text(), re.M)[0])
+    quoted = json.loads(re.search(r"^\{.*\}$", read_page("errors"), re.M)[0])
     detail = f"{str(UnsupportedCoding('lzma')).capitalize()}."
     _, body = Problem(415, Reason.UNSUPPORTED_CODING, detail).messages()
     assert quoted == json.loads(body["body"])
 
 
 def test_the_reasons_of_refusals_are_those_of_the_code():
-    page = (ROOT / "docs" / "errors.md").read_text()
+    page = read_page("errors")
     rows = re.findall(r"^\| (\d+) \| `([a-z-]+)` \| ", page, re.MULTILINE)
     assert len(rows) == 7
     for status, reason in rows:
@@ -114,7 +133,7 @@ def test_the_reasons_of_refusals_are_those_of_the_code():
 
 
 def test_the_page_of_reasons_lists_all_of_them():
-    page = (ROOT / "docs" / "reasons.md").read_text()
+    page = read_page("reasons")
     rows = re.findall(r"^\| `([a-z-]+)` \| (\w+) \| (.+) \| (.+) \|$", page, re.MULTILINE)
     assert rows == [
         (reason.token, reason.about, reason.cause, reason.remedy or "nothing")
@@ -125,7 +144,7 @@ def test_the_page_of_reasons_lists_all_of_them():
 
 
 def test_the_errors_that_are_quoted_are_those_that_are_raised():
-    quoted = re.search(r"```text\n(.*?)\n```", README, re.DOTALL)[1].splitlines()
+    quoted = blocks_of(SETTINGS, "text")[0].splitlines()
     with pytest.raises(ConfigurationError) as caught:
         Settings.load({}, {"ASGI_SERIAL_GZIP_LEVEL": "12", "ASGI_SERIAL_GZIP_LEVL": "1"})
     assert sorted(quoted) == sorted(str(caught.value).splitlines())
@@ -140,25 +159,23 @@ def level_restored():
 
 
 @pytest.mark.usefixtures("level_restored")
-@pytest.mark.parametrize(("first", "block"), BLOCKS)
-def test_a_block_runs_after_the_first_one_of_its_page(first, block):
-    namespace = {"__name__": __name__}
-    exec(first, namespace)
-    exec(block, namespace)
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_block_runs(program):
+    asyncio.run(run_program(program))
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_links_between_documents_lead_somewhere(document):
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
     assert [target for target in targets if not (document.parent / target).exists()] == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_no_document_uses_the_dialect(document):
     assert DIALECT.findall(" ".join(document.read_text().split())) == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_files_that_are_named_are_there(document):
     named = re.findall(
         r"`((?:asgi_serial|benchmarks|contrib|docs|examples|frameworks|tests)/[\w./]+\.\w+)`",
@@ -167,13 +184,7 @@ def test_files_that_are_named_are_there(document):
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
-def anchors_of(path):
-    prose = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.M | re.S)
-    headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_links_to_a_heading_lead_to_one(document):
     links = re.findall(r"\]\((?!https?:)([^)#]*)#([\w-]+)\)", document.read_text())
     places = [(document.parent / name if name else document, anchor) for name, anchor in links]

@@ -1,4 +1,4 @@
-"""The direction of imports, and where a coroutine may stand, are as docs/architecture.md says."""
+"""Imports and coroutines stand where docs/explanation/architecture.md says that they may."""
 
 import ast
 import sys

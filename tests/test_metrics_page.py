@@ -1,15 +1,15 @@
-"""docs/metrics.md lists the metrics that there are, and values of labels that they have."""
+"""docs/reference/metrics.md lists the metrics that there are, and the values of their labels."""
 
 import re
-from pathlib import Path
 
 from asgi_serial.reasons import SUBJECTS
 from asgi_serial.timing import instruments
 from asgi_serial.timing.base import OUTCOMES, PHASES
 from asgi_serial.timing.instruments import RESPONSE_BODY_SIZE, STATE, Instrument
 from asgi_serial.timing.prometheus_families import PROCESS
+from tests.pages import read_page
 
-PAGE = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text()
+PAGE = read_page("metrics")
 INSTRUMENTS = [one for one in vars(instruments).values() if isinstance(one, Instrument)]
 
 OF_PROCESSES = {one for _, one, _ in STATE}

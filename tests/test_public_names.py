@@ -2,15 +2,14 @@
 
 import inspect
 import re
-from pathlib import Path
 
 import pytest
 
 import asgi_serial
+from tests.pages import ROOT, read_page
 
-ROOT = Path(__file__).parents[1]
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
-DOCUMENTED = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "names.md").read_text(), re.MULTILINE)
+DOCUMENTED = re.findall(r"^\| `(\w+)` \|", read_page("api"), re.MULTILINE)
 
 NAMES = [
     "AsgiSerialError",

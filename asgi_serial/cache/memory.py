@@ -12,7 +12,7 @@ V = TypeVar("V")
 # The small queue takes a tenth of the bytes; a fifth or a twentieth performs about as well.
 _SMALL_PART = 10
 # The most used values that one call passes over, so that it never walks through all of them.
-# Without this bound the hit rate is no higher (docs/eviction.md).
+# Without this bound the hit rate is no higher (docs/explanation/eviction.md).
 _MOST_SPARED = 64
 _LEAST_GHOSTS = 64
 

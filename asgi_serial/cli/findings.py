@@ -30,7 +30,7 @@ class Code(Enum):
     SETTINGS_WRONG = (
         "settings-wrong",
         Level.ERROR,
-        "correct the settings; docs/configuration.md says how each is written",
+        "correct the settings; docs/reference/configuration.md says how each is written",
     )
     NO_MIDDLEWARE = (
         "no-middleware",

@@ -72,7 +72,10 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     DONE: frozenset(),
     REPLACED: frozenset(),
 }
-"""The states that may follow each state; docs/architecture.md lists the messages in between."""
+"""The states that may follow each state.
+
+docs/explanation/architecture.md lists the messages in between.
+"""
 
 PATHSEND, ZEROCOPYSEND = "http.response.pathsend", "http.response.zerocopysend"
 BODY_TYPE = "http.response.body"

@@ -223,7 +223,7 @@ class SerializationConfig(BaseModel):
         """Return the configuration of the environment: `ASGI_SERIAL_MODEL_*`, then older names.
 
         Names may be in any case, and an empty value counts as unset. The older names are
-        SERIALIZATION_FORMAT, ENABLE_COMPRESSION and so on; docs/library.md lists them.
+        SERIALIZATION_FORMAT, ENABLE_COMPRESSION and so on; docs/explanation/library.md lists them.
 
         Raises: ConfigurationError, with a line for each fault.
         """

@@ -170,7 +170,10 @@ class OptimizedSerializationManager:
         return respond(model, request, status_code=status_code)
 
     def get_stats(self) -> dict[str, Any]:
-        """Return counts of caches and operations as plain data; docs/library.md lists the keys."""
+        """Return counts of caches and operations as plain data.
+
+        docs/explanation/library.md lists the keys.
+        """
         cached, snapshot = self.cached_manager, self.profiler.snapshot()
         validation = cached.validation_cache
         return {

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.eviction`: the table of docs/eviction.md, and its plot anew."""
+"""`python -m benchmarks.eviction`: the table of docs/explanation/eviction.md, and its plot anew."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from .plot import Lines, Panel, as_svg
 from .policies import POLICIES
 from .traces import TRACES, Trace
 
-PLOT = Path(__file__).parents[2] / "docs" / "eviction.svg"
+PLOT = Path(__file__).parents[2] / "docs" / "explanation" / "eviction.svg"
 
 
 def measure(trace: Trace) -> Lines:

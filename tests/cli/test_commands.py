@@ -18,8 +18,9 @@ from asgi_serial.settings.model import Settings
 from tests.apps import sites
 from tests.cache.services import free_port, redis_server
 from tests.cli.commands import ROOT, Run, clean_environment, run, serving
+from tests.pages import read_page
 
-PAGE = (ROOT / "docs" / "command-line.md").read_text()
+PAGE = read_page("command-line")
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from asgi_serial.cli.findings import Code, Level
 from tests.apps import sites
 from tests.cache.services import free_port, redis_server
 from tests.cli.commands import ROOT, run
+from tests.pages import read_page
 
-PAGE = (ROOT / "docs" / "command-line.md").read_text()
+PAGE = read_page("command-line")
 
 
 def codes(ended):

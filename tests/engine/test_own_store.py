@@ -3,7 +3,6 @@
 import asyncio
 import re
 import time
-from pathlib import Path
 
 import pytest
 
@@ -12,8 +11,9 @@ from asgi_serial.cache.purges import Purge
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.store.base import STORE_METHODS
 from tests.engine.driver import Request, ask, awaited
+from tests.pages import read_page
 
-PAGE = (Path(__file__).parents[2] / "docs" / "caching.md").read_text()
+PAGE = read_page("caching")
 (SOURCE,) = re.findall(r"```python\n(import time\n[^`]*class DictStore:.*?)```", PAGE, re.DOTALL)
 
 

@@ -1,7 +1,6 @@
 """The response's way through its states: what is held, what is sent, what is kept."""
 
 import json
-from pathlib import Path
 
 import msgpack
 import pytest
@@ -40,6 +39,7 @@ from tests.engine.making import (
     run,
     start,
 )
+from tests.pages import read_page
 
 FILE = {"type": "http.response.pathsend", "path": "/a"}
 HINT = {"type": "http.response.early_hint", "links": []}
@@ -378,8 +378,8 @@ def test_an_event_stream_starts_at_once_and_flushes_each_event(first, headers):
 
 
 def documented_transitions():
-    """The changes of state in the table of docs/architecture.md."""
-    page = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
+    """The changes of state in the table of docs/explanation/architecture.md."""
+    page = read_page("architecture")
     _, table = page.split("| state | the app sends | next state | the client gets |\n")
     found = {state: set() for state in State}
     for row in table.split("\n\n")[0].splitlines()[1:]:

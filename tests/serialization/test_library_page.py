@@ -1,39 +1,24 @@
-"""docs/library.md says what is so: its blocks run, its tables are whole."""
+"""docs/explanation/library.md says what is so: its blocks run, its tables are whole."""
 
-import ast
 import asyncio
-import inspect
 import re
-import sys
-import types
-from pathlib import Path
 
 import pytest
 
 from asgi_serial import SerializationConfig, SerializationFormat
 from asgi_serial.serialization.environment import OLDER_NAMES
+from tests.pages import blocks_of, read_page, run_program
 
 from .models import Point
 
-PAGE = (Path(__file__).parents[2] / "docs" / "library.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S)
+PAGE = read_page("library")
 SETTINGS = re.findall(r"^\| `([a-z_]+)` \| (unset|`.+?`) \| (.+) \|$", PAGE, re.M)
-
-
-async def run_all(module):
-    for block in BLOCKS:
-        code = compile(block, "library.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        result = eval(code, vars(module))
-        if inspect.iscoroutine(result):
-            await result
 
 
 def test_the_blocks_run_one_after_the_other(monkeypatch, capsys):
     for name in OLDER_NAMES:
         monkeypatch.delenv(name, raising=False)
-    module = types.ModuleType("library_page")
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    asyncio.run(run_all(module))
+    asyncio.run(run_program("\n".join(blocks_of(PAGE))))
     assert "Orders: zstd 12 saves" in capsys.readouterr().out
 
 
