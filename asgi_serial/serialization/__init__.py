@@ -1,6 +1,6 @@
 """The serialization library: Pydantic models to bytes and back, without HTTP."""
 
-from asgi_serial.serialization.cached import CachedSerializationManager
+from asgi_serial.serialization.cached_manager import CachedSerializationManager
 from asgi_serial.serialization.config import (
     CompressionLevel,
     SerializationConfig,

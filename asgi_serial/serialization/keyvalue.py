@@ -7,6 +7,7 @@ from typing import Any
 from asgi_serial.cache.entry import Key
 from asgi_serial.cache.memory import Memory
 from asgi_serial.cache.packing import digest_key
+from asgi_serial.concurrency.loops import running_loop
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.serialization.records import pack_record, unpack_record
 from asgi_serial.store.base import GuardedStore
@@ -61,7 +62,7 @@ class KeyValueCache:
         """Delete the value of `key`."""
         check_key(key)
         self.memory.delete(("kv", key))
-        if self.store is not None:
+        if self.store is not None and running_loop() is not None:
             await self.store.delete(digest_key(("kv", key)))
 
     def find(self, key: Key) -> bytes | None:
@@ -83,13 +84,9 @@ class KeyValueCache:
     async def read(self, key: Key) -> bytes | None:
         """Return the content of a key in either level, and copy it from the second to the first."""
         found = self.find(key)
-        if found is None and self.store is not None:
-            return await self.fetch(key, self.store)
-        return found
-
-    async def fetch(self, key: Key, store: GuardedStore) -> bytes | None:
-        """Return the content of a key in the second level, and copy it to the first."""
-        record = await store.get(digest_key(key))
+        if found is not None or self.store is None or running_loop() is None:
+            return found
+        record = await self.store.get(digest_key(key))
         unpacked = None if record is None else unpack_record(record, key, now=self._clock())
         if unpacked is None:
             return None
@@ -102,7 +99,7 @@ class KeyValueCache:
         self.keep(key, content, ttl_seconds)
         if ttl_seconds <= 0:
             self.memory.delete(key)
-        if self.store is not None and ttl_seconds > 0:
+        if self.store is not None and ttl_seconds > 0 and running_loop() is not None:
             record = pack_record(key, content, expires=self._clock() + ttl_seconds)
             await self.store.set(digest_key(key), record, ttl=ttl_seconds)
 

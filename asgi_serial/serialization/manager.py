@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import Response
 
-from asgi_serial.serialization.cached import CachedSerializationManager
+from asgi_serial.serialization.cached_manager import CachedSerializationManager
 from asgi_serial.serialization.config import SerializationConfig, SerializationFormat
 from asgi_serial.serialization.environment import find_pickle_key
 from asgi_serial.serialization.http_responses import respond

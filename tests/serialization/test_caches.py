@@ -1,9 +1,9 @@
 """What is kept beside the models: in the process, in a store, and how failures of that are met."""
 
 import asyncio
-import itertools
 
 import pytest
+import trio
 from aiocache import SimpleMemoryCache
 from aiocache.serializers import NullSerializer
 
@@ -186,37 +186,34 @@ def test_a_payload_is_kept_under_the_key_that_the_caller_claims(make_manager):
     assert asyncio.run(use(make_manager())) == 300
 
 
-def test_a_payload_is_shared_by_processes_where_the_store_is_fast(make_manager):
+@pytest.mark.parametrize("users", [make_users(1), make_users(2000)], ids=["small", "large"])
+def test_a_payload_is_shared_by_processes(make_manager, users):
     async def use(store):
-        users = make_users(2000)
         one, other = make_manager(store=store), make_manager(store=store)
         payloads = await serialize_often(one, users)
         assert len(store.records) == 1
-        return payloads == await serialize_often(other, users, 2)
+        other_users = make_users(3)
+        found = {await other.serialize_model(other_users, cache_key="users") for _ in range(2)}
+        assert (store.calls.count("get"), store.calls.count("set")) == (2, 1)
+        return payloads == found
 
+    assert asyncio.run(use(FakeStore()))
+
+
+def test_without_asyncio_only_the_memory_is_used(make_manager):
     store = FakeStore()
-    assert asyncio.run(use(store))
+    manager = make_manager(store=store)
+    cache = manager.cached_manager.cache_manager
 
+    async def use():
+        await manager.serialize_model(make_users(1), cache_key="users")
+        await cache.set("k", b"a")
+        found = await cache.get("k"), await cache.get("other")
+        await cache.delete("k")
+        return found, await cache.get("k")
 
-def test_a_slow_store_is_not_asked_for_what_is_made_in_less(make_manager, monkeypatch):
-    # A millisecond passes between any two looks at the clock, so that to make one takes that.
-    now_ns = itertools.count(step=1_000_000)
-    monkeypatch.setattr("asgi_serial.serialization.cached.perf_counter_ns", lambda: next(now_ns))
-
-    class SlowStore(FakeStore):
-        async def get(self, key):
-            for _ in range(20):
-                next(now_ns)
-            return await super().get(key)
-
-    async def use(store):
-        manager = make_manager(store=store, enable_compression=False, cache_max_size=1)
-        for number in range(30):
-            await manager.serialize_model(make_users(100), cache_key=str(number))
-
-    store = SlowStore()
-    asyncio.run(use(store))
-    assert store.calls.count("get") == 1
+    assert trio.run(use) == ((b"a", None), None)
+    assert store.calls == []
 
 
 def test_starting_connects_and_stopping_closes(make_manager):

@@ -16,7 +16,7 @@ from asgi_serial.serialization.keyvalue import KeyValueCache, check_key
 from asgi_serial.serialization.model_serializer import PydanticModelSerializer
 from asgi_serial.serialization.models import is_model_class
 from asgi_serial.serialization.pipeline import Pipeline, Realm, Shared, WriteRoute, as_bytes
-from asgi_serial.serialization.profiler import SerializationProfiler, Series
+from asgi_serial.serialization.profiler import SerializationProfiler
 from asgi_serial.serialization.validation_cache import ValidationCache
 from asgi_serial.store.base import GuardedStore
 
@@ -25,9 +25,6 @@ V = TypeVar("V")
 
 # One entry may take up to an eighth of the memory.
 _LARGEST_SHARE = 8
-# The store is measured again after this many payloads, in case it was slow only once.
-_MEASURE_AGAIN = 500
-_MAX_ROUTES = 4_000
 
 
 class CachedSerializationManager:
@@ -55,9 +52,6 @@ class CachedSerializationManager:
             Counter(),
             profiler,
         )
-        self._work_ns: dict[Series, int] = {}
-        self._store_ns = 0
-        self._until_measured = 0
         self.configure(config, pickle_key)
 
     def configure(self, config: SerializationConfig, pickle_key: bytes) -> None:
@@ -86,43 +80,11 @@ class CachedSerializationManager:
         if cache_key is None or not pipeline.is_caching:
             return await self._make(value, route, compress=compress)
         key = _key_of(pipeline, cache_key, value, format, compress=compress)
-        found = self.cache_manager.find(key)
-        if found is None and self._store_pays(self._work_ns.get(route.series, 0)):
-            found = await self._fetch(key)
-        if found is not None:
-            return found
-        began_ns = perf_counter_ns()
-        payload = await self._make(value, route, compress=compress)
-        if len(self._work_ns) >= _MAX_ROUTES:
-            self._work_ns.clear()
-        self._work_ns[route.series] = work_ns = perf_counter_ns() - began_ns
-        await self._keep(key, payload, work_ns)
-        return payload
-
-    def _store_pays(self, work_ns: int) -> bool:
-        """Whether reading from the store takes less time than making the payload."""
-        if self.cache_manager.store is None:
-            return False
-        self._until_measured -= 1
-        if self._until_measured < 0:
-            self._until_measured = _MEASURE_AGAIN
-            return True
-        return self._store_ns < work_ns
-
-    async def _fetch(self, key: Key) -> bytes | None:
-        store = self.cache_manager.store
-        assert store is not None
-        began_ns = perf_counter_ns()
-        found = await self.cache_manager.fetch(key, store)
-        self._store_ns = perf_counter_ns() - began_ns
+        found = await self.cache_manager.read(key)
+        if found is None:
+            found = await self._make(value, route, compress=compress)
+            await self.cache_manager.write(key, found, self._config.cache_ttl)
         return found
-
-    async def _keep(self, key: Key, payload: bytes, work_ns: int) -> None:
-        ttl_seconds = self._config.cache_ttl
-        if self.cache_manager.store is not None and self._store_ns < work_ns:
-            await self.cache_manager.write(key, payload, ttl_seconds)
-        else:
-            self.cache_manager.keep(key, payload, ttl_seconds)
 
     async def _make(self, value: Any, route: WriteRoute, *, compress: bool) -> bytes:
         pipeline = self.pipeline
