@@ -91,7 +91,7 @@ bench: $(VENV)/.bench-$(VERSION)
 # Any warning, such as of a link that leads nowhere, is an error.
 docs: $(VENV)/.docs-$(VERSION)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
-	@echo 'The site is in site/; open site/index.html'
+	@echo 'The site is in site/. To read it: python3 -m http.server --directory site'
 
 $(VENV)/.demo-$(VERSION): $(VENV)/.python-$(VERSION) pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable .

@@ -1,8 +1,8 @@
 """Fit the project's Markdown, which is written to be read in the repository, into the site.
 
 Three documents of the repository's root become pages, and links to any other file outside of
-`docs/` lead to the repository on GitHub. The Markdown of each page, which `llms.txt` lists, is
-written beside it.
+`docs/` lead to the repository on GitHub. `docs/llms.txt` lists the pages for language models, whose
+Markdown is written beside them.
 """
 
 import os
@@ -24,6 +24,40 @@ ROOT_PAGES = {
 
 # A code block, which stays as it is, or the target of a link.
 _BLOCK_OR_LINK = re.compile(r"^```.*?^```|(?<=\]\()(?![a-z]+:|#)([^)#\s]+)", re.M | re.S)
+
+_LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
+
+
+def on_config(config: MkDocsConfig) -> None:
+    """Bring `docs/llms.txt` up to date with the navigation and the pages."""
+    path, text = ROOT / "docs" / "llms.txt", list_pages(config.nav or [])
+    # It is left alone if nothing has changed, so that a server which watches it comes to rest.
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def list_pages(nav: list[dict[str, Any]]) -> str:
+    """Return `llms.txt`: each page with its address and its first sentence, by section."""
+    (home,) = nav[0].values()
+    lines = ["# asgi_serial", "", f"> {_introduce(home)}"]
+    for section, pages in (entry for part in nav[1:] for entry in part.items()):
+        listed = [{section: pages}] if isinstance(pages, str) else pages
+        lines += ["", f"## {section}", ""]
+        lines += [
+            f"- [{title}]({page}): {_introduce(page)}"
+            for one in listed
+            for title, page in one.items()
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _introduce(page: str) -> str:
+    """Return the first sentence of a page."""
+    sources = {target: ROOT / name for name, target in ROOT_PAGES.items()}
+    text = sources.get(page, ROOT / "docs" / page).read_text(encoding="utf-8")
+    paragraph = " ".join(text.split("\n\n")[1].split())
+    sentence = re.match(r".+?\.(?= |$)", paragraph)
+    return _LINK.sub(r"\1", sentence[0] if sentence else paragraph.rstrip(":") + ".")
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
