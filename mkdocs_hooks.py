@@ -2,7 +2,8 @@
 
 Three documents of the repository's root become pages, and links to any other file outside of
 `docs/` lead to the repository on GitHub. `docs/llms.txt` lists the pages for language models, whose
-Markdown is written beside them.
+Markdown is written beside them. Docstrings, which the reference of the public API shows, are made
+Markdown as well.
 """
 
 import os
@@ -10,6 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import griffe
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -70,7 +72,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
     """Rewrite links out of `docs/`, and keep the Markdown for `on_post_build`."""
     here = Path(str(page.file.abs_src_path)).parent
-    text = rewrite_links(markdown, here, Path(page.file.src_uri).parent)
+    text = link_names(rewrite_links(markdown, here, Path(page.file.src_uri).parent))
     page.meta["markdown"] = text
     return text
 
@@ -81,6 +83,16 @@ def on_post_page(output: str, *, page: Page, config: MkDocsConfig) -> str:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(page.meta["markdown"], encoding="utf-8")
     return output
+
+
+def link_names(markdown: str) -> str:
+    """Return the text with names in the first column of a table linked to their descriptions."""
+
+    def link(match: re.Match[str]) -> str:
+        described = f"\n::: asgi_serial.{match[1]}\n" in markdown
+        return f"| [`{match[1]}`](#asgi_serial.{match[1]}) |" if described else match[0]
+
+    return re.sub(r"^\| `(\w+)` \|", link, markdown, flags=re.MULTILINE)
 
 
 def rewrite_links(markdown: str, here: Path, folder: Path) -> str:
@@ -101,3 +113,25 @@ def rewrite_links(markdown: str, here: Path, folder: Path) -> str:
         return f"{REPOSITORY}/{kind}/main/{path}"
 
     return _BLOCK_OR_LINK.sub(rewrite, markdown)
+
+
+class Docstrings(griffe.Extension):
+    """Makes the docstrings of the package Markdown, for mkdocstrings to show."""
+
+    def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
+        """Rewrite the docstring of an object."""
+        if obj.docstring is not None:
+            obj.docstring.value = format_docstring(obj.docstring.value)
+
+
+def format_docstring(text: str) -> str:
+    """Return a docstring with its examples in blocks of code, and its errors marked."""
+    paragraphs = text.split("\n\n")
+    for place, paragraph in enumerate(paragraphs):
+        if paragraph.startswith(">>> "):
+            paragraphs[place] = f"```pycon\n{paragraph}\n```"
+        else:
+            lines = map(str.strip, paragraph.splitlines())
+            marked = re.sub(r"\b(Raises:?) ", r"**\1** ", "\n".join(lines))
+            paragraphs[place] = re.sub(r"docs/(\w+/([\w-]+))\.md", r"[\2](../\1.html)", marked)
+    return "\n\n".join(paragraphs)
