@@ -174,6 +174,15 @@ class Reason(Enum):
         "the settings or the route's policy turn the cache off",
         "set cache",
     )
+    SKIPPED = (
+        "cache",
+        "the function in the policy's skip sends this request past the cache",
+    )
+    SKIP_FAILED = (
+        "cache",
+        "the function in the policy's skip failed, so that the request goes past the cache",
+        "have it return True or False for every scope",
+    )
     METHOD_NOT_CACHED = (
         "cache",
         "responses to this method are not cached",

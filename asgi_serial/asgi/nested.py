@@ -54,6 +54,8 @@ def _words_of(inner: Engine, outer: Engine, policy: RoutePolicy) -> tuple[RouteP
     has_grace = bool(outer.settings.cache_grace or outer.settings.cache_stale_if_error)
     if ttl is None and has_grace:
         caches = False  # a response without a granted lifetime could be used stale
+    if policy.skip is not None:
+        caches = False  # the outer engine has looked the request up without asking the function
     below = RoutePolicy(
         cache_ttl=0.0 if ttl is None else ttl,
         cache_shared=bool(policy.cache_shared),

@@ -161,6 +161,12 @@ COOKIES = b":cookies"
 KEYED_COOKIES = b":keyed-cookies"
 """Marks the configured cookies in `extra`, as they were sent."""
 
+GUARDED = b":guarded"
+"""Marks, without a value, responses of a handler whose `skip` decides who may be answered by them.
+
+Only a request about which the handler's function was asked has such a key.
+"""
+
 CODED_ONLY = b":coded-only"
 """Marks, without a value, clients that refuse a response without a content coding.
 

@@ -40,6 +40,8 @@ CLIENT_SPECIFIC_REASONS = (
     Reason.REQUEST_HAS_BODY,
     Reason.REQUEST_HAS_UNKEYED_FIELD,
     Reason.REQUEST_HAS_UNKNOWN_FIELD,
+    Reason.SKIPPED,
+    Reason.SKIP_FAILED,
 )
 """The reasons not to store a response that say nothing of the next response."""
 

@@ -10,6 +10,7 @@ from asgi_serial.http.freshness import freshness_lifetime
 from asgi_serial.http.writes import POSTED_STATUSES, names_target
 from asgi_serial.reasons import Reason
 from asgi_serial.request.plan import METHOD_NOT_CACHED, plan_request
+from asgi_serial.settings.policy import HANDLER_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,6 +74,8 @@ def _plan_get(engine: Engine, request: RequestPlan) -> RequestPlan | None:
         is_one_user = False  # nobody knows whose it is
     if not again.caching or again.bypass is not None:
         return None
+    if "skip" in HANDLER_OPTIONS and not again.guard:
+        return None  # the handler of GET may have a function that nobody knows yet
     if again.has_ignored_cookies or again.credentials != request.credentials:
         return None  # the app has seen cookies that are hidden from it in a GET
     if not is_one_user or again.wants is not request.wants:

@@ -20,7 +20,8 @@ from asgi_serial.engine.negotiator import Negotiator
 from asgi_serial.engine.profiles import Profiles
 from asgi_serial.engine.workers import Workers
 from asgi_serial.http.reuse import Options
-from asgi_serial.settings.policy import PolicyTable, is_on_somewhere
+from asgi_serial.settings.policy import PolicyTable, is_early, is_on_somewhere
+from asgi_serial.timing.failures import Failures
 from asgi_serial.timing.gauges import Gauges
 from asgi_serial.timing.recorder import KindRecorder, SeriesRecorder
 from asgi_serial.timing.relay import RelayRecorder, find_listeners
@@ -83,8 +84,9 @@ class Engine:
         self.learned = Learned(
             clock,
             self.fields.key_fields,
-            has_partitions=any(rule.policy.cache_partition for rule in settings.routes),
+            decides_early=any(is_early(rule.policy) for rule in settings.routes),
         )
+        self.skip_failures = Failures("A function in skip", "its requests go past the cache")
         self.stale_options = Options(settings.cache_grace, settings.cache_stale_if_error)
         self._choose_stages(settings)
         secret = settings.cache_secret

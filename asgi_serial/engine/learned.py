@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from asgi_serial.bounds.memo import BoundedDict
+from asgi_serial.settings.policy import is_early
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,7 +24,8 @@ UNCONDITIONAL_SECONDS = 600.0
 class Learned:
     """The policies of handlers, by route, and the resources that ignore conditions.
 
-    `has_partitions` is true if any response may belong to a single user.
+    `decides_early` is true if any policy is needed before the lookup: it names users, or has a
+    function that decides which requests go past the cache.
     """
 
     def __init__(
@@ -31,11 +33,11 @@ class Learned:
         clock: Callable[[], float],
         key_fields: tuple[bytes, ...],
         *,
-        has_partitions: bool,
+        decides_early: bool,
     ) -> None:
         self._clock = clock
         self._key_fields = key_fields
-        self.has_partitions = has_partitions
+        self.decides_early = decides_early
         self.policies: BoundedDict[RouteKey, RoutePolicy] = BoundedDict(shares_values=True)
         self._unconditional: dict[int, float] = {}
         self.has_unconditional = False  # some resource has ignored conditions
@@ -57,8 +59,8 @@ class Learned:
         Storing always follows the policy of the response's own handler. So a missing or outdated
         policy here only causes misses.
         """
-        if policy.cache_partition is not None:
-            self.has_partitions = True
+        if is_early(policy):
+            self.decides_early = True
         self.policies.keep(self.route_key(scope, fields), policy)
 
     def find_policy(self, scope: Scope, fields: Mapping[bytes, bytes]) -> RoutePolicy | None:

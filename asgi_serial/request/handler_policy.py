@@ -10,6 +10,8 @@ from asgi_serial.reasons import Reason
 from asgi_serial.request.body import body_part
 from asgi_serial.request.partition import enter_partition
 from asgi_serial.request.plan import METHOD_NOT_CACHED, request_key
+from asgi_serial.request.skip import ask_to_skip
+from asgi_serial.settings.policy import is_early
 
 if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
@@ -24,25 +26,28 @@ def adopt_policy(engine: Engine, request: RequestPlan) -> None:
 
 
 def adopt_partition(engine: Engine, request: RequestPlan) -> bool:
-    """Apply the partition of the response's own policy; return whether the key has changed.
+    """Apply the partition and `skip` of the response's own policy; return whether the key changed.
 
     The request was looked up by an earlier policy of its route's handler, or by the pattern alone.
     Other requests may be waiting for the result under the old key.
     """
     adopt_policy(engine, request)
     policy = request.policy
-    if policy is not None and policy is not request.path_policy and policy.cache_partition:
+    if policy is not None and policy is not request.path_policy and is_early(policy):
         engine.learned.learn(request.scope, request.fields, policy)
-    assumed = request.partition
+    assumed = request.partition, request.guard
     if (None if policy is None else policy.cache_partition) is not request.source:
         enter_partition(engine, request, policy)
-    if request.partition == assumed:
-        return False
-    if request.key is not None:  # otherwise it is made later, with the body, if at all
+    # A POST may still have its body in the key: see `adopt_body`.
+    may_be_stored = request.caching and request.bypass in (None, METHOD_NOT_CACHED)
+    is_skipped = may_be_stored and ask_to_skip(engine, request, policy)
+    has_changed = (request.partition, request.guard) != assumed
+    if has_changed and request.key is not None:  # otherwise it is made later, if at all
         request.key = request_key(engine, request, body_of(request.key))
-    # The selected entry belongs to another partition, and so do the conditions made from it.
-    request.selected, request.validates, request.completes = None, False, None
-    return request.key is not None
+    if has_changed or is_skipped:
+        # The selected entry is not for this request, nor are the conditions made from it.
+        request.selected, request.validates, request.completes = None, False, None
+    return has_changed and request.key is not None
 
 
 def find_body_policy(request: RequestPlan) -> RoutePolicy | None:

@@ -11,9 +11,12 @@ from asgi_serial.http.headers import content_length, read_fields
 from asgi_serial.http.vary import vary_values
 from asgi_serial.reasons import Reason
 from asgi_serial.request.partition import enter_partition
+from asgi_serial.request.skip import ask_to_skip
 from asgi_serial.settings.policy import HANDLER_SWITCHES, RequestPolicy, merge
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from asgi_serial.cache.entry import Entry, Key, Representation
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import Wants
@@ -63,6 +66,8 @@ class RequestPlan(RequestPolicy):
     forward = Reason.MISS  # why the request goes to the app
     source: Partition | None = None  # what its user has been identified by so far
     partition: Extra = ()  # parts of the key that identify the user
+    skip: Callable[[Scope], bool] | None = None  # has been asked whether it bypasses the cache
+    guard: Extra = ()  # the part of the key that says so, if the function is a handler's
     is_personal = False  # the response belongs to one user, whether or not it is stored
     selected: Entry | None = None  # the stored response for it, which may not be used as it is
     form: Representation | None = None  # the form of `selected` that answers once it may be used
@@ -213,7 +218,7 @@ def plan_request(
         if (
             profile.has_usual_key
             and plan.wants is profile.wants
-            and not engine.learned.has_partitions
+            and not engine.learned.decides_early
         ):
             query: bytes = scope.get("query_string", b"")
             plan.key = make_key(engine.realm, scope, profile, lines, query)
@@ -226,10 +231,12 @@ def _plan_lookup(engine: Engine, plan: RequestPlan) -> None:
     """Decide whether the request may be answered from the cache, and by which key."""
     profile, bypass = plan.profile, plan.profile.bypass
     plan.ignore_cookies()
-    if engine.learned.has_partitions:
-        learned = engine.learned.find_policy(plan.scope, plan.fields)
-        enter_partition(engine, plan, merge(learned, plan.policy))
+    if engine.learned.decides_early:
+        policy = merge(engine.learned.find_policy(plan.scope, plan.fields), plan.policy)
+        enter_partition(engine, plan, policy)
         bypass = plan.bypass or bypass
+        if bypass is None and ask_to_skip(engine, plan, policy):
+            bypass = plan.bypass
     if bypass is not None:
         plan.bypass = bypass
         plan.may_end_early = plan.may_end_early or profile.only_if_cached
@@ -324,7 +331,7 @@ def request_key(
 
     `method` and `scope` replace those of this request.
     """
-    scope, profile, extra = scope or plan.scope, plan.profile, plan.partition
+    scope, profile, extra = scope or plan.scope, plan.profile, plan.guard + plan.partition
     query: bytes = scope.get("query_string", b"")
     cookies = engine.fields.cookies  # those in the key are so for each method
     if cookies is not None and engine.settings.cache_key_cookies:

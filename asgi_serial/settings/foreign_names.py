@@ -73,7 +73,7 @@ SETTING_HINTS: Mapping[str, str] = _spread(
         "secret secret_key": "did you mean {cache_secret}?",
         "token api_key": "did you mean {report_token} or {purge_token}?",
         "x_cache cache_header status_header": "did you mean {cache_status}?",
-        "cache_shared cache_body cache_partition": _OPTION_OF_ROUTES,
+        "cache_shared cache_body cache_partition skip": _OPTION_OF_ROUTES,
     }
 )
 
@@ -91,7 +91,8 @@ POLICY_HINTS: Mapping[str, str] = _spread(
             "did you mean cache_partition? Fields that all routes vary on are the setting "
             "cache_key_fields, and a response can name its own in Vary."
         ),
-        "no_cache no_store nocache never_cache unless skip": "did you mean cache=False?",
+        "no_cache no_store nocache never_cache": "did you mean cache=False?",
+        "unless skip_if skip_cache skip_cache_func condition bypass": "did you mean skip?",
         "compress gzip brotli": "did you mean compression?",
         "uploads": "did you mean format_uploads?",
         "tags cache_tags": "a response names its tags itself, in Cache-Tag.",

@@ -28,6 +28,7 @@ from asgi_serial.settings.values import (
     optional,
     parse_duration,
     parse_partition,
+    parse_skip,
     parse_switch,
 )
 from asgi_serial.types import Scope
@@ -64,6 +65,8 @@ class RoutePolicy(NamedTuple):
 
     Field names and `cookie:<name>`, or a function that returns the user of a scope, or None.
     """
+    skip: Callable[[Scope], bool] | None = None
+    """A function of the scope that returns whether a request goes past the cache."""
     timing: bool | None = None
     """Whether requests are measured, and counted in the report."""
 
@@ -80,12 +83,17 @@ class PolicyOptions(TypedDict, total=False):
     cache_shared: bool | None
     cache_body: bool | None
     cache_partition: Iterable[str] | str | Callable[[Scope], str | None] | None
+    skip: Callable[[Scope], bool] | None
     timing: bool | None
 
 
 _PARSERS: Mapping[str, Callable[[object], object]] = {
     name: optional(
-        {"cache_ttl": parse_duration, "cache_partition": parse_partition}.get(name, parse_switch)
+        {
+            "cache_ttl": parse_duration,
+            "cache_partition": parse_partition,
+            "skip": parse_skip,
+        }.get(name, parse_switch)
     )
     for name in RoutePolicy._fields
 }
@@ -122,7 +130,7 @@ def caching_options(policy: RoutePolicy) -> list[str]:
     """
     if policy.cache:
         return []
-    names = ("cache_ttl", "cache_shared", "cache_body")
+    names = ("cache_ttl", "cache_shared", "cache_body", "skip")
     return [name for name in names if getattr(policy, name)]
 
 
@@ -165,11 +173,17 @@ def is_permission(policy: RoutePolicy) -> bool:
     return given or any(getattr(policy, name) for name in _SWITCHES)
 
 
+def is_early(policy: RoutePolicy) -> bool:
+    """Whether a policy decides what a request is looked up by, or whether it is looked up."""
+    return policy.cache_partition is not None or policy.skip is not None
+
+
 def restrict(policies: Iterable[RoutePolicy], default_ttl: float | None) -> RoutePolicy | None:
     """Return the restrictions of all policies, without their permissions; None if there are none.
 
     A lifetime restricts only if it is shorter than `default_ttl`. A partition turns the cache off,
-    because it is uncertain whether the responses belong to single users.
+    because it is uncertain whether the responses belong to single users, and so does `skip`,
+    because it is uncertain for which requests it decides.
     """
     policies = tuple(policies)
     values: dict[str, Any] = {
@@ -183,6 +197,8 @@ def restrict(policies: Iterable[RoutePolicy], default_ttl: float | None) -> Rout
     of_users = [each.cache_partition for each in policies if each.cache_partition is not None]
     if of_users:
         values |= {"cache": False, "cache_partition": of_users[0]}
+    if any(each.skip is not None for each in policies):
+        values["cache"] = False
     restricted = RoutePolicy(**values)
     return None if restricted == _OPEN else restricted
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
-from inspect import iscoroutinefunction
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from itertools import chain
 from operator import lt
 from types import MappingProxyType
@@ -68,6 +68,24 @@ class Source(NamedTuple):
     value: object
 
 
+def parse_skip(value: object) -> Any:
+    """Parse a function of the scope that returns true or false."""
+    if not callable(value):
+        raise ValueError("a function of the ASGI scope that returns True or False, in code")
+    if _is_asynchronous(value):
+        raise ValueError("a synchronous function, which returns True or False")
+    return value
+
+
+def _is_asynchronous(value: Callable[..., object]) -> bool:
+    """Whether a call returns a coroutine or a generator rather than a value."""
+    return any(
+        kind(function)
+        for kind in (iscoroutinefunction, isasyncgenfunction, isgeneratorfunction)
+        for function in (value, type(value).__call__)
+    )
+
+
 def parse_partition(value: object) -> Any:
     """Parse the identification of users: field names and `cookie:<name>`, or a function.
 
@@ -75,7 +93,7 @@ def parse_partition(value: object) -> Any:
     ('authorization', 'cookie:sid')
     """
     if callable(value):
-        if iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__):
+        if _is_asynchronous(value):
             raise ValueError("a synchronous function")
         return value
     given = value.split(",") if isinstance(value, str) else value
