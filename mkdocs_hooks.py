@@ -40,14 +40,15 @@ def on_config(config: MkDocsConfig) -> None:
 
 def list_pages(nav: list[dict[str, Any]]) -> str:
     """Return `llms.txt`: each page with its address and its first sentence, by section."""
-    (home,) = nav[0].values()
-    lines = ["# asgi_serial", "", f"> {_introduce(home)}"]
-    for section, pages in (entry for part in nav[1:] for entry in part.items()):
-        listed = [{section: pages}] if isinstance(pages, str) else pages
+    alone, sections = [], []
+    for title, pages in (entry for part in nav for entry in part.items()):
+        (alone if isinstance(pages, str) else sections).append((title, pages))
+    lines = ["# asgi_serial", "", f"> {_introduce(alone[0][1])}"]
+    for section, pages in [("Start", [dict(alone[1:])]), *sections]:
         lines += ["", f"## {section}", ""]
         lines += [
             f"- [{title}]({page}): {_introduce(page)}"
-            for one in listed
+            for one in pages
             for title, page in one.items()
         ]
     return "\n".join(lines) + "\n"
