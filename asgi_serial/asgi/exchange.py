@@ -532,7 +532,8 @@ class Exchange:
         """Apply the start's effects on the cache, and on requests that wait for this call."""
         engine, lookup = self.engine, self._searched
         if start.invalid:
-            self.dropping = Invalidation(engine.responses, start.invalid)
+            method = self.plan.method
+            self.dropping = Invalidation(engine.responses, start.invalid, method=method)
         if start.superseded is not None:
             engine.responses.forget(start.superseded)
         if lookup is None:

@@ -79,7 +79,7 @@ def _is_stricter(outer: Engine, inner: Engine) -> bool:
         and set(ours.cache_ignore_cookies) <= set(theirs.cache_ignore_cookies)
         and ours.cache_key_cookies == theirs.cache_key_cookies
         and set(ours.cache_targets) == set(theirs.cache_targets)
-        and ours.cache_negative_ttl in (None, theirs.cache_negative_ttl)
+        and ours.cache_negative_ttl == theirs.cache_negative_ttl
         and ours.cache_grace <= theirs.cache_grace
         and ours.cache_stale_if_error <= theirs.cache_stale_if_error
         and all(getattr(theirs, name) or not getattr(ours, name) for name in _LENIENT)
@@ -106,7 +106,8 @@ class WriteWithin:
         if invalidates(self._plan.method, message["status"]):
             _, fields = read_response_fields(message.get("headers", ()))
             keys = invalid_keys(self._engine, self._plan, fields)
-            self._dropping = Invalidation(self._engine.responses, keys)
+            method = self._plan.method
+            self._dropping = Invalidation(self._engine.responses, keys, method=method)
 
     def end(self) -> None:
         """Drop what was stored meanwhile, after the app has finished."""

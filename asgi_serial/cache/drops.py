@@ -70,7 +70,7 @@ class StoredUris:
             for entry in (known,) if isinstance(known, Entry) else known:
                 entry.epoch = DROPPED
 
-    def confirm(self, entry: Entry, epoch: int) -> bool:
+    def confirm(self, entry: Entry, epoch: object) -> bool:
         """Accept an entry until the next purge; return False if no drop would mark it."""
         with self._lock:
             known = self._entries.get(entry.uri)
@@ -95,6 +95,8 @@ class DropTable:
 
     def __init__(self) -> None:
         self.uris = StoredUris()
+        self.count = 0
+        """Changes with every drop. Read it before `dropped_at`, not after."""
         self._times: array[float] | None = None
         self._last = -inf
         self._secret = os.urandom(16)
@@ -122,6 +124,7 @@ class DropTable:
         for slot in self._slots_of(digest):
             if times[slot] < at:
                 times[slot] = at
+        self.count += 1
         # Update the times first. A thread that stores an entry checks them after inserting it:
         # either the entry is marked here, or the thread sees the new time.
         self.uris.drop(digest)

@@ -183,6 +183,7 @@ class Entry:
     axis, one representation serves all variants.
     """
 
+    epoch: object  # the purges up to which none is known to match it
     forms: Representation | tuple[Representation, ...]
     variants: tuple[Variant, ...]
 
@@ -236,7 +237,7 @@ class Entry:
         self.expires = expires
         # Equal times are one object.
         self.kept_until = expires if kept_until in (None, expires) else kept_until
-        self.epoch = UNHELD  # the epoch up to which no purge is known to match it
+        self.epoch = UNHELD
         self.uri = b""  # the digest of its URI, once it is stored
         self.terms = terms
         self.tags = tags  # by which it may be purged

@@ -256,19 +256,40 @@ def uri_digest(key: Key) -> bytes:
     Source: RFC 3986, 6.2.2: URIs that differ in their percent-encoding only may be equivalent.
     """
     resource = resource_of(key)
+    host, _ = split_host(resource[HOST])
+    query = read_query(as_bytes(resource[QUERY]))
+    return _digest(resource[REALM], host, _plain_path(resource), query)
+
+
+MAX_LEVELS = 16
+"""The number of paths above a missing resource that are known to be above it."""
+
+
+def path_digests(key: Key) -> tuple[bytes, ...]:
+    """Return the digests of a resource's path and of the paths above it, the nearest first.
+
+    They are other digests than those of URIs, and the same for all queries.
+    """
+    resource = resource_of(key)
+    host, _ = split_host(resource[HOST])
+    paths = [_plain_path(resource)]
+    while len(paths) <= MAX_LEVELS and paths[-1] != b"/":
+        paths.append(paths[-1].rpartition(b"/")[0] or b"/")
+    return tuple([_digest(resource[REALM], host, path) for path in paths])
+
+
+def _digest(*parts: object) -> bytes:
+    return blake2b(repr(parts).encode(), digest_size=16).digest()
+
+
+def _plain_path(resource: Key) -> bytes:
+    """Return the path of a resource below the root, decoded, without slashes that mean nothing."""
     root, path = as_bytes(resource[ROOT]), as_bytes(resource[PATH])
     # Servers leave the root path in the path; some frameworks remove it for a mounted app.
     if root and path != root and not path.startswith(root + b"/"):
         path = root + path
     path = _SLASHES.sub(b"/", path)
-    host, _ = split_host(resource[HOST])
-    parts = (
-        resource[REALM],
-        host,
-        path.rstrip(b"/") or path,
-        read_query(as_bytes(resource[QUERY])),
-    )
-    return blake2b(repr(parts).encode(), digest_size=16).digest()
+    return path.rstrip(b"/") or path
 
 
 def as_bytes(part: object) -> bytes:

@@ -17,6 +17,7 @@ from asgi_serial.cache.key import (
     kind_of,
     part_key,
     partition_of,
+    path_digests,
     place_of,
     resource_of,
     uri_digest,
@@ -29,6 +30,7 @@ from asgi_serial.cache.purges import Purge, PurgeTable
 from asgi_serial.cache.second_level import SecondLevel
 from asgi_serial.cache.size import entry_size, form_size, index_size
 from asgi_serial.concurrency.loops import running_loop
+from asgi_serial.http.freshness import MISSING_STATUSES
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
@@ -122,11 +124,10 @@ class ResponseCache:
 
     def is_purged(self, entry: Entry) -> bool:
         """Whether an entry of the first level was purged or dropped; if so, it is removed."""
-        purges = self.purges
-        epoch = purges.epoch
+        epoch = self._epoch_of(entry)
         if entry.epoch == epoch:
             return False
-        if entry.epoch == DROPPED or self._purged_at(entry.tags, entry.key) >= entry.born:
+        if entry.epoch == DROPPED or self._purged_at(entry) >= entry.born:
             self._memory.delete(place_of(entry.key))
             return True
         if self._drops.uris.confirm(entry, epoch):
@@ -134,9 +135,19 @@ class ResponseCache:
         # It has left the first level, where a drop would have marked it, or was never there.
         return self._drops.dropped_at(uri_digest(entry.key)) >= entry.born
 
-    def _purged_at(self, tags: tuple[bytes, ...], key: Key) -> float:
-        user = partition_of(key)
-        return self.purges.purged_at(tags, key, None if user is None else user.decode())
+    def _epoch_of(self, entry: Entry) -> object:
+        """Return a value that changes with everything that `_purged_at` depends on."""
+        epoch = self.purges.epoch
+        return (epoch, self._drops.count) if entry.status in MISSING_STATUSES else epoch
+
+    def _purged_at(self, entry: Entry) -> float:
+        """Return when an entry was last purged, by other means than a write to its own URI."""
+        user = partition_of(entry.key)
+        name = None if user is None else user.decode()
+        at = self.purges.purged_at(entry.tags, entry.key, name)
+        if entry.status in MISSING_STATUSES:
+            at = max(at, *map(self._drops.dropped_at, path_digests(entry.key)))
+        return at
 
     async def purge(self, purges: Sequence[Purge]) -> bool:
         """Purge all matching responses; return whether other processes have been told.
@@ -190,10 +201,10 @@ class ResponseCache:
                 return VARY_MISS
         if found is None or self._clock() >= found.kept_until:
             return MISS
-        epoch = self.purges.epoch
+        epoch = self._epoch_of(found)
         if found.born < self.purge_sync.trusted_since:
             return MISS
-        if max(since, self._purged_at(found.tags, found.key)) + SKEW_SECONDS >= found.born:
+        if max(since, self._purged_at(found)) + SKEW_SECONDS >= found.born:
             return MISS
         found.uri = digest
         taken = self._take_over(found, epoch)
@@ -230,7 +241,7 @@ class ResponseCache:
         self._memory.put(key, found, index_size(key, found))
         return found
 
-    def _take_over(self, found: Entry, epoch: int) -> Entry:
+    def _take_over(self, found: Entry, epoch: object) -> Entry:
         """Copy an entry into the first level, unless that has a newer one; return the newer.
 
         RFC 9111, 4: of several stored responses the most recent is used.
@@ -242,7 +253,7 @@ class ResponseCache:
         self._put(found, epoch)
         return found
 
-    def _put(self, entry: Entry, epoch: int) -> None:
+    def _put(self, entry: Entry, epoch: object) -> None:
         """Put an entry into the first level, if it fits; no purge up to `epoch` matches it."""
         entry.epoch = epoch
         size = entry_size(entry)
@@ -263,7 +274,7 @@ class ResponseCache:
         key = entry.key
         # This response may contain data that a write has invalidated since the app was called.
         entry.uri = uri_digest(key)
-        if self._was_dropped(entry, asked, own_drop) or self._purged_at(entry.tags, key) >= asked:
+        if self._was_dropped(entry, asked, own_drop) or self._purged_at(entry) >= asked:
             return Reason.INVALIDATED
         has_room = self._memory.has_room(entry_size(entry), owner=partition_of(key))
         if not has_room and self.store is None:
@@ -299,7 +310,7 @@ class ResponseCache:
 
     def keep(self, entry: Entry, asked: float, *, own_drop: float | None = None) -> bool:
         """Keep an entry under its resource's key; return False if `why_not_kept` gives a reason."""
-        epoch = self.purges.epoch
+        epoch = self._epoch_of(entry)
         if self.why_not_kept(entry, asked, own_drop=own_drop) is not None:
             return False
         key = resource = entry.key = self._interner.share_key(entry.key)
@@ -431,6 +442,15 @@ class ResponseCache:
             if self._second is not None:
                 self._second.delete(stored)
         return at
+
+    def drop_missing(self, key: Key) -> None:
+        """Drop each stored 404 and 410 for the path of `key`, and for the paths below it.
+
+        A few numbers say that they are dropped. So this takes no longer if there are many.
+        """
+        digest, now = path_digests(key)[0], self._clock()
+        self._drops.drop(digest, now)
+        self.purge_sync.announce(digest, now)
 
     def is_outdated(self, key: Key, asked: float) -> bool:
         """Whether stored responses for the URI of `key` were invalidated since `asked`."""

@@ -80,15 +80,17 @@ def _scope_of(request: RequestPlan, value: bytes) -> Scope | None:
 class Invalidation:
     """Invalidates the URIs of one write twice: when its response starts, and when the app returns.
 
-    `app_succeeded` is set once the app has returned without an exception.
+    `keys` begin with that of the target URI. `app_succeeded` is set once the app has returned
+    without an exception.
     """
 
-    __slots__ = ("_keys", "_posted", "_responses", "app_succeeded", "invalidated_at")
+    __slots__ = ("_keys", "_may_add", "_posted", "_responses", "app_succeeded", "invalidated_at")
 
-    def __init__(self, responses: ResponseCache, keys: tuple[Key, ...]) -> None:
+    def __init__(self, responses: ResponseCache, keys: tuple[Key, ...], *, method: str) -> None:
         self.app_succeeded = False
         self._responses = responses
         self._keys = keys
+        self._may_add = method == "POST"
         self._posted: Entry | None = None  # the write's own response, stored for GET
         self.invalidated_at = self._invalidate()
 
@@ -110,5 +112,10 @@ class Invalidation:
 
     def _invalidate(self) -> float:
         """Drop all keys; return the time at which the target URI was dropped."""
+        # RFC 9110, 9.3.3: a POST may create a resource, whose URI the response need not name.
+        # RFC 9111, 4.4: "A cache MAY invalidate other URIs when it receives a non-error status
+        # code in response to an unsafe request method".
+        if self._may_add:
+            self._responses.drop_missing(self._keys[0])
         # The target URI comes last: one of the others may be another spelling of it.
         return [self._responses.drop(key) for key in reversed(self._keys)][-1]

@@ -10,7 +10,13 @@ from asgi_serial.cache.purges import parse_tags
 from asgi_serial.caching.stored_posts import plan_get_after_post
 from asgi_serial.engine.profiles import BODY_METHODS
 from asgi_serial.http.field_names import CREDENTIAL_FIELDS
-from asgi_serial.http.freshness import freshness_lifetime, heuristic_lifetime, initial_age
+from asgi_serial.http.freshness import (
+    MISSING_STATUSES,
+    freshness_lifetime,
+    heuristic_lifetime,
+    initial_age,
+    missing_lifetime,
+)
 from asgi_serial.http.headers import content_length
 from asgi_serial.http.parts import why_not_a_part
 from asgi_serial.http.request_fields import NOT_STRANGE
@@ -276,9 +282,10 @@ def granted_lifetime(engine: Engine, policy: RoutePolicy | None, status: int) ->
     settings = engine.settings
     if status >= 400 and settings.cache_negative_ttl is not None:
         return settings.cache_negative_ttl
+    ttl = settings.cache_ttl
     if policy is not None and policy.cache_ttl is not None:
-        return policy.cache_ttl
-    return settings.cache_ttl
+        ttl = policy.cache_ttl
+    return ttl if ttl is None or status not in MISSING_STATUSES else missing_lifetime(ttl)
 
 
 def _read_terms(

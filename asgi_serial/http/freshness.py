@@ -92,6 +92,21 @@ def heuristic_lifetime(
     return min(unmodified * fraction, most_seconds) if unmodified > 0 else None
 
 
+MISSING_STATUSES = frozenset({404, 410})
+"""The statuses of responses that a new resource makes untrue."""
+
+
+def missing_lifetime(lifetime: float) -> float:
+    """Return the lifetime, in seconds, of a 404 or 410 where other responses have `lifetime`.
+
+    The resource may be made at any moment, by others than the clients of this cache as well.
+
+    >>> missing_lifetime(60.0), missing_lifetime(3600.0)
+    (6.0, 10.0)
+    """
+    return min(lifetime / 10, 10.0)
+
+
 def _generated(fields: Mapping[bytes, bytes], now: float) -> float:
     value = fields.get(b"date")
     seconds = parse_http_date(value, now) if value is not None else None

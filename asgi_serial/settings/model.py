@@ -268,7 +268,7 @@ class Settings(BaseModel):
     cache_ttl: Annotated[float | None, PlainValidator(optional(parse_duration))] = None
     """The lifetime of responses that state none of their own; unset: those are not stored."""
     cache_negative_ttl: Annotated[float | None, PlainValidator(optional(parse_duration))] = None
-    """The lifetime of a 404, 405, 410, 414 or 501 that states none; unset: as for others."""
+    """The lifetime of errors that state none; unset: as others, a 404 or 410 a tenth up to 10 s."""
     cache_heuristic: Switch = False
     """Estimate a lifetime from Last-Modified if nothing states one (RFC 9111, 4.2.2)."""
     cache_targets: Annotated[tuple[str, ...], PlainValidator(parse_field_names)] = (

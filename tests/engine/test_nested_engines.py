@@ -43,11 +43,13 @@ def make_site(inner, outer, policy=None, control=""):
         ({}, {"routes": {"/": TTL}}),
         ({}, {**TTL, "cache_grace": 60}),
         ({"cache_negative_ttl": 1, **TTL}, {"cache_negative_ttl": 9, **TTL}),
+        ({"cache_negative_ttl": 1, **TTL}, TTL),
         (TTL, {"cache_sort_query": True, **TTL}),
     ],
     ids=[
         *("key fields", "the route is off", "the cache is off", "all is off", "not ignored"),
-        *("no lifetime", "no lifetime of a route", "no lifetime, and grace", "errors", "sorted"),
+        *("no lifetime", "no lifetime of a route", "no lifetime, and grace", "errors"),
+        *("errors by default", "sorted"),
     ],
 )
 @awaited

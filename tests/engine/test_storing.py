@@ -4,6 +4,7 @@ import pytest
 
 from asgi_serial.caching.storing import decide_storing, find_storage_rules
 from asgi_serial.http.field_names import RESPONSE_FIELDS
+from asgi_serial.http.freshness import MISSING_STATUSES
 from asgi_serial.http.headers import read_fields, without
 from asgi_serial.reasons import Reason
 from asgi_serial.settings.policy import RoutePolicy
@@ -122,7 +123,9 @@ def test_what_is_not_kept(response, more, why):
 @pytest.mark.parametrize("status", [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501])
 def test_a_ttl_holds_for_what_may_be_kept_without_the_apps_word(status):
     """RFC 9110, 15.1."""
-    assert stored(status=status, cache_ttl=60).expires == NOW + 60
+    assert stored(status=status, cache_ttl=60).expires == NOW + (
+        6 if status in MISSING_STATUSES else 60
+    )
 
 
 @pytest.mark.parametrize("status", [302, 403, 500, 503])
@@ -246,7 +249,14 @@ def test_the_fields_of_one_connection_answer_or_user_are_not_kept(connection, sa
     [
         (404, {"cache_ttl": 60, "cache_negative_ttl": 5}, 5),
         (404, {"cache_negative_ttl": 5}, 5),
-        (404, {"cache_ttl": 60}, 60),
+        (404, {"cache_ttl": 60}, 6),
+        (410, {"cache_ttl": 60}, 6),
+        (404, {"cache_ttl": 3600}, 10),
+        (404, {"cache_ttl": 0}, None),
+        (405, {"cache_ttl": 60}, 60),
+        (404, {"cache_ttl": 60, "cache_negative_ttl": 60}, 60),
+        (404, {"routes": {"/": {"cache_ttl": 60}}}, 6),
+        (404, {"cache_ttl": 600, "routes": {"/": {"cache_ttl": 20}}}, 2),
         (200, {"cache_ttl": 60, "cache_negative_ttl": 5}, 60),
         (404, {"cache_ttl": 60, "cache_negative_ttl": 0}, None),
         (500, {"cache_negative_ttl": 5}, None),
@@ -256,6 +266,12 @@ def test_the_fields_of_one_connection_answer_or_user_are_not_kept(connection, sa
 def test_what_there_is_not_may_have_a_lifetime_of_its_own(status, settings, seconds):
     kept = stored(status=status, **settings)
     assert (None if isinstance(kept, Reason) else kept.expires - NOW) == seconds
+
+
+@pytest.mark.parametrize("said", [b"max-age=60", b"public, s-maxage=60"])
+@pytest.mark.parametrize("status", [404, 410])
+def test_the_lifetime_that_an_error_states_is_obeyed(status, said):
+    assert stored(control(said), status=status, cache_ttl=30).expires == NOW + 60
 
 
 @awaited
