@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from asgi_serial.admin.endpoints import build_filter, log_own, own_messages
 from asgi_serial.admin.explaining import is_explained, may_explain, withhold_token
-from asgi_serial.admin.purge_request import build_purges, purge_of_user
+from asgi_serial.admin.purge_request import build_purges, purge_of_user, purge_stored
 from asgi_serial.admin.shadows import warn_of_shadows
 from asgi_serial.admin.state import engine_report, engine_state, watch_state
 from asgi_serial.asgi.exchange import Exchange
@@ -375,11 +375,12 @@ async def _purge_all(
         for engine in engines
     ]
     told = [
-        await engine.responses.purge(
+        await purge_stored(
+            engine,
             [
                 *build_purges({**asked, "everything": everything}, engine.clock()),
                 *[purge_of_user(engine, user) for user in known],
-            ]
+            ],
         )
         for engine in engines
     ]

@@ -141,6 +141,20 @@ CONTRADICTIONS = [
         "cache_ignore_cookies has 'visit_*', which hides the cookie 'visit_lang' in "
         "cache_key_cookies from the app; name it in only one of them.",
     ),
+    (
+        {"cache_ignore_query": "utm_*", "cache_query": "page"},
+        "cache_ignore_query and cache_query are both set; set cache_ignore_query to ignore the "
+        "parameters that it names, or cache_query to ignore all others.",
+    ),
+    (
+        {"cache": False, "cache_ignore_query": "utm_*"},
+        "cache_ignore_query is 'utm_*', although cache is off; turn cache on, or remove "
+        "cache_ignore_query.",
+    ),
+    (
+        {"cache": False, "cache_query": "page"},
+        "cache_query is 'page', although cache is off; turn cache on, or remove cache_query.",
+    ),
 ]
 
 

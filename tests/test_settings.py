@@ -85,6 +85,8 @@ def test_sources(options, environ, level):
         ("cache_ignore_fields", "X-App-Version, cf-ipcountry", ("x-app-version", "cf-ipcountry")),
         ("cache_ignore_cookies", "Consent, v_*,", ("Consent", "v_*")),
         ("cache_key_cookies", "theme,lang", ("theme", "lang")),
+        ("cache_ignore_query", "utm_*, fbclid,, fbclid", ("utm_*", "fbclid")),
+        ("cache_query", "Page, filter[a], größe,x.y", ("Page", "filter[a]", "größe", "x.y")),
         ("compressible_types", "Application/X-Thing", ("application/x-thing",)),
         ("report_path", "/-/timing", "/-/timing"),
         ("metrics_path", "/metrics", "/metrics"),
@@ -145,6 +147,12 @@ def test_arguments_are_read(name, given, value):
         ("cache_ignore_fields", "x-a, Authorization", "a list of field names"),
         ("cache_ignore_fields", "COOKIE", "a list of field names"),
         ("cache_ignore_fields", "host", "a list of field names"),
+        *(
+            ("cache_ignore_query", names, "a list of names of query parameters such as utm_*")
+            for names in ("*", "a*b", "**", "a, b&c", "a=1", "utm%5F*", "a+b", "a b", "a;b", "#a")
+        ),
+        ("cache_query", "page, *", "a list of names of query parameters such as utm_*"),
+        ("cache_query", "p\udcff", "a list of names of query parameters such as utm_*"),
         ("cache_name", "1st", "a token such as"),
         ("cache_namespace", "a b", "at most 100 visible ASCII characters"),
         ("metrics_path", "metrics", "a path that begins with /"),

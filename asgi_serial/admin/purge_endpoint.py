@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.admin.access import Refusal
 from asgi_serial.admin.forms import read_body
-from asgi_serial.admin.purge_request import MAX_BODY_BYTES, read_purge, refuse_purge
+from asgi_serial.admin.purge_request import (
+    MAX_BODY_BYTES,
+    purge_stored,
+    read_purge,
+    refuse_purge,
+)
 from asgi_serial.representation.problem import problem_messages
 
 if TYPE_CHECKING:
@@ -21,7 +26,7 @@ async def purge_messages(engine: Engine, scope: Scope, receive: Receive) -> list
         purges = read_purge(await read_body(receive, MAX_BODY_BYTES), engine.clock())
         if isinstance(purges, Refusal):
             refusal = purges
-        elif not await engine.responses.purge(purges):
+        elif not await purge_stored(engine, purges):
             detail = (
                 "The purge is done in this process, but the second level did not accept it for "
                 "the others; send it again."

@@ -12,7 +12,7 @@ from asgi_serial.request.partition import digest_partition
 from asgi_serial.settings.values import parse_partition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from asgi_serial.engine.engine import Engine
     from asgi_serial.types import Scope
@@ -70,6 +70,22 @@ def build_purges(asked: Mapping[str, object], now: float) -> list[Purge]:
         return list(_read_document(dict(asked), now))
     except _Fault as fault:
         raise ValueError(str(fault)) from None
+
+
+async def purge_stored(engine: Engine, purges: Iterable[Purge]) -> bool:
+    """Purge stored responses; return whether all other processes were told.
+
+    A URI is purged under the query that is in its key, without the parameters that are ignored.
+    """
+    return await engine.responses.purge([_as_stored(engine, purge) for purge in purges])
+
+
+def _as_stored(engine: Engine, purge: Purge) -> Purge:
+    if purge.kind != "uri":
+        return purge
+    path, mark, query = purge.value.partition("?")
+    shown = engine.fields.shown_query(query.encode("utf-8", "surrogatepass"))
+    return purge._replace(value=path + mark + shown.decode("utf-8", "surrogatepass"))
 
 
 def purge_of_user(engine: Engine, user: str | Mapping[str, str]) -> Purge:

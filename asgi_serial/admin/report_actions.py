@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from asgi_serial.admin.access import COOKIE_NAME, SESSION, Refusal, refuse_access
 from asgi_serial.admin.forms import read_form
-from asgi_serial.admin.purge_request import build_purges
+from asgi_serial.admin.purge_request import build_purges, purge_stored
 from asgi_serial.admin.sessions import (
     LINK_SECONDS,
     SESSION_SECONDS,
@@ -175,4 +175,4 @@ async def _purge(engine: Engine, form: Mapping[str, str], action: str) -> str:
             purges = build_purges({kind: [value]}, engine.clock())
     except ValueError:
         return "wrong"
-    return "purged" if await engine.responses.purge(purges) else "not-told"
+    return "purged" if await purge_stored(engine, purges) else "not-told"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from asgi_serial.caching.completion import ask_for_rest
 from asgi_serial.caching.revalidation import conditions_for
@@ -42,7 +42,7 @@ def copy_scope(scope: Scope) -> Scope:
 def changes_scope(plan: RequestPlan, scope: Scope, body: bytes | None) -> bool:
     """Whether a request that asks for no stored response needs a scope of its own for the app.
 
-    To hide fields needs none: see `hide_from_app`.
+    To hide fields or parameters needs none: see `hide_from_app`.
     """
     profile = plan.profile
     if plan.wants.media_type or body is not None or profile.has_tags:
@@ -51,22 +51,38 @@ def changes_scope(plan: RequestPlan, scope: Scope, body: bytes | None) -> bool:
     return has_offer and b"accept-encoding" in profile.places
 
 
-def hide_from_app(plan: RequestPlan, scope: Scope) -> tuple[Fields, Fields] | None:
-    """Hide fields from the app; return the fields that the scope had, and those that it has.
+class Hidden(NamedTuple):
+    """The parts of a scope that were changed for the app: as given, and as the app sees them."""
+
+    fields: Fields
+    shown_fields: Fields
+    query: bytes
+    shown_query: bytes
+
+
+def hide_from_app(plan: RequestPlan, scope: Scope) -> Hidden | None:
+    """Hide fields and parameters of the query from the app; return what was hidden, if anything.
 
     The caller calls `reveal_outside` when the response leaves the app. If the response is stored,
-    it waits until the app has ended: the app may read the fields while it makes the body.
+    it waits until the app has ended: the app may read the scope while it makes the body.
     """
     given: Fields = scope["headers"]
     pairs = _shown_fields(plan, given)
-    if pairs is given:
+    if pairs is given and not plan.hides_query:
         return None
+    query = shown_query = scope.get("query_string", b"")
+    if plan.hides_query:
+        scope["query_string"] = shown_query = plan.shown_query
     scope["headers"] = pairs
-    return given, pairs.copy()  # the app may change its list
+    # The app may change its list.
+    return Hidden(given, given if pairs is given else pairs.copy(), query, shown_query)
 
 
-def reveal_outside(scope: Scope, given: Fields, before: Fields) -> None:
+def reveal_outside(scope: Scope, hidden: Hidden) -> None:
     """Put back what `hide_from_app` has hidden, and keep what the app has changed meanwhile."""
+    given, before, query, shown_query = hidden
+    if query != shown_query and scope.get("query_string") == shown_query:
+        scope["query_string"] = query
     pairs = scope.get("headers")
     if pairs == before:
         scope["headers"] = given
@@ -74,10 +90,10 @@ def reveal_outside(scope: Scope, given: Fields, before: Fields) -> None:
     if not isinstance(pairs, list | tuple):
         return
     for name in _HIDDEN:
-        hidden, shown = _lines_of(name, given), _lines_of(name, before)
+        lines, shown = _lines_of(name, given), _lines_of(name, before)
         # A line that the app itself has removed or replaced stays so.
-        if hidden != shown and shown == _lines_of(name, pairs):
-            pairs = [*without(pairs, frozenset((name,))), *hidden]
+        if lines != shown and shown == _lines_of(name, pairs):
+            pairs = [*without(pairs, frozenset((name,))), *lines]
     scope["headers"] = pairs
 
 
@@ -127,6 +143,8 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
     scope = plan.app_scope = copy_scope(plan.scope)
     scope[MARK] = engine
     scope[REQUEST] = []  # not the plan, which refers to the scope
+    if plan.hides_query:
+        scope["query_string"] = plan.shown_query
     given: Fields = scope["headers"]
     pairs = _shown_fields(plan, given)
     if body is not None:

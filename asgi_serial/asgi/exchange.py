@@ -49,13 +49,14 @@ from asgi_serial.timing.server_timing import add_server_timing
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable
 
+    from asgi_serial.asgi.app_scope import Hidden
     from asgi_serial.bounds.bodies import BodyShare
     from asgi_serial.caching.serving import Answer, Forward
     from asgi_serial.engine.engine import Engine
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.response.flow import ResponseFlow
     from asgi_serial.response.start import ResponseStart
-    from asgi_serial.types import ASGIApp, Fields, Message, Receive, Scope, Send
+    from asgi_serial.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger("asgi_serial")
 
@@ -102,7 +103,7 @@ class Exchange:
     _searched: Lookup | None  # once beyond the first level: it may lead a call
     _upload: _Upload | None
     _app_scope: AppScope | None
-    _hidden: tuple[Fields, Fields] | None  # the fields, and those that the app sees instead
+    _hidden: Hidden | None  # parts of the scope that the app does not see
     delivery: Delivery | None  # of a response that does not pass
     dropping: Invalidation | None  # the invalidation made by this write
     timer: Timer | None  # until the exchange is recorded; None if it is not
@@ -382,6 +383,8 @@ class Exchange:
             # RFC 9111, 4.2.3: the age of a response counts from the request that it answers. This
             # request may have waited for its body, the second level, or another request's call.
             plan.asked = engine.clock()
+            if plan.shown_query is not None:
+                plan.hide_query()
             if plan.may_key_on_body:
                 plan.copy = RequestCopy(engine.settings.cache_max_key_body)
         lookup = self._searched
@@ -410,9 +413,9 @@ class Exchange:
         return scope
 
     def _reveal(self) -> None:
-        """Show the fields again that were hidden from the app."""
+        """Show again what was hidden from the app."""
         if self._hidden is not None:
-            reveal_outside(self._given, *self._hidden)
+            reveal_outside(self._given, self._hidden)
             self._hidden = None
 
     def _copy_scope(self, body: bytes | None, *, leads: bool) -> Scope:

@@ -78,6 +78,8 @@ def _is_stricter(outer: Engine, inner: Engine) -> bool:
         and set(ours.cache_ignore_fields) <= set(theirs.cache_ignore_fields)
         and set(ours.cache_ignore_cookies) <= set(theirs.cache_ignore_cookies)
         and ours.cache_key_cookies == theirs.cache_key_cookies
+        and set(ours.cache_ignore_query) <= set(theirs.cache_ignore_query)
+        and ours.cache_query in ((), theirs.cache_query)
         and set(ours.cache_targets) == set(theirs.cache_targets)
         and ours.cache_negative_ttl == theirs.cache_negative_ttl
         and ours.cache_grace <= theirs.cache_grace

@@ -75,6 +75,7 @@ def _plan_again(engine: Engine, plan: RequestPlan, entry: Entry) -> RequestPlan:
     scope = {
         **plan.scope,
         "method": "GET",
+        "query_string": engine.fields.shown_query(plan.scope.get("query_string", b"")),
         "headers": without(plan.scope["headers"], _OF_THE_CLIENT),
     }
     again = plan_request(engine, scope, wants=plan.wants)

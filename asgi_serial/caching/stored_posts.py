@@ -76,8 +76,10 @@ def _plan_get(engine: Engine, request: RequestPlan) -> RequestPlan | None:
         return None
     if "skip" in HANDLER_OPTIONS and not again.guard:
         return None  # the handler of GET may have a function that nobody knows yet
-    if again.has_ignored_cookies or again.credentials != request.credentials:
-        return None  # the app has seen cookies that are hidden from it in a GET
+    if again.has_ignored_cookies or again.shown_query is not None:
+        return None  # the app has seen what is hidden from it in a GET
+    if again.credentials != request.credentials:
+        return None
     if not is_one_user or again.wants is not request.wants:
         return None
     again.policy, again.asked = policy, request.asked

@@ -79,6 +79,7 @@ class Engine:
         self.workers = Workers(settings)
         self.negotiator = Negotiator(settings)
         self.fields = FieldRules(settings)
+        self.shown_queries = self.fields.shown_queries  # read by every request with a query
         self.profiles = Profiles(settings, self.fields, self.negotiator)
         self.cache_status = CacheStatus(settings.cache_name, shows_key=settings.cache_status_key)
         self.learned = Learned(

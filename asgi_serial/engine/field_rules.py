@@ -9,6 +9,7 @@ from asgi_serial.bounds.memo import BoundedDict, Memo
 from asgi_serial.http.cachecontrol import parse_cache_control
 from asgi_serial.http.cookies import CookieRules
 from asgi_serial.http.field_names import HARMLESS_FIELDS, REQUEST_FIELDS, RESPONSE_FIELDS
+from asgi_serial.http.query import QueryRules
 from asgi_serial.http.request_fields import canonical_name, meaning_of
 from asgi_serial.http.targeted import find_targeted, parse_targeted
 
@@ -28,8 +29,8 @@ class FieldRules:
         # A name with `_` is read in both spellings, as by an app that treats `_` like `-`.
         self.key_fields = tuple(dict.fromkeys((*keyed, *map(canonical_name, keyed))))
         self.known = REQUEST_FIELDS.union(self.key_fields)
-        ignored = {name.encode() for name in settings.cache_ignore_fields}
-        self.ignored = HARMLESS_FIELDS.union(ignored) - self.known
+        harmless = {name.encode() for name in settings.cache_ignore_fields}
+        self.ignored = HARMLESS_FIELDS.union(harmless) - self.known
         self.meanings = Memo(
             partial(meaning_of, keyed=frozenset(self.key_fields)), shares_values=True
         )
@@ -44,9 +45,18 @@ class FieldRules:
         self.cookies = None
         if may_cache and (ignored_cookies or keyed_cookies):
             self.cookies = CookieRules(ignored_cookies, keyed_cookies)
+        ignored, counted = settings.cache_ignore_query, settings.cache_query
+        self.shown_queries: Memo[bytes, bytes | None] | None = None
+        if may_cache and (ignored or counted):
+            self.shown_queries = Memo(QueryRules(ignored, counted).find_shown)
         self.cache_controls = Memo(parse_cache_control)
         self._targeted_controls = Memo(parse_targeted)
         self.storage_rules: BoundedDict[tuple[object, ...], StorageRules] = BoundedDict()
+
+    def shown_query(self, query: bytes) -> bytes:
+        """Return a query without the parameters that the cache ignores."""
+        shown = self.shown_queries[query] if query and self.shown_queries is not None else None
+        return query if shown is None else shown
 
     def read_directives(self, fields: Mapping[bytes, bytes]) -> CacheControl:
         """Return the directives of a response: those of a targeted field, or of Cache-Control."""

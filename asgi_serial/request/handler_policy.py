@@ -63,6 +63,8 @@ def adopt_body(engine: Engine, request: RequestPlan, policy: RoutePolicy) -> Non
     if not request.may_key_on_body or request.bypass is not METHOD_NOT_CACHED:
         return
     engine.learned.learn(request.scope, request.fields, policy)
+    if request.shown_query is not None:
+        return  # the app has seen parameters that are not in the key
     copy = request.copy
     body = None if copy is None else copy.whole()
     if body is not None:

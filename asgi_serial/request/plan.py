@@ -62,6 +62,8 @@ class RequestPlan(RequestPolicy):
     may_key_on_body = False  # it would, if the handler asked for it
     path_policy: RoutePolicy | None = None
     ignores_cookies = False  # it has no cookies but such as are ignored, or in the key
+    shown_query: bytes | None = None  # its query in the key, if some parameters are ignored
+    hides_query = False  # the app sees `shown_query`, and not those parameters
     copy: RequestCopy | None = None  # what the app has read of the body, which may become a key
     forward = Reason.MISS  # why the request goes to the app
     source: Partition | None = None  # what its user has been identified by so far
@@ -167,6 +169,19 @@ class RequestPlan(RequestPolicy):
         if kept:
             fields[b"cookie"] = kept
 
+    def hide_query(self) -> None:
+        """Hide the parameters that the cache ignores, if the response may be stored.
+
+        A request with credentials shows them all. Its response is stored only if a setting shares
+        it, or if the app is asked about a stored one, which it was asked for in the same way.
+        """
+        policy = self.policy
+        is_shared = policy is not None and bool(policy.cache_shared)
+        is_asked_for = self.selected is not None or self.completes is not None
+        if self.credentials and not (is_shared or is_asked_for):
+            self.bypass = self.bypass or Reason.REQUEST_HAS_CREDENTIALS
+        self.hides_query = self.key is not None and self.bypass is None
+
     @property
     def wants_stored_only(self) -> bool:
         """Whether only a stored response will do (RFC 9111, 5.2.1.7: only-if-cached)."""
@@ -215,12 +230,16 @@ def plan_request(
     if engine.caching if policy is None or policy.cache is None else policy.cache:
         plan.caching = True
         plan.asked = engine.clock()
+        query: bytes = scope.get("query_string", b"")
+        if query and engine.shown_queries is not None:
+            shown = engine.shown_queries[query]
+            if shown is not None:
+                plan.shown_query = query = shown
         if (
             profile.has_usual_key
             and plan.wants is profile.wants
             and not engine.learned.decides_early
         ):
-            query: bytes = scope.get("query_string", b"")
             plan.key = make_key(engine.realm, scope, profile, lines, query)
         else:
             _plan_lookup(engine, plan)
@@ -332,7 +351,7 @@ def request_key(
     `method` and `scope` replace those of this request.
     """
     scope, profile, extra = scope or plan.scope, plan.profile, plan.guard + plan.partition
-    query: bytes = scope.get("query_string", b"")
+    query = engine.fields.shown_query(scope.get("query_string", b""))
     cookies = engine.fields.cookies  # those in the key are so for each method
     if cookies is not None and engine.settings.cache_key_cookies:
         value = plan.value_of(b"cookie")

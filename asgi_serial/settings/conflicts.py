@@ -31,7 +31,7 @@ _PARTS = (
         (
             *("cache_ttl", "cache_negative_ttl", "cache_heuristic", "cache_confirm"),
             *("cache_posted", "cache_parts", "cache_grace", "cache_stale_if_error"),
-            "cache_status_key",
+            *("cache_status_key", "cache_ignore_query", "cache_query"),
         ),
         "turn {switch} on",
     ),
@@ -151,6 +151,12 @@ def _find_repeated_names(values: Mapping[str, Any], names: _Names) -> Iterator[s
             f"both name {min(both)!r}; name it in only one of them."
         )
     yield from _find_hidden_cookies(values, names)
+    if values["cache_ignore_query"] and values["cache_query"]:
+        yield (
+            f"{names['cache_ignore_query']} and {names['cache_query']} are both set; set "
+            f"{names['cache_ignore_query']} to ignore the parameters that it names, or "
+            f"{names['cache_query']} to ignore all others."
+        )
     taken: dict[str, str] = {}
     for name in _PATHS:
         path = values[name]

@@ -62,6 +62,9 @@ SETTING_HINTS: Mapping[str, str] = _spread(
         "key_builder key_fields vary vary_by vary_on vary_headers cache_vary": (
             "did you mean {cache_key_fields}?"
         ),
+        "ignored_parameters ignore_params ignored_query_params strip_query exclude_query": (
+            "did you mean {cache_ignore_query}, or {cache_query} for the only ones that count?"
+        ),
         "stale_while_revalidate swr grace": "did you mean {cache_grace}?",
         "stale_if_error": "did you mean {cache_stale_if_error}?",
         "exclude exclude_paths excluded_paths exclude_routes excluded_handlers skip_paths "
@@ -105,7 +108,9 @@ POLICY_HINTS: Mapping[str, str] = _spread(
         "cache_max_refreshes cache_max_ranges cache_parts cache_tag_fields cache_secret "
         "cache_memory cache_max_object cache_max_key_body cache_status cache_name "
         "cache_status_key cache_store_timeout cache_wait cache_lead cache_namespace "
-        "cache_sort_query cache_key_fields cache_ignore_fields": _SETTING_OF_ALL,
+        "cache_sort_query cache_key_fields cache_ignore_fields cache_ignore_query cache_query": (
+            _SETTING_OF_ALL
+        ),
     }
 )
 

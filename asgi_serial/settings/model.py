@@ -30,6 +30,7 @@ from asgi_serial.settings.values import (
     parse_field_names,
     parse_ignored_cookies,
     parse_media_types,
+    parse_parameter_names,
     parse_size,
     parse_switch,
     parse_time_limit,
@@ -341,6 +342,10 @@ class Settings(BaseModel):
     """Cookies that the cache ignores, and hides from the app; a name may end in `*`."""
     cache_key_cookies: Annotated[tuple[str, ...], PlainValidator(parse_cookie_names)] = ()
     """Cookies that are part of the key, and do not identify a user; a name may end in `*`."""
+    cache_ignore_query: Annotated[tuple[str, ...], PlainValidator(parse_parameter_names)] = ()
+    """Query parameters that the cache ignores, and hides from the app; a name may end in `*`."""
+    cache_query: Annotated[tuple[str, ...], PlainValidator(parse_parameter_names)] = ()
+    """The only query parameters that are not ignored in this way; unset: all."""
 
     encodings_cache: Switch = True
     """Reuse the encoded form of bodies that the app repeats."""
@@ -569,6 +574,8 @@ class SettingOptions(TypedDict, total=False):
     cache_ignore_fields: Iterable[str] | str
     cache_ignore_cookies: Iterable[str] | str
     cache_key_cookies: Iterable[str] | str
+    cache_ignore_query: Iterable[str] | str
+    cache_query: Iterable[str] | str
     encodings_cache: bool | str
     timing: bool | str
     timing_exclude: Iterable[str] | str

@@ -56,6 +56,8 @@ _QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([a-z]*)", re.ASCII | 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,15}", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _MEDIA_TYPE = re.compile(rf"{_TOKEN.pattern}/{_TOKEN.pattern}", re.ASCII)
+# Without the characters that separate parameters, or encode others.
+_PARAMETER_NAME = re.compile(r"[^\s&=%+;#*]+\*?")
 # RFC 3986, 3.3: the characters of a path, without percent-encoding (a server decodes the path) and
 # without `*`, which would look like a pattern.
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()+,;=:@/-]*", re.ASCII)
@@ -278,6 +280,27 @@ def parse_ignored_cookies(value: object) -> tuple[str, ...]:
         ) from None
     known = (ANALYTICS_COOKIES if name == "analytics" else (name,) for name in names)
     return tuple(dict.fromkeys(chain.from_iterable(known)))
+
+
+def parse_parameter_names(value: object) -> tuple[str, ...]:
+    """Parse a list of names of query parameters, as an app reads them; each may end in `*`.
+
+    The names of parameters are case-sensitive.
+
+    >>> parse_parameter_names("utm_*, fbclid, filter[page]")
+    ('utm_*', 'fbclid', 'filter[page]')
+    """
+    names = _read_elements(value)
+    if names is None or not all(map(_is_parameter_name, names)):
+        raise ValueError(
+            "a list of names of query parameters such as utm_*, fbclid (not * alone), without "
+            "percent-encoding, & = + ; # and spaces"
+        )
+    return tuple(dict.fromkeys(names))
+
+
+def _is_parameter_name(name: str) -> bool:
+    return _PARAMETER_NAME.fullmatch(name) is not None and name.isprintable()
 
 
 def path_such_as(example: str) -> Callable[[object], str]:

@@ -45,11 +45,13 @@ def make_site(inner, outer, policy=None, control=""):
         ({"cache_negative_ttl": 1, **TTL}, {"cache_negative_ttl": 9, **TTL}),
         ({"cache_negative_ttl": 1, **TTL}, TTL),
         (TTL, {"cache_sort_query": True, **TTL}),
+        ({"cache_ignore_query": "b", **TTL}, {"cache_ignore_query": "a", **TTL}),
+        ({"cache_query": "a, b", **TTL}, {"cache_query": "a", **TTL}),
     ],
     ids=[
         *("key fields", "the route is off", "the cache is off", "all is off", "not ignored"),
         *("no lifetime", "no lifetime of a route", "no lifetime, and grace", "errors"),
-        *("errors by default", "sorted"),
+        *("errors by default", "sorted", "ignored parameters", "counted parameters"),
     ],
 )
 @awaited
