@@ -13,11 +13,11 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 
-_BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r'^```(\w*)(?: title="([^"\n]+)")?[^\n]*\n(.*?)^```', re.MULTILINE | re.DOTALL)
 
 
 def path_of(name):
-    """The only page under docs/ that has this name, in whatever folder it lies."""
+    """The only page under docs/ that has this name, in whatever folder it lies, or by its path."""
     (path,) = DOCS.rglob(f"{name}.md")
     return path
 
@@ -32,7 +32,17 @@ def name_of(path):
 
 
 def blocks_of(text, language="python"):
-    return [block for written, block in _BLOCK.findall(text) if written == language]
+    """The blocks in a language, but for those that have a title: they are files of a project."""
+    return [
+        block
+        for written, title, block in _BLOCK.findall(text)
+        if (written, title) == (language, "")
+    ]
+
+
+def titled_blocks_of(text):
+    """The blocks that are files of a project, each by its title."""
+    return {title: block for _, title, block in _BLOCK.findall(text) if title}
 
 
 def is_program(blocks):
