@@ -171,7 +171,7 @@ class SerializationConfig(BaseModel):
     cache_max_bytes: Size = 64_000_000
     """The largest size of these items together."""
     cache_url: Annotated[SecretStr | None, PlainValidator(optional(_url))] = None
-    """The second level, shared by processes: redis://, rediss://, valkey:// or memcached://; read
+    """The second level, shared by processes: a URL as the middleware's `cache_url` takes; read
     when the manager is made."""
 
     enable_validation: Switch = True

@@ -265,7 +265,7 @@ class Settings(BaseModel):
         SecretStr | None,
         PlainValidator(optional(parse_cache_url)),
     ] = None
-    """The second level, shared by processes: redis://, rediss://, valkey:// or memcached://."""
+    """The second level, shared by processes: the URL of a store, such as redis://host:6379/0."""
     cache_ttl: Annotated[float | None, PlainValidator(optional(parse_duration))] = None
     """The lifetime of responses that state none of their own; unset: those are not stored."""
     cache_negative_ttl: Annotated[float | None, PlainValidator(optional(parse_duration))] = None

@@ -102,6 +102,7 @@ class AiocacheStore:
             clock=clock,
             retry=retry,
             at_once=calls_at_once(cache),
+            reconnect=self._reconnect,
         )
         self._drivers: PerLoop[Driver] = PerLoop(
             lambda: open_driver(cache, max_value_bytes), close_seconds=max(timeout, _CLOSE_SECONDS)
@@ -196,6 +197,11 @@ class AiocacheStore:
             return await call(await self._drivers.get())
 
         return await self._guard.attempt(made, self._place_of(name))
+
+    async def _reconnect(self) -> None:
+        driver = self._drivers.find()
+        if driver is not None:
+            await driver.reconnect()
 
     def _place_of(self, name: str) -> str:
         driver = self._drivers.find()

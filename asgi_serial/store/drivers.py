@@ -1,5 +1,6 @@
 """The commands of each kind of server, without time-outs and counters; they may raise anything."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -45,13 +46,22 @@ class Driver(Protocol):
     def place_of(self, key: str) -> str:
         """Return the name of the cluster node that holds the key; "" if unknown."""
 
+    async def reconnect(self) -> None:
+        """Use new connections for further calls, to the servers that are in charge now."""
+
 
 class RedisDriver:
     """The commands of Redis, Redis Cluster and compatible servers."""
 
-    def __init__(self, cache: Any, max_value_bytes: int) -> None:
+    def __init__(
+        self,
+        cache: Any,
+        max_value_bytes: int,
+        reconnect: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
         self._cache = cache
         self._max_value_bytes = max_value_bytes
+        self._reconnect = reconnect
 
     def _name(self, key: str) -> Any:
         return self._cache.build_key(key, self._cache.namespace)
@@ -107,6 +117,11 @@ class RedisDriver:
         except Exception:  # the nodes are not known yet, or no node holds the slot
             return ""
 
+    async def reconnect(self) -> None:
+        """Use new connections, unless the client is the user's own."""
+        if self._reconnect is not None:
+            await self._reconnect()
+
 
 class MemcachedDriver:
     """The commands of Memcached."""
@@ -158,6 +173,10 @@ class MemcachedDriver:
         """Return "", since there is only one server."""
         return ""
 
+    async def reconnect(self) -> None:
+        """Close the connections that are not in use."""
+        await self._cache.client.close()
+
 
 class AiocacheDriver:
     """The methods of every aiocache cache, for those in memory and the user's own.
@@ -208,6 +227,9 @@ class AiocacheDriver:
         """Return "", since nothing is known about nodes."""
         return ""
 
+    async def reconnect(self) -> None:
+        """Do nothing, since nothing is known about connections."""
+
 
 class StoreDriver:
     """The methods of a `Store` of the user's own."""
@@ -246,6 +268,9 @@ class StoreDriver:
     def place_of(self, key: str) -> str:
         """Return "", since nothing is known about nodes."""
         return ""
+
+    async def reconnect(self) -> None:
+        """Do nothing, since nothing is known about connections."""
 
 
 def _known(outcome: object) -> bool:

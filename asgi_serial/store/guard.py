@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from math import inf
 from typing import Any, TypeAlias, TypeVar
 
@@ -66,7 +66,8 @@ class Guard:
     """Makes calls that end in time and never raise; shared by event loops and threads.
 
     Each place, such as a node of a cluster, has its own breaker. Each event loop makes at most
-    `at_once` concurrent calls of a place; further calls wait, within their time-out.
+    `at_once` concurrent calls of a place; further calls wait, within their time-out. A place whose
+    breaker is open may have moved: `reconnect` is awaited before each probe.
     """
 
     def __init__(
@@ -78,8 +79,10 @@ class Guard:
         clock: Callable[[], float],
         retry: Callable[[], Retry] = never_again,
         at_once: int = 100,
+        reconnect: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self._name = name
+        self._reconnect = reconnect
         self._retry = retry
         self._gates: PerLoop[defaultdict[str, asyncio.Semaphore]] = PerLoop(
             lambda: (defaultdict(lambda: asyncio.Semaphore(at_once)), None), close_seconds=0.0
@@ -160,6 +163,7 @@ class Guard:
         if ticket is None:
             self.counters["skipped_by_breaker"] += 1
             return None, False
+        reconnect = self._reconnect if breaker.is_open else None
         loop = asyncio.get_running_loop()
         answers, began, deadline = breaker.answers, inf, loop.time() + self._timeout
 
@@ -167,6 +171,8 @@ class Guard:
             nonlocal began
             async with gate:
                 began = loop.time()
+                if reconnect is not None:
+                    await reconnect()
                 return await call()
 
         task = loop.create_task(pass_gate())

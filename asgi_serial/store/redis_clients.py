@@ -10,16 +10,27 @@ import sys
 from collections.abc import Awaitable, Callable
 from importlib import import_module
 from inspect import signature
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
-Renewed: TypeAlias = tuple[Any, Callable[[], Awaitable[object]]]
-"""A client, and the function that closes it."""
+
+class Renewed(NamedTuple):
+    """A client and two functions.
+
+    `close` closes it. `reconnect` makes further calls use new connections, to the servers that are
+    in charge now; calls in progress keep theirs.
+    """
+
+    client: Any
+    close: Callable[[], Awaitable[object]]
+    reconnect: Callable[[], Awaitable[object]]
+
 
 # The names of the client and of the cluster client in each package.
 _CLIENTS = {"redis": ("Redis", "RedisCluster"), "valkey": ("Valkey", "ValkeyCluster")}
 
-# The limit for discovering a cluster's nodes, whatever time-outs the user's client has.
-_INITIALIZE_SECONDS = 10.0
+# The limit for discovering a cluster's nodes, or the master of sentinels, whatever time-outs the
+# user's client has.
+_DISCOVERY_SECONDS = 10.0
 # Arguments that a cluster client keeps as attributes, itself or on its `nodes_manager`.
 _OF_CLUSTER = (
     "read_from_replicas",
@@ -46,12 +57,15 @@ def renew_client(client: Any) -> Renewed | None:
     module = sys.modules[f"{package}.asyncio"]
     plain, cluster = (getattr(module, name) for name in _CLIENTS[package])
     if type(client) is cluster:
-        renewed = _renew_cluster(client)
-        return renewed, _initialize_apart(renewed)
+        return _initialize_apart(_renew_cluster(client))
     pool = getattr(client, "connection_pool", None)
     if type(pool) in (module.ConnectionPool, module.BlockingConnectionPool):
         renewed = plain(connection_pool=_renew_pool(pool))
-        return renewed, lambda: renewed.aclose(close_connection_pool=True)
+        return Renewed(
+            renewed,
+            lambda: renewed.aclose(close_connection_pool=True),
+            lambda: renewed.connection_pool.disconnect(inuse_connections=False),
+        )
     if type(pool) is module.SentinelConnectionPool:
         return _renew_master(plain, pool)
     return None
@@ -86,6 +100,7 @@ def _renew_pool(pool: Any) -> Any:
 def _renew_master(plain: Any, pool: Any) -> Renewed:
     """Return a client of the master or replicas, with its own clients for the sentinels."""
     sentinels = copy.copy(pool.sentinel_manager)
+    sentinels.discover_master = discovery = _Apart(sentinels.discover_master)
     sentinels.sentinels = [
         plain(connection_pool=_renew_pool(sentinel.connection_pool))
         for sentinel in sentinels.sentinels
@@ -104,11 +119,12 @@ def _renew_master(plain: Any, pool: Any) -> Renewed:
     clients = [plain(connection_pool=renewed), *sentinels.sentinels]
 
     async def close() -> None:
+        await discovery.cancel()
         await asyncio.gather(
             *[each.aclose(close_connection_pool=True) for each in clients], return_exceptions=True
         )
 
-    return clients[0], close
+    return Renewed(clients[0], close, lambda: renewed.disconnect(inuse_connections=False))
 
 
 def _renew_cluster(client: Any) -> Any:
@@ -137,47 +153,75 @@ def _renew_cluster(client: Any) -> Any:
     arguments |= {name: count for name, count in older.items() if hasattr(client, name)}
     # A client replaces its startup nodes by those that it discovers.
     arguments["startup_nodes"] = list(nodes.startup_nodes.values())
-    return type(client)(**arguments)
+    renewed = type(client)(**arguments)
+    set_connection_class(renewed, settings["connection_class"])
+    return renewed
 
 
-def _initialize_apart(client: Any) -> Callable[[], Awaitable[object]]:
-    """Let a cluster client discover its nodes in a separate task; return how to close the client.
+def set_connection_class(cluster: Any, connection_class: type[Any]) -> None:
+    """Make a cluster client that is not connected use connections of this class."""
+    cluster.connection_kwargs["connection_class"] = connection_class
+    for node in cluster.nodes_manager.startup_nodes.values():
+        node.connection_class = connection_class
 
-    Discovery takes several calls, more than fit into the time of one command. If it were cancelled
-    with each command that waits for it, it would start over each time and leak connections. And
-    redis-py 8 sends an earlier command to any node, and closes all connections after some
-    redirects.
+
+def _initialize_apart(client: Any) -> Renewed:
+    """Let a cluster client discover its nodes in a separate task.
+
+    redis-py 8 would send a command that comes earlier to any node, and close all connections after
+    some redirects.
     """
-    initialize, execute_command = client.initialize, client.execute_command
-    running: asyncio.Task[Any] | None = None
-
-    async def within_time(*args: Any, **kwargs: Any) -> Any:
-        async with asyncio.timeout(_INITIALIZE_SECONDS):
-            return await initialize(*args, **kwargs)
-
-    async def join(*args: Any, **kwargs: Any) -> Any:
-        nonlocal running
-        if running is None or running.done():
-            running = asyncio.get_running_loop().create_task(within_time(*args, **kwargs))
-            running.add_done_callback(_read_exception)
-        return await asyncio.shield(running)
+    initialize, execute_command = _Apart(client.initialize), client.execute_command
+    # A node that does not answer is left only if the others are asked who has its slots.
+    rediscover = _Apart(client.nodes_manager.initialize)
 
     async def execute(*args: Any, **kwargs: Any) -> Any:
         if client.get_default_node() is None:
-            await join()
+            await initialize()
         return await execute_command(*args, **kwargs)
 
     async def close() -> None:
-        if running is not None and not running.done():
-            running.cancel()
-            await asyncio.wait((running,))
+        await initialize.cancel()
+        await rediscover.cancel()
         await client.aclose()
         # A client that has not discovered its nodes believes that it is closed, and leaves these.
         for nodes in ("nodes_cache", "startup_nodes"):
             await client.nodes_manager.aclose(nodes)
 
-    client.initialize, client.execute_command = join, execute
-    return close
+    async def reconnect() -> None:
+        if client.get_default_node() is not None:
+            await rediscover()
+
+    client.initialize, client.execute_command = initialize, execute
+    return Renewed(client, close, reconnect)
+
+
+class _Apart:
+    """Make a function run in one separate task, whose result all concurrent callers get.
+
+    Discovery takes several calls, more than fit into the time of one command. If it were cancelled
+    with each command that waits for it, it would start over each time and leak connections.
+    """
+
+    def __init__(self, function: Callable[..., Awaitable[Any]]) -> None:
+        self._function = function
+        self._running: asyncio.Task[Any] | None = None
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._running is None or self._running.done():
+            self._running = asyncio.get_running_loop().create_task(self._run(*args, **kwargs))
+            self._running.add_done_callback(_read_exception)
+        return await asyncio.shield(self._running)
+
+    async def _run(self, *args: Any, **kwargs: Any) -> Any:
+        async with asyncio.timeout(_DISCOVERY_SECONDS):
+            return await self._function(*args, **kwargs)
+
+    async def cancel(self) -> None:
+        """Cancel the function if it is running."""
+        if self._running is not None and not self._running.done():
+            self._running.cancel()
+            await asyncio.wait((self._running,))
 
 
 def _read_exception(task: asyncio.Task[Any]) -> None:

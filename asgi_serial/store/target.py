@@ -25,11 +25,8 @@ from asgi_serial.store.drivers import (
 )
 from asgi_serial.store.memcached_pool import MemcachedPool
 from asgi_serial.store.redis_clients import max_connections_of, renew_client
-from asgi_serial.store.redis_parser import bounded_parser
 from asgi_serial.store.url import StoreAddress
 
-# A Redis server answers about 100,000 commands a second; more connections would only wait.
-_REDIS_CONNECTIONS = 32
 _MEMCACHED_CONNECTIONS = 8
 # The default of redis-py 8. Its releases 5 and 6 would open a connection for each call of a burst.
 _MOST_CALLS = 100
@@ -45,7 +42,11 @@ def cache_at(address: StoreAddress, max_value_bytes: int) -> Any:
         return SimpleMemoryCache(serializer=NullSerializer(encoding=None))
     if address.kind == "memcached":
         return _memcached_at(address)
-    return _redis_at(address, max_value_bytes)
+    try:
+        from asgi_serial.store.redis_address import client_at
+    except ImportError as error:
+        raise _missing("redis") from error
+    return _redis_cache(client_at(address, max_value_bytes))
 
 
 def _memcached_at(address: StoreAddress) -> Any:
@@ -53,38 +54,13 @@ def _memcached_at(address: StoreAddress) -> Any:
         from aiocache.backends.memcached import MemcachedCache  # type: ignore[import-untyped]
     except ImportError as error:
         raise _missing("memcached") from error
+    ((host, port),) = address.servers
     return MemcachedCache(
         NullSerializer(encoding=None),
-        endpoint=address.host,
-        port=address.port,
+        endpoint=host,
+        port=port,
         pool_size=_MEMCACHED_CONNECTIONS,
     )
-
-
-def _redis_at(address: StoreAddress, max_value_bytes: int) -> Any:
-    try:
-        from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection
-    except ImportError as error:
-        raise _missing("redis") from error
-    # RESP 2 spares the handshake of RESP 3, which has nothing that is needed here. redis-py's own
-    # time-outs are off, since they would cost a task per command; the guard has a time-out.
-    settings: dict[str, Any] = {"socket_timeout": None, "protocol": 2}
-    parser = bounded_parser(max_value_bytes)
-    if parser is not None:
-        settings["parser_class"] = parser
-    if address.is_encrypted:
-        settings |= {"connection_class": SSLConnection, "ssl_check_hostname": True}
-    pool = BlockingConnectionPool(
-        _REDIS_CONNECTIONS,
-        timeout=None,
-        host=address.host,
-        port=address.port,
-        db=address.database,
-        username=address.username,
-        password=address.password,
-        **settings,
-    )
-    return _redis_cache(Redis(connection_pool=pool))
 
 
 def _missing(extra: str) -> ConfigurationError:
@@ -222,7 +198,6 @@ def open_driver(template: Any, max_value_bytes: int) -> Opened[Driver]:
     renewed = renew_client(template.client)
     if renewed is None:
         return RedisDriver(template, max_value_bytes), None
-    client, close = renewed
     cache = copy.copy(template)
-    cache.client = client
-    return RedisDriver(cache, max_value_bytes), close
+    cache.client = renewed.client
+    return RedisDriver(cache, max_value_bytes, renewed.reconnect), renewed.close

@@ -12,13 +12,13 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import redis
 
 T = TypeVar("T")
 
-_PACKAGES = {"redis-server": "redis-server", "memcached": "memcached"}
+_PACKAGES = {"redis-server": "redis-server", "memcached": "memcached", "openssl": "openssl"}
 # Far more than a start takes, since a busy machine is not what these tests are about.
 _START_SECONDS = 120.0
 
@@ -103,15 +103,58 @@ def _binary(name: str) -> str:
     return path
 
 
+class Certificate(NamedTuple):
+    """A certificate for 127.0.0.1 that is signed by itself, and its key."""
+
+    file: str
+    key: str
+
+    def arguments(self, port: int) -> list[str]:
+        """Those of a Redis that speaks only TLS, also to other servers."""
+        files = ["--tls-cert-file", self.file, "--tls-key-file", self.key]
+        files += ["--tls-ca-cert-file", self.file, "--tls-auth-clients", "no"]
+        modes = ["--tls-replication", "yes", "--tls-cluster", "yes"]
+        return ["--port", "0", "--tls-port", str(port), *files, *modes]
+
+
 @contextmanager
-def redis_server(*options: str) -> Iterator[Service]:
+def certificate() -> Iterator[Certificate]:
+    with tempfile.TemporaryDirectory() as folder:
+        made = Certificate(f"{folder}/certificate.pem", f"{folder}/key.pem")
+        subprocess.run(
+            [
+                *(_binary("openssl"), "req", "-x509", "-days", "7", "-nodes"),
+                *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+                *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+                *("-addext", "keyUsage=digitalSignature,keyCertSign"),
+                *("-keyout", made.key, "-out", made.file),
+            ],
+            check=True,
+            capture_output=True,
+        )
+        yield made
+
+
+@contextmanager
+def redis_server(*options: str, tls: Certificate | None = None) -> Iterator[Service]:
     port = free_port()
-    fixed = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    service = Service([_binary("redis-server"), *fixed, *options], port)
-    try:
-        yield service
-    finally:
-        service.kill()
+    fixed = ["--port", str(port)] if tls is None else tls.arguments(port)
+    fixed += ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    with tempfile.TemporaryDirectory() as folder:  # a replica writes what it is sent
+        fixed += ["--dir", folder]
+        service = Service([_binary("redis-server"), *fixed, *options], port)
+        try:
+            yield service
+        finally:
+            service.kill()
+
+
+def redis_client(
+    port: int, password: str | None = None, tls: Certificate | None = None
+) -> redis.Redis:
+    """A client that looks into a server behind the back of what is tested."""
+    options = {} if tls is None else {"ssl": True, "ssl_ca_certs": tls.file}
+    return redis.Redis("127.0.0.1", port, protocol=2, password=password, **options)  # type: ignore[call-overload, no-any-return]
 
 
 @contextmanager
@@ -132,44 +175,110 @@ _SLOTS = 16384
 
 
 @contextmanager
-def redis_cluster(*options: str, nodes: int = 3) -> Iterator[list[Service]]:
-    """Masters that share the slots evenly, in order; one that is gone takes only its own away."""
+def redis_cluster(
+    *options: str,
+    nodes: int = 3,
+    has_spare: bool = False,
+    password: str | None = None,
+    tls: Certificate | None = None,
+) -> Iterator[list[Service]]:
+    """Masters that share the slots evenly, in order; one that is gone takes only its own away.
+
+    A spare is the last of the list: a replica of the last master.
+    """
     with ExitStack() as stack:
-        services = []
-        for number in range(nodes):
+        services: list[Service] = []
+        for number in range(nodes + has_spare):
             port = _cluster_port()
             folder = stack.enter_context(tempfile.TemporaryDirectory())
-            fixed = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
+            fixed = ["--port", str(port)] if tls is None else tls.arguments(port)
+            fixed += ["--bind", "127.0.0.1", "--save", "", "--dir", folder]
             fixed += ["--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"]
+            fixed += [] if password is None else ["--requirepass", password]
             services.append(Service([_binary("redis-server"), *fixed, *options], port))
             stack.callback(services[-1].kill)
             slots = range(number * _SLOTS // nodes, (number + 1) * _SLOTS // nodes)
-            with redis.Redis(port=port, protocol=2) as node:
-                node.execute_command("CLUSTER", "ADDSLOTS", *slots)
+            with redis_client(port, password, tls) as node:
+                if number < nodes:
+                    node.execute_command("CLUSTER", "ADDSLOTS", *slots)
                 node.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
                 for other in services[:-1]:
                     node.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port)
         for service in services:
-            _await_slots(service.port)
+            with redis_client(service.port, password, tls) as node:
+                _await_slots(node)
+        if has_spare:
+            with redis_client(services[-2].port, password, tls) as node:
+                name = node.execute_command("CLUSTER MYID")
+            with redis_client(services[-1].port, password, tls) as node:
+                node.execute_command("CLUSTER", "REPLICATE", name)
+                _wait_until(lambda: node.info("replication").get("master_link_status") == "up")
         yield services
 
 
 @contextmanager
-def redis_sentinel(master: Service) -> Iterator[Service]:
+def redis_sentinel(
+    master: Service,
+    *lines: str,
+    tls: Certificate | None = None,
+    quorum: int = 1,
+    down_seconds: float = 5.0,
+) -> Iterator[Service]:
     """A sentinel that watches one master, by the name `main`."""
     port = free_port()
+    options = [] if tls is None else tls.arguments(port)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "sentinel.conf"
+        watched = [
+            f"sentinel monitor main 127.0.0.1 {master.port} {quorum}",
+            f"sentinel down-after-milliseconds main {down_seconds * 1000:.0f}",
+            "sentinel failover-timeout main 10000",
+        ]
         file.write_text(
-            f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
-            f"sentinel monitor main 127.0.0.1 {master.port} 1\n"
-            "sentinel down-after-milliseconds main 5000\n"
+            "\n".join([f"port {port}", "bind 127.0.0.1", f"dir {folder}", *watched, *lines])
         )
-        service = Service([_binary("redis-server"), str(file), "--sentinel"], port)
+        service = Service([_binary("redis-server"), str(file), "--sentinel", *options], port)
         try:
             yield service
         finally:
             service.kill()
+
+
+class Watched(NamedTuple):
+    """A master and its replica, either of which may be the master by now, and their sentinels."""
+
+    servers: list[Service]
+    sentinels: list[Service]
+
+    def master(self) -> Service:
+        """The server that the sentinels take for the master."""
+        with redis_client(self.sentinels[0].port) as sentinel:
+            _, port = sentinel.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", "main")
+        return next(server for server in self.servers if server.port == int(port))
+
+
+@contextmanager
+def redis_watched() -> Iterator[Watched]:
+    """A master, a replica, and three sentinels that agree on what they watch."""
+    with ExitStack() as stack:
+        master = stack.enter_context(redis_server())
+        replica = stack.enter_context(redis_server("--replicaof", "127.0.0.1", str(master.port)))
+        sentinels = [
+            stack.enter_context(redis_sentinel(master, quorum=2, down_seconds=2.0))
+            for _ in range(3)
+        ]
+        ready = {"flags": "master", "num-slaves": "1", "num-other-sentinels": "2"}
+        for sentinel in sentinels:
+            with redis_client(sentinel.port) as client:
+                _wait_until(lambda: ready.items() <= _watched_by(client).items())
+        with redis_client(replica.port) as client:
+            _wait_until(lambda: client.info("replication")["master_link_status"] == "up")
+        yield Watched([master, replica], sentinels)
+
+
+def _watched_by(sentinel: redis.Redis) -> dict[str, str]:
+    found = sentinel.execute_command("SENTINEL MASTER", "main")
+    return {name: str(value) for name, value in found.items()}
 
 
 def _cluster_port() -> int:
@@ -183,14 +292,17 @@ def _cluster_port() -> int:
             return port
 
 
-def _await_slots(port: int) -> None:
+def _await_slots(node: redis.Redis) -> None:
     """Wait until a node answers for its slots and knows of all: some two seconds after a start."""
+    ready = {"cluster_state": "ok", "cluster_slots_ok": str(_SLOTS)}
+    _wait_until(lambda: ready.items() <= node.execute_command("CLUSTER INFO").items())
+
+
+def _wait_until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    with redis.Redis(port=port, protocol=2) as node:
-        ready = {"cluster_state": "ok", "cluster_slots_ok": str(_SLOTS)}
-        while not ready.items() <= node.execute_command("CLUSTER INFO").items():
-            assert time.monotonic() < deadline, "the nodes do not find one another"
-            time.sleep(0.02)
+    while not holds():
+        assert time.monotonic() < deadline, "the servers do not find one another"
+        time.sleep(0.02)
 
 
 class Cut(Exception):

@@ -348,6 +348,12 @@ class TestEachLoop:
         assert store.statistics()["errors"] == 1
 
 
+def renewed_from(client: Any) -> Any:
+    renewed = renew_client(client)
+    assert renewed is not None
+    return renewed.client
+
+
 class TestSettings:
     def test_a_cluster_s_are_taken_over(self) -> None:
         def remap(address: tuple[str, int]) -> tuple[str, int]:
@@ -366,7 +372,7 @@ class TestSettings:
             socket_timeout=1.5,
             address_remap=remap,
         )
-        renewed, _ = renew_client(client) or (None, None)
+        renewed = renewed_from(client)
         assert type(renewed) is redis_client.RedisCluster
         assert [*renewed.nodes_manager.startup_nodes] == ["127.0.0.1:1", "127.0.0.1:2"]
         for name, value in client.connection_kwargs.items():
@@ -387,7 +393,7 @@ class TestSettings:
             password="of the master",
         )
         client = getattr(sentinel, find)("main", db=3, max_connections=7, check_connection=True)
-        renewed, _ = renew_client(client) or (None, None)
+        renewed = renewed_from(client)
         pool, old = renewed.connection_pool, client.connection_pool
         assert pool is not old
         assert pool.connection_kwargs["password"] == "of the master"
@@ -409,7 +415,7 @@ class TestSettings:
             pass
 
         assert renew_client(Cluster("127.0.0.1", 1)) is None
-        assert type((renew_client(Client()) or (None,))[0]) is redis_client.Redis
+        assert type(renewed_from(Client())) is redis_client.Redis
         assert renew_client(Lookalike(redis_client.Redis())) is None
         assert max_connections_of(Lookalike(redis_client.Redis())) is None
 
