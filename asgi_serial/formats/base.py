@@ -1,7 +1,7 @@
 """The interface of a format that documents are translated to and from."""
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 class Transcoder(Protocol):
@@ -21,8 +21,22 @@ class Transcoder(Protocol):
     def from_json(self, data: bytes, /) -> bytes:
         """Write a JSON document in the other format. Raises: FormatError."""
 
-    def to_json(self, data: bytes, /) -> bytes:
-        """Write a document of the other format as JSON. Raises: FormatError."""
+    def to_json(self, data: bytes, /, *, allow_nonfinite: bool = False) -> bytes:
+        """Write a document of the other format as JSON. Raises: FormatError.
+
+        With `allow_nonfinite`, NaN and infinities become the constants that Pydantic reads.
+        """
+
+    @property
+    def pack(self) -> Callable[[Any], bytes]:
+        """Writes a value of JSON's types, or NaN or an infinity, in the other format.
+
+        It raises ValueError, TypeError, OverflowError or RecursionError for other values.
+        """
+
+    @property
+    def may_hold_nonfinite(self) -> Callable[[bytes], bool]:
+        """Returns True for a document of the other format that may hold NaN or an infinity."""
 
 
 class Format(NamedTuple):

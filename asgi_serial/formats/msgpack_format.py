@@ -78,6 +78,25 @@ class MsgPackFormat:
         return fault or FormatError(summary)
 
 
+def may_hold_nonfinite(data: bytes) -> bool:
+    """Whether a document contains bytes that look like NaN or an infinity."""
+    # IEEE 754: NaN and the infinities are the floats whose exponent bits are all set: eleven bits
+    # after the sign in a double (0xcb), eight in a single (0xca).
+    return (0xCB in data and _has_float(data, b"\xcb", least=b"\xf0")) or (
+        0xCA in data and _has_float(data, b"\xca", least=b"\x80")
+    )
+
+
+def _has_float(data: bytes, head: bytes, *, least: bytes) -> bool:
+    for high in (b"\x7f", b"\xff"):
+        start = data.find(head + high)
+        while start >= 0:
+            if data[start + 2 : start + 3] >= least:
+                return True
+            start = data.find(head + high, start + 2)
+    return False
+
+
 def check_whole(data: bytes) -> None:
     """Compare every declared length with the bytes that follow, before anything is allocated.
 
@@ -95,8 +114,9 @@ def may_claim_much(data: bytes) -> bool:
 
     If not, the engines allocate little before they read it, and detect missing bytes themselves.
     """
-    # The heads of arrays and maps with a separate length, which may be up to four billion.
-    return b"\xdc" in data or b"\xde" in data or b"\xdd" in data or b"\xdf" in data
+    # The heads of arrays and maps with a separate length, which may be up to four billion. In a
+    # short document, looking for an integer takes a quarter of the time of looking for a byte.
+    return 0xDC in data or 0xDE in data or 0xDD in data or 0xDF in data
 
 
 def check_containers(data: bytes) -> None:

@@ -1,5 +1,6 @@
 """Signed pickles, which are read only if the signature is valid; never used over HTTP."""
 
+import copyreg
 import pickle
 import sys
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from enum import Enum
 from hashlib import blake2b
 from hmac import compare_digest
 from io import BytesIO
+from operator import getitem
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,7 +24,10 @@ _PROTOCOL = 5
 
 # Classes whose instances hold a value, and whose construction has no side effects.
 _VALUE_CLASSES = {
-    "builtins": {"bytearray", "complex", "frozenset", "object", "range", "set", "slice"},
+    "builtins": {
+        *("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list"),
+        *("object", "range", "set", "slice", "str", "tuple"),
+    },
     "collections": {"Counter", "OrderedDict", "defaultdict", "deque"},
     "datetime": {"date", "datetime", "time", "timedelta", "timezone"},
     "decimal": {"Decimal"},
@@ -39,9 +44,23 @@ _VALUE_CLASSES = {
 }
 
 
+# The methods by which a class decides how its instances are pickled, and made again.
+_HOOKS = frozenset(
+    {
+        *("__getnewargs__", "__getnewargs_ex__", "__getstate__", "__new__"),
+        *("__reduce__", "__reduce_ex__", "__setstate__"),
+    }
+)
+
+
 def is_value_class(cls: type) -> bool:
     """Whether instances of `cls` are plain values, which every pickle may hold."""
     return cls.__qualname__ in _VALUE_CLASSES.get(cls.__module__, ()) or issubclass(cls, Enum)
+
+
+def has_no_shape(cls: type) -> bytes:
+    """Return the empty shape, of a class whose instances any version of the class can hold."""
+    return b""
 
 
 class PickleFormat:
@@ -49,76 +68,121 @@ class PickleFormat:
 
     `key` has 16 to 64 bytes. A pickle can run code when it is read, so a pickle with an invalid
     signature is not unpickled at all. As a second line of defence, only classes that `is_allowed`
-    accepts are instantiated, and only from modules that are already imported. A value that could
-    not be read back is refused when it is written.
+    accepts are instantiated, and only from modules that are already imported.
+
+    `shape_of` returns a digest of the fields of a class. It is stored with the class, and a pickle
+    is refused once the class has another one; the empty digest is not compared.
+
+    A value that could not be read back is refused when it is written.
     """
 
     name = "pickle"
 
-    def __init__(self, key: bytes, *, is_allowed: Callable[[type], bool] = is_value_class) -> None:
+    def __init__(
+        self,
+        key: bytes,
+        *,
+        is_allowed: Callable[[type], bool] = is_value_class,
+        shape_of: Callable[[type], bytes] = has_no_shape,
+    ) -> None:
         self._key = key
         self._is_allowed = is_allowed
+        self._shape_of = shape_of
 
-    def dumps(self, value: object, *, context: bytes = b"") -> bytes:
-        """Write and sign `value`, which can be read only with the same `context`.
-
-        Raises: FormatError.
-        """
+    def dumps(self, value: object) -> bytes:
+        """Write and sign `value`. Raises: FormatError."""
         buffer = BytesIO()
+        pickler = _Pickler(buffer, self._is_allowed, self._shape_of)
         try:
-            _Pickler(buffer, self._is_allowed).dump(value)
+            pickler.dump(value)
+            data = buffer.getvalue()
+            if pickler.is_uncertain:
+                self._load(data)
         except Exception as error:  # a class's own methods may raise anything
             raise FormatError(f"the value cannot be pickled: {error}") from error
-        data = buffer.getvalue()
-        return b"".join((MAGIC, self._tag(data, context), data))
+        return b"".join((MAGIC, self._tag(data), data))
 
-    def loads(self, data: bytes, *, context: bytes = b"") -> Any:
-        """Read a pickle that was written with the same key and context. Raises: FormatError."""
+    def loads(self, data: bytes) -> Any:
+        """Read a pickle that was written with the same key. Raises: FormatError."""
         if not data.startswith(MAGIC) or len(data) <= _HEAD_BYTES:
             raise FormatError("not a signed pickle; unsigned pickles are never read")
         content = data[_HEAD_BYTES:]
-        if not compare_digest(self._tag(content, context), data[len(MAGIC) : _HEAD_BYTES]):
+        if not compare_digest(self._tag(content), data[len(MAGIC) : _HEAD_BYTES]):
             raise FormatError(
-                "the signature of the pickle is invalid; read it with the key and for the class "
-                "with which it was written"
+                "the signature of the pickle is invalid; read it with the key with which it was "
+                "written"
             )
         try:
-            return _Unpickler(BytesIO(content), self._is_allowed).load()
+            return self._load(content)
         except Exception as error:
             raise FormatError(f"the pickle cannot be read: {error}") from error
 
-    def _tag(self, data: bytes, context: bytes) -> bytes:
-        # The length distinguishes a context and its data from a longer context with less data.
-        digest = blake2b(len(context).to_bytes(8, "big"), key=self._key, digest_size=_TAG_BYTES)
-        digest.update(context)
-        digest.update(data)
-        return digest.digest()
+    def _load(self, content: bytes) -> Any:
+        return _Unpickler(BytesIO(content), self._is_allowed, self._shape_of).load()
+
+    def _tag(self, data: bytes) -> bytes:
+        return blake2b(data, key=self._key, digest_size=_TAG_BYTES).digest()
 
 
 class _Pickler(pickle.Pickler):
-    def __init__(self, file: BytesIO, is_allowed: Callable[[type], bool]) -> None:
+    def __init__(
+        self,
+        file: BytesIO,
+        is_allowed: Callable[[type], bool],
+        shape_of: Callable[[type], bytes],
+    ) -> None:
         super().__init__(file, _PROTOCOL)
         self._is_allowed = is_allowed
+        self._shape_of = shape_of
+        self.is_uncertain = False
+        """Whether only reading the pickle can tell if it can be read."""
 
     def reducer_override(self, obj: Any) -> Any:
         """Refuse classes that are not allowed and functions, which `_Unpickler` would refuse."""
         if isinstance(obj, type):
-            if not self._is_allowed(obj) or _find_class(obj.__module__, obj.__qualname__) != obj:
-                raise pickle.PicklingError(f"{obj.__module__}.{obj.__qualname__} is not allowed")
-        elif isinstance(obj, FunctionType | BuiltinFunctionType) and not _reads_zone(obj):
+            return self._reduce_class(obj)
+        if isinstance(obj, FunctionType | BuiltinFunctionType):
+            if obj is getitem or obj is _class_of_shape or _reads_zone(obj):
+                return NotImplemented
             raise pickle.PicklingError(f"the function {obj.__qualname__} is not allowed")
-        return NotImplemented
+        reduce = copyreg.dispatch_table.get(type(obj))
+        reduced: Any = obj.__reduce_ex__(_PROTOCOL) if reduce is None else reduce(obj)
+        if isinstance(reduced, str):
+            self.is_uncertain = True  # the name of a global, which may be any object
+        return reduced
+
+    def _reduce_class(self, cls: type) -> Any:
+        if not self._is_allowed(cls) or _find_class(cls.__module__, cls.__qualname__) != cls:
+            raise pickle.PicklingError(
+                f"{cls.__module__}.{cls.__qualname__} is not allowed; expected models, "
+                "dataclasses, named tuples, enums and plain values of classes that a module defines"
+            )
+        if not is_value_class(cls) and _has_hooks(cls):
+            self.is_uncertain = True
+        shape = self._shape_of(cls)
+        if not shape:
+            return NotImplemented
+        return _class_of_shape, (cls.__module__, cls.__qualname__, shape)
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: BytesIO, is_allowed: Callable[[type], bool]) -> None:
+    def __init__(
+        self,
+        file: BytesIO,
+        is_allowed: Callable[[type], bool],
+        shape_of: Callable[[type], bytes],
+    ) -> None:
         super().__init__(file)
         self._is_allowed = is_allowed
+        self._shape_of = shape_of
 
     def find_class(self, module: str, name: str) -> Any:
         """Return an allowed class; refuse every other global."""
-        if (module, name) == ("builtins", "getattr"):
-            return self._read_attribute
+        own = _OWN_FUNCTIONS.get((module, name))
+        if own is not None:
+            return getattr(self, own)
+        if (module, name) in _CONSTANTS:
+            return getattr(sys.modules[module], name)
         found = _find_class(module, name)
         if found is None or not self._is_allowed(found):
             raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
@@ -131,6 +195,44 @@ class _Unpickler(pickle.Unpickler):
         if isinstance(owner, type) and issubclass(owner, Enum):
             return owner[name]
         raise pickle.UnpicklingError(f"the attribute {name} is not allowed")
+
+    def _parametrize(self, owner: Any, parameters: Any) -> Any:
+        """Replace `getitem`, by which types such as `Secret[int]` are pickled."""
+        if isinstance(owner, type):
+            return owner[parameters]  # type: ignore[index]
+        raise pickle.UnpicklingError(f"an item of a {type(owner).__qualname__} is not allowed")
+
+    def _check_shape(self, module: str, name: str, shape: bytes) -> type:
+        found: type = self.find_class(module, name)
+        if self._shape_of(found) != shape:
+            raise pickle.UnpicklingError(
+                f"{module}.{name} has other fields than when the pickle was written"
+            )
+        return found
+
+
+def _class_of_shape(module: str, name: str, shape: bytes) -> type:
+    """Stand for a class in a pickle; `_Unpickler` calls its own function in place of this one."""
+    raise pickle.UnpicklingError(f"{module}.{name} can be read only by PickleFormat")
+
+
+# Functions that a pickle may name, and the methods of `_Unpickler` that take their places.
+_OWN_FUNCTIONS = {
+    ("builtins", "getattr"): "_read_attribute",
+    (getitem.__module__, "getitem"): "_parametrize",
+    (__name__, _class_of_shape.__name__): "_check_shape",
+}
+# Objects that a pickle may name.
+_CONSTANTS = frozenset({("pydantic_core", "MISSING")})
+
+
+def _has_hooks(cls: type) -> bool:
+    """Whether code of the application takes part in pickling the instances of a class."""
+    return any(
+        not _HOOKS.isdisjoint(vars(base))
+        for base in cls.__mro__
+        if base is not object and not base.__module__.startswith(("pydantic.", "builtins"))
+    )
 
 
 def _reads_zone(function: object) -> bool:

@@ -32,6 +32,11 @@ def wire_formats() -> tuple[Format, ...]:
     return FORMATS
 
 
+def find_format(media_type: str) -> Format | None:
+    """Return the format, other than JSON, of a lower-case media type without parameters."""
+    return next((one for one in FORMATS if media_type in one.media_types), None)
+
+
 def format_name(media_type: str) -> str:
     """Return the name of the format of a lower-case media type without parameters.
 
@@ -42,10 +47,8 @@ def format_name(media_type: str) -> str:
     """
     if media_type == JSON_TYPE:
         return JSON
-    for one in FORMATS:
-        if media_type in one.media_types:
-            return one.name
-    return ""
+    found = find_format(media_type)
+    return found.name if found else ""
 
 
 def build_translations(max_depth: int) -> dict[tuple[str, str], Translation]:

@@ -1,6 +1,9 @@
 """Translate JSON to MessagePack and back; every value is preserved, or the document refused."""
 
+import json
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 import orjson
@@ -20,6 +23,7 @@ from asgi_serial.formats.msgpack_format import (
     choose_packer,
     choose_shallow_reader,
     may_claim_much,
+    may_hold_nonfinite,
 )
 
 OFFLOAD_BYTES = 256 << 10
@@ -39,12 +43,14 @@ class MsgPackTranscoder:
     must bound the size of documents.
     """
 
+    may_hold_nonfinite = staticmethod(may_hold_nonfinite)
     from_json_offload_bytes = OFFLOAD_BYTES
     to_json_offload_bytes = OFFLOAD_BYTES
 
     def __init__(self, *, engine: Engine = "auto", max_depth: int = MAX_DEPTH) -> None:
         self._json = JsonFormat(max_depth=max_depth)
-        self._pack = choose_packer(engine)
+        self.pack: Callable[[Any], bytes] = choose_packer(engine)
+        """Writes a value of JSON's types, and possibly NaN; raises one of MALFORMED."""
         self._read = choose_shallow_reader(engine)
         self._write_shallow = orjson.dumps if max_depth >= SHALLOW_LEVELS else self._json.write
 
@@ -56,17 +62,19 @@ class MsgPackTranscoder:
         """
         value = self._json.loads(data)
         try:
-            return self._pack(value)
+            return self.pack(value)
         except MALFORMED as error:
             raise FormatError(f"the document does not fit MessagePack: {error}") from None
 
-    def to_json(self, data: bytes) -> bytes:
+    def to_json(self, data: bytes, *, allow_nonfinite: bool = False) -> bytes:
         """Write a MessagePack document as compact JSON in UTF-8.
 
         Refused are values that JSON lacks (binaries, timestamps and other extension types, keys
         that are not strings, NaN and infinities; RFC 8259, 3 and 6), repeated keys, which readers
         of JSON treat differently (RFC 8259, 4), and nesting beyond `max_depth`. A float of 32 bits
         is written as the equal double. Raises: FormatError.
+
+        With `allow_nonfinite`, NaN and infinities become the constants that Pydantic reads.
         """
         try:
             value = self._read(data)
@@ -80,7 +88,7 @@ class MsgPackTranscoder:
                 text = self._write_shallow(value)
             # A value that is written back as the same bytes has lost nothing. This holds for most
             # clients, since they write the shortest form, and spares checking the keys.
-            if self._pack(value) != data:
+            if self.pack(value) != data:
                 check_keys(data)
         except TooManyContainers:
             raise
@@ -89,6 +97,8 @@ class MsgPackTranscoder:
             raise self._fault(data, summary) from None
         # RFC 8259, 6: JSON has no NaN and no infinity; orjson writes null for them.
         if b"null" in text and may_hold_nonfinite(data) and orjson.loads(text) != value:
+            if allow_nonfinite:
+                return json.dumps(value).encode()
             raise self._fault(data, "the document holds NaN or an infinity")
         return text
 
@@ -105,22 +115,3 @@ def build_transcoder(engine: Engine = "auto", *, max_depth: int = MAX_DEPTH) -> 
         the depth that orjson writes (254).
     """
     return MsgPackTranscoder(engine=engine, max_depth=max_depth)
-
-
-def may_hold_nonfinite(data: bytes) -> bool:
-    """Whether a MessagePack document contains bytes that look like NaN or an infinity."""
-    # IEEE 754: NaN and the infinities are the floats whose exponent bits are all set: eleven bits
-    # after the sign in a double (0xcb), eight in a single (0xca).
-    return _has_float(data, b"\xcb", least=b"\xf0") or _has_float(data, b"\xca", least=b"\x80")
-
-
-def _has_float(data: bytes, head: bytes, *, least: bytes) -> bool:
-    if head not in data:
-        return False
-    for high in (b"\x7f", b"\xff"):
-        start = data.find(head + high)
-        while start >= 0:
-            if data[start + 2 : start + 3] >= least:
-                return True
-            start = data.find(head + high, start + 2)
-    return False

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from secrets import token_bytes
 from time import perf_counter_ns
@@ -14,7 +14,7 @@ from asgi_serial.cache.memory import Memory
 from asgi_serial.serialization.config import SerializationConfig, SerializationFormat
 from asgi_serial.serialization.keyvalue import KeyValueCache, check_key
 from asgi_serial.serialization.model_serializer import PydanticModelSerializer
-from asgi_serial.serialization.models import is_model_class
+from asgi_serial.serialization.options import WriteOptions, check_options, key_of_options
 from asgi_serial.serialization.pipeline import Pipeline, Realm, Shared, WriteRoute, as_bytes
 from asgi_serial.serialization.profiler import SerializationProfiler
 from asgi_serial.serialization.validation_cache import ValidationCache
@@ -73,23 +73,28 @@ class CachedSerializationManager:
         *,
         cache_key: str | None,
         compress: bool,
+        as_type: Any,
+        options: WriteOptions,
     ) -> bytes:
-        """Return the payload of a model, or the payload that is cached under `cache_key`."""
+        """Return the payload of a value, or the payload that is cached under `cache_key`."""
         pipeline = self.pipeline
-        route = pipeline.write_route(format, type(value))
+        chosen = check_options(options) if options else {}
+        route = pipeline.write_route(format, value, as_type)
         if cache_key is None or not pipeline.is_caching:
-            return await self._make(value, route, compress=compress)
-        key = _key_of(pipeline, cache_key, value, format, compress=compress)
+            return await self._make(value, route, chosen, compress=compress)
+        key = _key_of(pipeline, cache_key, route, chosen, compress=compress)
         found = await self.cache_manager.read(key)
         if found is None:
-            found = await self._make(value, route, compress=compress)
+            found = await self._make(value, route, chosen, compress=compress)
             await self.cache_manager.write(key, found, self._config.cache_ttl)
         return found
 
-    async def _make(self, value: Any, route: WriteRoute, *, compress: bool) -> bytes:
+    async def _make(
+        self, value: Any, route: WriteRoute, options: Mapping[str, Any], *, compress: bool
+    ) -> bytes:
         pipeline = self.pipeline
         began_ns = perf_counter_ns()
-        payload = document = pipeline.write(route, value)
+        payload = document = pipeline.write(route, value, options)
         if compress and len(document) >= pipeline.packer.codec.offload_bytes:
             payload = await in_thread(lambda: pipeline.pack(route, document, compress=True))
         elif len(document) >= pipeline.look_bytes:
@@ -100,7 +105,7 @@ class CachedSerializationManager:
     async def deserialize(
         self, data: Any, model: type[M], format: SerializationFormat | str | None
     ) -> M:
-        """Return the instance in a payload."""
+        """Return the value in a payload."""
         pipeline = self.pipeline
         began_ns = perf_counter_ns()
         payload = as_bytes(data)
@@ -146,19 +151,16 @@ def _realm_of(config: SerializationConfig, pickle_key: bytes) -> Realm:
 def _key_of(
     pipeline: Pipeline,
     cache_key: str,
-    value: Any,
-    format: SerializationFormat | str | None,
+    route: WriteRoute,
+    options: Mapping[str, Any],
     *,
     compress: bool,
 ) -> Key:
     """Return the key of a payload. Raises: TypeError."""
     check_key(cache_key)
-    chosen = pipeline.choose(format)
-    shape: object = type(value).__qualname__
-    if is_model_class(type(value)):
-        shape = pipeline.models.types.of(type(value)).writing.fingerprint
-    signer = pipeline.realm.signer if chosen is SerializationFormat.PICKLE else b""
-    return ("ser", cache_key, chosen.value, str(compress), shape, signer, pipeline.realm.settings)
+    signer = pipeline.realm.signer if route.format is SerializationFormat.PICKLE else b""
+    written = (route.format.value, str(compress), route.shape, key_of_options(options))
+    return ("ser", cache_key, *written, signer, pipeline.realm.settings)
 
 
 async def in_thread(work: Callable[[], V]) -> V:

@@ -180,8 +180,9 @@ class SerializationConfig(BaseModel):
     """Cache instances of deeply immutable models by the bytes that they were read from."""
     strict_validation: Switch = False
     """Validate in Pydantic's strict mode, in all formats: no text for a number, for example."""
-    check_round_trip: Switch = True
-    """Refuse to write a value that would be read as a different one, or could not be read."""
+    check_round_trip: Switch = False
+    """Read each document once when it is written, and refuse a value that would be read as a
+    different one, or could not be read. Off: what Pydantic writes is written."""
 
     enable_profiling: Switch = True
     """Measure every operation."""

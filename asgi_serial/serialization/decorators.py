@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from asgi_serial.serialization.config import SerializationFormat
 from asgi_serial.serialization.manager import OptimizedSerializationManager
-from asgi_serial.serialization.models import is_model_class
+from asgi_serial.serialization.models import check_type, name_of
 
 F = Callable[..., Any]
 M = TypeVar("M")
@@ -87,11 +87,10 @@ def deserialized(
     not `self` or `cls`. Instances are passed on unchanged. Calls raise ValidationError for bytes
     that are not a payload of the model.
 
-    Raises: TypeError if `model` is not a model class; ValueError for an unknown format.
+    Raises: TypeError if Pydantic cannot read `model`; ValueError for an unknown format.
     """
     _check(format)
-    if not is_model_class(model):
-        raise TypeError(f"{model!r} is not a Pydantic model class; use @deserialized(Model)")
+    check_type(model)
 
     def decorate(function: F) -> F:
         signature = inspect.signature(function)
@@ -134,12 +133,13 @@ def _check(format: SerializationFormat | str | None) -> None:
         SerializationFormat(format)
 
 
-def _find_parameter(signature: inspect.Signature, model: type) -> str:
+def _find_parameter(signature: inspect.Signature, model: Any) -> str:
     """Return the name of the parameter for the model. Raises: TypeError if there is none."""
+    name = name_of(model)
     taken = [one for one in signature.parameters.values() if one.name not in ("self", "cls")]
-    annotated = [one for one in taken if one.annotation in (model, model.__name__)]
+    annotated = [one for one in taken if one.annotation in (model, name)]
     if not taken:
-        raise TypeError(f"the function has no parameter for a {model.__name__}; add one")
+        raise TypeError(f"the function has no parameter for a {name}; add one")
     return (annotated or taken)[0].name
 
 

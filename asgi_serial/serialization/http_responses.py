@@ -1,13 +1,11 @@
 """HTTP responses with models, in a format that the client accepts."""
 
 import json
-from collections.abc import Callable, Mapping
-from functools import cache
-from typing import Any
+from collections.abc import Mapping
+from functools import cache, partial
+from typing import Any, Unpack
 
-import msgpack  # type: ignore[import-untyped]
 from pydantic import ValidationError
-from pydantic_core import to_json, to_jsonable_python
 from starlette.background import BackgroundTask
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -15,13 +13,15 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from asgi_serial.errors import FormatError
-from asgi_serial.formats.json_format import JsonFormat
-from asgi_serial.formats.msgpack_format import MALFORMED, MsgPackFormat, choose_packer
-from asgi_serial.formats.transcoding import build_transcoder, may_hold_nonfinite
+from asgi_serial.formats.base import Transcoder
+from asgi_serial.formats.json_format import MAX_DEPTH
+from asgi_serial.formats.registry import FORMATS, JSON_TYPE, find_format
 from asgi_serial.http.negotiation import choose_format
-from asgi_serial.serialization.round_trip import UNWRITABLE
+from asgi_serial.serialization.encoding import UNWRITABLE, build_packer, unwritable
+from asgi_serial.serialization.models import serializer_of
+from asgi_serial.serialization.options import WriteOptions, check_options
 
-_JSON = JsonFormat.media_types[0]
+_JSON = JSON_TYPE
 _EXTENSION = "asgi_serial.model"
 
 # A client's document may have any number of faults, with names of any length.
@@ -31,14 +31,19 @@ _MOST_READ = 1_000
 _LONGEST_STEP = 100
 
 
-def encode_model(model: Any, media_type: str, *, by_alias: bool | None = None) -> bytes:
-    r"""Encode a model, or a Pydantic dataclass, directly in the format of a media type.
+def encode_model(
+    model: Any,
+    media_type: str,
+    **options: Unpack[WriteOptions],
+) -> bytes:
+    r"""Encode a model, a dataclass or plain data directly in the format of a media type.
 
     The result is Pydantic's, even if it cannot be read back, such as a masked secret, or a field
-    under a name that is not read. MessagePack holds the same values as JSON. `by_alias` is
-    Pydantic's option; None leaves it to the model.
+    under a name that is not read. MessagePack holds the same values as JSON. The options are
+    Pydantic's: `include`, `exclude`, `by_alias` and so on.
 
-    Raises: FormatError for other media types, and for instances that cannot be encoded.
+    Raises: FormatError for other media types, and for values that cannot be encoded; TypeError for
+        an unknown option.
 
     >>> from pydantic import BaseModel
     >>> class Item(BaseModel):
@@ -47,29 +52,28 @@ def encode_model(model: Any, media_type: str, *, by_alias: bool | None = None) -
     b'\x81\xa2id\x01'
     """
     essence = media_type.partition(";")[0].strip(" \t").lower()
-    options: dict[str, Any] = {} if by_alias is None else {"by_alias": by_alias}
-    serializer = type(model).__pydantic_serializer__
-    try:
-        if essence in JsonFormat.media_types:
-            data: bytes = serializer.to_json(model, **options)
-        elif essence in MsgPackFormat.media_types:
-            data = _packer()(serializer.to_python(model, mode="json", **options))
-            # Pydantic writes NaN and infinity as null in JSON. Both formats hold the same values.
-            if may_hold_nonfinite(data):
-                data = build_transcoder().from_json(serializer.to_json(model, **options))
-        else:
-            raise FormatError(f"{media_type!r} is not a media type of JSON or MessagePack")
-    except (*UNWRITABLE, *MALFORMED) as error:
-        if isinstance(error, FormatError):
-            raise
-        name = type(model).__qualname__
-        raise FormatError(f"{name} cannot be written as {essence}: {error}") from error
-    return data
+    chosen = check_options(options) if options else {}
+    cls: Any = type(model)
+    serializer = serializer_of(cls)
+    if essence == _JSON:
+        try:
+            return serializer.to_json(model, **chosen)
+        except UNWRITABLE as error:
+            raise unwritable(cls.__qualname__, essence, error) from error
+    transcoder = _transcoder_of(essence)
+    if transcoder is None:
+        known = ", ".join((_JSON, *(name for one in FORMATS for name in one.media_types)))
+        raise FormatError(f"{media_type!r} is not a media type of JSON or MessagePack: {known}")
+    to_plain = partial(serializer.to_python, mode="json")
+    name = cls.__qualname__
+    pack = build_packer(transcoder, to_plain, serializer.to_json, name=name, format=essence)
+    return pack(model, **chosen)
 
 
 @cache
-def _packer() -> Callable[[Any], bytes]:
-    return choose_packer("auto")
+def _transcoder_of(media_type: str) -> Transcoder | None:
+    found = find_format(media_type)
+    return found.build(MAX_DEPTH) if found else None
 
 
 def respond(model: Any, request: Request, *, status_code: int = 200) -> Response:
@@ -79,7 +83,7 @@ def respond(model: Any, request: Request, *, status_code: int = 200) -> Response
     """
     # RFC 9110, 5.3: field lines with the same name are combined with commas.
     accept = ", ".join(request.headers.getlist("accept")).encode("latin-1")
-    choice = choose_format(accept or None, _JSON, (MsgPackFormat.media_types,))
+    choice = choose_format(accept or None, _JSON, tuple(one.media_types for one in FORMATS))
     content = encode_model(model, choice.media_type)
     return Response(content, status_code, media_type=choice.media_type, headers={"vary": "Accept"})
 
@@ -193,13 +197,4 @@ class SerialResponse(Response):
             await self.background()
 
     def _encode(self, media_type: str) -> bytes:
-        content, by_alias = self._content, self._by_alias
-        if hasattr(type(content), "__pydantic_serializer__"):
-            return encode_model(content, media_type, by_alias=by_alias)
-        options: Any = {"by_alias": bool(by_alias), "inf_nan_mode": "null"}
-        try:
-            if media_type == _JSON:
-                return to_json(content, **options)
-            return bytes(msgpack.packb(to_jsonable_python(content, **options)))
-        except (*UNWRITABLE, *MALFORMED) as error:
-            raise FormatError(f"the content cannot be written as {media_type}: {error}") from error
+        return encode_model(self._content, media_type, by_alias=self._by_alias)

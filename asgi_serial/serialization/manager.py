@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from functools import cache
 from hashlib import blake2b
 from secrets import token_bytes
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar, Unpack, cast
 
 from pydantic import SecretStr
 from starlette.requests import Request
@@ -16,6 +16,7 @@ from asgi_serial.serialization.cached_manager import CachedSerializationManager
 from asgi_serial.serialization.config import SerializationConfig, SerializationFormat
 from asgi_serial.serialization.environment import find_pickle_key
 from asgi_serial.serialization.http_responses import respond
+from asgi_serial.serialization.options import WriteOptions
 from asgi_serial.serialization.performance_report import build_report, summarize
 from asgi_serial.serialization.profiler import SerializationProfiler
 from asgi_serial.store.aiocache_store import open_store
@@ -115,18 +116,25 @@ class OptimizedSerializationManager:
         cache_key: str | None = None,
         *,
         compress: bool = True,
+        as_type: Any = None,
+        **options: Unpack[WriteOptions],
     ) -> bytes:
-        """Return the payload of a model in a format, by default in `config.default_format`.
+        """Return the payload of a value in a format, by default in `config.default_format`.
 
-        `cache_key` identifies the model's content: a payload that is cached under the same key,
-        class, format and configuration is returned without looking at the model. Without a key,
-        only the compressed forms of repeated documents are cached.
+        The value is a model, a dataclass or plain data, such as a list of models. It is written as
+        its class says, or as `as_type` says, which may be anything that a TypeAdapter takes.
+        `include`, `exclude`, `by_alias`, `exclude_none`, `exclude_unset`, `exclude_defaults`,
+        `context` and `round_trip` are Pydantic's options.
 
-        Raises: FormatError if the model cannot be written, or not be read back; ValueError for an
-            unknown format.
+        `cache_key` identifies the value's content: a payload that is cached under the same key,
+        type, options, format and configuration is returned without looking at the value. Without a
+        key, only the compressed forms of repeated documents are cached.
+
+        Raises: FormatError if the value cannot be written, or is refused by `check_round_trip`;
+            ValueError for an unknown format; TypeError for an unknown option or type.
         """
         return await self.cached_manager.serialize(
-            model, format, cache_key=cache_key, compress=compress
+            model, format, cache_key=cache_key, compress=compress, as_type=as_type, options=options
         )
 
     async def deserialize_model(
@@ -136,13 +144,16 @@ class OptimizedSerializationManager:
         format: SerializationFormat | str | None = None,
         cache_key: str | None = None,
     ) -> M:
-        """Return the instance of `model` in a payload, which may be compressed.
+        """Return the value in a payload, which may be compressed.
+
+        `model` is a model class, or anything else that a TypeAdapter takes: `list[Order]`, a union,
+        a dataclass, a TypedDict.
 
         Without `format`, it is detected; but a pickle is read only if the default format is PICKLE.
         `cache_key` is accepted for symmetry and not used: cached instances are found by the bytes.
 
-        Raises: ValidationError for bytes that are not a payload of the model; TypeError if the data
-            is not bytes or `model` not a model class; ValueError for an unknown format.
+        Raises: ValidationError for bytes that are not a payload of the type; TypeError if the data
+            is not bytes, or Pydantic cannot read the type; ValueError for an unknown format.
         """
         return await self.cached_manager.deserialize(data, model, format)
 
@@ -152,9 +163,13 @@ class OptimizedSerializationManager:
         format: SerializationFormat | str | None = None,
         *,
         compress: bool = True,
+        as_type: Any = None,
+        **options: Unpack[WriteOptions],
     ) -> bytes:
         """Do the same as `serialize_model` without a key, also within a running event loop."""
-        return self.cached_manager.pipeline.serialize(model, format, compress=compress)
+        return self.cached_manager.pipeline.serialize(
+            model, format, options, compress=compress, as_type=as_type
+        )
 
     def deserialize_sync(
         self,

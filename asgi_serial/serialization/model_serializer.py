@@ -1,4 +1,4 @@
-"""Write and read models in every format."""
+"""Write and read values in every format."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 from asgi_serial.errors import FormatError
 from asgi_serial.formats.pickle_format import MAGIC as PICKLE_MAGIC
 from asgi_serial.serialization.config import SerializationConfig, SerializationFormat
-from asgi_serial.serialization.models import ModelTypes, is_model_class
+from asgi_serial.serialization.encoding import UNWRITABLE, unwritable
+from asgi_serial.serialization.models import ModelTypes
 from asgi_serial.serialization.serializers import (
     JSONSerializer,
     ModelSerializer,
@@ -22,7 +23,7 @@ M = TypeVar("M")
 
 
 class PydanticModelSerializer:
-    """Writes models as documents in any format, and reads them, without compression or caches."""
+    """Writes values as documents in any format, and reads them, without compression or caches."""
 
     def __init__(
         self, config: SerializationConfig, pickle_key: bytes, events: Counter[str]
@@ -42,35 +43,46 @@ class PydanticModelSerializer:
         self._events = events
 
     def writer(self, format: SerializationFormat, cls: type) -> Writer:
-        """Return the function that writes instances of a class; it may raise FormatError."""
+        """Return the function that writes instances of a class."""
         write = self.by_format[format].writer(cls)
         # Only ORJSON falls back: JSON in its place has the same media type, which another format
         # would not have. Models do not fall back, as both write the same document for them.
         if format is not SerializationFormat.ORJSON or self._stand_in is format:
             return write
-        return write if is_model_class(cls) else self._with_stand_in(write, cls)
+        return self._with_stand_in(write) if self._is_plain(cls) else write
 
-    def reader(self, format: SerializationFormat, cls: type) -> Reader:
-        """Return the function that reads instances of a class; it may raise ValidationError."""
-        return self.by_format[format].reader(cls)
+    def writer_as(self, format: SerializationFormat, type_: Any) -> Writer:
+        """Return the function that writes values as a type says. Raises: TypeError."""
+        return self.by_format[format].writer_as(type_)
+
+    def reader(self, format: SerializationFormat, type_: Any) -> Reader:
+        """Return the function that reads values of a type. Raises: TypeError."""
+        return self.by_format[format].reader(type_)
 
     def serialize(self, value: Any, format: SerializationFormat) -> bytes:
-        """Write a model or plain data. Raises: FormatError if it could not be read back."""
-        return self.writer(format, type(value))(value)
+        """Write a model or plain data. Raises: FormatError."""
+        cls = type(value)
+        try:
+            return self.writer(format, cls)(value)
+        except UNWRITABLE as error:
+            raise unwritable(cls.__qualname__, "JSON", error) from error
 
     def deserialize(self, data: bytes, model: type[M], format: SerializationFormat) -> M:
-        """Read an instance of a class. Raises: ValidationError for bytes that are not one."""
+        """Read a value of a type. Raises: ValidationError for bytes that are not one."""
         found: M = self.reader(format, model)(data)
         return found
 
-    def _with_stand_in(self, write: Writer, cls: type) -> Writer:
-        write_otherwise = self.by_format[self._stand_in].writer(cls)
+    def _is_plain(self, cls: type) -> bool:
+        return self.types.of_instances(cls) is self.types.any
 
-        def write_somehow(value: Any) -> bytes:
+    def _with_stand_in(self, write: Writer) -> Writer:
+        write_otherwise = self.types.any.write
+
+        def write_somehow(value: Any, **options: Any) -> bytes:
             try:
-                return write(value)
+                return write(value, **options)
             except FormatError:
-                data = write_otherwise(value)
+                data: bytes = write_otherwise(value, **options)
             self._events["fallback: orjson cannot write the value, json can"] += 1
             return data
 

@@ -1,93 +1,154 @@
-"""The functions by which each model class is written, checked and read."""
+"""The functions by which each type is written, checked and read."""
 
 import warnings
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any, cast
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import is_dataclass
+from functools import lru_cache, partial
+from typing import Any, NamedTuple, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.dataclasses import rebuild_dataclass
+from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from pydantic.warnings import PydanticDeprecatedSince20
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, SchemaError, SchemaSerializer, SchemaValidator
 
-from asgi_serial.serialization.round_trip import build_writer, needs_reading
-from asgi_serial.serialization.traits import study
+from asgi_serial.serialization.round_trip import build_check, checked_writer, plain_checked_writer
+from asgi_serial.serialization.traits import Node, Traits, study
 
 # Classes defined in functions are new with every call. Beyond this number all are studied anew.
-_MAX_CLASSES = 2_000
+_MAX_TYPES = 2_000
+# The title of a union names all of its members.
+_LONGEST_NAME = 100
+
+
+class _Core(NamedTuple):
+    """The schema of a type, and the functions that Pydantic has built from it."""
+
+    schema: Node
+    serializer: SchemaSerializer
+    validator: SchemaValidator
 
 
 class ModelType:
-    """A model class, with bound functions to write and read it."""
+    """A model class, or any other type that Pydantic reads, with functions to write and read it."""
 
-    __slots__ = (
-        "cls",
-        "has_times",
-        "is_read_back",
-        "name",
-        "reading",
-        "to_plain",
-        "validate",
-        "write",
-        "writing",
-    )
+    __slots__ = ("check", "is_instance", "key", "name", "reading", "to_plain", "validate", "write")
 
     def __init__(
-        self, cls: Any, config: Mapping[str, Any] | None, *, strict: bool, check: bool
+        self, type_: Any, config: Mapping[str, Any] | None, *, strict: bool, check: bool
     ) -> None:
-        if not cls.__pydantic_complete__:
-            rebuild = getattr(cls, "model_rebuild", None)
-            rebuild() if rebuild is not None else rebuild_dataclass(cls)
-        self.cls = cls
-        self.name: str = cls.__qualname__
-        written = _derive(cls, config) if config else cls
-        self.reading = study(cls)
-        self.writing = study(written) if config else self.reading
-        options: dict[str, Any] = {}
-        if self.writing.by_alias is not None:
-            options["by_alias"] = self.writing.by_alias
-        if self.writing.round_trip:
-            options["round_trip"] = True
-        serializer, validator = written.__pydantic_serializer__, cls.__pydantic_validator__
-        self.to_plain: Callable[[Any], Any] = partial(serializer.to_python, mode="json", **options)
-        """Converts an instance to the types that JSON has."""
-        self.validate: Callable[[bytes], Any] = _bind(
-            validator.validate_json, {"strict": True} if strict else {}
+        core = writer = _core_of(type_)
+        if config and isinstance(type_, type) and issubclass(type_, BaseModel):
+            writer = _core_of(_derive(type_, config))
+        self.key = key_of(type_)
+        self.name = name_of(type_)
+        self.reading: Traits = study(type_, core.schema)
+        """The traits of the type."""
+        # Without options the methods themselves are used, since a partial costs 60 ns per call.
+        self.validate: Callable[[bytes], Any] = core.validator.validate_json
+        """Reads a value from JSON; raises ValidationError."""
+        if strict:
+            self.validate = partial(core.validator.validate_json, strict=True)
+        self.to_plain: Callable[..., Any] = partial(writer.serializer.to_python, mode="json")
+        """Converts a value to the types that JSON has; raises UNWRITABLE."""
+        self.write: Callable[..., bytes] = writer.serializer.to_json
+        """Writes a value as JSON; raises UNWRITABLE, or FormatError for one that is refused."""
+        self.check = build_check(self.name, self.write, self.validate)
+        """Refuses a value whose document, as Pydantic writes it, is not read as the same value."""
+        if check:
+            traits = self.reading if writer is core else study(type_, writer.schema)
+            self.write = checked_writer(self.name, self.write, self.validate, traits)
+        is_strictly = partial(core.validator.isinstance_python, strict=True)
+        self.is_instance: Callable[[Any], bool] = (
+            type_.__instancecheck__
+            if isinstance(type_, type) and has_fields(type_)
+            else is_strictly
         )
-        """Reads an instance from JSON; raises ValidationError."""
-        to_json: Callable[[Any], bytes] = _bind(serializer.to_json, options)
-        self.write = build_writer(
-            self.name, to_json, self.writing if check else None, self.validate
-        )
-        """Writes an instance as JSON; raises FormatError if it could not be read back."""
-        self.has_times = check and self.writing.holds_times
-        self.is_read_back = check and needs_reading(self.writing)
+        """Returns True for an object that is a value of the type as it is."""
 
 
 class ModelTypes:
-    """The model classes that have been used so far; thread-safe."""
+    """The types that have been used so far; thread-safe."""
 
     def __init__(self, config: Mapping[str, Any] | None, *, strict: bool, check: bool) -> None:
-        self._known: dict[type, ModelType] = {}
+        self._known: dict[Hashable, ModelType] = {}
         self._learn = partial(ModelType, config=config, strict=strict, check=check)
-        self.find = self._known.get
-        """Returns the entry of a class that has been used; None for any other."""
+        self.is_checking = check
+        self.any = ModelType(Any, None, strict=strict, check=False)
+        """The entry for instances of classes that Pydantic writes without a schema of their own."""
+        if check:
+            self.any.write = plain_checked_writer(self.any.write, lambda cls: self.of(cls).check)
 
-    def of(self, cls: type) -> ModelType:
-        """Return the entry of a class. Raises: TypeError if it is not a model class."""
-        found = self._known.get(cls)
+    def of(self, type_: Any) -> ModelType:
+        """Return the entry of a type. Raises: TypeError if Pydantic cannot read it."""
+        key = key_of(type_)
+        found = self._known.get(key)
         if found is None:
-            if not is_model_class(cls):
-                raise TypeError(f"{cls!r} is not a Pydantic model class")
-            if len(self._known) >= _MAX_CLASSES:
+            if len(self._known) >= _MAX_TYPES:
                 self._known.clear()
-            found = self._known[cls] = self._learn(cls)
+            found = self._known[key] = self._learn(type_)
         return found
+
+    def of_instances(self, cls: type) -> ModelType:
+        """Return the entry by which the instances of a class are written."""
+        return self.any if serializer_of(cls) is _any_serializer() else self.of(cls)
 
 
 def is_model_class(cls: object) -> bool:
     """Whether `cls` is a Pydantic model or dataclass."""
     return isinstance(cls, type) and cls is not BaseModel and hasattr(cls, "__pydantic_validator__")
+
+
+def has_fields(cls: type) -> bool:
+    """Whether `cls` is a Pydantic model, or a dataclass of Pydantic or the standard library."""
+    return is_model_class(cls) or is_dataclass(cls)
+
+
+@lru_cache(_MAX_TYPES)
+def serializer_of(cls: type) -> SchemaSerializer:
+    """Return the serializer for instances of a class.
+
+    A class other than a model or dataclass has no schema of its own: its instances are written as
+    values of the type `Any`, which Pydantic inspects as it goes.
+    """
+    if has_fields(cls):
+        try:
+            return _core_of(cls).serializer
+        except TypeError:
+            pass  # a dataclass with fields of types that Pydantic does not read
+    return _any_serializer()
+
+
+@lru_cache(1)
+def _any_serializer() -> SchemaSerializer:
+    return _core_of(Any).serializer
+
+
+def key_of(type_: Any) -> Hashable:
+    """Return a key that only types have which are read and written alike.
+
+    `int | str` equals `str | int`, but Pydantic tries the members in their order.
+    """
+    if isinstance(type_, type):
+        return type_
+    try:
+        hash(type_)
+    except TypeError:
+        return repr(type_), id(type_)
+    return type_, repr(type_)
+
+
+def name_of(type_: Any) -> str:
+    """Return the name of a type in messages and statistics."""
+    name = type_.__qualname__ if isinstance(type_, type) else repr(type_)
+    return name[:_LONGEST_NAME]
+
+
+def check_type(type_: object) -> None:
+    """Refuse what Pydantic cannot read as a type. Raises: TypeError."""
+    # A class is studied when it is used first, when the names in its annotations are known.
+    if not is_model_class(type_):
+        _core_of(type_)
 
 
 def malformed(name: str, kind: str, reason: str) -> ValidationError:
@@ -99,9 +160,36 @@ def malformed(name: str, kind: str, reason: str) -> ValidationError:
     )
 
 
-def _bind(method: Callable[..., Any], options: dict[str, Any]) -> Callable[[Any], Any]:
-    # Without options the method itself is used, since a partial costs 60 ns per call.
-    return partial(method, **options) if options else method
+def _core_of(type_: Any) -> _Core:
+    """Return what Pydantic knows of a type. Raises: TypeError."""
+    if is_model_class(type_):
+        if not type_.__pydantic_complete__:
+            rebuild = getattr(type_, "model_rebuild", None)
+            rebuild() if rebuild is not None else rebuild_dataclass(type_)
+        return _Core(
+            type_.__pydantic_core_schema__,
+            type_.__pydantic_serializer__,
+            type_.__pydantic_validator__,
+        )
+    # A TypeAdapter takes a text for the name of a type, an instance for its class, and BaseModel
+    # for a model without fields; each of these is a mistake here.
+    if type_ is BaseModel or isinstance(type_, str | BaseModel):
+        raise _no_type(type_)
+    try:
+        adapter = TypeAdapter[Any](type_)
+    except (PydanticUserError, PydanticUndefinedAnnotation, SchemaError, TypeError) as error:
+        raise _no_type(type_) from error
+    if not getattr(adapter, "pydantic_complete", True):
+        raise _no_type(type_)
+    return _Core(adapter.core_schema, adapter.serializer, cast(SchemaValidator, adapter.validator))
+
+
+def _no_type(type_: object) -> TypeError:
+    shown = repr(type_)[:_LONGEST_NAME]
+    return TypeError(
+        f"{shown} is not a Pydantic model class, nor another type that Pydantic can read; expected"
+        " a model class, or anything that pydantic.TypeAdapter takes, such as list[Order]"
+    )
 
 
 def _derive(cls: type[BaseModel], config: Mapping[str, Any]) -> type[BaseModel]:

@@ -1,6 +1,7 @@
-"""Turn a model into a payload and back, for one state of the configuration."""
+"""Turn a value into a payload and back, for one state of the configuration."""
 
 from collections import Counter
+from collections.abc import Hashable, Mapping
 from hashlib import blake2b
 from time import perf_counter_ns
 from typing import Any, NamedTuple, TypeVar
@@ -13,8 +14,10 @@ from asgi_serial.codecs.decoding import DECODE_OFFLOAD_BYTES
 from asgi_serial.errors import CodecError, FormatError, OutputLimitExceeded
 from asgi_serial.serialization.compression import Packer, compression_of
 from asgi_serial.serialization.config import SerializationConfig, SerializationFormat
+from asgi_serial.serialization.encoding import UNWRITABLE, unwritable
 from asgi_serial.serialization.model_serializer import PydanticModelSerializer, detect_format
-from asgi_serial.serialization.models import malformed
+from asgi_serial.serialization.models import key_of, malformed, name_of
+from asgi_serial.serialization.options import WriteOptions, check_options
 from asgi_serial.serialization.profiler import FULL, SerializationProfiler, Series
 from asgi_serial.serialization.serializers import Reader, Writer
 from asgi_serial.serialization.validation_cache import ValidationCache
@@ -24,6 +27,7 @@ M = TypeVar("M")
 _JSON, _ORJSON, _MSGPACK, _PICKLE = SerializationFormat
 # The first bytes of the frames of zstd and gzip.
 _FRAMES = frozenset((0x28, 0x1F))
+_REFUSALS = (FormatError, *UNWRITABLE)
 _MANY_FAULTS = 1_000
 # Classes defined in functions are new with every call. Beyond this number all routes are made anew.
 _MAX_ROUTES = 4_000
@@ -47,22 +51,31 @@ class Realm(NamedTuple):
 
 
 class WriteRoute(NamedTuple):
-    """The writer of a class in a format, and the series of its measurements."""
+    """The writer of a type in a format, and the series of its measurements."""
 
     operation: str
     model: str
     series: Series
     write: Writer
+    format: SerializationFormat
+    shape: str | bytes
+    """The part of a cache key that depends on the type."""
 
 
 class ReadRoute(NamedTuple):
-    """The reader of a class in a format, and the series of its measurements."""
+    """The reader of a type in a format, and the series of its measurements."""
 
     operation: str
     model: str
     series: Series
     read: Reader
     validation: Series
+
+
+class _Declared(NamedTuple):
+    """The key of a declared type; distinct from the same class as the class of a value."""
+
+    key: Hashable
 
 
 class Pipeline:
@@ -77,8 +90,9 @@ class Pipeline:
         self.default_format = config.default_format
         self.is_caching = config.enable_caching
         self._shared = shared
-        self._write_routes: dict[tuple[object, type], WriteRoute] = {}
-        self._read_routes: dict[tuple[object, type], ReadRoute] = {}
+        # By the format and the class of the value, or the declared type.
+        self._write_routes: dict[tuple[Any, Any], WriteRoute] = {}
+        self._read_routes: dict[tuple[Any, Any], ReadRoute] = {}
         self._is_compressing = config.enable_compression
         # Without compression, only documents that may be too large need a look.
         self.look_bytes = config.max_decoded_size + 1
@@ -94,21 +108,33 @@ class Pipeline:
         self._slow_ns = int(config.profile_threshold * 1e9)
 
     def serialize(
-        self, value: Any, format: SerializationFormat | str | None, *, compress: bool
+        self,
+        value: Any,
+        format: SerializationFormat | str | None,
+        options: WriteOptions,
+        *,
+        compress: bool,
+        as_type: Any,
     ) -> bytes:
-        """Return the payload of a model. Raises: FormatError; ValueError for an unknown format."""
-        began_ns = perf_counter_ns()
-        route = self._write_routes.get((format, type(value)))
+        """Return the payload of a value.
+
+        Raises: FormatError; ValueError for an unknown format; TypeError for an unknown option.
+        """
+        is_profiling = self._is_profiling
+        began_ns = perf_counter_ns() if is_profiling else 0
+        route = self._write_routes.get((format, type(value))) if as_type is None else None
         if route is None:
-            route = self.write_route(format, type(value))
-        try:
-            payload = document = route.write(value)
-        except FormatError:
-            self.count_refusal(route.operation)
-            raise
+            route = self.write_route(format, value, as_type)
+        if options:
+            payload = document = self.write(route, value, check_options(options))
+        else:
+            try:
+                payload = document = route.write(value)
+            except _REFUSALS as error:
+                raise self._refusal(route, error) from error
         if len(document) >= self.look_bytes:
             payload = self.pack(route, document, compress=compress)
-        if self._is_profiling:
+        if is_profiling:
             # An inlined Series.record, which spares a call.
             duration_ns = perf_counter_ns() - began_ns
             waiting = route.series.waiting
@@ -117,24 +143,44 @@ class Pipeline:
                 self.settle(route, duration_ns)
         return payload
 
-    def write(self, route: WriteRoute, value: Any) -> bytes:
-        """Return the document of a model. Raises: FormatError."""
+    def write(self, route: WriteRoute, value: Any, options: Mapping[str, Any]) -> bytes:
+        """Return the document of a value. Raises: FormatError."""
         try:
-            return route.write(value)
-        except FormatError:
-            self.count_refusal(route.operation)
-            raise
+            return route.write(value, **options)
+        except _REFUSALS as error:
+            raise self._refusal(route, error) from error
 
-    def write_route(self, format: SerializationFormat | str | None, cls: type) -> WriteRoute:
-        """Return the route of a class in a format. Raises: ValueError for an unknown format."""
-        route = self._write_routes.get((format, cls))
+    def _refusal(self, route: WriteRoute, error: Exception) -> FormatError:
+        self.count_refusal(route.operation)
+        if isinstance(error, FormatError):
+            return error
+        return unwritable(route.model, "JSON", error)
+
+    def write_route(
+        self, format: SerializationFormat | str | None, value: Any, as_type: Any
+    ) -> WriteRoute:
+        """Return the route of a value's class, or of a declared type, in a format.
+
+        Raises: ValueError for an unknown format; TypeError for a type that Pydantic cannot read.
+        """
+        is_declared = as_type is not None
+        key = format, (_Declared(key_of(as_type)) if is_declared else type(value))
+        route = self._write_routes.get(key)
         if route is None:
-            chosen = self.choose(format)
-            operation, name = f"serialize.{chosen.value}", cls.__qualname__
+            chosen, models = self.choose(format), self.models
+            operation = f"serialize.{chosen.value}"
+            if is_declared:
+                name, write = name_of(as_type), models.writer_as(chosen, as_type)
+                shape: str | bytes = models.types.of(as_type).reading.fingerprint
+            else:
+                cls = type(value)
+                name, write = cls.__qualname__, models.writer(chosen, cls)
+                known = models.types.of_instances(cls)
+                shape = name if known is models.types.any else known.reading.fingerprint
             series = self._shared.profiler.series(operation, name)
-            route = WriteRoute(operation, name, series, self.models.writer(chosen, cls))
+            route = WriteRoute(operation, name, series, write, chosen, shape)
             _bound(self._write_routes)
-            self._write_routes[format, cls] = route
+            self._write_routes[key] = route
         return route
 
     def choose(self, format: SerializationFormat | str | None) -> SerializationFormat:
@@ -185,12 +231,12 @@ class Pipeline:
             self._shared.profiler.log_slow(route.operation, route.model, duration_ns)
 
     def deserialize(self, data: Any, model: type[M], format: SerializationFormat | str | None) -> M:
-        """Return the instance in a payload.
+        """Return the value in a payload.
 
-        Raises: ValidationError for bytes that are not a payload of the model; ValueError for an
-            unknown format; TypeError if the data is not bytes or `model` not a model class.
+        Raises: ValidationError for bytes that are not a payload of the type; ValueError for an
+            unknown format; TypeError if the data is not bytes, or Pydantic cannot read the type.
         """
-        began_ns = perf_counter_ns()
+        began_ns = perf_counter_ns() if self._is_profiling else 0
         payload = data if type(data) is bytes else as_bytes(data)
         return self.read(self.open(payload, model), model, format, began_ns)
 
@@ -198,12 +244,12 @@ class Pipeline:
         """Whether decompression may block an event loop for too long."""
         return len(payload) >= DECODE_OFFLOAD_BYTES and bool(compression_of(payload))
 
-    def open(self, payload: bytes, model: type) -> bytes:
+    def open(self, payload: bytes, model: Any) -> bytes:
         """Return the document in a payload. Raises: ValidationError."""
         if len(payload) <= self.packer.max_bytes and (not payload or payload[0] not in _FRAMES):
             return payload
         began_ns = perf_counter_ns()
-        name = model.__qualname__
+        name = name_of(model)
         try:
             document = self.packer.unpack(payload)
         except CodecError as error:
@@ -224,22 +270,23 @@ class Pipeline:
         format: SerializationFormat | str | None,
         began_ns: int,
     ) -> M:
-        """Return the instance in a document; `began_ns` is the start of the whole operation.
+        """Return the value in a document; `began_ns` is the start of the whole operation.
 
         Raises: ValidationError.
         """
-        validated_ns = perf_counter_ns()
+        is_profiling = self._is_profiling
+        validated_ns = perf_counter_ns() if is_profiling else 0
         try:
             if format is None and (len(document) < 2 or document[0] != self._usual_lead):
                 format = self._format_of(document, model)
-            route = self._read_routes.get((format, model))
+            route = self._read_routes.get((format, model)) if isinstance(model, type) else None
             if route is None:
                 route = self._read_route(format, model)
             found: M = route.read(document)
         except ValidationError as error:
             self.count_refusal(_kind_of(error))
             raise
-        if self._is_profiling:
+        if is_profiling:
             now_ns, size = perf_counter_ns(), len(document)
             waiting, validated = route.series.waiting, route.validation.waiting
             waiting += (now_ns - began_ns, size, 0)
@@ -248,12 +295,12 @@ class Pipeline:
                 self.settle(route, now_ns - began_ns)
         return found
 
-    def _format_of(self, document: bytes, model: type) -> SerializationFormat:
+    def _format_of(self, document: bytes, model: Any) -> SerializationFormat:
         default = self.default_format
         found = detect_format(document)
         if found is None and default is _MSGPACK and document.isdigit():
             reason = "Invalid payload: it may be JSON or MessagePack; name its format"
-            raise malformed(model.__qualname__, "format_ambiguous", reason)
+            raise malformed(name_of(model), "format_ambiguous", reason)
         if found is None or found is default or (found is _JSON and default is _ORJSON):
             return default
         if found is _PICKLE:
@@ -262,23 +309,27 @@ class Pipeline:
                 "Invalid payload: it is a pickle, which is read only if the call names the format "
                 "PICKLE, or if that is the default"
             )
-            raise malformed(model.__qualname__, "pickle_unasked", reason)
+            raise malformed(name_of(model), "pickle_unasked", reason)
         return found
 
-    def _read_route(self, format: SerializationFormat | str | None, model: type) -> ReadRoute:
+    def _read_route(self, format: SerializationFormat | str | None, type_: Any) -> ReadRoute:
+        key = format, key_of(type_)
+        route = self._read_routes.get(key)
+        if route is not None:
+            return route
         chosen = self.choose(format)
-        read = self.models.reader(chosen, model)
-        known = self.models.types.of(model)
+        read = self.models.reader(chosen, type_)
+        known = self.models.types.of(type_)
         if self._keeps_models and known.reading.is_frozen and chosen is not _PICKLE:
             # ORJSON and JSON are read in the same way.
             variant = f"{self._strictness} {'json' if chosen is _ORJSON else chosen.value}"
             read = self._shared.validation.around(read, known, variant)
         operation, profiler = f"deserialize.{chosen.value}", self._shared.profiler
-        series = profiler.series(operation, model.__qualname__)
-        validation = profiler.series("validation", model.__qualname__)
-        route = ReadRoute(operation, model.__qualname__, series, read, validation)
+        series = profiler.series(operation, known.name)
+        validation = profiler.series("validation", known.name)
+        route = ReadRoute(operation, known.name, series, read, validation)
         _bound(self._read_routes)
-        self._read_routes[format, model] = route
+        self._read_routes[key] = route
         return route
 
     def count_refusal(self, reason: str) -> None:

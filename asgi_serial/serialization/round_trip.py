@@ -1,150 +1,226 @@
-"""Check that a document can be read back as the model from which it was written."""
+"""Refuse to write a value that would be read back as another one."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime, time
 from decimal import Decimal
+from enum import Enum
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticSerializationError, from_json
 
 from asgi_serial.errors import FormatError
 from asgi_serial.serialization.traits import Traits
 
-# Maps every UTC offset to the same text, which no other part of a date looks like. Finding it takes
-# 175 ns in 100 bytes; a regular expression takes 750.
-_OUTLINE = bytes.maketrans(b"+123456789", b"-000000000")
-_OFFSET = b"-00:00"
-UNWRITABLE = (PydanticSerializationError, UnicodeEncodeError, RecursionError)
-"""The exceptions that Pydantic raises for an instance that it cannot write. A user's own serializer
-may raise anything else, which is not caught."""
-
 # Equal values of these types may still differ: True, 1 and 1.0.
 _EXACT = str | int | float | Decimal
+# Options that leave out a part of a value on purpose.
+_PARTIAL = frozenset({"include", "exclude"})
+_LONGEST_SHOWN = 60
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_REMEDY = (
+    "change the field's type or its serializer, write the value as PICKLE, or set"
+    " check_round_trip=False to write what Pydantic writes"
+)
 
-# Pydantic reads up to 200 levels, but writes more.
-_DEEP = 190
+Write: TypeAlias = Callable[..., bytes]
+Check: TypeAlias = Callable[..., None]
 
 
-def needs_reading(traits: Traits) -> bool:
-    """Whether only reading the whole document, as JSON, can tell if it is faithful."""
-    return traits.is_ambiguous or traits.may_nest or bool(traits.unreadable)
+class Difference(NamedTuple):
+    """The first place at which a value that was read differs from the one that was written."""
+
+    path: str
+    written: object
+    read: object
 
 
-def build_writer(
-    name: str,
-    to_json: Callable[[Any], bytes],
-    traits: Traits | None,
-    read: Callable[[bytes], object],
-) -> Callable[[Any], bytes]:
-    """Return `to_json` with FormatError for values that it cannot write faithfully.
+def checked_writer(
+    name: str, to_json: Write, read: Callable[[bytes], object], traits: Traits
+) -> Write:
+    """Return a function that writes a value of a type as JSON, and reads it back.
 
-    It checks only what the traits of the class leave open, which is nothing for most classes.
-    Without traits it checks nothing.
+    The function raises FormatError if another value was read, or none. It writes fields by the
+    names by which they are read, and leaves out computed fields that a reader would refuse.
     """
-    is_plain = traits is None or not (needs_reading(traits) or traits.holds_floats)
-    looks_at_times = traits is not None and traits.holds_times
+    own: dict[str, Any] = {"warnings": False}
+    if traits.by_alias is not None:
+        own["by_alias"] = traits.by_alias
+    if traits.round_trip:
+        own["round_trip"] = True
 
-    def write_quickly(model: Any) -> bytes:
-        try:
-            data = to_json(model)
-        except UNWRITABLE as error:
-            raise FormatError(f"{name} cannot be written as JSON: {error}") from error
-        # An inlined `may_have_offset`, which spares a call.
-        if looks_at_times and data.translate(_OUTLINE).rfind(_OFFSET) >= 0:
-            _refuse_seconds(model)
+    def write(value: Any, **options: Any) -> bytes:
+        if traits.unreadable and "by_alias" not in options:
+            raise FormatError(f"{traits.unreadable}, a name that is not read; {_REMEDY}")
+        data = to_json(value, **{**own, **options})
+        if _PARTIAL.isdisjoint(options):
+            _read_back(name, value, data, read)
         return data
 
-    def write_carefully(model: Any) -> bytes:
-        data = write_quickly(model)
-        assert traits is not None
-        _check_all(model, data, traits, read)
+    return write
+
+
+def build_check(name: str, to_json: Write, read: Callable[[bytes], object]) -> Check:
+    """Return a function that refuses a value if the document that Pydantic writes is not faithful.
+
+    It takes Pydantic's options, and raises FormatError.
+    """
+
+    def check(value: Any, **options: Any) -> None:
+        _read_back(name, value, to_json(value, **options, warnings=False), read)
+
+    return check
+
+
+def plain_checked_writer(to_json: Write, check_of: Callable[[type], Check]) -> Write:
+    """Return a function that writes plain data as JSON, and checks the models that it contains."""
+
+    def write(value: Any, **options: Any) -> bytes:
+        data = to_json(value, **options)
+        if _PARTIAL.isdisjoint(options):
+            for path, part in _parts(value, ""):
+                _check_part(path, part, check_of, options)
         return data
 
-    return write_quickly if is_plain else write_carefully
+    return write
 
 
-def _check_all(model: object, data: bytes, traits: Traits, read: Callable[[bytes], object]) -> None:
-    if traits.unreadable:
-        raise FormatError(
-            f"the document could not be read back: {traits.unreadable}, a name that is not read"
-        )
-    # RFC 8259, 6: JSON has no NaN and no infinity; Pydantic writes null for them.
-    if traits.holds_floats and b"null" in data:
-        _refuse_nonfinite(model)
-    if traits.may_nest and data.count(b"{") + data.count(b"[") > _DEEP:
-        _refuse_depth(data)
-    if traits.is_ambiguous:
-        _refuse_other(model, data, read)
-
-
-def may_have_offset(data: bytes) -> bool:
-    """Whether a document of any format contains a time with an offset from UTC."""
-    return data.translate(_OUTLINE).rfind(_OFFSET) >= 0
-
-
-def _refuse_nonfinite(model: object) -> None:
-    for value in _leaves(model):
-        if isinstance(value, float) and not isfinite(value):
-            raise FormatError(f"the model holds {value!r}, which JSON has no number for")
-
-
-def _refuse_seconds(model: object) -> None:
-    # Offsets are written in hours and minutes, but those of local mean time have seconds.
-    for value in _leaves(model):
-        offset = value.utcoffset() if isinstance(value, datetime | time) else None
-        if offset is not None and (offset.seconds % 60 or offset.microseconds):
-            raise FormatError(f"the offset of {value!r} is not a whole number of minutes")
-
-
-def _refuse_depth(data: bytes) -> None:
-    try:
-        from_json(data)
-    except ValueError as error:
-        raise FormatError(f"the document could not be read back: {error}") from None
-
-
-def _refuse_other(model: object, data: bytes, read: Callable[[bytes], object]) -> None:
+def _read_back(name: str, value: object, data: bytes, read: Callable[[bytes], object]) -> None:
     try:
         found = read(data)
     except ValidationError as error:
-        if all(fault["type"] == "missing" for fault in error.errors(include_input=False)):
-            return  # a required field that the model itself excludes from its documents
-        first = re.sub(r"\s+", " ", error.errors(include_input=False)[0]["msg"])
-        raise FormatError(f"the document could not be read back: {first}") from None
-    if not _is_same(model, found):
-        raise FormatError(
-            "the document would be read as another value: a union, an `Any`, a dict's key that is"
-            " not text, or the model's own code leaves open which value was written"
+        faults = error.errors(include_url=False, include_input=False)
+        if all(one["type"] == "missing" and _is_excluded(value, one["loc"]) for one in faults):
+            return  # required fields that the model itself excludes from its documents
+        location, reason = faults[0]["loc"], re.sub(r"\s+", " ", faults[0]["msg"])
+        why = _find_loss(_value_at(value, location)) or f"could not be read back: {reason}"
+        raise _refusal(name, "".join(map(_step, location)), why) from None
+    difference = _find_difference(value, found, "")
+    if difference is not None:
+        raise _refusal(name, difference.path, _describe(difference))
+
+
+def _check_part(
+    path: str, part: Any, check_of: Callable[[type], Check], options: Mapping[str, Any]
+) -> None:
+    why = _find_loss(part)
+    if why is not None:
+        raise _refusal("the value", path, why)
+    if not isinstance(part, BaseModel) and not is_dataclass(part):
+        return
+    try:
+        check = check_of(type(part))
+    except TypeError:
+        return  # a dataclass with fields of types that Pydantic does not read
+    try:
+        check(part, **options)
+    except FormatError as error:
+        inner = (error.path or "$")[1:]
+        raise FormatError(str(error), path=f"${path}{inner}") from None
+
+
+def _refusal(name: str, path: str, reason: str) -> FormatError:
+    return FormatError(f"{name}{path} {reason}; {_REMEDY}", path=f"${path}")
+
+
+def _describe(difference: Difference) -> str:
+    why = _find_loss(difference.written)
+    if why is not None:
+        return why
+    written, read = _shown(difference.written), _shown(difference.read)
+    if written == read:
+        written += f" ({type(difference.written).__name__})"
+        read += f" ({type(difference.read).__name__})"
+    return f"would be read as another value: {written} as {read}"
+
+
+def _find_loss(value: object) -> str | None:
+    """Return the reason why JSON cannot hold a value of a basic type, or None."""
+    # RFC 8259, 6: JSON has no NaN and no infinity; Pydantic writes null for them.
+    if isinstance(value, float) and not isfinite(value):
+        return (
+            f"is {value!r}, which JSON has no number for, unless the config of the model sets"
+            " ser_json_inf_nan"
         )
+    # Offsets are written in hours and minutes, but those of local mean time have seconds.
+    offset = value.utcoffset() if isinstance(value, datetime | time) else None
+    if offset is not None and (offset.seconds % 60 or offset.microseconds):
+        return f"is {value!r}, whose offset is not a whole number of minutes"
+    return None
 
 
-def _leaves(model: object) -> Iterator[object]:
-    """Yield every value in a model that is not a container and not excluded."""
-    waiting = [model]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, BaseModel):
-            waiting += _written_values(value).values()
-        elif isinstance(value, dict):
-            waiting += value.keys()
-            waiting += value.values()
-        elif isinstance(value, list | tuple | set | frozenset):
-            waiting += value
-        elif is_dataclass(value) and not isinstance(value, type):
-            waiting += [getattr(value, field.name) for field in fields(value)]
-        else:
-            yield value
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except Exception:  # a class's own code, or a model without fields
+        text = f"a {type(value).__qualname__}"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
+def _step(key: object) -> str:
+    if isinstance(key, str) and _PLAIN_NAME.fullmatch(key):
+        return f".{key}"
+    return f"[{_shown(key)}]"
+
+
+def _parts(value: object, path: str) -> Iterator[tuple[str, object]]:
+    """Yield every value in containers of plain data, with its path."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _parts(part, path + _step(key))
+    elif isinstance(value, list | tuple | set | frozenset):
+        for index, part in enumerate(value):
+            yield from _parts(part, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def _is_excluded(value: Any, location: tuple[int | str, ...]) -> bool:
+    """Whether a field that was missing is one that its model excludes."""
+    owner = _value_at(value, location[:-1])
+    known = getattr(type(owner), "model_fields", {})
+    last = location[-1] if location else None
+    return any(
+        field.exclude and last in (name, field.alias, field.validation_alias)
+        for name, field in known.items()
+    )
+
+
+def _value_at(value: Any, location: tuple[int | str, ...]) -> Any:
+    """Return the part of a value at the place of a fault; steps that lead nowhere are left out."""
+    for step in location:
+        parts = _children(value) if _has_children(value) else {}
+        # The steps of a union are names of its members.
+        value = parts.get(step, value)
+    return value
+
+
+def _has_children(value: object) -> bool:
+    return isinstance(value, BaseModel | dict | list | tuple) or (
+        is_dataclass(value) and not isinstance(value, type)
+    )
+
+
+def _children(value: Any) -> dict[Any, Any]:
+    """Return the parts of a model or container by name, key or index."""
+    if isinstance(value, BaseModel):
+        return _written_values(value)
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, list | tuple):
+        return dict(enumerate(value))
+    return {field.name: getattr(value, field.name, None) for field in fields(value)}
 
 
 def _written_values(model: BaseModel) -> dict[str, Any]:
     known = type(model).model_fields
+    by_value = type(model).model_config.get("use_enum_values")
     return {
         **{
-            name: value
+            # Such a config leaves only defaults as members.
+            name: value.value if by_value and isinstance(value, Enum) else value
             for name, value in model.__dict__.items()
             if name in known and not known[name].exclude
         },
@@ -152,17 +228,38 @@ def _written_values(model: BaseModel) -> dict[str, Any]:
     }
 
 
-def _is_same(one: Any, other: Any) -> bool:
-    """Whether two values are equal except for excluded fields; NaN equals NaN."""
+def _find_difference(one: Any, other: Any, path: str) -> Difference | None:
+    """Return the first difference of two values, except for excluded fields; NaN equals NaN."""
     if type(one) is not type(other):
         # An integer may be the default of a field of floats or decimals.
         is_widened = type(one) is int and isinstance(other, float | Decimal)
         is_exact = isinstance(one, _EXACT) or isinstance(other, _EXACT)
-        return bool(one == other) and (is_widened or not is_exact)
-    if isinstance(one, BaseModel):
-        return _is_same(_written_values(one), _written_values(other))
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(_is_same(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(_is_same, one, other))
-    return bool(one == other) or (one != one and other != other)
+        is_same = _is_equal(one, other) and (is_widened or not is_exact)
+        return None if is_same else Difference(path, one, other)
+    if _has_children(one):
+        parts, others = _children(one), _children(other)
+        if _typed(parts) != _typed(others):
+            return Difference(path, one, other)
+        root = isinstance(one, BaseModel) and type(one).__pydantic_root_model__
+        found = (
+            _find_difference(part, others[key], path if root else path + _step(key))
+            for key, part in parts.items()
+        )
+        return next((difference for difference in found if difference is not None), None)
+    if isinstance(one, set | frozenset):
+        is_same = _typed(one) == _typed(other)
+    else:
+        is_same = _is_equal(one, other) or (one != one and other != other)
+    return None if is_same else Difference(path, one, other)
+
+
+def _is_equal(one: object, other: object) -> bool:
+    try:
+        return bool(one == other)
+    except Exception:  # a class's own code, or a model without fields
+        return False
+
+
+def _typed(values: Iterable[Any]) -> set[tuple[type, Any]]:
+    # In a set or as a key, True equals 1 and 1.0.
+    return {(type(value), value) for value in values}

@@ -1,4 +1,4 @@
-"""Write models as uncompressed documents and read them, with one class per format."""
+"""Write values as uncompressed documents and read them, with one class per format."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -6,188 +6,196 @@ from dataclasses import is_dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from asgi_serial.errors import FormatError
+from asgi_serial.formats.base import Transcoder
 from asgi_serial.formats.json_format import JsonFormat
-from asgi_serial.formats.msgpack_format import MALFORMED, MsgPackFormat, choose_packer
+from asgi_serial.formats.msgpack_format import MsgPackFormat
 from asgi_serial.formats.pickle_format import PickleFormat, is_value_class
-from asgi_serial.formats.transcoding import build_transcoder, may_hold_nonfinite
-from asgi_serial.serialization.models import ModelTypes, is_model_class, malformed
-from asgi_serial.serialization.round_trip import UNWRITABLE, may_have_offset
+from asgi_serial.formats.transcoding import build_transcoder
+from asgi_serial.serialization.encoding import UNWRITABLE, build_packer, unwritable
+from asgi_serial.serialization.models import ModelType, ModelTypes, is_model_class, malformed
 
 M = TypeVar("M")
 
-Writer: TypeAlias = Callable[[Any], bytes]
+Writer: TypeAlias = Callable[..., bytes]
+"""Writes a value, with Pydantic's options as keyword arguments.
+
+It raises FormatError for a value that is refused, or one of UNWRITABLE."""
 Reader: TypeAlias = Callable[[bytes], Any]
+"""Reads a value; raises ValidationError for all bytes that are not a document of its type."""
 
 # Pydantic's own types whose pickles hold nothing but a value.
 _PYDANTIC_VALUES = {
-    *(("pydantic.types", name) for name in ("ByteSize", "SecretBytes", "SecretStr")),
+    *(("pydantic.types", name) for name in ("ByteSize", "Secret", "SecretBytes", "SecretStr")),
     *(("pydantic_core._pydantic_core", name) for name in ("MultiHostUrl", "TzInfo", "Url")),
 }
 
 
 class ModelSerializer(ABC):
-    """Writes models as documents of one format, without compression, and reads them."""
+    """Writes values as documents of one format, without compression, and reads them."""
 
-    @abstractmethod
+    def __init__(self, types: ModelTypes) -> None:
+        self._types = types
+
     def writer(self, cls: type) -> Writer:
-        """Return the function that writes instances of a class of models or plain data.
+        """Return the function that writes instances of a class of models or plain data."""
+        return self._build_writer(self._types.of_instances(cls), cls.__qualname__)
 
-        The function raises FormatError for values that cannot be written, or not be read back.
-        """
+    def writer_as(self, type_: Any) -> Writer:
+        """Return the function that writes values as a type says. Raises: TypeError."""
+        known = self._types.of(type_)
+        return self._build_writer(known, known.name)
+
+    def reader(self, type_: Any) -> Reader:
+        """Return the function that reads values of a type. Raises: TypeError."""
+        return self._build_reader(self._types.of(type_))
 
     @abstractmethod
-    def reader(self, cls: type) -> Reader:
-        """Return the function that reads instances of a model class.
+    def _build_writer(self, known: ModelType, name: str) -> Writer:
+        """Return the function that writes values; `name` is for messages."""
 
-        The function raises ValidationError for all bytes that are not a document of the class.
-
-        Raises: TypeError if `cls` is not a model class.
-        """
+    @abstractmethod
+    def _build_reader(self, known: ModelType) -> Reader:
+        """Return the function that reads values."""
 
     def serialize(self, value: Any) -> bytes:
         """Write one value. Raises: FormatError."""
-        return self.writer(type(value))(value)
+        cls = type(value)
+        try:
+            return self.writer(cls)(value)
+        except UNWRITABLE as error:
+            raise unwritable(cls.__qualname__, "JSON", error) from error
 
-    def deserialize(self, data: bytes, model: type[M]) -> M:
-        """Read one instance. Raises: ValidationError; TypeError."""
-        found: M = self.reader(model)(data)
+    def deserialize(self, data: bytes, type_: type[M]) -> M:
+        """Read one value. Raises: ValidationError; TypeError."""
+        found: M = self.reader(type_)(data)
         return found
 
 
 class JSONSerializer(ModelSerializer):
-    """JSON by pydantic-core, for models and for plain data of all types that Pydantic can write."""
+    """JSON by pydantic-core."""
 
-    def __init__(self, types: ModelTypes) -> None:
-        self._types = types
+    def _build_writer(self, known: ModelType, name: str) -> Writer:
+        return known.write
 
-    def writer(self, cls: type) -> Writer:
-        """Return the function that writes instances of a class."""
-        return self._types.of(cls).write if is_model_class(cls) else _write_plain_json
-
-    def reader(self, cls: type) -> Reader:
-        """Return the function that reads instances of a model class."""
-        return self._types.of(cls).validate
+    def _build_reader(self, known: ModelType) -> Reader:
+        return known.validate
 
 
-class OrJSONSerializer(ModelSerializer):
+class OrJSONSerializer(JSONSerializer):
     """The same JSON for models; plain data by orjson, within its types."""
 
     def __init__(self, types: ModelTypes) -> None:
-        self._types = types
+        super().__init__(types)
         self._plain = JsonFormat()
 
-    def writer(self, cls: type) -> Writer:
-        """Return the function that writes instances of a class."""
-        return self._types.of(cls).write if is_model_class(cls) else self._plain.dumps
+    def _build_writer(self, known: ModelType, name: str) -> Writer:
+        return known.write if known is not self._types.any else self._write_plain
 
-    def reader(self, cls: type) -> Reader:
-        """Return the function that reads instances of a model class."""
-        return self._types.of(cls).validate
+    def _write_plain(self, value: Any, **options: Any) -> bytes:
+        # Options are Pydantic's, and concern models, which are beyond orjson.
+        return self._types.any.write(value, **options) if options else self._plain.dumps(value)
 
 
-class MsgPackSerializer(ModelSerializer):
-    """MessagePack with the values that JSON would hold, so that both are read alike.
+class WireSerializer(ModelSerializer):
+    """A format of the middleware, with the values that JSON would hold, so that both read alike."""
 
-    A small integer as a whole document is written in two bytes: one byte would be valid JSON.
-    """
+    name: str
+    title: str
 
-    def __init__(self, types: ModelTypes) -> None:
-        self._types = types
-        self._transcoder = build_transcoder()
-        self._pack = choose_packer("auto")
-        self._plain = MsgPackFormat()
+    def __init__(self, types: ModelTypes, transcoder: Transcoder) -> None:
+        super().__init__(types)
+        self._transcoder = transcoder
 
-    def writer(self, cls: type) -> Writer:
-        """Return the function that writes instances of a class."""
-        if not is_model_class(cls):
-            return self._plain.dumps
-        known = self._types.of(cls)
-        pack, to_plain, has_times = self._pack, known.to_plain, known.has_times
-        if known.is_read_back:
-            return lambda model: _marked(self._transcoder.from_json(known.write(model)))
+    def _build_writer(self, known: ModelType, name: str) -> Writer:
+        to_plain, to_json = known.to_plain, known.write
+        if self._types.is_checking:
+            to_plain = _through(to_json)
+        return build_packer(self._transcoder, to_plain, to_json, name=name, format=self.title)
 
-        def write(model: Any) -> bytes:
-            try:
-                data = pack(to_plain(model))
-            except (*UNWRITABLE, *MALFORMED) as error:
-                raise FormatError(
-                    f"{known.name} cannot be written as MessagePack: {error}"
-                ) from error
-            if has_times and may_have_offset(data):
-                known.write(model)
-            if (b"\xcb" in data or b"\xca" in data) and may_hold_nonfinite(data):
-                self._transcoder.to_json(data)
-            return data if len(data) > 1 else _marked(data)
-
-        return write
-
-    def reader(self, cls: type) -> Reader:
-        """Return the function that reads instances of a model class."""
-        known = self._types.of(cls)
+    def _build_reader(self, known: ModelType) -> Reader:
         to_json, validate = self._transcoder.to_json, known.validate
 
         def read(data: bytes) -> Any:
             try:
-                text = to_json(data)
+                text = to_json(data, allow_nonfinite=True)
             except FormatError as error:
-                reason = f"Invalid MessagePack: {error}"
-                raise malformed(known.name, "msgpack_invalid", reason) from None
+                reason = f"Invalid {self.title}: {error}"
+                raise malformed(known.name, f"{self.name}_invalid", reason) from None
             return validate(text)
 
         return read
 
 
+class MsgPackSerializer(WireSerializer):
+    """MessagePack with the values that JSON would hold.
+
+    A small integer as a whole document is written in two bytes: one byte would be valid JSON.
+    """
+
+    name = MsgPackFormat.name
+    title = "MessagePack"
+
+    def __init__(self, types: ModelTypes) -> None:
+        super().__init__(types, build_transcoder())
+
+    def _build_writer(self, known: ModelType, name: str) -> Writer:
+        pack = super()._build_writer(known, name)
+
+        def write(value: Any, **options: Any) -> bytes:
+            data = pack(value, **options)
+            return data if len(data) > 1 or data >= b"\x80" else b"\xcc" + data
+
+        return write
+
+
 class PickleSerializer(ModelSerializer):
     """A signed pickle of the instance.
 
-    Nothing is validated, since only holders of the key can write one. But the instance must be of
-    the requested class, and the class must have the shape that it had when the pickle was written.
+    Nothing is validated, since only holders of the key can write one. But the value must be of the
+    requested type, and each class must have the shape that it had when the pickle was written.
     Private attributes and excluded fields are preserved.
     """
 
     def __init__(self, types: ModelTypes, key: bytes) -> None:
-        self._types = types
-        self._pickle = PickleFormat(key, is_allowed=_may_be_pickled)
+        super().__init__(types)
+        self._pickle = PickleFormat(key, is_allowed=_may_be_pickled, shape_of=self._shape_of)
 
-    def writer(self, cls: type) -> Writer:
-        """Return the function that writes instances of a class."""
-        context = self._types.of(cls).reading.fingerprint if is_model_class(cls) else b""
-        return lambda value: self._pickle.dumps(value, context=context)
+    def _build_writer(self, known: ModelType, name: str) -> Writer:
+        def write(value: Any, **options: Any) -> bytes:
+            if any(options.values()):
+                raise FormatError(
+                    f"{name} cannot be pickled with {', '.join(sorted(options))}: a pickle holds"
+                    " the whole instance; leave out the options, or choose another format"
+                )
+            return self._pickle.dumps(value)
 
-    def reader(self, cls: type) -> Reader:
-        """Return the function that reads instances of a model class."""
-        known = self._types.of(cls)
+        return write
 
+    def _build_reader(self, known: ModelType) -> Reader:
         def read(data: bytes) -> Any:
             try:
-                found = self._pickle.loads(data, context=known.reading.fingerprint)
+                found = self._pickle.loads(data)
             except FormatError as error:
                 raise malformed(known.name, "pickle_invalid", f"Invalid pickle: {error}") from None
-            if not isinstance(found, cls):
-                raise malformed(known.name, "pickle_invalid", "Invalid pickle: of another class")
+            if not known.is_instance(found):
+                reason = f"Invalid pickle: it holds a {type(found).__qualname__}"
+                raise malformed(known.name, "pickle_invalid", reason)
             return found
 
         return read
 
-
-def _marked(data: bytes) -> bytes:
-    """Return MessagePack that cannot be mistaken for JSON: the integer 55 in one byte is `7`."""
-    return b"\xcc" + data if len(data) == 1 and data < b"\x80" else data
+    def _shape_of(self, cls: type) -> bytes:
+        return self._types.of(cls).reading.fingerprint if is_model_class(cls) else b""
 
 
-def _write_plain_json(value: object) -> bytes:
-    try:
-        data = to_json(value, inf_nan_mode="constants")
-        # RFC 8259, 6: JSON has no NaN and no infinity. The words may also occur in a string, so
-        # only a parser can tell.
-        if b"NaN" in data or b"Infinity" in data:
-            from_json(data, allow_inf_nan=False)
-    except (*UNWRITABLE, ValueError) as error:
-        raise FormatError(f"the value cannot be written as JSON: {error}") from error
-    return data
+def _through(to_json: Writer) -> Callable[..., Any]:
+    def to_plain(value: Any, **options: Any) -> Any:
+        return from_json(to_json(value, **options))
+
+    return to_plain
 
 
 def _may_be_pickled(cls: type) -> bool:
@@ -195,6 +203,7 @@ def _may_be_pickled(cls: type) -> bool:
         is_value_class(cls)
         or issubclass(cls, BaseModel)
         or is_dataclass(cls)
+        or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
         or cls.__module__ == "pydantic.networks"
         or (cls.__module__, cls.__qualname__) in _PYDANTIC_VALUES
     )

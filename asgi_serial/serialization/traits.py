@@ -1,15 +1,15 @@
-"""Derive from the schema of a model class how its documents may go wrong.
+"""Derive the properties of a type from its schema.
 
-Source: the core schema that Pydantic builds for a class, a tree of dicts with a `type` each.
+Source: the core schema that Pydantic builds for a type, a tree of dicts with a `type` each.
 """
 
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-from asgi_serial.serialization.ambiguity import Node, is_ambiguous
+Node: TypeAlias = Mapping[str, Any]
 
 # Members of a node that are not schemas, although they may hold dicts with a `type`.
 _NO_SCHEMA = frozenset(
@@ -32,33 +32,22 @@ _LISTED = frozenset({"expected", "members", "fields"})
 _LOCAL = frozenset({"default", "ref", "schema_ref"})
 _PLAIN = str | bytes | int | float
 
-# Options of a config that change writing, but not reading.
-_ONE_WAY_CONFIG = frozenset({"ser_json_bytes", "ser_json_temporal", "ser_json_timedelta"})
-
 
 class Traits(NamedTuple):
-    """The properties of a class that are known without an instance."""
+    """The properties of a type that are known without an instance."""
 
     is_frozen: bool
     """Whether an instance depends only on the bytes that it is read from, and is immutable."""
     factory_fields: frozenset[str]
     """Fields with a default factory, on which an instance depends if the document lacks them."""
-    holds_floats: bool
-    """Whether a value may be NaN or infinite, and would be written as null."""
-    holds_times: bool
-    """Whether a value may have an offset from UTC."""
-    may_nest: bool
-    """Whether values may be nested without limit."""
-    is_ambiguous: bool
-    """Whether two different values may be written as the same document."""
     by_alias: bool | None
     """The value of `by_alias` with which documents can be read back; None for the model's own."""
     round_trip: bool
     """The value of `round_trip`: leave out computed fields that a reader would reject."""
     unreadable: str
-    """The reason why documents cannot be read back with either value of `by_alias`, or empty."""
+    """A field that cannot be read back with either value of `by_alias`, and its name; or empty."""
     fingerprint: bytes
-    """A digest of the name and the shape of the class."""
+    """A digest of the name and the shape of the type."""
 
 
 class _Owner(NamedTuple):
@@ -69,33 +58,27 @@ class _Owner(NamedTuple):
     fields: Mapping[str, Node]
 
 
-def study(cls: type) -> Traits:
-    """Return the traits of a complete model class."""
-    root: Node = cls.__pydantic_core_schema__  # type: ignore[attr-defined]
+def study(type_: Any, schema: Node | None = None) -> Traits:
+    """Return the traits of a type with this schema, by default the one of a model class."""
+    root: Node = type_.__pydantic_core_schema__ if schema is None else schema
     nodes = list(_nodes(root))
     types = {node["type"] for node in nodes}
     owners = [_owner(node) for node in nodes if node["type"] in ("model", "dataclass")]
-    is_open = "any" in types or any(one.config.get("extra") == "allow" for one in owners)
-    is_one_way = any(_ONE_WAY_CONFIG & one.config.keys() for one in owners)
-    own_fields: Mapping[str, Any] = getattr(cls, "model_fields", {})
+    own_fields: Mapping[str, Any] = getattr(type_, "model_fields", {})
     factory_fields = {name for name, field in own_fields.items() if field.default_factory}
     factories = sum("default_factory" in node for node in nodes)
-    by_alias, unreadable = _choose_names(_config_of(cls), owners)
+    by_alias, unreadable = _choose_names(_config_of(type_), owners)
     return Traits(
-        is_frozen=types <= _IMMUTABLE
+        is_frozen=bool(owners)
+        and types <= _IMMUTABLE
         and not any(map(_depends_on_more, nodes))
         and factories == len(factory_fields)
         and all(map(_is_frozen, owners)),
         factory_fields=frozenset(factory_fields),
-        holds_floats=(is_open or "float" in types)
-        and not any("ser_json_inf_nan" in one.config for one in owners),
-        holds_times=is_open or not types.isdisjoint({"datetime", "time"}),
-        may_nest=is_open or "definition-ref" in types,
-        is_ambiguous=is_open or is_one_way or is_ambiguous(nodes),
         by_alias=by_alias,
         round_trip="json" in types or any(map(_refuses_computed, owners)),
         unreadable=unreadable,
-        fingerprint=_fingerprint(cls, nodes),
+        fingerprint=_fingerprint(type_, nodes),
     )
 
 
@@ -123,7 +106,7 @@ def _owner(node: Node) -> _Owner:
     return _Owner(node, _config_of(node["cls"]), fields)
 
 
-def _config_of(cls: type) -> Mapping[str, Any]:
+def _config_of(cls: Any) -> Mapping[str, Any]:
     return getattr(cls, "model_config", None) or getattr(cls, "__pydantic_config__", None) or {}
 
 
@@ -200,9 +183,10 @@ def _read_names(name: str, alias: Any, config: Mapping[str, Any]) -> set[str]:
     )
 
 
-def _fingerprint(cls: type, nodes: list[Node]) -> bytes:
+def _fingerprint(type_: Any, nodes: list[Node]) -> bytes:
     """Return a digest of a schema, without functions and addresses, which differ by process."""
-    parts = [cls.__module__, cls.__qualname__]
+    is_class = isinstance(type_, type)
+    parts = [type_.__module__, type_.__qualname__] if is_class else [repr(type_)]
     for node in nodes:
         parts.append(getattr(node.get("cls"), "__qualname__", ""))
         for name, value in sorted(node.items()):

@@ -57,11 +57,12 @@ class ValidationCache:
         Instances are cached per class and `variant`, which names the format and strictness.
         """
         trial, find, keep = _Trial(), self._memory.get, self._keep
+        owner = ("val", known.key, variant)
 
         def read_or_find(document: bytes) -> Any:
             if not trial.is_on():
                 return read(document)
-            key = ("val", known.cls, variant, document)
+            key = (owner, document)
             found = find(key)
             if found is None:
                 self.misses += 1

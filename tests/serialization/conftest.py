@@ -15,6 +15,16 @@ def make_manager():
     return make
 
 
+@pytest.fixture
+def make_checking(make_manager):
+    """Makes managers that refuse a value which would be read as another one."""
+
+    def make(**options):
+        return make_manager(**{"check_round_trip": True, **options})
+
+    return make
+
+
 @pytest.fixture(autouse=True)
 def no_default_manager():
     """Each test finds and leaves the process without a default manager."""

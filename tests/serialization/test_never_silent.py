@@ -157,8 +157,8 @@ class Shape(BaseModel):
     ],
     ids=repr,
 )
-def test_what_reading_leaves_as_it_is_comes_back(make_manager, model, format):
-    manager = make_manager()
+def test_what_reading_leaves_as_it_is_comes_back(make_checking, model, format):
+    manager = make_checking()
     payload = manager.serialize_sync(model, format)
     assert manager.deserialize_sync(payload, type(model)) == model
 
@@ -178,21 +178,21 @@ def test_what_reading_leaves_as_it_is_comes_back(make_manager, model, format):
     ],
     ids=repr,
 )
-def test_what_reading_would_change_is_refused(make_manager, model, format):
+def test_what_reading_would_change_is_refused(make_checking, model, format):
     with pytest.raises(FormatError, match="another value"):
-        make_manager().serialize_sync(model, format)
+        make_checking().serialize_sync(model, format)
 
 
-def test_the_values_of_enums_are_read_as_values(make_manager):
-    manager = make_manager()
+def test_the_values_of_enums_are_read_as_values(make_checking):
+    manager = make_checking()
     assert manager.deserialize_sync(manager.serialize_sync(Shaded()), Shaded).shade == "dark"
 
 
 @pytest.mark.parametrize("default", TEXT_FORMATS)
 @pytest.mark.parametrize("format", TEXT_FORMATS)
 @pytest.mark.parametrize("value", [-33, -1, 0, 7, 31, 40, 55, 127, 128, 300])
-def test_a_number_alone_is_never_read_as_another_one(make_manager, value, format, default):
-    manager = make_manager(default_format=default)
+def test_a_number_alone_is_never_read_as_another_one(make_checking, value, format, default):
+    manager = make_checking(default_format=default)
     payload = manager.serialize_sync(Number(value), format)
     assert manager.deserialize_sync(payload, Number, format).root == value
     if (value in range(10), format, default) == (True, "json", "msgpack"):
@@ -202,17 +202,17 @@ def test_a_number_alone_is_never_read_as_another_one(make_manager, value, format
         assert manager.deserialize_sync(payload, Number).root == value
 
 
-def test_a_small_number_of_other_software_is_read_as_messagepack(make_manager):
-    manager = make_manager(default_format="msgpack")
+def test_a_small_number_of_other_software_is_read_as_messagepack(make_checking):
+    manager = make_checking(default_format="msgpack")
     assert manager.deserialize_sync(b"\x07", Number).root == 7
     assert manager.deserialize_sync(b"\x37", Number, "msgpack").root == 55
 
 
-def test_a_time_that_was_in_the_future_is_judged_anew(make_manager):
+def test_a_time_that_was_in_the_future_is_judged_anew(make_checking):
     class Due(BaseModel, frozen=True):
         at: FutureDatetime
 
-    manager, due = make_manager(), Due(at=datetime.now(UTC) + timedelta(hours=1))
+    manager, due = make_checking(), Due(at=datetime.now(UTC) + timedelta(hours=1))
     payload = manager.serialize_sync(due)
     first, second = (manager.deserialize_sync(payload, Due) for _ in range(2))
     assert first == second == due
@@ -257,12 +257,12 @@ def test_every_difference_of_a_class_tells_its_payloads_apart():
     assert fingerprints == {name: study(cls).fingerprint for name, cls in shapes().items()}
 
 
-def test_a_payload_under_a_key_is_of_the_config_that_wrote_it(make_manager):
+def test_a_payload_under_a_key_is_of_the_config_that_wrote_it(make_checking):
     async def write(manager):
         return await manager.serialize_model(Cut(name="a" * 5000), cache_key="k")
 
-    manager = make_manager()
-    plain = make_manager(enable_compression=False)
+    manager = make_checking()
+    plain = make_checking(enable_compression=False)
     before = asyncio.run(write(manager))
     manager.config.enable_compression = False
     assert asyncio.run(write(manager)) == asyncio.run(write(plain)) != before
@@ -271,8 +271,8 @@ def test_a_payload_under_a_key_is_of_the_config_that_wrote_it(make_manager):
 
 
 @pytest.mark.parametrize("key", [5, b"k", None, ("k",)], ids=repr)
-def test_a_key_that_is_no_text_is_refused(make_manager, key):
-    manager = make_manager()
+def test_a_key_that_is_no_text_is_refused(make_checking, key):
+    manager = make_checking()
     cache = manager.cached_manager.cache_manager
     calls = [cache.get(key), cache.set(key, b""), cache.delete(key)]
     if key is not None:
@@ -297,6 +297,6 @@ class Priced(Raised):
     total: Decimal = Decimal(0)
 
 
-def test_an_integer_in_the_place_of_another_number_is_no_other_value(make_manager):
-    manager = make_manager()
+def test_an_integer_in_the_place_of_another_number_is_no_other_value(make_checking):
+    manager = make_checking()
     assert manager.deserialize_sync(manager.serialize_sync(Priced(price=1)), Priced).tax == 0

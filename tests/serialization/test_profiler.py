@@ -112,8 +112,8 @@ def test_nothing_is_measured_where_profiling_is_off(make_manager):
     assert manager.get_performance_report()["summary"]["total_operations"] == 1
 
 
-def test_refusals_are_counted_by_reason(make_manager):
-    manager = make_manager()
+def test_refusals_are_counted_by_reason(make_checking):
+    manager = make_checking()
     for data in (b"{", b"\x28\xb5\x2f\xfd", b'{"x":"a","y":1}'):
         with pytest.raises(ValidationError):
             manager.deserialize_sync(data, Point)

@@ -35,7 +35,10 @@ from asgi_serial import (
 )
 
 MANAGER = create_serialization_manager(
-    SerializationConfig(pickle_key="a secret of some length", compression_threshold=200), environ={}
+    SerializationConfig(
+        pickle_key="a secret of some length", compression_threshold=200, check_round_trip=True
+    ),
+    environ={},
 )
 
 

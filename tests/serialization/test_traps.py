@@ -26,7 +26,6 @@ from .client import get
 from .models import (
     TYPED,
     USER,
-    Measured,
     Open,
     Point,
     Stamped,
@@ -283,7 +282,7 @@ def test_t12_a_hopeless_input_is_not_tried_again(make_manager):
     with pytest.raises(ValidationError):
         asyncio.run(manager.deserialize_model(b"{", User))
     with pytest.raises(FormatError):
-        asyncio.run(manager.serialize_model(Measured(value=float("nan"))))
+        asyncio.run(manager.serialize_model({"value": print}))
     assert time.monotonic() - began < 60
 
 

@@ -77,7 +77,9 @@ VALUES = {
     Named: [Named()],
 }
 MANAGERS = [
-    create_serialization_manager(SerializationConfig(strict_validation=is_strict), environ={})
+    create_serialization_manager(
+        SerializationConfig(strict_validation=is_strict, check_round_trip=True), environ={}
+    )
     for is_strict in (False, True)
 ]
 
