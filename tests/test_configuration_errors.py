@@ -142,6 +142,16 @@ CONTRADICTIONS = [
         "cache_key_cookies from the app; name it in only one of them.",
     ),
     (
+        {"cache_targets": "edge-control", "cache_strip_fields": "edge-*"},
+        "cache_strip_fields has 'edge-*', which strips 'edge-control' in cache_targets; name it in "
+        "only one of them.",
+    ),
+    (
+        {"cache_tag_fields": "x-tags", "cache_strip_fields": "x-id, x-tags"},
+        "cache_strip_fields has 'x-tags', which strips 'x-tags' in cache_tag_fields; name it in "
+        "only one of them.",
+    ),
+    (
         {"cache_ignore_query": "utm_*", "cache_query": "page"},
         "cache_ignore_query and cache_query are both set; set cache_ignore_query to ignore the "
         "parameters that it names, or cache_query to ignore all others.",

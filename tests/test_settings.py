@@ -87,6 +87,8 @@ def test_sources(options, environ, level):
         ("cache_key_cookies", "theme,lang", ("theme", "lang")),
         ("cache_ignore_query", "utm_*, fbclid,, fbclid", ("utm_*", "fbclid")),
         ("cache_query", "Page, filter[a], größe,x.y", ("Page", "filter[a]", "größe", "x.y")),
+        ("cache_strip_fields", "X-Request-Id, ratelimit-*,", ("x-request-id", "ratelimit-*")),
+        ("cache_set_cookie", "strip", "strip"),
         ("compressible_types", "Application/X-Thing", ("application/x-thing",)),
         ("report_path", "/-/timing", "/-/timing"),
         ("metrics_path", "/metrics", "/metrics"),
@@ -151,6 +153,13 @@ def test_arguments_are_read(name, given, value):
             ("cache_ignore_query", names, "a list of names of query parameters such as utm_*")
             for names in ("*", "a*b", "**", "a, b&c", "a=1", "utm%5F*", "a+b", "a b", "a;b", "#a")
         ),
+        *(
+            ("cache_strip_fields", names, "a list of names of response fields such as")
+            for names in ("*", "x y", "x-*-id", "Vary", "etag", "x-a, Content-*", "x-*", "date")
+        ),
+        ("cache_strip_fields", "set-cookie", "a list of names of response fields such as"),
+        ("cache_set_cookie", "keep", "refuse or strip"),
+        ("cache_set_cookie", "Strip", "refuse or strip"),
         ("cache_query", "page, *", "a list of names of query parameters such as utm_*"),
         ("cache_query", "p\udcff", "a list of names of query parameters such as utm_*"),
         ("cache_name", "1st", "a token such as"),

@@ -80,6 +80,8 @@ def _is_stricter(outer: Engine, inner: Engine) -> bool:
         and ours.cache_key_cookies == theirs.cache_key_cookies
         and set(ours.cache_ignore_query) <= set(theirs.cache_ignore_query)
         and ours.cache_query in ((), theirs.cache_query)
+        and set(theirs.cache_strip_fields) <= set(ours.cache_strip_fields)
+        and ours.cache_set_cookie in ("refuse", theirs.cache_set_cookie)
         and set(ours.cache_targets) == set(theirs.cache_targets)
         and ours.cache_negative_ttl == theirs.cache_negative_ttl
         and ours.cache_grace <= theirs.cache_grace

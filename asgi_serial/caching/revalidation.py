@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asgi_serial.cache.entry import Entry, Representation
 from asgi_serial.caching.serving import answer, answer_on_error, find_representation, variant_of
-from asgi_serial.caching.storing import StoreDecision, decide_storing
+from asgi_serial.caching.storing import StoreDecision, decide_storing, strip_fields
 from asgi_serial.http.field_names import ANSWER_FIELDS, UNSTORED_FIELDS
 from asgi_serial.http.freshness import HEURISTIC_STATUSES
 from asgi_serial.http.headers import content_length, read_fields, without
@@ -170,9 +170,9 @@ def _serve_freshened(
     )
     request.served = "validated"
     start, last = answer(engine, request, freshened, served, now, line)
+    start["headers"] += own
     if unstored is not None:
         return Validation((start, last), None, unstored, _concerns_all(request, unstored))
-    start["headers"] += own
     return Validation((start, last), freshened)
 
 
@@ -207,8 +207,9 @@ def freshen(
         usable = _use_once(entry, engine.clock())
         return _update(request, entry, usable, updates, replaced), decision, []
     # RFC 9111, 4.1: it is for requests that match the one for which it was made.
-    decision = decision._replace(selecting=entry.selecting)
-    # RFC 9111, 5.2.2.4 and 5.2.2.7: the fields that no-cache and private name are not stored.
+    decision = strip_fields(engine, decision._replace(selecting=entry.selecting), updates)
+    # RFC 9111, 5.2.2.4 and 5.2.2.7: the fields that no-cache and private name are not stored, nor
+    # those that the settings strip.
     named = decision.unstored - ANSWER_FIELDS
     own = [line for line in updates if line[0] in named]
     return _update(request, entry, decision, updates, replaced), None, own

@@ -23,6 +23,7 @@ from asgi_serial.http.request_fields import NOT_STRANGE
 from asgi_serial.http.storability import (
     CACHED_METHODS,
     StorageFacts,
+    may_omit_cookies,
     read_storage_rules,
     why_not_usable,
     why_strange,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from asgi_serial.http.storability import StorageRules
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.settings.policy import RoutePolicy
+    from asgi_serial.types import Fields
 
 # The credentials of requests that an entry may answer. Every entry has one of these eight; each
 # set of its own would take 200 bytes.
@@ -93,6 +95,8 @@ def decide_storing(
         get = plan_get_after_post(engine, request, status, fields)
         if isinstance(get, Reason):
             return get
+        if b"set-cookie" in fields:
+            return Reason.SETS_COOKIE  # as a login does
         request = get
     elif status == 206 and settings.cache_parts:
         why = why_not_a_part(request.method, request.fields, fields, validates=request.validates)
@@ -154,7 +158,7 @@ def _read_rules(
         status,
         fields,
         is_private=bool(request.partition),
-        explicitly_shared=policy is not None and bool(policy.cache_shared),
+        explicitly_shared=_is_shared(policy),
     )
     return rules if rules.forbidden is None else rules.forbidden
 
@@ -177,7 +181,7 @@ def find_storage_rules(
         status,
         value(b"vary", b""),
         value(b"connection"),
-        b"set-cookie" in fields,
+        b"set-cookie" in fields and not engine.fields.omits_cookies,
         b"expires" in fields,
         is_private,
         explicitly_shared,
@@ -207,6 +211,13 @@ def _decide_use(
     stated, is_shared = rules.lifetime, not request.partition
     if stated is None and b"expires" in fields:
         stated = freshness_lifetime(rules.directives, fields, now=now, shared=is_shared)
+    if b"set-cookie" in fields and not may_omit_cookies(
+        request.method,
+        has_credentials=bool(request.credentials) and not _is_shared(request.policy),
+        is_private=not is_shared,
+        is_meant=stated is not None or rules.is_shared or _has_lifetime_of_route(request),
+    ):
+        return Reason.SETS_COOKIE
     lifetime = granted_lifetime(engine, request.policy, status) if stated is None else stated
     if lifetime is None and settings.cache_heuristic:
         lifetime = heuristic_lifetime(fields, status, rules.directives, now=now)
@@ -252,6 +263,22 @@ def _decide_use(
         rules.unstored,
         tags,
     )
+
+
+def strip_fields(engine: Engine, decision: StoreDecision, pairs: Fields) -> StoreDecision:
+    """Return the decision without the fields among these that the settings strip."""
+    stripped = engine.fields.find_stripped(pairs)
+    return decision._replace(unstored=decision.unstored | stripped) if stripped else decision
+
+
+def _is_shared(policy: RoutePolicy | None) -> bool:
+    return policy is not None and bool(policy.cache_shared)
+
+
+def _has_lifetime_of_route(request: RequestPlan) -> bool:
+    """Whether the request's own route gives a lifetime, rather than the settings of all routes."""
+    policies = request.path_policy, request.handler_policy
+    return any(policy is not None and policy.cache_ttl is not None for policy in policies)
 
 
 def _read_age(request: RequestPlan, fields: Mapping[bytes, bytes], now: float) -> float:

@@ -9,6 +9,7 @@ from asgi_serial.bounds.memo import BoundedDict, Memo
 from asgi_serial.http.cachecontrol import parse_cache_control
 from asgi_serial.http.cookies import CookieRules
 from asgi_serial.http.field_names import HARMLESS_FIELDS, REQUEST_FIELDS, RESPONSE_FIELDS
+from asgi_serial.http.names import name_matcher
 from asgi_serial.http.query import QueryRules
 from asgi_serial.http.request_fields import canonical_name, meaning_of
 from asgi_serial.http.targeted import find_targeted, parse_targeted
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from asgi_serial.http.cachecontrol import CacheControl
     from asgi_serial.http.storability import StorageRules
     from asgi_serial.settings.model import Settings
+    from asgi_serial.types import Fields
 
 
 class FieldRules:
@@ -49,9 +51,21 @@ class FieldRules:
         self.shown_queries: Memo[bytes, bytes | None] | None = None
         if may_cache and (ignored or counted):
             self.shown_queries = Memo(QueryRules(ignored, counted).find_shown)
+        self.omits_cookies = settings.cache_set_cookie == "strip"
+        stripped = [*settings.cache_strip_fields, *["set-cookie"] * self.omits_cookies]
+        self._strips: Memo[bytes, bool] | None = None
+        if may_cache and stripped:
+            self._strips = Memo(name_matcher(stripped))
         self.cache_controls = Memo(parse_cache_control)
         self._targeted_controls = Memo(parse_targeted)
         self.storage_rules: BoundedDict[tuple[object, ...], StorageRules] = BoundedDict()
+
+    def find_stripped(self, pairs: Fields) -> frozenset[bytes]:
+        """Return the names of the fields that are sent, but not stored."""
+        strips = self._strips
+        if strips is None:
+            return frozenset()
+        return frozenset([name for name, _ in pairs if strips[name]])
 
     def shown_query(self, query: bytes) -> bytes:
         """Return a query without the parameters that the cache ignores."""

@@ -231,3 +231,18 @@ ANSWER_FIELDS = frozenset({b"age", b"server-timing"})
 
 The Cache-Status of other caches belongs to the response, and is stored (RFC 9211, 2).
 """
+
+REPLAYED_FIELDS = frozenset(
+    {
+        *("accept-ranges", "age", "allow", "cache-control", "clear-site-data", "date", "etag"),
+        *("expires", "last-modified", "link", "location", "pragma", "referrer-policy"),
+        *("permissions-policy", "set-cookie", "strict-transport-security", "surrogate-control"),
+        *("transfer-encoding", "vary", "www-authenticate", "x-content-type-options"),
+        *("x-frame-options", "x-robots-tag", "x-xss-protection", "cdn-cache-control"),
+        *("access-control-*", "asgi-serial-*", "content-*", "cross-origin-*"),
+    }
+)
+"""Response fields without which a stored response would mean something else, or protect less.
+
+A name that ends in `*` stands for all that begin with it.
+"""

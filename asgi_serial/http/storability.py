@@ -93,7 +93,7 @@ class StorageFacts(NamedTuple):
     status: int
     vary: bytes
     connection: bytes | None
-    sets_cookie: bool
+    sets_cookie: bool  # which would have to be stored with it
     has_expires: bool
     is_private: bool  # the cache is that of one user
     explicitly_shared: bool  # a setting of the route allows one response for all users
@@ -240,6 +240,23 @@ def allows_credentials(
     if b"authorization" not in request:
         return True
     return fresh and (cc.must_revalidate or cc.s_maxage is not None)
+
+
+def may_omit_cookies(
+    method: str, *, has_credentials: bool, is_private: bool, is_meant: bool
+) -> bool:
+    """Whether a response that sets cookies may be stored without them, if a setting allows it.
+
+    Cookies are often set for all responses of an app, but the content may belong to them: a token
+    in a form, a name. So the response, or its route, has to say for how long or for whom it is
+    meant to be stored (`is_meant`). That is not taken from who asks with credentials, who is set
+    another cookie as the same user, nor from a user's own partition, where the next response would
+    have to set the cookie as well.
+
+    Source: RFC 9111, 7.3: the "Set-Cookie response header field does not inhibit caching". RFC
+    6265, 3: it "does not preclude HTTP caches from storing and reusing a response".
+    """
+    return method in CACHED_METHODS and is_meant and not (has_credentials or is_private)
 
 
 def why_strange(

@@ -12,7 +12,7 @@ from asgi_serial.caching.revalidation import (
     handle_validation_response,
     supersedes_stored,
 )
-from asgi_serial.caching.storing import decide_storing, why_not_considered
+from asgi_serial.caching.storing import decide_storing, strip_fields, why_not_considered
 from asgi_serial.formats.registry import JSON_TYPE
 from asgi_serial.http.headers import read_response_fields, without
 from asgi_serial.http.writes import invalidates
@@ -175,6 +175,7 @@ class ResponseStart:
             is_unheard = request.has_ignored_permission and decision in _MAY_BE_PERMITTED
             self.unstored = Reason.POLICY_NOT_HEARD if is_unheard else decision
         else:
+            decision = strip_fields(engine, decision, self.pairs)
             self.collector = Collector(engine, request, decision, self.wants, plan, self.status)
 
     def _check_handed(self, engine: Engine) -> None:

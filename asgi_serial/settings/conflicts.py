@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from asgi_serial.http.names import may_be_one
 from asgi_serial.http.users import COOKIE
 from asgi_serial.settings.policy import RouteRule, caching_options, covers, is_on_somewhere
 from asgi_serial.settings.values import Source
@@ -31,7 +32,7 @@ _PARTS = (
         (
             *("cache_ttl", "cache_negative_ttl", "cache_heuristic", "cache_confirm"),
             *("cache_posted", "cache_parts", "cache_grace", "cache_stale_if_error"),
-            *("cache_status_key", "cache_ignore_query", "cache_query"),
+            *("cache_status_key", "cache_ignore_query", "cache_query", "cache_strip_fields"),
         ),
         "turn {switch} on",
     ),
@@ -157,6 +158,7 @@ def _find_repeated_names(values: Mapping[str, Any], names: _Names) -> Iterator[s
             f"{names['cache_ignore_query']} to ignore the parameters that it names, or "
             f"{names['cache_query']} to ignore all others."
         )
+    yield from _find_stripped_names(values, names)
     taken: dict[str, str] = {}
     for name in _PATHS:
         path = values[name]
@@ -181,7 +183,7 @@ def _find_hidden_cookies(values: Mapping[str, Any], names: _Names) -> Iterator[s
         if isinstance(sources, tuple):
             used += [(one.removeprefix(COOKIE), where) for one in sources if COOKIE in one]
     for name, where in used:
-        ignored = [one for one in values["cache_ignore_cookies"] if _may_be_one(name, one)]
+        ignored = [one for one in values["cache_ignore_cookies"] if may_be_one(name, one)]
         if ignored:
             yield (
                 f"{names['cache_ignore_cookies']} has {ignored[0]!r}, which hides the cookie "
@@ -189,18 +191,16 @@ def _find_hidden_cookies(values: Mapping[str, Any], names: _Names) -> Iterator[s
             )
 
 
-def _may_be_one(name: str, other: str) -> bool:
-    """Whether a cookie may have both names, each of which may end in `*`.
-
-    >>> _may_be_one("_ga", "_g*"), _may_be_one("_ga_*", "_ga")
-    (True, False)
-    """
-    stem, other_stem = name.removesuffix("*"), other.removesuffix("*")
-    return (
-        name == other
-        or (other != other_stem and stem.startswith(other_stem))
-        or (name != stem and other_stem.startswith(stem))
-    )
+def _find_stripped_names(values: Mapping[str, Any], names: _Names) -> Iterator[str]:
+    """Yield a line for each field that is not stored, although it is read again with a 304."""
+    for setting in ("cache_targets", "cache_tag_fields"):
+        for name in values[setting]:
+            for stripped in values["cache_strip_fields"]:
+                if may_be_one(name, stripped):
+                    yield (
+                        f"{names['cache_strip_fields']} has {stripped!r}, which strips {name!r} in "
+                        f"{names[setting]}; name it in only one of them."
+                    )
 
 
 def _find_idle(

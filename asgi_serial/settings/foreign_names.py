@@ -65,6 +65,10 @@ SETTING_HINTS: Mapping[str, str] = _spread(
         "ignored_parameters ignore_params ignored_query_params strip_query exclude_query": (
             "did you mean {cache_ignore_query}, or {cache_query} for the only ones that count?"
         ),
+        "strip_headers remove_headers exclude_headers ignored_response_headers": (
+            "did you mean {cache_strip_fields}?"
+        ),
+        "strip_cookies ignore_set_cookie cache_cookies": "did you mean {cache_set_cookie}?",
         "stale_while_revalidate swr grace": "did you mean {cache_grace}?",
         "stale_if_error": "did you mean {cache_stale_if_error}?",
         "exclude exclude_paths excluded_paths exclude_routes excluded_handlers skip_paths "
@@ -108,9 +112,8 @@ POLICY_HINTS: Mapping[str, str] = _spread(
         "cache_max_refreshes cache_max_ranges cache_parts cache_tag_fields cache_secret "
         "cache_memory cache_max_object cache_max_key_body cache_status cache_name "
         "cache_status_key cache_store_timeout cache_wait cache_lead cache_namespace "
-        "cache_sort_query cache_key_fields cache_ignore_fields cache_ignore_query cache_query": (
-            _SETTING_OF_ALL
-        ),
+        "cache_sort_query cache_key_fields cache_ignore_fields cache_ignore_query cache_query "
+        "cache_strip_fields cache_set_cookie": (_SETTING_OF_ALL),
     }
 )
 

@@ -11,7 +11,13 @@ from pydantic import BaseModel, ConfigDict, PlainValidator, SecretStr, Validatio
 from asgi_serial.codecs.registry import coding_names, default_codings, levels_of
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.http.cookies import ANALYTICS_COOKIES
-from asgi_serial.http.field_names import CONDITIONS, CREDENTIAL_FIELDS, REQUEST_FIELDS
+from asgi_serial.http.field_names import (
+    CONDITIONS,
+    CREDENTIAL_FIELDS,
+    REPLAYED_FIELDS,
+    REQUEST_FIELDS,
+)
+from asgi_serial.http.names import may_be_one
 from asgi_serial.settings.conflicts import find_conflicts, find_overrides
 from asgi_serial.settings.foreign_names import SETTING_HINTS
 from asgi_serial.settings.policy import RoutePolicy, RouteRule, build_rule, read_policy
@@ -28,6 +34,7 @@ from asgi_serial.settings.values import (
     parse_cookie_names,
     parse_duration,
     parse_field_names,
+    parse_field_patterns,
     parse_ignored_cookies,
     parse_media_types,
     parse_parameter_names,
@@ -174,6 +181,23 @@ def parse_key_fields(value: object) -> tuple[str, ...]:
             "Cache-Control and Range, which the cache handles itself, and without Authorization "
             "and Cookie: to store responses for each user, set cache_partition for their routes"
         )
+    return names
+
+
+def parse_stripped_fields(value: object) -> tuple[str, ...]:
+    """Parse a list of names of response fields, each of which may end in `*`.
+
+    Fields that a stored response needs are excluded.
+    """
+    names = parse_field_patterns(value)
+    for name in names:
+        needed = sorted(one for one in REPLAYED_FIELDS if may_be_one(name, one))
+        if needed:
+            raise ValueError(
+                "a list of names of response fields such as x-request-id, x-ratelimit-*, without "
+                f"those that a stored response needs: {name!r} would strip {needed[0]!r}"
+                + (" (for that there is cache_set_cookie)" if "set-cookie" in needed else "")
+            )
     return names
 
 
@@ -346,6 +370,12 @@ class Settings(BaseModel):
     """Query parameters that the cache ignores, and hides from the app; a name may end in `*`."""
     cache_query: Annotated[tuple[str, ...], PlainValidator(parse_parameter_names)] = ()
     """The only query parameters that are not ignored in this way; unset: all."""
+    cache_strip_fields: Annotated[tuple[str, ...], PlainValidator(parse_stripped_fields)] = ()
+    """Response fields that are sent once, and not stored; a name may end in `*`."""
+    cache_set_cookie: Annotated[
+        str, PlainValidator(matching(r"refuse|strip", "refuse or strip"))
+    ] = "refuse"
+    """Responses that set cookies: refuse to store them, or strip the cookies and store the rest."""
 
     encodings_cache: Switch = True
     """Reuse the encoded form of bodies that the app repeats."""
@@ -576,6 +606,8 @@ class SettingOptions(TypedDict, total=False):
     cache_key_cookies: Iterable[str] | str
     cache_ignore_query: Iterable[str] | str
     cache_query: Iterable[str] | str
+    cache_strip_fields: Iterable[str] | str
+    cache_set_cookie: str
     encodings_cache: bool | str
     timing: bool | str
     timing_exclude: Iterable[str] | str

@@ -247,6 +247,26 @@ def parse_field_names(value: object) -> tuple[str, ...]:
     return names
 
 
+def parse_field_patterns(value: object) -> tuple[str, ...]:
+    """Parse a list of field names, each of which may end in `*`.
+
+    >>> parse_field_patterns("X-Request-Id, X-RateLimit-*")
+    ('x-request-id', 'x-ratelimit-*')
+    """
+    names = _read_list(value)
+    if names is None or not all(map(_is_name, names)):
+        raise ValueError(
+            "a list of names of response fields such as x-request-id, x-ratelimit-* (and not * "
+            "alone)"
+        )
+    return tuple(dict.fromkeys(names))
+
+
+def _is_name(name: str) -> bool:
+    """Whether this is a token that has no `*`, except at its end."""
+    return name != "*" and _TOKEN.fullmatch(name) is not None and "*" not in name[:-1]
+
+
 def parse_cookie_names(value: object) -> tuple[str, ...]:
     """Parse a list of cookie names (RFC 6265, 4.1.1), each of which may end in `*`.
 
@@ -256,11 +276,7 @@ def parse_cookie_names(value: object) -> tuple[str, ...]:
     ('theme', 'lang_*')
     """
     names = _read_elements(value)
-    if (
-        names is None
-        or "*" in names
-        or not all(_TOKEN.fullmatch(name) and "*" not in name[:-1] for name in names)
-    ):
+    if names is None or not all(map(_is_name, names)):
         raise ValueError("a list of cookie names such as theme, lang_* (and not * alone)")
     return tuple(dict.fromkeys(names))
 

@@ -46,12 +46,15 @@ def make_site(inner, outer, policy=None, control=""):
         ({"cache_negative_ttl": 1, **TTL}, TTL),
         (TTL, {"cache_sort_query": True, **TTL}),
         ({"cache_ignore_query": "b", **TTL}, {"cache_ignore_query": "a", **TTL}),
+        ({"cache_strip_fields": "x-a", **TTL}, {"cache_strip_fields": "x-b", **TTL}),
+        (TTL, {"cache_set_cookie": "strip", **TTL}),
         ({"cache_query": "a, b", **TTL}, {"cache_query": "a", **TTL}),
     ],
     ids=[
         *("key fields", "the route is off", "the cache is off", "all is off", "not ignored"),
         *("no lifetime", "no lifetime of a route", "no lifetime, and grace", "errors"),
-        *("errors by default", "sorted", "ignored parameters", "counted parameters"),
+        *("errors by default", "sorted", "ignored parameters", "stripped fields"),
+        *("stripped cookies", "counted parameters"),
     ],
 )
 @awaited

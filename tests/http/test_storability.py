@@ -9,6 +9,7 @@ from asgi_serial.http.storability import (
     StorageFacts,
     allows_credentials,
     forces_revalidation,
+    may_omit_cookies,
     read_storage_rules,
     unstored_names,
     why_not_looked_up,
@@ -288,3 +289,23 @@ def test_fields_of_one_connection_are_not_stored() -> None:
     names = unstored_names(b"close, X-Hop , keep-alive")
     assert names == UNSTORED_FIELDS | {b"close", b"x-hop"}
     assert b"x-hop" not in UNSTORED_FIELDS
+
+
+@pytest.mark.parametrize(
+    ("method", "has_credentials", "is_private", "is_meant", "may_omit"),
+    [
+        pytest.param("GET", False, False, True, True, id="meant to be stored"),
+        pytest.param("HEAD", False, False, True, True, id="HEAD, of a GET"),
+        pytest.param("GET", False, False, False, False, id="only a setting for all routes"),
+        pytest.param("GET", True, False, True, False, id="with credentials"),
+        pytest.param("GET", False, True, True, False, id="in a partition"),
+        pytest.param("POST", False, False, True, False, id="POST"),
+        pytest.param("QUERY", False, False, True, False, id="QUERY"),
+    ],
+)
+def test_cookies_are_omitted_only_from_what_is_meant_to_be_stored(
+    method: str, has_credentials: bool, is_private: bool, is_meant: bool, may_omit: bool
+) -> None:
+    assert may_omit is may_omit_cookies(
+        method, has_credentials=has_credentials, is_private=is_private, is_meant=is_meant
+    )
