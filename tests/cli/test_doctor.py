@@ -7,6 +7,7 @@ import pytest
 
 from asgi_serial.cli.findings import Code, Level
 from tests.apps import sites
+from tests.cache.places import ENCODED, at_cluster, at_sentinel, at_socket, at_tls
 from tests.cache.services import free_port, redis_server
 from tests.cli.commands import ROOT, run
 from tests.pages import read_page
@@ -174,6 +175,28 @@ def test_a_store_is_tried_and_left_as_it_was(redis):
     # Neither the probe nor a response is left.
     assert run("doctor", "examples.fastapi_app:app", "--no-store", "--json").code == 0
     assert _keys_of(redis) == []
+
+
+@pytest.mark.parametrize(
+    "place", [at_socket, at_tls, at_sentinel, at_cluster], ids=lambda place: place.__name__
+)
+def test_a_store_at_any_url_is_tried(place):
+    with place() as url:
+        ended = run("doctor", "examples.fastapi_app:app", "--json", ASGI_SERIAL_CACHE_URL=url)
+    (store,) = ended.document["stores"]
+    assert (store["reached"], store["is_shared"]) == (True, True)
+    assert store["store"].partition(":")[0] == url.partition(":")[0]
+    assert ENCODED not in ended.out + ended.err
+
+
+def test_an_unknown_option_of_a_url_is_named():
+    url = "redis://:s3cret@localhost?socket_timeout=1"
+    ended = run("doctor", "examples.fastapi_app:app", "--dry-run", ASGI_SERIAL_CACHE_URL=url)
+    assert ended.code == 1
+    assert "has the unknown option 'socket_timeout' in its query (it may have db)" in " ".join(
+        (ended.out + ended.err).split()
+    )
+    assert "s3cret" not in ended.out + ended.err
 
 
 def _keys_of(service):
