@@ -98,7 +98,7 @@ $(VENV)/.demo-$(VERSION): $(VENV)/.python-$(VERSION) pyproject.toml
 	@touch $@
 
 $(VENV)/.test-$(VERSION): $(VENV)/.python-$(VERSION) pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[speed,redis,memcached]' --group lint --group test
+	$(BIN)/python -m pip install --quiet --editable '.[speed,cbor,redis,memcached]' --group lint --group test
 	@touch $@
 
 $(VENV)/.docs-$(VERSION): $(VENV)/.python-$(VERSION) pyproject.toml

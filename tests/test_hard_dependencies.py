@@ -11,7 +11,9 @@ class Absent:
         if name.split(".")[0] in ABSENT:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
-ABSENT = {"msgspec", "isal", "zlib_ng", "redis", "valkey", "aiomcache", "fastapi", "litestar"}
+ABSENT = {
+    *("msgspec", "isal", "zlib_ng", "cbor2", "redis", "valkey", "aiomcache", "fastapi", "litestar"),
+}
 sys.meta_path.insert(0, Absent())
 
 import asgi_serial

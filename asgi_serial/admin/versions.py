@@ -24,6 +24,7 @@ _SERVERS = {
 }
 _LIBRARIES = {
     **{"pydantic": "pydantic", "orjson": "orjson", "msgpack": "msgpack", "msgspec": "msgspec"},
+    **{"cbor2": "cbor2"},
     **{"aiocache": "aiocache", "redis": "redis", "aiomcache": "aiomcache"},
 }
 _CODECS = {

@@ -3,6 +3,18 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+from asgi_serial.errors import FormatError
+
+MAX_CONTAINERS = 100_000
+"""The limit of arrays and maps in a document that is translated; an empty one takes 60 bytes."""
+
+
+class TooManyContainers(FormatError):
+    """A document has more than MAX_CONTAINERS arrays and maps."""
+
+    def __init__(self) -> None:
+        super().__init__(f"the document has more than {MAX_CONTAINERS} arrays and maps")
+
 
 class Transcoder(Protocol):
     """Translates documents between JSON and one other format; thread-safe.

@@ -36,7 +36,7 @@ class Container:
         """Set the name of the next member; return the fault of the name, if any."""
         self.name = name
         if identity in self.names:
-            return f"name {name[:_SHOWN_NAME]!r} repeated"
+            return repeated_name(name)
         self.names.add(identity)
         return None
 
@@ -60,6 +60,11 @@ class Container:
             return ""
         name = self.name[:_SHOWN_NAME]
         return f".{name}" if _PLAIN_NAME.fullmatch(name) else f"[{name!r}]"
+
+
+def repeated_name(name: str) -> str:
+    """Describe the second member of the same name."""
+    return f"name {name[:_SHOWN_NAME]!r} repeated"
 
 
 def fault_at(what: str, position: int, containers: list[Container]) -> FormatError:

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 import msgpack  # type: ignore[import-untyped]
 
 from asgi_serial.errors import ConfigurationError, FormatError
+from asgi_serial.formats.base import MAX_CONTAINERS, TooManyContainers
 from asgi_serial.formats.faults import unique_object
 from asgi_serial.formats.msgpack_faults import find_msgpack_fault
 
@@ -14,9 +15,6 @@ Engine = Literal["auto", "msgspec", "msgpack"]
 
 MAX_DEPTH = 1024
 """The depth up to which msgpack reads; before its release 1.2 it writes only up to 511."""
-
-MAX_CONTAINERS = 100_000
-"""The limit of arrays and maps in a document that is translated."""
 
 SHALLOW_LEVELS = 8
 """The nesting up to which msgspec reads; its description of the type doubles with each level."""
@@ -34,10 +32,6 @@ MALFORMED = (
     msgpack.UnpackException,
 )
 """The exceptions of the engines for invalid documents and unsupported values."""
-
-
-class TooManyContainers(FormatError):
-    """A document has more than MAX_CONTAINERS arrays and maps."""
 
 
 class MsgPackFormat:
@@ -120,7 +114,7 @@ def may_claim_much(data: bytes) -> bool:
 
 
 def check_containers(data: bytes) -> None:
-    """Refuse a document with too many arrays and maps: an empty one of 1 byte takes 60 in memory.
+    """Refuse a document with more than MAX_CONTAINERS arrays and maps.
 
     Raises: TooManyContainers, or one of MALFORMED.
     """
@@ -134,7 +128,7 @@ def check_containers(data: bytes) -> None:
 
     def count(container: object) -> None:
         if next(left, None) is None:
-            raise TooManyContainers(f"the document has more than {MAX_CONTAINERS} arrays and maps")
+            raise TooManyContainers()
 
     msgpack.unpackb(data, list_hook=count, object_pairs_hook=count)
 

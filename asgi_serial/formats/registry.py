@@ -4,6 +4,7 @@ Every other format is translated to and from JSON, which apps write and read.
 """
 
 from asgi_serial.formats.base import Format, Translation
+from asgi_serial.formats.cbor_format import CborFormat, is_cbor_installed
 from asgi_serial.formats.json_format import JsonFormat
 from asgi_serial.formats.msgpack_format import MsgPackFormat
 from asgi_serial.formats.transcoding import build_transcoder
@@ -11,20 +12,31 @@ from asgi_serial.formats.transcoding import build_transcoder
 JSON = JsonFormat.name
 JSON_TYPE = JsonFormat.media_types[0]
 
-FORMATS: tuple[Format, ...] = (
-    Format(
-        MsgPackFormat.name,
-        MsgPackFormat.media_types,
-        lambda max_depth: build_transcoder(max_depth=max_depth),
-        losses=(
-            "binaries, timestamps and other extension types",
-            "map keys that are not strings, and repeated keys",
-            "NaN and infinities",
-            "integers beyond 64 bits",
-        ),
+_MSGPACK = Format(
+    MsgPackFormat.name,
+    MsgPackFormat.media_types,
+    lambda max_depth: build_transcoder(max_depth=max_depth),
+    losses=(
+        "binaries, timestamps and other extension types",
+        "map keys that are not strings, and repeated keys",
+        "NaN and infinities",
+        "integers beyond 64 bits",
     ),
 )
-"""All but JSON, the preferred ones first."""
+_CBOR = Format(
+    CborFormat.name,
+    CborFormat.media_types,
+    lambda max_depth: CborFormat(max_depth=max_depth),
+    losses=(
+        "byte strings, tags, `undefined` and other simple values",
+        "map keys that are not strings, and repeated keys",
+        "NaN and infinities",
+        "integers beyond 64 bits",
+    ),
+)
+
+FORMATS: tuple[Format, ...] = (_MSGPACK, *([_CBOR] if is_cbor_installed() else []))
+"""All that are installed but JSON, the preferred ones first."""
 
 
 def wire_formats() -> tuple[Format, ...]:

@@ -9,6 +9,7 @@ import msgpack  # type: ignore[import-untyped]
 import orjson
 
 from asgi_serial.errors import FormatError
+from asgi_serial.formats.base import TooManyContainers
 from asgi_serial.formats.json_format import MAX_DEPTH, JsonFormat
 from asgi_serial.formats.msgpack_faults import find_msgpack_fault
 from asgi_serial.formats.msgpack_format import (
@@ -16,7 +17,6 @@ from asgi_serial.formats.msgpack_format import (
     SHALLOW_LEVELS,
     UNREAD,
     Engine,
-    TooManyContainers,
     check_containers,
     check_keys,
     check_whole,

@@ -239,9 +239,9 @@ class Settings(BaseModel):
     """Process requests and responses; off: they pass unchanged."""
 
     formats: Switch = True
-    """Negotiate JSON or MessagePack for responses, and translate MessagePack requests."""
+    """Negotiate JSON, MessagePack or CBOR for responses, and translate requests to JSON."""
     format_uploads: Annotated[bool | None, PlainValidator(parse_automatic)] = None
-    """Translate MessagePack requests: auto (for routes that are known to read JSON), on, off."""
+    """Translate requests to JSON: auto (for routes that are known to read JSON), on, off."""
     format_strict: Switch = False
     """Answer 406 if no format is acceptable, rather than send the app's own."""
     format_max_depth: Annotated[int, PlainValidator(integer(1, 254))] = 200

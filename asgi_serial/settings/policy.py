@@ -49,7 +49,7 @@ class RoutePolicy(NamedTuple):
     formats: bool | None = None
     """Whether the format of responses is negotiated; false also turns off request translation."""
     format_uploads: bool | None = None
-    """Whether the route reads JSON, so that MessagePack requests are translated for it."""
+    """Whether the route reads JSON, so that requests in other formats are translated for it."""
     decoding: bool | None = None
     """Whether the Content-Encoding of requests is decoded."""
     cache: bool | None = None

@@ -46,8 +46,8 @@ def test_what_a_client_wants(accept, accept_encoding, expected):
 @pytest.mark.parametrize(
     ("accept", "media_type", "as_json"),
     [
-        pytest.param(b"application/json", "", {"msgpack"}, id="JSON, also of MessagePack"),
-        pytest.param(b"application/json, */*;q=0.1", "", {"msgpack"}, id="by weight"),
+        pytest.param(b"application/json", "", {"msgpack", "cbor"}, id="JSON, also of others"),
+        pytest.param(b"application/json, */*;q=0.1", "", {"msgpack", "cbor"}, id="by weight"),
         pytest.param(b"application/json, */*", "", set(), id="either: the app's own"),
         pytest.param(b"text/html, */*;q=0.8", "", set(), id="a browser: the app's own"),
         pytest.param(MSGPACK.encode(), MSGPACK, set(), id="MessagePack"),

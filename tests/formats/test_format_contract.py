@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asgi_serial.errors import FormatError
+from asgi_serial.formats.cbor_format import CborFormat
 from asgi_serial.formats.json_format import JsonFormat
 from asgi_serial.formats.msgpack_format import MsgPackFormat
 from asgi_serial.formats.registry import format_name
@@ -21,7 +22,7 @@ VALUES = st.recursive(
     max_leaves=20,
 )
 every_format = pytest.mark.parametrize(
-    "fmt", [JsonFormat(), MsgPackFormat()], ids=lambda fmt: fmt.name
+    "fmt", [JsonFormat(), MsgPackFormat(), CborFormat()], ids=lambda fmt: fmt.name
 )
 
 
@@ -76,7 +77,11 @@ def test_a_circle_is_refused(fmt):
 
 
 @every_format
-@pytest.mark.parametrize("opener", [b"[", b'{"a":', b"\x91", b"\x81\xa1a"], ids=repr)
+@pytest.mark.parametrize(
+    "opener",
+    [b"[", b'{"a":', b"\x91", b"\x81\xa1a", b"\x81", b"\xa1\x61a", b"\x9f"],
+    ids=repr,
+)
 def test_a_depth_bomb_is_refused(fmt, opener):
     with pytest.raises(FormatError):
         fmt.loads(opener * 100_000)

@@ -3,6 +3,8 @@ import tracemalloc
 import pytest
 
 from asgi_serial.errors import FormatError
+from asgi_serial.formats.base import MAX_CONTAINERS
+from asgi_serial.formats.cbor_format import CborFormat
 from asgi_serial.formats.json_format import JsonFormat
 from asgi_serial.formats.msgpack_format import SHALLOW_LEVELS, MsgPackFormat
 from asgi_serial.formats.transcoding import build_transcoder
@@ -102,3 +104,78 @@ def test_keys_whose_hashes_can_be_chosen_are_refused_before_a_map_is_made(
         read(data)
     # The map alone would take 2.6 MB.
     assert _peak_of_refusing(read, data) < 3 * len(data)
+
+
+# It is read by Python, which takes a second for each 100 kB while every allocation is traced.
+CBOR_BYTES = 100_000
+
+
+@pytest.mark.parametrize(
+    ("start", "filler"),
+    [
+        pytest.param(b"", b"\x99\xff\xff", id="long arrays that nest"),
+        pytest.param(b"\x99\x90\0" * 190, b"\xf6", id="arrays of its length"),
+        pytest.param(b"\x9a\0\x01\x86\xa0", b"\xf6", id="an array that is cut off"),
+        pytest.param(b"\x9f", b"\xf6", id="an array that does not end"),
+        pytest.param(b"", b"\x9b" + b"\xff" * 8, id="arrays of 2**64"),
+        pytest.param(b"", b"\xbb" + b"\xff" * 8 + b"\x61a", id="maps of 2**64"),
+        pytest.param(b"\x7b" + b"\xff" * 8, b"a", id="text of 2**64"),
+        pytest.param(b"\x5b" + b"\xff" * 8, b"a", id="a byte string of 2**64"),
+        pytest.param(b"\x7f", b"\x60", id="text of empty chunks"),
+        pytest.param(b"", b"\x81", id="a depth bomb"),
+        pytest.param(b"", b"\x9f", id="a depth bomb of undeclared lengths"),
+        pytest.param(b"", b"\xc1", id="a depth bomb of tags"),
+        pytest.param(b"\xc2\x5a\0\x01\x86\x9a", b"\xff", id="a huge integer"),
+        pytest.param(b"\xc4\x82\x1b" + b"\x7f" * 8, b"\1", id="a huge exponent"),
+        pytest.param(b"\xd8\x1c", b"\x81\xd8\x1d\0", id="an array of itself"),
+    ],
+)
+def test_hostile_cbor_takes_no_more_memory_than_a_multiple_of_itself(start, filler):
+    data = (start + filler * (CBOR_BYTES // len(filler)))[:CBOR_BYTES]
+    assert _peak_of_refusing(CborFormat().to_json, data) < 16 * len(data)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        pytest.param(b"\xa0", id="empty maps"),
+        pytest.param(b"\x9f\xff", id="empty arrays of undeclared length"),
+        pytest.param(b"\x81" * 159 + b"\x01", id="chains of arrays"),
+    ],
+)
+def test_cbor_of_little_but_containers_is_read_up_to_their_limit(unit):
+    containers = len(unit.translate(None, b"\x01\xff"))
+    most = (MAX_CONTAINERS - 1) // containers
+    read = CborFormat().loads
+
+    def array(count):
+        return b"\x9a" + count.to_bytes(4, "big") + unit * count
+
+    assert len(read(array(most))) == most
+    with pytest.raises(FormatError, match="more than 100000 arrays and maps"):
+        read(array(most + 1))
+    # The document is refused for a part of it.
+    assert _peak_of_refusing(read, array(10 * most)) < 100 * MAX_CONTAINERS
+
+
+@pytest.mark.parametrize("levels", [0, 1, 190], ids="{} around".format)
+@pytest.mark.parametrize(
+    ("head", "width"),
+    [
+        pytest.param(b"\x1b\0\0", 6, id="integers"),
+        pytest.param(b"\x3b\0\0", 6, id="negative integers"),
+        pytest.param(b"\xfb\x40\0", 6, id="floats"),
+        pytest.param(b"\x82\x01\x1a", 4, id="arrays"),
+        pytest.param(b"\xc2\x48\0\0\0\0", 4, id="big integers"),
+        pytest.param(b"\x44", 4, id="byte strings"),
+    ],
+)
+def test_keys_of_cbor_whose_hashes_can_be_chosen_are_refused_before_a_map_is_made(
+    levels, head, width
+):
+    count = 45_000
+    members = b"".join(head + number.to_bytes(width, "big") + b"\0" for number in range(count))
+    data = b"\x81" * levels + b"\xba" + count.to_bytes(4, "big") + members
+    with pytest.raises(FormatError, match="map key that is not a string"):
+        CborFormat().to_json(data)
+    assert _peak_of_refusing(CborFormat().to_json, data) < len(data)

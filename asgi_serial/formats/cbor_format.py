@@ -1,0 +1,109 @@
+"""CBOR (RFC 8949) with the values that JSON has, written by cbor2."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from asgi_serial.errors import ConfigurationError, FormatError
+from asgi_serial.formats.cbor_reader import read_cbor
+from asgi_serial.formats.json_format import MAX_DEPTH, JsonFormat
+
+# IEEE 754: NaN and the infinities are the floats whose exponent bits are all set.
+_NONFINITE = re.compile(
+    rb"\xf9[\x7c-\x7f\xfc-\xff]|\xfa[\x7f\xff][\x80-\xff]|\xfb[\x7f\xff][\xf0-\xff]"
+)
+
+
+class CborFormat:
+    """CBOR that holds what JSON can hold; also the Transcoder between the two.
+
+    Refused are the values that `JsonFormat` and `read_cbor` refuse. A tuple is read back as a list,
+    an enum member as its value, a UUID as its text. Numbers with a fraction or exponent are written
+    in 64 bits. During translation a document takes up to 80 times its size in memory, so callers
+    must bound its size.
+    """
+
+    name = "cbor"
+    media_types = ("application/cbor",)
+
+    # From these sizes on a translation takes 2 ms, which is too long for the event loop.
+    from_json_offload_bytes = 128 << 10
+    to_json_offload_bytes = 32 << 10
+
+    def __init__(self, *, max_depth: int = MAX_DEPTH) -> None:
+        self._json = JsonFormat(max_depth=max_depth)
+        self._write = _load_writer()
+
+    def dumps(self, value: object) -> bytes:
+        """Write `value`. Raises: FormatError."""
+        return self.from_json(self._json.dumps(value))
+
+    def loads(self, data: bytes) -> Any:
+        """Read one document. Raises: FormatError with the position in bytes and the path."""
+        return self._read(data)
+
+    def pack(self, value: Any) -> bytes:
+        """Write a value of JSON's types, or NaN or an infinity.
+
+        Raises: TypeError for other values, and for nesting beyond `max_depth`; ValueError.
+        """
+        # cbor2 has tags for many other types, and no limit of depth: releases have overflown the
+        # stack of the process at some thousand levels.
+        self._json.write(value)
+        return self._write(value)
+
+    @staticmethod
+    def may_hold_nonfinite(data: bytes) -> bool:
+        """Whether a CBOR document contains bytes that look like NaN or an infinity."""
+        return _NONFINITE.search(data) is not None
+
+    def from_json(self, data: bytes) -> bytes:
+        """Write a JSON document as CBOR.
+
+        Raises: FormatError for documents that `JsonFormat` refuses.
+        """
+        value = self._json.loads(data)
+        try:
+            return self._write(value)
+        except (ValueError, RecursionError) as error:
+            raise FormatError(f"the document cannot be written as CBOR: {error}") from None
+
+    def to_json(self, data: bytes, *, allow_nonfinite: bool = False) -> bytes:
+        """Write a CBOR document as compact JSON in UTF-8.
+
+        A float of 16 or 32 bits is written as the equal double. Raises: FormatError. With
+        `allow_nonfinite`, NaN and infinities become the constants that Pydantic reads.
+        """
+        value = self._read(data, allow_nonfinite=allow_nonfinite)
+        if allow_nonfinite and self.may_hold_nonfinite(data):
+            return json.dumps(value).encode()
+        return orjson.dumps(value)
+
+    def _read(self, data: bytes, *, allow_nonfinite: bool = False) -> Any:
+        try:
+            return read_cbor(data, max_depth=self._json.max_depth, allow_nonfinite=allow_nonfinite)
+        except RecursionError:
+            raise FormatError("the caller has left too little of the stack to read CBOR") from None
+
+
+def is_cbor_installed() -> bool:
+    """Whether the extra for CBOR is installed."""
+    try:
+        _load_writer()
+    except ConfigurationError:
+        return False
+    return True
+
+
+def _load_writer() -> Callable[[object], bytes]:
+    """Return the function that writes CBOR. Raises: ConfigurationError."""
+    try:
+        from cbor2 import dumps
+    except ImportError:
+        raise ConfigurationError(
+            "CBOR needs cbor2, which is not installed; install asgi-serial[cbor]."
+        ) from None
+    return dumps
