@@ -13,13 +13,13 @@ GOALS = {"pass": 8, "hit": 8, "miss": 20, "revalidation": 22}
 # Files, calls and changes of file; none may grow.
 BOUNDS = {
     ("pass", "bare"): (18, 37, 29),
-    ("pass", "browser"): (18, 43, 32),
+    ("pass", "browser"): (18, 44, 33),
     ("hit", "bare"): (8, 9, 8),
     ("hit", "browser"): (8, 9, 8),
-    ("miss", "bare"): (33, 266, 149),
-    ("miss", "browser"): (35, 297, 156),
-    ("revalidation", "bare"): (37, 330, 194),
-    ("revalidation", "browser"): (37, 337, 188),
+    ("miss", "bare"): (33, 271, 149),
+    ("miss", "browser"): (35, 303, 157),
+    ("revalidation", "bare"): (37, 337, 194),
+    ("revalidation", "browser"): (37, 345, 189),
 }
 
 

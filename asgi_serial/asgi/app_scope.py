@@ -103,27 +103,28 @@ def _lines_of(name: bytes, pairs: Iterable[Field]) -> Fields:
 
 def _shown_fields(plan: RequestPlan, pairs: Fields) -> Fields:
     """Return the fields without codings that we apply, and cookies that the cache ignores."""
-    cookies = plan.profile.cookies
-    if plan.wants.hides_codings and b"accept-encoding" in plan.profile.places:
-        pairs = _replace(plan, pairs, b"accept-encoding", None)
+    profile = plan.profile
     # Only a response with a key may be stored; another client's cookies must not show in it.
-    if cookies is not None and plan.key is not None:
-        value = plan.lines[plan.profile.places[b"cookie"]][1]
-        kept = cookies.without_ignored(value)
-        if kept is not value:
+    if profile.cookies is not None and plan.key is not None:
+        kept = plan.cookies_that_count
+        if kept is not plan.lines[profile.places[b"cookie"]][1]:
             pairs = _replace(plan, pairs, b"cookie", kept or None)
+    if plan.wants.hides_codings and b"accept-encoding" in profile.places:
+        pairs = _replace(plan, pairs, b"accept-encoding", None)
     return pairs
 
 
 def _replace(plan: RequestPlan, pairs: Fields, name: bytes, value: bytes | None) -> Fields:
     """Return a new list in which a field of the request has this value, or is missing."""
-    made = [*pairs]
-    line = plan.lines[plan.profile.places[name]]
-    try:
-        place = made.index(line)
-    except ValueError:  # several lines, which `line` combines
-        made = without(made, frozenset((name,)))
-        return made if value is None else [*made, (name, value)]
+    place = plan.profile.places[name]
+    made, line = [*pairs], plan.lines[place]
+    # It is in its place, unless another one is missing, or lines with one name were combined.
+    if place >= len(made) or made[place] is not line:
+        try:
+            place = made.index(line)
+        except ValueError:  # several lines, which `line` combines
+            made = without(made, frozenset((name,)))
+            return made if value is None else [*made, (name, value)]
     if value is None:
         del made[place]
     else:

@@ -84,8 +84,7 @@ class Timer:
                 self.status = message["status"]
             return
         self._busy_since = since = perf_counter()
-        is_body = message["type"] in BODIES
-        if is_body and not self.first_byte:
+        if not self.first_byte and message["type"] in BODIES:
             self.first_byte = since
             if self._stages is not None:
                 self._note_first_byte(self._stages, since)
@@ -97,13 +96,13 @@ class Timer:
         finally:
             now = perf_counter()
             # Otherwise another call has sent meanwhile, and counted that.
-            if self._busy_since:
-                self.send_ns += (now - self._busy_since) * 1e9
+            if self._busy_since is since:
+                self.send_ns += (now - since) * 1e9
                 self._busy_since = 0.0
-        if is_body:
+        if message["type"] in BODIES:
             if "body" in message:
                 self.sent_bytes += len(message["body"])
-            if "more_body" not in message or not message["more_body"]:
+            if not message.get("more_body"):
                 self.ended = now
         elif not self.status and message["type"] == START:
             self.status = message["status"]

@@ -93,7 +93,8 @@ def _run(given: Namespace, console: Console) -> int:
             subject = _examine(given.app, app, decorations, findings)
             for check in _CHECKS:
                 findings += _safely(check.__name__, lambda check=check: list(check(subject)))  # type: ignore[misc]
-            if not given.dry_run:
+            # With settings that are wrong, the app cannot start, which would be the same finding.
+            if not given.dry_run and Code.SETTINGS_WRONG not in [one.code for one in findings]:
                 with console.progress("Asking routes:", len(subject.routes)) as progress:
                     made = _guarded(
                         "ask_routes",

@@ -79,6 +79,7 @@ class RequestPlan(RequestPolicy):
     client_left = False
     served: str | None = None  # what the cache did, if the app was called and did not answer
     handed: Handed | None = None  # a model that the app has passed on unencoded
+    _cookies_that_count: bytes | None = None
 
     def __init__(self, scope: Scope, lines: Lines, profile: Profile) -> None:
         self.scope = scope
@@ -124,10 +125,25 @@ class RequestPlan(RequestPolicy):
                 fields[b"cookie"] = b"\n".join(shown)
         return tuple(zip(names, vary_values(names, fields), strict=True))
 
+    @property
+    def cookies_that_count(self) -> bytes:
+        """The combined value of the Cookie lines without the ignored cookies."""
+        value = self._cookies_that_count
+        if value is None:
+            profile = self.profile
+            value = self.lines[profile.places[b"cookie"]][1]
+            if profile.cookies is not None:
+                value = profile.cookies.without_ignored(value)
+            self._cookies_that_count = value
+        return value
+
     def ignore_cookies(self) -> bool:
         """Count the cookies as no credentials if none of them does; return whether none does."""
-        cookies, places = self.profile.cookies, self.profile.places
-        if cookies is None or not cookies.are_harmless(self.lines[places[b"cookie"]][1]):
+        profile = self.profile
+        cookies = profile.cookies
+        if cookies is None or (self.cookies_that_count and not cookies.has_keyed):
+            return False
+        if not cookies.are_harmless(self.lines[profile.places[b"cookie"]][1]):
             return False
         if not self.ignores_cookies:
             self.ignores_cookies, self._fields = True, None
@@ -146,8 +162,7 @@ class RequestPlan(RequestPolicy):
         RFC 6265, 5.4: a client sends one. If there are more, an app may read only the first or the
         last of them.
         """
-        cookies = self.profile.cookies
-        kept = value if cookies is None else cookies.without_ignored(value)
+        kept = self.cookies_that_count
         if kept != value:
             return [kept] if kept else []
         return [bytes(line) for name, line in self.scope["headers"] if name == b"cookie"]
@@ -155,19 +170,15 @@ class RequestPlan(RequestPolicy):
     @property
     def has_ignored_cookies(self) -> bool:
         """Whether it is a GET or HEAD with cookies that are ignored."""
-        cookies = self.profile.cookies
-        if cookies is None:
+        if self.profile.cookies is None:
             return False
-        value = self.value_of(b"cookie") or b""
-        return cookies.without_ignored(value) != value
+        return self.cookies_that_count != self.value_of(b"cookie")
 
     def _reduce_cookies(self, fields: dict[bytes, bytes]) -> None:
         """Leave only those cookies in these fields that the app sees."""
-        cookies = self.profile.cookies
-        assert cookies is not None  # otherwise nothing is ignored
-        kept = cookies.without_ignored(fields.pop(b"cookie"))
-        if kept:
-            fields[b"cookie"] = kept
+        del fields[b"cookie"]
+        if self.cookies_that_count:
+            fields[b"cookie"] = self.cookies_that_count
 
     def hide_query(self) -> None:
         """Hide the parameters that the cache ignores, if the response may be stored.

@@ -107,6 +107,23 @@ def test_what_counts_stays_and_what_does_not_goes(pairs, between):
     assert RULES.without_ignored(seen) == seen
 
 
+NAMES = st.text(st.sampled_from("ab_.-"), min_size=1, max_size=4)
+
+
+@given(st.lists(st.tuples(NAMES, st.sampled_from(["", "*"])), max_size=8), NAMES)
+def test_a_cookie_is_ignored_whose_name_is_listed_or_begins_so(listed, name):
+    rules = CookieRules([f"{one}{star}" for one, star in listed])
+    ignored = any(name.startswith(one) if star else name == one for one, star in listed)
+    assert rules.without_ignored(f"{name}=1".encode()) == (
+        b"" if ignored else b"%b=1" % name.encode()
+    )
+
+
+def test_names_may_share_a_long_beginning():
+    rules = CookieRules(["x" * 5000 + "a", "x" * 5000 + "b", *("x" * n for n in range(1, 200))])
+    assert rules.without_ignored(b"x" * 5000 + b"b=1; " + b"x" * 199 + b"=2; xy=3") == b"xy=3"
+
+
 def test_the_known_cookies_are_those_of_analytics():
     rules = CookieRules(ANALYTICS_COOKIES)
     value = b"; ".join(name.replace("*", "x").encode() + b"=1" for name in ANALYTICS_COOKIES)

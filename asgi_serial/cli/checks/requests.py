@@ -135,7 +135,8 @@ def _verdict(subject: Subject, answer: Answer) -> str:
                 return "stored"
             said = dict(part.partition("=")[::2] for part in parameters)
             return said.get("detail") or said.get("fwd") or "not stored"
-    return "not asked"
+    # An app that raises is answered for by something outside the middleware.
+    return "failed" if answer.fault else "not asked"
 
 
 def _judge(path: str, answer: Answer, row: dict[str, Any]) -> Iterator[Finding]:
