@@ -153,7 +153,7 @@ def _codings(codings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
                 f"{printable(name)}: {format_things(one['count'], 'body', 'bodies')} of "
                 f"{format_bytes(before)} sent in {format_bytes(sent)}: "
                 f"{format_percent(saved, before)} saved"
-                + (f" for {format_duration(took)} of CPU{each}" if took else "")
+                + (f" for {format_duration(took)} of encoding{each}" if took else "")
             )
 
 

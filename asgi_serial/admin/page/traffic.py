@@ -62,8 +62,8 @@ def _codings(codings: Mapping[str, Mapping[str, Any]]) -> Child:
         Column("Before", "n"),
         Column("Sent", "n"),
         Column("Saved", "n"),
-        Column("CPU", "n"),
-        Column("CPU per MB saved", "n"),
+        Column("Encoding time", "n"),
+        Column("Time per MB saved", "n"),
     ]
     ordered = sorted(codings.items(), key=lambda item: -item[1]["count"])
     return [

@@ -15,7 +15,7 @@ _LEVELS = {
 }
 # A default level costs 10 to 50 ns for each byte that it saves of a usual document.
 _COSTLY_NS = 200
-_NOTICEABLE_NS = 1_000_000_000  # less CPU time than this, in all, is not worth a change
+_NOTICEABLE_NS = 1_000_000_000  # less encoding time than this, in all, is not worth a change
 # A response of this size fits into one packet, whether or not it is compressed (Ethernet's 1,500
 # bytes, without the headers of IP, TCP, TLS and the response).
 _PACKET_BYTES = 1_100
@@ -49,7 +49,7 @@ def _less_costly(
     line = route.policy(compression=False) if is_cheap else f"{setting}={cheap}"
     seconds = totals.encode_ns / 1e9
     return Recommendation(
-        f"{route.name}: {name} took {seconds:,.1f} s of CPU time to save"
+        f"{route.name}: {name} took {seconds:,.1f} s of encoding to save"
         f" {format_bytes(max(0, saved))} of {format_bytes(totals.encoded_bytes)}; "
         + ("do not compress this route." if is_cheap else f"lower {setting}."),
         route.key.route,
