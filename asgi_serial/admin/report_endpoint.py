@@ -59,7 +59,7 @@ async def report_messages(engine: Engine, scope: Scope, receive: Receive) -> lis
     head = read_head(scope)
     if head.method == "POST" and _is_form(head):
         done = await act(engine, head, receive)
-        return _redirect(done) if isinstance(done, Redirect) else _explain(head, done)
+        return _redirect(done) if isinstance(done, Redirect) else _explain(head, done, done.detail)
     query: bytes = scope.get("query_string") or b""
     refusal = refuse_report(engine, head)
     if refusal is None:
@@ -70,9 +70,11 @@ async def report_messages(engine: Engine, scope: Scope, receive: Receive) -> lis
             fields = ((b"location", link.encode()), VARY)
             return respond(201, b"text/plain", f"{link}\n".encode(), is_head=False, fields=fields)
         refusal = Refusal(405, "Use GET or HEAD.", (_ALLOW,))
-    elif head.method == "GET" and await open_link(engine, read_query(query).get("link", "")):
-        page = render_signed_in(own_path(scope))
-        return _page(head, 200, page, (begin_session(engine, head),))
+    elif head.method == "GET" and (link := read_query(query).get("link", "")):
+        if await open_link(engine, link):
+            page = render_signed_in(own_path(scope))
+            return _page(head, 200, page, (begin_session(engine, head),))
+        return _explain(head, refusal, "This link has expired, or was used before.")
     return _explain(head, refusal)
 
 
@@ -134,12 +136,15 @@ def _redirect(done: Redirect) -> list[Message]:
     return respond(303, b"text/plain", b"", is_head=False, fields=fields)
 
 
-def _explain(head: Head, refusal: Refusal) -> list[Message]:
-    """Return a refusal: as a page for browsers, which asks for a missing token, or as text."""
+def _explain(head: Head, refusal: Refusal, fault: str = "") -> list[Message]:
+    """Return a refusal: as a page for browsers, which asks for a missing token, or as text.
+
+    `fault` says what was wrong with the credentials that were given.
+    """
     status, detail, fields = refusal
     if _choose_type(head) == HTML:
         if status == 401:
-            page = render_sign_in(own_url(head), has_failed=head.method == "POST")
+            page = render_sign_in(own_url(head), fault)
         else:
             page = render_refusal(TITLES[status], detail)
         return _page(head, status, page, fields)

@@ -41,7 +41,7 @@ def bare_report():
 PAGES = {
     "full": lambda: render(),
     "bare": lambda: render(bare_report(), rights=Rights()),
-    "signing in": lambda: render_sign_in("/-/timing", has_failed=True),
+    "signing in": lambda: render_sign_in("/-/timing", "This is not the token."),
     "signed in": lambda: render_signed_in("/-/timing"),
     "refused": lambda: render_refusal("Forbidden", "It is for others."),
 }

@@ -222,6 +222,8 @@ class TestLinks:
         assert (await ask(serial, PAGE.having(cookie=cookie_of(opened)))).status == 200
         again = await ask(serial, opening)
         assert (again.status, again.one("set-cookie")) == (401, None)
+        said = parse(again.body).one("p", role="alert")
+        assert said.text == "This link has expired, or was used before."
 
     @awaited
     async def test_a_link_works_once_for_all_processes_of_a_second_level(self):

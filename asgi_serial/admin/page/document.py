@@ -206,9 +206,9 @@ def _footer(rights: Rights) -> Html:
     )
 
 
-def render_sign_in(url: str, *, has_failed: bool = False) -> bytes:
-    """Return the page that asks a browser for the token."""
-    wrong = tag("p", "This is not the token.", role="alert") if has_failed else None
+def render_sign_in(url: str, fault: str = "") -> bytes:
+    """Return the page that asks a browser for the token; `fault` is about the one it has sent."""
+    wrong = tag("p", fault, role="alert") if fault else None
     return document(
         "Timing report: sign in",
         tag(
