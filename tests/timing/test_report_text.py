@@ -35,7 +35,7 @@ def test_a_full_report_fits_and_has_all_parts():
         assert line in text.splitlines()
     for pattern in (
         r"^/export \(disconnected\) +GET +200 +[\d,]+ +[\d.]+ min",
-        r"^  br: [\d,]+ bodies of [\d.]+ .B sent in [\d.]+ .B: 80 % saved for [\d.]+ m?s of encoding",
+        r"^  br: [\d,]+ bodies of [\d.]+ .B sent in [\d.]+ .B: 80 % saved for [\d.]+ m?s of enc",
     ):
         assert re.search(pattern, text, re.MULTILINE)
     assert "setting_1" not in text
