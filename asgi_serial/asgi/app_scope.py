@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, TypeAlias
 
+from asgi_serial.asgi.parsed_requests import forget_parsed, recall_parsed
 from asgi_serial.caching.completion import ask_for_rest
 from asgi_serial.caching.revalidation import conditions_for
 from asgi_serial.engine.app_engines import MARK
@@ -17,12 +18,14 @@ from asgi_serial.http.validators import (
 )
 from asgi_serial.request.body import ENCODED_FIELDS, ENCODED_FIELDS_AND_TYPE
 from asgi_serial.request.model_extension import EXTENSION, offer_models
+from asgi_serial.request.plan import target_with
 from asgi_serial.settings.policy import HANDLER_SWITCHES
 from asgi_serial.settings.routed_handler import REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from asgi_serial.asgi.parsed_requests import Parsed
     from asgi_serial.engine.engine import Engine
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.types import Field, Fields, Scope
@@ -51,13 +54,14 @@ def changes_scope(plan: RequestPlan, scope: Scope, body: bytes | None) -> bool:
     return has_offer and b"accept-encoding" in profile.places
 
 
-class Hidden(NamedTuple):
-    """The parts of a scope that were changed for the app: as given, and as the app sees them."""
+Target: TypeAlias = dict[str, bytes]
+"""The items of a scope that hold the query."""
 
-    fields: Fields
-    shown_fields: Fields
-    query: bytes
-    shown_query: bytes
+Hidden: TypeAlias = "tuple[Fields, Fields, Target | None, Target | None, Parsed | None]"
+"""The fields and the target of a scope, each as given and as the app sees it, and what was parsed.
+
+A plain tuple, since one is made for most requests.
+"""
 
 
 def hide_from_app(plan: RequestPlan, scope: Scope) -> Hidden | None:
@@ -70,19 +74,30 @@ def hide_from_app(plan: RequestPlan, scope: Scope) -> Hidden | None:
     pairs = _shown_fields(plan, given)
     if pairs is given and not plan.hides_query:
         return None
-    query = shown_query = scope.get("query_string", b"")
+    target = shown = None
     if plan.hides_query:
-        scope["query_string"] = shown_query = plan.shown_query
+        shown = _shown_target(plan)
+        target = {key: scope[key] for key in shown}
+        scope.update(shown)
     scope["headers"] = pairs
     # The app may change its list.
-    return Hidden(given, given if pairs is given else pairs.copy(), query, shown_query)
+    before = given if pairs is given else pairs.copy()
+    return given, before, target, shown, forget_parsed(scope) if "state" in scope else None
+
+
+def _shown_target(plan: RequestPlan) -> Target:
+    """Return the target without the parameters that are hidden from the app."""
+    assert plan.shown_query is not None  # otherwise none is hidden
+    return target_with(plan.scope, plan.shown_query)
 
 
 def reveal_outside(scope: Scope, hidden: Hidden) -> None:
     """Put back what `hide_from_app` has hidden, and keep what the app has changed meanwhile."""
-    given, before, query, shown_query = hidden
-    if query != shown_query and scope.get("query_string") == shown_query:
-        scope["query_string"] = query
+    given, before, target, shown, parsed = hidden
+    if parsed is not None:
+        recall_parsed(parsed)
+    if target is not None and shown is not None:
+        scope.update({key: target[key] for key in shown if scope.get(key) == shown[key]})
     pairs = scope.get("headers")
     if pairs == before:
         scope["headers"] = given
@@ -90,9 +105,9 @@ def reveal_outside(scope: Scope, hidden: Hidden) -> None:
     if not isinstance(pairs, list | tuple):
         return
     for name in _HIDDEN:
-        lines, shown = _lines_of(name, given), _lines_of(name, before)
+        lines, seen = _lines_of(name, given), _lines_of(name, before)
         # A line that the app itself has removed or replaced stays so.
-        if lines != shown and shown == _lines_of(name, pairs):
+        if lines != seen and seen == _lines_of(name, pairs):
             pairs = [*without(pairs, frozenset((name,))), *lines]
     scope["headers"] = pairs
 
@@ -145,7 +160,7 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
     scope[MARK] = engine
     scope[REQUEST] = []  # not the plan, which refers to the scope
     if plan.hides_query:
-        scope["query_string"] = plan.shown_query
+        scope.update(_shown_target(plan))
     given: Fields = scope["headers"]
     pairs = _shown_fields(plan, given)
     if body is not None:

@@ -16,6 +16,7 @@ from asgi_serial.asgi.app_scope import (
 )
 from asgi_serial.asgi.delivery import Delivery
 from asgi_serial.asgi.lookup import Lookup
+from asgi_serial.asgi.parsed_requests import forget_parsed, recall_parsed
 from asgi_serial.asgi.record import (
     DEBUG,
     cache_part,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable
 
     from asgi_serial.asgi.app_scope import Hidden
+    from asgi_serial.asgi.parsed_requests import Parsed
     from asgi_serial.bounds.bodies import BodyShare
     from asgi_serial.caching.serving import Answer, Forward
     from asgi_serial.engine.engine import Engine
@@ -116,6 +118,7 @@ class Exchange:
     _client_seconds: float | None = None  # left for sending while others wait for the call
     has_returned = False  # the app has returned without an exception
     has_failed = False  # the app has raised an exception of its own
+    _parsed: Parsed | None = None  # of a request of which the app gets an adapted copy
     refusal: Problem | None = None  # sent in place of a response of the app
 
     def __init__(
@@ -422,6 +425,9 @@ class Exchange:
         """Return an adapted copy of the scope; the app's changes are copied to the given one."""
         engine, plan, given, before = self.engine, self.plan, self._given, self._app_scope
         scope = scope_for_app(engine, plan, body)
+        if scope["headers"] is not given["headers"] or plan.hides_query:
+            parsed = forget_parsed(scope)
+            self._parsed = self._parsed or parsed
         if scope["headers"] is plan.scope["headers"]:
             plan.scope = copy_scope(plan.scope)
             plan.scope["headers"] = [*scope["headers"]]
@@ -568,6 +574,8 @@ class Exchange:
                 self._given.pop(REQUEST, None)
         elif not self._is_detached:
             self._app_scope.end()
+        if self._parsed is not None:
+            recall_parsed(self._parsed)
         if self._upload is not None:
             self._release_body()
         if self.delivery is not None:

@@ -16,7 +16,7 @@ from asgi_serial.concurrency.loops import running_loop
 from asgi_serial.http.field_names import CONDITIONS
 from asgi_serial.http.headers import without
 from asgi_serial.reasons import Reason
-from asgi_serial.request.plan import plan_request
+from asgi_serial.request.plan import plan_request, target_with
 
 if TYPE_CHECKING:
     from asgi_serial.cache.entry import Entry
@@ -75,9 +75,10 @@ def _plan_again(engine: Engine, plan: RequestPlan, entry: Entry) -> RequestPlan:
     scope = {
         **plan.scope,
         "method": "GET",
-        "query_string": engine.fields.shown_query(plan.scope.get("query_string", b"")),
         "headers": without(plan.scope["headers"], _OF_THE_CLIENT),
     }
+    if plan.shown_query is not None:
+        scope.update(target_with(scope, plan.shown_query))
     again = plan_request(engine, scope, wants=plan.wants)
     again.forward, again.served = Reason.STALE, "refresh"
     again.selected, again.validates = entry, entry.has_validator

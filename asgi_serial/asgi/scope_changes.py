@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.types import Message, Scope, Send
 
-_OURS = frozenset({MARK, "headers", "extensions", "query_string"})
+_OURS = frozenset({MARK, "headers", "extensions", "query_string", "raw_path"})
 _MISSING = object()
 
 

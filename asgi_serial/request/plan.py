@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asgi_serial.cache.key import CODED_ONLY, KEYED_COOKIES, BodyPart, Extra, make_key, sorted_query
+from asgi_serial.cache.key import (
+    CODED_ONLY,
+    KEYED_COOKIES,
+    BodyPart,
+    Extra,
+    as_bytes,
+    make_key,
+    sorted_query,
+)
 from asgi_serial.engine.profiles import BODY_METHODS, find_credentials
 from asgi_serial.formats.registry import JSON
 from asgi_serial.http.headers import content_length, read_fields
@@ -242,19 +250,40 @@ def plan_request(
         plan.caching = True
         plan.asked = engine.clock()
         query: bytes = scope.get("query_string", b"")
+        target = scope
         if query and engine.shown_queries is not None:
             shown = engine.shown_queries[query]
             if shown is not None:
                 plan.shown_query = query = shown
+                target = _keyed_scope(scope, shown)
         if (
             profile.has_usual_key
             and plan.wants is profile.wants
             and not engine.learned.decides_early
         ):
-            plan.key = make_key(engine.realm, scope, profile, lines, query)
+            plan.key = make_key(engine.realm, target, profile, lines, query)
         else:
             _plan_lookup(engine, plan)
     return plan
+
+
+def target_with(scope: Scope, query: bytes) -> dict[str, bytes]:
+    """Return the items of a scope that hold its query, with another query in them.
+
+    Some servers leave the query in `raw_path`.
+    """
+    path, mark, _ = as_bytes(scope.get("raw_path")).partition(b"?")
+    target = {"query_string": query}
+    if mark:
+        target["raw_path"] = path + mark + query if query else path
+    return target
+
+
+def _keyed_scope(scope: Scope, query: bytes) -> Scope:
+    """Return the scope of which a key with this query is made."""
+    if b"?" not in as_bytes(scope.get("raw_path")):
+        return scope
+    return {**scope, **target_with(scope, query)}
 
 
 def _plan_lookup(engine: Engine, plan: RequestPlan) -> None:
@@ -362,7 +391,10 @@ def request_key(
     `method` and `scope` replace those of this request.
     """
     scope, profile, extra = scope or plan.scope, plan.profile, plan.guard + plan.partition
-    query = engine.fields.shown_query(scope.get("query_string", b""))
+    query: bytes = scope.get("query_string", b"")
+    shown = engine.fields.shown_query(query)
+    if shown != query:
+        query, scope = shown, _keyed_scope(scope, shown)
     cookies = engine.fields.cookies  # those in the key are so for each method
     if cookies is not None and engine.settings.cache_key_cookies:
         value = plan.value_of(b"cookie")

@@ -461,17 +461,20 @@ async def test_a_query_that_the_app_itself_has_replaced_stays(fields):
     assert scope["query_string"] == (b"own=1" if fields else WHOLE)
 
 
+@pytest.mark.parametrize("fields", [{}, {"range": "bytes=0-99"}])
 @awaited
-async def test_a_server_that_leaves_the_query_in_the_raw_path_gets_no_other_answer():
+async def test_a_server_may_leave_the_query_in_the_raw_path(fields):
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": [JSON]})
         await send({"type": "http.response.body", "body": b'["%s"]' % scope["raw_path"]})
 
     serial_app = serial_of(app, cache_ttl=60, cache_ignore_query=IGNORED)
-    for query in (b"utm_id=1", b"utm_id=2", b"utm_id=1"):
-        raw_path = b"/?" + query
-        answer = await ask(serial_app, visit(query, scope={"raw_path": raw_path}))
-        assert answer.document == [raw_path.decode()]
+    for query, shown in [(b"utm_id=1", b"/"), (b"utm_id=2", b"/"), (b"a&fbclid", b"/?a")]:
+        asked = visit(query, scope={"raw_path": b"/?" + query}).having(**fields)
+        assert (await ask(serial_app, asked)).body == b'["%s"]' % shown
+    assert serial_app.engine.responses.stored == 2
+    asked = visit(b"utm_id=4", "POST", scope={"raw_path": b"/?utm_id=4"})
+    assert (await ask(serial_app, asked)).document == ["/?utm_id=4"]
 
 
 @pytest.mark.parametrize("query", [None, "utm_id=1"])

@@ -1,0 +1,41 @@
+"""Requests that a framework has parsed before the app gets them with something hidden."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from asgi_serial.types import Scope
+
+_STATE = "_ls_connection_state"  # of Litestar, which all of its parts share
+_PARSED = ("accept", "cookies", "content_type", "headers", "parsed_query", "url")
+
+
+class Parsed(NamedTuple):
+    """What a framework had parsed of a request."""
+
+    state: Any
+    values: dict[str, Any]
+
+
+def forget_parsed(scope: Scope) -> Parsed | None:
+    """Have the framework parse the request again, as the app is given it.
+
+    Litestar remembers what any of its middlewares has read, such as the cookies, and shows that to
+    the handler. Return what was forgotten, for `recall_parsed`; None if nothing is remembered.
+    """
+    held = scope.get("state")
+    state = held.get(_STATE) if isinstance(held, dict) else None
+    if state is None:
+        return None
+    unparsed = type(state)()
+    values = {name: getattr(state, name) for name in _PARSED if hasattr(unparsed, name)}
+    for name in values:
+        setattr(state, name, getattr(unparsed, name))
+    return Parsed(state, values)
+
+
+def recall_parsed(parsed: Parsed) -> None:
+    """Put back what was parsed of the request as it was given."""
+    for name, value in parsed.values.items():
+        setattr(parsed.state, name, value)
