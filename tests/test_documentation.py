@@ -191,10 +191,14 @@ def test_links_to_a_heading_lead_to_one(document):
     assert [link for link in places if link[1] not in anchors_of(link[0])] == []
 
 
-def test_the_picture_of_the_readme_is_small_and_has_its_words():
-    (words, path), *others = re.findall(r"!\[([^\]]*)\]\(([^)]*)\)", README)
-    picture = (ROOT / path).read_bytes()
-    assert others == []
-    assert len(words) > 50
-    assert picture.startswith(b"\x89PNG")
-    assert len(picture) < 150_000
+HOME = re.compile(
+    r"https://github\.com/asgi-serial/asgi-serial/(blob|tree)/main/([^\s)#]+)(#[\w-]+)?"
+)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_links_into_the_repository_lead_to_a_file_of_it(document):
+    for kind, name, anchor in HOME.findall(document.read_text()):
+        path = ROOT / name
+        assert path.is_dir() if kind == "tree" else path.is_file(), name
+        assert not anchor or anchor[1:] in anchors_of(path)
