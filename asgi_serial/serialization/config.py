@@ -52,6 +52,8 @@ class SerializationFormat(_ByName):
     """The same JSON for models; plain data by orjson."""
     MSGPACK = "msgpack"
     """MessagePack with the values that JSON would hold."""
+    CBOR = "cbor"
+    """CBOR with the values that JSON would hold; needs the extra `cbor`."""
     PICKLE = "pickle"
     """A signed pickle, only for holders of the same key; never for clients."""
 
@@ -144,7 +146,12 @@ class SerializationConfig(BaseModel):
     fallback_format: Annotated[
         SerializationFormat,
         PlainValidator(
-            _member_of(SerializationFormat, SerializationFormat.PICKLE, SerializationFormat.MSGPACK)
+            _member_of(
+                SerializationFormat,
+                SerializationFormat.PICKLE,
+                SerializationFormat.MSGPACK,
+                SerializationFormat.CBOR,
+            )
         ),
     ] = SerializationFormat.JSON
     """The format for values that ORJSON cannot write: JSON, or ORJSON for none."""

@@ -39,7 +39,7 @@ def encode_model(
     r"""Encode a model, a dataclass or plain data directly in the format of a media type.
 
     The result is Pydantic's, even if it cannot be read back, such as a masked secret, or a field
-    under a name that is not read. MessagePack holds the same values as JSON. The options are
+    under a name that is not read. Every format holds the same values as JSON. The options are
     Pydantic's: `include`, `exclude`, `by_alias` and so on.
 
     Raises: FormatError for other media types, and for values that cannot be encoded; TypeError for
@@ -63,7 +63,7 @@ def encode_model(
     transcoder = _transcoder_of(essence)
     if transcoder is None:
         known = ", ".join((_JSON, *(name for one in FORMATS for name in one.media_types)))
-        raise FormatError(f"{media_type!r} is not a media type of JSON or MessagePack: {known}")
+        raise FormatError(f"{media_type!r} is not a media type of a format: {known}")
     to_plain = partial(serializer.to_python, mode="json")
     name = cls.__qualname__
     pack = build_packer(transcoder, to_plain, serializer.to_json, name=name, format=essence)
@@ -77,9 +77,9 @@ def _transcoder_of(media_type: str) -> Transcoder | None:
 
 
 def respond(model: Any, request: Request, *, status_code: int = 200) -> Response:
-    """Return a response with a model in JSON or MessagePack, as the client prefers.
+    """Return a response with a model in JSON or another format, as the client prefers.
 
-    A client that accepts neither gets JSON. Middleware may still compress the response.
+    A client that accepts none of them gets JSON. Middleware may still compress the response.
     """
     # RFC 9110, 5.3: field lines with the same name are combined with commas.
     accept = ", ".join(request.headers.getlist("accept")).encode("latin-1")

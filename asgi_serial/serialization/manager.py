@@ -181,7 +181,7 @@ class OptimizedSerializationManager:
         return self.cached_manager.pipeline.deserialize(data, model, format)
 
     def response(self, model: Any, request: Request, *, status_code: int = 200) -> Response:
-        """Return a Starlette response in JSON or MessagePack, as the client prefers."""
+        """Return a Starlette response in JSON or another format, as the client prefers."""
         return respond(model, request, status_code=status_code)
 
     def get_stats(self) -> dict[str, Any]:

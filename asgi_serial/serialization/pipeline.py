@@ -24,7 +24,7 @@ from asgi_serial.serialization.validation_cache import ValidationCache
 
 M = TypeVar("M")
 
-_JSON, _ORJSON, _MSGPACK, _PICKLE = SerializationFormat
+_JSON, _ORJSON, _MSGPACK, _CBOR, _PICKLE = SerializationFormat
 # The first bytes of the frames of zstd and gzip.
 _FRAMES = frozenset((0x28, 0x1F))
 _REFUSALS = (FormatError, *UNWRITABLE)

@@ -47,7 +47,7 @@ def _on_formats(snapshot: Snapshot) -> Iterator[str]:
     for (operation, model), series in snapshot.items():
         verb, _, format = operation.partition(".")
         json = snapshot.get((f"{verb}.json", model)) or snapshot.get((f"{verb}.orjson", model))
-        if format not in ("msgpack", "pickle") or json is None:
+        if format not in ("msgpack", "cbor", "pickle") or json is None:
             continue
         if min(series.histogram.count, json.histogram.count) < _ENOUGH:
             continue

@@ -10,6 +10,8 @@ from pydantic_core import from_json
 
 from asgi_serial.errors import FormatError
 from asgi_serial.formats.base import Transcoder
+from asgi_serial.formats.cbor_format import CborFormat
+from asgi_serial.formats.cbor_reader import SELF_DESCRIBED
 from asgi_serial.formats.json_format import JsonFormat
 from asgi_serial.formats.msgpack_format import MsgPackFormat
 from asgi_serial.formats.pickle_format import PickleFormat, is_value_class
@@ -147,6 +149,28 @@ class MsgPackSerializer(WireSerializer):
         def write(value: Any, **options: Any) -> bytes:
             data = pack(value, **options)
             return data if len(data) > 1 or data >= b"\x80" else b"\xcc" + data
+
+        return write
+
+
+class CborSerializer(WireSerializer):
+    """CBOR with the values that JSON would hold, behind the tag that says that it is CBOR.
+
+    Raises: ConfigurationError if cbor2 is not installed.
+    """
+
+    name = CborFormat.name
+    title = "CBOR"
+
+    def __init__(self, types: ModelTypes) -> None:
+        super().__init__(types, CborFormat())
+
+    def _build_writer(self, known: ModelType, name: str) -> Writer:
+        pack = super()._build_writer(known, name)
+
+        def write(value: Any, **options: Any) -> bytes:
+            # RFC 8949, 3.4.6: the tag tells CBOR from other formats where nothing else says it.
+            return SELF_DESCRIBED + pack(value, **options)
 
         return write
 
