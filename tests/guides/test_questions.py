@@ -84,7 +84,7 @@ async def test_the_page_of_sharing_keeps_users_apart():
     async with serving((await module_of("sharing", 1)).app) as client:
         await ask(client, "GET", "/rates")
         assert part_of_cache(await ask(client, "GET", "/rates", cookie="sid=ada")) == "hit"
-    program = programs_of(blocks_of(read_page("sharing")))[3]
+    program = next(one for one in programs_of(blocks_of(read_page("sharing"))) if "/me/**" in one)
     module = await run_program(f"{program}\napp.add_api_route('/me/cart', lambda: 1)\n")
     async with serving(module.app) as client:
         said = [
@@ -92,6 +92,29 @@ async def test_the_page_of_sharing_keeps_users_apart():
             for user in ("ada", "ada", "bob")
         ]
     assert said == ["stored", "hit", "stored"]
+
+
+@awaited
+async def test_a_preview_goes_past_the_cache():
+    program = next(one for one in programs_of(blocks_of(read_page("sharing"))) if "skip=" in one)
+    async with serving((await run_program(program)).app) as client:
+        said = [
+            part_of_cache(await ask(client, "GET", f"/articles{query}"))
+            for query in ("", "?preview=1", "")
+        ]
+    assert said == ["stored", "skipped", "hit"]
+
+
+@awaited
+async def test_parameters_that_track_make_no_difference():
+    program = f"{programs_of(blocks_of(read_page('cookies')))[1]}\n"
+    route = "app.add_api_route('/offers', serial(cache_ttl=60)(lambda page=1: page))\n"
+    async with serving((await run_program(program + route)).app) as client:
+        answers = [
+            await ask(client, "GET", f"/offers?page=2{more}")
+            for more in ("&utm_id=7&fbclid=x", "&gclid=3", "", "&lang=de")
+        ]
+    assert [part_of_cache(one) for one in answers] == ["stored", "hit", "hit", "stored"]
 
 
 CDN = "| send | browsers | CDN | this cache |"
