@@ -20,7 +20,9 @@ def follow(tmp_path, redis):
         yield lambda path: terminal.follow(path.read_text())
 
 
-@pytest.mark.parametrize("path", [ROOT / "README.md", DOCS / "index.md"], ids=name_of)
+@pytest.mark.parametrize(
+    "path", [ROOT / "README.md", DOCS / "index.md", path_of("caching")], ids=name_of
+)
 def test_each_command_of_a_page_prints_what_it_says(follow, path):
     followed = follow(path)
     assert len(followed) > 1
