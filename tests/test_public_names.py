@@ -41,6 +41,7 @@ NAMES = [
     "Settings",
     "Store",
     "build_engine",
+    "cached",
     "create_serialization_manager",
     "deserialized",
     "encode_model",

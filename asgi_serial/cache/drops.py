@@ -9,7 +9,7 @@ from math import inf, nextafter
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from asgi_serial.cache.entry import DROPPED, UNHELD, Entry
+from asgi_serial.cache.entry import DROPPED, UNHELD, Droppable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ class StoredUris:
 
     def __init__(self) -> None:
         # Most URIs have one entry, which is stored without a set around it.
-        self._entries: dict[bytes, Entry | set[Entry]] = {}
+        self._entries: dict[bytes, Droppable | set[Droppable]] = {}
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -38,20 +38,20 @@ class StoredUris:
 
     def entered(self, value: object) -> None:
         """Record that a value is in the first level; the same entry may be reported twice."""
-        if not isinstance(value, Entry):
+        if not isinstance(value, Droppable):
             return
         with self._lock:
             known = self._entries.get(value.uri)
             if known is None or known is value:
                 self._entries[value.uri] = value
-            elif isinstance(known, Entry):
+            elif isinstance(known, Droppable):
                 self._entries[value.uri] = {known, value}
             else:
                 known.add(value)
 
     def left(self, value: object) -> None:
         """Record that a value has left the first level, where drops can no longer mark it."""
-        if not isinstance(value, Entry):
+        if not isinstance(value, Droppable):
             return
         with self._lock:
             known = self._entries.get(value.uri)
@@ -67,10 +67,10 @@ class StoredUris:
         """Mark the entries of a URI as dropped."""
         with self._lock:
             known = self._entries.pop(digest, ())
-            for entry in (known,) if isinstance(known, Entry) else known:
+            for entry in (known,) if isinstance(known, Droppable) else known:
                 entry.epoch = DROPPED
 
-    def confirm(self, entry: Entry, epoch: object) -> bool:
+    def confirm(self, entry: Droppable, epoch: object) -> bool:
         """Accept an entry until the next purge; return False if no drop would mark it."""
         with self._lock:
             known = self._entries.get(entry.uri)

@@ -172,7 +172,18 @@ No purge has such an epoch, so a hit detects by one comparison that more must be
 """
 
 
-class Entry:
+class Droppable:
+    """A value of the first level that an invalidation finds there and marks as dropped."""
+
+    __slots__ = ("epoch", "uri")
+
+    epoch: object
+    """The purges up to which none is known to match it, or one of the above."""
+    uri: bytes
+    """The digest of its URI, or of its key."""
+
+
+class Entry(Droppable):
     """One stored response: its metadata, its fields, and its representations.
 
     Times are epoch seconds. `born` is when the response was generated, so that its current age is
@@ -183,7 +194,6 @@ class Entry:
     axis, one representation serves all variants.
     """
 
-    epoch: object  # the purges up to which none is known to match it
     forms: Representation | tuple[Representation, ...]
     variants: tuple[Variant, ...]
 
@@ -191,7 +201,6 @@ class Entry:
         "app_bytes",
         "born",
         "credentialed",
-        "epoch",
         "expires",
         "format",
         "forms",
@@ -207,7 +216,6 @@ class Entry:
         "status",
         "tags",
         "terms",
-        "uri",
         "variants",
     )
 

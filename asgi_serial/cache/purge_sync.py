@@ -74,6 +74,12 @@ class PurgeSync:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._has_heard.wait(), self._hearing_seconds)
 
+    def stop(self) -> None:
+        """Stop polling, until `listen` is called again."""
+        listener = self._listener
+        if listener is not None and not _has_ended(listener):
+            listener.get_loop().call_soon_threadsafe(listener.cancel)
+
     async def poll(self) -> None:
         """Apply the purges of other processes since the last poll."""
         assert self.log is not None

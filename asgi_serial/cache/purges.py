@@ -150,7 +150,7 @@ class PurgeTable:
         paths = _paths_of(resource)
         query = _query_name(as_bytes(resource[QUERY]))
         times = self._times
-        found = [self._all_at, *[times["tag"].latest((None, tag)) for tag in tags]]
+        found = [self.tags_purged_at(tags)]
         if partition is not None:
             found.append(times["partition"].latest((None, as_bytes(partition))))
         found += [times["uri"].latest((host, path + query)) for path in paths for host in hosts]
@@ -160,6 +160,11 @@ class PurgeTable:
         # The floor comes last, so that it covers purges that were dropped meanwhile.
         found.append(times["prefix"].floor)
         return max(found)
+
+    def tags_purged_at(self, tags: tuple[bytes, ...]) -> float:
+        """Return the latest time of a purge of one of these tags, or of everything."""
+        times = self._times["tag"]
+        return max(self._all_at, *[times.latest((None, tag)) for tag in tags], -inf)
 
 
 class _Times:

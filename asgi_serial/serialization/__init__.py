@@ -1,5 +1,6 @@
 """The serialization library: Pydantic models to bytes and back, without HTTP."""
 
+from asgi_serial.serialization.cached_function import cached
 from asgi_serial.serialization.cached_manager import CachedSerializationManager
 from asgi_serial.serialization.config import (
     CompressionLevel,
@@ -45,6 +46,7 @@ __all__ = [
     "SerializationFormat",
     "SerializationProfiler",
     "SerializationUtils",
+    "cached",
     "create_serialization_manager",
     "deserialized",
     "encode_model",

@@ -2,22 +2,33 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from secrets import token_bytes
 from time import perf_counter_ns
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from asgi_serial.cache.encodings import Encodings
 from asgi_serial.cache.entry import Key
 from asgi_serial.cache.memory import Memory
 from asgi_serial.serialization.config import SerializationConfig, SerializationFormat
+from asgi_serial.serialization.encoding import UNWRITABLE, unwritable
 from asgi_serial.serialization.keyvalue import KeyValueCache, check_key
 from asgi_serial.serialization.model_serializer import PydanticModelSerializer
 from asgi_serial.serialization.options import WriteOptions, check_options, key_of_options
 from asgi_serial.serialization.pipeline import Pipeline, Realm, Shared, WriteRoute, as_bytes
 from asgi_serial.serialization.profiler import SerializationProfiler
 from asgi_serial.serialization.validation_cache import ValidationCache
+from asgi_serial.serialization.value_type import ValueType, seconds_of, value_type
+from asgi_serial.serialization.values import (
+    CachedValue,
+    ValueCache,
+    check_tags,
+    check_value_key,
+)
 from asgi_serial.store.base import GuardedStore
 
 M = TypeVar("M")
@@ -25,6 +36,7 @@ V = TypeVar("V")
 
 # One entry may take up to an eighth of the memory.
 _LARGEST_SHARE = 8
+_READABLE = frozenset(one for one in SerializationFormat if one is not SerializationFormat.PICKLE)
 
 
 class CachedSerializationManager:
@@ -46,6 +58,8 @@ class CachedSerializationManager:
         )
         """A cache of bytes for the application's own use: `await get(key)`, `set`, `delete`."""
         self.cache_manager.store = store
+        self.values = ValueCache(self._memory, store)
+        """The cache of typed values, for `@cached` and `get_model`."""
         self._shared = Shared(
             Encodings(self._memory, config.cache_max_bytes // _LARGEST_SHARE),
             ValidationCache(self._memory),
@@ -114,6 +128,70 @@ class CachedSerializationManager:
         else:
             document = pipeline.open(payload, model)
         return pipeline.read(document, model, format, began_ns)
+
+    async def get_value(
+        self, key: str, as_type: Any, format: SerializationFormat | str | None
+    ) -> Any:
+        """Return the value of a key, as a type says; None if there is none."""
+        key, pipeline = check_value_key(key), self.pipeline
+        type_ = value_type(pipeline, as_type, format)
+        if not pipeline.is_caching:
+            return None
+
+        def type_of(shape: bytes) -> ValueType | None:
+            if shape == type_.shape:
+                return type_
+            name = shape.partition(b" ")[0].decode("latin-1")
+            # Whoever wrote the value must not be able to choose that it is unpickled.
+            if name not in _READABLE:
+                return None
+            other = value_type(pipeline, as_type, name)
+            return other if other.shape == shape else None
+
+        found = self.values.find(key)
+        other = None if found is None else type_of(found.shape)
+        if found is not None and other is not None:
+            with suppress(ValidationError):
+                return found.give(other.read)
+        loaded = await self.values.load(key, type_of, pipeline)
+        return None if loaded is None else loaded[1]
+
+    async def set_value(
+        self,
+        key: str,
+        value: Any,
+        ttl: Any,
+        as_type: Any,
+        format: SerializationFormat | str | None,
+        tags: Iterable[str],
+    ) -> None:
+        """Store a value under a key."""
+        key, pipeline, values = check_value_key(key), self.pipeline, self.values
+        seconds = self._config.cache_ttl if ttl is None else seconds_of("ttl", ttl)
+        type_ = value_type(pipeline, type(value) if as_type is None else as_type, format)
+        try:
+            document = type_.write(type_.convert(value))
+        except UNWRITABLE as error:
+            raise unwritable(type_.name, type_.format, error) from error
+        await values.connect()
+        now, state = values.clock(), values.state_of(key)
+        expires = now + seconds
+        found = CachedValue(document, type_.shape, born=now, expires=expires, kept_until=expires)
+        found.tags = check_tags(tags)
+        try:
+            found.settle(type_)
+        except ValidationError as error:
+            raise unwritable(type_.name, type_.format, error) from error
+        if seconds == 0:
+            await values.drop(key)
+        elif pipeline.is_caching and values.keep(key, found, state):
+            await values.write(key, found, pipeline)
+
+    async def purge_values(self, tags: Sequence[str]) -> bool:
+        """Invalidate the values with one of these tags."""
+        if not check_tags(tags):
+            raise ValueError("purge() got no tag; expected one or more")
+        return await self.values.purge(tags)
 
     @property
     def events(self) -> dict[str, int]:

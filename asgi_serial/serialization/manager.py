@@ -1,12 +1,13 @@
 """The manager: models to payloads and back, in synchronous and asynchronous code."""
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import cache
 from hashlib import blake2b
 from secrets import token_bytes
-from typing import Any, Self, TypeVar, Unpack, cast
+from typing import Any, Self, TypeVar, Unpack, cast, overload
 
 from pydantic import SecretStr
 from starlette.requests import Request
@@ -19,6 +20,7 @@ from asgi_serial.serialization.http_responses import respond
 from asgi_serial.serialization.options import WriteOptions
 from asgi_serial.serialization.performance_report import build_report, summarize
 from asgi_serial.serialization.profiler import SerializationProfiler
+from asgi_serial.serialization.values import check_value_key
 from asgi_serial.store.aiocache_store import open_store
 from asgi_serial.store.base import GuardedStore
 
@@ -93,6 +95,7 @@ class OptimizedSerializationManager:
     async def stop(self) -> None:
         """Close the connections to the store; the manager remains usable."""
         store = self.cached_manager.cache_manager.store
+        self.cached_manager.values.disconnect()
         if store is not None:
             await store.close()
 
@@ -156,6 +159,62 @@ class OptimizedSerializationManager:
             is not bytes, or Pydantic cannot read the type; ValueError for an unknown format.
         """
         return await self.cached_manager.deserialize(data, model, format)
+
+    @overload
+    async def get_model(
+        self, key: str, as_type: type[M], *, format: SerializationFormat | str | None = None
+    ) -> M | None: ...
+    @overload
+    async def get_model(
+        self, key: str, as_type: Any, *, format: SerializationFormat | str | None = None
+    ) -> Any: ...
+
+    async def get_model(
+        self, key: str, as_type: Any, *, format: SerializationFormat | str | None = None
+    ) -> Any:
+        """Return the value that `set_model` or a function with `@cached` has stored under a key.
+
+        It is a new value of the type, which is anything that a TypeAdapter takes. None means that
+        there is none, or one of another type, or of a type that has changed since. A pickle is read
+        only if `format` or the default is PICKLE.
+
+        Raises: TypeError if the key is not text, or Pydantic cannot read the type.
+        """
+        return await self.cached_manager.get_value(key, as_type, format)
+
+    async def set_model(
+        self,
+        key: str,
+        value: Any,
+        ttl: float | str | timedelta | None = None,
+        *,
+        as_type: Any = None,
+        format: SerializationFormat | str | None = None,
+        tags: Iterable[str] = (),
+    ) -> None:
+        """Store a value for `ttl`, by default for `cache_ttl`, in memory and in the store.
+
+        It is written as its class says, or as `as_type` says, by which `get_model` finds it.
+        `purge` of one of its tags invalidates it.
+
+        Raises: ValidationError if it is not of the type; FormatError if it cannot be written or
+            read back; ConfigurationError for an invalid ttl; ValueError for an invalid tag.
+        """
+        await self.cached_manager.set_value(key, value, ttl, as_type, format, tags)
+
+    async def delete(self, key: str) -> None:
+        """Delete the value of a key, in memory, in the store, and in other processes.
+
+        A call that is making it at the moment does not store its result.
+        """
+        await self.cached_manager.values.drop(check_value_key(key))
+
+    async def purge(self, *tags: str) -> bool:
+        """Delete all values with one of these tags, here and in other processes.
+
+        Return whether others have been told; if not, call it again. Raises: ValueError.
+        """
+        return await self.cached_manager.purge_values(tags)
 
     def serialize_sync(
         self,

@@ -93,7 +93,7 @@ class Pipeline:
         # By the format and the class of the value, or the declared type.
         self._write_routes: dict[tuple[Any, Any], WriteRoute] = {}
         self._read_routes: dict[tuple[Any, Any], ReadRoute] = {}
-        self._is_compressing = config.enable_compression
+        self.is_compressing = config.enable_compression
         # Without compression, only documents that may be too large need a look.
         self.look_bytes = config.max_decoded_size + 1
         if config.enable_compression:
@@ -190,7 +190,7 @@ class Pipeline:
     def pack(self, route: WriteRoute, document: bytes, *, compress: bool) -> bytes:
         """Return the payload of a document of at least `look_bytes`. Raises: FormatError."""
         self.packer.check_size(document)
-        if not (compress and self._is_compressing):
+        if not (compress and self.is_compressing):
             return document
         codec, encodings = self.packer.codec, self._shared.encodings
         if not self.is_caching or not encodings.wants(

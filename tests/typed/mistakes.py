@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from asgi_serial import SerialMiddleware, serial, timing_report
+from asgi_serial import SerialMiddleware, cached, serial, timing_report
 
 
 async def bare(scope: Scope, receive: Receive, send: Send) -> None: ...
@@ -39,5 +39,25 @@ async def typed(number: int) -> str:
     return ""
 
 
+@cached(ttl=60)
+def kept(number: int) -> str:
+    return ""
+
+
+@cached(tll=60)  # type: ignore[call-overload,untyped-decorator]
+def misspelt(number: int) -> str:
+    return ""
+
+
+class Service:
+    @cached
+    async def kept(self, number: int) -> str:
+        return ""
+
+
 async def call() -> None:
     await typed("one")  # type: ignore[arg-type]
+    kept("one")  # type: ignore[arg-type]
+    kept.invalidate("one")  # type: ignore[arg-type]
+    await Service().kept("one")  # type: ignore[arg-type]
+    await Service().kept.refresh("one")  # type: ignore[arg-type]

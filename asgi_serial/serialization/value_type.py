@@ -1,0 +1,90 @@
+"""The functions by which the cached values of one type are written and read, in one format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
+from enum import Enum
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
+
+from pydantic import TypeAdapter, ValidationError
+
+from asgi_serial.errors import ConfigurationError, FormatError
+from asgi_serial.serialization.config import SerializationFormat
+from asgi_serial.serialization.encoding import UNWRITABLE
+from asgi_serial.settings.values import parse_duration
+
+if TYPE_CHECKING:
+    from asgi_serial.serialization.pipeline import Pipeline
+
+AS_BYTES = "bytes"
+"""The format of values that are bytes themselves."""
+
+UNFIT = (FormatError, ValidationError, *UNWRITABLE)
+"""The exceptions for values that are not of their type, or that cannot be written and read."""
+
+_IMMUTABLE = frozenset(
+    {*(bool, bytes, complex, date, Decimal, float, int, str, timedelta, type(None), UUID)}
+)
+
+
+class ValueType(NamedTuple):
+    """A type of cached values in one format, for one state of the configuration."""
+
+    name: str
+    format: str
+    shape: bytes
+    """A digest of the type's schema and of its format; a value of another shape is not read."""
+    convert: Callable[[Any], Any]
+    """Returns a value of the type; raises ValidationError."""
+    write: Callable[[Any], bytes]
+    """Returns the document of a value; raises one of UNFIT."""
+    read: Callable[[bytes], Any]
+    """Returns the value in a document, a new one for each call; raises ValidationError."""
+    is_frozen: bool
+    """Whether all values are deeply immutable, so that callers can share one."""
+
+    def shares(self, value: object) -> bool:
+        """Whether callers can share a value, as nothing can change it."""
+        return self.is_frozen or type(value) in _IMMUTABLE or isinstance(value, Enum)
+
+
+def value_type(
+    pipeline: Pipeline, type_: Any, format: SerializationFormat | str | None
+) -> ValueType:
+    """Return the functions of a type.
+
+    Raises: TypeError for a type that Pydantic cannot read; ValueError for an unknown format.
+    """
+    models = pipeline.models
+    chosen = pipeline.choose(format)
+    known = models.types.of(type_)
+    convert = TypeAdapter(type_).validate_python
+    if type_ is bytes:
+        # Not all bytes are text, which JSON needs.
+        return ValueType(known.name, AS_BYTES, b"bytes", convert, bytes, bytes, is_frozen=True)
+    traits, write = known.reading, models.writer_as(chosen, type_)
+    if chosen is not SerializationFormat.PICKLE:
+        # The names by which the type is read, and no fields that it computes when it is read.
+        write = partial(write, by_alias=traits.by_alias, round_trip=True)
+    shape = f"{chosen.value} {traits.fingerprint.hex()}".encode()
+    return ValueType(
+        known.name,
+        chosen.value,
+        shape,
+        convert,
+        write,
+        models.reader(chosen, type_),
+        is_frozen=traits.is_frozen,
+    )
+
+
+def seconds_of(name: str, value: object) -> float:
+    """Return a duration in seconds. Raises: ConfigurationError."""
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise ConfigurationError(f"{name} is {value!r}; expected {error}.") from None
