@@ -152,6 +152,16 @@ CONTRADICTIONS = [
         "only one of them.",
     ),
     (
+        {"cache_vary_normalize": "x-app=a|b", "cache_ignore_fields": "x-app"},
+        "cache_vary_normalize and cache_ignore_fields both name 'x-app'; name it in only one of "
+        "them.",
+    ),
+    (
+        {"cache": False, "cache_vary_normalize": "x-app=a"},
+        "cache_vary_normalize is 'x-app=a', although cache is off; turn cache on, or remove "
+        "cache_vary_normalize.",
+    ),
+    (
         {"cache_ignore_query": "utm_*", "cache_query": "page"},
         "cache_ignore_query and cache_query are both set; set cache_ignore_query to ignore the "
         "parameters that it names, or cache_query to ignore all others.",
@@ -532,4 +542,13 @@ def test_a_cookie_that_names_the_user_is_not_hidden_from_the_app(ignored, name):
     assert line.endswith(
         f"which hides the cookie {name!r} in cache_partition of routes['/me/*'] from the app; "
         "name it in only one of them."
+    )
+
+
+def test_a_field_that_names_the_user_has_all_of_its_values():
+    partition = {"/": {"cache_partition": "cookie:sid, x-app"}}
+    (line,) = faults({"cache_vary_normalize": {"x-app": ["a"]}, "routes": partition})
+    assert line == (
+        "cache_vary_normalize and cache_partition of routes['/'] both name 'x-app'; name it in "
+        "only one of them."
     )

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from asgi_serial.admin.state import describe_settings
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.settings.model import Settings
 from asgi_serial.settings.policy import RoutePolicy, build_rule
@@ -89,6 +90,11 @@ def test_sources(options, environ, level):
         ("cache_query", "Page, filter[a], größe,x.y", ("Page", "filter[a]", "größe", "x.y")),
         ("cache_strip_fields", "X-Request-Id, ratelimit-*,", ("x-request-id", "ratelimit-*")),
         ("cache_set_cookie", "strip", "strip"),
+        (
+            "cache_vary_normalize",
+            " Accept-Language = en | de-CH ,, X-Country=US|DE,",
+            (("accept-language", ("en", "de-CH")), ("x-country", ("US", "DE"))),
+        ),
         ("compressible_types", "Application/X-Thing", ("application/x-thing",)),
         ("report_path", "/-/timing", "/-/timing"),
         ("metrics_path", "/metrics", "/metrics"),
@@ -158,6 +164,23 @@ def test_arguments_are_read(name, given, value):
             for names in ("*", "x y", "x-*-id", "Vary", "etag", "x-a, Content-*", "x-*", "date")
         ),
         ("cache_strip_fields", "set-cookie", "a list of names of response fields such as"),
+        *(
+            ("cache_vary_normalize", offers, "a mapping from field names to lists of values")
+            for offers in ("=en", "x y=1", "x-a=1, X-A=2", ", ".join(f"x-{n}=1" for n in range(17)))
+        ),
+        *(
+            ("cache_vary_normalize", offers, "1 to 100 language tags such as en, de-CH for acc")
+            for offers in ("accept-language", "Accept-Language=", "accept-language=en|EN|de")
+        ),
+        ("cache_vary_normalize", "accept-language=de_CH", "1 to 100 language tags"),
+        ("cache_vary_normalize", "accept-language=*", "1 to 100 language tags"),
+        ("cache_vary_normalize", "x-a=b||c", "1 to 100 values without commas for x-a"),
+        ("cache_vary_normalize", "x-a=" + "|".join(map(str, range(101))), "1 to 100 values"),
+        ("cache_vary_normalize", "x-a=grün", "1 to 100 values"),
+        *(
+            ("cache_vary_normalize", f"{name}=a", "fields that hold one of a few values such as")
+            for name in ("Cookie", "authorization", "accept-encoding", "accept", "host", "range")
+        ),
         ("cache_set_cookie", "keep", "refuse or strip"),
         ("cache_set_cookie", "Strip", "refuse or strip"),
         ("cache_query", "page, *", "a list of names of query parameters such as utm_*"),
@@ -342,3 +365,21 @@ def test_any_text_is_a_value_or_a_configuration_error(name, text):
 
 def test_every_setting_is_described():
     assert not [name for name, field in Settings.model_fields.items() if not field.description]
+
+
+@pytest.mark.parametrize(
+    "offers",
+    [{"accept-language": "en"}, {"x-a": [1]}, {1: ["a"]}, {"x-a": None}, ["x-a"], [1], 1, None],
+    ids=repr,
+)
+def test_offers_in_code_are_lists_of_text_by_name(offers):
+    with pytest.raises(ConfigurationError, match="a mapping from field names to lists of values"):
+        Settings.load({"cache_vary_normalize": offers}, {})
+
+
+def test_offers_are_shown_as_they_are_written():
+    loaded = Settings.load({"cache_vary_normalize": {"X-A": ["b"], "x-c": ("d", "e")}}, {})
+    (row,) = [row for row in describe_settings(loaded) if row["name"] == "cache_vary_normalize"]
+    assert (row["value"], row["text"]) == ({"x-a": ["b"], "x-c": ["d", "e"]}, "x-a=b, x-c=d|e")
+    assert Settings.load({"cache_vary_normalize": row["text"]}, {}) == loaded
+    assert Settings.load({"cache_vary_normalize": loaded.cache_vary_normalize}, {}) == loaded

@@ -165,13 +165,17 @@ def _shown_value(name: str, value: Any) -> Any:
     if name in ("routes", "timing_exclude"):
         # The options of a policy may hold functions and names of a user's fields.
         return [rule.pattern for rule in value]
+    if name == "cache_vary_normalize":
+        return {field: list(offered) for field, offered in value}
     return list(value) if isinstance(value, tuple) else value
 
 
 def _text_of(value: Any, *, is_size: bool) -> str:
     """Return a value as a user would write it, with its unit."""
-    if value is None or value == [] or value == "":
+    if value is None or value in ([], {}, ""):
         return "unset"
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={'|'.join(offered)}" for name, offered in value.items())
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, list):

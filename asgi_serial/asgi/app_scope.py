@@ -91,8 +91,11 @@ def _shown_target(plan: RequestPlan) -> Target:
     return target_with(plan.scope, plan.shown_query)
 
 
-def reveal_outside(scope: Scope, hidden: Hidden) -> None:
-    """Put back what `hide_from_app` has hidden, and keep what the app has changed meanwhile."""
+def reveal_outside(scope: Scope, hidden: Hidden, chosen: Iterable[bytes]) -> None:
+    """Put back what `hide_from_app` has hidden, and keep what the app has changed meanwhile.
+
+    `chosen` are the names of fields of which the app may have seen another value.
+    """
     given, before, target, shown, parsed = hidden
     if parsed is not None:
         recall_parsed(parsed)
@@ -104,7 +107,7 @@ def reveal_outside(scope: Scope, hidden: Hidden) -> None:
         return
     if not isinstance(pairs, list | tuple):
         return
-    for name in _HIDDEN:
+    for name in (*_HIDDEN, *chosen):
         lines, seen = _lines_of(name, given), _lines_of(name, before)
         # A line that the app itself has removed or replaced stays so.
         if lines != seen and seen == _lines_of(name, pairs):
@@ -117,13 +120,20 @@ def _lines_of(name: bytes, pairs: Iterable[Field]) -> Fields:
 
 
 def _shown_fields(plan: RequestPlan, pairs: Fields) -> Fields:
-    """Return the fields without codings that we apply, and cookies that the cache ignores."""
+    """Return the fields as the app sees them.
+
+    They are without codings that we apply and cookies that the cache ignores, and with the values
+    that were chosen.
+    """
     profile = plan.profile
     # Only a response with a key may be stored; another client's cookies must not show in it.
     if profile.cookies is not None and plan.key is not None:
         kept = plan.cookies_that_count
         if kept is not plan.lines[profile.places[b"cookie"]][1]:
             pairs = _replace(plan, pairs, b"cookie", kept or None)
+    if plan.is_normalized:
+        for name, value in plan.chosen.items():
+            pairs = _replace(plan, pairs, name, value)
     if plan.wants.hides_codings and b"accept-encoding" in profile.places:
         pairs = _replace(plan, pairs, b"accept-encoding", None)
     return pairs
@@ -131,14 +141,16 @@ def _shown_fields(plan: RequestPlan, pairs: Fields) -> Fields:
 
 def _replace(plan: RequestPlan, pairs: Fields, name: bytes, value: bytes | None) -> Fields:
     """Return a new list in which a field of the request has this value, or is missing."""
-    place = plan.profile.places[name]
+    place = plan.profile.places.get(name)
+    if place is None:
+        return [*pairs, (name, value or b"")]
     made, line = [*pairs], plan.lines[place]
     # It is in its place, unless another one is missing, or lines with one name were combined.
     if place >= len(made) or made[place] is not line:
         try:
             place = made.index(line)
         except ValueError:  # several lines, which `line` combines
-            made = without(made, frozenset((name,)))
+            made = [pair for pair in made if pair[0] != name]
             return made if value is None else [*made, (name, value)]
     if value is None:
         del made[place]

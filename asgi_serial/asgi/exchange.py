@@ -386,8 +386,8 @@ class Exchange:
             # RFC 9111, 4.2.3: the age of a response counts from the request that it answers. This
             # request may have waited for its body, the second level, or another request's call.
             plan.asked = engine.clock()
-            if plan.shown_query is not None:
-                plan.hide_query()
+            if plan.shown_query is not None or plan.profile.choices is not None:
+                plan.hide_ignored()
             if plan.may_key_on_body:
                 plan.copy = RequestCopy(engine.settings.cache_max_key_body)
         lookup = self._searched
@@ -418,7 +418,7 @@ class Exchange:
     def _reveal(self) -> None:
         """Show again what was hidden from the app."""
         if self._hidden is not None:
-            reveal_outside(self._given, self._hidden)
+            reveal_outside(self._given, self._hidden, self.plan.profile.choices or ())
             self._hidden = None
 
     def _copy_scope(self, body: bytes | None, *, leads: bool) -> Scope:

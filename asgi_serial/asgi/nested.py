@@ -79,6 +79,7 @@ def _is_stricter(outer: Engine, inner: Engine) -> bool:
         and set(ours.cache_ignore_cookies) <= set(theirs.cache_ignore_cookies)
         and ours.cache_key_cookies == theirs.cache_key_cookies
         and set(ours.cache_ignore_query) <= set(theirs.cache_ignore_query)
+        and set(ours.cache_vary_normalize) <= set(theirs.cache_vary_normalize)
         and ours.cache_query in ((), theirs.cache_query)
         and set(theirs.cache_strip_fields) <= set(ours.cache_strip_fields)
         and ours.cache_set_cookie in ("refuse", theirs.cache_set_cookie)

@@ -107,6 +107,8 @@ def decide_storing(
     why = why_not_considered(engine, request, status, fields)
     if why is not None:
         return why
+    if request.differs_from_key:
+        return METHOD_NOT_CACHED  # a POST that was not known to be cached
     rules = _read_rules(engine, request, status, fields, method or request.method)
     if isinstance(rules, Reason):
         return rules

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from asgi_serial.bounds.memo import BoundedDict, Memo
 from asgi_serial.http.cachecontrol import parse_cache_control
+from asgi_serial.http.choices import choose_value
 from asgi_serial.http.cookies import CookieRules
 from asgi_serial.http.field_names import HARMLESS_FIELDS, REQUEST_FIELDS, RESPONSE_FIELDS
 from asgi_serial.http.names import name_matcher
@@ -56,6 +57,16 @@ class FieldRules:
         self._strips: Memo[bytes, bool] | None = None
         if may_cache and stripped:
             self._strips = Memo(name_matcher(stripped))
+        self.choices: dict[bytes, Memo[bytes | None, bytes]] | None = None
+        """For each field of which the app sees one of a few values, the one for a value."""
+        if may_cache and settings.cache_vary_normalize:
+            self.choices = {
+                (key := name.encode()): Memo(
+                    partial(choose_value, key, tuple(one.encode() for one in offered)),
+                    shares_values=True,
+                )
+                for name, offered in settings.cache_vary_normalize
+            }
         self.cache_controls = Memo(parse_cache_control)
         self._targeted_controls = Memo(parse_targeted)
         self.storage_rules: BoundedDict[tuple[object, ...], StorageRules] = BoundedDict()

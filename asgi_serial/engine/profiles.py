@@ -67,6 +67,7 @@ class Profile:
 
     __slots__ = (
         "bypass",
+        "choices",
         "cookies",
         "credentials",
         "demands",
@@ -103,6 +104,7 @@ class Profile:
     unknown: frozenset[bytes]  # unknown fields that may identify the user
     bypass: Reason | None  # why the cache is bypassed
     cookies: CookieRules | None  # some of its cookies may be ignored, which their values show
+    choices: Mapping[bytes, Mapping[bytes | None, bytes]] | None  # see `FieldRules.choices`
     places: dict[bytes, int]  # the indexes of its field lines, by name
     has_usual_key: bool  # it may be answered, and `KeyFields` are all that its key needs
     host_at: int | None  # these four are described at `KeyFields`
@@ -210,6 +212,7 @@ class Profiles:
         profile.method, profile.places = method, shape.places
         has_cookies = b"cookie" in fields and method in CACHED_METHODS
         profile.cookies = rules.cookies if has_cookies else None
+        profile.choices = rules.choices
         profile.host_at = shape.places.get(b"host")
         profile.origin_at = shape.places.get(b"origin")
         profile.proto, profile.unusual = read_key_fields(fields)

@@ -95,7 +95,7 @@ a cookie, even if the response states its own lifetime, unless they are part of 
 
 # RFC 9110, 12.5 and 10.1: the client's preferences and software, which many users share. Referer
 # names a page, not a user. DNT and the like are switches (RFC 8942, 9218 and 8470).
-_OF_CLIENTS = frozenset(
+OF_CLIENTS = frozenset(
     {
         *(b"accept-charset", b"accept-language", b"accept-datetime", b"user-agent", b"referer"),
         *(b"dnt", b"save-data", b"priority", b"upgrade-insecure-requests", b"early-data"),
@@ -103,7 +103,7 @@ _OF_CLIENTS = frozenset(
 )
 # Only browsers can set these; scripts cannot. The prefix `sec-` alone is not enough:
 # Sec-Token-Binding (RFC 8473) and Sec-Session-Id identify the user.
-_OF_BROWSERS = frozenset(
+OF_BROWSERS = frozenset(
     {
         *(b"sec-ch-ua", b"sec-ch-ua-mobile", b"sec-ch-ua-platform"),
         *(b"sec-fetch-dest", b"sec-fetch-mode", b"sec-fetch-site", b"sec-fetch-user"),
@@ -139,8 +139,8 @@ _OF_MESSAGES = frozenset(
 
 HARMLESS_FIELDS = (
     (REQUEST_FIELDS - CREDENTIAL_FIELDS)
-    | _OF_CLIENTS
-    | _OF_BROWSERS
+    | OF_CLIENTS
+    | OF_BROWSERS
     | _OF_TRACING
     | _OF_PROXIES
     | _OF_MESSAGES

@@ -225,7 +225,7 @@ def parse_accept_encoding(
     weights: dict[bytes, int] = {}
     for element in split_first(value, MAX_ELEMENTS):
         coding, *parameters = split_parameters(element) or (b"",)
-        weight = _coding_weight(parameters)
+        weight = element_weight(parameters)
         if weight is None or not is_token(coding):
             continue
         coding = coding.lower()
@@ -237,7 +237,8 @@ def parse_accept_encoding(
     return weights
 
 
-def _coding_weight(parameters: list[bytes]) -> int | None:
+def element_weight(parameters: list[bytes]) -> int | None:
+    """Return the weight that the parameters of an element state; None if they are malformed."""
     if not parameters:
         return 1000
     if len(parameters) > 1 or parameters[0][:2] not in _WEIGHT_NAMES:

@@ -72,6 +72,7 @@ class RequestPlan(RequestPolicy):
     ignores_cookies = False  # it has no cookies but such as are ignored, or in the key
     shown_query: bytes | None = None  # its query in the key, if some parameters are ignored
     hides_query = False  # the app sees `shown_query`, and not those parameters
+    is_normalized = False  # the app sees the chosen values of fields, not those that were sent
     copy: RequestCopy | None = None  # what the app has read of the body, which may become a key
     forward = Reason.MISS  # why the request goes to the app
     source: Partition | None = None  # what its user has been identified by so far
@@ -121,6 +122,11 @@ class RequestPlan(RequestPolicy):
         place = self.profile.places.get(name)
         return None if place is None else self.lines[place][1]
 
+    def chosen_value_of(self, name: bytes) -> bytes | None:
+        """Return the value by which requests are compared: the chosen one, if one is chosen."""
+        choices, value = self.profile.choices, self.value_of(name)
+        return value if choices is None or name not in choices else choices[name][value]
+
     def vary_values(self, names: tuple[bytes, ...]) -> tuple[tuple[bytes, bytes | None], ...]:
         """Return the fields that a response varies on, with their values in this request."""
         if not names:
@@ -131,6 +137,9 @@ class RequestPlan(RequestPolicy):
             shown = self.shown_cookies(fields.pop(b"cookie"))
             if shown:
                 fields[b"cookie"] = b"\n".join(shown)
+        if self.profile.choices is not None:
+            for name in self.profile.choices.keys() & names:
+                fields[name] = self.profile.choices[name][fields.get(name)]
         return tuple(zip(names, vary_values(names, fields), strict=True))
 
     @property
@@ -188,8 +197,15 @@ class RequestPlan(RequestPolicy):
         if self.cookies_that_count:
             fields[b"cookie"] = self.cookies_that_count
 
-    def hide_query(self) -> None:
-        """Hide the parameters that the cache ignores, if the response may be stored.
+    @property
+    def chosen(self) -> dict[bytes, bytes]:
+        """The values chosen for fields that were sent with another value, or not at all."""
+        choices = self.profile.choices or {}
+        chosen = {name: choose[self.value_of(name)] for name, choose in choices.items()}
+        return {name: value for name, value in chosen.items() if value != self.value_of(name)}
+
+    def hide_ignored(self) -> None:
+        """Hide parameters and values that are not in the key, if the response may be stored.
 
         A request with credentials shows them all. Its response is stored only if a setting shares
         it, or if the app is asked about a stored one, which it was asked for in the same way.
@@ -197,9 +213,16 @@ class RequestPlan(RequestPolicy):
         policy = self.policy
         is_shared = policy is not None and bool(policy.cache_shared)
         is_asked_for = self.selected is not None or self.completes is not None
-        if self.credentials and not (is_shared or is_asked_for):
+        is_personal = self.credentials and not (is_shared or is_asked_for)
+        if is_personal and (self.shown_query is not None or self.chosen):
             self.bypass = self.bypass or Reason.REQUEST_HAS_CREDENTIALS
-        self.hides_query = self.key is not None and self.bypass is None
+        self.is_normalized = self.key is not None and self.bypass is None
+        self.hides_query = self.is_normalized and self.shown_query is not None
+
+    @property
+    def differs_from_key(self) -> bool:
+        """Whether the app saw other values than those by which the response would be found."""
+        return self.profile.choices is not None and not self.is_normalized and bool(self.chosen)
 
     @property
     def wants_stored_only(self) -> bool:
@@ -400,7 +423,7 @@ def request_key(
         value = plan.value_of(b"cookie")
         keyed = b"" if value is None else cookies.keyed_in_lines(plan.shown_cookies(value))
         extra = ((KEYED_COOKIES, keyed), *extra) if keyed else extra
-    extra = (*[(name, plan.value_of(name)) for name in engine.fields.key_fields], *extra)
+    extra = (*[(name, plan.chosen_value_of(name)) for name in engine.fields.key_fields], *extra)
     if plan.wants.coded_only:
         extra = (*extra, (CODED_ONLY, None))
     if engine.settings.cache_sort_query:

@@ -33,6 +33,7 @@ _PARTS = (
             *("cache_ttl", "cache_negative_ttl", "cache_heuristic", "cache_confirm"),
             *("cache_posted", "cache_parts", "cache_grace", "cache_stale_if_error"),
             *("cache_status_key", "cache_ignore_query", "cache_query", "cache_strip_fields"),
+            "cache_vary_normalize",
         ),
         "turn {switch} on",
     ),
@@ -152,6 +153,7 @@ def _find_repeated_names(values: Mapping[str, Any], names: _Names) -> Iterator[s
             f"both name {min(both)!r}; name it in only one of them."
         )
     yield from _find_hidden_cookies(values, names)
+    yield from _find_chosen_fields(values, names)
     if values["cache_ignore_query"] and values["cache_query"]:
         yield (
             f"{names['cache_ignore_query']} and {names['cache_query']} are both set; set "
@@ -201,6 +203,22 @@ def _find_stripped_names(values: Mapping[str, Any], names: _Names) -> Iterator[s
                         f"{names['cache_strip_fields']} has {stripped!r}, which strips {name!r} in "
                         f"{names[setting]}; name it in only one of them."
                     )
+
+
+def _find_chosen_fields(values: Mapping[str, Any], names: _Names) -> Iterator[str]:
+    """Yield a line for each field that is said to matter by a few values, and otherwise."""
+    others = [(name, names["cache_ignore_fields"]) for name in values["cache_ignore_fields"]]
+    for rule in values["routes"]:
+        sources = rule.policy.cache_partition
+        where = f"cache_partition of {names['routes']}[{rule.pattern!r}]"
+        others += [(one, where) for one in sources] if isinstance(sources, tuple) else []
+    chosen = {name for name, _ in values["cache_vary_normalize"]}
+    for name, where in others:
+        if name in chosen:
+            yield (
+                f"{names['cache_vary_normalize']} and {where} both name {name!r}; name it in only "
+                "one of them."
+            )
 
 
 def _find_idle(

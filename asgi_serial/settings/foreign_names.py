@@ -69,6 +69,10 @@ SETTING_HINTS: Mapping[str, str] = _spread(
             "did you mean {cache_strip_fields}?"
         ),
         "strip_cookies ignore_set_cookie cache_cookies": "did you mean {cache_set_cookie}?",
+        "vary_normalize normalize_vary normalize_headers languages supported_languages "
+        "accept_language normalize_accept_language": (
+            "did you mean {cache_vary_normalize}, such as {{'accept-language': ['en', 'de']}}?"
+        ),
         "stale_while_revalidate swr grace": "did you mean {cache_grace}?",
         "stale_if_error": "did you mean {cache_stale_if_error}?",
         "exclude exclude_paths excluded_paths exclude_routes excluded_handlers skip_paths "
@@ -113,7 +117,7 @@ POLICY_HINTS: Mapping[str, str] = _spread(
         "cache_memory cache_max_object cache_max_key_body cache_status cache_name "
         "cache_status_key cache_store_timeout cache_wait cache_lead cache_namespace "
         "cache_sort_query cache_key_fields cache_ignore_fields cache_ignore_query cache_query "
-        "cache_strip_fields cache_set_cookie": (_SETTING_OF_ALL),
+        "cache_strip_fields cache_set_cookie cache_vary_normalize": (_SETTING_OF_ALL),
     }
 )
 

@@ -22,6 +22,7 @@ from asgi_serial.settings.conflicts import find_conflicts, find_overrides
 from asgi_serial.settings.foreign_names import SETTING_HINTS
 from asgi_serial.settings.policy import RoutePolicy, RouteRule, build_rule, read_policy
 from asgi_serial.settings.values import (
+    Offers,
     Source,
     choices,
     explain_unknown,
@@ -37,6 +38,7 @@ from asgi_serial.settings.values import (
     parse_field_patterns,
     parse_ignored_cookies,
     parse_media_types,
+    parse_offers,
     parse_parameter_names,
     parse_size,
     parse_switch,
@@ -376,6 +378,8 @@ class Settings(BaseModel):
         str, PlainValidator(matching(r"refuse|strip", "refuse or strip"))
     ] = "refuse"
     """Responses that set cookies: refuse to store them, or strip the cookies and store the rest."""
+    cache_vary_normalize: Annotated[Offers, PlainValidator(parse_offers)] = ()
+    """Request fields of which the app sees one of these values, the default first in each list."""
 
     encodings_cache: Switch = True
     """Reuse the encoded form of bodies that the app repeats."""
@@ -608,6 +612,7 @@ class SettingOptions(TypedDict, total=False):
     cache_query: Iterable[str] | str
     cache_strip_fields: Iterable[str] | str
     cache_set_cookie: str
+    cache_vary_normalize: Mapping[str, Iterable[str]] | str
     encodings_cache: bool | str
     timing: bool | str
     timing_exclude: Iterable[str] | str

@@ -14,8 +14,9 @@ from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from itertools import chain
 from operator import lt
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeGuard, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeGuard, TypeVar
 
+from asgi_serial.http.choices import LANGUAGES, may_be_chosen
 from asgi_serial.http.cookies import ANALYTICS_COOKIES
 from asgi_serial.http.paths import is_plain
 from asgi_serial.settings.foreign_names import hint_at
@@ -61,6 +62,16 @@ _PARAMETER_NAME = re.compile(r"[^\s&=%+;#*]+\*?")
 # RFC 3986, 3.3: the characters of a path, without percent-encoding (a server decodes the path) and
 # without `*`, which would look like a pattern.
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()+,;=:@/-]*", re.ASCII)
+
+
+# RFC 5646, 2.1, as far as a language range can be equal to it (RFC 4647, 2.1).
+_LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*", re.ASCII)
+_OFFERED = re.compile(r"[!-+\--~](?:[ -+\--~]{0,254}[!-+\--~])?", re.ASCII)
+# Each value is a variant of each response; a response varies by at most this many fields.
+_MOST_OFFERED, _MOST_OFFERS = 100, 16
+
+Offers: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
+"""The names of request fields, each with the values of which the app sees one."""
 
 
 class Source(NamedTuple):
@@ -317,6 +328,60 @@ def parse_parameter_names(value: object) -> tuple[str, ...]:
 
 def _is_parameter_name(name: str) -> bool:
     return _PARAMETER_NAME.fullmatch(name) is not None and name.isprintable()
+
+
+def parse_offers(value: object) -> Offers:
+    """Parse a mapping from field names to the values that count, the default first, also as text.
+
+    >>> parse_offers("Accept-Language=en|de, X-Country=us|fr")
+    (('accept-language', ('en', 'de')), ('x-country', ('us', 'fr')))
+    """
+    offers = _read_offers(value)
+    if offers is None or len(offers) > _MOST_OFFERS:
+        raise ValueError(
+            "a mapping from field names to lists of values such as {'accept-language': ['en', "
+            "'de']}, as text accept-language=en|de"
+        )
+    for name, offered in offers.items():
+        if not may_be_chosen(name.encode()):
+            raise ValueError(
+                "fields that hold one of a few values such as Accept-Language, Sec-CH-UA-Mobile, "
+                f"X-Country; {name} is read by the cache itself, or identifies users or routes, or "
+                "must reach the app unchanged"
+            )
+        is_language = name.encode() == LANGUAGES
+        pattern = _LANGUAGE if is_language else _OFFERED
+        kind = "language tags such as en, de-CH" if is_language else "values without commas"
+        number = len({one.lower() for one in offered})
+        is_bounded = 0 < number == len(offered) <= _MOST_OFFERED
+        if not is_bounded or not all(map(pattern.fullmatch, offered)):
+            raise ValueError(
+                f"1 to {_MOST_OFFERED} {kind} for {name}, which differ in more than their case"
+            )
+    return tuple(offers.items())
+
+
+def _read_offers(value: object) -> dict[str, tuple[str, ...]] | None:
+    """Return the values by field name, as they were written; None if they are malformed."""
+    if isinstance(value, str):
+        given = [element.partition("=")[::2] for element in value.split(",") if element.strip()]
+        pairs = [(name, offered.split("|")) for name, offered in given]
+    elif isinstance(value, Mapping):
+        pairs = list(value.items())
+    else:
+        try:
+            pairs = [(name, offered) for name, offered in value]  # type: ignore[attr-defined]
+        except (TypeError, ValueError):
+            return None
+    read = {}
+    for name, offered in pairs:
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name.strip()) or not _is_list(offered):
+            return None
+        values = list(offered)
+        if not all(isinstance(one, str) for one in values):
+            return None
+        read[name.strip().lower()] = tuple(one.strip() for one in values)
+    return read if len(read) == len(pairs) else None
 
 
 def path_such_as(example: str) -> Callable[[object], str]:

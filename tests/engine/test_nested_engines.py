@@ -44,6 +44,7 @@ def make_site(inner, outer, policy=None, control=""):
         ({}, {**TTL, "cache_grace": 60}),
         ({"cache_negative_ttl": 1, **TTL}, {"cache_negative_ttl": 9, **TTL}),
         ({"cache_negative_ttl": 1, **TTL}, TTL),
+        (TTL, {"cache_vary_normalize": "accept-language=en|de", **TTL, **NAMED}),
         (TTL, {"cache_sort_query": True, **TTL}),
         ({"cache_ignore_query": "b", **TTL}, {"cache_ignore_query": "a", **TTL}),
         ({"cache_strip_fields": "x-a", **TTL}, {"cache_strip_fields": "x-b", **TTL}),
@@ -53,7 +54,7 @@ def make_site(inner, outer, policy=None, control=""):
     ids=[
         *("key fields", "the route is off", "the cache is off", "all is off", "not ignored"),
         *("no lifetime", "no lifetime of a route", "no lifetime, and grace", "errors"),
-        *("errors by default", "sorted", "ignored parameters", "stripped fields"),
+        *("errors by default", "few values", "sorted", "ignored parameters", "stripped fields"),
         *("stripped cookies", "counted parameters"),
     ],
 )
