@@ -15,7 +15,8 @@ PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 # The tests of pure functions, which need no server, but for those of how much time or memory is used.
 UNITS := tests/http tests/codecs tests/formats tests/timing tests/test_layers.py \
-  tests/test_documentation.py tests/test_public_names.py tests/test_settings.py tests/test_policy.py \
+  tests/test_documentation.py tests/test_code_blocks.py tests/test_public_names.py \
+  tests/test_settings.py tests/test_policy.py \
   --ignore tests/http/test_cost.py --ignore tests/codecs/test_memory.py \
   --ignore tests/formats/test_hostile_memory.py
 

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+import asgi_serial
 from asgi_serial.codecs.decoding import UnsupportedCoding
 from asgi_serial.codecs.registry import CODINGS
 from asgi_serial.errors import ConfigurationError
@@ -141,6 +142,20 @@ def test_the_page_of_reasons_lists_all_of_them():
         for reason in Reason
         if reason.about == about
     ]
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        (r"^### `(\w+)`$", list(Settings.model_fields)),
+        (rf"^\| `([a-z-]+)` \| (?:{'|'.join(SUBJECTS)}) \|", [each.token for each in Reason]),
+        (r"^::: asgi_serial\.(\w+)$", asgi_serial.__all__),
+    ],
+    ids=["setting", "reason", "public name"],
+)
+def test_each_stands_once_in_the_reference(written, names):
+    text = "\n".join(path.read_text() for path in sorted((ROOT / "docs/reference").glob("*.md")))
+    assert sorted(re.findall(written, text, re.MULTILINE)) == sorted(names)
 
 
 def test_the_errors_that_are_quoted_are_those_that_are_raised():
