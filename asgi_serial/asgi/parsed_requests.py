@@ -12,7 +12,7 @@ _PARSED = ("accept", "cookies", "content_type", "headers", "parsed_query", "url"
 
 
 class Parsed(NamedTuple):
-    """What a framework had parsed of a request."""
+    """The attributes that a framework had parsed of a request."""
 
     state: Any
     values: dict[str, Any]
