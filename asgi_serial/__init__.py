@@ -15,6 +15,7 @@ from asgi_serial.errors import (
     OutputLimitExceeded,
 )
 from asgi_serial.middleware import SerialMiddleware, build_engine, purge, timing_report
+from asgi_serial.openapi.formats import openapi_formats
 from asgi_serial.reasons import Reason
 from asgi_serial.serialization import (
     CachedSerializationManager,
@@ -82,6 +83,7 @@ __all__ = [
     "deserialized",
     "encode_model",
     "get_default_manager",
+    "openapi_formats",
     "prometheus_collector",
     "purge",
     "serial",

@@ -1,5 +1,6 @@
 """Route policies: which options are accepted, and which rule speaks for a request."""
 
+import functools
 import time
 from datetime import timedelta
 
@@ -16,6 +17,7 @@ from asgi_serial.settings.policy import (
     build_rule,
     is_permission,
     merge,
+    policy_of,
     serial,
     set_policy,
 )
@@ -270,3 +272,16 @@ def test_finds_are_right_beyond_what_is_remembered():
         assert (table.find("GET", f"/{number}") is not None) is (number % 10 == 1)
     assert table.find("GET", f"/{'0' * 30_000}1") == RoutePolicy(cache=True)
     assert table._found.held_bytes <= MAX_BYTES
+
+
+def test_the_policy_of_a_function_is_that_of_its_decorators():
+    @serial(formats=False, cache_ttl="1m")
+    async def inner(): ...
+
+    @functools.wraps(inner)
+    async def wrapper(): ...
+
+    outer = serial(cache_ttl="5m")(wrapper)
+    assert policy_of(inner) == policy_of(wrapper) == RoutePolicy(formats=False, cache_ttl=60.0)
+    assert policy_of(outer) == RoutePolicy(formats=False, cache_ttl=300.0)
+    assert policy_of(len) is policy_of(None) is None

@@ -46,6 +46,7 @@ NAMES = [
     "deserialized",
     "encode_model",
     "get_default_manager",
+    "openapi_formats",
     "prometheus_collector",
     "purge",
     "serial",

@@ -78,11 +78,11 @@ def engines_of(source: object) -> tuple[Engine, ...]:
     if not found:
         found = [engine for app in mounted_in(source) for engine in _engines_at(app)]
     if not found:
-        found = [engine for outer in _apps_around(source) for engine in _known_by(outer)]
+        found = [engine for outer in apps_around(source) for engine in _known_by(outer)]
     return tuple(dict.fromkeys(found))
 
 
-def _apps_around(source: object) -> Iterator[object]:
+def apps_around(source: object) -> Iterator[object]:
     """Yield the registered apps in which this app, or a part of it, is mounted."""
     parts = {id(part) for part in _parts_of(source)}
     for known in list(_ENGINES):

@@ -506,12 +506,28 @@ def serial(handler: Any = None, /, **options: Unpack[PolicyOptions]) -> Any:
 
     def decorate(handler: Any) -> Any:
         wrapper = _wrap(handler, policy)
+        setattr(wrapper, _POLICY, policy)
         decorations = DECORATIONS.get()
         if decorations is not None:
             decorations.append(Decoration(handler, wrapper, policy))
         return wrapper
 
     return decorate if handler is None else decorate(handler)
+
+
+_POLICY = "__asgi_serial_policy__"
+_MAX_DECORATORS = 16
+
+
+def policy_of(handler: object) -> RoutePolicy | None:
+    """Return the policy of the decorators around a function, the outermost first; or None."""
+    policy: RoutePolicy | None = None
+    for _ in range(_MAX_DECORATORS):
+        policy = merge(policy, getattr(handler, _POLICY, None))
+        handler = getattr(handler, "__wrapped__", None)
+        if handler is None:
+            break
+    return policy
 
 
 def set_policy(**options: Unpack[PolicyOptions]) -> None:
