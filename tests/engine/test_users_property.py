@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import re
 from typing import Any, NamedTuple
 
 from hypothesis import event, settings
@@ -13,11 +14,39 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from .client import Answer, understand
 from .driver import Clock, Recording, Request, drive, find_faults, serial_of
 from .shared_store import SharedStore
-from .users import APART, TAG, USERS, Call, Failure, Manner, Site, User, name_of, parts_of, user_of
+from .users import (
+    APART,
+    NOTHING,
+    TAG,
+    USERS,
+    Call,
+    Failure,
+    Manner,
+    Site,
+    User,
+    name_of,
+    parts_of,
+    user_of,
+)
 from .wishes import PATHS, Wish, manners, moods, wishes
 
 TURNS = 40  # of the event loop, in which all that waits for nothing is done
 IS_LONG = settings.default.max_examples >= 1_000
+
+
+# All that lets more be stored, or hides something from the app.
+ALL_WISHES: dict[str, Any] = {
+    "cache_ignore_query": "utm_*, fbclid",
+    "cache_strip_fields": "x-request-*",
+    "cache_set_cookie": "strip",
+    "cache_vary_normalize": {"accept-language": ["en", "de"]},
+    "cache_negative_ttl": 5,
+}
+
+
+def is_preview(scope: Any) -> bool:
+    """Whether a request is kept from the cache, by its whole query."""
+    return b"utm_preview" in scope["query_string"]
 
 
 class Asked(NamedTuple):
@@ -46,6 +75,7 @@ class Users(RuleBasedStateMachine):
         on_error=st.sampled_from([0, 40]),
         ahead=st.sampled_from([0, 0, 3]),
         by_handler=st.booleans(),
+        has_wishes=st.booleans(),
     )
     def open(
         self,
@@ -56,6 +86,7 @@ class Users(RuleBasedStateMachine):
         ahead: int,
         *,
         by_handler: bool,
+        has_wishes: bool,
     ) -> None:
         """Open the site."""
         self.runner = asyncio.Runner()
@@ -66,7 +97,12 @@ class Users(RuleBasedStateMachine):
         self.site.tells_apart = by_handler
         self.site.versions = dict.fromkeys(PATHS, 1)
         self.ttl, self.stale = ttl or 0, (grace, on_error)
+        self.has_wishes = has_wishes
         store = SharedStore()
+        routes: dict[str, Any] = {} if by_handler else {f"/{APART}": {"cache_partition": name_of}}
+        if has_wishes:
+            for path in PATHS:
+                routes.setdefault(f"/{path}", {})["skip"] = is_preview
         self.processes = [
             serial_of(
                 *(self.site,),
@@ -77,7 +113,8 @@ class Users(RuleBasedStateMachine):
                 cache_stale_if_error=on_error,
                 cache_wait=600,
                 cache_secret="what-names-users-alike",
-                routes={} if by_handler else {f"/{APART}": {"cache_partition": name_of}},
+                routes=routes,
+                **(ALL_WISHES if has_wishes else {}),
             )
             for clock in (self.clock, lambda: self.clock() + ahead)
         ]
@@ -169,7 +206,7 @@ class Users(RuleBasedStateMachine):
 
     async def _ask(self, wishes: list[Wish]) -> None:
         for wish in wishes:
-            request = wish.request(self.answers)
+            request = wish.request(self.answers, adds=self.has_wishes)
             task = asyncio.ensure_future(drive(self.processes[wish.process], request))
             least = self.written.get((wish.process, wish.path), 0)
             now, events = self.clock(), self.site.events
@@ -211,6 +248,8 @@ class Users(RuleBasedStateMachine):
             assert {"if-none-match", "if-modified-since"} & set(fields), answer
         for value in answer.all("set-cookie"):
             assert value == f"session={asked.user.name}".encode(), answer
+        # It is of this request, or was not stored.
+        assert answer.one("x-request-id") in (None, fields.get("x-request-id", "")), answer
         if answer.one("x-owner") is not None:  # it is the site that speaks
             assert answer.one("access-control-allow-origin") == fields.get("origin"), answer
         named = TAG.match(answer.one("etag") or "")
@@ -233,9 +272,17 @@ class Users(RuleBasedStateMachine):
                 self._look_at_owner(asked, owner, manner)
         assert call.path == wish.path
         if manner.varies:
-            assert call.language == dict(asked.request.fields).get("accept-language", "")
-        if manner.is_unstored(shared=wish.path != APART):
+            sent = dict(asked.request.fields).get("accept-language", "")
+            chosen = (sent or "en") if self.has_wishes else sent
+            assert call.language == chosen or (is_new and call.language == sent)
+        strips = self.has_wishes and call.user.kind == NOTHING
+        if manner.is_unstored(shared=wish.path != APART, strips_cookies=strips):
             assert is_new, ("never to be stored", asked, answer)
+        if is_preview({"query_string": asked.request.query}):
+            assert is_new, ("kept from the cache", asked, answer)
+        if not is_new and self.has_wishes and known[0] <= asked.events:
+            assert answer.one("x-request-id") is None, ("sent twice", asked, answer)
+            assert answer.all("set-cookie") == [], ("set twice", asked, answer)
         if "no-cache" in manner.said or wish.fields.get("cache-control") == "no-cache":
             assert is_new or known[0] > asked.events, ("not validated", asked, answer)
         if self._is_timely:
@@ -248,7 +295,8 @@ class Users(RuleBasedStateMachine):
         """What is another's may be told only where the site says that it is for others, too."""
         (kind,) = (one.kind for one in USERS if one.name == owner)
         assert asked.wish.path != APART or owner == USERS[0].name, (asked, owner, manner)
-        assert not manner.is_unstored(shared=True), (asked, owner, manner)
+        strips = self.has_wishes and kind == NOTHING
+        assert not manner.is_unstored(shared=True, strips_cookies=strips), (asked, owner, manner)
         assert manner.allows(kind), (asked, owner, manner)
         assert manner.allows(asked.user.kind), (asked, owner, manner)
         event(f"of another, who shares it: {kind or 'anybody'}")
@@ -283,6 +331,9 @@ class Users(RuleBasedStateMachine):
         else:
             document = answer.document
             assert document["owner"] == (call.user.name if call.manner.is_personal else "everybody")
+            # What another has added shows in nobody's answer.
+            names = set(re.findall("|".join(user.name for user in USERS), document["seen"]))
+            assert names <= {asked.wish.user.name}, ("seen of another", asked, answer)
             assert (document["version"], document["epoch"]) == (call.version, call.manner.epoch)
             if tag.startswith('"'):
                 assert self.wholes.setdefault(tag, answer.body) == answer.body

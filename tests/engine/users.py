@@ -77,10 +77,16 @@ class Manner(NamedTuple):
         parts = (part.strip().partition("=") for part in self.directives.split(","))
         return {name: argument for name, _, argument in parts if name}
 
-    def is_unstored(self, *, shared: bool) -> bool:
-        """Whether no cache may keep it that is one user's, or `shared` by all."""
+    def is_unstored(self, *, shared: bool, strips_cookies: bool = False) -> bool:
+        """Whether no cache may keep it that is one user's, or `shared` by all.
+
+        `strips_cookies`: it may be kept without the cookie that it sets, if it is meant to be.
+        """
         is_private = shared and self.said.get("private") == ""
-        return self.sets_cookie or is_private or "no-store" in self.said
+        is_meant = not {"max-age", "s-maxage", "public"}.isdisjoint(self.said)
+        is_kept_without = strips_cookies and shared and is_meant
+        sets_cookie = self.sets_cookie and not is_kept_without
+        return sets_cookie or is_private or "no-store" in self.said
 
     def lifetime(self, otherwise: float) -> float:
         """For how many seconds it is fresh; `otherwise`: where it does not say."""
@@ -121,6 +127,7 @@ class Site:
         self.manners: dict[str, Manner] = {}
         self.tells_apart = False  # its handler says what tells users apart
         self.versions: dict[str, int] = {}
+        self.seen = ""
         self.trouble = ""  # "raises", or the status of an error
         self.calls: list[Call] = []
         # What was said of a version without telling it again: how many calls were before, when.
@@ -132,6 +139,9 @@ class Site:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer by the state of this moment, when the gate is open."""
         fields = {name.decode(): value.decode() for name, value in scope["headers"]}
+        # What clients add without being asked, which shows in the answer.
+        cookie = fields.get("cookie", "")
+        self.seen = scope["query_string"].decode() + cookie * cookie.startswith("_ga")
         status, lines, body = self._answer(scope["method"], scope["path"][1:], fields)
         await self.gate.wait()
         if status is None:
@@ -177,7 +187,7 @@ class Site:
         whose = user.name if manner.is_personal else "everybody"
         document = {
             **{"path": path, "epoch": manner.epoch, "version": version, "language": language},
-            **{"owner": whose, "padding": f"{whose} " * 90},
+            **{"owner": whose, "padding": f"{whose} " * 90, "seen": self.seen},
         }
         body = json.dumps(document).encode()
         if method == "GET":
@@ -192,11 +202,13 @@ class Site:
     ) -> dict[str, str]:
         manner, version = self.manners[path], self.versions[path]
         lines = {"content-type": "application/json", "x-owner": user.name}
+        lines["x-request-id"] = fields.get("x-request-id", "")
         if manner.directives:
             lines["cache-control"] = manner.directives
         if manner.tag:
             whose = user.name if manner.is_personal and manner.tag == "own" else ""
-            tag = f'"{path}.{manner.epoch}.{version}.{whose}.{language}"'
+            seen = self.seen.encode().hex()
+            tag = f'"{path}.{manner.epoch}.{version}.{whose}.{language}.{seen}"'
             lines["etag"] = tag if manner.tag == "own" else f"W/{tag}"
         if manner.is_dated:
             seconds = EPOCH_SECONDS + 1000 * manner.epoch + version

@@ -47,10 +47,21 @@ class Wish(NamedTuple):
     process: int
     holds: int | None
     fields: dict[str, str | None]
+    adds: str = ""  # what it adds without being asked, such as a parameter of a campaign
 
-    def request(self, answers: list[Answer]) -> Request:
+    def request(self, answers: list[Answer], *, adds: bool = False) -> Request:
         """The request, with the validators of an earlier answer (of whomever)."""
         fields = {name: value for name, value in self.fields.items() if value is not None}
+        query = b""
+        if adds:
+            name = self.user.name
+            fields["x-request-id"] = name
+            if "cookie" in self.adds and self.user.field != "cookie":
+                fields["cookie"] = f"_ga={name}"
+            if "query" in self.adds:
+                query = f"utm_user={name}&f%62clid={name}".encode()
+            if "preview" in self.adds:
+                query += f"&utm_preview={name}".encode()
         if self.holds is not None and answers:
             held = answers[self.holds % len(answers)]
             tag, date = held.one("etag"), held.one("last-modified")
@@ -58,7 +69,8 @@ class Wish(NamedTuple):
                 fields["if-range" if "range" in fields else "if-none-match"] = tag
             if date is not None:
                 fields["if-modified-since"] = date
-        return Request(self.method, f"/{self.path}", (*self.user.fields, *fields.items()))
+        pairs = (*self.user.fields, *fields.items())
+        return Request(self.method, f"/{self.path}", pairs, query=query)
 
 
 wishes = st.builds(
@@ -78,4 +90,5 @@ wishes = st.builds(
             "range": rarely("bytes=0-9", "bytes=-20", "bytes=5-6,90-99", "bytes=9999-"),
         }
     ),
+    st.sampled_from(["", "query", "query", "cookie", "query cookie", "query cookie preview"]),
 )
