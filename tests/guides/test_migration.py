@@ -163,6 +163,23 @@ async def test_what_dropped_the_old_result_drops_the_response(page):
         assert part_of_cache(await ask(client, "GET", path)) == "stored"
 
 
+@pytest.mark.parametrize("page", ["fastapi-cache", "cashews"])
+@awaited
+async def test_a_cached_function_is_called_again_after_a_purge(page):
+    program = blocks_of(read_page(page))[-1]
+    module = await run_program(
+        program.replace("return 1.08", "calls.append(currency); return 1.08")
+    )
+    module.calls = calls = []
+    assert [await module.load_rate("EUR") for _ in "12"] == [1.08, 1.08]
+    assert calls == ["EUR"]
+    await module.rates_have_changed()
+    assert await module.load_rate("EUR") == 1.08
+    await module.load_rate.invalidate("EUR")
+    assert await module.load_rate("EUR") == 1.08
+    assert calls == ["EUR"] * 3
+
+
 @awaited
 async def test_the_metrics_of_the_page_are_those_that_are_served():
     served = []
