@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import yaml
 
-from mkdocs_hooks import ROOT_PAGES, list_pages
+from mkdocs_hooks import ROOT_PAGES, format_docstring, link_names, list_pages, rewrite_links
 from tests.integration.browser import open_browser
 from tests.pages import DOCS, ROOT
 
@@ -96,6 +96,51 @@ def test_a_page_begins_with_what_it_is_about(page):
     _, first, *_ = path.read_text().split("\n\n")
     assert re.match(r"[A-Za-z]|`\w", first)
     assert re.search(r"[.:?]( |\n|$)", first)
+
+
+REPOSITORY = "https://github.com/asgi-serial/asgi-serial"
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        pytest.param("[a](timing.md#the-page)", "[a](timing.md#the-page)", id="in its folder"),
+        pytest.param("[a](../index.md)", "[a](../index.md)", id="in another folder"),
+        pytest.param("[a](../../SECURITY.md#x)", "[a](../security.md#x)", id="a page of the root"),
+        pytest.param(
+            "[a](../../examples/caching.py)",
+            f"[a]({REPOSITORY}/blob/main/examples/caching.py)",
+            id="a file that is no page",
+        ),
+        pytest.param("[a](../../examples)", f"[a]({REPOSITORY}/tree/main/examples)", id="a folder"),
+        pytest.param("[a](#here), [b](https://x.example/y)", None, id="nothing to rewrite"),
+        pytest.param("```text\n[a](../../SECURITY.md)\n```", None, id="a block of code"),
+    ],
+)
+def test_links_are_rewritten_for_the_site(written, shown):
+    folder = Path("explanation")
+    assert rewrite_links(written, DOCS / folder, folder) == (shown or written)
+
+
+@pytest.mark.parametrize(
+    ("docstring", "shown"),
+    [
+        pytest.param("Do it.\n\nMore.", "Do it.\n\nMore.", id="text"),
+        pytest.param(">>> f()\n1", "```pycon\n>>> f()\n1\n```", id="an example"),
+        pytest.param("Raises: E if\n    it fails.", "**Raises:** E if\nit fails.", id="errors"),
+        pytest.param(
+            "See docs/reference/api.md.", "See [api](../reference/api.html).", id="a page"
+        ),
+    ],
+)
+def test_docstrings_become_markdown(docstring, shown):
+    assert format_docstring(docstring) == shown
+
+
+def test_names_in_a_table_lead_to_their_descriptions():
+    text = "| `purge` | drops |\n| `other` | is not described |\n\n::: asgi_serial.purge\n"
+    linked = text.replace("| `purge`", "| [`purge`](#asgi_serial.purge)")
+    assert link_names(text) == linked
 
 
 def test_every_link_and_anchor_of_the_site_leads_somewhere(site, pages):
