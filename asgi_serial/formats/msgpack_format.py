@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgpack  # type: ignore[import-untyped]
 
@@ -18,9 +18,6 @@ MAX_DEPTH = 1024
 
 SHALLOW_LEVELS = 8
 """The nesting up to which msgspec reads; its description of the type doubles with each level."""
-
-UNREAD: Final = object()
-"""Returned by a shallow reader for a document that it leaves to msgpack."""
 
 _CONTAINER_HEADS = bytes((*range(0x80, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF))
 
@@ -156,31 +153,34 @@ def choose_packer(engine: Engine) -> Callable[[Any], bytes]:
     return pack
 
 
-def choose_shallow_reader(engine: Engine) -> Callable[[bytes], Any]:
-    """Return a function that reads documents of JSON's types with at most SHALLOW_LEVELS levels.
-
-    The function returns UNREAD for other documents, and for all if `engine` is not installed. It
-    raises TooManyContainers.
+class ShallowReader(NamedTuple):
+    """The functions that read documents of JSON's types with at most SHALLOW_LEVELS levels.
 
     msgspec takes half of msgpack's time. Without a type it accepts arrays, numbers and booleans as
     keys. Their hashes can be made to collide: 320 kB kept it busy for five seconds. With a type, it
     refuses any key that is not a string, whose hash is randomized, before it enters the key into a
     map, as msgpack does. It has no recursive types, so the levels are spelled out.
     """
+
+    decode: Callable[[bytes], Any]
+    skip: Callable[[bytes], object]
+    """Compares declared lengths with the bytes that follow, as `check_whole` does."""
+    unread: tuple[type[Exception], ...]
+    """The exceptions for documents that are malformed, or are left to msgpack."""
+
+
+def choose_shallow_reader(engine: Engine) -> ShallowReader | None:
+    """Return the shallow reader; None if `engine` has none, or is not installed."""
     if engine != "msgpack":
         try:
             return _build_shallow_reader()
         except ImportError:
             pass
-    return _leave_unread
-
-
-def _leave_unread(data: bytes) -> object:
-    return UNREAD
+    return None
 
 
 @cache
-def _build_shallow_reader() -> Callable[[bytes], Any]:
+def _build_shallow_reader() -> ShallowReader:
     from msgspec import MsgspecError, Raw
     from msgspec.msgpack import Decoder
 
@@ -188,17 +188,5 @@ def _build_shallow_reader() -> Callable[[bytes], Any]:
     document: Any = scalar
     for _ in range(SHALLOW_LEVELS):
         document = scalar | list[document] | dict[str, document]
-    skip, decode = Decoder(Raw).decode, Decoder(document).decode
-
-    def read(data: bytes) -> Any:
-        try:
-            if may_claim_much(data):
-                skip(data)  # compares lengths with the bytes that follow, as check_whole does
-            check_containers(data)
-            return decode(data)
-        except TooManyContainers:
-            raise
-        except (MsgspecError, ValueError, RecursionError):
-            return UNREAD
-
-    return read
+    unread = (MsgspecError, ValueError, RecursionError)
+    return ShallowReader(Decoder(document).decode, Decoder(Raw).decode, unread)

@@ -5,6 +5,7 @@ import pickle
 import sys
 from collections.abc import Callable
 from enum import Enum
+from functools import lru_cache
 from hashlib import blake2b
 from hmac import compare_digest
 from io import BytesIO
@@ -157,7 +158,7 @@ class _Pickler(pickle.Pickler):
                 f"{cls.__module__}.{cls.__qualname__} is not allowed; expected models, "
                 "dataclasses, named tuples, enums and plain values of classes that a module defines"
             )
-        if not is_value_class(cls) and _has_hooks(cls):
+        if _has_hooks(cls):
             self.is_uncertain = True
         shape = self._shape_of(cls)
         if not shape:
@@ -226,9 +227,10 @@ _OWN_FUNCTIONS = {
 _CONSTANTS = frozenset({("pydantic_core", "MISSING")})
 
 
-def _has_hooks(cls: type) -> bool:
+@lru_cache(2_000)
+def _has_hooks(cls: Any) -> bool:
     """Whether code of the application takes part in pickling the instances of a class."""
-    return any(
+    return not is_value_class(cls) and any(
         not _HOOKS.isdisjoint(vars(base))
         for base in cls.__mro__
         if base is not object and not base.__module__.startswith(("pydantic.", "builtins"))

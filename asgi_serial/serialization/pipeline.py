@@ -18,7 +18,7 @@ from asgi_serial.serialization.encoding import UNWRITABLE, unwritable
 from asgi_serial.serialization.model_serializer import PydanticModelSerializer, detect_format
 from asgi_serial.serialization.models import key_of, malformed, name_of
 from asgi_serial.serialization.options import WriteOptions, check_options
-from asgi_serial.serialization.profiler import FULL, SerializationProfiler, Series
+from asgi_serial.serialization.profiler import FULL, ReadSeries, SerializationProfiler, Series
 from asgi_serial.serialization.serializers import Reader, Writer
 from asgi_serial.serialization.validation_cache import ValidationCache
 
@@ -67,9 +67,8 @@ class ReadRoute(NamedTuple):
 
     operation: str
     model: str
-    series: Series
+    series: ReadSeries
     read: Reader
-    validation: Series
 
 
 class _Declared(NamedTuple):
@@ -87,6 +86,7 @@ class Pipeline:
         self.models = PydanticModelSerializer(config, pickle_key, shared.events)
         self.packer = Packer(config)
         self.realm = realm
+        self._max_bytes = config.max_decoded_size
         self.default_format = config.default_format
         self.is_caching = config.enable_caching
         self._shared = shared
@@ -225,20 +225,8 @@ class Pipeline:
         """Count a full batch of measurements, and log a slow operation."""
         if len(route.series.waiting) >= FULL:
             route.series.count()
-            if isinstance(route, ReadRoute):
-                route.validation.count()
         if duration_ns >= self._slow_ns:
             self._shared.profiler.log_slow(route.operation, route.model, duration_ns)
-
-    def deserialize(self, data: Any, model: type[M], format: SerializationFormat | str | None) -> M:
-        """Return the value in a payload.
-
-        Raises: ValidationError for bytes that are not a payload of the type; ValueError for an
-            unknown format; TypeError if the data is not bytes, or Pydantic cannot read the type.
-        """
-        began_ns = perf_counter_ns() if self._is_profiling else 0
-        payload = data if type(data) is bytes else as_bytes(data)
-        return self.read(self.open(payload, model), model, format, began_ns)
 
     def opens_slowly(self, payload: bytes) -> bool:
         """Whether decompression may block an event loop for too long."""
@@ -246,7 +234,7 @@ class Pipeline:
 
     def open(self, payload: bytes, model: Any) -> bytes:
         """Return the document in a payload. Raises: ValidationError."""
-        if len(payload) <= self.packer.max_bytes and (not payload or payload[0] not in _FRAMES):
+        if len(payload) <= self._max_bytes and (not payload or payload[0] not in _FRAMES):
             return payload
         began_ns = perf_counter_ns()
         name = name_of(model)
@@ -274,23 +262,47 @@ class Pipeline:
 
         Raises: ValidationError.
         """
+        return self.deserialize(document, model, format, began_ns=began_ns, is_open=True)
+
+    def deserialize(
+        self,
+        data: Any,
+        model: type[M],
+        format: SerializationFormat | str | None,
+        *,
+        began_ns: int = 0,
+        is_open: bool = False,
+    ) -> M:
+        """Return the value in a payload, or, with `is_open`, in a document.
+
+        Raises: ValidationError for bytes that are not a payload of the type; ValueError for an
+            unknown format; TypeError if the data is not bytes, or Pydantic cannot read the type.
+        """
         is_profiling = self._is_profiling
-        validated_ns = perf_counter_ns() if is_profiling else 0
+        opened_ns = perf_counter_ns() if is_profiling else 0
+        document = data if type(data) is bytes else as_bytes(data)
+        if not is_open:
+            began_ns = opened_ns
+            if len(document) > self._max_bytes or (document and document[0] in _FRAMES):
+                document = self.open(document, model)
+                opened_ns = perf_counter_ns()
         try:
+            # Nearly every document has the usual lead, which spares detecting its format.
             if format is None and (len(document) < 2 or document[0] != self._usual_lead):
                 format = self._format_of(document, model)
-            route = self._read_routes.get((format, model)) if isinstance(model, type) else None
-            if route is None:
+            try:
+                # A type other than a class is entered by another key, which is computed first.
+                route = self._read_routes[format, model]
+            except (KeyError, TypeError):
                 route = self._read_route(format, model)
             found: M = route.read(document)
         except ValidationError as error:
             self.count_refusal(_kind_of(error))
             raise
         if is_profiling:
-            now_ns, size = perf_counter_ns(), len(document)
-            waiting, validated = route.series.waiting, route.validation.waiting
-            waiting += (now_ns - began_ns, size, 0)
-            validated += (now_ns - validated_ns, size, 0)
+            now_ns = perf_counter_ns()
+            waiting = route.series.waiting
+            waiting += (now_ns - began_ns, len(document), now_ns - opened_ns)
             if now_ns - began_ns >= self._slow_ns or len(waiting) >= FULL:
                 self.settle(route, now_ns - began_ns)
         return found
@@ -324,10 +336,9 @@ class Pipeline:
             # ORJSON and JSON are read in the same way.
             variant = f"{self._strictness} {'json' if chosen is _ORJSON else chosen.value}"
             read = self._shared.validation.around(read, known, variant)
-        operation, profiler = f"deserialize.{chosen.value}", self._shared.profiler
-        series = profiler.series(operation, known.name)
-        validation = profiler.series("validation", known.name)
-        route = ReadRoute(operation, known.name, series, read, validation)
+        operation = f"deserialize.{chosen.value}"
+        series = self._shared.profiler.read_series(operation, known.name)
+        route = ReadRoute(operation, known.name, series, read)
         _bound(self._read_routes)
         self._read_routes[key] = route
         return route

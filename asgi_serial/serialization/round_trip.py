@@ -3,11 +3,14 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from datetime import datetime, time
+from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from math import isfinite
-from typing import Any, NamedTuple, TypeAlias
+from types import NoneType
+from typing import Any, NamedTuple, TypeAlias, cast
+from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,6 +19,7 @@ from asgi_serial.serialization.traits import Traits
 
 # Equal values of these types may still differ: True, 1 and 1.0.
 _EXACT = str | int | float | Decimal
+_ATOMS = frozenset({str, int, float, bool, NoneType, bytes, datetime, date, UUID, Decimal})
 # Options that leave out a part of a value on purpose.
 _PARTIAL = frozenset({"include", "exclude"})
 _LONGEST_SHOWN = 60
@@ -97,9 +101,10 @@ def _read_back(name: str, value: object, data: bytes, read: Callable[[bytes], ob
         location, reason = faults[0]["loc"], re.sub(r"\s+", " ", faults[0]["msg"])
         why = _find_loss(_value_at(value, location)) or f"could not be read back: {reason}"
         raise _refusal(name, "".join(map(_step, location)), why) from None
-    difference = _find_difference(value, found, "")
-    if difference is not None:
-        raise _refusal(name, difference.path, _describe(difference))
+    if not _is_same(value, found):
+        difference = _find_difference(value, found, "")
+        if difference is not None:
+            raise _refusal(name, difference.path, _describe(difference))
 
 
 def _check_part(
@@ -226,6 +231,35 @@ def _written_values(model: BaseModel) -> dict[str, Any]:
         },
         **(model.__pydantic_extra__ or {}),
     }
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether `_find_difference` finds none, for most values; quick, and False for the others."""
+    cls = type(one)
+    if cls is not type(other):
+        return False
+    if cls in _ATOMS:
+        return bool(one == other)
+    if cls is list or cls is tuple:
+        return len(one) == len(other) and all(map(_is_same, one, other))
+    if cls is dict:
+        # A name never equals a key of another type.
+        return len(one) == len(other) and all(
+            type(key) is str and key in other and _is_same(part, other[key])
+            for key, part in one.items()
+        )
+    if not isinstance(one, BaseModel) or one.__pydantic_extra__ or other.__pydantic_extra__:
+        return False
+    parts, others = one.__dict__, other.__dict__
+    try:
+        return all(_is_same(parts[name], others[name]) for name in _compared_fields(cast(Any, cls)))
+    except KeyError:  # a field that was deleted, or never set
+        return False
+
+
+@lru_cache(2_000)
+def _compared_fields(cls: Any) -> tuple[str, ...]:
+    return tuple(name for name, field in cls.model_fields.items() if not field.exclude)
 
 
 def _find_difference(one: Any, other: Any, path: str) -> Difference | None:

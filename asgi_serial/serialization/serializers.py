@@ -3,9 +3,10 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import is_dataclass
+from functools import lru_cache, partial
 from typing import Any, TypeAlias, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from asgi_serial.errors import FormatError
@@ -124,11 +125,13 @@ class WireSerializer(ModelSerializer):
             try:
                 text = to_json(data, allow_nonfinite=True)
             except FormatError as error:
-                reason = f"Invalid {self.title}: {error}"
-                raise malformed(known.name, f"{self.name}_invalid", reason) from None
+                raise self._refuse(known.name, error) from None
             return validate(text)
 
         return read
+
+    def _refuse(self, name: str, error: FormatError) -> ValidationError:
+        return malformed(name, f"{self.name}_invalid", f"Invalid {self.title}: {error}")
 
 
 class MsgPackSerializer(WireSerializer):
@@ -141,7 +144,11 @@ class MsgPackSerializer(WireSerializer):
     title = "MessagePack"
 
     def __init__(self, types: ModelTypes) -> None:
-        super().__init__(types, build_transcoder())
+        self._msgpack = build_transcoder()
+        super().__init__(types, self._msgpack)
+
+    def _build_reader(self, known: ModelType) -> Reader:
+        return self._msgpack.build_reader(known.validate, partial(self._refuse, known.name))
 
     def _build_writer(self, known: ModelType, name: str) -> Writer:
         pack = super()._build_writer(known, name)
@@ -222,7 +229,8 @@ def _through(to_json: Writer) -> Callable[..., Any]:
     return to_plain
 
 
-def _may_be_pickled(cls: type) -> bool:
+@lru_cache(2_000)
+def _may_be_pickled(cls: Any) -> bool:
     return (
         is_value_class(cls)
         or issubclass(cls, BaseModel)

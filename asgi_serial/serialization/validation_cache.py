@@ -28,14 +28,11 @@ class _Trial:
         self.found = 0
         self.is_pausing = False
 
-    def is_on(self) -> bool:
-        """Whether to look up the next document."""
-        self.left -= 1
-        if self.left < 0:
-            self.is_pausing = not self.is_pausing and self.found < _WORTH_IT
-            self.left = _PAUSE if self.is_pausing else _TRIAL
-            self.found = 0
-        return not self.is_pausing
+    def start_next(self) -> None:
+        """Decide from the look-ups of this trial if a pause follows, and start it."""
+        self.is_pausing = not self.is_pausing and self.found < _WORTH_IT
+        self.left = _PAUSE if self.is_pausing else _TRIAL
+        self.found = 0
 
 
 class ValidationCache:
@@ -56,21 +53,24 @@ class ValidationCache:
 
         Instances are cached per class and `variant`, which names the format and strictness.
         """
-        trial, find, keep = _Trial(), self._memory.get, self._keep
+        trial, find_slot, keep = _Trial(), self._memory.find_slot, self._keep
         owner = ("val", known.key, variant)
 
         def read_or_find(document: bytes) -> Any:
-            if not trial.is_on():
+            trial.left -= 1
+            if trial.left < 0:
+                trial.start_next()
+            if trial.is_pausing:
                 return read(document)
-            key = (owner, document)
-            found = find(key)
-            if found is None:
-                self.misses += 1
-                found = read(document)
-                keep(key, document, found, known)
-            else:
+            slot = find_slot((owner, document))
+            if slot is not None:
+                slot.is_used = True
                 self.hits += 1
                 trial.found += 1
+                return slot.value
+            self.misses += 1
+            found = read(document)
+            keep((owner, document), document, found, known)
             return found
 
         return read_or_find
