@@ -18,7 +18,7 @@ from fastapi import FastAPI, HTTPException, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from asgi_serial import SerialMiddleware, serial
+from asgi_serial import SerialMiddleware, openapi_formats, serial
 
 
 class NewBook(BaseModel):
@@ -40,6 +40,7 @@ app = FastAPI()
 app.add_middleware(
     SerialMiddleware, report_path="/timing", routes={"/export": {"compression": False}}
 )
+openapi_formats(app)  # the page under /docs offers MessagePack, too
 
 
 @app.get("/books")

@@ -37,6 +37,10 @@ _SHORT: Final[tuple[Any, ...]] = tuple(
     }.get(first, _LONGER)
     for first in range(256)
 )
+# The bytes that text of less than 24 bytes takes with its initial byte; zero for everything else.
+_TEXT_SIZES: Final = tuple(
+    first - _TEXT + 1 if _TEXT <= first < _LONG_TEXT else 0 for first in range(256)
+)
 _FLOATS = {0xF9: struct.Struct(">e"), 0xFA: struct.Struct(">f"), _DOUBLE: struct.Struct(">d")}
 # Names that repeat are decoded once and share their memory. Names that do not repeat take twice as
 # much, so that few are remembered.
@@ -58,11 +62,13 @@ def read_cbor(data: bytes, *, max_depth: int, allow_nonfinite: bool = False) -> 
     Raises: FormatError, with the position in bytes and the path.
     """
     position = len(SELF_DESCRIBED) if data.startswith(SELF_DESCRIBED) else 0
-    size, short, longer, read_double = len(data), _SHORT, _LONGER, _FLOATS[_DOUBLE].unpack_from
+    size, short, longer, text_sizes = len(data), _SHORT, _LONGER, _TEXT_SIZES
+    read_double = _FLOATS[_DOUBLE].unpack_from
     names: dict[bytes, str] = {}
     room = MAX_CONTAINERS
     outer: list[tuple[Any, str | None, int]] = []
     container: Any = []  # its only item is the document
+    is_map = False
     name: str | None = None
     missing = 1  # the items to come; below zero if their number is not declared
     try:
@@ -73,11 +79,12 @@ def read_cbor(data: bytes, *, max_depth: int, allow_nonfinite: bool = False) -> 
                 position += missing < 0
                 value = container
                 container, name, missing = outer.pop()
+                is_map = type(container) is dict
             else:
-                if type(container) is dict:
-                    first = data[position]
-                    end = position + 1 + first - _TEXT
-                    if _TEXT <= first < _LONG_TEXT and end <= size:
+                if is_map:
+                    text_size = text_sizes[data[position]]
+                    end = position + text_size
+                    if text_size and end <= size:
                         text = data[position + 1 : end]
                         found = names.get(text)
                         if found is None:
@@ -94,8 +101,8 @@ def read_cbor(data: bytes, *, max_depth: int, allow_nonfinite: bool = False) -> 
                 value = short[first]
                 if value is not longer:
                     position += 1
-                elif _TEXT <= first < _LONG_TEXT:
-                    end = position + 1 + first - _TEXT
+                elif text_sizes[first]:
+                    end = position + text_sizes[first]
                     if end > size:
                         raise IndexError
                     value = data[position + 1 : end].decode()
@@ -108,7 +115,8 @@ def read_cbor(data: bytes, *, max_depth: int, allow_nonfinite: bool = False) -> 
                     room -= 1
                     count, position = _read_size(data, position)
                     outer.append((container, name, missing))
-                    container, name, missing = ([] if first < _MAP else {}), None, count
+                    is_map = first >= _MAP
+                    container, name, missing = {} if is_map else [], None, count
                     continue
                 elif first < _PAST_INTEGER:
                     end = position + 1 + (1 << first - _INTEGER)
@@ -126,7 +134,7 @@ def read_cbor(data: bytes, *, max_depth: int, allow_nonfinite: bool = False) -> 
                     if type(value) is float and not (isfinite(value) or allow_nonfinite):
                         raise _Fault(_not_finite(value))
                     position = end
-            if type(container) is dict:
+            if is_map:
                 container[name] = value
                 name = None
             else:
@@ -187,14 +195,18 @@ def _read_text(data: bytes, position: int) -> tuple[str, int]:
         return _read_utf8(data, start, length)
     # RFC 8949, 3.2.3: the chunks are text strings of definite length, each of them valid by itself.
     chunks = []
-    while data[start] != _BREAK:
-        if data[start] >> 5 != _TEXT >> 5:
+    while (first := data[start]) != _BREAK:
+        if _TEXT_SIZES[first]:
+            chunk, start = data[start + 1 : start + _TEXT_SIZES[first]], start + _TEXT_SIZES[first]
+            chunks.append(chunk.decode())
+            continue
+        if first >> 5 != _TEXT >> 5:
             raise _Fault("text with a chunk that is not text")
         length, start = _read_argument(data, start)
         if length == _UNDECLARED:
             raise _Fault("text with a chunk of undeclared length")
-        chunk, start = _read_utf8(data, start, length)
-        chunks.append(chunk)
+        text, start = _read_utf8(data, start, length)
+        chunks.append(text)
     return "".join(chunks), start + 1
 
 
