@@ -117,6 +117,31 @@ async def test_parameters_that_track_make_no_difference():
     assert [part_of_cache(one) for one in answers] == ["stored", "hit", "hit", "stored"]
 
 
+LANGUAGES = rows_of("languages", "| the browser sends | the app sees |")
+
+
+@pytest.mark.parametrize(("sent", "seen"), LANGUAGES)
+@awaited
+async def test_the_app_sees_one_of_its_languages(sent, seen):
+    module = await module_of("languages")
+    fields = {"accept_language": sent.strip("`")} if sent != "nothing" else {}
+    async with serving(module.app) as client:
+        answers = [await ask(client, "GET", "/greeting", **fields) for _ in "12"]
+    assert [part_of_cache(one) for one in answers] == ["stored", "hit"]
+    language = re.match(r"`([\w-]+)`", seen)[1]
+    assert {one.json() for one in answers} == {module.GREETINGS[language]}
+
+
+@awaited
+async def test_languages_that_mean_the_same_share_an_entry():
+    async with serving((await module_of("languages")).app) as client:
+        said = [
+            part_of_cache(await ask(client, "GET", "/greeting", accept_language=sent))
+            for sent in ("de-CH,de;q=0.9,en;q=0.7", "de", "DE-at", "fr", "en-GB,en;q=0.9")
+        ]
+    assert said == ["stored", "hit", "hit", "stored", "hit"]
+
+
 CDN = "| send | browsers | CDN | this cache |"
 
 
