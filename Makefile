@@ -108,7 +108,7 @@ $(VENV)/.docs-$(VERSION): $(VENV)/.python-$(VERSION) pyproject.toml
 
 # starlette-caches asks for a Starlette below 1, but runs with the one that all others use.
 $(VENV)/.bench-$(VERSION): $(VENV)/.python-$(VERSION) pyproject.toml
-	$(BIN)/python -m pip install --quiet --upgrade --editable '.[speed]' --group bench
+	$(BIN)/python -m pip install --quiet --upgrade --editable '.[speed,redis]' --group bench
 	$(BIN)/python -m pip install --quiet --upgrade --no-deps --target $(VENV)/peers starlette-caches
 	@touch $@
 

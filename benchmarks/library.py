@@ -5,10 +5,15 @@ that what else the machine does falls on all alike.
 """
 
 import asyncio
+import itertools
 import json
 import pickle
+import shutil
+import socket
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -21,6 +26,7 @@ from pydantic import BaseModel, Field
 from asgi_serial import (
     OptimizedSerializationManager,
     SerializationConfig,
+    cached,
     create_serialization_manager,
 )
 
@@ -71,6 +77,13 @@ class Record(BaseModel, frozen=True):
 
 class Users(BaseModel):
     users: list[User]
+
+
+class Fixed(BaseModel, frozen=True):
+    """A user that nobody can change."""
+
+    id: int
+    name: str
 
 
 class Line(BaseModel):
@@ -234,12 +247,142 @@ def show_payload_cache(manager: OptimizedSerializationManager, name: str, model:
     loop.close()
 
 
+Function = Callable[[int], Awaitable[Any]]
+
+
+async def best_of_functions(subjects: dict[str, Function]) -> dict[str, float]:
+    """The time that a hit of each function takes in its best round, in one event loop."""
+    best = dict.fromkeys(subjects, float("inf"))
+    for load in subjects.values():
+        await load(1)
+        await load(1)
+    for _ in range(ROUNDS):
+        for name, load in subjects.items():
+            calls, began_ns = 0, time.perf_counter_ns()
+            while (took_ns := time.perf_counter_ns() - began_ns) < ROUND_SECONDS * 1e9:
+                for _ in range(20):
+                    await load(1)
+                calls += 20
+            best[name] = min(best[name], took_ns / calls)
+    return best
+
+
+def show_hits(title: str, best: dict[str, float]) -> None:
+    """Print what hits take, and their ratio to the fastest of the others."""
+    others = [took for name, took in best.items() if not name.startswith("asgi_serial")]
+    base = min(others)
+    print(f"\n{title}: {base / 1000:.2f} us for the fastest of the others")
+    for name, took in best.items():
+        print(f"  {name:44} {took / base:6.2f}  ({took / 1000:.2f} us)")
+
+
+def functions_of(make: Callable[[], Any], type_: Any, store: str | None) -> dict[str, Function]:
+    """A function that makes a value, cached by each library, in memory or with a Redis."""
+    from cashews import Cache
+    from fastapi_cache.coder import PickleCoder
+    from fastapi_cache.decorator import cache as fastapi_cache
+
+    async def load(id: int) -> Any:
+        return make()
+
+    load.__annotations__["return"] = type_
+    name = type_.__name__
+    config = SerializationConfig(cache_url=store)
+    manager = create_serialization_manager(config, environ={})
+    plain = Cache()
+    plain.setup(store or "mem://", **({"client_side": False} if store else {}))
+    found: dict[str, Function] = {
+        "asgi_serial": cached(ttl=600, manager=manager, key="user:{id}")(load),
+        "asgi_serial, key of all arguments": cached(ttl=600, manager=manager)(load),
+        "asgi_serial, shared": cached(ttl=600, manager=manager, key="u:{id}", shared=True)(load),
+        "cashews": plain(ttl=600, prefix=name)(load),
+        "cashews, protected=False": plain(ttl=600, prefix=f"{name} 2", protected=False)(load),
+        "fastapi-cache2": fastapi_cache(expire=600, namespace=name)(load),
+        "fastapi-cache2, pickled": fastapi_cache(
+            expire=600, namespace=f"{name} 2", coder=PickleCoder
+        )(load),
+    }
+    if store is not None:
+        near = Cache()
+        near.setup(f"{store}1", client_side=True)
+        found["cashews, client_side=True"] = near(ttl=600, prefix=name, protected=False)(load)
+        # The memory has room for one of the two values that are asked for in turn.
+        small = SerializationConfig(cache_url=store, cache_max_size=1)
+        far = cached(ttl=600, manager=create_serialization_manager(small, environ={}))(load)
+        turns = itertools.cycle((1, 2))
+
+        async def from_the_store(_: int) -> Any:
+            return await far(next(turns))
+
+        found["asgi_serial, found in the store only"] = from_the_store
+    return found
+
+
+async def show_functions(store: str | None) -> None:
+    """What a hit of a cached function takes, beside other libraries that cache functions."""
+    from fastapi_cache import FastAPICache
+    from fastapi_cache.backends.inmemory import InMemoryBackend
+    from fastapi_cache.backends.redis import RedisBackend
+
+    FastAPICache.reset()
+    if store is None:
+        FastAPICache.init(InMemoryBackend(), prefix="bench")
+    else:
+        from redis.asyncio import Redis
+
+        FastAPICache.init(RedisBackend(Redis.from_url(f"{store}2")), prefix="bench")
+    where = "in memory" if store is None else "with Redis"
+    values: dict[str, tuple[Callable[[], Any], Any]] = {
+        "one user": (lambda: make_user(1), User),
+        "a frozen user": (lambda: Fixed(id=1, name="ada"), Fixed),
+        "a number": (lambda: 7, int),
+        "100 users": (lambda: MODELS["100 users"], Users),
+    }
+    for name, (make, type_) in values.items():
+        best = await best_of_functions(functions_of(make, type_, store))
+        show_hits(f"{name}, a hit of a cached function {where}", best)
+
+
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """The URL of a Redis of its own, without the number of a database."""
+    program = shutil.which("redis-server")
+    if program is None:
+        raise FileNotFoundError("redis-server is not installed")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(1000):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.01)
+        yield f"redis://127.0.0.1:{port}/"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def show_cached_functions() -> None:
+    asyncio.run(show_functions(None))
+    try:
+        with redis_server() as url:
+            asyncio.run(show_functions(url))
+    except FileNotFoundError as error:
+        print(f"\nNo cached functions with Redis: {error}.")
+
+
 def main() -> None:
     for name, model in MODELS.items():
         size = len(model.model_dump_json())
         show(f"{name} ({size:,} bytes of JSON), written", writers(model))
         show(f"{name}, read", readers(model))
     show_caches()
+    show_cached_functions()
 
 
 if __name__ == "__main__":

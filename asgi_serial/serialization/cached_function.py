@@ -125,6 +125,7 @@ def cached(
     format: SerializationFormat | str | None = None,
     tags: Iterable[str] | Callable[[Any], Iterable[str]] = (),
     stale: Duration = 0,
+    shared: bool = False,
     manager: OptimizedSerializationManager | None = None,
 ) -> Decorate: ...
 
@@ -138,6 +139,7 @@ def cached(
     format: SerializationFormat | str | None = None,
     tags: Iterable[str] | Callable[[Any], Iterable[str]] = (),
     stale: Duration = 0,
+    shared: bool = False,
     manager: OptimizedSerializationManager | None = None,
 ) -> Any:
     """Cache the results of a function, synchronous or not, by its arguments.
@@ -155,6 +157,8 @@ def cached(
     - `tags` are texts or format strings over the arguments and `result`, or a function of the
       result that returns texts; `manager.purge("tag")` invalidates what has one of them.
     - `stale` is how much longer a result may be used while one call refreshes it in the background.
+    - `shared` gives all callers of this process one object, which nobody may change. It costs the
+      same for large values as for small ones.
     - `manager` has the cache; by default, the process's own does: see `set_default_manager`.
 
     The function gets the methods `key`, `invalidate` and `refresh`, which take its arguments, and
@@ -162,7 +166,7 @@ def cached(
 
     Raises: ConfigurationError for a wrong option; TypeError for a function that cannot be cached.
     """
-    options = Options(ttl, key, format, tags, stale, manager, get_default_manager)
+    options = Options(ttl, key, format, tags, stale, shared, manager, get_default_manager)
 
     def decorate(function: Any) -> Any:
         if isinstance(function, staticmethod):

@@ -89,6 +89,7 @@ class Options(NamedTuple):
     format: SerializationFormat | str | None
     tags: Iterable[str] | Callable[[Any], Iterable[str]]
     stale: Duration
+    shared: bool
     manager: OptimizedSerializationManager | None
     default_manager: Callable[[], OptimizedSerializationManager]
 
@@ -254,7 +255,7 @@ class FunctionCache:
             self.stale += 1
             self._start_refresh(ready, key, args, kwargs)
         slot.is_used = True
-        if found.instance is not NO_INSTANCE:
+        if found.instance is not NO_INSTANCE and (found.is_immutable or type_.is_shared):
             self.hits += 1
             return found.instance
         try:
@@ -280,7 +281,9 @@ class FunctionCache:
             pipeline,
             values,
             values.purges,
-            value_type(pipeline, self._type, self._options.format),
+            value_type(pipeline, self._type, self._options.format)._replace(
+                is_shared=self._options.shared
+            ),
             values.find_slot if pipeline.is_caching else lambda _: None,
         )
         self._ready = ready
@@ -320,7 +323,7 @@ class FunctionCache:
             if outcome is not Ended.ABANDONED:
                 self.waits += 1
                 with suppress(ValidationError):
-                    return outcome.give(ready.type.read)
+                    return outcome.give(ready.type)
 
     async def _call_alone(self, ready: Ready, args: Any, kwargs: Any) -> Any:
         """Call the function for a caller who cannot wait for others; use only the first level."""
@@ -350,7 +353,7 @@ class FunctionCache:
                     if found is not None and self._is_fresh(ready, found):
                         # Another call has made it meanwhile.
                         with suppress(ValidationError):
-                            value = found.give(ready.type.read)
+                            value = found.give(ready.type)
                             flight.finish(found)
                             return value
                     if uses_store:
@@ -494,7 +497,7 @@ class FunctionCache:
         state = ready.values.state_of(key)
         joined = self.flights.join(key, state, is_nested=False)
         if joined is None or not joined[1]:
-            return
+            return  # another thread has begun one
         flight = joined[0]
         self.refreshes += 1
         self._refreshing[flight] = None

@@ -95,7 +95,7 @@ class OptimizedSerializationManager:
     async def stop(self) -> None:
         """Close the connections to the store; the manager remains usable."""
         store = self.cached_manager.cache_manager.store
-        self.cached_manager.values.disconnect()
+        await self.cached_manager.values.disconnect()
         if store is not None:
             await store.close()
 

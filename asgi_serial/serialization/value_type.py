@@ -46,9 +46,11 @@ class ValueType(NamedTuple):
     """Returns the value in a document, a new one for each call; raises ValidationError."""
     is_frozen: bool
     """Whether all values are deeply immutable, so that callers can share one."""
+    is_shared: bool = False
+    """Whether callers share values that are not, and have to leave them as they are."""
 
-    def shares(self, value: object) -> bool:
-        """Whether callers can share a value, as nothing can change it."""
+    def is_immutable(self, value: object) -> bool:
+        """Whether nothing can change a value."""
         return self.is_frozen or type(value) in _IMMUTABLE or isinstance(value, Enum)
 
 

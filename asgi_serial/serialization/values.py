@@ -43,6 +43,9 @@ POLL_SECONDS = 1.0
 # The longest that the first look-up waits for the first poll.
 _HEARING_SECONDS = 0.25
 
+# The longest wait for the writes of another event loop, which may be blocked.
+_FLUSH_SECONDS = 1.0
+
 _MOST_HEADER_BYTES = 64_000
 NO_INSTANCE: Any = object()
 
@@ -53,7 +56,16 @@ class CachedValue(Droppable):
     Times are epoch seconds. `born` is when the call began that has made the value.
     """
 
-    __slots__ = ("born", "document", "expires", "instance", "kept_until", "shape", "tags")
+    __slots__ = (
+        "born",
+        "document",
+        "expires",
+        "instance",
+        "is_immutable",
+        "kept_until",
+        "shape",
+        "tags",
+    )
 
     def __init__(
         self,
@@ -73,16 +85,20 @@ class CachedValue(Droppable):
         self.expires = expires
         self.kept_until = kept_until
         self.tags = tags
-        self.instance: Any = NO_INSTANCE  # the value itself, if callers can share it
+        self.instance: Any = NO_INSTANCE  # the value itself, if callers share it
+        self.is_immutable = False
 
-    def give(self, read: Callable[[bytes], Any]) -> Any:
+    def give(self, type_: ValueType) -> Any:
         """Return the shared value, or a new one. Raises: ValidationError."""
-        return read(self.document) if self.instance is NO_INSTANCE else self.instance
+        if self.instance is NO_INSTANCE or not (self.is_immutable or type_.is_shared):
+            return type_.read(self.document)
+        return self.instance
 
     def settle(self, type_: ValueType) -> Any:
         """Read the value for the first time, and share it if possible. Raises: ValidationError."""
         value = type_.read(self.document)
-        if type_.shares(value):
+        self.is_immutable = type_.is_immutable(value)
+        if self.is_immutable or type_.is_shared:
             self.instance = value
         return value
 
@@ -116,8 +132,8 @@ class ValueCache:
             poll_seconds=POLL_SECONDS,
             hearing_seconds=_HEARING_SECONDS,
         )
-        second = SecondLevel(store) if store is not None and is_shared else None
-        self.leases = None if second is None else Leases(second)
+        self._second = SecondLevel(store) if store is not None and is_shared else None
+        self.leases = None if self._second is None else Leases(self._second)
         """By which processes agree which one makes a value; None if no other process does."""
         self._untold: dict[bytes, float] = {}
         self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]
@@ -179,9 +195,11 @@ class ValueCache:
         if self.store is not None and running_loop() is not None:
             await self._sync.listen()
 
-    def disconnect(self) -> None:
-        """Stop hearing of what others invalidate, until the store is used again."""
+    async def disconnect(self) -> None:
+        """End the leases, and stop hearing of others until the store is used again."""
         self._sync.stop()
+        if self._second is not None and running_loop() is not None:
+            await self._second.writers.flush_all(_FLUSH_SECONDS)
 
     async def load(
         self, key: str, type_of: Callable[[bytes], ValueType | None], pipeline: Pipeline
@@ -207,7 +225,7 @@ class ValueCache:
         if found.born <= max(gone_at, self._sync.trusted_since):
             return None
         try:
-            found.document = await _unpack(found.document, pipeline)
+            found.document = await _open(found.document, pipeline)
             value = found.settle(type_)
         except (*UNFIT, CodecError):
             return None
@@ -230,7 +248,8 @@ class ValueCache:
             return None
         match fields:
             case [str() as shape, float() as born, float() as expires, list() as tags]:
-                if isfinite(born) and isfinite(expires):
+                # A value of the future would outlast invalidations.
+                if born <= now + SKEW_SECONDS and isfinite(expires):
                     return CachedValue(
                         payload,
                         shape.encode("utf-8", "surrogatepass"),
@@ -308,7 +327,7 @@ async def _pack(document: bytes, pipeline: Pipeline) -> bytes:
     return packer.pack(document)
 
 
-async def _unpack(payload: bytes, pipeline: Pipeline) -> bytes:
+async def _open(payload: bytes, pipeline: Pipeline) -> bytes:
     """Return the document in a payload. Raises: CodecError."""
     if pipeline.opens_slowly(payload):
         return await asyncio.to_thread(pipeline.packer.unpack, payload)

@@ -51,6 +51,16 @@ class Writers:
         """Wait until the queue of this loop is empty."""
         await self._writer().flush()
 
+    async def flush_all(self, seconds: float) -> None:
+        """Wait until the queues of all running loops are empty, for those of others no longer."""
+        here = asyncio.get_running_loop()
+        for loop, writer in list(self._writers.items()):
+            if loop is here:
+                await writer.flush()
+            elif loop.is_running():
+                flushed = asyncio.run_coroutine_threadsafe(writer.flush(), loop)
+                await asyncio.wait((asyncio.wrap_future(flushed),), timeout=seconds)
+
     def _writer(self) -> _Writer:
         loop = asyncio.get_running_loop()
         writer = self._writers.get(loop)

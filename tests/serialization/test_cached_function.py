@@ -130,6 +130,21 @@ def test_a_result_that_nothing_can_change_is_shared(calls):
     assert amount(0) is amount(0) is None
 
 
+def test_a_result_is_shared_where_the_callers_say_so(calls, manager):
+    def load(id: int) -> list[User]:
+        calls.append(id)
+        return [User(id=id)]
+
+    shared = cached(key="users:{id}", shared=True)(load)
+    apart = cached(key="users:{id}")(load)
+    assert shared(1) is shared(1)
+    assert shared(1) == apart(1)
+    assert apart(1) is not shared(1)
+    assert asyncio.run(manager.get_model("users:1", list[User])) is not shared(1)
+    assert shared(2) is not apart(2) is not shared(2)
+    assert calls == [1, 2]
+
+
 def test_the_first_caller_gets_what_all_others_get(calls):
     @cached
     def load(id: int) -> Aliased:

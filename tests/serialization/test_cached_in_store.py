@@ -1,10 +1,13 @@
 """Processes share what a cached function has made, through a real Redis, whatever becomes of it."""
 
 import asyncio
+import json
 import os
+import pickle
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,8 +16,11 @@ from pydantic import BaseModel, create_model
 
 from asgi_serial import cached, create_serialization_manager
 from asgi_serial.cache.leases import Leases
+from asgi_serial.cache.packing import digest_key
 from asgi_serial.cache.second_level import SecondLevel
 from asgi_serial.serialization.config import SerializationConfig
+from asgi_serial.serialization.records import pack_record
+from asgi_serial.serialization.value_type import value_type
 from asgi_serial.store.aiocache_store import open_store
 from tests.cache.services import redis_server
 
@@ -339,6 +345,68 @@ def test_a_damaged_record_is_a_miss(make_process, client, spoil):
     assert asyncio.run(use()) == User(id=1, name="made 2")
 
 
+SHAPE = value_type(create_serialization_manager(environ={}).cached_manager.pipeline, User, None)
+NOW = time.time()
+
+
+def content_of(*header, payload=b'{"id":1,"name":"of a liar"}'):
+    return json.dumps(header).encode() + b"\n" + payload
+
+
+LIES = {
+    "nothing": b"",
+    "no header": b'{"id":1,"name":"of a liar"}',
+    "a header of another kind": content_of(1, 2),
+    "a header without end": b"[" * 100_000 + b"\n",
+    "a header of a deep list": b"[" * 50_000 + b"]" * 10_000 + b"\n",
+    "another shape": content_of("json 00", NOW, NOW + 60, []),
+    "born in the future": content_of(SHAPE.shape.decode(), NOW + 86_400, NOW + 90_000, []),
+    "born never": content_of(SHAPE.shape.decode(), float("nan"), NOW + 60, []),
+    "without end": content_of(SHAPE.shape.decode(), NOW, float("inf"), []),
+    "over already": content_of(SHAPE.shape.decode(), NOW, NOW - 60, []),
+    "another payload": content_of(SHAPE.shape.decode(), NOW, NOW + 600, [], payload=b"{}"),
+    "no payload": content_of(SHAPE.shape.decode(), NOW, NOW + 600, [], payload=b""),
+    "a broken frame": content_of(
+        SHAPE.shape.decode(), NOW, NOW + 600, [], payload=b"\x28\xb5\x2f\xfd" + b"x" * 50
+    ),
+    "a pickle": content_of(
+        SHAPE.shape.decode().replace("json", "pickle"),
+        *(NOW, NOW + 600, []),
+        payload=pickle.dumps(User(id=1, name="of a liar")),
+    ),
+}
+
+
+@pytest.mark.parametrize("content", LIES.values(), ids=LIES)
+def test_a_record_of_a_liar_is_a_miss(make_process, client, content):
+    record = pack_record(("model", "user:1"), content, expires=NOW + 3600)
+    name = "asgi_serial_model:" + digest_key(("model", "user:1"))
+
+    async def use():
+        async with make_process() as one, make_process() as other:
+            await loader(one, [])(2)  # so that records are trusted
+            client.set(name, record)
+            found = await other.get_model("user:1", User)
+            return found, await loader(other, [])(1)
+
+    assert asyncio.run(use())[1] == User(id=1, name="made 1")
+    client.set(name, record)
+
+
+def test_a_true_record_is_no_miss(make_process, client):
+    now = time.time() + 0.5
+    content = content_of(SHAPE.shape.decode(), now, now + 600, ["a"])
+    record = pack_record(("model", "user:1"), content, expires=now + 600)
+
+    async def use():
+        async with make_process() as one:
+            await loader(one, [])(2)
+            client.set("asgi_serial_model:" + digest_key(("model", "user:1")), record)
+            return await loader(one, [])(1)
+
+    assert asyncio.run(use()).name == "of a liar"
+
+
 def test_a_model_that_has_changed_is_a_miss(make_process):
     calls = []
     # Both read what the other has written.
@@ -488,7 +556,13 @@ asyncio.run(main())
 """
 
 
-def test_processes_that_begin_at_once_make_one_call(server, client):
+def test_processes_that_begin_at_once_make_one_call(server, client, make_process):
+    async def begin():
+        # A process trusts no value that is older than the log of invalidations, as it sees it.
+        async with make_process() as first:
+            await first.set_model("k", 1)
+
+    asyncio.run(begin())
     root = Path(__file__).parents[2]
     command = [sys.executable, "-c", PROCESS, str(server.port)]
     environ = {**os.environ, "PYTHONPATH": str(root)}
