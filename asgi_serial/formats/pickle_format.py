@@ -1,6 +1,5 @@
 """Signed pickles, which are read only if the signature is valid; never used over HTTP."""
 
-import copyreg
 import pickle
 import sys
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from hmac import compare_digest
 from io import BytesIO
 from operator import getitem
 from types import BuiltinFunctionType, FunctionType
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from asgi_serial.errors import FormatError
@@ -146,11 +145,10 @@ class _Pickler(pickle.Pickler):
             if obj is getitem or obj is _class_of_shape or _reads_zone(obj):
                 return NotImplemented
             raise pickle.PicklingError(f"the function {obj.__qualname__} is not allowed")
-        reduce = copyreg.dispatch_table.get(type(obj))
-        reduced: Any = obj.__reduce_ex__(_PROTOCOL) if reduce is None else reduce(obj)
-        if isinstance(reduced, str):
-            self.is_uncertain = True  # the name of a global, which may be any object
-        return reduced
+        # Code of the application may return the name of a global, which can be any object.
+        if _has_hooks(cast(Any, type(obj))):
+            self.is_uncertain = True
+        return NotImplemented
 
     def _reduce_class(self, cls: type) -> Any:
         if not self._is_allowed(cls) or _find_class(cls.__module__, cls.__qualname__) != cls:
@@ -158,8 +156,6 @@ class _Pickler(pickle.Pickler):
                 f"{cls.__module__}.{cls.__qualname__} is not allowed; expected models, "
                 "dataclasses, named tuples, enums and plain values of classes that a module defines"
             )
-        if _has_hooks(cls):
-            self.is_uncertain = True
         shape = self._shape_of(cls)
         if not shape:
             return NotImplemented

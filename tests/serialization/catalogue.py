@@ -32,6 +32,7 @@ from pydantic import (
     model_serializer,
 )
 from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic_core import MISSING
 from typing_extensions import TypedDict
 
 T = TypeVar("T")
@@ -117,6 +118,11 @@ Pet = Annotated[Cat | Dog, Field(discriminator="kind")]
 class Owner(BaseModel):
     pets: list[Pet] = []
     first: Pet | None = None
+
+
+class Partial(BaseModel):
+    id: int
+    note: str | MISSING = MISSING
 
 
 class Rectangle(BaseModel):
@@ -264,6 +270,7 @@ MODELS = {
     "a recursive model": Tree(children=[Tree(value=1.5), Tree(children=[Tree()])]),
     "a generic model": PageOfItems(items=ITEMS, total=3),
     "a discriminated union": Owner(pets=[Cat(), Dog(tail="long")], first=Cat(lives=1)),
+    "a missing value": Partial(id=1),
     "a computed field": Rectangle(width=2, height=3),
     "a model that wraps itself": Wrapped(id=1),
     "keys of other types": Keyed(
