@@ -11,7 +11,7 @@ import asgi_serial
 from asgi_serial.codecs.decoding import UnsupportedCoding
 from asgi_serial.codecs.registry import CODINGS
 from asgi_serial.errors import ConfigurationError
-from asgi_serial.formats.registry import wire_formats
+from asgi_serial.formats import registry
 from asgi_serial.reasons import SUBJECTS, Reason
 from asgi_serial.representation.problem import TITLES, Problem
 from asgi_serial.settings.model import Settings
@@ -85,8 +85,8 @@ def test_the_configuration_guide_lists_every_policy_option(name):
 
 def test_the_page_of_formats_lists_what_no_format_carries_over():
     listed = re.findall(r"^\| `(\w+)` \| (.+) \|$", FORMATS, re.MULTILINE)
-    losses = [(one.name, loss) for one in wire_formats() for loss in one.losses]
-    names = {one.name for one in wire_formats()}
+    losses = [(one.name, loss) for one in registry.FORMATS for loss in one.losses]
+    names = {one.name for one in registry.FORMATS}
     assert [row for row in listed if row[0] in names] == losses
 
 

@@ -28,7 +28,6 @@ class Answer(NamedTuple):
     """0, if it has not begun a response."""
     fields: Fields
     body: bytes
-    first_byte_seconds: float
     seconds: float
     cpu_seconds: float
     """The CPU time of the whole process, threads included."""
@@ -81,7 +80,6 @@ async def ask(app: Any, scope: Scope, *, timeout: float) -> Answer:
     client has left, and then cancelled.
     """
     began, began_cpu = perf_counter(), process_time()
-    first = 0.0
     start: Message | None = None
     parts: list[bytes] = []
     size = 0
@@ -97,12 +95,11 @@ async def ask(app: Any, scope: Scope, *, timeout: float) -> Answer:
         return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
-        nonlocal start, first, size
+        nonlocal start, size
         if message["type"] == "http.response.start":
             start = message
         elif message["type"] == "http.response.body":
             body = bytes(message.get("body", b""))
-            first = first or perf_counter() - began
             size += len(body)
             if size <= _MAX_BODY_BYTES:
                 parts.append(body)
@@ -135,7 +132,6 @@ async def ask(app: Any, scope: Scope, *, timeout: float) -> Answer:
         status=0 if start is None else int(start["status"]),
         fields=[] if start is None else [(bytes(k), bytes(v)) for k, v in start.get("headers", [])],
         body=b"".join(parts),
-        first_byte_seconds=first,
         seconds=seconds,
         cpu_seconds=cpu_seconds,
         fault=fault,

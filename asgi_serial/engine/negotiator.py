@@ -15,13 +15,8 @@ from asgi_serial.codecs.registry import (
 )
 from asgi_serial.engine.preferences import Accepted, TypeFacts, Wants
 from asgi_serial.engine.variant_tags import TagSuffixes
-from asgi_serial.formats.registry import (
-    JSON,
-    JSON_TYPE,
-    build_translations,
-    format_name,
-    wire_formats,
-)
+from asgi_serial.formats import registry
+from asgi_serial.formats.registry import JSON, JSON_TYPE, build_translations, format_name
 from asgi_serial.http.fields import merge_vary, split_list
 from asgi_serial.http.headers import parse_length
 from asgi_serial.http.mediatypes import essence, has_utf8_charset, is_compressible
@@ -47,7 +42,7 @@ class Negotiator:
         self.codecs = {codec.name: codec for codec in codecs}
         self.decodable = coding_names()
         self.tag_suffixes = TagSuffixes(settings.codings)
-        offers = {one.name: one.media_types for one in wire_formats()}
+        offers = {one.name: one.media_types for one in registry.FORMATS}
         names = [name for media_types in offers.values() for name in media_types]
         self.media_types = (JSON_TYPE, *names)
         self.translations = build_translations(settings.format_max_depth)

@@ -52,7 +52,6 @@ _PRECONDITIONS = frozenset({b"if-match", b"if-none-match"})
 # RFC 9110, 13.1.2: 304 for these, 412 for others; QUERY is safe as GET is.
 _READS = frozenset({"GET", "HEAD", "QUERY"})
 _DESCRIBES_BODY = frozenset({b"content-encoding", b"content-type"})
-_CLIENT_LINE = (CLIENT, b"")
 _name_of = itemgetter(0)
 # One string is hashed and compared in a fifth of the time of a tuple of names.
 _SEPARATOR = b"\n"

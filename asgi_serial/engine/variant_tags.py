@@ -2,7 +2,8 @@
 
 from itertools import product
 
-from asgi_serial.formats.registry import JSON, JSON_TYPE, wire_formats
+from asgi_serial.formats import registry
+from asgi_serial.formats.registry import JSON, JSON_TYPE
 
 
 class TagSuffixes(dict[tuple[str, str], bytes]):
@@ -15,7 +16,7 @@ class TagSuffixes(dict[tuple[str, str], bytes]):
 
     def __init__(self, codings: tuple[str, ...]) -> None:
         names = {"": "", JSON_TYPE: JSON}
-        for one in wire_formats():
+        for one in registry.FORMATS:
             names.update(dict.fromkeys(one.media_types, one.name))
         for media_type, coding in product(names, ("", *codings)):
             # The part after a tag's last hyphen identifies its suffix, so names have no hyphens.

@@ -39,11 +39,6 @@ FORMATS: tuple[Format, ...] = (_MSGPACK, *([_CBOR] if is_cbor_installed() else [
 """All that are installed but JSON, the preferred ones first."""
 
 
-def wire_formats() -> tuple[Format, ...]:
-    """Return the formats other than JSON, the preferred ones first."""
-    return FORMATS
-
-
 def find_format(media_type: str) -> Format | None:
     """Return the format, other than JSON, of a lower-case media type without parameters."""
     return next((one for one in FORMATS if media_type in one.media_types), None)

@@ -204,18 +204,3 @@ def _recent_midnight(two_digits: int, month: int, day: int, clock: int, now: flo
     if midnight + clock > now + _FIFTY_YEARS:
         return _midnight(year - 100, month, day)
     return midnight
-
-
-def format_http_date(seconds: int) -> bytes:
-    """Return epoch seconds as an IMF-fixdate.
-
-    >>> format_http_date(784111777)
-    b'Sun, 06 Nov 1994 08:49:37 GMT'
-
-    Source: RFC 9110, 5.6.7.
-    """
-    at = time.gmtime(seconds)
-    return b"%s, %02d %s %04d %02d:%02d:%02d GMT" % (
-        *(_DAYS[at.tm_wday], at.tm_mday, _MONTHS[at.tm_mon - 1], at.tm_year),
-        *(at.tm_hour, at.tm_min, at.tm_sec),
-    )

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from asgi_serial.errors import FormatError
 from asgi_serial.formats.base import Transcoder
 from asgi_serial.formats.json_format import MAX_DEPTH
-from asgi_serial.formats.registry import JSON_TYPE, find_format, wire_formats
+from asgi_serial.formats.registry import FORMATS, JSON_TYPE, find_format
 from asgi_serial.http.negotiation import choose_format
 from asgi_serial.serialization.encoding import UNWRITABLE, build_packer, unwritable
 from asgi_serial.serialization.models import serializer_of
@@ -62,7 +62,7 @@ def encode_model(
             raise unwritable(cls.__qualname__, essence, error) from error
     transcoder = _transcoder_of(essence)
     if transcoder is None:
-        known = ", ".join((_JSON, *(name for one in wire_formats() for name in one.media_types)))
+        known = ", ".join((_JSON, *(name for one in FORMATS for name in one.media_types)))
         raise FormatError(f"{media_type!r} is not a media type of a format: {known}")
     to_plain = partial(serializer.to_python, mode="json")
     name = cls.__qualname__
@@ -83,7 +83,7 @@ def respond(model: Any, request: Request, *, status_code: int = 200) -> Response
     """
     # RFC 9110, 5.3: field lines with the same name are combined with commas.
     accept = ", ".join(request.headers.getlist("accept")).encode("latin-1")
-    choice = choose_format(accept or None, _JSON, tuple(one.media_types for one in wire_formats()))
+    choice = choose_format(accept or None, _JSON, tuple(one.media_types for one in FORMATS))
     content = encode_model(model, choice.media_type)
     return Response(content, status_code, media_type=choice.media_type, headers={"vary": "Accept"})
 

@@ -400,11 +400,11 @@ import sys
 sys.modules["cbor2"] = None
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.formats.cbor_format import CborFormat
-from asgi_serial.formats.registry import format_name, wire_formats
+from asgi_serial.formats.registry import format_name, FORMATS
 from asgi_serial.engine.negotiator import Negotiator
 from asgi_serial.settings.model import Settings
 
-print([one.name for one in wire_formats()], repr(format_name("application/cbor")))
+print([one.name for one in FORMATS], repr(format_name("application/cbor")))
 print(Negotiator(Settings.load({}, {})).wants[b"application/cbor", None].media_type)
 try:
     CborFormat()

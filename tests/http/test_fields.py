@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from email.utils import format_datetime
 
 import pytest
 from hypothesis import given
@@ -6,7 +7,6 @@ from hypothesis import strategies as st
 
 from asgi_serial.http.fields import (
     MAX_DELTA_SECONDS,
-    format_http_date,
     is_token,
     merge_vary,
     parse_delta_seconds,
@@ -228,7 +228,7 @@ def test_a_written_date_is_read_back_in_each_format(at: datetime) -> None:
     seconds = int(
         (at.replace(microsecond=0, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
     )
-    written = format_http_date(seconds)
+    written = format_datetime(at.replace(microsecond=0, tzinfo=UTC), usegmt=True).encode()
     assert parse_http_date(written, NOW) == seconds
     day, number, month, year, clock, _ = written.decode().split(" ")
     asctime = f"{day[:3]} {month} {int(number):2d} {clock} {year}"

@@ -1,11 +1,11 @@
 from email import message_from_bytes
 from email.message import Message
+from email.utils import formatdate
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_serial.http.fields import format_http_date
 from asgi_serial.http.ranges import (
     ByteRange,
     content_range,
@@ -22,7 +22,7 @@ LENGTH = len(BODY)
 
 def at(seconds: int) -> bytes:
     """The HTTP date of so many seconds after now."""
-    return format_http_date(NOW + seconds)
+    return formatdate(NOW + seconds, usegmt=True).encode()
 
 
 @pytest.mark.parametrize(
