@@ -89,9 +89,10 @@ services:
 bench: $(VENV)/.bench-$(VERSION)
 	PYTHONPATH=$(VENV)/peers $(BIN)/python -m benchmarks $(ARGS)
 
-# Any warning, such as of a link that leads nowhere, is an error.
+# Any warning, such as of a link that leads nowhere, is an error; but --quiet would hide it from
+# --strict.
 docs: $(VENV)/.docs-$(VERSION)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo 'The site is in site/. To read it: python3 -m http.server --directory site'
 
 $(VENV)/.demo-$(VERSION): $(VENV)/.python-$(VERSION) pyproject.toml

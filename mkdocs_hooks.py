@@ -134,5 +134,5 @@ def format_docstring(text: str) -> str:
         else:
             lines = map(str.strip, paragraph.splitlines())
             marked = re.sub(r"\b(Raises:?) ", r"**\1** ", "\n".join(lines))
-            paragraphs[place] = re.sub(r"docs/(\w+/([\w-]+))\.md", r"[\2](../\1.html)", marked)
+            paragraphs[place] = re.sub(r"docs/(\w+/([\w-]+))\.md", r"[\2](../\1.md)", marked)
     return "\n\n".join(paragraphs)

@@ -26,6 +26,14 @@ def read_page(name):
     return path_of(name).read_text()
 
 
+CACHING = ("caching", "caching-users", "caching-keys", "caching-levels", "caching-ranges")
+
+
+def read_caching():
+    """The pages about the cache, one after the other."""
+    return "\n".join(map(read_page, CACHING))
+
+
 def name_of(path):
     """A page as it is named in the id of a test."""
     return str(path.relative_to(ROOT))

@@ -1,4 +1,4 @@
-"""docs/explanation/caching.md says what is so: its blocks run, and what it tells of can be seen."""
+"""The pages about the cache say what is so: their blocks run, and what they tell of can be seen."""
 
 import asyncio
 import json
@@ -18,9 +18,9 @@ from asgi_serial.http.reuse import ERROR_STATUSES
 from asgi_serial.settings.model import PRESETS
 from asgi_serial.settings.values import parse_duration
 from tests.engine.driver import Clock, Request, Whole, ask, awaited, drive, serial_of
-from tests.pages import blocks_of, read_page, run_program
+from tests.pages import blocks_of, read_caching, run_program
 
-PAGE = read_page("caching")
+PAGE = read_caching()
 TEXT = " ".join(PAGE.split())
 NAMES = {*Settings.model_fields, *RoutePolicy._fields}
 GET = Request()

@@ -1,4 +1,4 @@
-"""Each line and reason of Cache-Status in docs/explanation/caching.md can be had."""
+"""Each line and reason of Cache-Status in docs/explanation/caching*.md can be had."""
 
 import asyncio
 import re
@@ -8,9 +8,9 @@ import pytest
 from asgi_serial import serial, set_policy
 from tests.engine.driver import Clock, Request, ask, awaited, fields_of, serial_of
 from tests.engine.making import EVENTS, JSON, TAG
-from tests.pages import read_page
+from tests.pages import read_caching
 
-PAGE = read_page("caching")
+PAGE = read_caching()
 LINES = re.findall(r"^\| `(asgi_serial; .+?)` \| (.+) \|$", PAGE, re.M)
 DETAILS = re.findall(r"^\| `([a-z-]+)(?::[a-z-]+)?` \| (.+) \| (.+) \|$", PAGE, re.M)
 

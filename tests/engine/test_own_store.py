@@ -11,9 +11,9 @@ from asgi_serial.cache.purges import Purge
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.store.base import STORE_METHODS
 from tests.engine.driver import Request, ask, awaited
-from tests.pages import read_page
+from tests.pages import read_caching
 
-PAGE = read_page("caching")
+PAGE = read_caching()
 (SOURCE,) = re.findall(r"```python\n(import time\n[^`]*class DictStore:.*?)```", PAGE, re.DOTALL)
 
 
