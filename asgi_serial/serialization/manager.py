@@ -140,13 +140,30 @@ class OptimizedSerializationManager:
             model, format, cache_key=cache_key, compress=compress, as_type=as_type, options=options
         )
 
+    @overload
     async def deserialize_model(
         self,
         data: bytes | bytearray | memoryview | str,
         model: type[M],
         format: SerializationFormat | str | None = None,
         cache_key: str | None = None,
-    ) -> M:
+    ) -> M: ...
+    @overload
+    async def deserialize_model(
+        self,
+        data: bytes | bytearray | memoryview | str,
+        model: Any,
+        format: SerializationFormat | str | None = None,
+        cache_key: str | None = None,
+    ) -> Any: ...
+
+    async def deserialize_model(
+        self,
+        data: bytes | bytearray | memoryview | str,
+        model: Any,
+        format: SerializationFormat | str | None = None,
+        cache_key: str | None = None,
+    ) -> Any:
         """Return the value in a payload, which may be compressed.
 
         `model` is a model class, or anything else that a TypeAdapter takes: `list[Order]`, a union,
@@ -230,12 +247,27 @@ class OptimizedSerializationManager:
             model, format, options, compress=compress, as_type=as_type
         )
 
+    @overload
     def deserialize_sync(
         self,
         data: bytes | bytearray | memoryview | str,
         model: type[M],
         format: SerializationFormat | str | None = None,
-    ) -> M:
+    ) -> M: ...
+    @overload
+    def deserialize_sync(
+        self,
+        data: bytes | bytearray | memoryview | str,
+        model: Any,
+        format: SerializationFormat | str | None = None,
+    ) -> Any: ...
+
+    def deserialize_sync(
+        self,
+        data: bytes | bytearray | memoryview | str,
+        model: Any,
+        format: SerializationFormat | str | None = None,
+    ) -> Any:
         """Do the same as `deserialize_model`, also within a running event loop."""
         return self.cached_manager.pipeline.deserialize(data, model, format)
 
