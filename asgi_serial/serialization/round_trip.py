@@ -1,7 +1,7 @@
 """Refuse to write a value that would be read back as another one."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -12,7 +12,8 @@ from types import NoneType
 from typing import Any, NamedTuple, TypeAlias, cast
 from uuid import UUID
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AliasChoices, BaseModel, ValidationError
+from pydantic_core import from_json, to_json, to_jsonable_python
 
 from asgi_serial.errors import FormatError
 from asgi_serial.serialization.traits import Traits
@@ -29,6 +30,7 @@ _REMEDY = (
     " check_round_trip=False to write what Pydantic writes"
 )
 
+Location: TypeAlias = tuple[int | str, ...]
 Write: TypeAlias = Callable[..., bytes]
 Check: TypeAlias = Callable[..., None]
 
@@ -91,13 +93,27 @@ def plain_checked_writer(to_json: Write, check_of: Callable[[type], Check]) -> W
     return write
 
 
-def _read_back(name: str, value: object, data: bytes, read: Callable[[bytes], object]) -> None:
+def _read_back(
+    name: str,
+    value: object,
+    data: bytes,
+    read: Callable[[bytes], object],
+    filled: Collection[Location] = (),
+) -> None:
     try:
         found = read(data)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
-        if all(one["type"] == "missing" and _is_excluded(value, one["loc"]) for one in faults):
-            return  # required fields that the model itself excludes from its documents
+        faults = [one for one in faults if not _is_within(one["loc"], filled)]
+        if not faults:
+            return  # an excluded value that has no form in JSON
+        excluded = [_find_excluded(value, one["loc"]) for one in faults if one["type"] == "missing"]
+        missing = {place: part for place, part in excluded if place}
+        if len(missing) == len(faults) and not filled:
+            # Required fields that the model itself excludes from its documents, which are whole
+            # with them.
+            _read_back(name, value, _filled(data, missing), read, missing)
+            return
         location, reason = faults[0]["loc"], re.sub(r"\s+", " ", faults[0]["msg"])
         why = _find_loss(_value_at(value, location)) or f"could not be read back: {reason}"
         raise _refusal(name, "".join(map(_step, location)), why) from None
@@ -182,18 +198,37 @@ def _parts(value: object, path: str) -> Iterator[tuple[str, object]]:
         yield path, value
 
 
-def _is_excluded(value: Any, location: tuple[int | str, ...]) -> bool:
-    """Whether a field that was missing is one that its model excludes."""
+def _is_within(location: Location, places: Collection[Location]) -> bool:
+    return any(location[: len(place)] == place for place in places)
+
+
+def _find_excluded(value: Any, location: Location) -> tuple[Location, object]:
+    """Return the place and the value of a missing field that its model excludes; else no place."""
     owner = _value_at(value, location[:-1])
-    known = getattr(type(owner), "model_fields", {})
-    last = location[-1] if location else None
-    return any(
-        field.exclude and last in (name, field.alias, field.validation_alias)
-        for name, field in known.items()
-    )
+    for name, field in getattr(type(owner), "model_fields", {}).items():
+        alias = field.validation_alias
+        names = alias.choices if isinstance(alias, AliasChoices) else (name, alias)
+        if field.exclude and location[-1] in names:
+            return location, getattr(owner, name, None)
+    return (), None
 
 
-def _value_at(value: Any, location: tuple[int | str, ...]) -> Any:
+def _filled(data: bytes, missing: Mapping[Location, object]) -> bytes:
+    """Return a document with values at places that it lacks, as far as it has objects there."""
+    document = from_json(data)
+    for location, value in missing.items():
+        owner = document
+        for step in location[:-1]:
+            # The steps of a union are names of its members.
+            is_index = isinstance(owner, list) and isinstance(step, int)
+            if is_index or (isinstance(owner, dict) and step in owner):
+                owner = owner[step]
+        if isinstance(owner, dict):
+            owner[location[-1]] = to_jsonable_python(value, serialize_unknown=True)
+    return to_json(document)
+
+
+def _value_at(value: Any, location: Location) -> Any:
     """Return the part of a value at the place of a fault; steps that lead nowhere are left out."""
     for step in location:
         parts = _children(value) if _has_children(value) else {}

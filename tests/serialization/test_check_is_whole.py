@@ -1,16 +1,19 @@
 """With `check_round_trip`, whatever would be read as another value is refused, with its place."""
 
 import re
+from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from pydantic import (
+    AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
     RootModel,
+    SecretStr,
     SerializeAsAny,
 )
 
@@ -77,9 +80,24 @@ class Kinds(BaseModel):
     names: dict[Any, int] = {}
 
 
+class Opaque:
+    """A class that has no form in JSON."""
+
+
 class Hidden(BaseModel):
-    name: str
-    secret: str = Field(exclude=True)
+    name: datetime | str
+    secret: SecretStr = Field(exclude=True, alias="key")
+
+
+class Connected(BaseModel, arbitrary_types_allowed=True):
+    name: datetime | str
+    connection: object = Field(exclude=True)
+    pool: OrderedDict[str, int] = Field(exclude=True, validation_alias=AliasChoices("p", "q"))
+    lock: Opaque = Field(exclude=True)
+
+
+class Hiding(BaseModel):
+    parts: list[Hidden]
 
 
 class Named(BaseModel):
@@ -135,6 +153,11 @@ REFUSED = {
     "a model in a list": ([ITEMS[0], WrongDefault()], "$[1].count", "WrongDefault.count could"),
     "a model in a dict": ({"a": {"b": Login(user="a", password="b")}}, "$.a.b.pin", "Login.pin"),
     "a number in a list": ([1.0, float("inf")], "$[1]", r"the value\[1\] is inf"),
+    "a value beside one that is excluded": (
+        Hiding(parts=[Hidden(name="a", key="b"), Hidden(name="2026-01-01T00:00:00", key="b")]),
+        "$.parts[1].name",
+        r"Hiding.parts\[1\].name would be read as another value",
+    ),
     "names in a list": ([Named(userName="a")], "$[0].userName", "Field required"),
 }
 
@@ -170,7 +193,9 @@ FAITHFUL = {
             "a dataclass",  # its own serializer writes the name of an enum
         }
     },
-    "a required field that is excluded": Hidden(name="a", secret="b"),
+    "a required field that is excluded": Hidden(name="a", key="b"),
+    "excluded fields without a form": Connected(name="a", connection=1, p={}, lock=Opaque()),
+    "required fields that are excluded, far down": Hiding(parts=[Hidden(name="a", key="b")] * 2),
     "a whole number for a float": Numbers(value=1),
     "a computed field": Rectangle(width=1, height=2),
     "aliases": Named(userName="a"),
@@ -182,7 +207,7 @@ FAITHFUL = {
 def test_a_value_that_comes_back_is_written(make_checking, value, format):
     manager = make_checking()
     payload = manager.serialize_sync(value, format)
-    if not isinstance(value, Hidden):
+    if not isinstance(value, Hidden | Hiding | Connected):
         found = manager.deserialize_sync(payload, type(value), format)
         assert found == value or repr(found) == repr(value)  # NaN
 
