@@ -5,7 +5,7 @@ from functools import partial
 
 from .cases import caching, coding, crowds, passing, probes, serving, stores
 from .rows import How, Measured, Row
-from .traffic import BARE, BROWSER, SAME_ORIGIN, Fields
+from .traffic import BARE, BROWSER, SAME_ORIGIN, Fields, Request
 
 Case = Callable[[Fields], Awaitable[Measured | float]]
 
@@ -92,6 +92,18 @@ ROWS = (
         1.26,
         serving.hit("all_on"),
         same_origin=True,
+    ),
+    Row(
+        "hit_wishes",
+        "hit, all on, with all settings for keys and fields / without",
+        1.05,
+        partial(caching.hit_wishes, Request, SAME_ORIGIN),
+    ),
+    Row(
+        "hit_wishes_campaign",
+        "the same, with a parameter that is ignored / that counts",
+        1.05,
+        partial(caching.hit_wishes, caching.Campaign, SAME_ORIGIN),
     ),
     Row("hit_sizes", "hit of 100 KB / of 10 KB", 1.03, caching.hit_sizes),
     Row(

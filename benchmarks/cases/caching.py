@@ -1,6 +1,6 @@
 """Answers out of the cache, and on their way into it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random
 
@@ -8,6 +8,7 @@ from asgi_serial.types import Field
 from benchmarks.apps import document, plain_app
 from benchmarks.cases.subjects import (
     ALL_ON,
+    ALL_WISHES,
     CACHE_ONLY,
     PUBLIC,
     TAKES_NOTHING,
@@ -42,6 +43,23 @@ async def _hit(client: Fields, options: Mapping[str, object], *fields: Field) ->
     app = plain_app(document(10_000), PUBLIC, *fields)
     bare = Subject(app, Request(client=client))
     return Comparison(total, bare=bare, ours=await cached(app, options, client))
+
+
+class Campaign(Request):
+    """A request by a link of a campaign, in whose query a parameter says so."""
+
+    def read(self) -> tuple[bytes, list[Field]]:
+        return b"page=2&utm_source=mail", super().read()[1]
+
+
+async def hit_wishes(request: Callable[..., Request], client: Fields) -> Comparison:
+    app = plain_app(document(10_000), PUBLIC, (b"x-request-id", b"1"))
+    subjects = {}
+    for name, options in (("plain", ALL_ON), ("wishes", ALL_ON | ALL_WISHES)):
+        subject = Subject(ours(app, **options), request(client=client), is_hit)
+        await subject.run(1)
+        subjects[name] = subject
+    return Comparison(lambda costs: costs["wishes"] / costs["plain"], **subjects)
 
 
 async def hit_sizes() -> Comparison:

@@ -17,6 +17,15 @@ COMPRESSION_ONLY = OFF | {"compression": True}
 TIMING_ONLY = OFF | {"timing": True}
 CACHE_ONLY = OFF | {"cache": True, "cache_ttl": 3600}
 ALL_ON = {"cache_ttl": 3600}
+# What decides which requests are alike, and what of a response is stored.
+ALL_WISHES = {
+    "cache_ignore_query": "utm_*,fbclid,gclid",
+    "cache_vary_normalize": {"accept-language": ["en", "de"]},
+    "cache_key_cookies": "theme",
+    "cache_strip_fields": "x-request-id,x-ratelimit-*",
+    "cache_set_cookie": "strip",
+    "cache_negative_ttl": 10,
+}
 
 
 def ours(app: ASGIApp, **options: object) -> SerialMiddleware:
