@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from asgi_serial.asgi.parsed_requests import forget_parsed, recall_parsed
+from asgi_serial.asgi.parsed_requests import PARSED, forget_parsed, recall_parsed
 from asgi_serial.caching.completion import ask_for_rest
 from asgi_serial.caching.revalidation import conditions_for
 from asgi_serial.engine.app_engines import MARK
@@ -82,7 +82,13 @@ def hide_from_app(plan: RequestPlan, scope: Scope) -> Hidden | None:
     scope["headers"] = pairs
     # The app may change its list.
     before = given if pairs is given else pairs.copy()
-    return given, before, target, shown, forget_parsed(scope) if "state" in scope else None
+    return (
+        given,
+        before,
+        target,
+        shown,
+        forget_parsed(scope) if PARSED in (scope.get("state") or ()) else None,
+    )
 
 
 def _shown_target(plan: RequestPlan) -> Target:

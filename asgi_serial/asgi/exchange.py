@@ -16,7 +16,7 @@ from asgi_serial.asgi.app_scope import (
 )
 from asgi_serial.asgi.delivery import Delivery
 from asgi_serial.asgi.lookup import Lookup
-from asgi_serial.asgi.parsed_requests import forget_parsed, recall_parsed
+from asgi_serial.asgi.parsed_requests import PARSED, forget_parsed, recall_parsed
 from asgi_serial.asgi.record import (
     DEBUG,
     cache_part,
@@ -425,7 +425,7 @@ class Exchange:
         """Return an adapted copy of the scope; the app's changes are copied to the given one."""
         engine, plan, given, before = self.engine, self.plan, self._given, self._app_scope
         scope = scope_for_app(engine, plan, body)
-        if scope["headers"] is not given["headers"] or plan.hides_query:
+        if PARSED in (scope.get("state") or ()):
             parsed = forget_parsed(scope)
             self._parsed = self._parsed or parsed
         if scope["headers"] is plan.scope["headers"]:

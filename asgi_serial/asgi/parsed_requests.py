@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from asgi_serial.types import Scope
 
-_STATE = "_ls_connection_state"  # of Litestar, which all of its parts share
+PARSED = "_ls_connection_state"
+"""The key in a scope's `state` under which Litestar keeps what its parts have parsed."""
+
 _PARSED = ("accept", "cookies", "content_type", "headers", "parsed_query", "url")
 
 
@@ -18,16 +20,14 @@ class Parsed(NamedTuple):
     values: dict[str, Any]
 
 
-def forget_parsed(scope: Scope) -> Parsed | None:
+def forget_parsed(scope: Scope) -> Parsed:
     """Have the framework parse the request again, as the app is given it.
 
     Litestar remembers what any of its middlewares has read, such as the cookies, and shows that to
-    the handler. Return what was forgotten, for `recall_parsed`; None if nothing is remembered.
+    the handler. Return what was forgotten, for `recall_parsed`. Only a scope whose `state` has
+    `PARSED` has anything to forget.
     """
-    held = scope.get("state")
-    state = held.get(_STATE) if isinstance(held, dict) else None
-    if state is None:
-        return None
+    state = scope["state"][PARSED]
     unparsed = type(state)()
     values = {name: getattr(state, name) for name in _PARSED if hasattr(unparsed, name)}
     for name in values:

@@ -207,7 +207,9 @@ def freshen(
         usable = _use_once(entry, engine.clock())
         return _update(request, entry, usable, updates, replaced), decision, []
     # RFC 9111, 4.1: it is for requests that match the one for which it was made.
-    decision = strip_fields(engine, decision._replace(selecting=entry.selecting), updates)
+    decision = decision._replace(selecting=entry.selecting)
+    if engine.fields.strips is not None:
+        decision = strip_fields(engine.fields.strips, decision, updates)
     # RFC 9111, 5.2.2.4 and 5.2.2.7: the fields that no-cache and private name are not stored, nor
     # those that the settings strip.
     named = decision.unstored - ANSWER_FIELDS

@@ -160,7 +160,7 @@ def _read_rules(
         status,
         fields,
         is_private=bool(request.partition),
-        explicitly_shared=_is_shared(policy),
+        explicitly_shared=policy is not None and bool(policy.cache_shared),
     )
     return rules if rules.forbidden is None else rules.forbidden
 
@@ -267,10 +267,12 @@ def _decide_use(
     )
 
 
-def strip_fields(engine: Engine, decision: StoreDecision, pairs: Fields) -> StoreDecision:
+def strip_fields(
+    strips: Mapping[bytes, bool], decision: StoreDecision, pairs: Fields
+) -> StoreDecision:
     """Return the decision without the fields among these that the settings strip."""
-    stripped = engine.fields.find_stripped(pairs)
-    return decision._replace(unstored=decision.unstored | stripped) if stripped else decision
+    stripped = [name for name, _ in pairs if strips[name]]
+    return decision._replace(unstored=decision.unstored.union(stripped))
 
 
 def _is_shared(policy: RoutePolicy | None) -> bool:

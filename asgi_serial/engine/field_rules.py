@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from asgi_serial.http.cachecontrol import CacheControl
     from asgi_serial.http.storability import StorageRules
     from asgi_serial.settings.model import Settings
-    from asgi_serial.types import Fields
 
 
 class FieldRules:
@@ -54,9 +53,9 @@ class FieldRules:
             self.shown_queries = Memo(QueryRules(ignored, counted).find_shown)
         self.omits_cookies = settings.cache_set_cookie == "strip"
         stripped = [*settings.cache_strip_fields, *["set-cookie"] * self.omits_cookies]
-        self._strips: Memo[bytes, bool] | None = None
+        self.strips: Memo[bytes, bool] | None = None  # a field that is sent, but not stored
         if may_cache and stripped:
-            self._strips = Memo(name_matcher(stripped))
+            self.strips = Memo(name_matcher(stripped))
         self.choices: dict[bytes, Memo[bytes | None, bytes]] | None = None
         """For each field of which the app sees one of a few values, the one for a value."""
         if may_cache and settings.cache_vary_normalize:
@@ -70,13 +69,6 @@ class FieldRules:
         self.cache_controls = Memo(parse_cache_control)
         self._targeted_controls = Memo(parse_targeted)
         self.storage_rules: BoundedDict[tuple[object, ...], StorageRules] = BoundedDict()
-
-    def find_stripped(self, pairs: Fields) -> frozenset[bytes]:
-        """Return the names of the fields that are sent, but not stored."""
-        strips = self._strips
-        if strips is None:
-            return frozenset()
-        return frozenset([name for name, _ in pairs if strips[name]])
 
     def shown_query(self, query: bytes) -> bytes:
         """Return a query without the parameters that the cache ignores."""

@@ -412,9 +412,10 @@ def request_key(
     """
     scope, profile, extra = scope or plan.scope, plan.profile, plan.guard + plan.partition
     query: bytes = scope.get("query_string", b"")
-    shown = engine.fields.shown_query(query)
-    if shown != query:
-        query, scope = shown, {**scope, **target_with(scope, shown)}
+    if query and engine.shown_queries is not None:
+        shown = engine.shown_queries[query]
+        if shown is not None:
+            query, scope = shown, {**scope, **target_with(scope, shown)}
     cookies = engine.fields.cookies  # those in the key are so for each method
     if cookies is not None and engine.settings.cache_key_cookies:
         value = plan.value_of(b"cookie")

@@ -175,7 +175,8 @@ class ResponseStart:
             is_unheard = request.has_ignored_permission and decision in _MAY_BE_PERMITTED
             self.unstored = Reason.POLICY_NOT_HEARD if is_unheard else decision
         else:
-            decision = strip_fields(engine, decision, self.pairs)
+            if engine.fields.strips is not None:
+                decision = strip_fields(engine.fields.strips, decision, self.pairs)
             self.collector = Collector(engine, request, decision, self.wants, plan, self.status)
 
     def _check_handed(self, engine: Engine) -> None:
