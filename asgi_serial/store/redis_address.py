@@ -1,20 +1,8 @@
-"""The client of redis-py for a store's URL. Importing this module needs redis-py."""
+"""The client of redis-py for a store's URL."""
 
 import ssl
 from collections.abc import Mapping
 from typing import Any
-
-from redis.asyncio import (
-    BlockingConnectionPool,
-    Redis,
-    RedisCluster,
-    SSLConnection,
-    UnixDomainSocketConnection,
-)
-from redis.asyncio.cluster import ClusterNode
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel, SentinelManagedSSLConnection
-from redis.backoff import NoBackoff
 
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.store.redis_clients import set_connection_class
@@ -38,8 +26,15 @@ _FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 def client_at(address: StoreAddress, max_value_bytes: int) -> Any:
     """Return a client that is not connected.
 
-    Raises: ConfigurationError if a certificate cannot be read.
+    Raises: ConfigurationError if a certificate cannot be read, ImportError without redis-py.
     """
+    from redis.asyncio import (
+        BlockingConnectionPool,
+        Redis,
+        SSLConnection,
+        UnixDomainSocketConnection,
+    )
+
     context = None if address.tls is None else _context_of(address.tls)
     if address.kind == "cluster":
         return _cluster_at(address, context)
@@ -70,6 +65,11 @@ def _master_at(
     address: StoreAddress, settings: dict[str, Any], context: ssl.SSLContext | None
 ) -> Any:
     """Return a client of the master that the sentinels name, also after a failover."""
+    from redis.asyncio import SSLConnection
+    from redis.asyncio.retry import Retry
+    from redis.asyncio.sentinel import Sentinel, SentinelManagedSSLConnection
+    from redis.backoff import NoBackoff
+
     sentinels = Sentinel(  # type: ignore[no-untyped-call]
         address.servers,
         sentinel_kwargs={
@@ -89,6 +89,9 @@ def _master_at(
 
 
 def _cluster_at(address: StoreAddress, context: ssl.SSLContext | None) -> Any:
+    from redis.asyncio import RedisCluster, SSLConnection
+    from redis.asyncio.cluster import ClusterNode
+
     cluster = RedisCluster(
         startup_nodes=[ClusterNode(host, port) for host, port in address.servers],
         username=address.username,

@@ -24,6 +24,7 @@ from asgi_serial.store.drivers import (
     StoreDriver,
 )
 from asgi_serial.store.memcached_pool import MemcachedPool
+from asgi_serial.store.redis_address import client_at
 from asgi_serial.store.redis_clients import max_connections_of, renew_client
 from asgi_serial.store.url import StoreAddress
 
@@ -43,10 +44,10 @@ def cache_at(address: StoreAddress, max_value_bytes: int) -> Any:
     if address.kind == "memcached":
         return _memcached_at(address)
     try:
-        from asgi_serial.store.redis_address import client_at
+        client = client_at(address, max_value_bytes)
     except ImportError as error:
         raise _missing("redis") from error
-    return _redis_cache(client_at(address, max_value_bytes))
+    return _redis_cache(client)
 
 
 def _memcached_at(address: StoreAddress) -> Any:

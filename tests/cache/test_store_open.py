@@ -187,7 +187,6 @@ class TestRefusals:
         self, url: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, module, None)
-        monkeypatch.delitem(sys.modules, "asgi_serial.store.redis_address", raising=False)
         with pytest.raises(ConfigurationError, match=rf'pip install "asgi-serial\[{extra}\]"$'):
             open_store(url)
 
