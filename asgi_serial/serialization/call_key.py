@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import os
 import string
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import (
     IPv4Address,
@@ -20,7 +23,8 @@ from ipaddress import (
     IPv6Network,
 )
 from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
-from typing import Any, NamedTuple, TypeAlias
+from types import FunctionType
+from typing import Any, NamedTuple, TypeAlias, cast, get_args, get_origin
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -39,12 +43,21 @@ _PLAIN = frozenset({bool, bytes, float, int, str, type(None)})
 _SCALARS = frozenset(
     {
         *(complex, date, Decimal, Fraction, range, timedelta, UUID),
-        *(IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network),
+        *(IPv4Address, IPv4Interface, IPv4Network, IPv6Network),
         *(PosixPath, PurePosixPath, PureWindowsPath, WindowsPath),
     }
 )
+_SHOWN = _PLAIN | _SCALARS | {IPv6Address, IPv6Interface}
 _SHOWN_CHARACTERS = 160
 _DIGEST_DIGITS = 32
+# Keys of all arguments have a parenthesis after the name, and most templates a colon.
+_ALWAYS_ESCAPED = frozenset("%(:")
+# The texts of None and of booleans in a template.
+_NAMES_OF_CONSTANTS = frozenset({"None", "True", "False"})
+# A function may wrap itself by mistake.
+_MOST_LAYERS = 100
+# CPython sets this flag of a class that was not built in.
+_IS_HEAP_TYPE = 1 << 9
 
 
 class Parameters(NamedTuple):
@@ -90,6 +103,34 @@ def parameters_of(function: Callable[..., Any]) -> Parameters:
     # Python's own error for arguments that do not fit names the function by this.
     bind.__qualname__ = name
     return Parameters(name, names, bind)
+
+
+def describe_variables(function: Callable[..., object]) -> str | None:
+    """Return a text of the variables that the decorators of a function have bound; often empty.
+
+    None means that functions of the same name may differ although their texts do not: a function
+    of another function that uses its variables, a method of an instance, or an object.
+    """
+    layers: list[Any] = [function]
+    while hasattr(layers[-1], "__wrapped__") and len(layers) < _MOST_LAYERS:
+        layers.append(layers[-1].__wrapped__)
+    texts = []
+    for layer in layers:
+        if not isinstance(layer, FunctionType):
+            return None
+        wrapped = getattr(layer, "__wrapped__", None)
+        for name, cell in zip(layer.__code__.co_freevars, layer.__closure__ or (), strict=True):
+            if name == "__class__":
+                continue
+            try:
+                content = cell.cell_contents
+                if wrapped is None:
+                    return None
+                if content is not wrapped:
+                    texts.append(f"{name}={_describe(content)}")
+            except (_NoKeyError, RecursionError, ValueError):  # a variable without a value
+                return None
+    return ", ".join(texts)
 
 
 def key_by_arguments(prefix: str, parameters: Parameters) -> MakeKey:
@@ -153,13 +194,22 @@ def key_by_template(template: str, parameters: Parameters) -> MakeKey:
 class Template:
     """A format string over the parameters of a function, and over the names in `more`.
 
-    Values are escaped (`%3A` for `:`) where they contain punctuation of the template itself.
-    Otherwise two sets of values could have the same text, and a client might choose one of them.
+    Values are escaped (`%3A` for `:`) where they contain punctuation of the template itself, or
+    that of most other keys, and where a text would look like None or a boolean. Otherwise two sets
+    of values could have the same text, and a client might choose one of them. In a tag, only the
+    punctuation of the template is escaped: whoever gives a result another's tag loses the result.
 
     Raises: ValueError.
     """
 
-    def __init__(self, template: str, parameters: Parameters, more: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        template: str,
+        parameters: Parameters,
+        more: Sequence[str] = (),
+        *,
+        is_tag: bool = False,
+    ) -> None:
         self._template = template
         self._parameters = parameters
         names = [*parameters.names, *[one for one in more if one not in parameters.names]]
@@ -187,7 +237,9 @@ class Template:
             before = ""
         self._end = before
         literals = self._end + "".join(piece[0] for piece in self._pieces)
-        escaped = {one for one in literals if not one.isalnum()} | {"%"}
+        escaped = {one for one in literals if not one.isalnum()}
+        escaped |= {"%"} if is_tag else _ALWAYS_ESCAPED
+        self._constants: frozenset[str] = frozenset() if is_tag else _NAMES_OF_CONSTANTS
         self._escapes = str.maketrans({one: _escaped(one) for one in escaped})
         self._names = names
 
@@ -201,7 +253,7 @@ class Template:
             value = values[index]
             if path is not None:
                 value = self._find(path, value)
-            elif type(value) is str and not spec and not conversion:
+            elif type(value) is str and not (spec or conversion or value in self._constants):
                 out += literal + value.translate(self._escapes)
                 continue
             elif type(value) is int and not spec:
@@ -218,14 +270,17 @@ class Template:
             raise TypeError(f"{self}: {{{path}}} is not there: {error}") from error
 
     def _show(self, value: object, field: str, spec: str, conversion: str) -> str:
-        if not (isinstance(value, Enum | datetime | time) or type(value) in _PLAIN | _SCALARS):
+        if not (isinstance(value, Enum | datetime | time) or type(value) in _SHOWN):
             raise TypeError(
                 f"{self}: {{{field}}} is a {type(value).__qualname__}; expected text, a number "
                 f"or the like, such as one of its attributes: {{{field}.id}}"
             )
         if conversion:
             value = string.Formatter().convert_field(value, conversion)
-        return format(value, spec).translate(self._escapes)
+        text = format(value, spec)
+        if text in self._constants and isinstance(value, str):
+            return _escaped(text[0]) + text[1:]
+        return text.translate(self._escapes)
 
 
 def bounded(text: str) -> str:
@@ -286,21 +341,51 @@ def _describe(value: Any) -> str:
     describe = _BY_TYPE.get(cls)
     if describe is not None:
         return describe(value)
-    name = f"{cls.__module__}.{cls.__qualname__}"
+    if isinstance(value, type):
+        return f"<{_name_of(value)}>"
+    name = _name_of(cast(Any, cls))
     if isinstance(value, Enum):
         return f"{name}({_describe(value.value)})"
-    if isinstance(value, type):
-        return f"<{value.__module__}.{value.__qualname__}>"
     if isinstance(value, tuple) and hasattr(cls, "_fields"):
         return name + _describe_items(tuple(value))
     if isinstance(value, BaseModel):
-        # Fields that were not set may matter to the function, as in a PATCH.
-        content = (vars(value), value.__pydantic_extra__, value.__pydantic_fields_set__)
+        known = cls.model_fields
+        content = (
+            {one: part for one, part in vars(value).items() if one in known},
+            value.__pydantic_extra__,
+            # Fields that were not set may matter to the function, as in a PATCH.
+            value.__pydantic_fields_set__,
+            *([value.__pydantic_private__] if value.__pydantic_private__ else ()),
+        )
         return name + _describe_items(content)
     if is_dataclass(value) and cls.__dataclass_params__.eq:
         content = tuple([getattr(value, one.name) for one in fields(value) if one.compare])
         return name + _describe_items(content)
     raise _NoKeyError(f"a {cls.__qualname__}")
+
+
+@lru_cache(2_000)
+def _name_of(cls: Any) -> str:
+    """Return a text that no other class has; if a module has the class, in all processes."""
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    found: Any = sys.modules.get(cls.__module__)
+    for step in cls.__qualname__.split("."):
+        found = vars(found).get(step) if hasattr(found, "__dict__") else None
+    if found is cls or not cls.__flags__ & _IS_HEAP_TYPE:
+        return name
+    generic = vars(cls).get("__pydantic_generic_metadata__") or {}
+    if generic.get("origin"):
+        return f"{_name_of(generic['origin'])}[{', '.join(map(_name_of_type, generic['args']))}]"
+    # A class of a function is another one with each call.
+    return f"{name}<{os.urandom(8).hex()}>"
+
+
+def _name_of_type(type_: Any) -> str:
+    if get_args(type_):
+        parts = map(_name_of_type, get_args(type_))
+        return f"{_name_of_type(get_origin(type_))}[{', '.join(parts)}]"
+    # The rest are the values of literals, and forms of `typing`.
+    return _name_of(type_) if isinstance(type_, type) else f"{type(type_).__name__} {type_!r}"
 
 
 def _describe_plain(value: object) -> str:
@@ -325,7 +410,9 @@ def _describe_mapping(values: Mapping[object, object]) -> str:
 
 def _describe_time(value: datetime | time) -> str:
     zone = value.tzinfo
-    if zone is not None and type(zone).__repr__ is object.__repr__:
+    # A zone that was read from a file has the address of that file in its text.
+    is_nameless = type(zone).__repr__ is object.__repr__ or getattr(zone, "key", "") is None
+    if zone is not None and is_nameless:
         raise _NoKeyError(f"a {type(value).__name__} in a zone without a name")
     return repr(value)
 
@@ -338,4 +425,7 @@ _BY_TYPE: Mapping[type, Callable[[Any], str]] = {
     dict: _describe_mapping,
     datetime: _describe_time,
     time: _describe_time,
+    # Their `repr` does not escape the quotes of a scope.
+    IPv6Address: lambda value: f"IPv6Address({str(value)!r})",
+    IPv6Interface: lambda value: f"IPv6Interface({str(value)!r})",
 }

@@ -25,6 +25,7 @@ from asgi_serial.concurrency.loops import running_loop
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.serialization.call_key import (
     Template,
+    describe_variables,
     key_by_arguments,
     key_by_function,
     key_by_template,
@@ -171,8 +172,10 @@ class FunctionCache:
         self._options = options
         self._waiting = waiting
         self._type = find_type(function, self.name)
-        prefix = f"{function.__module__}.{self.name}"
-        self._is_local = options.key is None and self._is_one_of_several(prefix)
+        variables = describe_variables(function)
+        prefix = f"{function.__module__}.{self.name}" + (f"<{variables}>" if variables else "")
+        is_one_of_several = self._is_one_of_several(prefix) or variables is None
+        self._is_local = options.key is None and is_one_of_several
         if self._is_local:
             prefix = f"{prefix}<{os.urandom(8).hex()}>"
         self.make_key = self._choose_key(prefix, options.key)
@@ -192,15 +195,10 @@ class FunctionCache:
         self.hits = self.misses = self.stale = self.waits = self.refreshes = self.not_stored = 0
 
     def _is_one_of_several(self, prefix: str) -> bool:
-        """Whether another function may have the same name, so that they must not share values.
-
-        A function that is defined anew with each call of another one may use its variables.
-        """
-        code = getattr(inspect.unwrap(self.function), "__code__", None)
-        is_closure = code is not None and set(code.co_freevars) - {"__class__"} != set()
+        """Whether another function has the same name, so that they must not share values."""
         is_taken = prefix in self._by_name
         self._by_name[prefix] = self
-        return is_closure or is_taken
+        return is_taken
 
     def _choose_key(self, prefix: str, key: object) -> Callable[..., str]:
         if key is None:
@@ -222,7 +220,9 @@ class FunctionCache:
         if callable(tags):
             return own, []
         try:
-            templates = [Template(tag, self.parameters, ("result",)) for tag in _listed(tags)]
+            templates = [
+                Template(tag, self.parameters, ("result",), is_tag=True) for tag in _listed(tags)
+            ]
             static = [one.render(()) for one in templates if not one.uses]
             return (*own, *check_tags(static)), [one for one in templates if one.uses]
         except (TypeError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import gc
 import inspect
 import logging
 import threading
@@ -500,6 +501,46 @@ def test_closures_of_one_name_do_not_share(calls):
     a, b = make("a"), make("b")
     assert [a(1), b(1), a(1), b(1)] == ["a1", "b1", "a1", "b1"]
     assert a.key(1) != b.key(1)
+
+
+def of_tenant(tenant):
+    def decorate(function):
+        @functools.wraps(function)
+        def load(*args):
+            return tenant + function(*args)
+
+        return load
+
+    return decorate
+
+
+def load_text(id: int) -> str:
+    return str(id)
+
+
+class OfTenant:
+    """An object whose method is cached for it alone."""
+
+    def __init__(self, tenant):
+        self.tenant = tenant
+        self.load = cached(self.load)
+
+    def load(self, id: int) -> str:
+        return f"{self.tenant}{id}"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda tenant: cached(of_tenant(tenant)(load_text)), lambda tenant: OfTenant(tenant).load],
+    ids=["decorated", "bound method"],
+)
+def test_what_a_function_is_bound_to_is_not_shared(manager, make):
+    """Not even after the first one is gone, and its name free again."""
+    results = []
+    for tenant in ("a", "b", "a"):
+        results.append(make(tenant)(1))
+        gc.collect()
+    assert results == ["a1", "b1", "a1"]
 
 
 def test_functions_of_one_name_do_not_share(manager):

@@ -1,26 +1,30 @@
 """Keys: the same for calls that mean the same, in all processes; different for all others."""
 
+import functools
+import io
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
-from ipaddress import ip_address
+from functools import cached_property
+from ipaddress import IPv6Address, IPv6Interface, ip_address
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import Generic, Literal, NamedTuple, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, RootModel, SecretStr
+from pydantic import BaseModel, PrivateAttr, RootModel, SecretStr
 
 from asgi_serial.serialization.call_key import (
     MAX_KEY_CHARACTERS,
     Template,
     bounded,
+    describe_variables,
     key_by_arguments,
     key_by_function,
     key_by_template,
@@ -69,6 +73,35 @@ class Place:
 @dataclass(eq=False)
 class Handle:
     number: int
+
+
+class Holder(BaseModel):
+    id: int
+    _tenant: object = PrivateAttr("")
+
+    @cached_property
+    def client(self):
+        return object()
+
+
+T = TypeVar("T")
+
+
+class Box(BaseModel, Generic[T]):
+    items: list[T] = []
+
+
+def holder_of(tenant):
+    holder = Holder(id=1)
+    holder._tenant = tenant
+    return holder
+
+
+def local_class():
+    class Local(BaseModel):
+        pass
+
+    return Local
 
 
 class NoZone(tzinfo):
@@ -162,6 +195,12 @@ VALUES = [
     *(Pair(1, 2), Point(x=1), Point(x=1, y=0), Other(x=1), Numbers([1]), Place("a"), Place("b")),
     *([1, 2], ["1, 2"], ["1", "2"], ("1', '2",), ("1", "2"), 10**5000, 10**5000 + 1, "x" * 300),
     "x" * 299 + "y",
+    *(holder_of("a"), holder_of("b")),
+    # The scope of an address may be any text.
+    *([IPv6Address("::1%x"), IPv6Address("::2")], [IPv6Address("::1%x'), IPv6Address('::2")]),
+    *(IPv6Interface("::1%x/64"), IPv6Interface("::1%x/65"), "IPv6Interface('::1%x/64')"),
+    *(Box, Box[int], Box[str], Box[list[int]], Box[int | None], Box[Point], Box[Other]),
+    *(Box[int](), Box[str](), Box[Literal[1]](), Box[Literal["1"]](), type(None), type(len)),
 ]
 
 
@@ -182,6 +221,77 @@ def test_different_values_have_different_keys():
 )
 def test_equal_values_have_one_key(first, second):
     assert one(first) == one(second)
+
+
+def test_classes_of_one_name_have_different_keys():
+    first, second = local_class(), local_class()
+    assert one(first) == one(first) != one(second)
+    assert one(first()) == one(first()) != one(second())
+    assert one(Box[first]) != one(Box[second])
+    assert one(Box[list[first]]()) != one(Box[list[second]]())
+
+
+def test_a_computed_attribute_of_a_model_is_no_part_of_its_key():
+    holder = holder_of("a")
+    key = one(holder)
+    assert holder.client
+    assert one(holder) == key
+
+
+def bind(function, value, **more):
+    @functools.wraps(function)
+    def bound(*args):
+        return value, more, function
+
+    return bound
+
+
+def plain_function():
+    raise NotImplementedError
+
+
+def of_own_class():
+    class Own:
+        def load(self):
+            return __class__
+
+    return Own.load
+
+
+def unbound_variable():
+    def load():
+        return later
+
+    if not load:
+        later = 1
+    return load
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (plain_function, ""),
+        (of_own_class(), ""),
+        (bind(plain_function, 1, x="y"), "more={'x': 'y'}, value=1"),
+        (bind(bind(plain_function, 1), 2), "more={}, value=2, more={}, value=1"),
+        (bind(plain_function, object()), None),
+        (bind(Handle(1).__init__, 1), None),
+        (bind(Box.model_validate, 1), None),
+        (unbound_variable(), None),
+        (functools.update_wrapper(functools.partial(plain_function, 1), plain_function), None),
+        (bind(unbound_variable(), 1), None),
+    ],
+)
+def test_the_variables_of_decorators_are_described(function, text):
+    assert describe_variables(function) == text
+
+
+def test_a_function_that_wraps_itself_is_described():
+    def load():
+        raise NotImplementedError
+
+    load.__wrapped__ = load
+    assert describe_variables(load) == ""
 
 
 def test_keys_are_the_same_in_another_process():
@@ -222,6 +332,12 @@ class Session:
     pass
 
 
+def zone_without_name():
+    # A file of version 1, with UTC alone (RFC 9636, 3.2).
+    counts = (0).to_bytes(4) * 4 + (1).to_bytes(4) + (4).to_bytes(4)
+    return ZoneInfo.from_file(io.BytesIO(b"TZif" + bytes(16) + counts + bytes(6) + b"UTC\0"))
+
+
 def with_session(id: int, session: Session):
     raise NotImplementedError
 
@@ -234,7 +350,8 @@ deep.append(deep)
     "value",
     [
         *(Session(), [Session()], {"a": Session()}, SecretStr("hunter2"), Handle(1), object(), len),
-        *(Place(Session()), time(1, tzinfo=NoZone()), iter([])),
+        *(Place(Session()), time(1, tzinfo=NoZone()), iter([]), holder_of(Session())),
+        datetime(2026, 1, 1, tzinfo=zone_without_name()),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -266,6 +383,14 @@ def template(text, function=with_session, **options):
         ("user:{id:04}", 7, "user:0007"),
         ("user:{id!r}", "7", "user:'7'"),
         ("user:{id}", None, "user:None"),
+        ("user:{id}", "None", "user:%4Eone"),
+        ("user:{id}", True, "user:True"),
+        ("user:{id}", "True", "user:%54rue"),
+        ("user:{id:}", "False", "user:%46alse"),
+        ("user:{id!s}", "None", "user:%4Eone"),
+        ("user:{id}", "None of it", "user:None of it"),
+        ("{id}", "shop.load(7)", "shop.load%287)"),
+        ("user-{id}", "ada:private", "user-ada%3Aprivate"),
         ("user:{id}", UUID(int=1), "user:00000000-0000-0000-0000-000000000001"),
         ("day:{id:%Y-%m-%d}", date(2026, 1, 2), "day:2026-01-02"),
         ("user:{id.x}", Point(x=3), "user:3"),
@@ -313,6 +438,15 @@ def test_a_wrong_format_string_is_refused(text, message):
 def test_a_value_that_says_nothing_is_refused(text, value, message):
     with pytest.raises(TypeError, match=message):
         template(text)(1, value)
+
+
+def test_a_tag_is_escaped_by_its_own_punctuation_alone():
+    made = Template("user-{id}", parameters_of(with_session), is_tag=True)
+    assert [made.render((one, None)) for one in ("None", "a:b(c)", "a-b")] == [
+        "user-None",
+        "user-a:b(c)",
+        "user-a%2Db",
+    ]
 
 
 def test_a_template_may_use_more_names():
