@@ -54,7 +54,13 @@ def _add_arguments(parser: ArgumentParser) -> None:
         metavar="NAME",
         help="the cache_namespace of the servers that share the store (that of the environment)",
     )
-    parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS")
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="the longest wait for the server or the store (30)",
+    )
     add_json_option(parser)
 
 
@@ -118,7 +124,10 @@ def _purge_by_server(url: str, asked: dict[str, Any], given: Namespace) -> str:
 
 def _purge_in_store(url: str, asked: dict[str, Any], given: Namespace) -> str:
     """Purge in the second level; return what went wrong, or nothing."""
-    options: dict[str, object] = {"cache_url": url, **dict.fromkeys(_UNREAD_PATHS)}
+    # The servers' own limit is for each request. This is the first call of a new connection, which
+    # at sentinels and clusters is the last of several.
+    options: dict[str, object] = {"cache_url": url, "cache_store_timeout": given.timeout}
+    options |= dict.fromkeys(_UNREAD_PATHS)
     if given.namespace is not None:
         options["cache_namespace"] = given.namespace
     settings = Settings.load(options, os.environ)
