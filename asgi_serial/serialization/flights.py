@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from enum import Enum
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from asgi_serial.concurrency.loops import running_loop
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
@@ -29,7 +32,7 @@ class Ended(Enum):
 class Flight:
     """A call in progress, for which other calls may wait, in any thread and event loop."""
 
-    __slots__ = ("_outcome", "_traceback", "needs", "parent", "state")
+    __slots__ = ("_loop", "_outcome", "_process", "_traceback", "needs", "parent", "state")
 
     def __init__(self, state: State, parent: Flight | None) -> None:
         self.state = state
@@ -38,12 +41,18 @@ class Flight:
         """The flight within which this one was started."""
         self.needs: set[Flight] = set()
         """The flights that must end first: those started within it, and those it waits for."""
+        self._loop = running_loop()
+        self._process = os.getpid()
         self._outcome: Future[Any] = Future()
         self._traceback: TracebackType | None = None
 
     def is_over(self) -> bool:
         """Whether the outcome is known."""
         return self._outcome.done()
+
+    def is_stranded(self) -> bool:
+        """Whether nothing can end the flight: its loop was closed, or a fork left its thread."""
+        return (self._loop is not None and self._loop.is_closed()) or self._process != os.getpid()
 
     def finish(self, outcome: object) -> None:
         """Set the outcome, and wake those who wait; the first outcome stands."""
@@ -95,7 +104,9 @@ def within(flight: Flight) -> Iterator[None]:
     try:
         yield
     finally:
-        _current.reset(token)
+        # A coroutine that was never ended is closed by the garbage collector, in any context.
+        with suppress(ValueError):
+            _current.reset(token)
 
 
 class Flights:
@@ -139,9 +150,11 @@ class Flights:
         return flight, is_leader
 
     def find(self, key: Hashable) -> Flight | None:
-        """Return the flight of a key, unless it is over."""
+        """Return the flight of a key, unless it is over, or will never be."""
         flight = self._flights.get(key)
-        return None if flight is None or flight.is_over() else flight
+        if flight is None or flight.is_over() or flight.is_stranded():
+            return None
+        return flight
 
     def end(self, key: Hashable, flight: Flight) -> None:
         """Remove a flight; those who still wait for an outcome make calls of their own."""

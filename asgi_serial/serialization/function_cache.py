@@ -489,7 +489,7 @@ class FunctionCache:
 
     def _start_refresh(self, ready: Ready, key: str, args: Any, kwargs: Any) -> None:
         """Make a new value beside the caller, unless that is in progress or too many are."""
-        if self.flights.find(key) is not None or len(self._refreshing) >= MAX_REFRESHES:
+        if self.flights.find(key) is not None or not self._may_refresh():
             return
         loop = running_loop() if self.is_async else None
         if self.is_async and loop is None:
@@ -517,11 +517,27 @@ class FunctionCache:
             context = copy_context()
 
             def refresh_in_thread() -> None:
-                context.run(run_without_loop, refresh)
-                end()
+                try:
+                    context.run(run_without_loop, refresh)
+                finally:
+                    end()
 
             name = f"refresh of {self.name}"
-            threading.Thread(target=refresh_in_thread, name=name, daemon=True).start()
+            thread = threading.Thread(target=refresh_in_thread, name=name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # there are too many threads, or the process is ending
+                refresh.close()
+                end()
+
+    def _may_refresh(self) -> bool:
+        """Whether one more value may be refreshed in the background."""
+        if len(self._refreshing) < MAX_REFRESHES:
+            return True
+        for flight in list(self._refreshing):
+            if flight.is_stranded():
+                self._refreshing.pop(flight, None)
+        return len(self._refreshing) < MAX_REFRESHES
 
     async def _refresh(
         self, ready: Ready, key: str, flight: Flight, args: Any, kwargs: Any

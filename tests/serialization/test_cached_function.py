@@ -950,6 +950,79 @@ def test_a_stale_value_of_a_thread_is_refreshed_in_another(calls, clock):
     assert calls[1] is not calls[0]
 
 
+def join_refreshes(load):
+    for thread in threading.enumerate():
+        if thread.name.endswith(load.__qualname__):
+            thread.join()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_refresh_that_ends_its_thread_holds_up_nobody(calls, clock, monkeypatch):
+    monkeypatch.setattr(function_cache, "WAIT_SECONDS", 3600.0)
+
+    @cached(ttl=10, stale=5)
+    def load() -> int:
+        calls.append(1)
+        if len(calls) == 2:
+            raise SystemExit
+        return len(calls)
+
+    assert load() == 1
+    clock.now += 12
+    assert load() == 1
+    join_refreshes(load)
+    clock.now += 12
+    assert load() == 3
+    assert load.cache_info().waits == 0
+
+
+def test_a_stale_value_is_given_if_no_thread_can_be_started(calls, clock, monkeypatch):
+    @cached(ttl=10, stale=5)
+    def load() -> int:
+        calls.append(1)
+        return len(calls)
+
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    assert load() == 1
+    clock.now += 12
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        assert load() == 1
+    assert load() == 1
+    join_refreshes(load)
+    assert load() == 2
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_refreshes_of_closed_loops_hold_up_nobody(calls, clock, monkeypatch):
+    """Their tasks never end, if whoever closes the loop does not cancel them."""
+    monkeypatch.setattr(function_cache, "WAIT_SECONDS", 3600.0)
+    monkeypatch.setattr(function_cache, "MAX_REFRESHES", 1)
+
+    @cached(ttl=10, stale=5)
+    async def load(id: int) -> int:
+        calls.append(id)
+        await asyncio.sleep(0)
+        return len(calls)
+
+    def run(id):
+        loop = asyncio.new_event_loop()
+        try:
+            return loop.run_until_complete(load(id))
+        finally:
+            loop.close()
+
+    assert [run(1), run(2)] == [1, 2]
+    clock.now += 12
+    assert [run(1), run(2), run(1)] == [1, 2, 1]
+    assert load.cache_info().refreshes == 3
+    clock.now += 12
+    assert run(1) > 2
+    assert load.cache_info().waits == 0
+
+
 def test_a_refresh_that_fails_leaves_the_stale_value(calls, clock, caplog):
     @cached(ttl=10, stale=50)
     async def load() -> int:

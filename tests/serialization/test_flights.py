@@ -36,6 +36,37 @@ def test_after_an_invalidation_nobody_waits_for_what_began_before():
     assert before.outcome() is Ended.ABANDONED
 
 
+def test_nobody_waits_for_a_flight_of_a_closed_loop():
+    flights = Flights()
+
+    async def begin():
+        return lead(flights)
+
+    flight = asyncio.run(begin())
+    assert flight.is_stranded()
+    assert flights.find("k") is None
+    assert lead(flights) is not flight
+
+
+def test_nobody_waits_for_a_flight_of_the_process_before_a_fork(monkeypatch):
+    flights = Flights()
+    flight = lead(flights)
+    assert flights.find("k") is flight
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    assert flights.find("k") is None
+    assert lead(flights) is not flight
+
+
+def test_a_flight_may_end_in_another_context():
+    def fly():
+        with within(lead(Flights())):
+            yield
+
+    flying = fly()
+    copy_context().run(next, flying)
+    flying.close()
+
+
 def test_a_call_can_be_made_at_once():
     flights = Flights()
     before = lead(flights)
