@@ -432,9 +432,12 @@ class FunctionCache:
         """
         type_ = ready.type
         try:
-            document = type_.write(type_.convert(result))
+            written = type_.convert(result)
+            document = type_.write(written)
             found = CachedValue(document, type_.shape, born=asked, expires=asked, kept_until=asked)
             value = found.settle(type_)
+            if not type_.is_exact:
+                type_.check_read_back(written, value)
         except UNFIT as error:
             self._note_unfit(ready, error)
             return None

@@ -117,7 +117,7 @@ def _read_back(
         location, reason = faults[0]["loc"], re.sub(r"\s+", " ", faults[0]["msg"])
         why = _find_loss(_value_at(value, location)) or f"could not be read back: {reason}"
         raise _refusal(name, "".join(map(_step, location)), why) from None
-    if not _is_same(value, found):
+    if not is_same(value, found):
         difference = _find_difference(value, found, "")
         if difference is not None:
             raise _refusal(name, difference.path, _describe(difference))
@@ -268,7 +268,7 @@ def _written_values(model: BaseModel) -> dict[str, Any]:
     }
 
 
-def _is_same(one: Any, other: Any) -> bool:
+def is_same(one: Any, other: Any) -> bool:
     """Whether `_find_difference` finds none, for most values; quick, and False for the others."""
     cls = type(one)
     if cls is not type(other):
@@ -276,18 +276,18 @@ def _is_same(one: Any, other: Any) -> bool:
     if cls in _ATOMS:
         return bool(one == other)
     if cls is list or cls is tuple:
-        return len(one) == len(other) and all(map(_is_same, one, other))
+        return len(one) == len(other) and all(map(is_same, one, other))
     if cls is dict:
         # A name never equals a key of another type.
         return len(one) == len(other) and all(
-            type(key) is str and key in other and _is_same(part, other[key])
+            type(key) is str and key in other and is_same(part, other[key])
             for key, part in one.items()
         )
     if not isinstance(one, BaseModel) or one.__pydantic_extra__ or other.__pydantic_extra__:
         return False
     parts, others = one.__dict__, other.__dict__
     try:
-        return all(_is_same(parts[name], others[name]) for name in _compared_fields(cast(Any, cls)))
+        return all(is_same(parts[name], others[name]) for name in _compared_fields(cast(Any, cls)))
     except KeyError:  # a field that was deleted, or never set
         return False
 
