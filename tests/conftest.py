@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import random
 from collections.abc import Generator
 
@@ -19,6 +20,9 @@ settings.register_profile(
 # first to meet. `--hypothesis-seed` and the profile `long` search elsewhere.
 settings.register_profile("steady", settings.get_profile("fresh"), derandomize=True)
 settings.register_profile("long", settings.get_profile("fresh"), max_examples=1_000)
+
+# The apps of BlackSheep in one process share a router otherwise, with the routes of those before.
+os.environ["APP_DEFAULT_ROUTER"] = "0"
 
 # Programs that tests run, some of which are wrong on purpose: no doctest is looked for in them.
 collect_ignore = ["apps", "typed", "integration/instrumented.py"]

@@ -30,12 +30,6 @@ NAMES = {
 HEAD_OF_TABLE = "| HEAD before the first GET | frameworks |"
 
 
-@pytest.fixture(autouse=True)
-def _each_app_of_blacksheep_has_a_router_of_its_own(monkeypatch):
-    """The apps of a process share one otherwise, with the routes of those before."""
-    monkeypatch.setenv("APP_DEFAULT_ROUTER", "0")
-
-
 def served(module):
     """The app that the page says to serve."""
     return getattr(module, "application", None) or module.app
