@@ -455,6 +455,57 @@ async def test_a_flood_of_writes_is_told_whole_and_drops_elsewhere_only_what_it_
     assert "; hit;" not in (await ask(second, Request(path="/news"))).one("cache-status")
 
 
+@pytest.mark.parametrize("by", ["a purge", "a write"])
+@awaited
+async def test_what_is_made_after_a_purge_was_heard_is_stored_at_once(by):
+    """Else each request in the next second would call the app, in all processes but one."""
+    app, store, clock = App(**TAGGED), DictStore(), Ticking()
+    first, second = (serial_of(app, store=store, clock=clock, cache_poll="50ms") for _ in range(2))
+    get = Request(path="/news")
+    for process in (first, second):
+        await process.engine.responses.purge_sync.listen()
+        await ask(process, get)
+        await process.engine.responses.flush()
+    if by == "a purge":
+        await purge(first, tags=["news"])
+    else:
+        await drive(first, Request("PUT", path="/news"))
+        await told(first)
+    await heard(second)
+    assert "; stored" in (await ask(second, get)).one("cache-status")
+    assert "; hit;" in (await ask(second, get)).one("cache-status")
+
+
+@pytest.mark.parametrize("by", ["a purge", "a write"])
+@awaited
+async def test_what_was_being_made_when_a_purge_was_heard_is_not_stored(by):
+    class Slow(App):
+        async def __call__(self, scope, receive, send):
+            if scope["path"] == "/news" and self.is_slow:
+                arrived.set()
+                await may_answer.wait()
+            await super().__call__(scope, receive, send)
+
+    app, arrived, may_answer = Slow(**TAGGED), asyncio.Event(), asyncio.Event()
+    store = DictStore()
+    first, second = (serial_of(app, store=store, cache_poll="50ms") for _ in range(2))
+    for process in (first, second):
+        await process.engine.responses.purge_sync.listen()
+    get, app.is_slow = Request(path="/news"), True
+    asking = asyncio.ensure_future(ask(second, get))
+    await arrived.wait()
+    app.is_slow = False
+    if by == "a purge":
+        await purge(first, tags=["news"])
+    else:
+        await drive(first, Request("PUT", path="/news"))
+        await told(first)
+    await heard(second)
+    may_answer.set()
+    assert "detail=invalidated" in (await asking).one("cache-status")
+    assert "; hit;" not in (await ask(second, get)).one("cache-status")
+
+
 @awaited
 async def test_more_writes_than_can_wait_are_told_as_everything(monkeypatch):
     monkeypatch.setattr("asgi_serial.cache.purge_sync.MAX_UNPUBLISHED", 3)

@@ -97,6 +97,8 @@ class DropTable:
         self.uris = StoredUris()
         self.count = 0
         """Changes with every drop. Read it before `dropped_at`, not after."""
+        self.changed_at = -inf
+        """When this process last learned of a drop, by its own clock."""
         self._times: array[float] | None = None
         self._last = -inf
         self._secret = os.urandom(16)
@@ -109,15 +111,21 @@ class DropTable:
         """
         with self._lock:
             at = self._last = max(now, nextafter(self._last, inf))
-            self._drop(digest, at)
+            self._drop(digest, at, at)
         return at
 
-    def drop_at(self, digest: bytes, at: float) -> None:
-        """Invalidate whatever another process has invalidated, up to `at`."""
-        with self._lock:
-            self._drop(digest, at)
+    def drop_at(self, digest: bytes, at: float, heard_at: float = inf) -> None:
+        """Invalidate whatever another process has invalidated, up to `at`.
 
-    def _drop(self, digest: bytes, at: float) -> None:
+        `heard_at` is when this process learned of it, by its own clock; inf if that is unknown.
+        """
+        with self._lock:
+            self._drop(digest, at, heard_at)
+
+    def _drop(self, digest: bytes, at: float, heard_at: float) -> None:
+        # Set this first: a thread that stores an entry, and reads the old value after that, has
+        # inserted it before the entries are marked.
+        self.changed_at = max(self.changed_at, heard_at)
         times = self._times
         if times is None:
             times = self._times = array("d", [-inf]) * _SLOTS

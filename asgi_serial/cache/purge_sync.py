@@ -89,7 +89,7 @@ class PurgeSync:
             # Earlier purges cannot concern this process's own entries, as it has none yet.
             self.trusted_since = purges.pop(0).at
         for number, purge in enumerate(purges, 1):
-            self.purges.add(purge)
+            self.purges.add(purge, self.log.heard_at)
             if number % PURGES_AT_ONCE == 0:
                 await asyncio.sleep(0)
 

@@ -122,18 +122,32 @@ class PurgeTable:
         """The invalidations by writes, here and elsewhere; `purged_at` does not include them."""
         self.epoch = 0
         """Changes with every purge except `digest`. Read it before `purged_at`, not after."""
+        self._changed_at = -inf
 
-    def add(self, purge: Purge) -> None:
-        """Add a purge. Raises: ValueError with the message of `find_fault`."""
+    @property
+    def changed_at(self) -> float:
+        """When this process last learned of a purge or a drop, by its own clock.
+
+        A response for which the app was called later is newer than all of them, even if one of them
+        has a later time, as those of other hosts may have.
+        """
+        return max(self._changed_at, self.drops.changed_at)
+
+    def add(self, purge: Purge, heard_at: float = inf) -> None:
+        """Add a purge that this process learned of at `heard_at`; inf if that is unknown.
+
+        Raises: ValueError with the message of `find_fault`.
+        """
         fault = find_fault(purge)
         if fault is not None:
             raise ValueError(f"the purge {fault}")
         if purge.kind == "digest":
             for start in range(0, len(purge.value), _DIGEST_DIGITS):
                 digest = purge.value[start : start + _DIGEST_DIGITS]
-                self.drops.drop_at(bytes.fromhex(digest), purge.at)
+                self.drops.drop_at(bytes.fromhex(digest), purge.at, heard_at)
             return
         with self._lock:
+            self._changed_at = max(self._changed_at, heard_at)
             if purge.kind == "all":
                 self._all_at = max(self._all_at, purge.at)
             else:

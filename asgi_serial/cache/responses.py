@@ -155,8 +155,9 @@ class ResponseCache:
         A purge takes effect at once in this process, and in each process that shares the second
         level after its next poll. Raises: ValueError for an invalid purge.
         """
+        now = self._clock()
         for purge in purges:
-            self.purges.add(purge)
+            self.purges.add(purge, now)
         return await self.purge_sync.publish(purges)
 
     def call_key(self, key: Key, select: Select) -> Key:
@@ -274,7 +275,7 @@ class ResponseCache:
         key = entry.key
         # This response may contain data that a write has invalidated since the app was called.
         entry.uri = uri_digest(key)
-        if self._was_dropped(entry, asked, own_drop) or self._purged_at(entry) >= asked:
+        if self._was_dropped(entry, asked, own_drop) or self._was_purged(entry, asked):
             return Reason.INVALIDATED
         has_room = self._memory.has_room(entry_size(entry), owner=partition_of(key))
         if not has_room and self.store is None:
@@ -286,8 +287,20 @@ class ResponseCache:
         return None
 
     def _was_dropped(self, entry: Entry, asked: float, own_drop: float | None) -> bool:
-        dropped_at = self._drops.dropped_at(entry.uri)
-        return dropped_at >= asked if own_drop is None else dropped_at != own_drop
+        if own_drop is not None:
+            return self._drops.dropped_at(entry.uri) != own_drop
+        return self._has_changed(asked) and self._drops.dropped_at(entry.uri) >= asked
+
+    def _was_purged(self, entry: Entry, asked: float) -> bool:
+        return self._has_changed(asked) and self._purged_at(entry) >= asked
+
+    def _has_changed(self, asked: float) -> bool:
+        """Whether this process has learned of any purge or drop since the app was called.
+
+        Those of other processes have times a second ahead, since clocks differ. Without this check,
+        nothing that they cover would be stored during that second.
+        """
+        return self.purges.changed_at >= asked
 
     def _find_same(self, entry: Entry) -> Entry | None:
         """Return the stored entry that this one would replace."""
