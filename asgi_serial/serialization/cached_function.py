@@ -8,7 +8,7 @@ from functools import update_wrapper, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 from asgi_serial.serialization.config import SerializationFormat
-from asgi_serial.serialization.decorators import get_default_manager
+from asgi_serial.serialization.decorators import check_manager, get_default_manager
 from asgi_serial.serialization.function_cache import (
     MISS,
     CacheInfo,
@@ -164,9 +164,11 @@ def cached(
     The function gets the methods `key`, `invalidate` and `refresh`, which take its arguments, and
     `clear` and `cache_info`.
 
-    Raises: ConfigurationError for a wrong option; TypeError for a function that cannot be cached.
+    Raises: ConfigurationError for a wrong option; TypeError for a function that cannot be cached,
+        or a manager that is none.
     """
-    options = Options(ttl, key, format, tags, stale, shared, manager, get_default_manager)
+    chosen = check_manager(manager)
+    options = Options(ttl, key, format, tags, stale, shared, chosen, get_default_manager)
 
     def decorate(function: Any) -> Any:
         if isinstance(function, staticmethod):

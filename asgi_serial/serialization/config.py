@@ -34,9 +34,18 @@ class _ByName(StrEnum):
     """An enum whose members are looked up by name or value, in any case."""
 
     @classmethod
-    def _missing_(cls, value: object) -> Self | None:
+    def _find(cls, value: object) -> Self | None:
+        """Return the member of a name or value; None if there is none."""
         wanted = value.strip().lower() if isinstance(value, str) else None
         return next((member for member in cls if member.value == wanted), None)
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self:
+        found = cls._find(value)
+        if found is None:
+            names = ", ".join(member.name for member in cls)
+            raise ValueError(f"{value!r} is not a valid {cls.__name__}; expected one of {names}")
+        return found
 
 
 class SerializationFormat(_ByName):
@@ -70,7 +79,7 @@ def _member_of(cls: type[_ByName], *refused: _ByName) -> Callable[[object], Any]
     allowed = [member for member in cls if member not in refused]
 
     def parse_member(value: object) -> _ByName | None:
-        member = cls._missing_(value)
+        member = cls._find(value)
         if member in allowed:
             return member
         raise ValueError(f"one of {', '.join(member.name for member in allowed)}")

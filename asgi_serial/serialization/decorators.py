@@ -22,8 +22,22 @@ class _Default:
 
 
 def set_default_manager(manager: OptimizedSerializationManager | None) -> None:
-    """Set the manager of decorators that have none; None resets it to a new one, made on demand."""
-    _Default.manager = manager
+    """Set the manager of decorators that have none; None resets it to a new one, made on demand.
+
+    Raises: TypeError if it is no manager.
+    """
+    _Default.manager = check_manager(manager)
+
+
+def check_manager(
+    manager: OptimizedSerializationManager | None,
+) -> OptimizedSerializationManager | None:
+    """Return a manager, or None. Raises: TypeError for anything else."""
+    if manager is None or isinstance(manager, OptimizedSerializationManager):
+        return manager
+    raise TypeError(
+        f"manager is {manager!r}; expected what create_serialization_manager() returns, or None"
+    )
 
 
 def get_default_manager() -> OptimizedSerializationManager:

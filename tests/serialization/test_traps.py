@@ -49,6 +49,14 @@ def test_t01_an_unknown_name_is_a_value_error():
     assert CompressionLevel("BALANCED") is CompressionLevel.BALANCED
 
 
+@pytest.mark.parametrize("value", ["yaml", 5, None])
+def test_the_error_of_a_wrong_format_names_the_formats(value):
+    with pytest.raises(
+        ValueError, match="not a valid SerializationFormat; expected one of JSON, ORJSON"
+    ):
+        SerializationFormat(value)
+
+
 @pytest.mark.parametrize(
     ("text", "value"), [("1", True), ("yes", True), ("0", False), ("OFF", False)]
 )
