@@ -284,7 +284,8 @@ def _read_lines(scope: Scope) -> Lines:
         if any(type(value) is not bytes for value in fields.values()):
             raise TypeError
     except TypeError:  # a name or a value is another kind of buffer
-        pairs = [(bytes(name), bytes(value)) for name, value in pairs]
+        # Everything that reads the scope after this gets what ASGI promises: bytes.
+        pairs = scope["headers"] = [(bytes(name), bytes(value)) for name, value in pairs]
         fields = dict(pairs)
     if len(fields) != len(pairs):
         fields = combine_fields(pairs)

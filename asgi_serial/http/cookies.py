@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from os.path import commonprefix
 
+from asgi_serial.http.names import any_spelling
+
 ANALYTICS_COOKIES = (
     *("_ga", "_ga_*", "_gid", "_gat", "_gat_*", "_gac_*", "_gcl_*", "__utm*"),  # Google
     *("_fbp", "_fbc"),  # Meta
@@ -17,6 +19,15 @@ ANALYTICS_COOKIES = (
 
 # An integer is sought in a tenth of the time of a string of one byte.
 _QUOTE, _COMMA = b'",'
+
+# RFC 6265, 4.2.1: pairs of a token and a value without white space, quotes, commas and backslashes,
+# with `; ` between them. Parsers differ in all else: some divide at `; ` alone, some strip white
+# space, and `http.cookies` drops all cookies if it cannot read one, or meets an attribute first.
+_ATTRIBUTES = (
+    rb"\$|(?i:comment|domain|expires|httponly|max-age|partitioned|path|samesite|secure|version)="
+)
+_PAIR = rb"(?!%b)[!#-'*+.^_`|~0-9A-Za-z-]++=[!#-+\--:<-\[\]-~]*+" % _ATTRIBUTES
+_is_regular = re.compile(rb"%b(?:; %b)*+" % (_PAIR, _PAIR)).fullmatch
 
 
 class CookieRules:
@@ -45,7 +56,7 @@ class CookieRules:
         b'session=1; theme=dark'
         """
         if _QUOTE in value or _COMMA in value:
-            return value  # see `_split`
+            return value  # parsers disagree on what a quoted `;` means
         # With a semicolon before each pair, one pass finds them all.
         kept = self._replace_ignored(b"", b";" + value)
         return value if len(kept) > len(value) else kept[1:].strip(b" \t")
@@ -64,14 +75,16 @@ class CookieRules:
         names = self._find_keyed_names(value)
         if not names:
             return b""
-        pairs = [pair.strip(b" \t") for pair in _split(value)]
-        keyed = [pair for pair in pairs if self._is_keyed(pair)]
-        return b"; ".join(keyed) if len(keyed) == len(names) else self.without_ignored(value)
+        if _is_regular(value):
+            keyed = [pair for pair in value.split(b"; ") if self._is_keyed(pair)]
+            if len(keyed) == len(names):
+                return b"; ".join(keyed)
+        return self.without_ignored(value)
 
     def keyed_in_lines(self, values: Sequence[bytes]) -> bytes:
         """Return the cookies in the key of all Cookie lines, each in its place.
 
-        A `"` may open in one line and close in another, if the app joins them.
+        If the app joins them, a `"` may open in one line and close in another.
 
         >>> CookieRules([], ["theme"]).keyed_in_lines([b"session=1", b"theme=dark"])
         b'\\ntheme=dark'
@@ -79,7 +92,7 @@ class CookieRules:
         keyed = [self.keyed_in(value) for value in values]
         if not any(keyed):
             return b""
-        is_odd = len(values) > 1 and any(_QUOTE in value or _COMMA in value for value in values)
+        is_odd = len(values) > 1 and not all(map(_is_regular, values))
         return b"\n".join(values if is_odd else keyed)
 
 
@@ -108,26 +121,19 @@ def _any_beginning(beginnings: Iterable[str]) -> bytes:
     return b"(?:%b)" % b"|".join(alternatives) if alternatives else rb"(?!)"
 
 
-def _name_of(names: Iterable[str]) -> bytes:
+def _name_of(names: Sequence[str]) -> bytes:
     """Return a pattern for a place where any parser may find a cookie with one of these names.
 
     RFC 6265, 4.1.1: a name is a token, and `=` follows it at once. But parsers strip white space
-    and control characters around a name, and some divide pairs by white space.
+    and control characters around a name, some divide pairs by white space, and some find an empty
+    value in a name without `=`. BlackSheep decodes `th%65me`, and Sanic answers with `__Host-theme`
+    or `__Secure-theme` if asked for `theme`.
     """
     begins = b"|".join(
-        re.escape(name[:-1].encode())
+        any_spelling(name[:-1])
         if name.endswith("*")
-        else re.escape(name.encode()) + rb"[\x00-\x20\x7f-\xff]*+="
+        else any_spelling(name) + rb"[\x00-\x20\x7f-\xff]*+(?=[=;]|\Z)"
         for name in names
     )
-    return rb"(?<![!#-'*+.^_`|~0-9A-Za-z-])(?:%b)" % begins if begins else rb"(?!)"
-
-
-def _split(value: bytes) -> list[bytes]:
-    """Return the pairs of a value; all of it as one if parsers may read it differently.
-
-    RFC 6265, 4.1.1: neither `"` nor `,` is part of a cookie's value. Parsers disagree on what a
-    quoted `;` means, and a proxy that joins two fields by a comma hides a name in a value.
-    """
-    is_odd = _QUOTE in value or _COMMA in value
-    return [value] if is_odd else value.split(b";")
+    begins = rb"(?<![!#-'*+.^_`|~0-9A-Za-z-])(?:__Host-|__Secure-)?(?:%b)" % begins
+    return begins if names else rb"(?!)"

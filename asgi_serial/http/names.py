@@ -1,5 +1,6 @@
 """Names, each of which may end in `*` to stand for all that begin with it."""
 
+import re
 from collections.abc import Callable, Iterable
 
 
@@ -28,3 +29,18 @@ def name_matcher(names: Iterable[str]) -> Callable[[bytes], bool]:
     whole = frozenset(name.encode() for name in known if not name.endswith("*"))
     beginnings = tuple(name[:-1].encode() for name in known if name.endswith("*"))
     return lambda name: name in whole or name.startswith(beginnings)
+
+
+def any_spelling(text: str) -> bytes:
+    """Return a pattern for all spellings of a text, as parsers of queries decode them.
+
+    RFC 3986, 2.1 and 2.3: any octet may be percent-encoded, with digits in either case.
+    """
+    return b"".join(
+        rb"(?:%b|%%%b)" % (re.escape(bytes((octet,))), _digits(octet)) for octet in text.encode()
+    )
+
+
+def _digits(octet: int) -> bytes:
+    digits = f"{octet:02x}"
+    return "".join(f"[{one}{one.upper()}]" if one.isalpha() else one for one in digits).encode()

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from asgi_serial.http.names import any_spelling
+
 
 class QueryRules:
     """Divides the parameters of a query into those that count, and those that are ignored.
@@ -40,22 +42,7 @@ class QueryRules:
 def _name_of(names: Iterable[str]) -> bytes:
     """Return a pattern for one of these names, at the beginning of a parameter."""
     patterns = [
-        _spelled(name[:-1]) if name.endswith("*") else _spelled(name) + rb"(?=[=&]|\Z)"
+        any_spelling(name[:-1]) if name.endswith("*") else any_spelling(name) + rb"(?=[=&]|\Z)"
         for name in names
     ]
     return b"(?:%b)" % b"|".join(patterns) if patterns else rb"(?!)"
-
-
-def _spelled(text: str) -> bytes:
-    """Return a pattern for all spellings of a text.
-
-    RFC 3986, 2.1 and 2.3: any octet may be percent-encoded, with digits in either case.
-    """
-    return b"".join(
-        rb"(?:%b|%%%b)" % (re.escape(bytes((octet,))), _digits(octet)) for octet in text.encode()
-    )
-
-
-def _digits(octet: int) -> bytes:
-    digits = f"{octet:02x}"
-    return "".join(f"[{one}{one.upper()}]" if one.isalpha() else one for one in digits).encode()

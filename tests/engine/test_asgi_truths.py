@@ -132,6 +132,21 @@ async def test_names_and_values_that_are_not_bytes(client):
 
 
 @awaited
+async def test_a_response_that_varies_to_fields_that_are_not_bytes():
+    start = {
+        "type": "http.response.start",
+        "status": 200,
+        "headers": [*PAIRS, (b"cache-control", b"max-age=60"), (b"vary", b"Accept-Language")],
+    }
+    serial = serial_of(script(start, body_of(DOCUMENT)))
+    for lent in (bytearray, bytes):
+        pairs = [(lent(b"host"), lent(b"example.org")), (lent(b"accept-language"), lent(b"de"))]
+        answer = await ask(serial, Request(scope={"headers": pairs}))
+        assert answer.document == json.loads(DOCUMENT)
+    assert answer.cached == "hit"
+
+
+@awaited
 async def test_what_is_stored_is_not_the_apps_own_list():
     """An app may keep one list of lists and write into it for every response."""
     pairs = [

@@ -1,14 +1,18 @@
 """Which cookies count, which are ignored, and which are in the key."""
 
 import re
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import cookie_parser
 
 from asgi_serial.http.cookies import ANALYTICS_COOKIES, CookieRules
 
 RULES = CookieRules(["_ga", "_ga_*", "__utm*"], ["theme", "lang*"])
+KEYED = ("theme", "lang")
 
 # A value; whether none of its cookies counts; what the app sees; what is in the key.
 CASES = {
@@ -57,6 +61,16 @@ CASES = {
     "a key behind a space": (b"b=2 theme=a", False, b"b=2 theme=a", b"b=2 theme=a"),
     "a key in a key": (b"_ga=1; theme=lang=2", True, b"theme=lang=2", b"theme=lang=2"),
     "a beginning alone": (b"langx", True, b"langx", b"langx"),
+    "a key without a value": (b"b=2; theme", False, b"b=2; theme", b"b=2; theme"),
+    "a key spelt otherwise": (b"th%65me=a", False, b"th%65me=a", b"th%65me=a"),
+    "a key spelt twice": (b"theme=a; %6cang=b", False, b"theme=a; %6cang=b", b"theme=a; %6cang=b"),
+    "a key for one host": (b"__Host-theme=a", False, b"__Host-theme=a", b"__Host-theme=a"),
+    "a key for TLS": (b"__Secure-lang=a", False, b"__Secure-lang=a", b"__Secure-lang=a"),
+    "a key before a semicolon alone": (b"theme=a;b=2", False, b"theme=a;b=2", b"theme=a;b=2"),
+    "a key before a tab": (b"theme=a\t; lang=b", True, b"theme=a\t; lang=b", b"theme=a\t; lang=b"),
+    "a key behind two spaces": (b"b=2;  theme=a", False, b"b=2;  theme=a", b"b=2;  theme=a"),
+    "a key beside no cookie": (b"theme=a; x", False, b"theme=a; x", b"theme=a; x"),
+    "a key behind an attribute": (b"Path=/; lang=a", False, b"Path=/; lang=a", b"Path=/; lang=a"),
     # These are no cookie of the key for any parser.
     "the end of a longer name": (b"my-theme=a; x_lang=1", False, b"my-theme=a; x_lang=1", b""),
     "a quoted one without a key": (b'session="a, b"', False, b'session="a, b"', b""),
@@ -81,6 +95,7 @@ def test_cookies_are_divided(value, harmless, seen, keyed):
         ([b"theme=1", b"a=1"], b"theme=1\n"),
         ([b'a="1', b'"; theme=1'], b'a="1\n"; theme=1'),
         ([b"a=1, 2", b"theme=1"], b"a=1, 2\ntheme=1"),
+        ([b"a b", b"theme=1"], b"a b\ntheme=1"),
     ],
 )
 def test_each_line_has_its_place_in_the_key(lines, keyed):
@@ -105,6 +120,56 @@ def test_what_counts_stays_and_what_does_not_goes(pairs, between):
     for pair in left:
         assert pair.strip(b" \t") in value
     assert RULES.without_ignored(seen) == seen
+
+
+def read_by_library(value):
+    """Read cookies as `http.cookies` does, which drops all of them at the first malformed one."""
+    try:
+        return {name: morsel.value for name, morsel in SimpleCookie(value).items()}
+    except CookieError:
+        return {}
+
+
+def read_as_blacksheep(value):
+    pairs = [pair.partition("=") for pair in value.split("; ") if "=" in pair]
+    return {unquote(name): unquote(content.rstrip("; ")) for name, _, content in pairs}
+
+
+def read_as_werkzeug(value):
+    """Read cookies as Werkzeug and Falcon do: a name without `=` has an empty value."""
+    pairs = [pair.partition("=") for pair in value.split(";")]
+    return {name.strip(): content.strip() for name, _, content in pairs}
+
+
+def read_as_sanic(value):
+    read = read_as_werkzeug(value)
+    prefixed = {
+        name.removeprefix(prefix): content
+        for prefix in ("__Secure-", "__Host-")
+        for name, content in read.items()
+        if name.startswith(prefix)
+    }
+    return read | prefixed
+
+
+PIECES = st.sampled_from(
+    [
+        *("theme", "theme=a", "lang=b", "lang", "session=1", "th%65me", "_ga=2", "%", "Path", "$x"),
+        *("__Host-", "__Secure-", "=", ";", "; ", "; ", " ", "\t", ",", '"', "\\", "\xa0", "\x00"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [read_by_library, read_as_blacksheep, read_as_werkzeug, read_as_sanic, cookie_parser],
+)
+@given(st.lists(PIECES, max_size=6).map("".join), st.sampled_from(["", "theme=a", "lang=b"]))
+def test_no_parser_finds_a_cookie_that_is_not_in_the_key(read, value, usual):
+    seen = RULES.without_ignored(value.encode("latin-1"))
+    if RULES.keyed_in(seen) == usual.encode():
+        found = {name: one for name, one in read(seen.decode("latin-1")).items() if name in KEYED}
+        assert found == ({name: one for name, _, one in [usual.partition("=")] if one})
 
 
 NAMES = st.text(st.sampled_from("ab_.-"), min_size=1, max_size=4)
