@@ -275,7 +275,9 @@ class Users(RuleBasedStateMachine):
             sent = dict(asked.request.fields).get("accept-language", "")
             chosen = (sent or "en") if self.has_wishes else sent
             assert call.language == chosen or (is_new and call.language == sent)
-        strips = self.has_wishes and call.user.kind == NOTHING
+        # Whoever is nobody in particular has no cache of one's own, on any path.
+        is_for_all = wish.path != APART or call.user == USERS[0]
+        strips = self.has_wishes and call.user.kind == NOTHING and is_for_all
         if manner.is_unstored(shared=wish.path != APART, strips_cookies=strips):
             assert is_new, ("never to be stored", asked, answer)
         if is_preview({"query_string": asked.request.query}):

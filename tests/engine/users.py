@@ -84,7 +84,7 @@ class Manner(NamedTuple):
         """
         is_private = shared and self.said.get("private") == ""
         is_meant = not {"max-age", "s-maxage", "public"}.isdisjoint(self.said)
-        is_kept_without = strips_cookies and shared and is_meant
+        is_kept_without = strips_cookies and is_meant
         sets_cookie = self.sets_cookie and not is_kept_without
         return sets_cookie or is_private or "no-store" in self.said
 
