@@ -67,6 +67,13 @@ def test_an_answer_to_post_is_kept(fields, lines, more):
             {}, [], {"status": 201}, "METHOD_NOT_CACHED", id="what tells of something made"
         ),
         pytest.param({}, [], {"status": 404}, "METHOD_NOT_CACHED", id="an error"),
+        pytest.param(
+            {},
+            [(b"cookie", b"theme=dark")],
+            {"cache_key_cookies": "theme"},
+            "METHOD_NOT_CACHED",
+            id="cookies that are credentials in a POST alone",
+        ),
         pytest.param({}, [], {"method": "PUT"}, "METHOD_NOT_CACHED", id="an answer to PUT"),
         pytest.param({}, [], {"method": "QUERY"}, "METHOD_NOT_CACHED", id="an answer to QUERY"),
         pytest.param(
