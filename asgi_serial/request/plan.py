@@ -277,12 +277,9 @@ def plan_request(
         query: bytes = scope.get("query_string", b"")
         target = scope
         if query and engine.shown_queries is not None:
-            shown = engine.shown_queries[query]
-            if shown is not None:
+            target, shown = keyed_target(engine, scope, query)
+            if shown is not query:
                 plan.shown_query = query = shown
-                raw_path = scope.get("raw_path")
-                if type(raw_path) is bytes and _MARK in raw_path:
-                    target = {**scope, **target_with(scope, shown)}
         if (
             profile.has_usual_key
             and plan.wants is profile.wants
@@ -292,6 +289,14 @@ def plan_request(
         else:
             _plan_lookup(engine, plan)
     return plan
+
+
+def keyed_target(engine: Engine, scope: Scope, query: bytes) -> tuple[Scope, bytes]:
+    """Return the scope and the query for a key: the given ones, if no parameter is ignored."""
+    shown = engine.fields.shown_query(query)
+    if shown is not query and _MARK in as_bytes(scope.get("raw_path")):
+        scope = {**scope, **target_with(scope, shown)}
+    return scope, shown
 
 
 def target_with(scope: Scope, query: bytes) -> dict[str, bytes]:
@@ -413,9 +418,7 @@ def request_key(
     scope, profile, extra = scope or plan.scope, plan.profile, plan.guard + plan.partition
     query: bytes = scope.get("query_string", b"")
     if query and engine.shown_queries is not None:
-        shown = engine.shown_queries[query]
-        if shown is not None:
-            query, scope = shown, {**scope, **target_with(scope, shown)}
+        scope, query = keyed_target(engine, scope, query)
     cookies = engine.fields.cookies  # those in the key are so for each method
     if cookies is not None and engine.settings.cache_key_cookies:
         value = plan.value_of(b"cookie")
