@@ -1,8 +1,6 @@
 """Each kind of URL over real servers: sockets, TLS, sentinels with a failover, clusters."""
 
 import asyncio
-import itertools
-import random
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +13,7 @@ from asgi_serial.errors import ConfigurationError
 from asgi_serial.store.aiocache_store import open_store
 from asgi_serial.store.base import GuardedStore
 
+from .operations import failures, new_key, try_every_operation
 from .places import ENCODED, PASSWORD, PLACES
 from .services import (
     Proxy,
@@ -35,37 +34,13 @@ from .services import (
 TIMEOUT_SECONDS = 20.0
 RECOVERY_SECONDS = 120.0
 
-_numbers = itertools.count()
-
-
-def new_key() -> str:
-    return f"{next(_numbers):d>32}"
-
-
-def failures(store: GuardedStore) -> dict[str, int]:
-    calls = ("gets", "hits", "sets", "adds", "increments", "deletes")
-    return {name: n for name, n in store.statistics().items() if n and name not in calls}
-
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name__)
 def test_every_operation_works(
     place: Callable[[], AbstractContextManager[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def main(store: GuardedStore) -> None:
-        values = {new_key(): random.randbytes(40) for _ in range(60)}
-        await asyncio.gather(*(store.set(key, value, ttl=60) for key, value in values.items()))
-        found = await asyncio.gather(*(store.get(key) for key in values))
-        assert found == list(values.values())
-        assert await store.get_many([*values, "none"]) == [*values.values(), None]
-        for key in list(values)[:9]:
-            assert await store.add(key, b"mine", ttl=60) is False
-            assert await store.delete_if(key, b"mine") is False
-            assert await store.delete_if(key, values[key]) is True
-            assert await store.add(key, b"mine", ttl=60) is True
-            await store.delete(key)
-            assert await store.increment(key, ttl=60, start=7) == 8
-            assert await store.increment(key, ttl=60, start=7) == 9
-        assert failures(store) == {}
+        await try_every_operation(store)
         assert store.is_shared
 
     with place() as url:

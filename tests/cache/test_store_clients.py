@@ -22,6 +22,7 @@ from asgi_serial.store.aiocache_store import open_store
 from asgi_serial.store.base import GuardedStore
 from asgi_serial.store.redis_clients import max_connections_of, renew_client
 
+from .operations import failures, fill, new_key, try_every_operation
 from .services import (
     Proxy,
     Service,
@@ -38,22 +39,7 @@ TIMEOUT_SECONDS = 20.0
 # What a busy machine may add to it.
 SLACK_SECONDS = 20.0
 
-_keys = itertools.count()
-
-
-def new_key() -> str:
-    return f"{next(_keys):c>32}"
-
-
-def failures(store: GuardedStore) -> dict[str, int]:
-    calls = ("gets", "hits", "sets", "adds", "increments", "deletes")
-    return {name: n for name, n in store.statistics().items() if n and name not in calls}
-
-
-async def fill(store: GuardedStore, count: int) -> dict[str, bytes]:
-    values = {new_key(): random.randbytes(40) for _ in range(count)}
-    await asyncio.gather(*(store.set(key, value, ttl=60) for key, value in values.items()))
-    return values
+_ticks = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -68,19 +54,7 @@ class TestCluster:
         async def main() -> None:
             async with redis_client.RedisCluster("127.0.0.1", cluster[0].port) as client:
                 store = open_store(client, timeout=TIMEOUT_SECONDS)
-                values = await fill(store, 60)
-                found = await asyncio.gather(*(store.get(key) for key in values))
-                assert found == list(values.values())
-                assert await store.get_many([*values, "none"]) == [*values.values(), None]
-                for key in list(values)[:9]:
-                    assert await store.add(key, b"mine", ttl=60) is False
-                    assert await store.delete_if(key, b"mine") is False
-                    assert await store.delete_if(key, values[key]) is True
-                    assert await store.add(key, b"mine", ttl=60) is True
-                    await store.delete(key)
-                    assert await store.increment(key, ttl=60, start=7) == 8
-                    assert await store.increment(key, ttl=60, start=7) == 9
-                assert failures(store) == {}
+                await try_every_operation(store)
                 sizes = [await client.dbsize(target_nodes=node) for node in client.get_nodes()]
                 assert min(sizes) > 5
 
@@ -93,7 +67,7 @@ class TestCluster:
         async def main() -> None:
             async with redis_client.RedisCluster("127.0.0.1", cluster[0].port) as client:
                 # By this clock each call comes long after the one before: none is held back.
-                store = open_store(client, timeout=0.05, clock=lambda: next(_keys) * 100.0)
+                store = open_store(client, timeout=0.05, clock=lambda: next(_ticks) * 100.0)
                 values = await fill(open_store(client, timeout=TIMEOUT_SECONDS), 60)
                 for _ in range(3):
                     for node in cluster:

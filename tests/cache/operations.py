@@ -1,0 +1,44 @@
+"""What the tests of stores over real servers do with each of them."""
+
+import asyncio
+import itertools
+import random
+
+from asgi_serial.store.base import GuardedStore
+
+_numbers = itertools.count()
+
+
+def new_key() -> str:
+    """A key that no test has used."""
+    return f"{next(_numbers):d>32}"
+
+
+def failures(store: GuardedStore) -> dict[str, int]:
+    """The calls that have failed, or were not made, by kind."""
+    calls = ("gets", "hits", "sets", "adds", "increments", "deletes")
+    return {name: n for name, n in store.statistics().items() if n and name not in calls}
+
+
+async def fill(store: GuardedStore, count: int) -> dict[str, bytes]:
+    """Set so many values under new keys."""
+    values = {new_key(): random.randbytes(40) for _ in range(count)}
+    await asyncio.gather(*(store.set(key, value, ttl=60) for key, value in values.items()))
+    return values
+
+
+async def try_every_operation(store: GuardedStore) -> None:
+    """Make each kind of call, and compare what it returns."""
+    values = await fill(store, 60)
+    found = await asyncio.gather(*(store.get(key) for key in values))
+    assert found == list(values.values())
+    assert await store.get_many([*values, "none"]) == [*values.values(), None]
+    for key in list(values)[:9]:
+        assert await store.add(key, b"mine", ttl=60) is False
+        assert await store.delete_if(key, b"mine") is False
+        assert await store.delete_if(key, values[key]) is True
+        assert await store.add(key, b"mine", ttl=60) is True
+        await store.delete(key)
+        assert await store.increment(key, ttl=60, start=7) == 8
+        assert await store.increment(key, ttl=60, start=7) == 9
+    assert failures(store) == {}
