@@ -13,12 +13,10 @@ from asgi_serial.serialization.function_cache import (
     MISS,
     CacheInfo,
     FunctionCache,
-    InLoop,
-    InThread,
     Options,
-    run_without_loop,
 )
 from asgi_serial.serialization.manager import OptimizedSerializationManager
+from asgi_serial.serialization.waiting import InLoop, InThread, run_without_loop
 
 if TYPE_CHECKING:
     from datetime import timedelta

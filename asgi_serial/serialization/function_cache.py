@@ -8,21 +8,20 @@ import logging
 import os
 import threading
 import typing
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from contextvars import copy_context
 from hashlib import blake2b
 from time import monotonic
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
 from pydantic import ValidationError
 
 from asgi_serial.cache.leases import LEASE_SECONDS
-from asgi_serial.concurrency.loop_thread import LoopThread
 from asgi_serial.concurrency.loops import running_loop
-from asgi_serial.errors import ConfigurationError
+from asgi_serial.errors import ConfigurationError, FormatError
 from asgi_serial.serialization.call_key import (
     Template,
     describe_variables,
@@ -37,6 +36,7 @@ from asgi_serial.serialization.manager import OptimizedSerializationManager
 from asgi_serial.serialization.models import check_type
 from asgi_serial.serialization.value_type import UNFIT, ValueType, seconds_of, value_type
 from asgi_serial.serialization.values import NO_INSTANCE, CachedValue, check_tags
+from asgi_serial.serialization.waiting import run_without_loop
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from asgi_serial.cache.purges import PurgeTable
     from asgi_serial.serialization.pipeline import Pipeline
     from asgi_serial.serialization.values import ValueCache
+    from asgi_serial.serialization.waiting import Waiting
 
     Duration: TypeAlias = float | str | timedelta
 
@@ -79,7 +80,7 @@ class CacheInfo(NamedTuple):
     refreshes: int
     """Background refreshes."""
     not_stored: int
-    """Results that could not be stored: they were not of the declared type."""
+    """Results that could not be stored: not of the declared type, or with tags that are none."""
 
 
 class Options(NamedTuple):
@@ -104,57 +105,6 @@ class Ready(NamedTuple):
     purges: PurgeTable
     type: ValueType
     find_slot: Callable[[str], Any]
-
-
-class Waiting(Protocol):
-    """How a call waits: in an event loop, or by blocking its thread."""
-
-    async def store(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return the result of work with the store."""
-
-    async def flight(self, flight: Flight, seconds: float) -> bool:
-        """Wait until a flight is over; return False if it is not in time."""
-
-    async def call(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """Return the result of the cached function."""
-
-
-class InLoop:
-    """Waits in the running event loop."""
-
-    async def store(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return the result of work with the store."""
-        return await work
-
-    async def flight(self, flight: Flight, seconds: float) -> bool:
-        """Wait until a flight is over."""
-        return await flight.wait_in_loop(seconds)
-
-    async def call(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """Return the result of the cached function."""
-        return await function(*args, **kwargs)
-
-
-class InThread:
-    """Blocks the thread; stores are used by an event loop in a thread of its own.
-
-    Coroutines that wait by it end without suspending.
-    """
-
-    # One for all functions: a store has a client for each loop.
-    _loop: ClassVar[LoopThread] = LoopThread("asgi_serial store")
-
-    async def store(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return the result of work with the store."""
-        return self._loop.run(work)
-
-    async def flight(self, flight: Flight, seconds: float) -> bool:
-        """Wait until a flight is over."""
-        return flight.wait(seconds)
-
-    async def call(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """Return the result of the cached function."""
-        return function(*args, **kwargs)
 
 
 class FunctionCache:
@@ -439,14 +389,14 @@ class FunctionCache:
             if not type_.is_exact:
                 type_.check_read_back(written, value)
         except UNFIT as error:
-            self._note_unfit(ready, error)
+            reason = f"it is no {type_.name} that can be read back ({_kind_of(error)})"
+            self._note_unstored(reason)
             return None
         ttl = self._ttl(ready, value)
         try:
             found.tags = self._tags(args, kwargs, value)
         except ValueError as error:
-            # Without its tags it could not be purged by them.
-            self._note_unfit(ready, error)
+            self._note_unstored(f"it could not be purged by its tags: {error}")
             return None
         if ttl > 0:
             found.expires = ready.values.clock() + ttl
@@ -474,21 +424,12 @@ class FunctionCache:
         ]
         return (*self._static_tags, *check_tags(tags))
 
-    def _note_unfit(self, ready: Ready, error: Exception) -> None:
+    def _note_unstored(self, reason: str) -> None:
         self.not_stored += 1
         if not self._has_warned:
             self._has_warned = True
-            # Not the error itself, which may show what the function returned.
-            kind = type(error).__qualname__
-            logger.warning(
-                "A result of %s() is not stored, since it is no %s that can be read back (%s). "
-                "This is said once.",
-                self.name,
-                ready.type.name,
-                f"{kind}, {error.error_count()} faults"
-                if isinstance(error, ValidationError)
-                else f"{kind}: {error}",
-            )
+            message = "A result of %s() is not stored, since %s. This is said once."
+            logger.warning(message, self.name, reason.rstrip("."))
 
     def _start_refresh(self, ready: Ready, key: str, args: Any, kwargs: Any) -> None:
         """Make a new value beside the caller, unless that is in progress or too many are."""
@@ -610,14 +551,12 @@ class Lease:
         self._leases.end(self._key, self._token)
 
 
-def run_without_loop(work: Coroutine[Any, Any, T]) -> T:
-    """Return the result of a coroutine that waits by `InThread`, and so never suspends."""
-    try:
-        work.send(None)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-    work.close()
-    raise RuntimeError("the coroutine has suspended")
+def _kind_of(error: Exception) -> str:
+    """Return what is wrong with a result, without anything that the function has returned."""
+    if isinstance(error, FormatError):
+        return str(error)
+    kind = type(error).__qualname__
+    return f"{kind}, faults: {error.error_count()}" if isinstance(error, ValidationError) else kind
 
 
 def find_type(function: Callable[..., Any], name: str, *, must_find: bool = False) -> Any:
