@@ -389,7 +389,7 @@ class FunctionCache:
             if not type_.is_exact:
                 type_.check_read_back(written, value)
         except UNFIT as error:
-            reason = f"it is no {type_.name} that can be read back ({_kind_of(error)})"
+            reason = f"it is no {type_.name} that can be read back ({_describe(error)})"
             self._note_unstored(reason)
             return None
         ttl = self._ttl(ready, value)
@@ -551,11 +551,11 @@ class Lease:
         self._leases.end(self._key, self._token)
 
 
-def _kind_of(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     """Return what is wrong with a result, without anything that the function has returned."""
-    if isinstance(error, FormatError):
-        return str(error)
     kind = type(error).__qualname__
+    if isinstance(error, FormatError):
+        return f"{kind}: {error}"
     return f"{kind}, faults: {error.error_count()}" if isinstance(error, ValidationError) else kind
 
 
