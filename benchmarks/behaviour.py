@@ -18,6 +18,7 @@ import httpx
 from brotli_asgi import BrotliMiddleware
 from fastapi import FastAPI, Request, Response
 from msgpack_asgi import MessagePackMiddleware
+from pydantic import BaseModel
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import StreamingResponse
 from starlette_compress import CompressMiddleware
@@ -134,6 +135,7 @@ async def keeps_values(app: Any) -> str:
     return f"{response.status_code} {response.headers.get('content-type')}"
 
 
+Decorate = Callable[[Callable[[], Awaitable[Any]]], Callable[[], Awaitable[Any]]]
 Wrap = Callable[[Any], Any]
 
 
@@ -168,22 +170,30 @@ class Counted:
         return self.calls[name]
 
 
-async def with_fastapi_cache(counted: Counted) -> FastAPI:
+def of_fastapi_cache() -> Decorate:
     from fastapi_cache import FastAPICache
     from fastapi_cache.backends.inmemory import InMemoryBackend
     from fastapi_cache.decorator import cache
 
     FastAPICache.reset()
     FastAPICache.init(InMemoryBackend())
-    return cached_app(counted, cache(expire=60))
+    return cache(expire=60)
 
 
-async def with_cashews(counted: Counted) -> FastAPI:
+def of_cashews() -> Decorate:
     from cashews import Cache
 
     cache = Cache()
     cache.setup("mem://")
-    return cached_app(counted, cache(ttl="1m"))
+    return cache(ttl="1m")
+
+
+async def with_fastapi_cache(counted: Counted) -> FastAPI:
+    return cached_app(counted, of_fastapi_cache())
+
+
+async def with_cashews(counted: Counted) -> FastAPI:
+    return cached_app(counted, of_cashews())
 
 
 async def with_cashews_middleware(counted: Counted) -> FastAPI:
@@ -287,6 +297,30 @@ async def caching(make: Callable[[Counted], Awaitable[Any]]) -> dict[str, object
     return found
 
 
+def of_asgi_serial() -> Decorate:
+    from asgi_serial import cached
+
+    return cached(ttl="60s")
+
+
+async def functions(make: Callable[[], Decorate]) -> dict[str, object]:
+    """What the callers of a cached function get that returns a model."""
+
+    class User(BaseModel):
+        name: str
+
+    async def load() -> User:
+        return User(name="Ada")
+
+    load.__annotations__["return"] = User
+    cached_load = make()(load)
+    _, second, third = [await cached_load() for _ in range(3)]
+    return {
+        "a later caller gets": type(second).__name__,
+        "later callers share one object": second is third,
+    }
+
+
 COMPRESSION: dict[str, Wrap] = {
     "asgi-serial": SerialMiddleware,
     "starlette": GZipMiddleware,
@@ -302,9 +336,16 @@ CACHES = {
     "starlette-caches": with_starlette_caches,
 }
 
+FUNCTIONS = {
+    "asgi-serial": of_asgi_serial,
+    "fastapi-cache2": of_fastapi_cache,
+    "cashews": of_cashews,
+}
+
 
 async def main() -> None:
-    for peers, look in ((COMPRESSION, compression), (FORMATS, formats), (CACHES, caching)):
+    looks = (COMPRESSION, compression), (FORMATS, formats), (CACHES, caching)
+    for peers, look in (*looks, (FUNCTIONS, functions)):
         for name, peer in peers.items():
             print(f"\n{name} {version(name.partition(' ')[0])}")
             for question, answer in (await look(peer)).items():  # type: ignore[operator]
