@@ -1,6 +1,5 @@
 """The serialization library: Pydantic models to bytes and back, without HTTP."""
 
-from asgi_serial.serialization.cached_function import cached
 from asgi_serial.serialization.cached_manager import CachedSerializationManager
 from asgi_serial.serialization.config import (
     CompressionLevel,
@@ -13,6 +12,7 @@ from asgi_serial.serialization.decorators import (
     serialized,
     set_default_manager,
 )
+from asgi_serial.serialization.functions.cached_function import cached
 from asgi_serial.serialization.http_responses import (
     SerialResponse,
     encode_model,

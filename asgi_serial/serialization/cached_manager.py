@@ -16,19 +16,19 @@ from asgi_serial.cache.entry import Key
 from asgi_serial.cache.memory import Memory
 from asgi_serial.serialization.config import SerializationConfig, SerializationFormat
 from asgi_serial.serialization.encoding import UNWRITABLE, unwritable
+from asgi_serial.serialization.functions.value_type import ValueType, seconds_of, value_type
+from asgi_serial.serialization.functions.values import (
+    CachedValue,
+    ValueCache,
+    check_tags,
+    check_value_key,
+)
 from asgi_serial.serialization.keyvalue import KeyValueCache, check_key
 from asgi_serial.serialization.model_serializer import PydanticModelSerializer
 from asgi_serial.serialization.options import WriteOptions, check_options, key_of_options
 from asgi_serial.serialization.pipeline import Pipeline, Realm, Shared, WriteRoute, as_bytes
 from asgi_serial.serialization.profiler import SerializationProfiler
 from asgi_serial.serialization.validation_cache import ValidationCache
-from asgi_serial.serialization.value_type import ValueType, seconds_of, value_type
-from asgi_serial.serialization.values import (
-    CachedValue,
-    ValueCache,
-    check_tags,
-    check_value_key,
-)
 from asgi_serial.store.base import GuardedStore
 
 M = TypeVar("M")

@@ -16,11 +16,11 @@ from starlette.responses import Response
 from asgi_serial.serialization.cached_manager import CachedSerializationManager
 from asgi_serial.serialization.config import SerializationConfig, SerializationFormat
 from asgi_serial.serialization.environment import find_pickle_key
+from asgi_serial.serialization.functions.values import check_value_key
 from asgi_serial.serialization.http_responses import respond
 from asgi_serial.serialization.options import WriteOptions
 from asgi_serial.serialization.performance_report import build_report, summarize
 from asgi_serial.serialization.profiler import SerializationProfiler
-from asgi_serial.serialization.values import check_value_key
 from asgi_serial.store.aiocache_store import open_store
 from asgi_serial.store.base import GuardedStore
 

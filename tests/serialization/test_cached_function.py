@@ -23,8 +23,8 @@ from asgi_serial import (
     create_serialization_manager,
     set_default_manager,
 )
-from asgi_serial.serialization import function_cache
-from asgi_serial.serialization.function_cache import find_type
+from asgi_serial.serialization.functions import function_cache
+from asgi_serial.serialization.functions.function_cache import find_type
 
 from .clock import Clock
 

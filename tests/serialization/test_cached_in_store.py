@@ -19,8 +19,8 @@ from asgi_serial.cache.leases import Leases
 from asgi_serial.cache.packing import digest_key
 from asgi_serial.cache.second_level import SecondLevel
 from asgi_serial.serialization.config import SerializationConfig
+from asgi_serial.serialization.functions.value_type import value_type
 from asgi_serial.serialization.records import pack_record
-from asgi_serial.serialization.value_type import value_type
 from asgi_serial.store.aiocache_store import open_store
 from tests.cache.services import redis_server
 
@@ -267,7 +267,7 @@ def test_a_process_that_has_died_holds_nobody_up(make_process):
 
 
 def test_a_lease_is_held_for_as_long_as_the_call_takes(make_process, client, monkeypatch):
-    monkeypatch.setattr("asgi_serial.serialization.function_cache.LEASE_SECONDS", 0.04)
+    monkeypatch.setattr("asgi_serial.serialization.functions.function_cache.LEASE_SECONDS", 0.04)
     calls = []
 
     async def use():

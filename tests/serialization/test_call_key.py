@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, PrivateAttr, RootModel, SecretStr
 
-from asgi_serial.serialization.call_key import (
+from asgi_serial.serialization.functions.call_key import (
     MAX_KEY_CHARACTERS,
     Template,
     bounded,

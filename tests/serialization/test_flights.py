@@ -6,7 +6,7 @@ from contextvars import copy_context
 
 import pytest
 
-from asgi_serial.serialization.flights import Ended, Flights, within
+from asgi_serial.serialization.functions.flights import Ended, Flights, within
 
 STATE = (0.0, 0)
 

@@ -22,7 +22,8 @@ from pydantic import ValidationError
 from asgi_serial.cache.leases import LEASE_SECONDS
 from asgi_serial.concurrency.loops import running_loop
 from asgi_serial.errors import ConfigurationError, FormatError
-from asgi_serial.serialization.call_key import (
+from asgi_serial.serialization.config import SerializationFormat
+from asgi_serial.serialization.functions.call_key import (
     Template,
     describe_variables,
     key_by_arguments,
@@ -30,22 +31,21 @@ from asgi_serial.serialization.call_key import (
     key_by_template,
     parameters_of,
 )
-from asgi_serial.serialization.config import SerializationFormat
-from asgi_serial.serialization.flights import Ended, Flight, Flights, within
+from asgi_serial.serialization.functions.flights import Ended, Flight, Flights, within
+from asgi_serial.serialization.functions.value_type import UNFIT, ValueType, seconds_of, value_type
+from asgi_serial.serialization.functions.values import NO_INSTANCE, CachedValue, check_tags
+from asgi_serial.serialization.functions.waiting import run_without_loop
 from asgi_serial.serialization.manager import OptimizedSerializationManager
 from asgi_serial.serialization.models import check_type
-from asgi_serial.serialization.value_type import UNFIT, ValueType, seconds_of, value_type
-from asgi_serial.serialization.values import NO_INSTANCE, CachedValue, check_tags
-from asgi_serial.serialization.waiting import run_without_loop
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from asgi_serial.cache.leases import Leases
     from asgi_serial.cache.purges import PurgeTable
+    from asgi_serial.serialization.functions.values import ValueCache
+    from asgi_serial.serialization.functions.waiting import Waiting
     from asgi_serial.serialization.pipeline import Pipeline
-    from asgi_serial.serialization.values import ValueCache
-    from asgi_serial.serialization.waiting import Waiting
 
     Duration: TypeAlias = float | str | timedelta
 

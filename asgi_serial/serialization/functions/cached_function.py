@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from asgi_serial.serialization.config import SerializationFormat
 from asgi_serial.serialization.decorators import check_manager, get_default_manager
-from asgi_serial.serialization.function_cache import (
+from asgi_serial.serialization.functions.function_cache import (
     MISS,
     CacheInfo,
     FunctionCache,
     Options,
 )
+from asgi_serial.serialization.functions.waiting import InLoop, InThread, run_without_loop
 from asgi_serial.serialization.manager import OptimizedSerializationManager
-from asgi_serial.serialization.waiting import InLoop, InThread, run_without_loop
 
 if TYPE_CHECKING:
     from datetime import timedelta

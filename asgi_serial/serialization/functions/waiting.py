@@ -9,7 +9,7 @@ from asgi_serial.concurrency.loop_thread import LoopThread
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from asgi_serial.serialization.flights import Flight
+    from asgi_serial.serialization.functions.flights import Flight
 
 T = TypeVar("T")
 

@@ -19,17 +19,17 @@ from asgi_serial.cache.responses import SKEW_SECONDS
 from asgi_serial.cache.second_level import SecondLevel
 from asgi_serial.concurrency.loops import running_loop
 from asgi_serial.errors import CodecError, FormatError
-from asgi_serial.serialization.call_key import bounded
-from asgi_serial.serialization.flights import State
+from asgi_serial.serialization.functions.call_key import bounded
+from asgi_serial.serialization.functions.flights import State
+from asgi_serial.serialization.functions.value_type import UNFIT
 from asgi_serial.serialization.records import pack_record, unpack_record
-from asgi_serial.serialization.value_type import UNFIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from asgi_serial.cache.memory import Memory
+    from asgi_serial.serialization.functions.value_type import ValueType
     from asgi_serial.serialization.pipeline import Pipeline
-    from asgi_serial.serialization.value_type import ValueType
     from asgi_serial.store.base import GuardedStore
 
 # Estimates: the place in the memory, the object and its digest; and how many times as many bytes

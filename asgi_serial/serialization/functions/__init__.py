@@ -1,0 +1,1 @@
+"""Cached functions: their keys, their calls, and the values that they share."""
