@@ -169,8 +169,8 @@ class ResponseFlow:
         self._enter(REPLACED)
         start, last = messages
         form = self.request.form
-        kept = self.coding, self.form_reasons
-        self.coding, self.form_reasons = (form.coding, form.reasons) if form else kept
+        assert form is not None  # they are those of a stored response
+        self.coding, self.form_reasons = form.coding, form.reasons
         self.status = start["status"]
         self.app_bytes = self.encoded_bytes = self.sent_bytes = len(last["body"])
         return [start, last]
