@@ -39,7 +39,8 @@ from asgi_serial.timing.routes.resolver import build_resolver
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from asgi_serial.caching.serving import Answer, Forward
+    from asgi_serial.caching.serving import Answer
+    from asgi_serial.request.forward import Forward
     from asgi_serial.timing.base import OnResponse, Recorder
     from asgi_serial.timing.report import Report
     from asgi_serial.timing.routes.base import RouteResolver

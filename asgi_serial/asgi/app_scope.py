@@ -183,10 +183,11 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
     pairs = _shown_fields(plan, given)
     if body is not None:
         pairs = _decoded_fields(plan, pairs, body)
-    if plan.validates and plan.selected is not None:
-        pairs = [*without(pairs, CONDITIONS | {b"range"}), *conditions_for(plan.selected)]
-    elif plan.completes is not None:
-        pairs = ask_for_rest(scope, pairs, plan.completes)
+    forward = plan.forward
+    if forward.validates and forward.stored is not None:
+        pairs = [*without(pairs, CONDITIONS | {b"range"}), *conditions_for(forward.stored)]
+    elif forward.completes is not None:
+        pairs = ask_for_rest(scope, pairs, forward.completes)
     elif (b"if-none-match" in fields or b"if-match" in fields) and (
         engine.names_variants or HANDLER_SWITCHES
     ):

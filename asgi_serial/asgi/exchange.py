@@ -33,12 +33,13 @@ from asgi_serial.asgi.timer import Timer
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.caching.completion import Completion
 from asgi_serial.caching.invalidation import Invalidation
-from asgi_serial.caching.serving import FORWARD_MISS
+from asgi_serial.caching.serving import answer_on_error
 from asgi_serial.concurrency.loops import checkpoint
 from asgi_serial.engine.app_engines import MARK
 from asgi_serial.http.storability import CACHED_METHODS, announces_body
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.problem import Problem
+from asgi_serial.request.forward import FORWARD_MISS
 from asgi_serial.request.handler_policy import adopt_partition
 from asgi_serial.request.plan import RequestCopy
 from asgi_serial.response.pieces import in_pieces
@@ -53,8 +54,9 @@ if TYPE_CHECKING:
     from asgi_serial.asgi.app_scope import Hidden
     from asgi_serial.asgi.parsed_requests import Parsed
     from asgi_serial.bounds.bodies import BodyShare
-    from asgi_serial.caching.serving import Answer, Forward
+    from asgi_serial.caching.serving import Answer
     from asgi_serial.engine.engine import Engine
+    from asgi_serial.request.forward import Forward
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.response.flow import ResponseFlow
     from asgi_serial.response.start import ResponseStart
@@ -177,7 +179,7 @@ class Exchange:
         assert plan.key is not None  # the first level was asked by it
         # A request with credentials shares no call of the app. Others share one that is likely to
         # be stored: one response that is not stored says little about the next; two do.
-        return not (plan.credentials or engine.calls.is_hit_for_miss(plan.key, calls=2))
+        return not (plan.user.credentials or engine.calls.is_hit_for_miss(plan.key, calls=2))
 
     async def answer_without_app(self, served: Answer | Forward | None) -> bool:
         """Refuse the request or answer it from the cache; return False if the app must answer."""
@@ -222,8 +224,9 @@ class Exchange:
             if plan.keys_on_body:
                 messages = lookup.find_hit(plan.key)
             messages = messages or await lookup.seek(plan.key)
+            plan.forward = lookup.forward
         if messages is None and plan.wants_stored_only:
-            messages = self._refuse_to_call(plan.bypass or plan.forward)
+            messages = self._refuse_to_call(plan.bypass or plan.forward.reason)
         if messages is None:
             return False
         self._release_body()
@@ -335,7 +338,7 @@ class Exchange:
 
     async def _call_app(self, app: ASGIApp, scope: Scope) -> None:
         """Call the app, and once more if its response was not about the stored one."""
-        send = self.send if self.plan.completes is None else self._open_completion()
+        send = self.send if self.plan.forward.completes is None else self._open_completion()
         await app(scope, self.receive, send)
         if self._calls_again:
             self._drop_conditions()
@@ -344,23 +347,23 @@ class Exchange:
     def _use_on_error(self) -> tuple[Message, Message] | None:
         """Return the stale response to send instead, unless the handler has set another user."""
         has_begun = self.delivery is not None or self._passes or self.is_over
-        if has_begun or self.plan.selected is None:
+        if has_begun or self.plan.forward.stored is None:
             return None
         adopt_partition(self.engine, self.plan)
-        assert self._searched is not None  # it has selected the stored response
-        return self._searched.use_on_error()
+        return answer_on_error(self.engine, self.plan, self.plan.forward)
 
     def _drop_conditions(self) -> None:
         """Prepare a call without conditions, since the 304 or 206 was about something else."""
         self._calls_again = False
-        self.plan.selected, self.plan.validates, self.plan.completes = None, False, None
+        self.plan.forward = self.plan.forward.without_stored()
         upload = self._upload = _Upload(self.engine.workers.bodies.open())
         upload.messages.append({"type": "http.request", "body": b"", "more_body": False})
 
     def _open_completion(self) -> Send:
         """Return the app's `send` for a call that asks for the rest of a stored response."""
-        assert self.plan.completes is not None
-        completion = Completion(self.engine, self.plan, self.plan.completes)
+        part = self.plan.forward.completes
+        assert part is not None
+        completion = Completion(self.engine, self.plan, part)
 
         def send(message: Message) -> Awaitable[None]:
             if completion.is_void:
@@ -394,7 +397,8 @@ class Exchange:
         leads = asks_for_stored = False
         if lookup is not None:
             leads = lookup.call is not None
-            asks_for_stored = plan.validates or plan.completes is not None
+            forward = plan.forward
+            asks_for_stored = forward.validates or forward.completes is not None
         body = None if self._upload is None else self._upload.body
         if (
             leads
@@ -650,10 +654,11 @@ class Exchange:
             _, _, entry, _, kept = answered
             route, coding = entry.route, kept.coding or coding
             app_bytes = entry.app_bytes or size if size else 0
-        elif plan.served == "stale" and plan.selected is not None:
+        elif plan.served == "stale" and plan.forward.stored is not None:
             # A stale response, since another request's call of the app has failed.
             cache, reasons = plan.served, (Reason.STALE_IF_ERROR,)
-            route, app_bytes = plan.selected.route, plan.selected.app_bytes or size
+            entry = plan.forward.stored
+            route, app_bytes = entry.route, entry.app_bytes or size
         else:
             route = self.engine.label(self._scope)
         record_response(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -15,7 +16,6 @@ from asgi_serial.caching.completion import can_be_completed, may_complete
 from asgi_serial.caching.serving import (
     NOT_FOR_CLIENT,
     Answer,
-    Forward,
     answer_on_error,
     find_representation,
     serve,
@@ -26,6 +26,7 @@ from asgi_serial.caching.storing import may_grant_lifetime
 from asgi_serial.concurrency.threads import run_in_thread
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.derive import DERIVE_OFFLOAD_BYTES, derive, size_to_derive
+from asgi_serial.request.forward import FORWARD_MISS, Forward
 
 if TYPE_CHECKING:
     from asgi_serial.cache.entry import Key, Representation, Variant
@@ -51,7 +52,7 @@ class Lookup:
     """Tries to answer one request without calling the app, or from another request's call.
 
     If it finds nothing, it may have started a call that others wait for (`call`): the call must
-    then be made, and ended by `finish_call`. Afterwards the plan says why the app is called, and
+    then be made, and ended by `finish_call`. Afterwards `forward` says why the app is called, and
     which stored response the call concerns.
     """
 
@@ -70,6 +71,7 @@ class Lookup:
     def __init__(self, engine: Engine, plan: RequestPlan) -> None:
         self.engine = engine
         self.plan = plan
+        self.forward = plan.forward  # why there is no answer so far
 
     def own_call(self, key: Key, call: Call) -> None:
         """Make this the call of the app that others wait for."""
@@ -79,8 +81,19 @@ class Lookup:
         """Return an answer from the first level, without awaiting anything."""
         engine, plan = self.engine, self.plan
         return self.take(
-            serve(engine, plan, engine.responses.find(key, plan.vary_values), engine.clock())
+            serve(
+                engine,
+                plan,
+                engine.responses.find(key, plan.vary_values),
+                engine.clock(),
+                waited=self._waited,
+            )
         )
+
+    @property
+    def _waited(self) -> Reason | None:
+        """The reason why the request has waited for another's call of the app, if it has."""
+        return self.forward.reason if self.forward.waited else None
 
     def take(self, served: Answer | Forward) -> tuple[Message, Message] | None:
         """Return the messages of an answer; if there is none, record why, and look for a part."""
@@ -95,8 +108,8 @@ class Lookup:
     def _use(
         self, found: Entry | Reason, made: Representation | None = None
     ) -> tuple[Message, Message] | None:
-        """Return the answer from what was found; if there is none, record why in the plan."""
-        served = serve(self.engine, self.plan, found, self.engine.clock(), made, may_repeat=False)
+        """Return the answer from what was found; if there is none, note why."""
+        served = serve(self.engine, self.plan, found, self.engine.clock(), made, self._waited)
         if isinstance(served, Forward):
             self._note(served)
             return None
@@ -104,16 +117,19 @@ class Lookup:
 
     def _note(self, forward: Forward) -> None:
         """Record why the app is called, unless another response was selected before."""
-        plan = self.plan
+        known = self.forward
         self._underived = forward.underived
         if forward.underived is not None:
             return
-        if forward.stored is None and forward.reason not in NOT_FOR_CLIENT:
-            if plan.selected is None:
-                plan.forward = forward.reason
-            return
-        plan.forward, plan.validates = forward.reason, forward.validates
-        plan.selected = forward.stored or plan.selected
+        if known is FORWARD_MISS:
+            self.forward = forward
+        elif forward.stored is not None or forward.reason in NOT_FOR_CLIENT:
+            stored = forward.stored or known.stored
+            self.forward = replace(
+                known, reason=forward.reason, validates=forward.validates, stored=stored
+            )
+        elif known.stored is None:
+            self.forward = replace(known, reason=forward.reason)
 
     def _may_use_part(self) -> bool:
         plan = self.plan
@@ -142,7 +158,7 @@ class Lookup:
         """Return an answer from the second level, another form, or another request's call."""
         engine, plan = self.engine, self.plan
         responses = engine.responses
-        if self._underived is None and plan.forward in COLLAPSIBLE and responses.store:
+        if self._underived is None and self.forward.reason in COLLAPSIBLE and responses.store:
             select = plan.vary_values
             hit = self._use(await responses.load(key, select))
             # Another request's call of the app may have ended meanwhile.
@@ -153,26 +169,26 @@ class Lookup:
                 return hit
         if self._underived is not None:
             return await self._derive()
-        if self._part is not None and plan.forward in (MISS, VARY_MISS):
-            plan.forward = Reason.PARTIAL
+        if self._part is not None and self.forward.reason in (MISS, VARY_MISS):
+            self.forward = replace(self.forward, reason=Reason.PARTIAL)
         if plan.wants_stored_only:
             return None
         is_usual = plan.method != "HEAD" and not (
-            plan.credentials
+            plan.user.credentials
             or plan.profile.forces_revalidation
             or plan.wants.refused
             or b"range" in plan.profile.places
         )
-        if plan.unknown and plan.selected is None:
+        if plan.user.unknown and self.forward.stored is None:
             # A response that another call will store may not be for this client; a stored one is.
             is_usual = False
-        self._is_usual = is_usual and plan.forward in COLLAPSIBLE
+        self._is_usual = is_usual and self.forward.reason in COLLAPSIBLE
         if self._is_usual and self._may_be_stored(key):
             messages = await self._join(key)
             if messages is not None:
                 return messages
         await self._prepare_validation()
-        if self.engine.settings.cache_parts and may_complete(plan):
+        if self.engine.settings.cache_parts and may_complete(plan, self.forward):
             await self._prepare_completion(key)
         return None
 
@@ -184,7 +200,7 @@ class Lookup:
         engine, plan = self.engine, self.plan
         # A stale response, or one for other requests, shows that the resource is storable.
         return (
-            plan.forward is not MISS
+            self.forward.reason is not MISS
             or may_grant_lifetime(engine, plan)
             or engine.calls.was_storable(key)
         )
@@ -197,20 +213,22 @@ class Lookup:
             found = await engine.responses.load(part_key(key), select)
         if isinstance(found, Reason) or not can_be_completed(engine, plan, found, engine.clock()):
             return
-        plan.completes, plan.forward = found, Reason.PARTIAL
+        self.forward = replace(self.forward, reason=Reason.PARTIAL, completes=found)
 
     async def _prepare_validation(self) -> None:
         """Prepare the form in which a stored response will answer once it is confirmed."""
-        plan = self.plan
-        entry = plan.selected
+        plan, places = self.plan, self.plan.profile.places
+        entry = self.forward.stored
         if entry is None:
             return
+        form = find_representation(plan.wants, entry) or await self._make(entry)
+        if form is None:
+            self.forward = self.forward.without_stored()
+            return
         # RFC 9110, 13.1.1: such a condition is the app's to evaluate, on its own state.
-        if b"if-match" in plan.profile.places or b"if-unmodified-since" in plan.profile.places:
-            plan.validates = False
-        plan.form = find_representation(plan.wants, entry) or await self._make(entry)
-        if plan.form is None:
-            plan.selected, plan.validates = None, False
+        is_for_app = b"if-match" in places or b"if-unmodified-since" in places
+        validates = self.forward.validates and not is_for_app
+        self.forward = replace(self.forward, form=form, validates=validates)
 
     async def _derive(self) -> tuple[Message, Message] | None:
         """Return an answer in a form that is derived from the stored one."""
@@ -263,7 +281,7 @@ class Lookup:
         is_conditional = b"if-none-match" in fields or b"if-modified-since" in fields
         slow_calls = 0
         while True:
-            is_conditional = is_conditional and not self.plan.validates
+            is_conditional = is_conditional and not self.forward.validates
             shared = self.call_key = responses.call_key(key, select)
             call = calls.find(shared)
             if call is None:
@@ -273,7 +291,7 @@ class Lookup:
                 if self.call is None or responses.leases is None:
                     return None
                 return await self._lead_processes(responses.leases, key, shared, deadline)
-            self.plan.collapsed = True
+            self.forward = replace(self.forward, waited=True)
             result = await call.wait(deadline - monotonic())
             if result is None or result in NOT_STORED:
                 break
@@ -283,8 +301,9 @@ class Lookup:
             if self._underived is not None:
                 return await self._derive()
             if result is CallResult.ERROR:
-                return self._share_error()
-            if result is CallResult.STORED and self.plan.forward not in (MISS, VARY_MISS):
+                # The stale response also replaces another request's failed call.
+                return answer_on_error(self.engine, self.plan, self.forward)
+            if result is CallResult.STORED and self.forward.reason not in (MISS, VARY_MISS):
                 return None  # the stored response does not suit this client
             slow_calls += result is CallResult.SLOW
             if slow_calls == MAX_SLOW_CALLS:
@@ -310,7 +329,8 @@ class Lookup:
             elif monotonic() + pause > deadline:
                 return None
             else:
-                self.plan.collapsed = has_waited = True
+                has_waited = True
+                self.forward = replace(self.forward, waited=True)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, MAX_PAUSE)
             # Check even with the lease: another process may have stored a response and ended its
@@ -322,10 +342,6 @@ class Lookup:
             if self._lease is not None:
                 return None
 
-    def _share_error(self) -> tuple[Message, Message] | None:
-        """Return the stale response that also replaces another request's failed call."""
-        return self.use_on_error()
-
     def _renew_later(self) -> None:
         loop = asyncio.get_running_loop()
         self._renewal = loop.call_later(LEASE_SECONDS / 4, self._renew_lease)
@@ -336,13 +352,6 @@ class Lookup:
         assert self.engine.responses.leases is not None
         self.engine.responses.leases.renew(self.call_key, self._lease)
         self._renew_later()
-
-    def use_on_error(self) -> tuple[Message, Message] | None:
-        """Return the stale response to use because the app has failed, or None."""
-        entry = self.plan.selected
-        if entry is None:
-            return None
-        return answer_on_error(self.engine, self.plan, entry)
 
     def finish_call(self, result: CallResult) -> None:
         """End the call that others wait for, if this request has begun one.

@@ -130,7 +130,7 @@ def record_hit(
     _, last, entry, _, kept = answered
     ended = perf_counter()
     recorder = engine.recorder
-    cache = "hit" if answered[3] is HIT and not plan.collapsed else cache_part(plan, answered)
+    cache = "hit" if answered[3] is HIT and not plan.forward.waited else cache_part(plan, answered)
     if is_logged(DEBUG):
         _log(plan, status, outcome, cache, reasons_of_hit(answered))
     if recorder is not None:
@@ -179,7 +179,7 @@ def record_hit(
 
 def cache_part(plan: RequestPlan, answered: Answer) -> str:
     """Return how the cache took part in an answer."""
-    return "stale" if answered[3] is not HIT else "collapsed" if plan.collapsed else "hit"
+    return "stale" if answered[3] is not HIT else "collapsed" if plan.forward.waited else "hit"
 
 
 def reasons_of_hit(answered: Answer) -> tuple[Reason, ...]:

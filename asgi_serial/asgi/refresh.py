@@ -16,6 +16,7 @@ from asgi_serial.concurrency.loops import running_loop
 from asgi_serial.http.field_names import CONDITIONS
 from asgi_serial.http.headers import without
 from asgi_serial.reasons import Reason
+from asgi_serial.request.forward import Forward
 from asgi_serial.request.plan import plan_request, target_with
 
 if TYPE_CHECKING:
@@ -80,9 +81,9 @@ def _plan_again(engine: Engine, plan: RequestPlan, entry: Entry) -> RequestPlan:
     if plan.shown_query is not None:
         scope.update(target_with(scope, plan.shown_query))
     again = plan_request(engine, scope, wants=plan.wants)
-    again.forward, again.served = Reason.STALE, "refresh"
-    again.selected, again.validates = entry, entry.has_validator
-    again.form = find_representation(again.wants, entry)
-    if again.form is None:
-        again.selected, again.validates = None, False
+    again.served = "refresh"
+    again.forward = Forward(Reason.STALE)
+    form = find_representation(again.wants, entry)
+    if form is not None:
+        again.forward = Forward(Reason.STALE, entry, entry.has_validator, form=form)
     return again

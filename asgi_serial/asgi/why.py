@@ -85,9 +85,9 @@ def explain(exchange: Exchange) -> list[str]:
     if answered is not None:
         return [*members, *_of_hit(exchange.engine, plan, answered)]
     if plan.served == "stale":
-        entry = plan.selected
+        entry = plan.forward.stored
         assert entry is not None  # it is what was sent
-        kept = plan.form or entry.kept[0]
+        kept = plan.forward.form or entry.kept[0]
         first = _did("cache", Token("stale"), why=Token(Reason.STALE_IF_ERROR.token))
         return [*members, first, *_of_form(kept, entry)]
     members.append(_of_cache(plan))
@@ -118,7 +118,7 @@ def _of_body(plan: RequestPlan) -> list[str]:
 def _of_hit(engine: Engine, plan: RequestPlan, answered: Answer) -> list[str]:
     _, _, entry, why, kept = answered
     ttl = int(entry.expires - engine.clock())
-    more = _COLLAPSED if plan.collapsed else {}
+    more = _COLLAPSED if plan.forward.waited else {}
     if why is Reason.HIT:
         first = _did("cache", Token("hit"), ttl=ttl, **more)
     else:
@@ -137,8 +137,8 @@ def _of_form(kept: Representation, entry: Entry) -> list[str]:
 
 def _of_cache(plan: RequestPlan) -> str:
     """Explain why the app was called."""
-    why = plan.bypass or plan.forward
-    more = _COLLAPSED if plan.collapsed else {}
+    why = plan.bypass or plan.forward.reason
+    more = _COLLAPSED if plan.forward.waited else {}
     if not plan.caching:
         return _not("cache", Reason.CACHE_TURNED_OFF)
     if plan.served == "validated":

@@ -75,9 +75,9 @@ class Collector:
     ) -> None:
         self._engine = engine
         self._request = request
-        if request.completes is not None:
+        if request.forward.completes is not None:
             # What completes a part is stored for those who may get both.
-            decision = restricted_to(decision, request.completes)
+            decision = restricted_to(decision, request.forward.completes)
         self._decision = decision
         self._wants = wants
         self._plan = plan

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.http.parts import Part
     from asgi_serial.http.ranges import ByteRange
+    from asgi_serial.request.forward import Forward
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.types import Fields, Message, Scope
 
@@ -38,12 +39,12 @@ _SUPERSEDING_STATUSES = frozenset({200, 404, 410})
 _FILES = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 
 
-def may_complete(plan: RequestPlan) -> bool:
+def may_complete(plan: RequestPlan, forward: Forward) -> bool:
     """Whether a stored part could be completed for this request: a plain GET of the whole."""
     return (
         plan.method == "GET"
-        and plan.forward in _MISSES
-        and plan.selected is None
+        and forward.reason in _MISSES
+        and forward.stored is None
         and _RANGE_FIELDS.isdisjoint(plan.fields)
     )
 
@@ -124,12 +125,19 @@ class Completion:
             message.get("headers", ()), self._engine.fields.response
         )
         adopt_partition(self._engine, request)
-        is_own = request.completes is not None  # the part is of the user whom the handler names
+        is_own = (
+            request.forward.completes is not None
+        )  # the part is of the user whom the handler names
         is_same = is_own and has_tag_of_part(entry, fields)
-        if is_own and status in _SUPERSEDING_STATUSES and not is_same and not request.credentials:
+        if (
+            is_own
+            and status in _SUPERSEDING_STATUSES
+            and not is_same
+            and not request.user.credentials
+        ):
             self._engine.responses.forget(entry)
         if status not in _TO_OUR_RANGE:
-            request.completes = None  # it is the app's own answer
+            request.forward = request.forward.without_stored()  # it is the app's own answer
             return message
         if status != 206 or not is_same or message.get("trailers") or not self._fits(fields):
             self.is_void = True

@@ -128,17 +128,17 @@ def handle_validation_response(
 
     Source: RFC 9111, 4.3.3, 4.3.4 and 4.3.5.
     """
-    if status == 304 and request.validates:
+    if status == 304 and request.forward.validates:
         if not matches_stored_validator(entry, fields):
             return Validation(retry_unconditionally=True)
         return _serve_freshened(engine, request, entry, pairs, fields)
     if status in ERROR_STATUSES:
         # RFC 9111, 4.3.3: on a 5xx a cache may forward it, or act as if the server failed to
         # respond, and send the stored response as 4.2.4 allows.
-        messages = answer_on_error(engine, request, entry, status)
+        messages = answer_on_error(engine, request, request.forward, status)
         if messages is not None:
             return Validation(messages, unstored=Reason.STALE_IF_ERROR)
-    elif status == 200 and request.validates and _has_stored_tag(entry, fields):
+    elif status == 200 and request.forward.validates and _has_stored_tag(entry, fields):
         assert request.key is not None  # it was looked up by it
         engine.learned.note_unconditional(request.key)
     if status == 200 and request.method == "HEAD":
@@ -166,7 +166,7 @@ def _serve_freshened(
     assert served is not None  # it was derived, if need be, before the app was called
     now = engine.clock()
     line = engine.cache_status.replaced_line(
-        request.forward, freshened, now, 304, unstored, stored=unstored is None
+        request.forward.reason, freshened, now, 304, unstored, stored=unstored is None
     )
     request.served = "validated"
     start, last = answer(engine, request, freshened, served, now, line)
@@ -229,8 +229,8 @@ def _update(
     fields = [*without(entry.fields, replaced), *updates]
     validators = read_fields(fields, _VALIDATORS)
     has_tag = entry.terms.has_tag and b"etag" in validators
-    assert request.form is not None  # it was derived, if need be, before the app was called
-    served = {variant_of(request.wants, entry): request.form}
+    assert request.forward.form is not None  # it was derived, if need be, before the app was called
+    served = {variant_of(request.wants, entry): request.forward.form}
     return Entry(
         decision.key,
         entry.status,
@@ -293,4 +293,4 @@ def supersedes_stored(request: RequestPlan, status: int, unstored: Reason | None
 def _concerns_all(request: RequestPlan, unstored: Reason | None) -> bool:
     """Whether what a response says of its resource is not said to this one client only."""
     is_whole = b"range" not in request.profile.places
-    return is_whole and not request.credentials and unstored not in CLIENT_SPECIFIC_REASONS
+    return is_whole and not request.user.credentials and unstored not in CLIENT_SPECIFIC_REASONS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from asgi_serial.cache.entry import UNKNOWN_FIELDS, Entry
 from asgi_serial.engine.cache_status import with_key
@@ -25,6 +25,7 @@ from asgi_serial.http.storability import why_strange
 from asgi_serial.http.validators import is_not_modified
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.variant_fields import not_modified_fields
+from asgi_serial.request.forward import FORWARD_MISS, Forward
 from asgi_serial.types import Message
 
 if TYPE_CHECKING:
@@ -56,18 +57,6 @@ MAX_CONDITION_BYTES = 256
 """The longest condition whose answer is remembered: a few entity tags. Clients may send 64 kB."""
 
 
-class Forward(NamedTuple):
-    """The reason why the app is called, and the stored response that the call concerns."""
-
-    reason: Reason
-    stored: Entry | None = None  # was selected, but may not be used as it is
-    validates: bool = False  # the app is asked whether `stored` is still valid
-    underived: Entry | None = None  # may answer in a form that has yet to be derived
-
-
-FORWARD_MISS = Forward(Reason.MISS)
-
-
 Answer: TypeAlias = "tuple[Message, Message, Entry, Reason, Representation]"
 """The two messages of an answer from the cache, the entry, why it was used, and in which form."""
 
@@ -78,13 +67,12 @@ def serve(
     found: Entry | Reason,
     now: float,
     variant: Representation | None = None,
-    *,
-    may_repeat: bool = True,
+    waited: Reason | None = None,
 ) -> Answer | Forward:
     """Return the answer from what was found for a request, or why there is none.
 
-    `variant` is the form of the entry, if it has just been derived. `may_repeat` is False for a
-    request that has waited, and says so in its Cache-Status.
+    `variant` is the form of the entry, if it has just been derived. `waited` is the reason why a
+    request has waited for another's call of the app, which its Cache-Status says.
     """
     if type(found) is not Entry:
         assert isinstance(found, Reason)
@@ -93,7 +81,7 @@ def serve(
     if variant is None and found.last_kept is not None:
         state = found.last_kept.hit_state
         if state is not None:
-            if state.last is not None and may_repeat:
+            if state.last is not None and waited is None:
                 until, known, wants, anonymous, condition, status, headers, content = state.last
                 if (
                     now < until
@@ -111,6 +99,8 @@ def serve(
     decision = evaluate(engine, plan, found, now)
     if decision is USE_FRESH:
         why, said = HIT, None
+        if waited is not None:
+            said = engine.cache_status.shared_line(waited, int(found.expires - now))
     else:
         action, why = decision
         if action not in USES:
@@ -125,7 +115,7 @@ def serve(
         if variant is None:
             return Forward(MISS, underived=found)
     start, last = answer(engine, plan, found, variant, now, said)
-    if decision is USE_FRESH and profile.is_repeatable:
+    if said is None and profile.is_repeatable:
         _remember(plan, found, variant.hit_state, (start, last), now)
     return start, last, found, why, variant
 
@@ -138,9 +128,9 @@ def _remember(
     now: float,
 ) -> None:
     """Remember an answer for equal requests, while it stays the same."""
-    if state is None or plan.collapsed:
+    if state is None:
         return
-    if plan.credentials is not plan.profile.credentials and not plan.ignores_cookies:
+    if plan.user is not plan.profile.anybody and not plan.ignores_cookies:
         return
     start, last = sent
     # An outer middleware may change the fields that were sent.
@@ -159,9 +149,10 @@ def evaluate(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> Dec
     Source: RFC 9111, 3.5 and 4.
     """
     profile = plan.profile
-    if plan.credentials and not entry.credentialed.issuperset(plan.credentials):
+    credentials = plan.user.credentials
+    if credentials and not entry.credentialed.issuperset(credentials):
         plan.ignore_cookies()
-        if not entry.credentialed.issuperset(plan.credentials):
+        if not entry.credentialed.issuperset(plan.user.credentials):
             return _CREDENTIALED
     if profile.strange is not NOT_STRANGE:
         why = why_not_for(plan, entry)
@@ -183,7 +174,8 @@ def why_not_for(plan: RequestPlan, entry: Entry) -> Reason | None:
     """Return why an entry may not answer a request with unknown fields; None if it may."""
     names = [name for name, _ in entry.selecting]
     for_unknown = UNKNOWN_FIELDS in entry.credentialed
-    return why_strange(plan.unknown, plan.profile.strange.twins, names, allows_unknown=for_unknown)
+    unknown, twins = plan.user.unknown, plan.profile.strange.twins
+    return why_strange(unknown, twins, names, allows_unknown=for_unknown)
 
 
 def is_refused(wants: Wants, entry: Entry) -> bool:
@@ -237,8 +229,6 @@ def answer(
         fields = ready.copy()
     else:
         fields = state.fields.copy()
-    if plan.collapsed and said is None:
-        said = engine.cache_status.shared_line(plan.forward, int(entry.expires - now))
     if said is not None and engine.settings.cache_status:
         has_key = engine.settings.cache_status_key
         fields[-1] = with_key(said, entry.key) if has_key else said
@@ -266,12 +256,15 @@ def answer(
 
 
 def answer_on_error(
-    engine: Engine, plan: RequestPlan, entry: Entry, status: int | None = None
+    engine: Engine, plan: RequestPlan, forward: Forward, status: int | None = None
 ) -> tuple[Message, Message] | None:
     """Return the stale response that replaces the app's error or exception; None if none may.
 
     `status` is that of the error.
     """
+    entry = forward.stored
+    if entry is None:
+        return None
     now = engine.clock()
     if entry.status in ERROR_STATUSES:
         return None  # a stored error is no better
@@ -279,12 +272,12 @@ def answer_on_error(
         return None
     if engine.responses.is_purged(entry):
         return None
-    kept = plan.form or find_representation(plan.wants, entry)
+    kept = forward.form or find_representation(plan.wants, entry)
     if kept is None:
         return None
     plan.served = "stale"
     said = engine.cache_status.replaced_line(
-        plan.forward, entry, now, status, Reason.STALE_IF_ERROR
+        forward.reason, entry, now, status, Reason.STALE_IF_ERROR
     )
     return answer(engine, plan, entry, kept, now, said)
 

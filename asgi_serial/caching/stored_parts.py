@@ -152,7 +152,7 @@ def _find_combinable(
     )
     # What this client may not get is not combined with what it gets.
     is_for_client = (
-        old.credentialed.issuperset(request.credentials) and why_not_for(request, old) is None
+        old.credentialed.issuperset(request.user.credentials) and why_not_for(request, old) is None
     )
     is_before = old.born <= decision.born and old.selecting == decision.selecting
     if not (is_same and is_for_client and is_before) or is_contrary(part, new):

@@ -51,7 +51,7 @@ def plan_get_after_post(
     get = _plan_get(engine, request)
     if get is None or get.key is None:
         return METHOD_NOT_CACHED
-    directives, is_shared = engine.fields.read_directives(fields), not get.partition
+    directives, is_shared = engine.fields.read_directives(fields), not get.user.partition
     # RFC 9110, 9.3.3: "explicit freshness information": no setting and no guess stands for it.
     if freshness_lifetime(directives, fields, now=engine.clock(), shared=is_shared) is None:
         return Reason.NO_FRESHNESS
@@ -69,8 +69,8 @@ def _plan_get(engine: Engine, request: RequestPlan) -> RequestPlan | None:
     fields = {name: value for name, value in request.fields.items() if name not in _OF_THE_POST}
     again = plan_request(engine, {**request.scope, "method": "GET"}, fields)
     policy = request.policy
-    is_one_user = again.partition == request.partition
-    if not request.partition and policy is not None and policy.cache_partition is not None:
+    is_one_user = again.user.partition == request.user.partition
+    if not request.user.partition and policy is not None and policy.cache_partition is not None:
         is_one_user = False  # nobody knows whose it is
     if not again.caching or again.bypass is not None:
         return None
@@ -78,7 +78,7 @@ def _plan_get(engine: Engine, request: RequestPlan) -> RequestPlan | None:
         return None  # the handler of GET may have a function that nobody knows yet
     if again.has_ignored_cookies or again.shown_query is not None:
         return None  # the app has seen what is hidden from it in a GET
-    if again.credentials != request.credentials:
+    if again.user.credentials != request.user.credentials:
         return None
     if not is_one_user or again.wants is not request.wants:
         return None

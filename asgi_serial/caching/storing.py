@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -99,7 +100,9 @@ def decide_storing(
             return Reason.SETS_COOKIE  # as a login does
         request = get
     elif status == 206 and settings.cache_parts:
-        why = why_not_a_part(request.method, request.fields, fields, validates=request.validates)
+        why = why_not_a_part(
+            request.method, request.fields, fields, validates=request.forward.validates
+        )
         if why is not None:
             return why
         # RFC 9110, 15.3.7: a 206 has the fields that a 200 to the same request would have had.
@@ -159,7 +162,7 @@ def _read_rules(
         engine,
         status,
         fields,
-        is_private=bool(request.partition),
+        is_private=bool(request.user.partition),
         explicitly_shared=policy is not None and bool(policy.cache_shared),
     )
     return rules if rules.forbidden is None else rules.forbidden
@@ -210,12 +213,12 @@ def _decide_use(
     assert request.key is not None  # without it nothing is stored
     now, settings = engine.clock(), engine.settings
     # RFC 9111, 4.2.1: the lifetime is that of s-maxage or max-age, else that of Expires.
-    stated, is_shared = rules.lifetime, not request.partition
+    stated, is_shared = rules.lifetime, not request.user.partition
     if stated is None and b"expires" in fields:
         stated = freshness_lifetime(rules.directives, fields, now=now, shared=is_shared)
     if b"set-cookie" in fields and not may_omit_cookies(
         request.method,
-        has_credentials=bool(request.credentials) and not _is_shared(request.policy),
+        has_credentials=bool(request.user.credentials) and not _is_shared(request.policy),
         is_private=not is_shared,
         is_meant=stated is not None or rules.is_shared or _has_lifetime_of_route(request),
     ):
@@ -226,7 +229,7 @@ def _decide_use(
     age = _read_age(request, fields, now)
     is_fresh = not rules.no_cache and lifetime is not None and lifetime > age
     credentials = rules.fresh_credentials if is_fresh else rules.stale_credentials
-    if not request.credentials <= credentials:
+    if not request.user.credentials <= credentials:
         return Reason.REQUEST_HAS_CREDENTIALS
     terms = _read_terms(engine, request.key, status, fields, rules)
     stale_seconds = rules.stale_seconds
@@ -244,9 +247,11 @@ def _decide_use(
     # said that the response is for others.
     for_unknown, strange = rules.is_shared or stated is not None, request.profile.strange
     if strange is not NOT_STRANGE:
-        why = why_strange(request.unknown, strange.twins, rules.vary, allows_unknown=for_unknown)
+        unknown = request.user.unknown
+        why = why_strange(unknown, strange.twins, rules.vary, allows_unknown=for_unknown)
         if why is not None:
-            request.unknown -= frozenset(rules.vary)  # Cache-Status names one of the others
+            # Cache-Status names one of the others.
+            request.user = replace(request.user, unknown=unknown - frozenset(rules.vary))
             return why
     tags = parse_tags(fields, engine.fields.tags)
     if tags is None:

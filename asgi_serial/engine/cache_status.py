@@ -12,7 +12,7 @@ from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
     from asgi_serial.cache.entry import Entry, Key
-    from asgi_serial.engine.profiles import Profile
+    from asgi_serial.engine.profiles import Profile, User
     from asgi_serial.types import Field
 
 _UNKNOWN_FIELD = Reason.REQUEST_HAS_UNKNOWN_FIELD
@@ -121,22 +121,31 @@ def with_key(line: Field, key: Key) -> Field:
     return name, value + b'; key="%s"' % digest_key(resource_of(key)).encode()
 
 
+class ForwardReason(Protocol):
+    """Why the app was called, and whether the request has waited for another's call."""
+
+    @property
+    def reason(self) -> Reason:
+        """Why no stored response was used."""
+
+    @property
+    def waited(self) -> bool:
+        """Whether it has waited for another request's call."""
+
+
 class Forwarded(Protocol):
     """A request for which the app was called."""
 
     bypass: Reason | None
     """Why the cache took no part."""
 
-    forward: Reason
-    """Why the app was called, if the cache took part."""
-
-    collapsed: bool
-    """Whether it has waited for another request's call."""
+    @property
+    def forward(self) -> ForwardReason:
+        """Why the app was called, if the cache took part."""
 
     key: Key | None
 
-    unknown: frozenset[bytes]
-    """Its fields that nobody knows."""
+    user: User
 
     profile: Profile
 
@@ -147,7 +156,7 @@ def field_behind(request: Forwarded, reason: Reason) -> bytes | None:
     The client has chosen it and others may read it: it is short, and a token (RFC 9651, 3.3.4).
     """
     if reason is _UNKNOWN_FIELD:
-        names = request.unknown
+        names = request.user.unknown
     elif reason is _UNKEYED_FIELD:
         names = request.profile.strange.routing or request.profile.strange.twins
     else:
@@ -225,7 +234,7 @@ class CacheStatus:
 
         `detail` says why the response is not stored.
         """
-        why, waited = request.bypass or request.forward, request.collapsed
+        why, waited = request.bypass or request.forward.reason, request.forward.waited
         # The key holds names, since strings hash faster than members of an Enum.
         key = (why._name_, stored, detail and detail._name_, waited)
         pair = self._forward_pairs.get(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from asgi_serial.http.cookies import CookieRules
     from asgi_serial.http.request_fields import Strange
     from asgi_serial.settings.model import Settings
+    from asgi_serial.settings.policy import Partition
     from asgi_serial.types import Field, Scope
 
 BODY_METHODS = frozenset({"POST", "QUERY"})
@@ -57,6 +59,22 @@ _name_of = itemgetter(0)
 _SEPARATOR = b"\n"
 
 
+@dataclass(frozen=True, slots=True)
+class User:
+    """The user of a request, as far as fields and a policy identify one.
+
+    `source` is what it was identified by, `partition` are the parts of the key that name it. The
+    response to a personal request belongs to one user, whether or not it is stored.
+    """
+
+    credentials: frozenset[bytes]  # the kinds of credentials that may prevent storing
+    unknown: frozenset[bytes]  # unknown fields that may identify the user
+    source: Partition | None = None
+    partition: Extra = ()
+    is_personal: bool = False
+    bypass: Reason | None = None  # why the cache is bypassed: the user cannot be identified safely
+
+
 class Profile:
     """Everything that a request's method and fields decide, except for the values in its key.
 
@@ -65,10 +83,10 @@ class Profile:
     """
 
     __slots__ = (
+        "anybody",
         "bypass",
         "choices",
         "cookies",
-        "credentials",
         "demands",
         "describes_body",
         "directives",
@@ -87,7 +105,6 @@ class Profile:
         "places",
         "proto",
         "strange",
-        "unknown",
         "unusual",
         "wants",
     )
@@ -98,9 +115,8 @@ class Profile:
     demands: RequestDirectives  # its demands on the cache, if the settings obey requests
     forces_revalidation: bool  # the client refuses a stored response
     strange: Strange  # its fields that are not known to be harmless
-    credentials: frozenset[bytes]  # the kinds of credentials in it
+    anybody: User  # its user, unless a policy identifies one
     label: str  # the method, and whether there are credentials: both may decide about a response
-    unknown: frozenset[bytes]  # unknown fields that may identify the user
     bypass: Reason | None  # why the cache is bypassed
     cookies: CookieRules | None  # some of its cookies may be ignored, which their values show
     choices: Mapping[bytes, Mapping[bytes | None, bytes]] | None  # see `FieldRules.choices`
@@ -229,8 +245,8 @@ class Profiles:
         profile.strange = strange = (
             sort_strange(names, rules.meanings.__getitem__) if names else NOT_STRANGE
         )
-        profile.credentials, profile.unknown = find_credentials(fields, strange)
-        profile.label = f"{method} with credentials" if profile.credentials else method
+        profile.anybody = anybody = User(*find_credentials(fields, strange))
+        profile.label = f"{method} with credentials" if anybody.credentials else method
         profile.demands, profile.forces_revalidation = NO_DIRECTIVES, False
         if settings.cache_obey_requests and (directives is not None or b"pragma" in fields):
             refuses = forces_revalidation(fields, directives)

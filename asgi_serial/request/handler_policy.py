@@ -8,7 +8,7 @@ from asgi_serial.cache.key import body_of
 from asgi_serial.engine.profiles import BODY_METHODS
 from asgi_serial.reasons import Reason
 from asgi_serial.request.body import body_part
-from asgi_serial.request.partition import enter_partition
+from asgi_serial.request.partition import identify_user
 from asgi_serial.request.plan import METHOD_NOT_CACHED, request_key
 from asgi_serial.request.skip import ask_to_skip
 from asgi_serial.settings.policy import is_early
@@ -35,18 +35,19 @@ def adopt_partition(engine: Engine, request: RequestPlan) -> bool:
     policy = request.policy
     if policy is not None and policy is not request.path_policy and is_early(policy):
         engine.learned.learn(request.scope, request.fields, policy)
-    assumed = request.partition, request.guard
-    if (None if policy is None else policy.cache_partition) is not request.source:
-        enter_partition(engine, request, policy)
+    assumed = request.user.partition, request.guard
+    if (None if policy is None else policy.cache_partition) is not request.user.source:
+        request.user = identify_user(engine, request, policy)
+        request.bypass = request.user.bypass or request.bypass
     # A POST may still have its body in the key: see `adopt_body`.
     may_be_stored = request.caching and request.bypass in (None, METHOD_NOT_CACHED)
     is_skipped = may_be_stored and ask_to_skip(engine, request, policy)
-    has_changed = (request.partition, request.guard) != assumed
+    has_changed = (request.user.partition, request.guard) != assumed
     if has_changed and request.key is not None:  # otherwise it is made later, if at all
         request.key = request_key(engine, request, body_of(request.key))
     if has_changed or is_skipped:
         # The selected entry is not for this request, nor are the conditions made from it.
-        request.selected, request.validates, request.completes = None, False, None
+        request.forward = request.forward.without_stored()
     return has_changed and request.key is not None
 
 

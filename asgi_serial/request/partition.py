@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from hashlib import blake2b
 from inspect import iscoroutine
 from typing import TYPE_CHECKING, Protocol
@@ -18,23 +19,25 @@ if TYPE_CHECKING:
 
     from asgi_serial.cache.key import Extra
     from asgi_serial.engine.engine import Engine
-    from asgi_serial.engine.profiles import Profile
-    from asgi_serial.settings.policy import Partition, RoutePolicy
+    from asgi_serial.engine.profiles import Profile, User
+    from asgi_serial.settings.policy import RoutePolicy
     from asgi_serial.types import Fields, Scope
 
 
 class MayBePersonal(Protocol):
-    """The part of a request's plan that says whose cache it is about."""
+    """The part of a request's plan that identifies its user."""
 
-    scope: Scope
-    profile: Profile
-    source: Partition | None
-    partition: Extra
-    is_personal: bool
-    credentials: frozenset[bytes]
-    unknown: frozenset[bytes]
-    bypass: Reason | None
-    ignores_cookies: bool
+    @property
+    def scope(self) -> Scope:
+        """The scope of the request."""
+
+    @property
+    def profile(self) -> Profile:
+        """The profile of the request."""
+
+    @property
+    def ignores_cookies(self) -> bool:
+        """Whether its cookies are no credentials."""
 
     def credentials_but(self, lifted: frozenset[bytes] = frozenset()) -> frozenset[bytes]:
         """Return the kinds of credentials in the request, without the fields in `lifted`."""
@@ -47,38 +50,36 @@ class MayBePersonal(Protocol):
 logger = logging.getLogger("asgi_serial")
 
 
-def enter_partition(engine: Engine, plan: MayBePersonal, policy: RoutePolicy | None) -> None:
-    """Use the requesting user's private cache, if the policy names what identifies users.
+def identify_user(engine: Engine, plan: MayBePersonal, policy: RoutePolicy | None) -> User:
+    """Return the requesting user, as far as the policy names what identifies users.
 
-    This replaces a partition that was assumed before. If the user cannot be identified safely, the
-    cache is bypassed.
+    If the user cannot be identified safely, the cache is bypassed.
     """
-    plan.source = sources = None if policy is None else policy.cache_partition
-    plan.partition, plan.is_personal = (), False
-    plan.credentials, plan.unknown = plan.profile.credentials, plan.profile.unknown
+    sources = None if policy is None else policy.cache_partition
+    anybody = plan.profile.anybody
     if plan.ignores_cookies:
-        plan.credentials = plan.credentials_but()
+        anybody = replace(anybody, credentials=plan.credentials_but())
     if sources is None:
-        return
+        return anybody
+    anybody = replace(anybody, source=sources)
     if callable(sources):
-        _enter_by_function(engine, plan, sources)
-    else:
-        _enter_by_fields(engine, plan, sources)
+        return _identify_by_function(engine, plan, anybody, sources)
+    return _identify_by_fields(engine, plan, anybody, sources)
 
 
-def _enter_by_function(
-    engine: Engine, plan: MayBePersonal, find_user: Callable[[Scope], str | None]
-) -> None:
+def _identify_by_function(
+    engine: Engine, plan: MayBePersonal, anybody: User, find_user: Callable[[Scope], str | None]
+) -> User:
     try:
         user = name_user(find_user(plan.scope))
         digest = None if user is None else digest_partition(engine, user)
     except Exception:
         logger.exception("The function of cache_partition failed; the request bypasses the cache.")
-        plan.bypass, plan.is_personal = Reason.REQUEST_HAS_CREDENTIALS, True
-        return
-    if digest is not None:
-        # The function has considered all fields, so none of them prevents storing.
-        _enter(plan, ((PARTITION, digest),), frozenset(plan.fields))
+        return replace(anybody, bypass=Reason.REQUEST_HAS_CREDENTIALS, is_personal=True)
+    if digest is None:
+        return anybody
+    # The function has considered all fields, so none of them prevents storing.
+    return _identified(plan, anybody, ((PARTITION, digest),), frozenset(plan.fields))
 
 
 def name_user(found: object) -> str | None:
@@ -102,16 +103,17 @@ def name_user(found: object) -> str | None:
     return str(found)
 
 
-def _enter_by_fields(engine: Engine, plan: MayBePersonal, sources: tuple[str, ...]) -> None:
+def _identify_by_fields(
+    engine: Engine, plan: MayBePersonal, anybody: User, sources: tuple[str, ...]
+) -> User:
     names = frozenset(source.partition(":")[0].encode() for source in sources)
     if not plan.profile.strange.twins.isdisjoint(names):
         # Another spelling of the field may name another user, and the app may read that.
-        plan.bypass, plan.is_personal = Reason.REQUEST_HAS_CREDENTIALS, True
-        return
+        return replace(anybody, bypass=Reason.REQUEST_HAS_CREDENTIALS, is_personal=True)
     fields = read_fields(plan.scope["headers"], names)
     values = partition_values(sources, fields)
     if values is None:
-        return
+        return anybody
     parts: tuple[tuple[bytes, bytes], ...] = ((PARTITION, digest_partition(engine, values)),)
     named = {
         source.removeprefix(COOKIE).encode() for source in sources if source.startswith(COOKIE)
@@ -123,16 +125,18 @@ def _enter_by_fields(engine: Engine, plan: MayBePersonal, sources: tuple[str, ..
     others = b"" if "cookie" in sources else other_cookies(cookies, named)
     if others:
         parts = (*parts, (COOKIES, digest_partition(engine, [("cookie", others)])))
-    _enter(plan, parts, names)
+    return _identified(plan, anybody, parts, names)
 
 
-def _enter(
-    plan: MayBePersonal, parts: tuple[tuple[bytes, bytes], ...], lifted: frozenset[bytes]
-) -> None:
-    """Use a user's partition; the fields that identify the user no longer prevent storing."""
-    plan.partition, plan.is_personal = parts, True
-    plan.credentials = plan.credentials_but(lifted)
-    plan.unknown = plan.profile.strange.unknown - lifted
+def _identified(plan: MayBePersonal, anybody: User, parts: Extra, lifted: frozenset[bytes]) -> User:
+    """Return the user of a partition; the fields that identify the user do not prevent storing."""
+    return replace(
+        anybody,
+        credentials=plan.credentials_but(lifted),
+        unknown=plan.profile.strange.unknown - lifted,
+        partition=parts,
+        is_personal=True,
+    )
 
 
 def digest_partition(engine: Engine, user: str | Iterable[tuple[str, bytes]]) -> bytes:

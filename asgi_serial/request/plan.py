@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from asgi_serial.cache.key import (
@@ -18,19 +19,20 @@ from asgi_serial.formats.registry import JSON
 from asgi_serial.http.headers import content_length, read_fields
 from asgi_serial.http.vary import vary_values
 from asgi_serial.reasons import Reason
-from asgi_serial.request.partition import enter_partition
+from asgi_serial.request.forward import FORWARD_MISS
+from asgi_serial.request.partition import identify_user
 from asgi_serial.request.skip import ask_to_skip
 from asgi_serial.settings.policy import HANDLER_SWITCHES, RequestPolicy, merge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asgi_serial.cache.entry import Entry, Key, Representation
+    from asgi_serial.cache.entry import Key
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import Wants
-    from asgi_serial.engine.profiles import Lines, Profile
+    from asgi_serial.engine.profiles import Lines, Profile, User
     from asgi_serial.representation.handed import Handed
-    from asgi_serial.settings.policy import Partition, PolicyTable, RoutePolicy
+    from asgi_serial.settings.policy import PolicyTable, RoutePolicy
     from asgi_serial.types import Message, Scope
 
 METHOD_NOT_CACHED = Reason.METHOD_NOT_CACHED
@@ -56,8 +58,7 @@ class RequestPlan(RequestPolicy):
     profile: Profile
     wants: Wants
     method: str
-    credentials: frozenset[bytes]  # the kinds of credentials in the request
-    unknown: frozenset[bytes]  # unknown fields that may identify the user
+    user: User
     content_codings: tuple[str, ...] = ()  # of the request's body, to be decoded
     undecoded: tuple[Reason, ...] = ()  # why the body is passed to the app as it was sent
     body_format = ""  # the request body's format, if it has to be translated to JSON
@@ -75,17 +76,9 @@ class RequestPlan(RequestPolicy):
     hides_query = False  # the app sees `shown_query`, and not those parameters
     is_normalized = False  # the app sees the chosen values of fields, not those that were sent
     copy: RequestCopy | None = None  # what the app has read of the body, which may become a key
-    forward = Reason.MISS  # why the request goes to the app
-    source: Partition | None = None  # what its user has been identified by so far
-    partition: Extra = ()  # parts of the key that identify the user
+    forward = FORWARD_MISS  # the result of the lookup, if it goes to the app
     skip: Callable[[Scope], bool] | None = None  # has been asked whether it bypasses the cache
     guard: Extra = ()  # the part of the key that says so, if the function is a handler's
-    is_personal = False  # the response belongs to one user, whether or not it is stored
-    selected: Entry | None = None  # the stored response for it, which may not be used as it is
-    form: Representation | None = None  # the form of `selected` that answers once it may be used
-    validates = False  # the app is asked whether `selected` is still valid
-    completes: Entry | None = None  # the stored part for which the app is asked for the rest
-    collapsed = False  # it has waited for another request's call of the app
     client_left = False
     served: str | None = None  # what the cache did, if the app was called and did not answer
     handed: Handed | None = None  # a model that the app has passed on unencoded
@@ -97,13 +90,12 @@ class RequestPlan(RequestPolicy):
         self.profile = profile
         self._fields: dict[bytes, bytes] | None = None
         # A value of its own is read in a tenth of the time of a default on the class.
-        self.policy = self.source = self.selected = self.handed = self.key = self.bypass = None
+        self.policy = self.handed = self.key = self.bypass = None
         self.shown_query = None
-        self.has_policy = self.caching = self.collapsed = self.may_end_early = False
+        self.has_policy = self.caching = self.may_end_early = False
         self.method = profile.method
         self.wants = profile.wants
-        self.credentials = profile.credentials
-        self.unknown = profile.unknown
+        self.user = profile.anybody
 
     @property
     def fields(self) -> dict[bytes, bytes]:
@@ -166,7 +158,7 @@ class RequestPlan(RequestPolicy):
             return False
         if not self.ignores_cookies:
             self.ignores_cookies, self._fields = True, None
-            self.credentials = self.credentials_but()
+            self.user = replace(self.user, credentials=self.credentials_but())
         return True
 
     def credentials_but(self, lifted: frozenset[bytes] = frozenset()) -> frozenset[bytes]:
@@ -214,8 +206,8 @@ class RequestPlan(RequestPolicy):
         """
         policy = self.policy
         is_shared = policy is not None and bool(policy.cache_shared)
-        is_asked_for = self.selected is not None or self.completes is not None
-        is_personal = self.credentials and not (is_shared or is_asked_for)
+        is_asked_for = self.forward.stored is not None or self.forward.completes is not None
+        is_personal = self.user.credentials and not (is_shared or is_asked_for)
         if is_personal and (self.shown_query is not None or self.chosen):
             self.bypass = self.bypass or Reason.REQUEST_HAS_CREDENTIALS
         self.is_normalized = self.key is not None and self.bypass is None
@@ -238,7 +230,7 @@ class RequestPlan(RequestPolicy):
             return ""
         if self.served is not None:
             return self.served
-        missed = self.bypass is None and self.forward not in _NOT_FOR_CLIENT
+        missed = self.bypass is None and self.forward.reason not in _NOT_FOR_CLIENT
         return "miss" if missed else "bypass"
 
 
@@ -317,8 +309,8 @@ def _plan_lookup(engine: Engine, plan: RequestPlan) -> None:
     plan.ignore_cookies()
     if engine.learned.decides_early:
         policy = merge(engine.learned.find_policy(plan.scope, plan.fields), plan.policy)
-        enter_partition(engine, plan, policy)
-        bypass = plan.bypass or bypass
+        plan.user = identify_user(engine, plan, policy)
+        bypass = plan.user.bypass or bypass
         if bypass is None and ask_to_skip(engine, plan, policy):
             bypass = plan.bypass
     if bypass is not None:
@@ -415,7 +407,7 @@ def request_key(
 
     `method` and `scope` replace those of this request.
     """
-    scope, profile, extra = scope or plan.scope, plan.profile, plan.guard + plan.partition
+    scope, profile, extra = scope or plan.scope, plan.profile, plan.guard + plan.user.partition
     query: bytes = scope.get("query_string", b"")
     if query and engine.shown_queries is not None:
         scope, query = keyed_target(engine, scope, query)

@@ -168,7 +168,7 @@ class ResponseFlow:
         """Return messages to send instead of the response."""
         self._enter(REPLACED)
         start, last = messages
-        form = self.request.form
+        form = self.request.forward.form
         assert form is not None  # they are those of a stored response
         self.coding, self.form_reasons = form.coding, form.reasons
         self.status = start["status"]

@@ -94,12 +94,14 @@ class ResponseStart:
         self.unstored: Reason | None = None  # why it is not stored
         self.passes = self.has_effects = False
         self.wants: Wants = request.wants
-        is_heard = request.has_policy or request.policy is not None or request.source is not None
+        is_heard = (
+            request.has_policy or request.policy is not None or request.user.source is not None
+        )
         if is_heard and self._apply_handler_policy(engine, request):
             return
-        if request.is_personal:
+        if request.user.is_personal:
             pairs, fields = keep_private(engine, self.status, pairs, fields)
-        handed, selected = request.handed, request.selected
+        handed, selected = request.handed, request.forward.stored
         if handed is not None and handed.is_sent(fields):
             self.handed = handed
             fields = {**fields, b"content-type": JSON_TYPE.encode()}  # planned as JSON
@@ -130,12 +132,12 @@ class ResponseStart:
         """Apply the handler's policy to the plan; return True if the app must be called again."""
         policy = request.policy
         source = None if policy is None else policy.cache_partition
-        if not request.has_policy and source is request.source:
+        if not request.has_policy and source is request.user.source:
             return False
-        was_asked = request.validates and self.status == 304
+        was_asked = request.forward.validates and self.status == 304
         self.key_changed = self.has_effects = adopt_partition(engine, request)
         # The condition was made from another user's response, which the 304 is about.
-        self.retry_unconditionally = was_asked and not request.validates
+        self.retry_unconditionally = was_asked and not request.forward.validates
         self.wants = find_wants(engine, request)
         return self.retry_unconditionally
 
@@ -256,14 +258,15 @@ def start_response(
     """
     pairs, fields = read_response_fields(message.get("headers", ()), engine.fields.response)
     type_, length = fields.get(b"content-type"), fields.get(b"content-length")
+    forward = request.forward
     if (
         len(fields) != (type_ is not None) + (length is not None)
         or len(message) != 3
         or "headers" not in message
         or request.has_policy
         or request.policy is not None
-        or request.source is not None
-        or request.selected is not None
+        or request.user.source is not None
+        or forward.stored is not None
         or request.handed is not None
     ):
         start = ResponseStart(engine, request, message, pairs, fields)
@@ -274,8 +277,8 @@ def start_response(
         type_,
         None if length is None else engine.negotiator.reaches[length],
         request.bypass,
-        request.forward,
-        request.collapsed,
+        forward.reason,
+        forward.waited,
         request.profile.label,
     )
     known = request.wants.passing.get(kind)
@@ -316,12 +319,12 @@ def reasons_of(
     """
     if not request.caching:
         return (*reasons, _CACHE_TURNED_OFF)
-    forward = request.forward
+    forward = request.forward.reason
     if request.bypass is None and forward is not _MISS and forward is not unstored:
         reasons = (*reasons, forward)
     if unstored is None:
         return reasons
-    if unstored is _NO_FRESHNESS and request.credentials:
+    if unstored is _NO_FRESHNESS and request.user.credentials:
         # A lifetime alone would not let it be stored.
         return (*reasons, _HAS_CREDENTIALS, unstored)
     return (*reasons, unstored)
