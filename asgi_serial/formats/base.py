@@ -1,9 +1,11 @@
 """The interface of a format that documents are translated to and from."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from asgi_serial.errors import FormatError
+
+T = TypeVar("T")
 
 MAX_CONTAINERS = 100_000
 """The limit of arrays and maps in a document that is translated; an empty one takes 60 bytes."""
@@ -33,10 +35,23 @@ class Transcoder(Protocol):
     def from_json(self, data: bytes, /) -> bytes:
         """Write a JSON document in the other format. Raises: FormatError."""
 
-    def to_json(self, data: bytes, /, *, allow_nonfinite: bool = False) -> bytes:
-        """Write a document of the other format as JSON. Raises: FormatError.
+    def to_json(self, data: bytes, /) -> bytes:
+        """Write a document of the other format as JSON. Raises: FormatError."""
 
-        With `allow_nonfinite`, NaN and infinities become the constants that Pydantic reads.
+    def build_reader(
+        self,
+        read_json: Callable[[bytes], T],
+        refuse: Callable[[FormatError], Exception],
+        *,
+        read_plain: Callable[[Any], T] | None = None,
+    ) -> Callable[[bytes], T]:
+        """Return a function that applies `read_json` to the JSON of documents in the other format.
+
+        NaN and infinities become the constants that Pydantic reads. For what `to_json` refuses
+        otherwise, the function raises what `refuse` returns for the FormatError.
+
+        `read_plain` does the same as `read_json` for the value that the JSON has, which spares
+        writing the JSON. If it raises ValueError, `read_json` is called, and gives the error.
         """
 
     @property

@@ -3,13 +3,15 @@
 import json
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from asgi_serial.errors import ConfigurationError, FormatError
 from asgi_serial.formats.cbor_reader import read_cbor
 from asgi_serial.formats.json_format import MAX_DEPTH, JsonFormat
+
+T = TypeVar("T")
 
 # IEEE 754: NaN and the infinities are the floats whose exponent bits are all set.
 _NONFINITE = re.compile(
@@ -71,16 +73,36 @@ class CborFormat:
         except (ValueError, RecursionError) as error:
             raise FormatError(f"the document cannot be written as CBOR: {error}") from None
 
-    def to_json(self, data: bytes, *, allow_nonfinite: bool = False) -> bytes:
+    def to_json(self, data: bytes) -> bytes:
         """Write a CBOR document as compact JSON in UTF-8.
 
-        A float of 16 or 32 bits is written as the equal double. Raises: FormatError. With
-        `allow_nonfinite`, NaN and infinities become the constants that Pydantic reads.
+        A float of 16 or 32 bits is written as the equal double. Raises: FormatError.
         """
-        value = self._read(data, allow_nonfinite=allow_nonfinite)
-        if allow_nonfinite and self.may_hold_nonfinite(data):
-            return json.dumps(value).encode()
-        return orjson.dumps(value)
+        return orjson.dumps(self._read(data))
+
+    def build_reader(
+        self,
+        read_json: Callable[[bytes], T],
+        refuse: Callable[[FormatError], Exception],
+        *,
+        read_plain: Callable[[Any], T] | None = None,
+    ) -> Callable[[bytes], T]:
+        """Return a function that reads CBOR documents; see the Transcoder."""
+
+        def read(data: bytes) -> T:
+            try:
+                value = self._read(data, allow_nonfinite=True)
+            except FormatError as error:
+                raise refuse(error) from None
+            if read_plain is not None:
+                try:
+                    return read_plain(value)
+                except ValueError:
+                    pass
+            is_finite = not self.may_hold_nonfinite(data)
+            return read_json(orjson.dumps(value) if is_finite else json.dumps(value).encode())
+
+        return read
 
     def _read(self, data: bytes, *, allow_nonfinite: bool = False) -> Any:
         try:

@@ -59,12 +59,8 @@ class MsgPackTranscoder:
         self._json = JsonFormat(max_depth=max_depth)
         self.pack: Callable[[Any], bytes] = choose_packer(engine)
         """Writes a value of JSON's types, and possibly NaN; raises one of MALFORMED."""
-        self._shallow = choose_shallow_reader(engine)
-        self._write_shallow: Callable[[Any], bytes] = (
-            orjson.dumps if max_depth >= SHALLOW_LEVELS else self._json.write
-        )
+        self._shallow = choose_shallow_reader(engine) if max_depth >= SHALLOW_LEVELS else None
         self._to_json = self.build_reader(bytes, _return, allow_nonfinite=False)
-        self._to_constants = self.build_reader(bytes, _return)
 
     def from_json(self, data: bytes) -> bytes:
         """Write a JSON document as MessagePack.
@@ -78,35 +74,34 @@ class MsgPackTranscoder:
         except MALFORMED as error:
             raise FormatError(f"the document does not fit MessagePack: {error}") from None
 
-    def to_json(self, data: bytes, *, allow_nonfinite: bool = False) -> bytes:
+    def to_json(self, data: bytes) -> bytes:
         """Write a MessagePack document as compact JSON in UTF-8.
 
         Refused are values that JSON lacks (binaries, timestamps and other extension types, keys
         that are not strings, NaN and infinities; RFC 8259, 3 and 6), repeated keys, which readers
         of JSON treat differently (RFC 8259, 4), and nesting beyond `max_depth`. A float of 32 bits
         is written as the equal double. Raises: FormatError.
-
-        With `allow_nonfinite`, NaN and infinities become the constants that Pydantic reads.
         """
-        return (self._to_constants if allow_nonfinite else self._to_json)(data)
+        return self._to_json(data)
 
     def build_reader(
         self,
         read_json: Callable[[bytes], T],
         refuse: Callable[[FormatError], Exception],
         *,
+        read_plain: Callable[[Any], T] | None = None,
         allow_nonfinite: bool = True,
     ) -> Callable[[bytes], T]:
-        """Return a function that applies `read_json` to the JSON of MessagePack documents.
+        """Return a function that reads MessagePack documents; see the Transcoder.
 
-        The function raises what `refuse` returns for the FormatError of `to_json`.
+        Without `allow_nonfinite`, NaN and infinities are refused as `to_json` refuses them.
         """
-        shallow, pack, write_shallow = self._shallow, self.pack, self._write_shallow
-        decode, skip, unread = shallow or (None, check_whole, ())
+        pack = self.pack
+        decode, skip, unread = self._shallow or (None, check_whole, ())
 
         # One function, since each call takes as long as a quarter of reading a short document.
         def read(data: bytes) -> T:
-            value = _UNREAD
+            value, text = _UNREAD, None
             try:
                 if decode is not None:
                     try:
@@ -121,8 +116,6 @@ class MsgPackTranscoder:
                         pass
                 if value is _UNREAD:
                     value, text = self._read_slowly(data)
-                else:
-                    text = write_shallow(value)
                 # A value that is written back as the same bytes has lost nothing. This holds for
                 # most clients, since they write the shortest form, and spares checking the keys.
                 if pack(value) != data:
@@ -132,13 +125,15 @@ class MsgPackTranscoder:
             except MALFORMED as error:
                 summary = f"not a MessagePack document that JSON can represent: {error}"
                 raise refuse(self._fault(data, summary)) from None
+            if read_plain is not None:
+                try:
+                    return read_plain(value)
+                except ValueError:
+                    pass
+            if text is None:
+                text = orjson.dumps(value)
             # RFC 8259, 6: JSON has no NaN and no infinity; orjson writes null for them.
-            if (
-                (0xCB in data or 0xCA in data)
-                and may_hold_nonfinite(data)
-                and b"null" in text
-                and orjson.loads(text) != value
-            ):
+            if b"null" in text and may_hold_nonfinite(data) and orjson.loads(text) != value:
                 if not allow_nonfinite:
                     raise refuse(self._fault(data, "the document holds NaN or an infinity"))
                 text = json.dumps(value).encode()

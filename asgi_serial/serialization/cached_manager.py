@@ -7,7 +7,7 @@ from contextlib import suppress
 from hashlib import blake2b
 from secrets import token_bytes
 from time import perf_counter_ns
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -121,13 +121,12 @@ class CachedSerializationManager:
     ) -> M:
         """Return the value in a payload."""
         pipeline = self.pipeline
-        began_ns = perf_counter_ns()
         payload = as_bytes(data)
-        if pipeline.opens_slowly(payload):
-            document = await in_thread(lambda: pipeline.open(payload, model))
-        else:
-            document = pipeline.open(payload, model)
-        return pipeline.read(document, model, format, began_ns)
+        if not pipeline.opens_slowly(payload):
+            return cast(M, pipeline.deserialize(payload, model, format))
+        began_ns = perf_counter_ns()
+        document = await in_thread(lambda: pipeline.open(payload, model))
+        return cast(M, pipeline.read(document, model, format, began_ns))
 
     async def get_value(
         self, key: str, as_type: Any, format: SerializationFormat | str | None

@@ -32,7 +32,17 @@ class _Core(NamedTuple):
 class ModelType:
     """A model class, or any other type that Pydantic reads, with functions to write and read it."""
 
-    __slots__ = ("check", "is_instance", "key", "name", "reading", "to_plain", "validate", "write")
+    __slots__ = (
+        "check",
+        "is_instance",
+        "key",
+        "name",
+        "reading",
+        "to_plain",
+        "validate",
+        "validate_plain",
+        "write",
+    )
 
     def __init__(
         self, type_: Any, config: Mapping[str, Any] | None, *, strict: bool, check: bool
@@ -49,6 +59,13 @@ class ModelType:
         """Reads a value from JSON; raises ValidationError."""
         if strict:
             self.validate = partial(core.validator.validate_json, strict=True)
+        is_alike = self.reading.is_plain and not strict
+        # A plugin is told whether JSON is read.
+        if type(core.validator) is not SchemaValidator:
+            is_alike = False
+        self.validate_plain = core.validator.validate_python if is_alike else None
+        """Reads a value from the types that JSON has as `validate` reads it from JSON, or raises
+        ValidationError; None if some values would be read otherwise."""
         self.to_plain: Callable[..., Any] = partial(writer.serializer.to_python, mode="json")
         """Converts a value to the types that JSON has; raises UNWRITABLE."""
         self.write: Callable[..., bytes] = writer.serializer.to_json

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Hashable, Mapping
 from hashlib import blake2b
 from time import perf_counter_ns
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -21,8 +21,6 @@ from asgi_serial.serialization.options import WriteOptions, check_options
 from asgi_serial.serialization.profiler import FULL, ReadSeries, SerializationProfiler, Series
 from asgi_serial.serialization.serializers import Reader, Writer
 from asgi_serial.serialization.validation_cache import ValidationCache
-
-M = TypeVar("M")
 
 _JSON, _ORJSON, _MSGPACK, _CBOR, _PICKLE = SerializationFormat
 # The first bytes of the frames of zstd and gzip.
@@ -252,59 +250,60 @@ class Pipeline:
         return document
 
     def read(
-        self,
-        document: bytes,
-        model: type[M],
-        format: SerializationFormat | str | None,
-        began_ns: int,
-    ) -> M:
-        """Return the value in a document; `began_ns` is the start of the whole operation.
+        self, document: bytes, model: Any, format: SerializationFormat | str | None, began_ns: int
+    ) -> Any:
+        """Return the value in a document that was opened; `began_ns` is the start of it all.
 
-        Raises: ValidationError.
+        Raises: ValidationError; ValueError for an unknown format; TypeError for an unknown type.
         """
-        return self.deserialize(document, model, format, began_ns=began_ns, is_open=True)
+        opened_ns = perf_counter_ns()
+        try:
+            if format is None:
+                format = self._format_of(document, model)
+            route = self._read_route(format, model)
+            found = route.read(document)
+        except ValidationError as error:
+            self.count_refusal(_kind_of(error))
+            raise
+        if self._is_profiling:
+            now_ns = perf_counter_ns()
+            duration_ns = now_ns - began_ns
+            route.series.record_opened(duration_ns, len(document), now_ns - opened_ns)
+            if duration_ns >= self._slow_ns:
+                self.settle(route, duration_ns)
+        return found
 
-    def deserialize(
-        self,
-        data: Any,
-        model: type[M],
-        format: SerializationFormat | str | None,
-        *,
-        began_ns: int = 0,
-        is_open: bool = False,
-    ) -> M:
-        """Return the value in a payload, or, with `is_open`, in a document.
+    def deserialize(self, data: Any, model: Any, format: SerializationFormat | str | None) -> Any:
+        """Return the value in a payload.
 
         Raises: ValidationError for bytes that are not a payload of the type; ValueError for an
             unknown format; TypeError if the data is not bytes, or Pydantic cannot read the type.
         """
         is_profiling = self._is_profiling
-        opened_ns = perf_counter_ns() if is_profiling else 0
+        began_ns = perf_counter_ns() if is_profiling else 0
         document = data if type(data) is bytes else as_bytes(data)
-        if not is_open:
-            began_ns = opened_ns
-            if len(document) > self._max_bytes or (document and document[0] in _FRAMES):
-                document = self.open(document, model)
-                opened_ns = perf_counter_ns()
+        size = len(document)
+        if size > self._max_bytes or (size and document[0] in _FRAMES):
+            return self.read(self.open(document, model), model, format, began_ns)
         try:
             # Nearly every document has the usual lead, which spares detecting its format.
-            if format is None and (len(document) < 2 or document[0] != self._usual_lead):
+            if format is None and (size < 2 or document[0] != self._usual_lead):
                 format = self._format_of(document, model)
             try:
                 # A type other than a class is entered by another key, which is computed first.
                 route = self._read_routes[format, model]
             except (KeyError, TypeError):
                 route = self._read_route(format, model)
-            found: M = route.read(document)
+            found = route.read(document)
         except ValidationError as error:
             self.count_refusal(_kind_of(error))
             raise
         if is_profiling:
-            now_ns = perf_counter_ns()
+            duration_ns = perf_counter_ns() - began_ns
             waiting = route.series.waiting
-            waiting += (now_ns - began_ns, len(document), now_ns - opened_ns)
-            if now_ns - began_ns >= self._slow_ns or len(waiting) >= FULL:
-                self.settle(route, now_ns - began_ns)
+            waiting += (duration_ns, size)
+            if duration_ns >= self._slow_ns or len(waiting) >= FULL:
+                self.settle(route, duration_ns)
         return found
 
     def _format_of(self, document: bytes, model: Any) -> SerializationFormat:

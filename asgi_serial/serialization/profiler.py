@@ -1,10 +1,10 @@
 """Measure the durations and sizes of operations, by operation and model."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from threading import Lock
 from time import perf_counter_ns
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple
 
 from asgi_serial.timing.histogram import Histogram, pack_durations
 
@@ -17,11 +17,17 @@ _MAX_SERIES = 1_000
 # Measurements are collected in a flat list and counted in batches, at half the cost of counting
 # each alone: with batches of 64, writing a small model takes 3.7 times as long as Pydantic alone,
 # with 256 it takes 2.9 times. A list takes at most 28 KB.
-_WIDTH = 3
-FULL = 256 * _WIDTH
+FULL = 256 * 3
+"""The number of integers in a full list."""
 
 
-S = TypeVar("S", bound="Series")
+class _Batch(NamedTuple):
+    """Measurements that are counted together."""
+
+    shortest: int
+    longest: int
+    durations: tuple[bytes, int]
+    document_bytes: int
 
 
 class Series:
@@ -54,25 +60,22 @@ class Series:
     def count(self) -> None:
         """Count the waiting measurements."""
         with self._lock:
-            size = len(self.waiting) // _WIDTH * _WIDTH
-            taken = self.waiting[:size]
-            del self.waiting[:size]
+            taken = _take(self.waiting)
             if taken:
-                self._add(taken)
+                self._add(_batch(taken[::3], taken[1::3]))
+                self.payload_bytes += sum(taken[2::3])
 
-    def _add(self, taken: list[int]) -> None:
-        durations, packed_bytes = taken[::_WIDTH], taken[2::_WIDTH]
-        self._add_durations(durations, pack_durations(durations), sum(taken[1::_WIDTH]))
-        self.payload_bytes += sum(packed_bytes)
+    def add(self, batch: _Batch) -> None:
+        """Count a batch; thread-safe."""
+        with self._lock:
+            self._add(batch)
 
-    def _add_durations(
-        self, durations: list[int], packed: tuple[bytes, int], document_bytes: int
-    ) -> None:
-        shortest = min(durations)
-        self.min_ns = min(self.min_ns, shortest) if self.histogram.count else shortest
-        self.max_ns = max(self.max_ns, max(durations))
-        self.document_bytes += document_bytes
-        self.histogram.add_packed(*packed)
+    def _add(self, batch: _Batch) -> None:
+        is_first = not self.histogram.count
+        self.min_ns = batch.shortest if is_first else min(self.min_ns, batch.shortest)
+        self.max_ns = max(self.max_ns, batch.longest)
+        self.document_bytes += batch.document_bytes
+        self.histogram.add_packed(*batch.durations)
 
     def merge(self, other: "Series") -> None:
         """Add the counts of another series."""
@@ -103,28 +106,39 @@ class Series:
         }
 
 
-class ReadSeries(Series):
-    """The durations and sizes of reading one model, and of the validation that is a part of it.
+class ReadSeries:
+    """The measurements of reading one model, which includes its validation.
 
-    A measurement has the duration of the validation in the place of payload bytes, so that both
-    series are written at the cost of one.
+    Without decompression, reading is validation, and one measurement counts for both.
     """
 
-    __slots__ = ("validation",)
+    __slots__ = ("_lock", "_opened", "_reading", "_validation", "waiting")
 
-    def __init__(self, validation: Series) -> None:
-        super().__init__()
-        self.validation = validation
+    def __init__(self, reading: Series, validation: Series) -> None:
+        self._reading = reading
+        self._validation = validation
+        self.waiting: list[int] = []
+        """Durations in ns and document bytes, in turn."""
+        self._opened: list[int] = []
+        self._lock = Lock()
 
-    def _add(self, taken: list[int]) -> None:
-        durations, validations = taken[::_WIDTH], taken[2::_WIDTH]
-        packed, document_bytes = pack_durations(durations), sum(taken[1::_WIDTH])
-        self._add_durations(durations, packed, document_bytes)
-        # Without decompression, reading is validation.
-        if validations != durations:
-            packed = pack_durations(validations)
-        with self.validation._lock:
-            self.validation._add_durations(validations, packed, document_bytes)
+    def record_opened(self, duration_ns: int, document_bytes: int, validation_ns: int) -> None:
+        """Record the reading of a document that was decompressed first; thread-safe."""
+        self._opened += (duration_ns, document_bytes, validation_ns)
+        if len(self._opened) >= FULL:
+            self.count()
+
+    def count(self) -> None:
+        """Count the waiting measurements."""
+        with self._lock:
+            taken, opened = _take(self.waiting), _take(self._opened)
+        if taken:
+            batch = _batch(taken[::2], taken[1::2])
+            self._reading.add(batch)
+            self._validation.add(batch)
+        if opened:
+            self._reading.add(_batch(opened[::3], opened[1::3]))
+            self._validation.add(_batch(opened[2::3], opened[1::3]))
 
 
 class SerializationProfiler:
@@ -132,43 +146,44 @@ class SerializationProfiler:
 
     def __init__(self) -> None:
         self._series: dict[tuple[str, str], Series] = {}
+        self._reads: dict[Series, ReadSeries] = {}
         self._quiet_until: dict[str, int] = {}
 
     def series(self, operation: str, model: str) -> Series:
         """Return the series of an operation (`serialize.json`) on a model."""
-        return self._find(operation, model, Series)
-
-    def read_series(self, operation: str, model: str) -> ReadSeries:
-        """Return the series of an operation that reads (`deserialize.json`) on a model."""
-        validation = self.series("validation", model)
-        return self._find(operation, model, lambda: ReadSeries(validation))
-
-    def _find(self, operation: str, model: str, build: Callable[[], S]) -> S:
         key = (operation, model)
         found = self._series.get(key)
         if found is None:
             if len(self._series) >= _MAX_SERIES:
                 key = (operation, OTHER)
-            found = self._series.setdefault(key, build())
-        return cast(S, found)
+            found = self._series.setdefault(key, Series())
+        return found
+
+    def read_series(self, operation: str, model: str) -> ReadSeries:
+        """Return the series of an operation that reads (`deserialize.json`) on a model."""
+        validation, reading = self.series("validation", model), self.series(operation, model)
+        return self._reads.setdefault(reading, ReadSeries(reading, validation))
 
     def snapshot(self) -> dict[tuple[str, str], Series]:
         """Return copies of all series that have measurements."""
         copies = {}
-        every = self._series.copy()
-        # A series of reads passes its measurements on to the one of the validation.
-        for series in every.values():
-            series.count()
-        for key, series in every.items():
+        self._count()
+        for key, series in self._series.copy().items():
             copy = copies[key] = Series()
             copy.merge(series)
         return {key: copy for key, copy in copies.items() if copy.histogram.count}
 
     def clear(self) -> None:
         """Remove all measurements; managers that are running keep their series until configured."""
-        for series in self._series.values():
-            series.count()
+        self._count()
         self._series.clear()
+        self._reads.clear()
+
+    def _count(self) -> None:
+        for reads in self._reads.copy().values():
+            reads.count()
+        for series in self._series.copy().values():
+            series.count()
 
     def log_slow(self, operation: str, model: str, duration_ns: int) -> None:
         """Log a slow operation: as a warning at most every 30 seconds, otherwise at DEBUG."""
@@ -178,6 +193,19 @@ class SerializationProfiler:
             self._quiet_until[operation] = now + _QUIET_NS
             level = logging.WARNING
         _logger.log(level, "%s of %s took %.3f ms.", operation, model, duration_ns / 1e6)
+
+
+def _batch(durations: list[int], document_bytes: list[int]) -> _Batch:
+    packed, size = pack_durations(durations), sum(document_bytes)
+    return _Batch(min(durations), max(durations), packed, size)
+
+
+def _take(waiting: list[int]) -> list[int]:
+    """Remove all measurements from a list, to which other threads append, and return them."""
+    taken = waiting[:]
+    # They append whole measurements, and behind the ones that were copied.
+    del waiting[: len(taken)]
+    return taken
 
 
 def by_operation(snapshot: Mapping[tuple[str, str], Series]) -> dict[str, Series]:

@@ -119,16 +119,9 @@ class WireSerializer(ModelSerializer):
         return build_packer(self._transcoder, to_plain, to_json, name=name, format=self.title)
 
     def _build_reader(self, known: ModelType) -> Reader:
-        to_json, validate = self._transcoder.to_json, known.validate
-
-        def read(data: bytes) -> Any:
-            try:
-                text = to_json(data, allow_nonfinite=True)
-            except FormatError as error:
-                raise self._refuse(known.name, error) from None
-            return validate(text)
-
-        return read
+        return self._transcoder.build_reader(
+            known.validate, partial(self._refuse, known.name), read_plain=known.validate_plain
+        )
 
     def _refuse(self, name: str, error: FormatError) -> ValidationError:
         return malformed(name, f"{self.name}_invalid", f"Invalid {self.title}: {error}")
@@ -144,11 +137,7 @@ class MsgPackSerializer(WireSerializer):
     title = "MessagePack"
 
     def __init__(self, types: ModelTypes) -> None:
-        self._msgpack = build_transcoder()
-        super().__init__(types, self._msgpack)
-
-    def _build_reader(self, known: ModelType) -> Reader:
-        return self._msgpack.build_reader(known.validate, partial(self._refuse, known.name))
+        super().__init__(types, build_transcoder())
 
     def _build_writer(self, known: ModelType, name: str) -> Writer:
         pack = super()._build_writer(known, name)

@@ -26,6 +26,20 @@ _IMMUTABLE = frozenset(
     }
 )
 
+# The types of nodes by which Pydantic reads the value of a JSON document as it reads the document,
+# unless it is strict: if it accepts the value at all, the results are equal. Those of unions,
+# decimals, bytes and durations may differ, and functions are told which of the two is read.
+_PLAIN_NODES = frozenset(
+    {
+        *("none", "bool", "int", "float", "str", "any", "date", "time", "datetime", "uuid"),
+        *("literal", "enum", "list", "dict", "tuple", "set", "frozenset", "nullable", "default"),
+        *("model", "model-fields", "model-field", "definitions", "definition-ref"),
+        *("dataclass", "dataclass-args", "dataclass-field", "typed-dict", "typed-dict-field"),
+    }
+)
+# Members for which a value is read in other ways than JSON, whatever the type of the node.
+_NOT_PLAIN = ("strict", "coerce_numbers_to_str", "custom_init", "on_error")
+
 # Members of a node that its digest treats as lists.
 _LISTED = frozenset({"expected", "members", "fields"})
 # Members that may differ between processes, and are left out of the digest.
@@ -38,6 +52,8 @@ class Traits(NamedTuple):
 
     is_frozen: bool
     """Whether an instance depends only on the bytes that it is read from, and is immutable."""
+    is_plain: bool
+    """Whether the value of a JSON document is read, if at all, as the document is."""
     factory_fields: frozenset[str]
     """Fields with a default factory, on which an instance depends if the document lacks them."""
     by_alias: bool | None
@@ -74,6 +90,7 @@ def study(type_: Any, schema: Node | None = None) -> Traits:
         and not any(map(_depends_on_more, nodes))
         and factories == len(factory_fields)
         and all(map(_is_frozen, owners)),
+        is_plain=types <= _PLAIN_NODES and all(map(_is_plain, nodes)),
         factory_fields=frozenset(factory_fields),
         by_alias=by_alias,
         round_trip="json" in types or any(map(_refuses_computed, owners)),
@@ -132,6 +149,14 @@ def _is_frozen(owner: _Owner) -> bool:
             for name in vars(base)
         )
         and all(_is_hashable(field["schema"].get("default")) for field in owner.fields.values())
+    )
+
+
+def _is_plain(node: Node) -> bool:
+    config = node.get("config") or {}
+    # An alias is one name, or paths, which lead elsewhere in Python.
+    return isinstance(node.get("validation_alias", ""), str) and not any(
+        node.get(name) or config.get(name) for name in _NOT_PLAIN
     )
 
 

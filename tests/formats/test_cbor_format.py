@@ -19,6 +19,7 @@ from asgi_serial.formats.cbor_format import CborFormat
 from asgi_serial.formats.json_format import JsonFormat
 
 CBOR = CborFormat()
+read_for_models = CBOR.build_reader(bytes, lambda error: error)
 
 # RFC 8949, appendix A: the examples whose values JSON has.
 EXAMPLES = [
@@ -233,8 +234,7 @@ def test_for_models_numbers_that_are_not_finite_go_both_ways(value):
     written = CBOR.pack({"a": [value, 1.5]})
     assert CBOR.may_hold_nonfinite(written)
     assert not CBOR.may_hold_nonfinite(CBOR.pack({"a": [1.5, "text", -7]}))
-    text = CBOR.to_json(written, allow_nonfinite=True)
-    assert repr(json.loads(text)) == repr({"a": [value, 1.5]})
+    assert repr(json.loads(read_for_models(written))) == repr({"a": [value, 1.5]})
     with pytest.raises(FormatError, match=r"number -?(nan|inf)"):
         CBOR.to_json(written)
 
@@ -249,7 +249,7 @@ def test_for_models_numbers_that_are_not_finite_go_both_ways(value):
 def test_every_form_of_a_number_that_is_not_finite_is_found(data):
     document = bytes.fromhex(data)
     assert CBOR.may_hold_nonfinite(document)
-    assert CBOR.to_json(document, allow_nonfinite=True).strip(b"[]-") in (b"NaN", b"Infinity")
+    assert read_for_models(document).strip(b"[]-") in (b"NaN", b"Infinity")
 
 
 @pytest.mark.parametrize(
