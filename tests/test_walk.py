@@ -16,10 +16,10 @@ BOUNDS = {
     ("pass", "browser"): (18, 44, 33),
     ("hit", "bare"): (8, 9, 8),
     ("hit", "browser"): (8, 9, 8),
-    ("miss", "bare"): (33, 241, 133),
-    ("miss", "browser"): (35, 273, 141),
-    ("revalidation", "bare"): (37, 307, 178),
-    ("revalidation", "browser"): (37, 315, 173),
+    ("miss", "bare"): (33, 236, 130),
+    ("miss", "browser"): (34, 265, 135),
+    ("revalidation", "bare"): (37, 302, 172),
+    ("revalidation", "browser"): (37, 310, 167),
 }
 
 

@@ -1,4 +1,4 @@
-"""Delivery of a response that does not pass: executes its flow, and sends the messages."""
+"""Delivery of a response that does not pass: carries out the steps of its flow."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from asgi_serial.concurrency.threads import run_in_thread
 from asgi_serial.reasons import Reason
 from asgi_serial.response.flow import ResponseFlow
 from asgi_serial.response.pieces import in_pieces
+from asgi_serial.response.steps import Store, Unstored
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.response.start import ResponseStart
+    from asgi_serial.response.steps import Effect, Step
     from asgi_serial.types import Message, Scope, Send
 
 logger = logging.getLogger("asgi_serial")
@@ -51,7 +53,7 @@ class Answering(Protocol):
     def finish_call(self, result: CallResult) -> None:
         """End the call that others wait for, if this request has begun one."""
 
-    def finish_unstored_call(self, flow: ResponseFlow, *, is_over: bool) -> None:
+    def finish_unstored_call(self, result: CallResult, *, is_over: bool) -> None:
         """End that call, since its response is not stored; before its end only if others wait."""
 
     def release_client(self) -> None:
@@ -59,21 +61,32 @@ class Answering(Protocol):
 
 
 class Delivery:
-    """Executes the flow of a response, message by message.
+    """Carries out what the flow of a response returns for each message, and sends its messages.
 
     The response is stored and reported to waiting requests before the last message is sent.
     """
 
-    _queue: SendQueue | None = None  # steps in progress before the app's next message
-    _pending: Collector | None = None  # holds an entry to be stored once the app has returned
-    _stored: Entry | None = None  # removed again if the app fails
-    _is_unsent = False  # the server did not accept a message
-    _has_begun = False  # the start has been sent
+    __slots__ = (
+        "_exchange",
+        "_has_begun",
+        "_is_unsent",
+        "_pending",
+        "_queue",
+        "_stored",
+        "flow",
+    )
 
+    _queue: SendQueue | None  # steps in progress before the app's next message
+    _pending: Collector | None  # holds an entry to be stored once the app has returned
+    _stored: Entry | None  # removed again if the app fails
+    _is_unsent: bool  # the server did not accept a message
+    _has_begun: bool  # the start has been sent
     flow: ResponseFlow
 
     def __init__(self, exchange: Answering) -> None:
         self._exchange = exchange
+        self._queue = self._pending = self._stored = None
+        self._is_unsent = self._has_begun = False
 
     def begin(self, start: ResponseStart, scope: Scope, *, is_listening: bool) -> Awaitable[None]:
         """Send what the start allows; `is_listening` means that the app waits for the client.
@@ -81,15 +94,17 @@ class Delivery:
         `scope` is the app's.
         """
         exchange = self._exchange
-        flow = self.flow = ResponseFlow(exchange.engine, exchange.plan, scope, start)
-        if exchange.dropping is not None:
-            flow.own_drop = exchange.dropping.invalidated_at
-        timer = exchange.timer
+        timer, dropping = exchange.timer, exchange.dropping
+        own_drop = None if dropping is None else dropping.invalidated_at
+        flow = self.flow = ResponseFlow(exchange.engine, exchange.plan, scope, start, own_drop)
         since = 0.0 if timer is None else timer.begin_work()
-        out = flow.begin()
-        if is_listening and flow.is_holding:
-            out = flow.wait_for_client(has_said_all=exchange.has_client_said_all())
-        return self._give(out, since)
+        step = flow.begin()
+        if is_listening and not step.messages:
+            self._carry_out(step.effects)
+            step = flow.wait_for_client(has_said_all=exchange.has_client_said_all())
+        if start.messages is not None:
+            return self._send_all(in_pieces(self._settle(step, since)))
+        return self._perform(step, since)
 
     def send(self, message: Message) -> Awaitable[None]:
         """Handle a message that the app sends after the start."""
@@ -97,49 +112,56 @@ class Delivery:
             return self._queue.put(partial(self._send_in_turn, message))
         timer = self._exchange.timer
         since = 0.0 if timer is None else timer.begin_work()
-        return self._give(self.flow.feed(message), since)
+        return self._perform(self.flow.feed(message), since)
 
     async def _send_in_turn(self, message: Message) -> None:
         """Handle a message after the steps in progress: messages keep their order."""
-        flow, timer = self.flow, self._exchange.timer
+        timer = self._exchange.timer
         since = 0.0 if timer is None else timer.begin_work()
-        out = flow.feed(message)
-        if flow.job is not None:
-            job, flow.job = flow.job, None
-            await self._work(job, out, since)
-        else:
-            self._observe(out, since)
-            await self._send_all(out if isinstance(out, list) else [out])
+        step = self.flow.feed(message)
+        messages = self._settle(step, since)
+        await (self._send_all(messages) if step.job is None else self._work(messages, step.job))
 
-    def _give(self, out: Message | list[Message], since: float) -> Awaitable[None]:
-        """Send the output of the flow, after acting on its changes; see Timer for `since`."""
-        flow = self.flow
-        if flow.job is not None:
-            job, flow.job = flow.job, None
-            work = partial(self._work, job, out, since)
+    def _perform(self, step: Step, since: float) -> Awaitable[None]:
+        """Carry out a step, and return an awaitable for the rest of it; see Timer for `since`."""
+        messages = self._settle(step, since)
+        if step.job is not None:
+            work = partial(self._work, messages, step.job)
             return work() if running_loop() is None else self._put(work)
-        self._observe(out, since)
-        messages = out if isinstance(out, list) else [out]
-        if messages and flow.response_start.messages is not None:
-            return self._send_all(in_pieces(messages))
         if len(messages) == 1 and self._stored is None:
             return self._exchange.send_out(messages[0])
-        return self._send_all(messages) if messages or not flow.is_over else checkpoint()
+        return self._send_all(messages) if messages or not self._exchange.is_over else checkpoint()
 
-    def _observe(self, out: Message | list[Message], since: float = 0.0) -> None:
-        """Act on the flow's changes before the next messages are sent; the work ends here."""
-        flow, exchange = self.flow, self._exchange
+    def _settle(self, step: Step, since: float = 0.0) -> list[Message]:
+        """Carry out the effects of a step, and return its messages; the work ends here."""
+        exchange, messages, effects = self._exchange, step.messages, step.effects
         timer = exchange.timer
-        if not self._has_begun and out and not flow.is_holding:
+        if messages and not self._has_begun:
             self._has_begun = True
-            if exchange.engine.server_timing and timer is not None and isinstance(out, list):
-                out[0] = exchange.timed(out[0])
-        if flow.is_over and not exchange.is_over:
-            self._complete()
-        elif flow.collector is None:
-            exchange.finish_unstored_call(flow, is_over=False)
+            if timer is not None and exchange.engine.server_timing:
+                messages[0] = exchange.timed(messages[0])
+        if effects:
+            self._carry_out(effects)
         if timer is not None:
             timer.end_work(since)
+        return messages
+
+    def _carry_out(self, effects: tuple[Effect, ...]) -> None:
+        """Carry out the effects of a step, before its messages are sent."""
+        exchange = self._exchange
+        for effect in effects:
+            if exchange.is_over:
+                return
+            if isinstance(effect, Unstored):
+                exchange.is_over = effect.is_over
+                exchange.finish_unstored_call(effect.result, is_over=effect.is_over)
+                continue
+            exchange.is_over = True
+            if isinstance(effect, Store):
+                self._store(effect.entry)
+            else:
+                self._pending = effect.collector
+                exchange.release_client()
 
     def _put(self, work: Callable[[], Awaitable[None]]) -> Awaitable[None]:
         """Queue a slow step; later messages of the app wait for it."""
@@ -158,12 +180,12 @@ class Delivery:
         """Send the held messages, and store nothing: the client has left."""
         await self._release(self.flow.lose_client())
 
-    async def _release(self, messages: list[Message]) -> None:
+    async def _release(self, step: Step) -> None:
         """Send released messages.
 
         The app's `receive` may be cancelled at any time; a send that has begun is completed anyway.
         """
-        self._observe(messages)
+        messages = self._settle(step)
         if messages:
             sending = partial(self._send_quietly, messages)
             if running_loop() is None:
@@ -179,19 +201,14 @@ class Delivery:
             self._is_unsent = True  # raised by the server, not by the app
             raise
 
-    async def _work(
-        self, job: Callable[[], Any], before: Message | list[Message], since: float
-    ) -> None:
-        """Run a job in a thread, since it would block the event loop, and send its result."""
-        assert isinstance(before, list)
+    async def _work(self, messages: list[Message], job: Callable[[], Any]) -> None:
+        """Send messages, run a job in a thread, and send what it leads to."""
+        if messages:
+            await self._send_all(messages)
         timer = self._exchange.timer
-        self._observe(before, since)
-        if before:
-            await self._send_all(before)
         since = 0.0 if timer is None else timer.begin_work()
-        after = self.flow.resume(await run_in_thread(job, self._exchange.engine.workers.encoders))
-        self._observe(after, since)
-        await self._send_all(after)
+        step = self.flow.resume(await run_in_thread(job, self._exchange.engine.workers.encoders))
+        await self._send_all(self._settle(step, since))
 
     async def _send_quietly(self, messages: list[Message]) -> None:
         """Send messages, and log an exception of the server: no caller could handle it."""
@@ -209,8 +226,7 @@ class Delivery:
             await self._queue.finish()
         if self._exchange.is_over:
             return
-        messages = self.flow.release(Reason.INCOMPLETE)
-        self._observe(messages)
+        messages = self._settle(self.flow.release(Reason.INCOMPLETE))
         await (self._send_quietly if quietly else self._send_all)(messages)
 
     def end(self) -> None:
@@ -224,7 +240,7 @@ class Delivery:
                 self._store(pending)
             self._pending.let_go()
             exchange.finish_call(CallResult.FAILED)
-        elif exchange.has_failed and not self._is_unsent and self._stored is not None:
+        elif self._stored is not None and exchange.has_failed and not self._is_unsent:
             # An exception after a seemingly complete body: it may have been truncated, and ended by
             # a middleware that did not know.
             exchange.engine.responses.retract(self._stored)
@@ -236,29 +252,12 @@ class Delivery:
 
     def _abandon(self) -> None:
         """Abandon an incomplete response: wake the requests that wait for it."""
-        flow, exchange = self.flow, self._exchange
+        exchange = self._exchange
         exchange.is_over = True
         if self._queue is not None:
             self._queue.cancel()
         exchange.finish_call(CallResult.FAILED)
-        flow.let_go()
-        flow.note(Reason.INCOMPLETE)
-
-    def _complete(self) -> None:
-        """Store the complete response, and wake the requests that wait for it."""
-        flow, exchange = self.flow, self._exchange
-        exchange.is_over = True
-        entry = flow.entry
-        if entry is None:
-            exchange.finish_unstored_call(flow, is_over=True)
-        elif flow.is_end_sure:
-            self._store(entry)
-            flow.let_go()
-        else:
-            assert flow.collector is not None  # it has made the entry
-            self._pending, flow.collector.pending = flow.collector, entry
-            flow.entry = None
-            exchange.release_client()
+        self.flow.abandon()
 
     def _store(self, entry: Entry) -> None:
         """Store a complete response and wake the requests that wait for it."""

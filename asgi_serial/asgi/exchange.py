@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.request.forward import Forward
     from asgi_serial.request.plan import RequestPlan
-    from asgi_serial.response.flow import ResponseFlow
     from asgi_serial.response.start import ResponseStart
     from asgi_serial.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -159,10 +158,10 @@ class Exchange:
         if self._searched is not None:
             self._searched.finish_call(result)
 
-    def finish_unstored_call(self, flow: ResponseFlow, *, is_over: bool) -> None:
+    def finish_unstored_call(self, result: CallResult, *, is_over: bool) -> None:
         """End that call, since its response is not stored; before its end only if others wait."""
         if self._searched is not None and (is_over or self._searched.call is not None):
-            self._searched.finish_call(flow.call_result)
+            self._searched.finish_call(result)
 
     def release_client(self) -> None:
         """Let the stand-in for a client that has left leave: it has the whole response."""

@@ -136,6 +136,8 @@ class ResponsePlan(NamedTuple):
     media_type: str  # the target of the translation; "" for the app's own
     translation: Translation | None
     codec: Codec | None
+    offload_bytes: float  # the size from which encoding takes too long for the event loop
+    recall_bytes: int  # the size from which finding an encoding that was made before saves time
     must_encode: bool  # encode even a body that is small or does not shrink
     event_stream: bool
     weak: bool  # the bytes of an encoded variant depend on how the app divides its body

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
+from asgi_serial.cache.encodings import MIN_BYTES
 from asgi_serial.engine.preferences import ResponsePlan
 from asgi_serial.http.headers import content_length
 from asgi_serial.reasons import Reason, lasting
@@ -89,13 +91,15 @@ def _make_plan(
         if formats or coding
         else None
     )
+    translation = engine.negotiator.translations[types.format, media_type] if media_type else None
+    steps = [one for one in (codec, translation) if one is not None]
     return ResponsePlan(
         negotiates=(formats, coding),
         media_type=media_type,
-        translation=engine.negotiator.translations[types.format, media_type]
-        if media_type
-        else None,
+        translation=translation,
         codec=codec,
+        offload_bytes=min([step.offload_bytes for step in steps], default=inf),
+        recall_bytes=MIN_BYTES if codec is None else codec.recall_bytes,
         must_encode=codec is not None and wants.must_encode,
         event_stream=types.is_event_stream,
         weak=length is None or length > settings.whole_limit,

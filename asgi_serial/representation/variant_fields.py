@@ -1,4 +1,4 @@
-"""The fields and the entity tag of each representation of a response."""
+"""The content, the fields and the entity tag of each representation of a response."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from base64 import b64encode
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
+from asgi_serial.cache.encodings import Encoded
+from asgi_serial.errors import FormatError
 from asgi_serial.http.headers import without
 from asgi_serial.http.validators import (
     app_tag,
@@ -16,12 +18,15 @@ from asgi_serial.http.validators import (
     variant_tag,
     weak_match,
 )
+from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from asgi_serial.engine.preferences import Wants
+    from asgi_serial.engine.preferences import ResponsePlan, Wants
     from asgi_serial.engine.variant_tags import TagSuffixes
+    from asgi_serial.formats.base import Translation
+    from asgi_serial.settings.model import Settings
     from asgi_serial.types import Fields
 
 # Fields that describe the app's own bytes, and are wrong for any others.
@@ -47,6 +52,9 @@ NOT_IN_304 = BODY_FIELDS - {b"etag"} | {
     b"last-modified",
 }
 
+# Stored forms keep them, so equal ones are one object.
+_TOO_SMALL, _WOULD_NOT_SHRINK = (Reason.TOO_SMALL,), (Reason.WOULD_NOT_SHRINK,)
+
 _DIGESTS = frozenset({b"content-digest", b"repr-digest"})
 _VARIANT_DROPS = BODY_FIELDS | {b"vary"}
 _FORMAT_DROPS = _VARIANT_DROPS | {b"content-type"}
@@ -67,6 +75,39 @@ class Base(NamedTuple):
         """Return a copy with an entity tag that the app did not send."""
         pairs = [*self.pairs, (b"etag", etag)]
         return self._replace(pairs=pairs, fields={**self.fields, b"etag": etag}, etag=etag)
+
+
+def encode_whole(plan: ResponsePlan, body: bytes, settings: Settings, *, is_made: bool) -> Encoded:
+    """Return the encoded body, with the reasons for each planned step that was not done.
+
+    `is_made` says that the app has made the body in the planned format. Any thread may call it.
+    """
+    media_type, content, translation, codec = plan.media_type, body, plan.translation, plan.codec
+    reasons: tuple[Reason, ...] = ()
+    if translation is not None and not is_made:
+        translated = _translate(translation, body, settings.format_max_size)
+        if isinstance(translated, Reason):
+            media_type, reasons = "", (translated,)
+        else:
+            content = translated
+    size = len(content)
+    if codec is None:
+        return Encoded(media_type, "", content, size, reasons)
+    if size < (1 if plan.must_encode else settings.min_size):
+        return Encoded(media_type, "", content, size, reasons + _TOO_SMALL)
+    compressed = codec.compress(content)
+    if plan.must_encode or len(compressed) < size:
+        return Encoded(media_type, codec.name, compressed, size, reasons)
+    return Encoded(media_type, "", content, size, reasons + _WOULD_NOT_SHRINK)
+
+
+def _translate(translation: Translation, body: bytes, max_bytes: int) -> bytes | Reason:
+    if len(body) > max_bytes:
+        return Reason.BODY_NOT_WHOLE
+    try:
+        return translation.translate(body)
+    except FormatError:
+        return Reason.VALUE_NOT_CARRIED
 
 
 def content_tag(content: bytes) -> bytes:

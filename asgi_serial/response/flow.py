@@ -1,9 +1,7 @@
-"""The flow of one response from the app to the client: messages in, messages out."""
+"""The flow of one response from the app to the client: messages in, steps out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +14,27 @@ from asgi_serial.representation.problem import not_acceptable
 from asgi_serial.representation.variant_fields import (
     Base,
     content_tag,
+    encode_whole,
     not_modified_fields,
     represent,
     undecided_fields,
     with_shown_tag,
 )
-from asgi_serial.response.encoding import (
-    encode_whole,
-    is_slow,
-    outcome_name,
-    recall_bytes,
-)
 from asgi_serial.response.start import READS, reasons_of, result_of
+from asgi_serial.response.steps import (
+    BUSY,
+    DONE,
+    HELD,
+    PASS,
+    REPLACED,
+    START,
+    STREAM,
+    WHOLE,
+    Step,
+    Store,
+    StoreOnReturn,
+    Unstored,
+)
 from asgi_serial.timing.recorder import LEFT_OUT
 
 if TYPE_CHECKING:
@@ -38,85 +45,83 @@ if TYPE_CHECKING:
     from asgi_serial.caching.collector import Collector
     from asgi_serial.codecs.base import Codec, Encoder
     from asgi_serial.engine.engine import Engine
+    from asgi_serial.engine.preferences import ResponsePlan
     from asgi_serial.representation.handed import Handed
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.response.start import ResponseStart
+    from asgi_serial.response.steps import Effect
     from asgi_serial.types import Field, Fields, Message, Scope
-
-
-class State(Enum):
-    """The states of a response; `TRANSITIONS` lists those that may follow each."""
-
-    START = "no message has come"
-    HELD = "the start is held until the first body message shows what the body is"
-    WHOLE = "the body is gathered, to be encoded in one go"
-    STREAM = "each piece of the body is encoded as it comes"
-    BUSY = "the whole body is being encoded in a thread"
-    PASS = "messages pass as they are"
-    DONE = "the last body message has passed"
-    REPLACED = "another response was sent in its place"
-
-
-# In CPython 3.11, looking up a member on its enum costs a descriptor call.
-START, HELD, WHOLE, STREAM = State.START, State.HELD, State.WHOLE, State.STREAM
-BUSY, PASS, DONE, REPLACED = State.BUSY, State.PASS, State.DONE, State.REPLACED
-
-
-TRANSITIONS: Mapping[State, frozenset[State]] = {
-    START: frozenset({PASS, HELD, STREAM, REPLACED}),
-    HELD: frozenset({PASS, WHOLE, STREAM, BUSY, DONE}),
-    WHOLE: frozenset({PASS, STREAM, BUSY, DONE}),
-    STREAM: frozenset({DONE}),
-    BUSY: frozenset({DONE}),
-    PASS: frozenset({DONE}),
-    DONE: frozenset(),
-    REPLACED: frozenset(),
-}
-"""The states that may follow each state.
-
-docs/explanation/architecture.md lists the messages in between.
-"""
 
 PATHSEND, ZEROCOPYSEND = "http.response.pathsend", "http.response.zerocopysend"
 BODY_TYPE = "http.response.body"
 
+# Where no cache takes part, nobody waits for the call.
+_OVER = (Unstored(CallResult.UNCACHEABLE, is_over=True),)
+
 
 class ResponseFlow:
-    """Turns the messages of a response that does not pass into those sent to the client.
+    """Turns the messages of a response that does not pass into steps.
 
-    `begin` returns the messages to send for the start, and `feed` those for a later message: a
-    list, or from `feed` a single message. If `job` is set afterwards, it is work that would block
-    the event loop for too long: the caller runs it in any thread, passes its result to `resume`,
-    and sends what that returns. Once `is_over`, `entry` is to be stored, if it is set: before the
-    last messages are sent if `is_end_sure`.
+    `begin` returns the step for the start, `feed` for a later message, `resume` for the result of a
+    job. `release`, `wait_for_client` and `lose_client` return the step for what happens to the
+    app or its client in between. Each method of a state returns the messages to send; effects are
+    noted where they arise, and go with the next step.
     """
 
     LAST_MESSAGES = (PATHSEND, ZEROCOPYSEND)
     """Messages of extensions that carry a whole body, or its end, as a file."""
 
-    # Attributes that most responses never set have their default on the class.
-    state = START
-    collector: Collector | None = None  # collects the response to be stored
-    unstored: Reason | None = None  # why it is not stored
-    entry: Entry | None = None
-    own_drop: float | None = None  # when this write has dropped the stored responses of its URI
-    is_end_sure = True  # otherwise `entry` is stored only after the app has returned
-    job: Callable[[], Any] | None = None
-    app_bytes = encoded_bytes = sent_bytes = 0
-    encoding_outcome = ""
+    __slots__ = (
+        "__dict__",  # of rare attributes, which have a default on the class
+        "_effects",
+        "app_bytes",
+        "base",
+        "coding",
+        "collector",
+        "encoded_bytes",
+        "engine",
+        "entry",
+        "etag",
+        "form_reasons",
+        "handed",
+        "media_type",
+        "more_reasons",
+        "plan",
+        "request",
+        "response_start",
+        "scope",
+        "sent_bytes",
+        "start",
+        "state",
+        "status",
+        "unstored",
+    )
+
     base: Base
-    etag: bytes | None = None
-    media_type = coding = ""
-    handed: Handed | None = None  # a model that the app has encoded in the planned format
+    etag: bytes | None
+    collector: Collector | None  # collects the response to be stored
+    unstored: Reason | None  # why it is not stored
+    entry: Entry | None  # to be stored at the end of the body
+    handed: Handed | None  # a model that the app has encoded in the planned format
+    more_reasons: tuple[Reason, ...]
+    _effects: tuple[Effect, ...]  # of the next step
+    own_drop: float | None = None  # when this write has dropped the stored responses of its URI
+    is_end_sure = True  # otherwise the entry is stored only after the app has returned
+    encoding_outcome = ""
     encoder: Encoder | None = None
     gathered: list[bytes]
-    more_reasons: tuple[Reason, ...] = ()
+    _job: Callable[[], Any] | None = None  # of the next step
     _then: Callable[[Any], list[Message]]
     _is_not_modified = False
     _route: str | None = None
 
     def __init__(
-        self, engine: Engine, request: RequestPlan, scope: Scope, response_start: ResponseStart
+        self,
+        engine: Engine,
+        request: RequestPlan,
+        scope: Scope,
+        response_start: ResponseStart,
+        own_drop: float | None = None,
     ) -> None:
         self.engine = engine
         self.request = request
@@ -128,23 +133,118 @@ class ResponseFlow:
         self.form_reasons = self.plan.reasons  # why the content is not in another form
         self.entry, self.unstored = response_start.entry, response_start.unstored
         self.collector, self.handed = response_start.collector, response_start.handed
+        if own_drop is not None:
+            self.own_drop = own_drop
+        self.state = START
+        self.app_bytes = self.encoded_bytes = self.sent_bytes = 0
+        self.etag = None
+        self.media_type = self.coding = ""
+        self.more_reasons = self._effects = ()
 
-    def begin(self) -> list[Message]:
+    def begin(self) -> Step:
         """Carry out the decisions of the response's start."""
-        engine, request, start, plan = self.engine, self.request, self.response_start, self.plan
+        start = self.response_start
         if start.messages is not None:
-            return self._replace(start.messages)
-        pairs, fields = start.pairs, start.fields
+            return self._step(self._replace(start.messages))
+        messages = self._begin(start)
+        if self.collector is None and self.engine.may_cache and not self._effects:
+            self._tell(is_over=False)
+        return self._step(messages)
+
+    def feed(self, message: Message) -> Step:
+        """Handle another message of the app."""
+        kind = message["type"]
+        if kind == BODY_TYPE:
+            body, more = message.get("body", b""), message.get("more_body", False)
+            state = self.state
+            if state is HELD:
+                messages = self._take_first(message, body) if more else self._complete(bytes(body))
+            elif state is PASS:
+                messages = [self._passed(message, body, more=more)]
+            elif state is STREAM:
+                messages = self._encode_piece(bytes(body), more=more)
+            elif state is WHOLE:
+                messages = self._gather(bytes(body)) if more else self._complete_gathered(body)
+            else:
+                messages = [] if state is REPLACED else [message]
+        elif self.state is REPLACED:
+            messages = []
+        else:
+            messages = self._release(Reason.NOT_A_BODY)
+            messages += self._pass_file(message) if kind in self.LAST_MESSAGES else [message]
+        return self._step(messages)
+
+    def resume(self, result: Any) -> Step:
+        """Continue with the result of a job."""
+        return self._step(self._then(result))
+
+    def release(self, why: Reason) -> Step:
+        """Release the held messages unchanged."""
+        return self._step(self._release(why))
+
+    def wait_for_client(self, *, has_said_all: bool = False) -> Step:
+        """Release the held messages, since the app waits for the client's next message.
+
+        The client may be waiting for the start before it sends anything. If it `has_said_all`, the
+        app only waits for a disconnect, as a Starlette StreamingResponse does: then a body is still
+        translated, and a small body of known length is still compressed.
+        """
+        plan = self.plan
+        if has_said_all and (plan.media_type or not plan.weak):
+            return self._step([])
+        # A body of known length is not streamed: only when whole can it be seen to shrink.
+        if (
+            self.state is HELD
+            and plan.codec is not None
+            and (plan.weak or plan.must_encode)
+            and not plan.media_type
+            and not self._may_send_file()
+        ):
+            return self._step(self._begin_stream(plan.codec))
+        return self._step(self._release(Reason.BODY_NOT_WHOLE))
+
+    def lose_client(self) -> Step:
+        """Store nothing for a client that has left, unless the whole body has passed.
+
+        RFC 9112, 8: a response with a Content-Length is complete once that many bytes have arrived.
+        Its client may leave before the app sends an empty last message, and the app may stop then.
+        """
+        if self._has_passed_whole():
+            self._finish(0)
+            return self._step([])
+        self.forget(Reason.CLIENT_LEFT)
+        return self._step(self._release(Reason.CLIENT_LEFT))
+
+    def abandon(self) -> None:
+        """Give up a response that the app has left incomplete."""
+        self.let_go()
+        self.note(Reason.INCOMPLETE)
+
+    def forget(self, why: Reason) -> None:
+        """Do not store this response after all."""
+        if self.collector is not None:
+            self.let_go()
+            self.unstored = why
+            self._tell(is_over=False)
+
+    def _step(self, messages: list[Message]) -> Step:
+        effects, job = self._effects, self._job
+        if effects:
+            self._effects = ()
+        if job is not None:
+            self._job = None
+        return Step(messages, effects, job)
+
+    def _begin(self, start: ResponseStart) -> list[Message]:
+        request, plan, fields = self.request, self.plan, start.fields
         self.base = Base(
-            [*pairs],  # it may wait for the body, and an app may use one list for all its responses
+            [*start.pairs],  # it may wait for the body, and an app may use one list for all
             fields,
             plan.vary,
             fields.get(b"etag"),
             plan.weak,
-            engine.negotiator.tag_suffixes,
-            is_read=request.method in READS
-            or request.key is not None
-            or self.collector is not None,
+            self.engine.negotiator.tag_suffixes,
+            request.method in READS or request.key is not None or self.collector is not None,
         )
         if plan.refused and request.method in READS:
             return self._refuse()
@@ -155,36 +255,33 @@ class ResponseFlow:
                 return self._begin_passing()
         elif request.method == "HEAD":
             return self._begin_head()
-        elif plan.codec is not None and self._streams_at_once():
+        elif plan.event_stream and plan.codec is not None and not self._may_send_file():
             return self._begin_stream(plan.codec)
-        self._enter(HELD)
+        self.state = HELD
         return []
-
-    def _enter(self, state: State) -> None:
-        """Enter a state that `TRANSITIONS` allows; every change of state goes through here."""
-        self.state = state
 
     def _replace(self, messages: tuple[Message, Message]) -> list[Message]:
         """Return messages to send instead of the response."""
-        self._enter(REPLACED)
+        self.state = REPLACED
         start, last = messages
         form = self.request.forward.form
         assert form is not None  # they are those of a stored response
         self.coding, self.form_reasons = form.coding, form.reasons
         self.status = start["status"]
         self.app_bytes = self.encoded_bytes = self.sent_bytes = len(last["body"])
+        self._end()
         return [start, last]
 
-    def feed(self, message: Message) -> Message | list[Message]:
-        """Handle another message of the app; return the messages to send for it."""
-        kind = message["type"]
-        if kind == "http.response.body":
-            return self._feed_body(message)
-        if self.state is REPLACED:
-            return []
-        held = self.release(Reason.NOT_A_BODY)
-        passed = self._pass_file(message) if kind in self.LAST_MESSAGES else [message]
-        return [*held, *passed]
+    def _refuse(self) -> list[Message]:
+        self.state = REPLACED
+        self.status = 406
+        self.collector = None
+        problem = not_acceptable(self.engine.negotiator.media_types, self.plan.vary)
+        self.note(Reason.NOT_ACCEPTABLE)
+        messages = problem.messages(is_head=self.request.method == "HEAD")
+        self.sent_bytes = len(messages[1]["body"])
+        self._end()
+        return messages
 
     def _pass_file(self, message: Message) -> list[Message]:
         """Pass a message that makes the server send the content of a file."""
@@ -192,17 +289,13 @@ class ResponseFlow:
         if message.get("more_body", False):
             return [] if self._is_not_modified else [message]
         if self.state is not DONE:
-            self._enter(DONE)
+            self.state = DONE
+            self._end()
         if self._is_not_modified:
             return [{"type": BODY_TYPE, "body": b"", "more_body": False}]
         return [message]
 
-    def resume(self, result: Any) -> list[Message]:
-        """Continue with the result of `job`."""
-        self.job = None
-        return self._then(result)
-
-    def release(self, why: Reason) -> list[Message]:
+    def _release(self, why: Reason) -> list[Message]:
         """Return the held messages unchanged."""
         if not self.is_holding:
             return []
@@ -216,45 +309,12 @@ class ResponseFlow:
             messages.append(self._passed(rest, body, more=True))
         return messages
 
-    def wait_for_client(self, *, has_said_all: bool = False) -> list[Message]:
-        """Return the held messages, since the app waits for the client's next message.
-
-        The client may be waiting for the start before it sends anything. If it `has_said_all`, the
-        app only waits for a disconnect, as a Starlette StreamingResponse does: then a body is still
-        translated, and a small body of known length is still compressed.
-        """
-        plan = self.plan
-        if has_said_all and (plan.media_type or not plan.weak):
-            return []
-        # A body of known length is not streamed: only when whole can it be seen to shrink.
-        if (
-            self.state is HELD
-            and plan.codec is not None
-            and (plan.weak or plan.must_encode)
-            and not plan.media_type
-            and not self._may_send_file()
-        ):
-            return self._begin_stream(plan.codec)
-        return self.release(Reason.BODY_NOT_WHOLE)
-
     def _may_send_file(self) -> bool:
         """Whether the server offers to send the body from a file, which cannot be encoded.
 
         Then no coding is named until the first message of the body shows that it is not a file.
         """
         return PATHSEND in (self.scope.get("extensions") or ())
-
-    def lose_client(self) -> list[Message]:
-        """Store nothing for a client that has left, unless the whole body has passed.
-
-        RFC 9112, 8: a response with a Content-Length is complete once that many bytes have arrived.
-        Its client may leave before the app sends an empty last message, and the app may stop then.
-        """
-        if self._has_passed_whole():
-            self._finish(0)
-            return []
-        self.forget(Reason.CLIENT_LEFT)
-        return self.release(Reason.CLIENT_LEFT)
 
     def _has_passed_whole(self) -> bool:
         return (
@@ -263,34 +323,16 @@ class ResponseFlow:
             and content_length(self.base.fields) == self.app_bytes
         )
 
-    def _feed_body(self, message: Message) -> Message | list[Message]:
-        state = self.state
-        body = message.get("body", b"")
-        more = message.get("more_body", False)
-        if state is PASS:
-            return self._passed(message, body, more=more)
-        if state is STREAM:
-            return self._encode_piece(bytes(body), more=more)
-        if state is HELD:
-            if not more:
-                return self._complete(bytes(body), len(body))
-            plan = self.plan
-            if self._gathers(len(body)):
-                self._enter(WHOLE)
-                self.gathered = []
-                return self._gather(bytes(body))
-            if plan.codec is not None:
-                return [
-                    *self._begin_stream(plan.codec),
-                    *self._encode_piece(bytes(body), more=True),
-                ]
-            return [*self._begin_passing(), self._passed(message, body, more=True)]
-        if state is WHOLE:
-            if more:
-                return self._gather(bytes(body))
-            gathered, self.gathered = [*self.gathered, bytes(body)], []
-            return self._complete(b"".join(gathered), len(body))
-        return [] if state is REPLACED else message
+    def _take_first(self, message: Message, body: bytes) -> list[Message]:
+        """Decide how a body continues that does not end with its first piece."""
+        plan = self.plan
+        if self._gathers(len(body)):
+            self.state = WHOLE
+            self.gathered = []
+            return self._gather(bytes(body))
+        if plan.codec is not None:
+            return [*self._begin_stream(plan.codec), *self._encode_piece(bytes(body), more=True)]
+        return [*self._begin_passing(), self._passed(message, body, more=True)]
 
     def _gathers(self, size: int) -> bool:
         """Whether a body whose first piece has this size is held until it is whole."""
@@ -308,18 +350,8 @@ class ResponseFlow:
         # app may send one in response to PUT.
         return self.base.etag is None and self.request.method == "GET"
 
-    def _refuse(self) -> list[Message]:
-        self._enter(REPLACED)
-        self.status = 406
-        self.collector = None
-        problem = not_acceptable(self.engine.negotiator.media_types, self.plan.vary)
-        self.note(Reason.NOT_ACCEPTABLE)
-        messages = problem.messages(is_head=self.request.method == "HEAD")
-        self.sent_bytes = len(messages[1]["body"])
-        return messages
-
     def _begin_passing(self) -> list[Message]:
-        self._enter(PASS)
+        self.state = PASS
         self._forget_handed()
         base = self.base
         condition = self.request.value_of(b"if-none-match")
@@ -339,19 +371,19 @@ class ResponseFlow:
         """
         request = self.request
         return (
-            self.status == 200
-            and self.etag is not None
+            self.etag is not None
+            and self.status == 200
             and b"if-none-match" in request.profile.places
             and request.method in READS
             and is_not_modified(request.fields, self.etag, None, now=0.0)
         )
 
     def _begin_head(self) -> list[Message]:
-        self._enter(PASS)
+        self.state = PASS
         self.collector = None
         plan, base = self.plan, self.base
         codec = plan.codec
-        if codec is not None and self._streams_at_once():
+        if codec is not None and plan.event_stream and not self._may_send_file():
             made, self.etag = represent(base._replace(weak=True), "", codec.name, None)
         elif codec is None and self.handed is not None:
             made, self.etag = represent(base, plan.media_type, "", None)
@@ -363,12 +395,8 @@ class ResponseFlow:
             made = undecided_fields(base, by_format=by_format)
         return [self._head(made)]
 
-    def _streams_at_once(self) -> bool:
-        """Whether the head alone decides that the response is encoded as a stream."""
-        return self.plan.event_stream and not self._may_send_file()
-
     def _begin_stream(self, codec: Codec) -> list[Message]:
-        self._enter(STREAM)
+        self.state = STREAM
         self._forget_handed()
         self.coding = codec.name
         self.encoder = codec.encoder(event_stream=self.plan.event_stream)
@@ -415,12 +443,12 @@ class ResponseFlow:
                 self._collect(self.collector, encoded)
             if not more:
                 self._finish(len(body))
-            return [{"type": "http.response.body", "body": encoded, "more_body": more}]
+            return [{"type": BODY_TYPE, "body": encoded, "more_body": more}]
 
         codec = self.plan.codec
         if codec is None or len(body) < codec.offload_bytes:
             return passed(encode())
-        self.job, self._then = encode, passed
+        self._job, self._then = encode, passed
         return []
 
     def _gather(self, body: bytes) -> list[Message]:
@@ -430,53 +458,60 @@ class ResponseFlow:
             return []
         codec = self.plan.codec
         if codec is None:
-            return self.release(Reason.BODY_NOT_WHOLE)
+            return self._release(Reason.BODY_NOT_WHOLE)
         self.app_bytes = 0
         gathered, self.gathered = b"".join(self.gathered), []
         self.note(Reason.BODY_NOT_WHOLE)
         return [*self._begin_stream(codec), *self._encode_piece(gathered, more=True)]
 
-    def _complete(self, body: bytes, last_bytes: int) -> list[Message]:
-        self.app_bytes = len(body)
-        if self.collector is not None:
-            self.is_end_sure = self._has_sure_end(last_bytes)
-        if contradicts(self.base.fields, len(body)):
+    def _complete_gathered(self, last: bytes) -> list[Message]:
+        gathered, self.gathered = [*self.gathered, last], []
+        return self._complete(b"".join(gathered), len(last))
+
+    def _complete(self, body: bytes, last_bytes: int | None = None) -> list[Message]:
+        """Return the messages for a whole body, of which the last piece has `last_bytes`."""
+        size = self.app_bytes = len(body)
+        plan, collector, is_made = self.plan, self.collector, self.handed is not None
+        if collector is not None:
+            self.is_end_sure = self._has_sure_end(size if last_bytes is None else last_bytes)
+        if contradicts(self.base.fields, size):
             return self._complete_contradiction(body)
-        if self.plan.passes:
-            if self.collector is not None and self._wants_tag():
+        if plan.passes:
+            if collector is not None and self._wants_tag():
                 self._tag(content_tag(body))
-            return self._emit(body, Encoded("", "", body, len(body)))
-        plan, is_made = self.plan, self.handed is not None
-        encodings = None if is_made else self._encodings_for(len(body))
+            return self._emit(body, Encoded("", "", body, size))
+        encodings = self.engine.encodings
+        # Most bodies are small, and do not need their route determined.
+        if encodings is not None and (
+            is_made
+            or size < plan.recall_bytes
+            or not encodings.wants(self.route(), size, min_bytes=plan.recall_bytes)
+        ):
+            encodings = None
         digest = b""
-        if encodings is not None or (self.collector is not None and self._wants_tag()):
+        if encodings is not None or (collector is not None and self._wants_tag()):
             digest = content_tag(body)
             if self._wants_tag():
                 self._tag(digest)
             if encodings is not None:
-                found = encodings.find(self.route(), digest, plan.media_type, outcome_name(plan))
+                found = encodings.find(self.route(), digest, plan.media_type, _outcome_name(plan))
                 self.encoding_outcome = "hit" if found is not None else "miss"
                 if found is not None:
                     return self._emit(body, found)
         settings = self.engine.settings
-        if not is_slow(plan, len(body), is_made=is_made):
+        if size < plan.offload_bytes or not self._is_slow(size):
             encoded = encode_whole(plan, body, settings, is_made=is_made)
-            return self._emit_made(body, digest, encodings, encoded)
-        self.job = partial(encode_whole, plan, body, settings, is_made=is_made)
-        self._then = partial(self._emit_made, body, digest, encodings)
-        self._enter(BUSY)
+            return self._emit(body, encoded, digest, encodings)
+        self._job = partial(encode_whole, plan, body, settings, is_made=is_made)
+        self._then = partial(self._emit, body, digest=digest, encodings=encodings)
+        self.state = BUSY
         return []
 
-    def _encodings_for(self, size: int) -> Encodings | None:
-        """Return the cache of encodings, if it may hold a body of this size."""
-        encodings = self.engine.encodings
-        if encodings is None:
-            return None
-        least = recall_bytes(self.plan)
-        # Most bodies are small, and do not need their route determined.
-        if size < least:
-            return None
-        return encodings if encodings.wants(self.route(), size, min_bytes=least) else None
+    def _is_slow(self, size: int) -> bool:
+        """Whether encoding takes too long, for a size from which one of its steps does."""
+        codec = self.plan.codec
+        # A model that was handed over is not translated any more.
+        return self.handed is None or (codec is not None and size >= codec.offload_bytes)
 
     def _has_sure_end(self, last_bytes: int) -> bool:
         # Content that arrives whole in the last message cannot have been truncated; no content can.
@@ -489,56 +524,47 @@ class ResponseFlow:
 
     def _complete_contradiction(self, body: bytes) -> list[Message]:
         # The app's Content-Length differs from its body: the body is sent as it is, and not stored.
-        messages = self.release(Reason.INCOMPLETE)
+        messages = self._release(Reason.INCOMPLETE)
         self.app_bytes = self.sent_bytes = 0
         self.forget(Reason.INCOMPLETE)
-        last: Message = {"type": "http.response.body", "body": body, "more_body": False}
+        last: Message = {"type": BODY_TYPE, "body": body, "more_body": False}
         return [*messages, self._passed(last, body, more=False)]
 
-    def _emit_made(
+    def _emit(
         self,
         body: bytes,
-        digest: bytes,
-        encodings: Encodings | None,
         encoded: Encoded,
+        digest: bytes = b"",
+        encodings: Encodings | None = None,
     ) -> list[Message]:
-        """Send a body that has just been encoded, and remember it in `encodings`."""
+        """Send a whole body as `encoded`; remember that in `encodings` if it was just made."""
         if encodings is not None:
-            encodings.keep(digest, self.plan.media_type, outcome_name(self.plan), encoded)
-        return self._emit(body, encoded)
-
-    def _emit(self, body: bytes, encoded: Encoded) -> list[Message]:
-        media_type, coding, content, self.encoded_bytes, reasons = encoded
-        self.more_reasons += reasons
-        self.media_type, self.coding = media_type, coding
-        made, self.etag = represent(self.base, media_type, coding, content)
+            encodings.keep(digest, self.plan.media_type, _outcome_name(self.plan), encoded)
+        self.media_type, self.coding, content, self.encoded_bytes, reasons = encoded
+        if reasons:
+            self.more_reasons += reasons
+        made, self.etag = represent(self.base, self.media_type, self.coding, content)
         if self.collector is not None:
-            base, handed, route = self.base, self.handed, self.recorded_route()
-            sure = self.is_end_sure
             self._keep(
                 self.collector.take_whole(
-                    base,
+                    self.base,
                     made,
                     self.etag,
                     body,
                     encoded,
-                    handed,
-                    route,
+                    self.handed,
+                    self.recorded_route(),
                     self.more_reasons,
-                    is_end_sure=sure,
+                    is_end_sure=self.is_end_sure,
                 )
             )
-        self._enter(DONE)
+        self.state = DONE
         if self._is_held_by_client():
-            return [
-                self._head(not_modified_fields(made), status=304),
-                {"type": "http.response.body", "body": b"", "more_body": False},
-            ]
-        self.sent_bytes = len(content)
-        return [
-            self._head(made),
-            {"type": "http.response.body", "body": content, "more_body": False},
-        ]
+            head, content = self._head(not_modified_fields(made), status=304), b""
+        else:
+            head, self.sent_bytes = self._head(made), len(content)
+        self._end()
+        return [head, {"type": BODY_TYPE, "body": content, "more_body": False}]
 
     def _collect_from(self, fields: Fields) -> None:
         if self.collector is not None:
@@ -565,38 +591,43 @@ class ResponseFlow:
             self.collector.let_go()
             self.collector = None
 
-    def forget(self, why: Reason) -> None:
-        """Do not store this response after all."""
-        if self.collector is not None:
-            self.let_go()
-            self.unstored = why
-
     def note(self, why: Reason) -> None:
         """Add a reason why something was not done."""
         self.more_reasons = (*self.more_reasons, why)
 
     def _finish(self, last_bytes: int) -> None:
-        self._enter(DONE)
+        self.state = DONE
         if self.collector is not None:
             self.is_end_sure = self._has_sure_end(last_bytes)
             self._keep(
                 self.collector.finish(self.app_bytes, self.recorded_route(), self.more_reasons)
             )
+        self._end()
+
+    def _end(self) -> None:
+        """Note what becomes of the complete response."""
+        entry = self.entry
+        if entry is None:
+            if self.request.caching:
+                self._tell(is_over=True)
+            else:
+                self._effects += _OVER
+        elif self.is_end_sure:
+            self._effects += (Store(entry),)
+            self.let_go()
+        else:
+            collector = self.collector
+            assert collector is not None  # it has made the entry
+            collector.pending, self.entry = entry, None
+            self._effects += (StoreOnReturn(collector),)
+
+    def _tell(self, *, is_over: bool) -> None:
+        self._effects += (Unstored(result_of(self.status, self.unstored), is_over),)
 
     @property
     def is_holding(self) -> bool:
         """Whether messages of the app are held back."""
         return self.state is HELD or self.state is WHOLE
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the last message of the body has been returned."""
-        return self.state is DONE or self.state is REPLACED
-
-    @property
-    def call_result(self) -> CallResult:
-        """The result of a call whose response was not stored, for the requests that wait for it."""
-        return result_of(self.status, self.unstored)
 
     def sizes(self) -> tuple[int, int, int]:
         """Return the sizes of the body: as the app made it, in its format, and as it was sent."""
@@ -620,10 +651,9 @@ class ResponseFlow:
 
     def _head(self, made: Fields, *, status: int = 0) -> Message:
         """Return the start message with `made` and the fields that concern this response alone."""
-        engine = self.engine
         if status:
             self.status = status
-        if self.request.caching and engine.settings.cache_status:
+        if self.request.caching and self.engine.settings.cache_status:
             made.append(self._cache_status())
         return {**self.start, "status": self.status, "headers": made}
 
@@ -632,3 +662,13 @@ class ResponseFlow:
         # A HEAD is not stored, but may have renewed the stored GET (RFC 9111, 4.3.5).
         detail = None if stored else self.unstored
         return self.engine.cache_status.forward_line(self.request, stored=stored, detail=detail)
+
+
+def _outcome_name(plan: ResponsePlan) -> str:
+    """Return the name under which an encoded body is remembered.
+
+    A body that must be encoded has another: its encoded form may be longer than the body.
+    """
+    if plan.codec is None:
+        return ""
+    return f"{plan.codec.name} only" if plan.must_encode else plan.codec.name

@@ -7,8 +7,16 @@ from asgi_serial.asgi.lookup import Lookup
 from asgi_serial.engine.engine import Engine
 from asgi_serial.http.headers import read_response_fields
 from asgi_serial.request.plan import plan_request
-from asgi_serial.response.flow import PASS, TRANSITIONS, ResponseFlow
+from asgi_serial.response.flow import ResponseFlow
 from asgi_serial.response.start import ResponseStart
+from asgi_serial.response.steps import (
+    PASS,
+    START,
+    TRANSITIONS,
+    Store,
+    StoreOnReturn,
+    Unstored,
+)
 from asgi_serial.settings.model import Settings
 
 NOW = 1_700_000_000.0
@@ -91,29 +99,85 @@ def make_flow(engine, *headers, method="GET", policy=None, **scope):
     return Response(engine, plan, app_scope)
 
 
-class Response(ResponseFlow):
-    """A flow that reads its start itself, and goes on with one that passes, to be asked of it."""
+class CheckedFlow(ResponseFlow):
+    """A flow that changes its state only as the table allows."""
 
-    passes = False
+    _state = START
+
+    @property
+    def state(self):
+        return self._state
+
+    @state.setter
+    def state(self, state):
+        assert state is START or state in TRANSITIONS[self._state], (self._state, state)
+        self._state = state
+
+
+class Response:
+    """A flow that reads its start itself, and goes on with one that passes, to be asked of it.
+
+    Its methods return the messages of the flow's steps. `entry` is what they store, `job` the job
+    that they leave, and `effects` all of their effects.
+    """
 
     def __init__(self, engine, request, scope):
         self.engine, self.request, self.scope = engine, request, scope
+        self.passes = False
+        self.state, self.is_holding = START, False  # until it begins
+        self.effects, self.entry, self.job = [], None, None
+
+    def __getattr__(self, name):
+        return getattr(self.__dict__["flow"], name)
 
     def begin(self, message):
         pairs, fields = read_response_fields(
             message.get("headers", ()), self.engine.fields.response
         )
         first = ResponseStart(self.engine, self.request, message, pairs, fields)
-        super().__init__(self.engine, self.request, self.scope, first)
+        self.flow = CheckedFlow(self.engine, self.request, self.scope, first)
+        del self.state, self.is_holding
         if first.passes:
             self.passes = True
-            self._enter(PASS)
+            self.flow.state = PASS
             return first.message
-        return super().begin()
+        return self._take(self.flow.begin())
 
-    def _enter(self, state):
-        assert state in TRANSITIONS[self.state], (self.state, state)
-        super()._enter(state)
+    def feed(self, message):
+        return self._take(self.flow.feed(message))
+
+    def resume(self, result):
+        self.job = None
+        return self._take(self.flow.resume(result))
+
+    def release(self, why):
+        return self._take(self.flow.release(why))
+
+    def wait_for_client(self, **said):
+        return self._take(self.flow.wait_for_client(**said))
+
+    def lose_client(self):
+        return self._take(self.flow.lose_client())
+
+    @property
+    def is_over(self):
+        return any(not isinstance(effect, Unstored) or effect.is_over for effect in self.effects)
+
+    @property
+    def call_result(self):
+        """The result of a call for which nothing is stored, for those who wait."""
+        return [effect.result for effect in self.effects if isinstance(effect, Unstored)][-1]
+
+    def _take(self, step):
+        assert not (self.is_over and step.effects), step.effects
+        for effect in step.effects:
+            self.effects.append(effect)
+            if isinstance(effect, Store):
+                self.entry = effect.entry
+            elif isinstance(effect, StoreOnReturn):
+                self.entry = effect.collector.pending
+        self.job = step.job or self.job
+        return step.messages
 
 
 def start(*headers, status=200, **more):

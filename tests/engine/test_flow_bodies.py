@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.reasons import Reason
-from asgi_serial.response.flow import DONE
+from asgi_serial.response.steps import DONE
 from tests.engine.making import (
     FRESH,
     GZIP,
@@ -83,6 +83,7 @@ def test_the_label_of_a_route_is_asked_for_once():
     engine = make_engine()
     engine.label = lambda scope: asked.append(scope["path"]) or "/{id}"
     flow = make_flow(engine, path="/7")
+    flow.begin(start(HTML))
     assert [flow.route(), flow.route()] == ["/{id}", "/{id}"]
     assert asked == ["/7"]
 

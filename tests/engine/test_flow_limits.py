@@ -281,7 +281,7 @@ def test_a_slow_reader_that_ends_after_it_made_room_is_not_stored():
     slow, fast = (make_flow(engine, path=path) for path in ("/slow", "/fast"))
     run(slow, start(PICTURE, FRESH), body(b"x" * 4_000, more=True))
     run(fast, start(PICTURE, FRESH), body(b"x" * 7_000, more=True))
-    run_last = slow.feed(body())
+    (run_last,) = slow.feed(body())
     assert run_last["more_body"] is False
     assert (slow.entry, slow.unstored) == (None, Reason.TOO_MUCH_AT_ONCE)
     fast.feed(body(b"y"))

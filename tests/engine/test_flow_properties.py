@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asgi_serial.reasons import Reason
-from asgi_serial.response.flow import DONE
+from asgi_serial.response.steps import DONE
 from tests.engine.making import (
     EVENTS,
     FRESH,

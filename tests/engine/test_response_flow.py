@@ -7,7 +7,7 @@ import pytest
 
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.reasons import Reason
-from asgi_serial.response.flow import (
+from asgi_serial.response.steps import (
     BUSY,
     DONE,
     HELD,
@@ -18,6 +18,9 @@ from asgi_serial.response.flow import (
     TRANSITIONS,
     WHOLE,
     State,
+    Store,
+    StoreOnReturn,
+    Unstored,
 )
 from tests.engine.making import (
     EVENTS,
@@ -46,6 +49,8 @@ HINT = {"type": "http.response.early_hint", "links": []}
 PIECE = body(b"<p>" * 200, more=True)
 LAST = body(b"<p>" * 200)
 LONG = body(make_document(900_000))
+DOCUMENT = body(make_document(3_000))
+OPENED, CLOSED = body(b'["a"', more=True), body(b"]")
 
 ENGINE = make_engine(encodings_cache=False)
 
@@ -405,3 +410,42 @@ def test_every_state_can_be_left_for_the_end():
         return {state} if not TRANSITIONS[state] else set().union(*map(ends_of, TRANSITIONS[state]))
 
     assert ends_of(START) == {DONE, REPLACED}
+
+
+@pytest.mark.parametrize(
+    ("fields", "messages", "effects"),
+    [
+        pytest.param(
+            (JSON,), [DOCUMENT], [(Unstored, False), (Unstored, True)], id="not to be stored"
+        ),
+        pytest.param(
+            (JSON, FRESH), [DOCUMENT], [(Store, True)], id="in one piece: its end is sure"
+        ),
+        pytest.param(
+            (JSON, FRESH),
+            [OPENED, CLOSED],
+            [(StoreOnReturn, True)],
+            id="in pieces: only the app's return says that it is whole",
+        ),
+        pytest.param(
+            (JSON, FRESH),
+            [OPENED, FILE],
+            [(Unstored, False), (Unstored, True)],
+            id="a file follows: those who wait are told before the end",
+        ),
+        pytest.param((JSON, FRESH), [OPENED], [], id="incomplete"),
+    ],
+)
+@pytest.mark.parametrize("headers", [(WANTS_MSGPACK,), (GZIP,)], ids=["translated", "encoded"])
+def test_a_step_says_what_becomes_of_the_response(headers, fields, messages, effects):
+    flow = make_flow(ENGINE, *headers, extensions={"http.response.pathsend": {}})
+    flow.begin(start(*fields))
+    for message in messages:
+        flow.feed(message)
+    assert [(type(one), getattr(one, "is_over", True)) for one in flow.effects] == effects
+
+
+def test_a_middleware_without_a_cache_tells_nobody_but_that_it_is_over():
+    flow = make_flow(make_engine(cache=False), GZIP)
+    run(flow, start(HTML), LAST)
+    assert flow.effects == [Unstored(CallResult.UNCACHEABLE, is_over=True)]
