@@ -58,7 +58,8 @@ class Transcoder(Protocol):
     def pack(self) -> Callable[[Any], bytes]:
         """Writes a value of JSON's types, or NaN or an infinity, in the other format.
 
-        It raises ValueError, TypeError, OverflowError or RecursionError for other values.
+        It raises ValueError, TypeError, OverflowError or RecursionError for a value that the format
+        lacks, such as an integer beyond 64 bits.
         """
 
     @property

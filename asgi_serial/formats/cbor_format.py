@@ -19,13 +19,12 @@ _NONFINITE = re.compile(
 )
 
 
-class CborFormat:
-    """CBOR that holds what JSON can hold; also the Transcoder between the two.
+class CborTranscoder:
+    """The Transcoder of CBOR.
 
-    Refused are the values that `JsonFormat` and `read_cbor` refuse. A tuple is read back as a list,
-    an enum member as its value, a UUID as its text. Numbers with a fraction or exponent are written
-    in 64 bits. During translation a document takes up to 80 times its size in memory, so callers
-    must bound its size.
+    Refused are the values that `JsonFormat` and `read_cbor` refuse. Numbers with a fraction or
+    exponent are written in 64 bits. During translation a document takes up to 80 times its size in
+    memory, so callers must bound its size.
     """
 
     name = "cbor"
@@ -38,14 +37,6 @@ class CborFormat:
     def __init__(self, *, max_depth: int = MAX_DEPTH) -> None:
         self._json = JsonFormat(max_depth=max_depth)
         self._write = _load_writer()
-
-    def dumps(self, value: object) -> bytes:
-        """Write `value`. Raises: FormatError."""
-        return self.from_json(self._json.dumps(value))
-
-    def loads(self, data: bytes) -> Any:
-        """Read one document. Raises: FormatError with the position in bytes and the path."""
-        return self._read(data)
 
     def pack(self, value: Any) -> bytes:
         """Write a value of JSON's types, or NaN or an infinity.

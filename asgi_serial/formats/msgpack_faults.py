@@ -46,14 +46,14 @@ _HEADS = {
 }
 
 
-def find_msgpack_fault(data: bytes, *, max_depth: int, for_json: bool) -> FormatError | None:
-    """Return the first fault of a document; with `for_json` also values that JSON lacks."""
+def find_msgpack_fault(data: bytes, *, max_depth: int) -> FormatError | None:
+    """Return the first fault of a document; a value that JSON lacks is one."""
     containers: list[Container] = []
     position = 0
     for _ in range(MAX_TOKENS):
         token = _read_token(data, position)
         is_key = bool(containers) and containers[-1].is_name_due
-        what = _fault_of(data, token, containers, is_key=is_key, for_json=for_json)
+        what = _fault_of(data, token, containers, is_key=is_key)
         if not what and token.kind in _CONTAINERS and len(containers) == max_depth:
             what = f"nesting beyond {max_depth} levels"
         if what:
@@ -111,7 +111,7 @@ def _head_of(first: int) -> tuple[str, int, int]:
 
 
 def _fault_of(
-    data: bytes, token: Token, containers: list[Container], *, is_key: bool, for_json: bool
+    data: bytes, token: Token, containers: list[Container], *, is_key: bool
 ) -> str | None:
     """Return the fault of a value, if any, and add a key to its map."""
     payload = data[token.start : token.end]
@@ -122,10 +122,11 @@ def _fault_of(
     if token.kind == "str" and not _is_utf8(payload):
         return "string that is not UTF-8"
     if is_key:
-        if token.kind != "str" and (for_json or token.kind != "bin"):
+        if token.kind != "str":
             return "map key that is not a string"
-        return containers[-1].enter(payload.decode(errors="replace"), (token.kind, payload))
-    return _fault_for_json(token.kind, payload) if for_json else None
+        name = payload.decode()
+        return containers[-1].enter(name, name)
+    return _fault_for_json(token.kind, payload)
 
 
 def _fault_for_json(kind: str, payload: bytes) -> str | None:

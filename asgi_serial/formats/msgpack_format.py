@@ -6,15 +6,11 @@ from typing import Any, Literal, NamedTuple
 
 import msgpack  # type: ignore[import-untyped]
 
-from asgi_serial.errors import ConfigurationError, FormatError
+from asgi_serial.errors import ConfigurationError
 from asgi_serial.formats.base import MAX_CONTAINERS, TooManyContainers
 from asgi_serial.formats.faults import unique_object
-from asgi_serial.formats.msgpack_faults import find_msgpack_fault
 
 Engine = Literal["auto", "msgspec", "msgpack"]
-
-MAX_DEPTH = 1024
-"""The depth up to which msgpack reads; before its release 1.2 it writes only up to 511."""
 
 SHALLOW_LEVELS = 8
 """The nesting up to which msgspec reads; its description of the type doubles with each level."""
@@ -29,44 +25,6 @@ MALFORMED = (
     msgpack.UnpackException,
 )
 """The exceptions of the engines for invalid documents and unsupported values."""
-
-
-class MsgPackFormat:
-    """MessagePack, including binaries, timestamps and other extension types.
-
-    Refused are integers beyond 64 bits, map keys that are neither strings nor binaries (integers
-    can be chosen so that their hashes collide), repeated keys, strings that are not UTF-8, types
-    that MessagePack lacks, and nesting beyond 1024 levels. A tuple is read back as a list, a
-    bytearray as bytes, and an instance of a subclass of a plain type as that type.
-    """
-
-    name = "msgpack"
-    # application/vnd.msgpack is registered (IANA, 2024); the others are in use since before that.
-    media_types = ("application/vnd.msgpack", "application/msgpack", "application/x-msgpack")
-
-    def dumps(self, value: object) -> bytes:
-        """Write `value` in its shortest form. Raises: FormatError."""
-        try:
-            data = bytes(msgpack.packb(value))
-            msgpack.unpackb(data, object_pairs_hook=len)
-        except MALFORMED as error:
-            raise FormatError(f"the value cannot be written as MessagePack: {error}") from error
-        return data
-
-    def loads(self, data: bytes) -> Any:
-        """Read one document. Raises: FormatError with the position in bytes."""
-        try:
-            check_whole(data)
-            value = msgpack.unpackb(data)
-            if msgpack.packb(value) != data:
-                check_keys(data)
-        except MALFORMED as error:
-            raise self._fault(data, f"not MessagePack: {error}") from None
-        return value
-
-    def _fault(self, data: bytes, summary: str) -> FormatError:
-        fault = find_msgpack_fault(data, max_depth=MAX_DEPTH, for_json=False)
-        return fault or FormatError(summary)
 
 
 def may_hold_nonfinite(data: bytes) -> bool:

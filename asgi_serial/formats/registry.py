@@ -4,17 +4,16 @@ Every other format is translated to and from JSON, which apps write and read.
 """
 
 from asgi_serial.formats.base import Format, Translation
-from asgi_serial.formats.cbor_format import CborFormat, is_cbor_installed
+from asgi_serial.formats.cbor_format import CborTranscoder, is_cbor_installed
 from asgi_serial.formats.json_format import JsonFormat
-from asgi_serial.formats.msgpack_format import MsgPackFormat
-from asgi_serial.formats.transcoding import build_transcoder
+from asgi_serial.formats.transcoding import MsgPackTranscoder, build_transcoder
 
 JSON = JsonFormat.name
 JSON_TYPE = JsonFormat.media_types[0]
 
 _MSGPACK = Format(
-    MsgPackFormat.name,
-    MsgPackFormat.media_types,
+    MsgPackTranscoder.name,
+    MsgPackTranscoder.media_types,
     lambda max_depth: build_transcoder(max_depth=max_depth),
     losses=(
         "binaries, timestamps and other extension types",
@@ -24,9 +23,9 @@ _MSGPACK = Format(
     ),
 )
 _CBOR = Format(
-    CborFormat.name,
-    CborFormat.media_types,
-    lambda max_depth: CborFormat(max_depth=max_depth),
+    CborTranscoder.name,
+    CborTranscoder.media_types,
+    lambda max_depth: CborTranscoder(max_depth=max_depth),
     losses=(
         "byte strings, tags, `undefined` and other simple values",
         "map keys that are not strings, and repeated keys",

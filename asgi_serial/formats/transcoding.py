@@ -51,6 +51,10 @@ class MsgPackTranscoder:
     must bound the size of documents.
     """
 
+    name = "msgpack"
+    # application/vnd.msgpack is registered (IANA, 2024); the others are in use since before that.
+    media_types = ("application/vnd.msgpack", "application/msgpack", "application/x-msgpack")
+
     may_hold_nonfinite = staticmethod(may_hold_nonfinite)
     from_json_offload_bytes = OFFLOAD_BYTES
     to_json_offload_bytes = OFFLOAD_BYTES
@@ -150,7 +154,7 @@ class MsgPackTranscoder:
         return value, self._json.write(value)
 
     def _fault(self, data: bytes, summary: str) -> FormatError:
-        fault = find_msgpack_fault(data, max_depth=self._json.max_depth, for_json=True)
+        fault = find_msgpack_fault(data, max_depth=self._json.max_depth)
         return fault or FormatError(summary)
 
 

@@ -11,12 +11,11 @@ from pydantic_core import from_json
 
 from asgi_serial.errors import FormatError
 from asgi_serial.formats.base import Transcoder
-from asgi_serial.formats.cbor_format import CborFormat
+from asgi_serial.formats.cbor_format import CborTranscoder
 from asgi_serial.formats.cbor_reader import SELF_DESCRIBED
 from asgi_serial.formats.json_format import JsonFormat
-from asgi_serial.formats.msgpack_format import MsgPackFormat
 from asgi_serial.formats.pickle_format import PickleFormat, is_value_class
-from asgi_serial.formats.transcoding import build_transcoder
+from asgi_serial.formats.transcoding import MsgPackTranscoder, build_transcoder
 from asgi_serial.serialization.encoding import UNWRITABLE, build_packer, unwritable
 from asgi_serial.serialization.models import ModelType, ModelTypes, is_model_class, malformed
 
@@ -133,7 +132,7 @@ class MsgPackSerializer(WireSerializer):
     A small integer as a whole document is written in two bytes: one byte would be valid JSON.
     """
 
-    name = MsgPackFormat.name
+    name = MsgPackTranscoder.name
     title = "MessagePack"
 
     def __init__(self, types: ModelTypes) -> None:
@@ -155,11 +154,11 @@ class CborSerializer(WireSerializer):
     Raises: ConfigurationError if cbor2 is not installed.
     """
 
-    name = CborFormat.name
+    name = CborTranscoder.name
     title = "CBOR"
 
     def __init__(self, types: ModelTypes) -> None:
-        super().__init__(types, CborFormat())
+        super().__init__(types, CborTranscoder())
 
     def _build_writer(self, known: ModelType, name: str) -> Writer:
         pack = super()._build_writer(known, name)

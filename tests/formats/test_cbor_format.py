@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asgi_serial.errors import ConfigurationError, FormatError
-from asgi_serial.formats.cbor_format import CborFormat
+from asgi_serial.formats.cbor_format import CborTranscoder
 from asgi_serial.formats.json_format import JsonFormat
 
-CBOR = CborFormat()
+CBOR = CborTranscoder()
 read_for_models = CBOR.build_reader(bytes, lambda error: error)
 
 # RFC 8949, appendix A: the examples whose values JSON has.
@@ -211,20 +211,13 @@ def test_what_json_can_not_carry_is_refused_with_its_place(data, message, positi
     assert path is None or caught.value.path == path
 
 
-@pytest.mark.parametrize("value", [2**64, b"bytes", math.nan, math.inf, 1j, {1: 2}, {1}, 1 << 70])
-def test_what_json_can_not_carry_is_not_written(value):
-    for document in (value, [value], {"a": value}):
-        with pytest.raises(FormatError):
-            CBOR.dumps(document)
-
-
 def test_a_value_that_is_nested_too_deeply_is_refused_before_cbor2_sees_it():
     """Releases of cbor2 have overflown the stack of the process."""
     value: object = []
     for _ in range(100_000):
         value = [value]
-    with pytest.raises(FormatError):
-        CBOR.dumps(value)
+    with pytest.raises(TypeError):
+        CBOR.pack(value)
     while value:
         [value] = value
 
@@ -253,16 +246,17 @@ def test_every_form_of_a_number_that_is_not_finite_is_found(data):
 
 
 @pytest.mark.parametrize(
-    "value", [1 << 64, b"bytes", {1: 2}, {1}, 1j, object(), [datetime.date(2024, 1, 1)], deque()]
+    "value", [1 << 64, 1 << 70, b"bytes", {1: 2}, {1}, 1j, object(), datetime.date.max, deque()]
 )
 def test_only_values_of_json_are_packed(value):
-    with pytest.raises((TypeError, ValueError)):
-        CBOR.pack(value)
+    for document in (value, [value], {"a": value}):
+        with pytest.raises((TypeError, ValueError)):
+            CBOR.pack(document)
 
 
 @pytest.mark.parametrize("max_depth", [1, 200, 254])
 def test_depth_is_bounded_exactly_both_ways(max_depth):
-    cbor = CborFormat(max_depth=max_depth)
+    cbor = CborTranscoder(max_depth=max_depth)
     text = b"[" * max_depth + b"]" * max_depth
     written = b"\x81" * (max_depth - 1) + b"\x80"
     assert cbor.from_json(text) == written
@@ -367,8 +361,7 @@ def texts(draw, value):
 @given(drawn=VALUES.flatmap(lambda value: st.tuples(st.just(value), documents(value))))
 def test_every_form_of_a_document_is_read_as_cbor2_reads_it(drawn):
     value, data = drawn
-    assert repr(CBOR.loads(data)) == repr(value) == repr(cbor2.loads(data))
-    assert json.loads(CBOR.to_json(data)) == value
+    assert repr(value) == repr(cbor2.loads(data)) == repr(json.loads(CBOR.to_json(data)))
 
 
 @given(
@@ -390,16 +383,15 @@ def test_what_is_read_of_any_bytes_is_what_cbor2_reads(data):
 
 def _agrees_with_cbor2(data):
     with suppress(FormatError):
-        value = CBOR.loads(data)
+        value = json.loads(CBOR.to_json(data))
         assert repr(value) == repr(cbor2.loads(data))
-        assert json.loads(CBOR.to_json(data)) == value
 
 
 WITHOUT_CBOR2 = """
 import sys
 sys.modules["cbor2"] = None
 from asgi_serial.errors import ConfigurationError
-from asgi_serial.formats.cbor_format import CborFormat
+from asgi_serial.formats.cbor_format import CborTranscoder
 from asgi_serial.formats.registry import format_name, FORMATS
 from asgi_serial.engine.negotiator import Negotiator
 from asgi_serial.settings.model import Settings
@@ -407,7 +399,7 @@ from asgi_serial.settings.model import Settings
 print([one.name for one in FORMATS], repr(format_name("application/cbor")))
 print(Negotiator(Settings.load({}, {})).wants[b"application/cbor", None].media_type)
 try:
-    CborFormat()
+    CborTranscoder()
 except ConfigurationError as error:
     print(error)
 """
@@ -426,4 +418,4 @@ def test_without_the_extra_it_is_not_offered():
 
 def test_wrong_settings_are_refused_at_construction():
     with pytest.raises(ConfigurationError, match="max_depth is 1000"):
-        CborFormat(max_depth=1000)
+        CborTranscoder(max_depth=1000)

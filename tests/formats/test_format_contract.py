@@ -1,5 +1,6 @@
 """What every format on the wire promises, whichever it is."""
 
+import json
 from contextlib import suppress
 
 import pytest
@@ -7,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asgi_serial.errors import FormatError
-from asgi_serial.formats.cbor_format import CborFormat
+from asgi_serial.formats.cbor_format import CborTranscoder
 from asgi_serial.formats.json_format import JsonFormat
-from asgi_serial.formats.msgpack_format import MsgPackFormat
-from asgi_serial.formats.registry import format_name
+from asgi_serial.formats.registry import FORMATS, find_format, format_name
+from asgi_serial.formats.transcoding import MsgPackTranscoder
 
 VALUES = st.recursive(
     st.none()
@@ -21,9 +22,25 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=20,
 )
-every_format = pytest.mark.parametrize(
-    "fmt", [JsonFormat(), MsgPackFormat(), CborFormat()], ids=lambda fmt: fmt.name
-)
+JSON = JsonFormat()
+
+
+class Translated:
+    """A format, over the JSON that apps write and read."""
+
+    def __init__(self, transcoder):
+        self.transcoder = transcoder
+        self.name, self.media_types = transcoder.name, transcoder.media_types
+
+    def dumps(self, value):
+        return self.transcoder.from_json(JSON.dumps(value))
+
+    def loads(self, data):
+        return json.loads(self.transcoder.to_json(data))
+
+
+TRANSLATED = [Translated(MsgPackTranscoder()), Translated(CborTranscoder())]
+every_format = pytest.mark.parametrize("fmt", [JSON, *TRANSLATED], ids=lambda fmt: fmt.name)
 
 
 @every_format
@@ -31,6 +48,13 @@ def test_the_registry_knows_it_by_its_media_types(fmt):
     assert fmt.media_types
     assert {format_name(name) for name in fmt.media_types} == {fmt.name}
     assert all(name == name.lower() for name in fmt.media_types)
+
+
+def test_the_registry_has_no_other_formats():
+    assert {one.name for one in FORMATS} == {one.name for one in TRANSLATED}
+    for one in TRANSLATED:
+        built = find_format(one.media_types[0]).build(200)
+        assert type(built) is type(one.transcoder)
 
 
 @every_format
@@ -49,31 +73,44 @@ def test_any_bytes_are_a_value_or_a_format_error(fmt, data):
         assert repr(fmt.loads(fmt.dumps(value))) == repr(value)
 
 
-@every_format
+UNKEPT = [
+    pytest.param(2**64, id="an integer beyond 64 bits"),
+    pytest.param(-(2**63) - 1, id="a negative integer beyond 64 bits"),
+    pytest.param("\ud800", id="a lone surrogate"),
+    pytest.param(object(), id="any object"),
+    pytest.param(1j, id="a complex number"),
+]
+
+
 @pytest.mark.parametrize(
     "value",
     [
-        pytest.param(2**64, id="an integer beyond 64 bits"),
-        pytest.param(-(2**63) - 1, id="a negative integer beyond 64 bits"),
-        pytest.param("\ud800", id="a lone surrogate"),
+        *UNKEPT,
+        pytest.param({1, 2}, id="a set"),
         pytest.param({1: "one"}, id="a name that is an integer"),
         pytest.param({(1, 2): "pair"}, id="a name that is a tuple"),
-        pytest.param({1, 2}, id="a set"),
-        pytest.param(object(), id="any object"),
-        pytest.param(1j, id="a complex number"),
     ],
 )
-def test_a_value_it_can_not_keep_is_refused(fmt, value):
+def test_a_value_that_json_can_not_keep_is_refused(value):
     with pytest.raises(FormatError):
-        fmt.dumps(value)
+        JSON.dumps(value)
 
 
-@every_format
-def test_a_circle_is_refused(fmt):
+@pytest.mark.parametrize("fmt", TRANSLATED, ids=lambda fmt: fmt.name)
+@pytest.mark.parametrize("value", UNKEPT)
+def test_a_value_it_can_not_keep_is_not_packed(fmt, value):
+    with pytest.raises((ValueError, TypeError, OverflowError)):
+        fmt.transcoder.pack([value])
+
+
+def test_a_circle_is_refused():
     circle: list[object] = []
     circle.append(circle)
     with pytest.raises(FormatError):
-        fmt.dumps(circle)
+        JSON.dumps(circle)
+    for fmt in TRANSLATED:
+        with pytest.raises((ValueError, TypeError, RecursionError)):
+            fmt.transcoder.pack(circle)
 
 
 @every_format

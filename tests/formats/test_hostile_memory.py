@@ -1,12 +1,13 @@
+import json
 import tracemalloc
 
 import pytest
 
 from asgi_serial.errors import FormatError
 from asgi_serial.formats.base import MAX_CONTAINERS
-from asgi_serial.formats.cbor_format import CborFormat
+from asgi_serial.formats.cbor_format import CborTranscoder
 from asgi_serial.formats.json_format import JsonFormat
-from asgi_serial.formats.msgpack_format import SHALLOW_LEVELS, MsgPackFormat
+from asgi_serial.formats.msgpack_format import SHALLOW_LEVELS
 from asgi_serial.formats.transcoding import build_transcoder
 
 BODY_BYTES = 1_000_000
@@ -15,7 +16,7 @@ ALLOWED_BYTES = 16 * BODY_BYTES
 
 ENGINES = [build_transcoder("msgspec"), build_transcoder("msgpack")]
 JSON_READERS = [*(engine.from_json for engine in ENGINES), JsonFormat().loads]
-MSGPACK_READERS = [*(engine.to_json for engine in ENGINES), MsgPackFormat().loads]
+MSGPACK_READERS = [engine.to_json for engine in ENGINES]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ CBOR_BYTES = 100_000
 )
 def test_hostile_cbor_takes_no_more_memory_than_a_multiple_of_itself(start, filler):
     data = (start + filler * (CBOR_BYTES // len(filler)))[:CBOR_BYTES]
-    assert _peak_of_refusing(CborFormat().to_json, data) < 16 * len(data)
+    assert _peak_of_refusing(CborTranscoder().to_json, data) < 16 * len(data)
 
 
 @pytest.mark.parametrize(
@@ -146,12 +147,12 @@ def test_hostile_cbor_takes_no_more_memory_than_a_multiple_of_itself(start, fill
 def test_cbor_of_little_but_containers_is_read_up_to_their_limit(unit):
     containers = len(unit.translate(None, b"\x01\xff"))
     most = (MAX_CONTAINERS - 1) // containers
-    read = CborFormat().loads
+    read = CborTranscoder().to_json
 
     def array(count):
         return b"\x9a" + count.to_bytes(4, "big") + unit * count
 
-    assert len(read(array(most))) == most
+    assert len(json.loads(read(array(most)))) == most
     with pytest.raises(FormatError, match="more than 100000 arrays and maps"):
         read(array(most + 1))
     # The document is refused for a part of it.
@@ -177,5 +178,5 @@ def test_keys_of_cbor_whose_hashes_can_be_chosen_are_refused_before_a_map_is_mad
     members = b"".join(head + number.to_bytes(width, "big") + b"\0" for number in range(count))
     data = b"\x81" * levels + b"\xba" + count.to_bytes(4, "big") + members
     with pytest.raises(FormatError, match="map key that is not a string"):
-        CborFormat().to_json(data)
-    assert _peak_of_refusing(CborFormat().to_json, data) < len(data)
+        CborTranscoder().to_json(data)
+    assert _peak_of_refusing(CborTranscoder().to_json, data) < len(data)
