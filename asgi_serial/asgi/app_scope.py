@@ -42,16 +42,12 @@ def copy_scope(scope: Scope) -> Scope:
     return scope.copy() if type(scope) is dict else dict(scope)
 
 
-def changes_scope(plan: RequestPlan, scope: Scope, body: bytes | None) -> bool:
-    """Whether a request that asks for no stored response needs a scope of its own for the app.
+def offers_zero_copy(plan: RequestPlan, scope: Scope) -> bool:
+    """Whether the app could send parts of files, to a client that may get them encoded.
 
-    To hide fields or parameters needs none: see `hide_from_app`.
+    The extension is hidden in a scope of the app's own.
     """
-    profile = plan.profile
-    if plan.wants.media_type or body is not None or profile.has_tags:
-        return True
-    has_offer = "extensions" in scope and ZEROCOPYSEND in (scope["extensions"] or ())
-    return has_offer and b"accept-encoding" in profile.places
+    return ZEROCOPYSEND in (scope["extensions"] or ()) and b"accept-encoding" in plan.profile.places
 
 
 Target: TypeAlias = dict[str, bytes]

@@ -8,9 +8,9 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from asgi_serial.asgi.app_scope import (
-    changes_scope,
     copy_scope,
     hide_from_app,
+    offers_zero_copy,
     reveal_outside,
     scope_for_app,
 )
@@ -85,6 +85,7 @@ class Exchange:
         "_given",
         "_hears",
         "_hidden",
+        "_parsed",
         "_passes",
         "_reasons",
         "_receive",
@@ -119,7 +120,7 @@ class Exchange:
     _client_seconds: float | None = None  # left for sending while others wait for the call
     has_returned = False  # the app has returned without an exception
     has_failed = False  # the app has raised an exception of its own
-    _parsed: Parsed | None = None  # of a request of which the app gets an adapted copy
+    _parsed: Parsed | None  # of a request of which the app gets an adapted copy
     refusal: Problem | None = None  # sent in place of a response of the app
 
     def __init__(
@@ -141,7 +142,7 @@ class Exchange:
         # A slot is read in a quarter of the time of a default on the class, and assigning one
         # constant to many slots at once is cheap.
         self.lookup = self._searched = self._upload = self._app_scope = None
-        self.delivery = self.dropping = self._hidden = None
+        self.delivery = self.dropping = self._hidden = self._parsed = None
         self.status = 0
         self._reasons = ()
         self._ending = ""
@@ -265,9 +266,9 @@ class Exchange:
                     await run_led(self.engine, lookup, self.run(app), self._detach)
                 except BaseException:
                     # The task may have been cancelled before its first step.
-                    if not self._is_detached:
+                    if not self._is_detached and self.timer is not None:
                         self._ending = self._ending or "cancelled"
-                        self._record()
+                        self._record(self.timer)
                     raise
                 return
         engine, given = self.engine, self._given
@@ -384,39 +385,42 @@ class Exchange:
     def _open(self) -> Scope:
         """Return the scope with which the app is called next."""
         engine, plan, given = self.engine, self.plan, self._given
+        profile, wants = plan.profile, plan.wants
+        hides = wants.hides_codings or (profile.cookies is not None and plan.key is not None)
         if plan.caching:
             # RFC 9111, 4.2.3: the age of a response counts from the request that it answers. This
             # request may have waited for its body, the second level, or another request's call.
             plan.asked = engine.clock()
-            if plan.shown_query is not None or plan.profile.choices is not None:
+            if plan.shown_query is not None or profile.choices is not None:
                 plan.hide_ignored()
+                hides = hides or plan.is_normalized
             if plan.may_key_on_body:
                 plan.copy = RequestCopy(engine.settings.cache_max_key_body)
-        lookup = self._searched
-        leads = asks_for_stored = False
-        if lookup is not None:
-            leads = lookup.call is not None
-            forward = plan.forward
-            asks_for_stored = forward.validates or forward.completes is not None
         body = None if self._upload is None else self._upload.body
+        leads = self._searched is not None and self._searched.call is not None
         if (
             leads
-            or asks_for_stored
+            or body is not None
+            or wants.media_type
+            or profile.has_tags
             or self._app_scope is not None
-            or changes_scope(plan, given, body)
+            or ("extensions" in given and offers_zero_copy(plan, given))
+            or plan.forward.validates
+            or plan.forward.completes is not None
         ):
             scope = self._scope = self._copy_scope(body, leads=leads)
-        else:
-            # The app gets the scope from the server itself, marked, since nothing must be changed.
-            if engine.may_cache:
-                # The plan keeps the request as it arrived; the app may change its scope and fields.
-                kept = plan.scope = copy_scope(given)
-                kept["headers"] = [*given["headers"]]
-            scope = plan.app_scope = given
-            scope[MARK] = engine
-            scope[REQUEST] = []  # any object of its own; `object()` costs five times as much
-            self._hidden = hide_from_app(plan, scope)
-        return scope
+            return scope
+        # The app gets the scope from the server itself, in which parts may be hidden for a while.
+        if engine.may_cache:
+            # The plan keeps the request as it arrived; the app may change its scope and fields.
+            kept = plan.scope = copy_scope(given)
+            kept["headers"] = [*given["headers"]]
+        plan.app_scope = given
+        given[MARK] = engine
+        given[REQUEST] = []  # any object of its own; `object()` costs five times as much
+        if hides:
+            self._hidden = hide_from_app(plan, given)
+        return given
 
     def _reveal(self) -> None:
         """Show again what was hidden from the app."""
@@ -589,13 +593,11 @@ class Exchange:
         if self.dropping is not None:
             self.dropping.app_succeeded = self.has_returned
             self.dropping.invalidate_again()
-        self._record()
+        if self.timer is not None:
+            self._record(self.timer)
 
-    def _record(self) -> None:
+    def _record(self, timer: Timer) -> None:
         """Record an exchange in which the app was called."""
-        timer = self.timer
-        if timer is None:
-            return
         self.timer = None
         engine, plan = self.engine, self.plan
         if self.delivery is not None:

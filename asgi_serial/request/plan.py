@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from asgi_serial.engine.preferences import Wants
     from asgi_serial.engine.profiles import Lines, Profile, User
     from asgi_serial.representation.handed import Handed
+    from asgi_serial.request.forward import Forward
     from asgi_serial.settings.policy import PolicyTable, RoutePolicy
     from asgi_serial.types import Message, Scope
 
@@ -76,7 +77,7 @@ class RequestPlan(RequestPolicy):
     hides_query = False  # the app sees `shown_query`, and not those parameters
     is_normalized = False  # the app sees the chosen values of fields, not those that were sent
     copy: RequestCopy | None = None  # what the app has read of the body, which may become a key
-    forward = FORWARD_MISS  # the result of the lookup, if it goes to the app
+    forward: Forward  # the result of the lookup, if it goes to the app
     skip: Callable[[Scope], bool] | None = None  # has been asked whether it bypasses the cache
     guard: Extra = ()  # the part of the key that says so, if the function is a handler's
     client_left = False
@@ -92,6 +93,7 @@ class RequestPlan(RequestPolicy):
         # A value of its own is read in a tenth of the time of a default on the class.
         self.policy = self.handed = self.key = self.bypass = None
         self.shown_query = None
+        self.forward = FORWARD_MISS
         self.has_policy = self.caching = self.may_end_early = False
         self.method = profile.method
         self.wants = profile.wants

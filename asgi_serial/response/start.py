@@ -256,43 +256,62 @@ def start_response(
     Most responses have no field that matters here but their type and length, and no policy applies
     to them. The decision about the first of a kind is then reused for the others.
     """
-    pairs, fields = read_response_fields(message.get("headers", ()), engine.fields.response)
-    type_, length = fields.get(b"content-type"), fields.get(b"content-length")
-    forward = request.forward
+    pairs, kind, passing = message.get("headers", ()), None, request.wants.passing
     if (
-        len(fields) != (type_ is not None) + (length is not None)
-        or len(message) != 3
-        or "headers" not in message
-        or request.has_policy
-        or request.policy is not None
-        or request.user.source is not None
-        or forward.stored is not None
-        or request.handed is not None
+        type(pairs) is list
+        and len(message) == 3
+        and not request.has_policy
+        and request.policy is None
+        and request.user.source is None
+        and request.forward.stored is None
+        and request.handed is None
     ):
-        start = ResponseStart(engine, request, message, pairs, fields)
-        return start.message, start
-    status = message["status"]
-    kind = (
-        status,
-        type_,
-        None if length is None else engine.negotiator.reaches[length],
-        request.bypass,
-        forward.reason,
-        forward.waited,
-        request.profile.label,
+        kind = _kind_of(engine, request, message["status"], pairs)
+        known: Passing | None = passing.get(kind)
+        if known is not None:
+            added = known.added
+            if not added:
+                return message, known
+            return {"type": START_TYPE, "status": known.status, "headers": pairs + added}, known
+    start = ResponseStart(
+        engine, request, message, *read_response_fields(pairs, engine.fields.response)
     )
-    known = request.wants.passing.get(kind)
-    if known is None:
-        start = ResponseStart(engine, request, message, pairs, fields)
-        added = _added_to_kind(engine, request, start) if start.passes else None
-        if added is not None:
-            request.wants.passing.keep(kind, Passing(start, added))
-        return start.message, start
-    if known.added:
-        return {"type": START_TYPE, "status": status, "headers": pairs + known.added}, known
-    if pairs is message["headers"]:
-        return message, known
-    return {"type": START_TYPE, "status": status, "headers": pairs}, known
+    if kind is not None and start.passes:
+        added_to_all = _added_to_kind(engine, request, start)
+        if added_to_all is not None:
+            passing.keep(kind, Passing(start, added_to_all))
+    return start.message, start
+
+
+def _kind_of(
+    engine: Engine, request: RequestPlan, status: int, pairs: Fields
+) -> tuple[object, ...] | None:
+    """Return everything that decides about a response; None if it has further fields that do.
+
+    Only the type is compared as it is, and the length with limits.
+    """
+    wanted, media_type, length = engine.fields.response, None, None
+    try:
+        for name, value in pairs:
+            if name in wanted:
+                if type(value) is not bytes:
+                    return None
+                if name == b"content-type" and media_type is None:
+                    media_type = value
+                elif name == b"content-length" and length is None:
+                    length = value
+                else:
+                    return None
+            elif type(name) is not bytes or name != name.lower():
+                return None
+    except TypeError:  # an unhashable name, such as a bytearray
+        return None
+    reach = None if length is None else engine.negotiator.reaches[length]
+    label = request.profile.label
+    if not request.caching:
+        return status, media_type, reach, label
+    forward = request.forward
+    return status, media_type, reach, label, request.bypass, forward.reason, forward.waited
 
 
 def _added_to_kind(engine: Engine, request: RequestPlan, start: ResponseStart) -> Fields | None:
