@@ -136,11 +136,24 @@ class Memory(Generic[V]):
         most = self.max_bytes if owner is None else self.owner_share * self.max_bytes
         return size_bytes <= most
 
-    def put(self, key: Hashable, value: V, size_bytes: int, *, owner: Hashable = None) -> bool:
-        """Keep `value`, which takes `size_bytes`; return False if it is too large."""
+    def put(
+        self,
+        key: Hashable,
+        value: V,
+        size_bytes: int,
+        *,
+        owner: Hashable = None,
+        must_be_there: bool = False,
+    ) -> bool:
+        """Keep `value`, which takes `size_bytes`; return False if it is too large.
+
+        With `must_be_there`, do nothing and return False unless `value` is there already.
+        """
         slot = _Slot(key, value, size_bytes, owner)
         with self._lock:
             known = self._slots.get(key)
+            if must_be_there and (known is None or known.value is not value):
+                return False
             if known is not None:
                 self._unlink(known)
             has_room = size_bytes <= self.max_bytes and self._make_owner_room(slot)

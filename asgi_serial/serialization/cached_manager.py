@@ -151,7 +151,7 @@ class CachedSerializationManager:
         other = None if found is None else type_of(found.shape)
         if found is not None and other is not None:
             with suppress(ValidationError):
-                return found.give(other)
+                return self.values.give(key, found, other)
         loaded = await self.values.load(key, type_of, pipeline)
         return None if loaded is None else loaded[1]
 

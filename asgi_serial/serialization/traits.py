@@ -39,6 +39,16 @@ _PLAIN_NODES = frozenset(
 )
 # Members for which a value is read in other ways than JSON, whatever the type of the node.
 _NOT_PLAIN = ("strict", "coerce_numbers_to_str", "custom_init", "on_error")
+# The types of nodes whose values depend on nothing but the document.
+_PURE = _IMMUTABLE | {
+    "any",
+    "computed-field",
+    "dict",
+    "list",
+    "set",
+    "typed-dict",
+    "typed-dict-field",
+}
 
 # Members of a node that its digest treats as lists.
 _LISTED = frozenset({"expected", "members", "fields"})
@@ -54,6 +64,8 @@ class Traits(NamedTuple):
     """Whether an instance depends only on the bytes that it is read from, and is immutable."""
     is_plain: bool
     """Whether the value of a JSON document is read, if at all, as the document is."""
+    is_pure: bool
+    """Whether a value depends only on the document, if that has all fields with a factory."""
     factory_fields: frozenset[str]
     """Fields with a default factory, on which an instance depends if the document lacks them."""
     by_alias: bool | None
@@ -84,13 +96,20 @@ def study(type_: Any, schema: Node | None = None) -> Traits:
     factory_fields = {name for name, field in own_fields.items() if field.default_factory}
     factories = sum("default_factory" in node for node in nodes)
     by_alias, unreadable = _choose_names(_config_of(type_), owners)
-    return Traits(
-        is_frozen=bool(owners)
-        and types <= _IMMUTABLE
+    is_pure = (
+        types <= _PURE
         and not any(map(_depends_on_more, nodes))
+        and not any(map(_runs_code, owners))
+        and factories == sum(map(_factories, owners))
+    )
+    return Traits(
+        is_frozen=is_pure
+        and bool(owners)
+        and types <= _IMMUTABLE
         and factories == len(factory_fields)
         and all(map(_is_frozen, owners)),
         is_plain=types <= _PLAIN_NODES and all(map(_is_plain, nodes)),
+        is_pure=is_pure,
         factory_fields=frozenset(factory_fields),
         by_alias=by_alias,
         round_trip="json" in types or any(map(_refuses_computed, owners)),
@@ -128,10 +147,22 @@ def _config_of(cls: Any) -> Mapping[str, Any]:
 
 
 def _depends_on_more(node: Node) -> bool:
-    """Whether a value depends on the time of reading (`FutureDate`) or on an enum's own code."""
-    return "now_op" in node or (
-        node["type"] == "enum" and node["cls"]._missing_.__module__ != "enum"
+    """Whether a value depends on the time (`FutureDate`), or on code of the application."""
+    return (
+        "now_op" in node
+        or (node["type"] == "enum" and node["cls"]._missing_.__module__ != "enum")
+        or callable(node.get("discriminator"))
+        or ("default_factory" in node and "on_error" in node)
     )
+
+
+def _runs_code(owner: _Owner) -> bool:
+    # A post_init is also there for private attributes, which are mutable.
+    return bool(owner.node.get("custom_init") or owner.node.get("post_init"))
+
+
+def _factories(owner: _Owner) -> int:
+    return sum("default_factory" in field["schema"] for field in owner.fields.values())
 
 
 def _is_frozen(owner: _Owner) -> bool:
@@ -140,9 +171,6 @@ def _is_frozen(owner: _Owner) -> bool:
         owner.node["type"] == "model"
         and bool(owner.config.get("frozen"))
         and owner.config.get("extra") != "allow"
-        and not owner.node.get("custom_init")
-        # A post_init is also there for private attributes, which are mutable.
-        and not owner.node.get("post_init")
         and not any(
             isinstance(vars(base).get(name), cached_property)
             for base in cls.__mro__

@@ -269,6 +269,16 @@ def test_a_value_put_again_was_asked_for_if_it_was_before(memory):
     assert memory.get("a") == "in the main queue"
 
 
+def test_a_value_that_has_to_be_there_is_counted_anew_only_there(memory):
+    value = memory.get("a")
+    assert memory.put("a", value, 0, must_be_there=True)
+    assert (len(memory), memory.size_bytes) == (3, 2)
+    memory.put("a", "another", 1)
+    assert not memory.put("a", value, 0, must_be_there=True)
+    assert not memory.put("d", "D", 1, must_be_there=True)
+    assert (memory.get("a"), len(memory), memory.size_bytes) == ("another", 3, 3)
+
+
 def test_a_slot_that_is_marked_by_its_finder_counts_as_used(memory):
     memory.find_slot("a").is_used = True
     memory.put("d", "D", 1)

@@ -106,6 +106,25 @@ def test_only_what_is_immutable_all_through_counts_as_frozen(cls, is_frozen):
     assert study(cls).is_frozen is is_frozen
 
 
+@pytest.mark.parametrize(
+    ("cls", "is_pure"),
+    [
+        (Frozen, True),
+        (Stamped, True),
+        (FrozenList, True),
+        (FrozenOpen, True),
+        (FrozenCached, True),
+        (FrozenAround, True),
+        (User, True),
+        (FrozenPrivate, False),
+        (FrozenChecked, False),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_a_value_depends_on_its_document_only_unless_code_of_the_application_runs(cls, is_pure):
+    assert study(cls).is_pure is is_pure
+
+
 def test_a_factory_is_known_by_its_field():
     assert study(Stamped).factory_fields == {"id"}
 

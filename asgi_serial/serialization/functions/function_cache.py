@@ -205,11 +205,16 @@ class FunctionCache:
             self.stale += 1
             self._start_refresh(ready, key, args, kwargs)
         slot.is_used = True
-        if found.instance is not NO_INSTANCE and (found.is_immutable or type_.is_shared):
+        view = found.view
+        if (
+            view.instance is not NO_INSTANCE
+            and view.identity is type_.identity
+            and (view.is_immutable or type_.is_shared)
+        ):
             self.hits += 1
-            return found.instance
+            return view.instance
         try:
-            value = type_.read(found.document)
+            value = values.give(key, found, type_)
         except ValidationError:  # what it depends on has changed, such as the time
             return MISS
         self.hits += 1

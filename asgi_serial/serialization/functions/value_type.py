@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
-from decimal import Decimal
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
-from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
 from asgi_serial.errors import ConfigurationError, FormatError
 from asgi_serial.serialization.config import SerializationFormat
 from asgi_serial.serialization.encoding import UNWRITABLE
+from asgi_serial.serialization.functions.copies import IMMUTABLE
 from asgi_serial.serialization.read_back import find_change
 from asgi_serial.serialization.round_trip import is_same
 from asgi_serial.settings.values import parse_duration
@@ -29,14 +27,12 @@ AS_BYTES = "bytes"
 UNFIT = (FormatError, ValidationError, *UNWRITABLE)
 """The exceptions for values that are not of their type, or that cannot be written and read."""
 
-_IMMUTABLE = frozenset(
-    {*(bool, bytes, complex, date, Decimal, float, int, str, timedelta, type(None), UUID)}
-)
-
 
 class ValueType(NamedTuple):
     """A type of cached values in one format, for one state of the configuration."""
 
+    identity: object
+    """Another object for each type, and for each configuration by which values are read."""
     name: str
     format: str
     shape: bytes
@@ -49,6 +45,8 @@ class ValueType(NamedTuple):
     """Returns the value in a document, a new one for each call; raises ValidationError."""
     is_frozen: bool
     """Whether all values are deeply immutable, so that callers can share one."""
+    is_pure: bool = False
+    """Whether a value depends on nothing but its document, so that it may be copied instead."""
     is_exact: bool = False
     """Whether each value is read as it was written: bytes, and a pickle."""
     is_shared: bool = False
@@ -56,7 +54,7 @@ class ValueType(NamedTuple):
 
     def is_immutable(self, value: object) -> bool:
         """Whether nothing can change a value."""
-        return self.is_frozen or type(value) in _IMMUTABLE or isinstance(value, Enum)
+        return self.is_frozen or type(value) in IMMUTABLE or isinstance(value, Enum)
 
     def check_read_back(self, written: object, read: object) -> None:
         """Refuse a value that was read as another one. Raises: FormatError."""
@@ -81,7 +79,15 @@ def value_type(
     if type_ is bytes:
         # Not all bytes are text, which JSON needs.
         return ValueType(
-            known.name, AS_BYTES, b"bytes", convert, bytes, bytes, is_frozen=True, is_exact=True
+            known,
+            known.name,
+            AS_BYTES,
+            b"bytes",
+            convert,
+            bytes,
+            bytes,
+            is_frozen=True,
+            is_exact=True,
         )
     traits, write = known.reading, models.writer_as(chosen, type_)
     if chosen is not SerializationFormat.PICKLE:
@@ -89,6 +95,7 @@ def value_type(
         write = partial(write, by_alias=traits.by_alias, round_trip=True)
     shape = f"{chosen.value} {traits.fingerprint.hex()}".encode()
     return ValueType(
+        known,
         known.name,
         chosen.value,
         shape,
@@ -96,6 +103,8 @@ def value_type(
         write,
         models.reader(chosen, type_),
         is_frozen=traits.is_frozen,
+        # A pickle may run code of its classes.
+        is_pure=traits.is_pure and chosen is not SerializationFormat.PICKLE,
         is_exact=chosen is SerializationFormat.PICKLE,
     )
 

@@ -20,6 +20,7 @@ from asgi_serial.cache.second_level import SecondLevel
 from asgi_serial.concurrency.loops import running_loop
 from asgi_serial.errors import CodecError, FormatError
 from asgi_serial.serialization.functions.call_key import bounded
+from asgi_serial.serialization.functions.copies import build_copier
 from asgi_serial.serialization.functions.flights import State
 from asgi_serial.serialization.functions.value_type import UNFIT
 from asgi_serial.serialization.records import pack_record, unpack_record
@@ -47,7 +48,31 @@ _HEARING_SECONDS = 0.25
 _FLUSH_SECONDS = 1.0
 
 _MOST_HEADER_BYTES = 64_000
+# A value that is used once is not worth a copier.
+_USES_BEFORE_COPYING = 2
+
 NO_INSTANCE: Any = object()
+
+
+class View:
+    """The value of a document as callers get it who read it by one type."""
+
+    __slots__ = ("copy", "identity", "instance", "is_immutable", "uses")
+
+    def __init__(
+        self, identity: object, *, instance: Any = NO_INSTANCE, is_immutable: bool = False
+    ) -> None:
+        self.identity = identity
+        """The identity of the type."""
+        self.instance = instance
+        """The value itself, if callers share it."""
+        self.is_immutable = is_immutable
+        self.copy: Callable[[], Any] | None = None
+        """Returns a new value; None if that is read from the document."""
+        self.uses = 0
+
+
+_UNREAD = View(None)
 
 
 class CachedValue(Droppable):
@@ -60,11 +85,10 @@ class CachedValue(Droppable):
         "born",
         "document",
         "expires",
-        "instance",
-        "is_immutable",
         "kept_until",
         "shape",
         "tags",
+        "view",
     )
 
     def __init__(
@@ -85,21 +109,26 @@ class CachedValue(Droppable):
         self.expires = expires
         self.kept_until = kept_until
         self.tags = tags
-        self.instance: Any = NO_INSTANCE  # the value itself, if callers share it
-        self.is_immutable = False
+        self.view = _UNREAD
 
     def give(self, type_: ValueType) -> Any:
         """Return the shared value, or a new one. Raises: ValidationError."""
-        if self.instance is NO_INSTANCE or not (self.is_immutable or type_.is_shared):
-            return type_.read(self.document)
-        return self.instance
+        view = self.view
+        if view.identity is not type_.identity:
+            return self.settle(type_)
+        if view.instance is not NO_INSTANCE and (view.is_immutable or type_.is_shared):
+            return view.instance
+        return type_.read(self.document) if view.copy is None else view.copy()
 
     def settle(self, type_: ValueType) -> Any:
         """Read the value for the first time, and share it if possible. Raises: ValidationError."""
         value = type_.read(self.document)
-        self.is_immutable = type_.is_immutable(value)
-        if self.is_immutable or type_.is_shared:
-            self.instance = value
+        is_immutable = type_.is_immutable(value)
+        self.view = View(
+            type_.identity,
+            instance=value if is_immutable or type_.is_shared else NO_INSTANCE,
+            is_immutable=is_immutable,
+        )
         return value
 
 
@@ -151,6 +180,24 @@ class ValueCache:
         slot.is_used = True
         return value  # type: ignore[no-any-return]
 
+    def give(self, key: str, found: CachedValue, type_: ValueType) -> Any:
+        """Return a value of the first level to one more caller. Raises: ValidationError."""
+        value = found.give(type_)
+        view = found.view
+        if view.uses < _USES_BEFORE_COPYING and type_.is_pure and value is not view.instance:
+            view.uses += 1
+            if view.uses == _USES_BEFORE_COPYING:
+                self._learn_copying(key, found, view, value)
+        return value
+
+    def _learn_copying(self, key: str, found: CachedValue, view: View, value: Any) -> None:
+        copier = build_copier(value)
+        if copier is None:
+            return
+        size = _size_of(key, found) + copier.size_bytes
+        if self._memory.has_room(size) and self._memory.put(key, found, size, must_be_there=True):
+            view.copy = copier.copy
+
     def is_current(self, value: CachedValue) -> bool:
         """Whether a value of the first level was not invalidated."""
         epoch = self.purges.epoch
@@ -175,10 +222,7 @@ class ValueCache:
             return False
         value.uri = _digest_of(key)
         value.epoch = now_epoch
-        size = len(value.document) + len(key) + sum(map(len, value.tags)) + _OVERHEAD_BYTES
-        if value.instance is not NO_INSTANCE:
-            size += _INSTANCE_FACTOR * len(value.document)
-        if not self._memory.put(key, value, size):
+        if not self._memory.put(key, value, _size_of(key, value)):
             value.epoch = UNHELD
         # Only now: an invalidation by another thread either finds the value there, or is seen here.
         if self._drops.dropped_at(value.uri) != dropped_at:
@@ -332,6 +376,13 @@ async def _open(payload: bytes, pipeline: Pipeline) -> bytes:
     if pipeline.opens_slowly(payload):
         return await asyncio.to_thread(pipeline.packer.unpack, payload)
     return pipeline.packer.unpack(payload)
+
+
+def _size_of(key: str, value: CachedValue) -> int:
+    size = len(value.document) + len(key) + sum(map(len, value.tags)) + _OVERHEAD_BYTES
+    if value.view.instance is not NO_INSTANCE:
+        size += _INSTANCE_FACTOR * len(value.document)
+    return size
 
 
 def _digest_of(key: str) -> bytes:
