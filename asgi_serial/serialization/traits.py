@@ -39,6 +39,7 @@ _PLAIN_NODES = frozenset(
 )
 # Members for which a value is read in other ways than JSON, whatever the type of the node.
 _NOT_PLAIN = ("strict", "coerce_numbers_to_str", "custom_init", "on_error")
+
 # The types of nodes whose values depend on nothing but the document.
 _PURE = _IMMUTABLE | {
     "any",
