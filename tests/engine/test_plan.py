@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from asgi_serial.engine.engine import Engine
 from asgi_serial.reasons import Reason
 from asgi_serial.request.body import body_part
+from asgi_serial.request.forward import Forward
 from asgi_serial.request.plan import RequestCopy, choose, find_wants, request_key
 from asgi_serial.settings.model import Settings
 from asgi_serial.settings.policy import RoutePolicy
@@ -190,7 +191,7 @@ def test_a_route_speaks_before_the_settings(cache, route, caching):
 )
 def test_a_request_that_what_is_stored_is_not_for_is_counted_as_a_bypass(why):
     plan = planned((b"authorization", b"Basic eDp5"))
-    plan.forward = why
+    plan.forward = Forward(why)
     assert plan.outcome == "bypass"
 
 
@@ -209,12 +210,12 @@ def test_a_request_that_what_is_stored_is_not_for_is_counted_as_a_bypass(why):
     ],
 )
 def test_the_kinds_of_credentials_that_a_request_carries(fields, kinds):
-    assert planned(*fields).credentials == kinds
+    assert planned(*fields).user.credentials == kinds
 
 
 def test_a_field_that_takes_part_in_the_key_is_no_credential():
     engine = make_engine(cache_key_fields="x-api-key")
-    assert planned((b"x-api-key", b"x"), engine=engine).credentials == set()
+    assert planned((b"x-api-key", b"x"), engine=engine).user.credentials == set()
 
 
 def test_the_clock_is_read_once_where_the_cache_takes_part():

@@ -43,8 +43,8 @@ def test_a_separator_in_a_name_is_not_taken_for_two_names():
     profiles = make_engine().profiles
     _, two = profiles.read(scope_with([(b"x-token", b"1"), (b"cookie", b"a")]))
     _, one = profiles.read(scope_with([(b"x-token\ncookie", b"1")]))
-    assert two.credentials == {b"cookie"}
-    assert one.credentials == frozenset()
+    assert two.anybody.credentials == {b"cookie"}
+    assert one.anybody.credentials == frozenset()
     _, other = profiles.read(scope_with([(b"x\ncookie", b"1"), (b"y", b"a")]))
     _, moved = profiles.read(scope_with([(b"x", b"1"), (b"cookie\ny", b"a")]))
     assert other.places.keys() == {b"x\ncookie", b"y"}

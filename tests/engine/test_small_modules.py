@@ -10,7 +10,7 @@ from asgi_serial.asgi.app_scope import scope_for_app
 from asgi_serial.bounds.memo import MAX_ENTRIES
 from asgi_serial.cache.entry import Representation
 from asgi_serial.cache.interning import Interner
-from asgi_serial.caching.serving import answer, evaluate, find_representation
+from asgi_serial.caching.serving import answer, evaluate, find_representation, serve
 from asgi_serial.codecs.decoding import UnsupportedCoding
 from asgi_serial.engine import cache_status
 from asgi_serial.engine.app_engines import _HELD, engines_of, register, share
@@ -79,9 +79,9 @@ class TestCacheStatus:
         engine = make_engine()
         entry = store(engine)
         plan = make_plan(engine, make_scope())
-        plan.collapsed = True
-        kept = find_representation(plan.wants, entry)
-        first, _ = answer(engine, plan, entry, kept, NOW)
+        served = serve(engine, plan, entry, NOW, waited=Reason.MISS)
+        assert isinstance(served, tuple)
+        first = served[0]
         status = b"asgi_serial; fwd=uri-miss; collapsed; ttl=60"
         assert dict(first["headers"])[b"cache-status"] == status
 
