@@ -14,7 +14,7 @@ from asgi_serial.concurrency.threads import run_in_thread
 from asgi_serial.reasons import Reason
 from asgi_serial.response.flow import ResponseFlow
 from asgi_serial.response.pieces import in_pieces
-from asgi_serial.response.steps import Store, Unstored
+from asgi_serial.response.steps import HOLD, Store, Unstored
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -71,12 +71,12 @@ class Delivery:
         "_has_begun",
         "_is_unsent",
         "_pending",
-        "_queue",
         "_stored",
         "flow",
+        "queue",
     )
 
-    _queue: SendQueue | None  # steps in progress before the app's next message
+    queue: SendQueue | None  # steps in progress before the app's next message
     _pending: Collector | None  # holds an entry to be stored once the app has returned
     _stored: Entry | None  # removed again if the app fails
     _is_unsent: bool  # the server did not accept a message
@@ -85,7 +85,7 @@ class Delivery:
 
     def __init__(self, exchange: Answering) -> None:
         self._exchange = exchange
-        self._queue = self._pending = self._stored = None
+        self.queue = self._pending = self._stored = None
         self._is_unsent = self._has_begun = False
 
     def begin(self, start: ResponseStart, scope: Scope, *, is_listening: bool) -> Awaitable[None]:
@@ -99,6 +99,10 @@ class Delivery:
         flow = self.flow = ResponseFlow(exchange.engine, exchange.plan, scope, start, own_drop)
         since = 0.0 if timer is None else timer.begin_work()
         step = flow.begin()
+        if step is HOLD and not is_listening:
+            if timer is not None:
+                timer.end_work(since)
+            return _send_nothing()
         if is_listening and not step.messages:
             self._carry_out(step.effects)
             step = flow.wait_for_client(has_said_all=exchange.has_client_said_all())
@@ -108,8 +112,8 @@ class Delivery:
 
     def send(self, message: Message) -> Awaitable[None]:
         """Handle a message that the app sends after the start."""
-        if self._queue is not None and not self._queue.is_empty:
-            return self._queue.put(partial(self._send_in_turn, message))
+        if self.queue is not None and not self.queue.is_empty:
+            return self.queue.put(partial(self._send_in_turn, message))
         timer = self._exchange.timer
         since = 0.0 if timer is None else timer.begin_work()
         return self._perform(self.flow.feed(message), since)
@@ -165,9 +169,9 @@ class Delivery:
 
     def _put(self, work: Callable[[], Awaitable[None]]) -> Awaitable[None]:
         """Queue a slow step; later messages of the app wait for it."""
-        queue = self._queue
+        queue = self.queue
         if queue is None:
-            queue = self._queue = SendQueue()
+            queue = self.queue = SendQueue()
         return queue.put(work)
 
     async def listen(self) -> None:
@@ -222,8 +226,8 @@ class Delivery:
 
         With `quietly`, an exception of the app is propagating, and must not be replaced by another.
         """
-        if self._queue is not None:
-            await self._queue.finish()
+        if self.queue is not None:
+            await self.queue.finish()
         if self._exchange.is_over:
             return
         messages = self._settle(self.flow.release(Reason.INCOMPLETE))
@@ -245,17 +249,12 @@ class Delivery:
             # a middleware that did not know.
             exchange.engine.responses.retract(self._stored)
 
-    async def stop(self) -> None:
-        """Wait for our sending tasks, which may still run after a cancellation."""
-        if self._queue is not None:
-            await self._queue.end()
-
     def _abandon(self) -> None:
         """Abandon an incomplete response: wake the requests that wait for it."""
         exchange = self._exchange
         exchange.is_over = True
-        if self._queue is not None:
-            self._queue.cancel()
+        if self.queue is not None:
+            self.queue.cancel()
         exchange.finish_call(CallResult.FAILED)
         self.flow.abandon()
 
@@ -270,3 +269,7 @@ class Delivery:
             exchange.finish_call(CallResult.STORED)
         else:
             exchange.finish_call(CallResult.FAILED)
+
+
+async def _send_nothing() -> None:
+    """Send nothing for a message that is held back."""

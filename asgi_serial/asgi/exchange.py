@@ -287,8 +287,10 @@ class Exchange:
                     await app(scope, self.receive, self.send)
                 else:
                     await self._call_app(app, scope)
-            if self.delivery is not None:
-                await self.delivery.settle()
+            delivery = self.delivery
+            if delivery is not None:
+                if delivery.queue is not None or not self.is_over:
+                    await delivery.settle()
                 self.has_returned = True
             elif self.dropping is not None:
                 self.has_returned = True
@@ -311,7 +313,8 @@ class Exchange:
             self._end()
             if self.delivery is not None:
                 delivery, self.delivery = self.delivery, None  # break the reference cycle
-                await delivery.stop()
+                if delivery.queue is not None:
+                    await delivery.queue.end()  # after a cancellation, its tasks may still run
 
     def leave_client(self) -> bool:
         """Continue without the client if other requests wait for the result of this call."""

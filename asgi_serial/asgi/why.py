@@ -154,7 +154,7 @@ def _field_of(plan: RequestPlan, reason: Reason) -> dict[str, str | int | Token]
 
 def _of_flow(engine: Engine, flow: ResponseFlow) -> list[str]:
     plan, entry = flow.request, flow.entry
-    reasons = flow.form_reasons + flow.more_reasons
+    reasons = flow.plan.reasons + flow.more_reasons
     if Reason.NOT_ACCEPTABLE in reasons:
         return [_not("request", Reason.NOT_ACCEPTABLE)]
     storage: list[str] = []

@@ -2,6 +2,7 @@
 
 import importlib
 import zlib
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, Protocol
 
 from asgi_serial.codecs.bounded import BoundedDecoder, Member
@@ -80,6 +81,9 @@ class ZlibCodec:
         self._engine = _choose_engine(isal, level)
         self._event_engine = _choose_engine(isal, min(level, _EVENT_LEVEL))
         self._is_zlib = self._engine.zlib is zlib
+        self._compress: Callable[[bytes, int, int], bytes] = self._engine.zlib.compress
+        self._level = self._engine.level
+        self._small_level = self._level if self._is_zlib else _ISAL_SMALL_LEVEL
         # The size from which encoding a whole body takes over 1 ms.
         sizes = _ZLIB_OFFLOAD_KB if self._is_zlib else _ISAL_OFFLOAD_KB
         self.offload_bytes = sizes[self._engine.level] << 10
@@ -88,11 +92,8 @@ class ZlibCodec:
         """Encode one whole body; the gzip header contains no time."""
         if self._is_zlib and len(data) <= _SMALL_BYTES:
             return self._compress_small(data)
-        level = self._engine.level
-        if len(data) <= _ISAL_SMALL_BYTES and not self._is_zlib:
-            level = _ISAL_SMALL_LEVEL
-        encoded: bytes = self._engine.zlib.compress(data, level, self._wbits)
-        return encoded
+        level = self._small_level if len(data) <= _ISAL_SMALL_BYTES else self._level
+        return self._compress(data, level, self._wbits)
 
     def encoder(self, *, event_stream: bool = False) -> "ZlibEncoder":
         """Return a new encoder; for an event stream at level 4 at most."""
@@ -108,9 +109,7 @@ class ZlibCodec:
     def _compress_small(self, data: bytes) -> bytes:
         wbits = _SMALLEST_WBITS if len(data) <= _SMALLEST_BYTES else _SMALL_WBITS
         # zlib's defaults are 15 bits and memory level 8; both shrink together.
-        deflater = zlib.compressobj(
-            self._engine.level, zlib.DEFLATED, wbits + self._container, wbits - 7
-        )
+        deflater = zlib.compressobj(self._level, zlib.DEFLATED, wbits + self._container, wbits - 7)
         return deflater.compress(data) + deflater.flush()
 
 

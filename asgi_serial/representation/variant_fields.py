@@ -156,7 +156,8 @@ def _variant_fields(
     base: Base, media_type: str, coding: str, content: bytes | None
 ) -> tuple[Fields, bytes | None]:
     assert base.vary is not None  # it names the fields that select the variant
-    made = without(base.pairs, _FORMAT_DROPS if media_type else _VARIANT_DROPS)
+    drops = _FORMAT_DROPS if media_type else _VARIANT_DROPS
+    made = [pair for pair in base.pairs if pair[0] not in drops]
     if media_type:
         made.append((b"content-type", media_type.encode()))
     if coding:

@@ -25,6 +25,7 @@ from asgi_serial.response.steps import (
     BUSY,
     DONE,
     HELD,
+    HOLD,
     PASS,
     REPLACED,
     START,
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from asgi_serial.codecs.base import Codec, Encoder
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import ResponsePlan
-    from asgi_serial.representation.handed import Handed
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.response.start import ResponseStart
     from asgi_serial.response.steps import Effect
@@ -74,6 +74,7 @@ class ResponseFlow:
     __slots__ = (
         "__dict__",  # of rare attributes, which have a default on the class
         "_effects",
+        "_job",
         "app_bytes",
         "base",
         "coding",
@@ -82,8 +83,6 @@ class ResponseFlow:
         "engine",
         "entry",
         "etag",
-        "form_reasons",
-        "handed",
         "media_type",
         "more_reasons",
         "plan",
@@ -91,7 +90,6 @@ class ResponseFlow:
         "response_start",
         "scope",
         "sent_bytes",
-        "start",
         "state",
         "status",
         "unstored",
@@ -102,15 +100,14 @@ class ResponseFlow:
     collector: Collector | None  # collects the response to be stored
     unstored: Reason | None  # why it is not stored
     entry: Entry | None  # to be stored at the end of the body
-    handed: Handed | None  # a model that the app has encoded in the planned format
     more_reasons: tuple[Reason, ...]
     _effects: tuple[Effect, ...]  # of the next step
+    _job: Callable[[], Any] | None  # of the next step
     own_drop: float | None = None  # when this write has dropped the stored responses of its URI
     is_end_sure = True  # otherwise the entry is stored only after the app has returned
     encoding_outcome = ""
     encoder: Encoder | None = None
     gathered: list[bytes]
-    _job: Callable[[], Any] | None = None  # of the next step
     _then: Callable[[Any], list[Message]]
     _is_not_modified = False
     _route: str | None = None
@@ -127,17 +124,16 @@ class ResponseFlow:
         self.request = request
         self.scope = scope  # as passed to the app
         self.response_start = response_start
-        self.start = response_start.message
         self.status = response_start.status
         self.plan = response_start.plan
-        self.form_reasons = self.plan.reasons  # why the content is not in another form
-        self.entry, self.unstored = response_start.entry, response_start.unstored
-        self.collector, self.handed = response_start.collector, response_start.handed
+        self.entry = response_start.entry
+        self.unstored = response_start.unstored
+        self.collector = response_start.collector
         if own_drop is not None:
             self.own_drop = own_drop
         self.state = START
         self.app_bytes = self.encoded_bytes = self.sent_bytes = 0
-        self.etag = None
+        self.etag = self._job = None
         self.media_type = self.coding = ""
         self.more_reasons = self._effects = ()
 
@@ -147,8 +143,10 @@ class ResponseFlow:
         if start.messages is not None:
             return self._step(self._replace(start.messages))
         messages = self._begin(start)
-        if self.collector is None and self.engine.may_cache and not self._effects:
+        if self.collector is None and self.request.caching and not self._effects:
             self._tell(is_over=False)
+        elif not messages:
+            return HOLD
         return self._step(messages)
 
     def feed(self, message: Message) -> Step:
@@ -266,7 +264,7 @@ class ResponseFlow:
         start, last = messages
         form = self.request.forward.form
         assert form is not None  # they are those of a stored response
-        self.coding, self.form_reasons = form.coding, form.reasons
+        self.coding, self.plan = form.coding, self.plan._replace(reasons=form.reasons)
         self.status = start["status"]
         self.app_bytes = self.encoded_bytes = self.sent_bytes = len(last["body"])
         self._end()
@@ -385,13 +383,13 @@ class ResponseFlow:
         codec = plan.codec
         if codec is not None and plan.event_stream and not self._may_send_file():
             made, self.etag = represent(base._replace(weak=True), "", codec.name, None)
-        elif codec is None and self.handed is not None:
+        elif codec is None and self.response_start.handed is not None:
             made, self.etag = represent(base, plan.media_type, "", None)
         else:
             # RFC 9110, 9.3.2: a HEAD may omit fields whose value is determined only while the
             # content is generated. Only then is it known whether compression pays off, whether the
             # values can be translated, and whether the content is a file.
-            by_format = bool(plan.media_type) and self.handed is None
+            by_format = bool(plan.media_type) and self.response_start.handed is None
             made = undecided_fields(base, by_format=by_format)
         return [self._head(made)]
 
@@ -408,7 +406,7 @@ class ResponseFlow:
     def _forget_handed(self) -> None:
         # A body that is not whole is stored as the app made it, but here that is a negotiated
         # format.
-        if self.handed is not None:
+        if self.response_start.handed is not None:
             self.forget(Reason.BODY_NOT_WHOLE)
 
     def _passed(self, message: Message, body: bytes, *, more: bool) -> Message:
@@ -471,7 +469,7 @@ class ResponseFlow:
     def _complete(self, body: bytes, last_bytes: int | None = None) -> list[Message]:
         """Return the messages for a whole body, of which the last piece has `last_bytes`."""
         size = self.app_bytes = len(body)
-        plan, collector, is_made = self.plan, self.collector, self.handed is not None
+        plan, collector, is_made = self.plan, self.collector, self.response_start.handed is not None
         if collector is not None:
             self.is_end_sure = self._has_sure_end(size if last_bytes is None else last_bytes)
         if contradicts(self.base.fields, size):
@@ -511,7 +509,9 @@ class ResponseFlow:
         """Whether encoding takes too long, for a size from which one of its steps does."""
         codec = self.plan.codec
         # A model that was handed over is not translated any more.
-        return self.handed is None or (codec is not None and size >= codec.offload_bytes)
+        return self.response_start.handed is None or (
+            codec is not None and size >= codec.offload_bytes
+        )
 
     def _has_sure_end(self, last_bytes: int) -> bool:
         # Content that arrives whole in the last message cannot have been truncated; no content can.
@@ -552,14 +552,14 @@ class ResponseFlow:
                     self.etag,
                     body,
                     encoded,
-                    self.handed,
+                    self.response_start.handed,
                     self.recorded_route(),
                     self.more_reasons,
                     is_end_sure=self.is_end_sure,
                 )
             )
         self.state = DONE
-        if self._is_held_by_client():
+        if self.etag is not None and self._is_held_by_client():
             head, content = self._head(not_modified_fields(made), status=304), b""
         else:
             head, self.sent_bytes = self._head(made), len(content)
@@ -635,7 +635,7 @@ class ResponseFlow:
 
     def reasons(self) -> tuple[Reason, ...]:
         """Return the reasons why something was not done to this response."""
-        reasons = reasons_of(self.request, self.form_reasons + self.more_reasons, self.unstored)
+        reasons = reasons_of(self.request, self.plan.reasons + self.more_reasons, self.unstored)
         return self.request.undecoded + reasons
 
     def recorded_route(self) -> str:
@@ -655,7 +655,7 @@ class ResponseFlow:
             self.status = status
         if self.request.caching and self.engine.settings.cache_status:
             made.append(self._cache_status())
-        return {**self.start, "status": self.status, "headers": made}
+        return {**self.response_start.message, "status": self.status, "headers": made}
 
     def _cache_status(self) -> Field:
         stored = self.entry is not None and self.is_end_sure

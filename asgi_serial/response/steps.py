@@ -86,3 +86,7 @@ class Step(NamedTuple):
     messages: list[Message]
     effects: tuple[Effect, ...] = ()
     job: Callable[[], Any] | None = None
+
+
+HOLD = Step([])
+"""The step of a message that is held back."""

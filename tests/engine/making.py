@@ -177,7 +177,7 @@ class Response:
             elif isinstance(effect, StoreOnReturn):
                 self.entry = effect.collector.pending
         self.job = step.job or self.job
-        return step.messages
+        return [*step.messages]
 
 
 def start(*headers, status=200, **more):
