@@ -20,6 +20,7 @@ each_module = pytest.mark.parametrize("module", NAMES)
 DIALECT = re.compile(
     r"\b(can not|that of which|what is to be|for ever|him|his own)\b", re.IGNORECASE
 )
+ARTICLE = re.compile(r"\b[Aa]n? $")
 OPENING = re.compile(r"(What|Which|That which|That of|Who|Whom|Whose)\b")
 
 
@@ -79,6 +80,19 @@ def find_dialect(source):
     return [flat(text) for text in texts if DIALECT.search(flat(text))]
 
 
+def find_articles(source):
+    """The texts of a module with an article before a word that is inserted: "a int"."""
+    return [
+        before.value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.JoinedStr)
+        for before, inserted in pairwise(node.values)
+        if isinstance(inserted, ast.FormattedValue)
+        and isinstance(before, ast.Constant)
+        and ARTICLE.search(before.value)
+    ]
+
+
 def find_openings(source):
     """The docstrings of a module that begin as a question does."""
     found = [text for _, text in documented(ast.parse(source))]
@@ -100,6 +114,11 @@ def test_no_text_uses_the_dialect(module):
 
 
 @each_module
+def test_no_article_is_put_before_a_word_that_is_inserted(module):
+    assert find_articles(NAMES[module].read_text()) == []
+
+
+@each_module
 def test_no_docstring_begins_as_a_question(module):
     assert find_openings(NAMES[module].read_text()) == []
 
@@ -114,6 +133,8 @@ def test_whether_describes_booleans_only(module):
     [
         (find_dialect, "# It can not be.\n"),
         (find_dialect, 'raise ValueError("it can\\nnot be")\n'),
+        (find_articles, 'raise TypeError(f"the key is a {kind}")\n'),
+        (find_articles, 'raise TypeError("an "\nf"{kind}")\n'),
         (find_openings, '"""What it is."""\n'),
         (find_openings, 'class A:\n    x = 1\n    """Which it is."""\n'),
         (find_whether, 'def f() -> int:\n    """Whether it is."""\n'),
@@ -132,7 +153,9 @@ def test_a_fault_is_found(find, source):
         'class A:\n    x: bool | None = None\n    """Whether it is."""\n',
         'x = False\n"""Whether it is."""\n',
         '"""Whatever it cannot be."""\n',
+        'x = f"the key is of type {kind}, a {{field}}"\n',
     ],
 )
 def test_plain_english_passes(source):
-    assert not find_dialect(source) + find_openings(source) + find_whether(source)
+    found = [find_dialect, find_articles, find_openings, find_whether]
+    assert not any(find(source) for find in found)

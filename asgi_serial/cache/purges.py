@@ -79,7 +79,7 @@ def find_fault(purge: Purge) -> str | None:
         return f"has {len(value)} characters; expected at most {MAX_VALUE_CHARACTERS}."
     if host is not None:
         if kind not in ("uri", "prefix"):
-            return f"is a {kind} with the host {host[:50]!r}; expected one with a path only."
+            return f"is of the kind {kind!r} with the host {host[:50]!r}; expected no host."
         if fault := _find_fault_of_host(host):
             return fault
     return _find_fault_of_value(kind, value)

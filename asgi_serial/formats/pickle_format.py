@@ -197,7 +197,9 @@ class _Unpickler(pickle.Unpickler):
         """Replace `getitem`, by which types such as `Secret[int]` are pickled."""
         if isinstance(owner, type):
             return owner[parameters]  # type: ignore[index]
-        raise pickle.UnpicklingError(f"an item of a {type(owner).__qualname__} is not allowed")
+        raise pickle.UnpicklingError(
+            f"access to items of {type(owner).__qualname__} is not allowed"
+        )
 
     def _check_shape(self, module: str, name: str, shape: bytes) -> type:
         found: type = self.find_class(module, name)

@@ -127,7 +127,7 @@ def _pydantic_config(value: object) -> Any:
         unknown = [name for name in value if name not in known]
         if not unknown:
             return dict(value)
-        nearest = explain_unknown(str(unknown[0]), known, kind="name of a ConfigDict")
+        nearest = explain_unknown(str(unknown[0]), known, kind="a name of a ConfigDict")
         raise ValueError(f"a pydantic.ConfigDict ({nearest.rstrip('.')})")
     raise ValueError("a pydantic.ConfigDict")
 
@@ -275,7 +275,7 @@ def _explain(fault: Any, options: Mapping[str, object]) -> str:
     name = str(fault["loc"][0])
     if name not in SerializationConfig.model_fields:
         return explain_unknown(
-            name, SerializationConfig.model_fields, kind="setting of the library"
+            name, SerializationConfig.model_fields, kind="a setting of the library"
         )
     expected = fault["ctx"]["error"]
     if name in ("cache_url", "pickle_key"):

@@ -153,7 +153,7 @@ def _find_parameter(signature: inspect.Signature, model: Any) -> str:
     taken = [one for one in signature.parameters.values() if one.name not in ("self", "cls")]
     annotated = [one for one in taken if one.annotation in (model, name)]
     if not taken:
-        raise TypeError(f"the function has no parameter for a {name}; add one")
+        raise TypeError(f"the function has no parameter for {name}; add one")
     return (annotated or taken)[0].name
 
 

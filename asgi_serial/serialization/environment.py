@@ -51,7 +51,7 @@ def read_environment(
             continue
         if spelled.startswith(PREFIX) and spelled not in variables:
             faults.append(
-                explain_unknown(label, variables, kind="setting", prefix_length=len(PREFIX))
+                explain_unknown(label, variables, kind="a setting", prefix_length=len(PREFIX))
             )
             continue
         found, names = (newer, variables) if spelled in variables else (older, OLDER_NAMES)

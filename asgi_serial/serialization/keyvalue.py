@@ -51,7 +51,7 @@ class KeyValueCache:
         """
         check_key(key)
         if not isinstance(value, bytes | bytearray | memoryview):
-            raise TypeError(f"the value is a {type(value).__name__}; expected bytes")
+            raise TypeError(f"the value is of type {type(value).__name__}; expected bytes")
         seconds = self._ttl_seconds() if ttl is None else float(ttl)
         if not seconds >= 0:
             raise ConfigurationError(f"ttl is {ttl!r}; expected seconds, 0 or more.")
@@ -129,4 +129,4 @@ class KeyValueCache:
 def check_key(key: object) -> None:
     """Refuse a key that is not text. Raises: TypeError."""
     if not isinstance(key, str):
-        raise TypeError(f"the key is {key!r}, a {type(key).__name__}; expected a str")
+        raise TypeError(f"the key is {key!r}, of type {type(key).__name__}; expected a str")

@@ -28,7 +28,7 @@ def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that are set. Raises: TypeError for a wrong name or value."""
     for name, value in options.items():
         if name not in _NAMES:
-            raise TypeError(explain_unknown(name, _NAMES, kind="option of a call that writes"))
+            raise TypeError(explain_unknown(name, _NAMES, kind="an option of a call that writes"))
         if name in _PARTS:
             _check_part(name, value)
         elif name != "context" and not (value is None or isinstance(value, bool)):
@@ -65,6 +65,7 @@ def _canonical(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(_canonical, value)) + "]"
     raise TypeError(
-        f"an option holds {value!r}, a {type(value).__name__}, by which nothing can be cached; "
-        "expected plain data (text, numbers, lists, sets, dicts), or a call without a cache_key"
+        f"an option holds {value!r}, of type {type(value).__name__}, by which nothing can be "
+        "cached; expected plain data (text, numbers, lists, sets, dicts), or a call without a "
+        "cache_key"
     )

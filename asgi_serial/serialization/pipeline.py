@@ -365,4 +365,4 @@ def as_bytes(data: Any) -> bytes:
         return data.encode("utf-8", "surrogatepass")
     if isinstance(data, bytes | bytearray | memoryview):
         return bytes(data)
-    raise TypeError(f"the data is a {type(data).__name__}; expected bytes")
+    raise TypeError(f"the data is of type {type(data).__name__}; expected bytes")

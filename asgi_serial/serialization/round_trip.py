@@ -176,7 +176,7 @@ def _shown(value: object) -> str:
     try:
         text = repr(value)
     except Exception:  # a class's own code, or a model without fields
-        text = f"a {type(value).__qualname__}"
+        text = f"an object of type {type(value).__qualname__}"
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 

@@ -201,7 +201,7 @@ class PickleSerializer(ModelSerializer):
             except FormatError as error:
                 raise malformed(known.name, "pickle_invalid", f"Invalid pickle: {error}") from None
             if not known.is_instance(found):
-                reason = f"Invalid pickle: it holds a {type(found).__qualname__}"
+                reason = f"Invalid pickle: it holds an object of type {type(found).__qualname__}"
                 raise malformed(known.name, "pickle_invalid", reason)
             return found
 

@@ -441,7 +441,7 @@ class Settings(BaseModel):
                 sources[name] = Source(name, value)
             else:
                 faults.append(
-                    explain_unknown(name, cls.model_fields, kind="setting", hints=SETTING_HINTS)
+                    explain_unknown(name, cls.model_fields, kind="a setting", hints=SETTING_HINTS)
                 )
         values = {name: given.value for name, given in sources.items()}
         preset = values.get("preset")
@@ -497,7 +497,7 @@ def _read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Source], li
                 explain_unknown(
                     label,
                     variables,
-                    kind="setting",
+                    kind="a setting",
                     prefix_length=len(PREFIX),
                     hints=SETTING_HINTS,
                 )

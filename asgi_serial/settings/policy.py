@@ -112,7 +112,9 @@ def build_policy(options: Mapping[str, object]) -> RoutePolicy:
     for name, value in options.items():
         parse = _PARSERS.get(name)
         if parse is None:
-            faults.append(explain_unknown(name, _PARSERS, kind="policy option", hints=POLICY_HINTS))
+            faults.append(
+                explain_unknown(name, _PARSERS, kind="a policy option", hints=POLICY_HINTS)
+            )
             continue
         try:
             values[name] = parse(value)

@@ -441,17 +441,18 @@ def explain_unknown(
 ) -> str:
     """Return the error line for an unknown name, which suggests the one that is meant.
 
+    `kind` is what the name should be, such as `an option`.
     `hints` explains names that other libraries use; otherwise it is the closest known one. The
     first `prefix_length` characters are common to all names and are not compared.
     """
     spelled = {name[prefix_length:].lower(): name for name in known}
     hint = hint_at(label[prefix_length:], hints, spelled)
     if hint is not None:
-        return f"{label} is not a {kind}; {hint}"
+        return f"{label} is not {kind}; {hint}"
     nearest = difflib.get_close_matches(label[prefix_length:].lower(), spelled, n=1)
     if nearest:
-        return f"{label} is not a {kind}; did you mean {spelled[nearest[0]]}?"
-    return f"{label} is not a {kind}; expected one of {', '.join(sorted(known))}."
+        return f"{label} is not {kind}; did you mean {spelled[nearest[0]]}?"
+    return f"{label} is not {kind}; expected one of {', '.join(sorted(known))}."
 
 
 def _read_quantity(value: object, units: dict[str, int] | dict[str, Decimal]) -> Decimal | None:

@@ -66,7 +66,7 @@ def _memcached_at(address: StoreAddress) -> Any:
 
 def _missing(extra: str) -> ConfigurationError:
     return ConfigurationError(
-        f"a {extra} store needs a package that is not installed; "
+        f"{extra} as a store needs a package that is not installed; "
         f'install it with: pip install "asgi-serial[{extra}]"'
     )
 
@@ -78,14 +78,14 @@ def cache_of(target: object) -> Any:
         return cache
     if not isinstance(cache, BaseCache):
         raise ConfigurationError(
-            f"the store is a {type(target)!r}; expected a URL, an aiocache cache, an "
+            f"the store is of {type(target)!r}; expected a URL, an aiocache cache, an "
             "asynchronous client with the methods of redis.asyncio.Redis, or an object with the "
             f"coroutine methods of asgi_serial.Store: {', '.join(STORE_METHODS)}."
         )
     _check_plain(cache)
     if _is_of(cache, "RedisBackend") and _decodes(cache.client):
         raise ConfigurationError(
-            f"the store is a {type(cache.client)!r} that decodes responses; "
+            f"the store is of {type(cache.client)!r} and decodes responses; "
             "expected decode_responses=False."
         )
     return cache

@@ -208,7 +208,7 @@ def _parse_database(by_path: str, by_option: str | None) -> int:
         raise _Fault("names the database twice, by its path and by 'db'")
     database = (by_path or "0") if by_option is None else by_option
     if not _DATABASE.fullmatch(database):
-        raise _Fault(f"has a {'path' if by_path else 'db'} that is not the number of a database")
+        raise _Fault(f"has {'a path' if by_path else 'a db'} that is not the number of a database")
     return int(database)
 
 

@@ -134,8 +134,8 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("target", "message"),
         [
-            (None, "the store is a <class 'NoneType'>; expected a URL, an aiocache cache"),
-            ({}, "the store is a <class 'dict'>"),
+            (None, "the store is of <class 'NoneType'>; expected a URL, an aiocache cache"),
+            ({}, "the store is of <class 'dict'>"),
             ("http://h", "has no known scheme"),
             (SimpleMemoryCache(serializer=PickleSerializer()), "PickleSerializer"),
             (RedisCache(), "expected serializer=NullSerializer"),
@@ -144,7 +144,7 @@ class TestRefusals:
             (SimpleMemoryCache(plugins=[HitMissRatioPlugin()]), "HitMissRatioPlugin"),
             (
                 redis.Redis(),
-                "the store is a <class 'redis.client.Redis'>; expected .* asynchronous",
+                "the store is of <class 'redis.client.Redis'>; expected .* asynchronous",
             ),
             (redis_client.Redis(decode_responses=True), "expected decode_responses=False"),
         ],

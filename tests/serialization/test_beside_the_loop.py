@@ -85,7 +85,7 @@ def test_a_dataclass_that_waits_for_another_is_completed(make_manager):
 def test_a_pickle_that_a_later_definition_does_not_fit_is_refused(make_manager):
     manager = make_manager(pickle_key="one secret of some length")
     payload = manager.serialize_sync(Point(x=1, y=2), "pickle")
-    with pytest.raises(ValueError, match="it holds a Point"):
+    with pytest.raises(ValueError, match="it holds an object of type Point"):
         manager.deserialize_sync(payload, Account, "pickle")
 
 

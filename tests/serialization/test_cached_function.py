@@ -442,7 +442,9 @@ def test_methods_know_their_instance(method_calls):
 
 
 def test_an_instance_without_a_key_is_named():
-    with pytest.raises(TypeError, match=r"'self' of Repository.unkeyed\(\) is a Repository"):
+    with pytest.raises(
+        TypeError, match=r"'self' of Repository.unkeyed\(\) is an object of type Repository"
+    ):
         Repository("a").unkeyed()
 
 
@@ -569,7 +571,9 @@ def test_arguments_without_a_key_are_refused_by_name(calls):
     def load(id: int, session: object) -> int:
         raise NotImplementedError
 
-    with pytest.raises(TypeError, match=r"'session' of .*load\(\) is a object.*key='load:\{id\}'"):
+    with pytest.raises(
+        TypeError, match=r"'session' of .*load\(\) is an object of type object.*key='load:\{id\}'"
+    ):
         load(1, object())
 
 
@@ -621,7 +625,7 @@ def one(id: int) -> int:
         ({"key": 7}, "key is 7; expected a format string"),
         ({"format": "yaml"}, "yaml"),
         ({"tags": "users"}, "tags is 'users': the tags are 'users'; expected a list"),
-        ({"tags": [7]}, "the tag 7 is a int; expected a str"),
+        ({"tags": [7]}, "the tag 7 is of type int; expected a str"),
         ({"tags": ["{name}"]}, r"has \{name\}; expected \{id\}, \{result\}"),
         ({"tags": [" a"]}, "no blanks around"),
         ({"tags": [""]}, "is empty"),

@@ -189,5 +189,7 @@ def test_a_request_is_no_key(calls):
     async def find(id: int, request: Request) -> User:
         raise NotImplementedError
 
-    with pytest.raises(TypeError, match=r"'request' of .*find\(\) is a Request.*key='find:\{id\}'"):
+    with pytest.raises(
+        TypeError, match=r"'request' of .*find\(\) is an object of type Request.*key='find:\{id\}'"
+    ):
         client.get(app, "/1")

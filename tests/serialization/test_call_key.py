@@ -429,8 +429,12 @@ def test_a_wrong_format_string_is_refused(text, message):
 @pytest.mark.parametrize(
     ("text", "value", "message"),
     [
-        ("user:{session}", Session(), r"\{session\} is a Session; expected text.*\{session.id\}"),
-        ("user:{session}", SecretStr("hunter2"), r"is a SecretStr"),
+        (
+            "user:{session}",
+            Session(),
+            r"\{session\} is of type Session; expected text.*\{session.id\}",
+        ),
+        ("user:{session}", SecretStr("hunter2"), r"is of type SecretStr"),
         ("user:{session.id}", Session(), r"\{session.id\} is not there"),
         ("user:{session[0]}", [], r"\{session\[0\]\} is not there"),
     ],
@@ -460,7 +464,9 @@ def test_a_key_may_be_made_by_a_function():
 
     assert make(lambda id, session: f"user:{id}")(7, None) == "user:7"
     assert make(lambda id, session: (id, "de"))(7, None) == "m.f(7, 'de',)"
-    with pytest.raises(TypeError, match=r"key= of with_session\(\) returned a Session; expected"):
+    with pytest.raises(
+        TypeError, match=r"key= of with_session\(\) returned an object of type Session; exp"
+    ):
         make(lambda id, session: session)(7, Session())
 
     async def later(id, session):

@@ -98,7 +98,7 @@ def test_bytes_that_hold_no_model_are_refused_before_the_function_runs():
 def test_what_can_not_work_is_refused_where_it_is_decorated():
     with pytest.raises(TypeError, match="not a Pydantic model class"):
         deserialized("Point")
-    with pytest.raises(TypeError, match="has no parameter for a Point"):
+    with pytest.raises(TypeError, match="has no parameter for Point"):
         deserialized(Point)(lambda: None)
 
 

@@ -41,7 +41,7 @@ def test_the_serializer_of_pickles_works_alone():
 def test_a_pickle_of_another_class_or_shape_is_refused(make_manager):
     manager = make_manager()
     payload = manager.serialize_sync(Point(x=1, y=2), "pickle")
-    with pytest.raises(ValidationError, match="it holds a Point"):
+    with pytest.raises(ValidationError, match="it holds an object of type Point"):
         manager.deserialize_sync(payload, User, "pickle")
 
 

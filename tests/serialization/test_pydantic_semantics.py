@@ -133,7 +133,7 @@ def test_options_apply_to_lists_of_models_too(format):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"exclude_nones": True}, "exclude_nones is not a option of a call .* exclude_none"),
+        ({"exclude_nones": True}, "exclude_nones is not an option of a call .* exclude_none"),
         ({"indent": 2}, "indent is not"),
         ({"include": "id"}, "include is 'id'; expected a set of names"),
         ({"exclude": ["id"]}, r"exclude is \['id'\]; expected a set of names"),
@@ -252,7 +252,7 @@ def test_pickles_of_other_types_are_refused():
     payload = MANAGER.serialize_sync(ITEMS, "pickle")
     assert MANAGER.deserialize_sync(payload, list[Item], "pickle") == ITEMS
     for type_ in (list[Login], dict[str, Item], Item, tuple[Item, ...], list[int]):
-        with pytest.raises(ValidationError, match="it holds a list"):
+        with pytest.raises(ValidationError, match="it holds an object of type list"):
             MANAGER.deserialize_sync(payload, type_, "pickle")
     pair = MANAGER.serialize_sync(Pair(1, "a"), "pickle")
     assert type(MANAGER.deserialize_sync(pair, Pair, "pickle")) is Pair

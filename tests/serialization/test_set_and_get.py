@@ -105,7 +105,7 @@ def test_without_asyncio_the_memory_is_used(manager):
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda m: m.set_model(7, 1), TypeError, "the key is 7, a int; expected a str"),
+        (lambda m: m.set_model(7, 1), TypeError, "the key is 7, of type int; expected a str"),
         (lambda m: m.get_model(None, int), TypeError, "the key is None"),
         (lambda m: m.delete(b"k"), TypeError, "the key is b'k'"),
         (lambda m: m.set_model("k", "x", as_type=int), ValidationError, "valid integer"),
@@ -113,7 +113,7 @@ def test_without_asyncio_the_memory_is_used(manager):
         (lambda m: m.set_model("k", "\ud800"), FormatError, "cannot be written as json"),
         (lambda m: m.set_model("k", 1, -1), ConfigurationError, "ttl is -1; expected a duration"),
         (lambda m: m.set_model("k", 1, tags="a"), TypeError, "expected a list of texts"),
-        (lambda m: m.set_model("k", 1, tags=[1]), TypeError, "the tag 1 is a int"),
+        (lambda m: m.set_model("k", 1, tags=[1]), TypeError, "the tag 1 is of type int"),
         (lambda m: m.set_model("k", 1, tags=[""]), ValueError, "the tag is empty"),
         (lambda m: m.set_model("k", 1, format="yaml"), ValueError, "yaml"),
         (lambda m: m.get_model("k", "User"), TypeError, "is not a Pydantic model class"),

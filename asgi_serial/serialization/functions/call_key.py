@@ -272,8 +272,8 @@ class Template:
     def _show(self, value: object, field: str, spec: str, conversion: str) -> str:
         if not (isinstance(value, Enum | datetime | time) or type(value) in _SHOWN):
             raise TypeError(
-                f"{self}: {{{field}}} is a {type(value).__qualname__}; expected text, a number "
-                f"or the like, such as one of its attributes: {{{field}.id}}"
+                f"{self}: {{{field}}} is of type {type(value).__qualname__}; expected text, a "
+                f"number or the like, such as one of its attributes: {{{field}.id}}"
             )
         if conversion:
             value = string.Formatter().convert_field(value, conversion)
@@ -361,7 +361,7 @@ def _describe(value: Any) -> str:
     if is_dataclass(value) and cls.__dataclass_params__.eq:
         content = tuple([getattr(value, one.name) for one in fields(value) if one.compare])
         return name + _describe_items(content)
-    raise _NoKeyError(f"a {cls.__qualname__}")
+    raise _NoKeyError(f"an object of type {cls.__qualname__}")
 
 
 @lru_cache(2_000)
@@ -413,7 +413,7 @@ def _describe_time(value: datetime | time) -> str:
     # A zone that was read from a file has the address of that file in its text.
     is_nameless = type(zone).__repr__ is object.__repr__ or getattr(zone, "key", "") is None
     if zone is not None and is_nameless:
-        raise _NoKeyError(f"a {type(value).__name__} in a zone without a name")
+        raise _NoKeyError(f"an object of type {type(value).__name__} in a zone without a name")
     return repr(value)
 
 

@@ -599,5 +599,5 @@ def _listed(tags: Any) -> list[str]:
     listed = list(tags)
     for tag in listed:
         if not isinstance(tag, str):
-            raise TypeError(f"the tag {tag!r} is a {type(tag).__name__}; expected a str")
+            raise TypeError(f"the tag {tag!r} is of type {type(tag).__name__}; expected a str")
     return listed

@@ -392,7 +392,7 @@ def _digest_of(key: str) -> bytes:
 def check_value_key(key: object) -> str:
     """Return a key of at most the longest length. Raises: TypeError if it is not text."""
     if not isinstance(key, str):
-        raise TypeError(f"the key is {key!r}, a {type(key).__name__}; expected a str")
+        raise TypeError(f"the key is {key!r}, of type {type(key).__name__}; expected a str")
     return bounded(key)
 
 
@@ -403,7 +403,7 @@ def check_tags(tags: Iterable[object]) -> tuple[bytes, ...]:
     found: dict[bytes, None] = {}
     for tag in tags:
         if not isinstance(tag, str):
-            raise TypeError(f"the tag {tag!r} is a {type(tag).__name__}; expected a str")
+            raise TypeError(f"the tag {tag!r} is of type {type(tag).__name__}; expected a str")
         fault = find_fault(Purge("tag", tag, None, 0.0))
         if fault is not None:
             raise ValueError(f"the tag {fault}")
