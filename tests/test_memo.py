@@ -62,6 +62,16 @@ def test_values_that_are_there_anyway_are_not_counted():
     assert len(memo) == 100
 
 
+def test_what_a_value_has_come_to_hold_is_counted():
+    known = BoundedDict(10_000, shares_values=True)
+    known.keep(b"a", {})
+    known.add_bytes(9_000)
+    assert b"a" in known
+    known.add_bytes(1_000)
+    assert not known
+    assert not known.held_bytes
+
+
 def test_a_later_value_takes_the_place_of_an_earlier_one():
     kept = BoundedDict()
     kept.keep("a", b"1")

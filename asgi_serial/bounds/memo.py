@@ -50,6 +50,12 @@ class BoundedDict(dict[K, V]):
             self.held_bytes += size
         self[key] = value
 
+    def add_bytes(self, own_bytes: int) -> None:
+        """Count bytes that a shared value has come to hold; if they are too many, clear."""
+        self.held_bytes += own_bytes
+        if self.held_bytes > self.max_bytes:
+            self.clear()
+
     def clear(self) -> None:
         """Remove all pairs."""
         super().clear()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias
 
-from asgi_serial.bounds.memo import BoundedDict, Memo, weigh
+from asgi_serial.bounds.memo import LONGEST_PART, BoundedDict, Memo, weigh
 from asgi_serial.cache.key import read_key_fields
 from asgi_serial.engine.client import has_known_client
 from asgi_serial.engine.head import keep_iterators
@@ -23,7 +23,8 @@ from asgi_serial.http.storability import (
 from asgi_serial.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from asgi_serial.cache.key import Extra
     from asgi_serial.engine.field_rules import FieldRules
@@ -55,8 +56,8 @@ _PRECONDITIONS = frozenset({b"if-match", b"if-none-match"})
 _READS = frozenset({"GET", "HEAD", "QUERY"})
 _DESCRIBES_BODY = frozenset({b"content-encoding", b"content-type"})
 _name_of = itemgetter(0)
-# One string is hashed and compared in a fifth of the time of a tuple of names.
 _SEPARATOR = b"\n"
+_STEP_BYTES = 232  # a dict with one item, of which a profile has one for each value that decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,34 +137,36 @@ class Profile:
 
 
 class _Shape:
-    """The names of a request's fields, in their order, as `_SEPARATOR` joins them.
+    """The names of a request's fields, in their order, and the profiles of such requests.
 
-    Keys of profiles contain it in place of the names, and compare it by identity.
+    `known` leads to a profile by the method, then by the value of each line in `deciding`, then, if
+    there is a Content-Length, by whether it announces a body.
     """
 
-    __slots__ = ("find_deciding", "names", "places")
+    __slots__ = ("deciding", "known", "length_at", "places")
 
-    def __init__(self, names: bytes, lines: Lines) -> None:
-        self.names = names  # counted in the size of each profile's key
+    def __init__(self, lines: Lines) -> None:
         self.places = {name: place for place, (name, _) in enumerate(lines)}
-        self.find_deciding = _find_deciding(self.places)  # the lines whose values matter
+        self.deciding = [self.places[name] for name in _DECIDING if name in self.places]
+        self.length_at = self.places.get(b"content-length")
+        self.known: dict[Any, Any] = {}
 
 
 class Profiles:
     """Remembers the profiles of requests, in memory that is bounded in bytes.
 
-    The key of a profile is the method, the names of the fields in order, and the few field lines
-    whose values matter. A profile that is too large to remember is computed each time.
+    A profile is found by the names of the fields in order, the method, and the values of the few
+    fields that decide. A profile that is too large to remember is computed each time.
     """
 
     def __init__(self, settings: Settings, fields: FieldRules, negotiator: Negotiator) -> None:
         self._settings = settings
         self._fields = fields
         self._negotiator = negotiator
+        # A joined name is hashed and compared in a fifth of the time of a tuple of names.
         self._shapes: BoundedDict[bytes, _Shape] = BoundedDict(shares_values=True)
-        self._known: BoundedDict[tuple[object, ...], Profile] = BoundedDict(shares_values=True)
         self._idle: Memo[str, tuple[Lines, Profile]] = Memo(
-            lambda method: ((), self._make(method, _Shape(b"", ()), ())), shares_values=True
+            lambda method: ((), self._make(method, _Shape(()), ())), shares_values=True
         )
         self.idle = self._idle.__getitem__
         """Return no lines, and the profile of a request by its method, if no field is read."""
@@ -176,48 +179,70 @@ class Profiles:
             pairs = scope["headers"]
             try:
                 if type(pairs) is list and type(pairs[0]) is tuple and type(pairs[0][1]) is bytes:
-                    shape = self._shapes.get(_SEPARATOR.join(map(_name_of, pairs)))
-                    if shape is not None and len(shape.places) == len(pairs):
-                        key = (shape, scope["method"], shape.find_deciding(pairs))
-                        profile = self._known.get(key)
-                        if profile is not None:
-                            return tuple(pairs), profile
-            # There are none, or one is a list or a buffer, or is malformed.
-            except (IndexError, TypeError, ValueError):
+                    shape = self._shapes[_SEPARATOR.join(map(_name_of, pairs))]
+                    if len(shape.places) == len(pairs):
+                        # By one value after the other: one tuple of pairs is compared as a key in
+                        # twice the time.
+                        known = shape.known[scope["method"]]
+                        for place in shape.deciding:
+                            known = known[pairs[place][1]]
+                        if shape.length_at is not None:
+                            known = known[_announces_body(shape, pairs)]
+                        return tuple(pairs), known
+            # It is not known, or a line is a list or a buffer, or is malformed, or there is none.
+            except (IndexError, KeyError, TypeError, ValueError):
                 pass
         lines = _read_lines(scope)
+        if is_anonymous and lines == tuple(scope["headers"]):
+            return lines, self._add(scope["method"], lines)
         return lines, self.find(scope["method"], lines)
 
     def find(self, method: str, lines: Lines) -> Profile:
-        """Return the profile of a request with these fields, computed now if it is not known."""
+        """Return the profile of a request with these lines, each of which has its own name."""
+        return self.read({"method": method, "headers": list(lines)})[1]
+
+    def _add(self, method: str, lines: Lines) -> Profile:
+        """Return the profile of a request, computed now, and remember it."""
+        shape = self._find_shape(lines)
+        if shape is None:
+            return self._make_once(method, lines)
+        path: list[object] = [method, *[lines[place][1] for place in shape.deciding]]
+        if shape.length_at is not None:
+            path.append(_announces_body(shape, lines))
+        profile = self._make(method, shape, lines)
+        # A directive or a name of two bytes takes fifty and more once it is parsed.
+        parsed_bytes = weigh((profile.directives, profile.strange))
+        size = _STEP_BYTES * len(path) + weigh(tuple(path)) + parsed_bytes
+        if size * LONGEST_PART > self._shapes.max_bytes:
+            profile.is_repeatable = False
+            return profile
+        known = shape.known
+        for value in path[:-1]:
+            known = known.setdefault(value, {})
+        known[path[-1]] = profile
+        self._shapes.add_bytes(size)
+        return profile
+
+    def _find_shape(self, lines: Lines) -> _Shape | None:
+        """Return the shape of a request, to be remembered; None if it is too large for that."""
         try:
             names = _SEPARATOR.join(map(_name_of, lines))
         except TypeError:  # a name is text
-            return self._make_once(method, _Shape(b"", lines), lines)
+            return None
+        # A name with a separator could be taken for two.
+        if len(lines) >= MAX_NAMES or names.count(_SEPARATOR) >= max(len(lines), 1):
+            return None
         shape = self._shapes.get(names)
-        if shape is None or len(shape.places) != len(lines):
-            shape = _Shape(names, lines)
-            # A name with a separator could be taken for two.
-            if len(lines) >= MAX_NAMES or names.count(_SEPARATOR) >= max(len(lines), 1):
-                return self._make_once(method, shape, lines)
+        if shape is None or len(shape.places) != len(lines):  # no name, or an empty one
+            shape = _Shape(lines)
             self._shapes.keep(names, shape, weigh(tuple(shape.places)))
             if names not in self._shapes:
-                # The names are too long to remember.
-                return self._make_once(method, shape, lines)
-        key = (shape, method, shape.find_deciding(lines))
-        known = self._known.get(key)
-        if known is not None:
-            return known
-        profile = self._make(method, shape, lines)
-        # A directive or a name of two bytes takes fifty and more once it is parsed.
-        self._known.keep(key, profile, weigh((profile.directives, profile.strange)))
-        if key not in self._known:
-            profile.is_repeatable = False
-        return profile
+                return None
+        return shape
 
-    def _make_once(self, method: str, shape: _Shape, lines: Lines) -> Profile:
+    def _make_once(self, method: str, lines: Lines) -> Profile:
         """Return a profile that is too large to be remembered, even by a stored response."""
-        profile = self._make(method, shape, lines)
+        profile = self._make(method, _Shape(lines), lines)
         profile.is_repeatable = False
         return profile
 
@@ -310,21 +335,9 @@ def _read_lines(scope: Scope) -> Lines:
     return tuple(fields.items())
 
 
-def _find_deciding(places: Mapping[bytes, int]) -> Callable[[Sequence[Field]], object]:
-    """Return a function that finds the lines whose values decide, in a request with such names."""
-    found = [places[name] for name in _DECIDING if name in places]
-    find_lines = itemgetter(*found) if found else _find_none
-    length_at = places.get(b"content-length")
-    if length_at is None:
-        return find_lines
-    return lambda lines: (
-        find_lines(lines),
-        announces_body({b"content-length": lines[length_at][1]}),
-    )
-
-
-def _find_none(lines: Sequence[Field]) -> None:
-    return None
+def _announces_body(shape: _Shape, lines: Sequence[Field]) -> bool:
+    assert shape.length_at is not None
+    return announces_body({b"content-length": lines[shape.length_at][1]})
 
 
 def find_credentials(
