@@ -150,7 +150,7 @@ class SerialMiddleware:
         plan = plan_request(engine, scope)
         served: Answer | Forward | None = None
         if plan.key is not None:
-            found = engine.responses.find(plan.key, plan.vary_values)
+            found = engine.responses.find(plan.key, plan)
             served = serve(engine, plan, found, plan.asked)
             if type(served) is tuple and served[3] is HIT:
                 start, last, found_at = served[0], served[1], 0.0

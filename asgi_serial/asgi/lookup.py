@@ -84,7 +84,7 @@ class Lookup:
             serve(
                 engine,
                 plan,
-                engine.responses.find(key, plan.vary_values),
+                engine.responses.find(key, plan),
                 engine.clock(),
                 waited=self._waited,
             )
@@ -101,7 +101,7 @@ class Lookup:
         if isinstance(served, Forward):
             self._note(served)
             if key is not None and self._may_use_part():
-                return self._use_part(self.engine.responses.find(part_key(key), plan.vary_values))
+                return self._use_part(self.engine.responses.find(part_key(key), plan))
             return None
         return self._hand_out(served)
 
@@ -159,12 +159,11 @@ class Lookup:
         engine, plan = self.engine, self.plan
         responses = engine.responses
         if self._underived is None and self.forward.reason in COLLAPSIBLE and responses.store:
-            select = plan.vary_values
-            hit = self._use(await responses.load(key, select))
+            hit = self._use(await responses.load(key, self.plan))
             # Another request's call of the app may have ended meanwhile.
             hit = hit or (None if self._underived is not None else self.find_hit(key))
             if hit is None and self._may_use_part():
-                hit = self._use_part(await responses.load(part_key(key), select))
+                hit = self._use_part(await responses.load(part_key(key), plan))
             if hit is not None:
                 return hit
         if self._underived is not None:
@@ -207,10 +206,10 @@ class Lookup:
 
     async def _prepare_completion(self, key: Key) -> None:
         """Plan a request for the rest of a response of which a part is stored."""
-        engine, plan, select = self.engine, self.plan, self.plan.vary_values
-        found = engine.responses.find(part_key(key), select)
+        engine, plan = self.engine, self.plan
+        found = engine.responses.find(part_key(key), plan)
         if isinstance(found, Reason) and engine.responses.store is not None:
-            found = await engine.responses.load(part_key(key), select)
+            found = await engine.responses.load(part_key(key), plan)
         if isinstance(found, Reason) or not can_be_completed(engine, plan, found, engine.clock()):
             return
         self.forward = replace(self.forward, reason=Reason.PARTIAL, completes=found)
@@ -275,14 +274,14 @@ class Lookup:
     async def _join(self, key: Key) -> tuple[Message, Message] | None:
         """Wait for another request's call of the app, or lead one that others wait for."""
         calls, settings = self.engine.calls, self.engine.settings
-        responses, select = self.engine.responses, self.plan.vary_values
+        responses, plan = self.engine.responses, self.plan
         deadline = monotonic() + settings.cache_wait
         fields = self.plan.fields
         is_conditional = b"if-none-match" in fields or b"if-modified-since" in fields
         slow_calls = 0
         while True:
             is_conditional = is_conditional and not self.forward.validates
-            shared = self.call_key = responses.call_key(key, select)
+            shared = self.call_key = responses.call_key(key, plan)
             call = calls.find(shared)
             if call is None:
                 if is_conditional:
@@ -319,7 +318,6 @@ class Lookup:
     ) -> tuple[Message, Message] | None:
         """Call the app for other processes, too, or wait for a response that another one stores."""
         responses, pause, has_waited = self.engine.responses, 0.01, False
-        select = self.plan.vary_values
         while True:
             self._lease = await leases.take(shared)
             if self._lease is not None:
@@ -335,7 +333,7 @@ class Lookup:
                 pause = min(2 * pause, MAX_PAUSE)
             # Check even with the lease: another process may have stored a response and ended its
             # lease.
-            hit = self._use(await responses.load(key, select))
+            hit = self._use(await responses.load(key, self.plan))
             if hit is not None or self._underived is not None:
                 self.finish_call(CallResult.STORED)
                 return await self._derive() if hit is None else hit

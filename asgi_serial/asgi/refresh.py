@@ -45,7 +45,7 @@ def start_refresh(app: ASGIApp, answered: Exchange, entry: Entry) -> None:
     again = _plan_again(engine, plan, entry)
     if again.key != plan.key:
         return  # a policy was learned or forgotten meanwhile, so the key differs
-    call_key = engine.responses.call_key(plan.key, plan.vary_values)
+    call_key = engine.responses.call_key(plan.key, plan)
     call = engine.calls.start(call_key)
     if call is None:
         return

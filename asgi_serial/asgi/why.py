@@ -40,7 +40,7 @@ async def serve_explained(
     exchange.send_out = Explaining(exchange, exchange.send_out).send
     served = None
     if plan.key is not None:
-        found = engine.responses.find(plan.key, plan.vary_values)
+        found = engine.responses.find(plan.key, plan)
         served = serve(engine, plan, found, plan.asked)
     if (served is not None or plan.may_end_early) and await exchange.answer_without_app(served):
         if exchange.lookup is not None and exchange.lookup.refreshes is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from weakref import ref
 
 from asgi_serial.formats.registry import JSON, format_name
@@ -80,12 +80,14 @@ class Shape:
         return own.split(SEPARATOR)[tag] if isinstance(tag, int) else tag
 
 
-Repeatable: TypeAlias = tuple[float, object, object, bool, bytes | None, int, Fields, bytes]
+Repeatable: TypeAlias = tuple[
+    float, object, object, bool, bytes | None, dict[str, Any], Fields, dict[str, Any]
+]
 """An answer to repeat: its end in epoch seconds, profile, wants, whether it is only for requests
-whose cookies are all ignored, condition, status, fields and body.
+whose cookies are all ignored, condition, start, fields and body.
 
-Until then, a request with this profile, these wants and this condition gets it, with a copy of the
-fields.
+Until then, a request with this profile, these wants and this condition gets it, in copies of the
+messages and the fields.
 """
 
 

@@ -96,7 +96,8 @@ def make_key(
     if fields.unusual:
         extra = (*extra, *fields.unusual)
     if origin_at is not None:
-        extra = (*extra, (b"origin", lines[origin_at][1]))
+        origin = (b"origin", lines[origin_at][1])
+        extra = (*extra, origin) if extra else (origin,)
     try:
         scheme, root_path, raw_path = scope["scheme"], scope["root_path"], scope["raw_path"]
     except KeyError:  # ASGI lets servers leave them out

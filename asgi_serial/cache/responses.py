@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from math import inf
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from asgi_serial.bounds.memo import BoundedDict
 from asgi_serial.cache.entry import DROPPED, UNHELD, Entry, FormApart, HitStates, VaryIndex
@@ -40,10 +40,16 @@ if TYPE_CHECKING:
     from asgi_serial.cache.memory import Memory
     from asgi_serial.store.base import GuardedStore
 
-    Select = Callable[[tuple[bytes, ...]], tuple[tuple[bytes, bytes | None], ...]]
-    """Returns the varying fields of a request with their values, given the fields' names."""
 
 MISS, VARY_MISS = Reason.MISS, Reason.VARY_MISS
+
+
+class Selecting(Protocol):
+    """A request that selects one of the responses of its resource."""
+
+    def vary_values(self, names: tuple[bytes, ...]) -> tuple[tuple[bytes, bytes | None], ...]:
+        """Return the varying fields with these names, and their values in the request."""
+
 
 MAX_KINDS_BYTES = 32 << 10  # room for a hundred, each of which costs every drop a deletion
 
@@ -97,7 +103,7 @@ class ResponseCache:
         self._kinds: BoundedDict[Kind, None] = BoundedDict(MAX_KINDS_BYTES)
         self.stored = 0
 
-    def find(self, key: Key, select: Select) -> Entry | Reason:
+    def find(self, key: Key, request: Selecting) -> Entry | Reason:
         """Return the entry in the first level that a request selects, or why there is none."""
         slot = self._find_slot(key)
         if slot is not None:
@@ -107,9 +113,9 @@ class ResponseCache:
             ):
                 slot.is_used = True
                 return entry
-        return self._find_on_index(key, select)
+        return self._find_on_index(key, request)
 
-    def _find_on_index(self, key: Key, select: Select) -> Entry | Reason:
+    def _find_on_index(self, key: Key, request: Selecting) -> Entry | Reason:
         fork = fork_of(key)
         if fork is not None:
             root = self._memory.get(fork)
@@ -118,7 +124,7 @@ class ResponseCache:
             key = (key, root.nonce)
         found, missed = self._memory.get(key), MISS
         if isinstance(found, VaryIndex):
-            found = self._memory.get(_selected_key(key, found, select(found.names)))
+            found = self._memory.get(_selected_key(key, found, request.vary_values(found.names)))
             missed = VARY_MISS
         return found if isinstance(found, Entry) and not self.is_purged(found) else missed
 
@@ -160,7 +166,7 @@ class ResponseCache:
             self.purges.add(purge, now)
         return await self.purge_sync.publish(purges)
 
-    def call_key(self, key: Key, select: Select) -> Key:
+    def call_key(self, key: Key, request: Selecting) -> Key:
         """Return the key shared by requests that may wait for one another's call of the app.
 
         It identifies the resource and, if that is known to vary, the variant.
@@ -171,10 +177,10 @@ class ResponseCache:
             key = (key, root.nonce)
         found = self._memory.get(key)
         if isinstance(found, VaryIndex):
-            return _selected_key(key, found, select(found.names))
+            return _selected_key(key, found, request.vary_values(found.names))
         return key
 
-    async def load(self, key: Key, select: Select) -> Entry | Reason:
+    async def load(self, key: Key, request: Selecting) -> Entry | Reason:
         """Like `find`, but look in the second level and copy the entry into the first."""
         second = self._second
         if second is None or running_loop() is None:
@@ -196,7 +202,7 @@ class ResponseCache:
         found = await self._load_record(second, key, since)
         if isinstance(found, VaryIndex):
             index = self._newer(key, found)
-            selected = _selected_key(self._held_key(key), index, select(index.names))
+            selected = _selected_key(self._held_key(key), index, request.vary_values(index.names))
             found = await self._load_record(second, selected, since)
             if not isinstance(found, Entry):
                 return VARY_MISS

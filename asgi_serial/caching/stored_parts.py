@@ -113,7 +113,7 @@ def build_part(
     new = read_part(base.fields.get(b"content-range"), body)
     if new is None:
         return Reason.INCOMPLETE
-    whole = engine.responses.find(decision.key, request.vary_values)
+    whole = engine.responses.find(decision.key, request)
     if isinstance(whole, Entry) and whole.expires > engine.clock():
         return Reason.STATUS_NOT_CACHED  # a part does not take the place of the whole
     lines = without(base.pairs, decision.unstored | OF_THE_CONTENT)
@@ -143,7 +143,7 @@ def _find_combinable(
 
     Source: RFC 9111, 3.4: they have the same strong validator.
     """
-    old = engine.responses.find(part_key(decision.key), request.vary_values)
+    old = engine.responses.find(part_key(decision.key), request)
     part = stored_part(old) if isinstance(old, Entry) else None
     if part is None or not isinstance(old, Entry):
         return None

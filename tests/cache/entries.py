@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from asgi_serial.cache.entry import PLAIN_TERMS, Entry, Representation
@@ -41,13 +42,13 @@ def make_entry(
 
 
 def selecting_by(**values):
-    """What `select` is for a request that has these fields, `accept_language` for one."""
+    """Return a request that has these fields, `accept_language` for one."""
     given = {name.replace("_", "-").encode(): value for name, value in values.items()}
 
-    def select(names):
+    def vary_values(names):
         return tuple((name, given.get(name)) for name in names)
 
-    return select
+    return SimpleNamespace(vary_values=vary_values)
 
 
 NOTHING = selecting_by()

@@ -74,7 +74,7 @@ async def test_an_answer_of_another_thread_changes_nothing_in_one_that_is_repeat
         await ask(served, request)
 
     def answer(plan):
-        found = engine.responses.find(plan.key, plan.vary_values)
+        found = engine.responses.find(plan.key, plan)
         return serve(engine, plan, found, engine.clock())
 
     def answer_other():
