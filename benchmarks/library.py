@@ -248,6 +248,7 @@ def show_payload_cache(manager: OptimizedSerializationManager, name: str, model:
 
 
 Function = Callable[[int], Awaitable[Any]]
+FROM_STORE = "asgi_serial, found in the store only"
 
 
 async def best_of_functions(subjects: dict[str, Function]) -> dict[str, float]:
@@ -267,13 +268,32 @@ async def best_of_functions(subjects: dict[str, Function]) -> dict[str, float]:
     return best
 
 
-def show_hits(title: str, best: dict[str, float]) -> None:
-    """Print what hits take, and their ratio to the fastest of the others."""
-    others = [took for name, took in best.items() if not name.startswith("asgi_serial")]
-    base = min(others)
-    print(f"\n{title}: {base / 1000:.2f} us for the fastest of the others")
-    for name, took in best.items():
-        print(f"  {name:44} {took / base:6.2f}  ({took / 1000:.2f} us)")
+async def find_kinds(subjects: dict[str, Function], type_: Any) -> dict[str, str]:
+    """What the callers of each function get."""
+    kinds = {}
+    for name, load in subjects.items():
+        one, other = [await load(1) for _ in range(3)][1:]
+        if name == FROM_STORE:  # the function is called for two values in turn
+            other = await load(1)
+        if one is other:
+            kinds[name] = "one object for all callers"
+        elif type(one) is type_:
+            kinds[name] = "a value of its own for each caller"
+        else:
+            kinds[name] = f"a {type(one).__name__} of its own for each caller"
+    return kinds
+
+
+def show_hits(title: str, best: dict[str, float], kinds: dict[str, str]) -> None:
+    """Print what hits take, and their ratio to the fastest of the others that gives the same."""
+    print(f"\n{title}")
+    for kind in dict.fromkeys(kinds[name] for name in best):
+        alike = {name: took for name, took in best.items() if kinds[name] == kind}
+        others = {name: took for name, took in alike.items() if not name.startswith("asgi_serial")}
+        base = min((others or alike).values())
+        print(f"  {kind}, compared to the fastest of the others:")
+        for name, took in alike.items():
+            print(f"    {name:42} {took / base:6.2f}  ({took / 1000:.2f} us)")
 
 
 def functions_of(make: Callable[[], Any], type_: Any, store: str | None) -> dict[str, Function]:
@@ -291,12 +311,16 @@ def functions_of(make: Callable[[], Any], type_: Any, store: str | None) -> dict
     manager = create_serialization_manager(config, environ={})
     plain = Cache()
     plain.setup(store or "mem://", **({"client_side": False} if store else {}))
+    pickled = Cache()
+    # Without the `repr` of each value that it makes by default.
+    pickled.setup(store or "mem://", pickle_type="default", check_repr=False)
     found: dict[str, Function] = {
         "asgi_serial": cached(ttl=600, manager=manager, key="user:{id}")(load),
         "asgi_serial, key of all arguments": cached(ttl=600, manager=manager)(load),
         "asgi_serial, shared": cached(ttl=600, manager=manager, key="u:{id}", shared=True)(load),
         "cashews": plain(ttl=600, prefix=name)(load),
         "cashews, protected=False": plain(ttl=600, prefix=f"{name} 2", protected=False)(load),
+        "cashews, pickled": pickled(ttl=600, prefix=f"{name} 3", protected=False)(load),
         "fastapi-cache2": fastapi_cache(expire=600, namespace=name)(load),
         "fastapi-cache2, pickled": fastapi_cache(
             expire=600, namespace=f"{name} 2", coder=PickleCoder
@@ -314,7 +338,7 @@ def functions_of(make: Callable[[], Any], type_: Any, store: str | None) -> dict
         async def from_the_store(_: int) -> Any:
             return await far(next(turns))
 
-        found["asgi_serial, found in the store only"] = from_the_store
+        found[FROM_STORE] = from_the_store
     return found
 
 
@@ -339,8 +363,13 @@ async def show_functions(store: str | None) -> None:
         "100 users": (lambda: MODELS["100 users"], Users),
     }
     for name, (make, type_) in values.items():
-        best = await best_of_functions(functions_of(make, type_, store))
-        show_hits(f"{name}, a hit of a cached function {where}", best)
+        functions = functions_of(make, type_, store)
+        best = await best_of_functions(functions)
+        # Nobody can tell a copy of an immutable value from the value itself.
+        kinds = dict.fromkeys(best, "a value that nothing can change")
+        if type_ in (User, Users):
+            kinds = await find_kinds(functions, type_)
+        show_hits(f"{name}, a hit of a cached function {where}", best, kinds)
 
 
 @contextmanager
