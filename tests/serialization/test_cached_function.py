@@ -117,6 +117,48 @@ def test_each_caller_gets_a_value_of_its_own(kind, calls):
     assert calls == [1]
 
 
+def test_a_result_that_can_be_read_only_once_is_left_to_its_caller(kind, manager, caplog):
+    make, run = kind
+
+    def load() -> typing.Any:
+        return iter([1, 2])
+
+    load = cached(make(load))
+    assert [list(run(load())) for _ in range(3)] == [[1, 2]] * 3
+    assert load.cache_info().not_stored == 3
+    assert "its items can be read only once" in caplog.text
+
+
+def test_the_end_of_an_iterator_is_an_exception_like_any_other(manager):
+    """For the caller, and for those who wait for the call."""
+    begun, release = threading.Event(), threading.Event()
+
+    @cached
+    def load() -> int:
+        begun.set()
+        release.wait()
+        return next(iter([]))
+
+    found = []
+
+    def use():
+        try:
+            load()
+        except StopIteration as error:
+            found.append(error)
+
+    threads = [threading.Thread(target=use) for _ in range(3)]
+    threads[0].start()
+    begun.wait()
+    for thread in threads[1:]:
+        thread.start()
+    release.set()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 3
+    assert found[0].__cause__ is None
+
+
 def test_a_result_that_nothing_can_change_is_shared(calls):
     @cached
     def load(id: int) -> Frozen:

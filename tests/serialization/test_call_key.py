@@ -468,6 +468,10 @@ def test_a_key_may_be_made_by_a_function():
         TypeError, match=r"key= of with_session\(\) returned an object of type Session; exp"
     ):
         make(lambda id, session: session)(7, Session())
+    # A function that lacks its `return` would give all callers one key.
+    with pytest.raises(TypeError, match=r"returned None; expected a str"):
+        make(lambda id, session: None)(7, None)
+    assert make(lambda id, session: (None,))(7, None) == "m.f(None,)"
 
     async def later(id, session):
         raise NotImplementedError

@@ -167,6 +167,8 @@ def key_by_function(
             getattr(found, "close", lambda: None)()
             raise TypeError(f"key= of {parameters.function}() is asynchronous; expected a function")
         try:
+            if found is None:  # all calls would have one key, for want of a `return`
+                raise _NoKeyError("None")
             return bounded(f"{prefix}{_describe(found)}")
         except _NoKeyError as error:
             raise TypeError(

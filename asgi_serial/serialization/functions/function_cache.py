@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from contextvars import copy_context
 from hashlib import blake2b
@@ -388,6 +388,8 @@ class FunctionCache:
         type_ = ready.type
         try:
             written = type_.convert(result)
+            if written is result and isinstance(result, Iterator):
+                raise FormatError("its items can be read only once")
             document = type_.write(written)
             found = CachedValue(document, type_.shape, born=asked, expires=asked, kept_until=asked)
             value = found.settle(type_)

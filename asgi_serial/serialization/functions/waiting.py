@@ -61,8 +61,19 @@ class InThread:
         return flight.wait(seconds)
 
     async def call(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """Return the result of the cached function."""
-        return function(*args, **kwargs)
+        """Return the result of the cached function. Raises: CarriedError for StopIteration."""
+        try:
+            return function(*args, **kwargs)
+        except StopIteration as error:
+            raise CarriedError(error) from error
+
+
+class CarriedError(Exception):
+    """Carries a StopIteration of the function through coroutines, which cannot raise it."""
+
+    def __init__(self, error: StopIteration) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 def run_without_loop(work: Coroutine[Any, Any, T]) -> T:
@@ -71,5 +82,9 @@ def run_without_loop(work: Coroutine[Any, Any, T]) -> T:
         work.send(None)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
-    work.close()
-    raise RuntimeError("the coroutine has suspended")
+    except CarriedError as carried:
+        error: Exception = carried.error
+    else:
+        work.close()
+        error = RuntimeError("the coroutine has suspended")
+    raise error
