@@ -188,12 +188,12 @@ class Droppable:
 class Entry(Droppable):
     """One stored response: its metadata, its fields, and its representations.
 
-    Times are epoch seconds. `born` is when the response was generated, so that its current age is
-    `now - born` (RFC 9111, 4.2.3: the corrected initial age is subtracted from the time of its
-    arrival); `expires` is `born` plus the freshness lifetime; after `kept_until`, the response is
-    of no use even if stale responses are allowed. `fields` are the app's, without those that are
-    never stored. `negotiates` names the axes on which the response was negotiated; on any other
-    axis, one representation serves all variants.
+    Times are epoch seconds. The current age of the response is `now - generated_at` (RFC 9111,
+    4.2.3: the corrected initial age is subtracted from the time of its arrival); `expires` is
+    `generated_at` plus the freshness lifetime; after `kept_until`, the response is of no use even
+    if stale responses are allowed. `fields` are the app's, without those that are never stored.
+    `negotiates` names the axes on which the response was negotiated; on any other axis, one
+    representation serves all variants.
     """
 
     forms: Representation | tuple[Representation, ...]
@@ -201,11 +201,11 @@ class Entry(Droppable):
 
     __slots__ = (
         "app_bytes",
-        "born",
         "credentialed",
         "expires",
         "format",
         "forms",
+        "generated_at",
         "kept_until",
         "key",
         "last_kept",
@@ -227,7 +227,7 @@ class Entry(Droppable):
         status: int,
         fields: Fields,
         *,
-        born: float,
+        generated_at: float,
         expires: float,
         credentialed: frozenset[bytes],
         route: str,
@@ -243,7 +243,7 @@ class Entry(Droppable):
         self.status = status
         self.shape = Shape(fields)
         self.own = b""  # fills the gaps of the shape once that is shared
-        self.born = born
+        self.generated_at = generated_at
         self.expires = expires
         # Equal times are one object.
         self.kept_until = expires if kept_until in (None, expires) else kept_until
@@ -349,5 +349,5 @@ class VaryIndex(NamedTuple):
 
     names: tuple[bytes, ...]
     nonce: bytes
-    born: float = 0.0  # when it was made, in epoch seconds
+    generated_at: float = 0.0  # when it was made, in epoch seconds
     until: float = 0.0  # when it expires in the second level: none of its entries may live longer

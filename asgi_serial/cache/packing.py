@@ -100,7 +100,7 @@ def pack_entry(entry: Entry) -> bytes:
     stale = [_UNSTATED if seconds is None else seconds for seconds in times]
     out.append(
         _ENTRY_HEAD.pack(
-            *(entry.status, entry.born, entry.expires, entry.kept_until),
+            *(entry.status, entry.generated_at, entry.expires, entry.kept_until),
             *(flags, switches, *stale, entry.app_bytes),
         )
     )
@@ -122,7 +122,7 @@ def pack_entry(entry: Entry) -> bytes:
 def pack_vary_index(index: VaryIndex, key: Key) -> bytes:
     """Return the record of the vary index of `key`."""
     out: list[bytes] = []
-    out += (_TIME.pack(index.born), _TIME.pack(index.until))
+    out += (_TIME.pack(index.generated_at), _TIME.pack(index.until))
     _append_string(out, index.nonce)
     out.append(_LENGTH.pack(len(index.names)))
     for name in index.names:
@@ -236,8 +236,8 @@ class _Reader:
 
 def _read_entry(reader: _Reader, key: Key) -> Entry:
     head = _ENTRY_HEAD.unpack(reader.take(_ENTRY_HEAD.size))
-    status, born, expires, kept_until, flags, switches, *stale, app_bytes = head
-    if not all(map(isfinite, (born, expires, kept_until, *stale))):
+    status, generated_at, expires, kept_until, flags, switches, *stale, app_bytes = head
+    if not all(map(isfinite, (generated_at, expires, kept_until, *stale))):
         raise _Malformed
     if flags > _ALL_FLAGS or switches >> len(_SWITCHES):
         raise _Malformed
@@ -258,7 +258,7 @@ def _read_entry(reader: _Reader, key: Key) -> Entry:
         key,
         status,
         fields,
-        born=born,
+        generated_at=generated_at,
         expires=expires,
         credentialed=frozenset(name for name, flag in _CREDENTIALS.items() if flags & flag),
         route=route,
@@ -288,9 +288,9 @@ def _read_representation(reader: _Reader) -> tuple[Variant, Representation]:
 
 
 def _read_vary_index(reader: _Reader) -> VaryIndex:
-    (born,), (until,) = (_TIME.unpack(reader.take(_TIME.size)) for _ in range(2))
-    if not (isfinite(born) and isfinite(until)):
+    (generated_at,), (until,) = (_TIME.unpack(reader.take(_TIME.size)) for _ in range(2))
+    if not (isfinite(generated_at) and isfinite(until)):
         raise _Malformed
     nonce = reader.string()
     names = tuple(reader.string() for _ in range(reader.count(_MAX_FIELDS)))
-    return VaryIndex(names, nonce, born, until)
+    return VaryIndex(names, nonce, generated_at, until)

@@ -133,13 +133,13 @@ class ResponseCache:
         epoch = self._epoch_of(entry)
         if entry.epoch == epoch:
             return False
-        if entry.epoch == DROPPED or self._purged_at(entry) >= entry.born:
+        if entry.epoch == DROPPED or self._purged_at(entry) >= entry.generated_at:
             self._memory.delete(place_of(entry.key))
             return True
         if self._drops.uris.confirm(entry, epoch):
             return False
         # It has left the first level, where a drop would have marked it, or was never there.
-        return self._drops.dropped_at(uri_digest(entry.key)) >= entry.born
+        return self._drops.dropped_at(uri_digest(entry.key)) >= entry.generated_at
 
     def _epoch_of(self, entry: Entry) -> object:
         """Return a value that changes with everything that `_purged_at` depends on."""
@@ -209,9 +209,9 @@ class ResponseCache:
         if found is None or self._clock() >= found.kept_until:
             return MISS
         epoch = self._epoch_of(found)
-        if found.born < self.purge_sync.trusted_since:
+        if found.generated_at < self.purge_sync.trusted_since:
             return MISS
-        if max(since, self._purged_at(found)) + SKEW_SECONDS >= found.born:
+        if max(since, self._purged_at(found)) + SKEW_SECONDS >= found.generated_at:
             return MISS
         found.uri = digest
         taken = self._take_over(found, epoch)
@@ -236,12 +236,12 @@ class ResponseCache:
         A deletion may be in progress or lost, so a record older than the drop counts as deleted.
         """
         found = await second.load(key)
-        return found if found is not None and found.born > since else None
+        return found if found is not None and found.generated_at > since else None
 
     def _newer(self, key: Key, found: VaryIndex) -> VaryIndex:
         """Copy an index into the first level, unless that has a newer one; return the newer."""
         known = self._memory.get(key)
-        if isinstance(known, VaryIndex) and known.born >= found.born:
+        if isinstance(known, VaryIndex) and known.generated_at >= found.generated_at:
             return known
         if place_of(key) is not key:
             self._memory.delete(place_of(key))  # a response that did not vary
@@ -254,7 +254,7 @@ class ResponseCache:
         RFC 9111, 4: of several stored responses the most recent is used.
         """
         known = self._memory.get(place_of(found.key))
-        if isinstance(known, Entry) and known.born >= found.born:
+        if isinstance(known, Entry) and known.generated_at >= found.generated_at:
             return known
         self._interner.share(found)
         self._put(found, epoch)
@@ -288,7 +288,11 @@ class ResponseCache:
             return Reason.OBJECT_TOO_LARGE
         known = self._find_same(entry)
         # RFC 9111, 4: of several stored responses the most recent is used.
-        if known is not None and known.born > entry.born and self._clock() < known.expires:
+        if (
+            known is not None
+            and known.generated_at > entry.generated_at
+            and self._clock() < known.expires
+        ):
             return Reason.NEWER_STORED
         return None
 

@@ -205,7 +205,7 @@ class Collector:
             decision.key,
             self._status,
             self._stored(base.pairs),
-            born=decision.born,
+            generated_at=decision.generated_at,
             expires=decision.expires,
             kept_until=decision.kept_until,
             terms=decision.terms,

@@ -235,7 +235,7 @@ def _update(
         decision.key,
         entry.status,
         fields,
-        born=decision.born,
+        generated_at=decision.generated_at,
         expires=decision.expires,
         kept_until=decision.kept_until,
         # A tag that was made here is not the app's, now no more than before.

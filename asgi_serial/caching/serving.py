@@ -287,7 +287,7 @@ def ready_state(engine: Engine, entry: Entry, kept: Representation, now: float) 
     state = kept.hit_state or engine.responses.hit_states.start(kept)
     fields = state.stored.copy()
     # RFC 9111, 1.2.2: not negative, even if the process that stored it has a clock ahead of ours.
-    fields.append(engine.cache_status.age_line(max(0, int(now - entry.born))))
+    fields.append(engine.cache_status.age_line(max(0, int(now - entry.generated_at))))
     if engine.settings.cache_status:
         fields.append(engine.cache_status.hit_line(int(entry.expires - now)))
         if engine.settings.cache_status_key:

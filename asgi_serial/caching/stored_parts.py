@@ -154,7 +154,7 @@ def _find_combinable(
     is_for_client = (
         old.credentialed.issuperset(request.user.credentials) and why_not_for(request, old) is None
     )
-    is_before = old.born <= decision.born and old.selecting == decision.selecting
+    is_before = old.generated_at <= decision.generated_at and old.selecting == decision.selecting
     if not (is_same and is_for_client and is_before) or is_contrary(part, new):
         return None
     # A purge by the tags of either part has to find both.
@@ -220,7 +220,7 @@ def _build(
         key,
         status,
         pairs,
-        born=decision.born,
+        generated_at=decision.generated_at,
         expires=decision.expires,
         kept_until=kept_until,
         terms=decision.terms,

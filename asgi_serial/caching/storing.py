@@ -64,7 +64,7 @@ class StoreDecision(NamedTuple):
     """The decision to store a response; times in epoch seconds."""
 
     key: Key
-    born: float
+    generated_at: float
     expires: float
     kept_until: float
     terms: Terms
@@ -256,14 +256,14 @@ def _decide_use(
     tags = parse_tags(fields, engine.fields.tags)
     if tags is None:
         return Reason.TOO_MANY_TAGS
-    born = now - age
+    generated_at = now - age
     # What is validated before each use is never fresh, whatever the clocks of other hosts say.
-    expires = 0.0 if rules.no_cache else born + (lifetime or 0.0)
+    expires = 0.0 if rules.no_cache else generated_at + (lifetime or 0.0)
     return StoreDecision(
         request.key,
-        born,
+        generated_at,
         expires,
-        max(born, expires) + stale_seconds,
+        max(generated_at, expires) + stale_seconds,
         terms,
         _SETS[credentials, for_unknown],
         request.vary_values(_names_to_compare(request, fields, rules.vary)),

@@ -18,8 +18,8 @@ class Stored(Protocol):
     """
 
     @property
-    def born(self) -> float:
-        """The time of generation in epoch seconds; the current age is `now - born`."""
+    def generated_at(self) -> float:
+        """The time of generation in epoch seconds; the current age is `now - generated_at`."""
 
     @property
     def expires(self) -> float:
@@ -168,7 +168,7 @@ def _refuses_fresh(cc: CacheControl, entry: Stored, now: float) -> bool:
     if cc.max_age is None or entry.immutable:
         return False
     # `max-age=0` always asks for validation, also within the second of the response.
-    return cc.max_age == 0 or now - entry.born > cc.max_age
+    return cc.max_age == 0 or now - entry.generated_at > cc.max_age
 
 
 def _accepts_stale(cc: CacheControl, entry: Stored, now: float) -> bool:
@@ -179,7 +179,7 @@ def _accepts_stale(cc: CacheControl, entry: Stored, now: float) -> bool:
     # not wish to receive a stale response."
     if cc.max_stale is None:
         return cc.max_age is None
-    is_too_old = cc.max_age is not None and now - entry.born > cc.max_age
+    is_too_old = cc.max_age is not None and now - entry.generated_at > cc.max_age
     return now - entry.expires <= cc.max_stale and not is_too_old
 
 

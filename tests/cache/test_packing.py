@@ -34,7 +34,7 @@ entries = st.builds(
     keys,
     st.integers(100, 599),
     fields,
-    born=times,
+    generated_at=times,
     expires=times,
     credentialed=st.frozensets(st.sampled_from((b"authorization", b"cookie"))),
     route=texts,
@@ -43,7 +43,7 @@ entries = st.builds(
     representations=st.dictionaries(st.tuples(texts, texts), representations, max_size=4),
 )
 vary_indexes = st.builds(
-    VaryIndex, st.lists(strings, max_size=5).map(tuple), strings, born=times, until=times
+    VaryIndex, st.lists(strings, max_size=5).map(tuple), strings, generated_at=times, until=times
 )
 
 
@@ -51,7 +51,7 @@ def make_entry(**changes: object) -> Entry:
     values: dict[str, object] = {
         "fields": [(b"vary", b"accept-language"), (b"vary", b"origin")],
         "negotiates": (True, False),
-        "born": 1_700_000_000.25,
+        "generated_at": 1_700_000_000.25,
         "expires": 1_700_000_060.0,
         "credentialed": frozenset(),
         "route": "/items",
@@ -143,9 +143,9 @@ class TestRoundTrip:
     def test_a_vary_index_comes_back_as_it_was(self, index: VaryIndex, key: Key) -> None:
         assert unpack_record(pack_vary_index(index, key), key) == index
 
-    @pytest.mark.parametrize("born", [float("inf"), float("nan")])
-    def test_a_vary_index_of_no_time_is_a_miss(self, born: float) -> None:
-        record = pack_vary_index(VaryIndex((b"a",), b"nonce", born), KEY)
+    @pytest.mark.parametrize("generated_at", [float("inf"), float("nan")])
+    def test_a_vary_index_of_no_time_is_a_miss(self, generated_at: float) -> None:
+        record = pack_vary_index(VaryIndex((b"a",), b"nonce", generated_at), KEY)
         assert unpack_record(record, KEY) is None
 
     def test_one_call_tells_the_kinds_apart(self) -> None:
@@ -213,7 +213,7 @@ class TestNoRecord:
     @pytest.mark.parametrize(
         "changes",
         [
-            pytest.param({"born": float("nan")}, id="born at no time"),
+            pytest.param({"generated_at": float("nan")}, id="generated at no time"),
             pytest.param({"expires": float("inf")}, id="fresh for ever"),
             pytest.param({"selecting": ((b"a", b"b"),) * 4097}, id="too many varying fields"),
             pytest.param(

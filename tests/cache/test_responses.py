@@ -142,7 +142,10 @@ async def test_what_is_loaded_is_as_it_was_kept_and_found_in_the_first_level_nex
     caches.clock.now += 59
     loaded = await reader.load(KEY, NOTHING)
     assert pack_entry(loaded) == pack_entry(kept)
-    assert (loaded.born, loaded.expires) == (kept.born, kept.expires)  # the remaining lifetime
+    assert (loaded.generated_at, loaded.expires) == (
+        kept.generated_at,
+        kept.expires,
+    )  # the remaining lifetime
     assert reader.find(KEY, NOTHING) is loaded
 
 
@@ -335,8 +338,8 @@ def test_a_response_that_was_asked_for_before_a_drop_is_not_kept_after_it(asked,
     cache, clock = alone()
     cache.drop(KEY)
     clock.now += 1
-    cache.keep(make_entry(born=clock.now), asked)
-    cache.keep(make_entry(OTHER_KEY, born=clock.now), asked)
+    cache.keep(make_entry(generated_at=clock.now), asked)
+    cache.keep(make_entry(OTHER_KEY, generated_at=clock.now), asked)
     assert isinstance(cache.find(KEY, NOTHING), Entry) is is_kept
     assert isinstance(cache.find(OTHER_KEY, NOTHING), Entry)
     assert cache.stored == 1 + is_kept
@@ -349,7 +352,7 @@ async def test_what_is_made_after_a_drop_is_shared_again():
     cache.drop(KEY)
     # Within a second it may be another host's of before, whose clock is ahead.
     caches.clock.now += SKEW_SECONDS + 0.001
-    cache.keep(make_entry(born=caches.clock.now), caches.clock.now)
+    cache.keep(make_entry(generated_at=caches.clock.now), caches.clock.now)
     await cache.flush()
     for process in (cache, caches.process()):
         assert isinstance(await process.load(KEY, NOTHING), Entry)
@@ -404,7 +407,7 @@ async def test_a_drop_reaches_every_spelling_of_the_uri(path, one, other, select
     await cache.flush()
     assert isinstance(await cache.load(stored, german), Reason)
     now = caches.clock.now = caches.clock.now + 1.5
-    cache.keep(make_entry(stored, selecting=selecting, born=now), now)
+    cache.keep(make_entry(stored, selecting=selecting, generated_at=now), now)
     assert isinstance(cache.find(stored, german), Entry)
 
 
@@ -439,7 +442,7 @@ async def test_a_drop_reaches_all_that_is_stored_of_the_uri(fork, selecting):
     assert isinstance(await caches.process().load(fork, select), Reason)
     # And by a process that has never seen the like.
     now = caches.clock.now = caches.clock.now + 1
-    one.keep(make_entry(fork, selecting=selecting, born=now), now)
+    one.keep(make_entry(fork, selecting=selecting, generated_at=now), now)
     await one.flush()
     assert isinstance(await caches.process().load(fork, select), Entry)
     writer.drop(KEY)
@@ -527,10 +530,10 @@ async def test_of_the_writes_under_one_name_that_wait_the_last_is_made():
     caches.store.may_go_on.clear()
     for turn in range(3):
         caches.clock.now += 1
-        cache.keep(make_entry(body=b"%d" % turn, born=caches.clock.now), caches.clock.now)
+        cache.keep(make_entry(body=b"%d" % turn, generated_at=caches.clock.now), caches.clock.now)
         cache.drop(KEY)
     caches.clock.now += 1
-    cache.keep(make_entry(body=b"last", born=caches.clock.now), caches.clock.now)
+    cache.keep(make_entry(body=b"last", generated_at=caches.clock.now), caches.clock.now)
     await settled()
     assert caches.store.log == []
     caches.store.may_go_on.set()
@@ -588,7 +591,7 @@ async def test_a_write_that_finds_no_room_leaves_the_deletion_under_its_name(mon
     await settled()
     cache.drop(KEY)
     caches.clock.now += 1
-    cache.keep(make_entry(born=caches.clock.now), caches.clock.now)
+    cache.keep(make_entry(generated_at=caches.clock.now), caches.clock.now)
     assert cache.writes_dropped == 1
     caches.store.may_go_on.set()
     await cache.flush()
@@ -716,7 +719,7 @@ async def test_the_index_is_there_as_long_as_its_newest_entry_and_little_longer(
     cache, ends, nonces = caches.process(), {}, set()
     for _ in range(12):
         now = caches.clock.now
-        entry = make_entry(selecting=GERMAN, born=now, lifetime=lifetime)
+        entry = make_entry(selecting=GERMAN, generated_at=now, lifetime=lifetime)
         cache.keep(entry, now)
         await cache.flush()
         ends |= {name: now + ttl for name, ttl in caches.store.ttls.items()}
@@ -747,7 +750,7 @@ async def test_a_newer_response_is_not_replaced_by_an_older_one_that_is_being_lo
     caches.store.may_go_on.clear()
     loading = asyncio.ensure_future(cache.load(KEY, NOTHING))
     await asyncio.sleep(0)
-    newer = make_entry(body=b"newer", born=BORN + 1)
+    newer = make_entry(body=b"newer", generated_at=BORN + 1)
     cache.keep(newer, BORN + 1)
     caches.store.may_go_on.set()
     assert await loading is newer
@@ -798,7 +801,7 @@ async def test_an_index_is_made_anew_rather_than_written_again():
     await other.flush()
     caches.clock.now += 1
     now = caches.clock.now
-    one.keep(make_entry(body=b"fr", selecting=FRENCH, born=now), now)
+    one.keep(make_entry(body=b"fr", selecting=FRENCH, generated_at=now), now)
     await one.flush()
     german = selecting_by(accept_language=b"de")
     assert isinstance(await third.load(KEY, german), Reason)

@@ -107,14 +107,14 @@ class Run:
         if says_nothing and call not in self.origins:
             # That the app has confirmed a stored response shows by its having been called.
             is_hit = is_hit and self.app.calls == calls
-        origin, born = step, self.clock.now
+        origin, generated_at = step, self.clock.now
         if call is not None:
-            origin, born = self.origins.setdefault(call, (origin, born))
+            origin, generated_at = self.origins.setdefault(call, (origin, generated_at))
         said = await drive(Scripted(self.scenario.script), origin.plain if is_hit else step.plain)
         found = complaints(step, got, said, is_hit=is_hit)
         if is_hit:
             event("a hit")
-            age = self.clock.now - born
+            age = self.clock.now - generated_at
             found += reuse_complaints(step, origin, said, self.scenario.settings, age)
             if call is not None and call <= self.written.get((step.request.path, process), 0):
                 found.append("from before a write")

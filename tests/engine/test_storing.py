@@ -48,7 +48,7 @@ def control(value):
 def test_how_long_a_response_is_fresh(response, options, seconds):
     """RFC 9111, 4.2.1."""
     kept = stored(*response, **options)
-    assert kept.expires - kept.born == seconds
+    assert kept.expires - kept.generated_at == seconds
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_how_long_a_response_is_fresh(response, options, seconds):
 def test_a_response_may_have_an_age_when_it_comes(response, age):
     """RFC 9111, 4.2.3."""
     kept = stored(control(b"max-age=60"), *response)
-    assert (kept.born, kept.expires) == (NOW - age, NOW - age + 60)
+    assert (kept.generated_at, kept.expires) == (NOW - age, NOW - age + 60)
 
 
 def test_the_time_that_the_app_took_is_a_part_of_the_age():
@@ -74,7 +74,7 @@ def test_the_time_that_the_app_took_is_a_part_of_the_age():
     plan = make_plan(engine, make_scope())
     clock.now += 5
     kept = decide_storing(engine, plan, 200, {b"cache-control": b"max-age=60", b"age": b"7"})
-    assert kept.born == clock.now - 12
+    assert kept.generated_at == clock.now - 12
 
 
 @pytest.mark.parametrize(

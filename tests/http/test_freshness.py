@@ -49,7 +49,7 @@ def test_parse_age(value: bytes, seconds: int) -> None:
 @pytest.mark.parametrize(
     ("age", "date", "delay", "expected"),
     [
-        pytest.param(None, None, 0, 0, id="no fields: born now"),
+        pytest.param(None, None, 0, 0, id="no fields: generated now"),
         pytest.param(None, at(0), 0, 0, id="generated now"),
         pytest.param(None, at(-30), 0, 30, id="the apparent age"),
         pytest.param(None, at(+30), 0, 0, id="a date in the future"),

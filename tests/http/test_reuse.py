@@ -33,7 +33,7 @@ REFUSED = Decision(Action.REFUSE, Reason.ONLY_IF_CACHED)
 class Entry(NamedTuple):
     """A response that is fresh for 100 seconds."""
 
-    born: float = NOW
+    generated_at: float = NOW
     expires: float = NOW + LIFETIME
     no_cache: bool = False
     must_revalidate: bool = False
@@ -320,7 +320,7 @@ def test_what_forbids_a_stale_response(response: str, shared: bool, private: boo
 seconds = st.none() | st.integers(0, 300)
 entries = st.builds(
     Entry,
-    born=st.integers(-300, 0).map(lambda age: NOW + age),
+    generated_at=st.integers(-300, 0).map(lambda age: NOW + age),
     expires=st.integers(-300, 300).map(lambda left: NOW + left),
     no_cache=st.booleans(),
     must_revalidate=st.booleans(),
