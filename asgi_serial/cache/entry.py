@@ -190,7 +190,7 @@ class Entry(Droppable):
 
     Times are epoch seconds. The current age of the response is `now - generated_at` (RFC 9111,
     4.2.3: the corrected initial age is subtracted from the time of its arrival); `expires` is
-    `generated_at` plus the freshness lifetime; after `kept_until`, the response is of no use even
+    `generated_at` plus the freshness lifetime; after `stored_until`, the response is of no use even
     if stale responses are allowed. `fields` are the app's, without those that are never stored.
     `negotiates` names the axes on which the response was negotiated; on any other axis, one
     representation serves all variants.
@@ -206,7 +206,6 @@ class Entry(Droppable):
         "format",
         "forms",
         "generated_at",
-        "kept_until",
         "key",
         "last_kept",
         "mark",
@@ -216,6 +215,7 @@ class Entry(Droppable):
         "selecting",
         "shape",
         "status",
+        "stored_until",
         "tags",
         "terms",
         "variants",
@@ -235,7 +235,7 @@ class Entry(Droppable):
         negotiates: tuple[bool, bool],
         representations: dict[Variant, Representation],
         app_bytes: int = 0,
-        kept_until: float | None = None,
+        stored_until: float | None = None,
         terms: Terms = PLAIN_TERMS,
         tags: tuple[bytes, ...] = (),
     ) -> None:
@@ -246,7 +246,7 @@ class Entry(Droppable):
         self.generated_at = generated_at
         self.expires = expires
         # Equal times are one object.
-        self.kept_until = expires if kept_until in (None, expires) else kept_until
+        self.stored_until = expires if stored_until in (None, expires) else stored_until
         self.epoch = UNHELD
         self.uri = b""  # the digest of its URI, once it is stored
         self.terms = terms

@@ -100,7 +100,7 @@ def pack_entry(entry: Entry) -> bytes:
     stale = [_UNSTATED if seconds is None else seconds for seconds in times]
     out.append(
         _ENTRY_HEAD.pack(
-            *(entry.status, entry.generated_at, entry.expires, entry.kept_until),
+            *(entry.status, entry.generated_at, entry.expires, entry.stored_until),
             *(flags, switches, *stale, entry.app_bytes),
         )
     )
@@ -236,8 +236,8 @@ class _Reader:
 
 def _read_entry(reader: _Reader, key: Key) -> Entry:
     head = _ENTRY_HEAD.unpack(reader.take(_ENTRY_HEAD.size))
-    status, generated_at, expires, kept_until, flags, switches, *stale, app_bytes = head
-    if not all(map(isfinite, (generated_at, expires, kept_until, *stale))):
+    status, generated_at, expires, stored_until, flags, switches, *stale, app_bytes = head
+    if not all(map(isfinite, (generated_at, expires, stored_until, *stale))):
         raise _Malformed
     if flags > _ALL_FLAGS or switches >> len(_SWITCHES):
         raise _Malformed
@@ -266,7 +266,7 @@ def _read_entry(reader: _Reader, key: Key) -> Entry:
         negotiates=(bool(flags & _BY_FORMAT), bool(flags & _BY_CODING)),
         representations=representations,
         app_bytes=app_bytes,
-        kept_until=kept_until,
+        stored_until=stored_until,
         terms=terms,
         tags=tags,
     )

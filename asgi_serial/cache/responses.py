@@ -206,7 +206,7 @@ class ResponseCache:
             found = await self._load_record(second, selected, since)
             if not isinstance(found, Entry):
                 return VARY_MISS
-        if found is None or self._clock() >= found.kept_until:
+        if found is None or self._clock() >= found.stored_until:
             return MISS
         epoch = self._epoch_of(found)
         if found.generated_at < self.purge_sync.trusted_since:
@@ -337,7 +337,7 @@ class ResponseCache:
         if self.why_not_kept(entry, asked, own_drop=own_drop) is not None:
             return False
         key = resource = entry.key = self._interner.share_key(entry.key)
-        ttl = entry.kept_until - self._clock()
+        ttl = entry.stored_until - self._clock()
         self._kinds.keep(kind_of(key), None)
         fork, owner = fork_of(key), partition_of(key)
         if fork is not None:
@@ -428,7 +428,7 @@ class ResponseCache:
 
     def _send(self, entry: Entry) -> None:
         """Queue an entry to be written to the second level, without delaying the response."""
-        ttl = entry.kept_until - self._clock()
+        ttl = entry.stored_until - self._clock()
         if self._second is not None and ttl > 0:
             self._second.write_entry(entry, ttl)
 

@@ -207,7 +207,7 @@ class Collector:
             self._stored(base.pairs),
             generated_at=decision.generated_at,
             expires=decision.expires,
-            kept_until=decision.kept_until,
+            stored_until=decision.stored_until,
             terms=decision.terms,
             tags=decision.tags,
             credentialed=decision.credentialed,

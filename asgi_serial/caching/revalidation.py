@@ -237,7 +237,7 @@ def _update(
         fields,
         generated_at=decision.generated_at,
         expires=decision.expires,
-        kept_until=decision.kept_until,
+        stored_until=decision.stored_until,
         # A tag that was made here is not the app's, now no more than before.
         terms=decision.terms._replace(
             has_tag=has_tag,

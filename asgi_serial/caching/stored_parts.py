@@ -203,11 +203,11 @@ def _build(
     route: str,
 ) -> Entry:
     """Return the entry of a part, or of the whole response if nothing is missing."""
-    key, status, kept_until = decision.key, 200, decision.kept_until
+    key, status, stored_until = decision.key, 200, decision.stored_until
     if part.is_whole:
         pairs = [*pairs, (b"content-length", b"%d" % part.length)]
     else:
-        key, status, kept_until = part_key(decision.key), 206, decision.expires
+        key, status, stored_until = part_key(decision.key), 206, decision.expires
     read = read_fields(pairs, engine.fields.response)
     plan = plan_response(engine, request.wants, status, read, has_trailers=False)
     base = Base(
@@ -222,7 +222,7 @@ def _build(
         pairs,
         generated_at=decision.generated_at,
         expires=decision.expires,
-        kept_until=kept_until,
+        stored_until=stored_until,
         terms=decision.terms,
         tags=decision.tags,
         credentialed=decision.credentialed,

@@ -66,7 +66,7 @@ class StoreDecision(NamedTuple):
     key: Key
     generated_at: float
     expires: float
-    kept_until: float
+    stored_until: float
     terms: Terms
     credentialed: frozenset[bytes]  # the credentials of requests that it may answer
     selecting: tuple[tuple[bytes, bytes | None], ...]
