@@ -12,7 +12,7 @@ from asgi_serial.http.field_names import FRAGMENT_FIELDS
 from asgi_serial.types import Field, Scope
 
 Kind: TypeAlias = tuple[str, object, object, bytes]
-"""GET, or * for forks; the scheme; X-Forwarded-Proto; and a port without significance."""
+"""GET, or * for an index of a URI; the scheme; X-Forwarded-Proto; and a port without significance."""
 
 BodyPart: TypeAlias = tuple[bytes | None, bytes | None, bytes]
 """A request's body: its Content-Type, its Content-Encoding, and its digest."""
@@ -198,11 +198,11 @@ def body_of(key: Key) -> BodyPart | None:
     return body
 
 
-def fork_of(key: Key) -> Key | None:
-    """Return the key of the root index of a resource's forks; None if the key is not a fork.
+def uri_index_of(key: Key) -> Key | None:
+    """Return the key of the index of a resource's URI; None for a usual GET, which needs none.
 
-    A fork differs from other requests for its URI in more than a usual GET does: in fields or in a
-    body. A write to the URI, which does not have the same fields or body, drops the root index.
+    Other requests for the URI differ in more than a usual GET does: in fields or in a body. A write
+    to the URI, which does not have the same fields or body, drops the index, and so all of them.
     """
     if key[EXTRA] is None and key[BODY] is None and key[METHOD] == "GET":
         return None
@@ -212,20 +212,20 @@ def fork_of(key: Key) -> Key | None:
 def place_of(key: Key) -> Key:
     """Return the key under which an entry with this key is stored in the first level.
 
-    A fork that does not vary is stored there directly: a write marks it, and does not need the root
-    index to find it.
+    One that hangs on the index of its URI and does not vary is stored there directly: a write marks
+    it, and does not need the index to find it.
     """
     resource = key[REALM]
-    return resource if len(key) == FORK_PARTS and isinstance(resource, tuple) else key
+    return resource if len(key) == INDEXED_PARTS and isinstance(resource, tuple) else key
 
 
-FORK_PARTS = 2
-"""The length of a fork's key: the resource's key, and the nonce of the root index."""
+INDEXED_PARTS = 2
+"""The length of a key on the index of a URI: the resource's key, and the nonce of the index."""
 
 
 def kind_of(key: Key) -> Kind:
     """Return the parts in which the keys of entries and indexes of one URI differ."""
-    method = "GET" if fork_of(key) is None else "*"
+    method = "GET" if uri_index_of(key) is None else "*"
     return method, key[SCHEME], key[PROTO], split_host(key[HOST])[1]
 
 

@@ -11,7 +11,6 @@ from asgi_serial.cache.entry import DROPPED, UNHELD, Entry, FormApart, HitStates
 from asgi_serial.cache.interning import Interner
 from asgi_serial.cache.key import (
     Kind,
-    fork_of,
     is_of_part,
     key_of_kind,
     kind_of,
@@ -21,6 +20,7 @@ from asgi_serial.cache.key import (
     place_of,
     resource_of,
     uri_digest,
+    uri_index_of,
     usual_kinds,
 )
 from asgi_serial.cache.leases import Leases
@@ -116,9 +116,9 @@ class ResponseCache:
         return self._find_on_index(key, request)
 
     def _find_on_index(self, key: Key, request: Selecting) -> Entry | Reason:
-        fork = fork_of(key)
-        if fork is not None:
-            root = self._memory.get(fork)
+        uri_index = uri_index_of(key)
+        if uri_index is not None:
+            root = self._memory.get(uri_index)
             if not isinstance(root, VaryIndex):
                 return MISS
             key = (key, root.nonce)
@@ -171,8 +171,8 @@ class ResponseCache:
 
         It identifies the resource and, if that is known to vary, the variant.
         """
-        fork = fork_of(key)
-        root = None if fork is None else self._memory.get(fork)
+        uri_index = uri_index_of(key)
+        root = None if uri_index is None else self._memory.get(uri_index)
         if isinstance(root, VaryIndex):
             key = (key, root.nonce)
         found = self._memory.get(key)
@@ -193,9 +193,9 @@ class ResponseCache:
         key = self._interner.share_key(key)
         since = self._drops.dropped_at(digest)
         self._kinds.keep(kind_of(key), None)
-        fork = fork_of(key)
-        if fork is not None:
-            root = await self._load_index(second, fork, since)
+        uri_index = uri_index_of(key)
+        if uri_index is not None:
+            root = await self._load_index(second, uri_index, since)
             if root is None:
                 return MISS
             key = (key, root.nonce)
@@ -221,12 +221,14 @@ class ResponseCache:
             return MISS
         return taken
 
-    async def _load_index(self, second: SecondLevel, fork: Key, since: float) -> VaryIndex | None:
-        known = self._memory.get(fork)
+    async def _load_index(
+        self, second: SecondLevel, uri_index: Key, since: float
+    ) -> VaryIndex | None:
+        known = self._memory.get(uri_index)
         if isinstance(known, VaryIndex):
             return known
-        found = await self._load_record(second, fork, since)
-        return self._newer(fork, found) if isinstance(found, VaryIndex) else None
+        found = await self._load_record(second, uri_index, since)
+        return self._newer(uri_index, found) if isinstance(found, VaryIndex) else None
 
     async def _load_record(
         self, second: SecondLevel, key: Key, since: float
@@ -315,9 +317,9 @@ class ResponseCache:
     def _find_same(self, entry: Entry) -> Entry | None:
         """Return the stored entry that this one would replace."""
         key = entry.key
-        fork = fork_of(key)
-        if fork is not None:
-            root = self._memory.get(fork)
+        uri_index = uri_index_of(key)
+        if uri_index is not None:
+            root = self._memory.get(uri_index)
             if not isinstance(root, VaryIndex):
                 return None
             key = (key, root.nonce)
@@ -339,12 +341,12 @@ class ResponseCache:
         key = resource = entry.key = self._interner.share_key(entry.key)
         ttl = entry.stored_until - self._clock()
         self._kinds.keep(kind_of(key), None)
-        fork, owner = fork_of(key), partition_of(key)
-        if fork is not None:
-            key = entry.key = (key, self._index(fork, (), ttl, owner).nonce)
+        uri_index, owner = uri_index_of(key), partition_of(key)
+        if uri_index is not None:
+            key = entry.key = (key, self._index(uri_index, (), ttl, owner).nonce)
         if entry.selecting:
             names = tuple([name for name, _ in entry.selecting])
-            if fork is not None:
+            if uri_index is not None:
                 self._memory.delete(resource)  # a response that did not vary
             index = self._index(key, names, ttl, owner)
             entry.key = _selected_key(self._held_key(key), index, entry.selecting)
@@ -371,8 +373,8 @@ class ResponseCache:
     def _forget_part(self, key: Key, selecting: tuple[tuple[bytes, bytes | None], ...]) -> None:
         """Remove the stored part of a response that is now whole, for equal varying fields."""
         key = part_key(key)
-        fork = fork_of(key)
-        root = self._memory.get(fork)
+        uri_index = uri_index_of(key)
+        root = self._memory.get(uri_index)
         if not isinstance(root, VaryIndex):
             return
         key = (key, root.nonce)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from asgi_serial.cache.key import fork_of, make_realm, resource_of
+from asgi_serial.cache.key import make_realm, resource_of, uri_index_of
 from asgi_serial.cache.purges import MAX_REMEMBERED, Purge, PurgeTable, find_fault, parse_tags
 
 from .keys import make_key_from
@@ -138,7 +138,7 @@ def test_a_purge_covers_all_that_hangs_on_a_resource(kind):
     fork = key_of(extra=((b"x-tenant", b"t"),), body=(None, None, b"digest"))
     hanging = ((fork, b"nonce"), b"another", b"en")
     assert resource_of(hanging) == fork
-    assert fork_of(fork) is not None
+    assert uri_index_of(fork) is not None
     assert covers((kind, "/a"), key=hanging)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from asgi_serial.cache.entry import Entry, Representation, VaryIndex
 from asgi_serial.cache.interning import Interner
-from asgi_serial.cache.key import HOST, fork_of, uri_digest
+from asgi_serial.cache.key import HOST, uri_digest, uri_index_of
 from asgi_serial.cache.memory import Memory
 from asgi_serial.cache.packing import digest_key, pack_entry, pack_vary_index, unpack_record
 from asgi_serial.cache.responses import MAX_KINDS_BYTES, SKEW_SECONDS, ResponseCache
@@ -469,7 +469,7 @@ async def test_forks_that_another_process_has_kept_are_joined_by_those_of_this()
 async def test_an_entry_where_the_index_of_forks_should_be_is_a_miss():
     caches = Caches()
     fork = FORKS["a field"]
-    root = fork_of(fork)
+    root = uri_index_of(fork)
     caches.store.values[digest_key(root)] = pack_entry(make_entry(root))
     assert await caches.process().load(fork, NOTHING) is Reason.MISS
 
