@@ -212,13 +212,13 @@ class Entry(Droppable):
         "negotiates",
         "own",
         "route",
-        "selecting",
         "shape",
         "status",
         "stored_until",
         "tags",
         "terms",
         "variants",
+        "vary_values",
     )
 
     def __init__(
@@ -231,7 +231,7 @@ class Entry(Droppable):
         expires: float,
         credentialed: frozenset[bytes],
         route: str,
-        selecting: tuple[tuple[bytes, bytes | None], ...],
+        vary_values: tuple[tuple[bytes, bytes | None], ...],
         negotiates: tuple[bool, bool],
         representations: dict[Variant, Representation],
         app_bytes: int = 0,
@@ -252,7 +252,7 @@ class Entry(Droppable):
         self.terms = terms
         self.tags = tags  # by which it may be purged
         self.credentialed = credentialed  # that it may answer: {authorization, cookie, *}
-        self.selecting = selecting  # the varying fields of the request, and their values
+        self.vary_values = vary_values  # the varying fields of the request, and their values
         self.negotiates = negotiates  # (format, coding)
         self.format = ""  # of the app's own representation, determined on first use
         self.app_bytes = app_bytes  # length of the body as the app sent it, for the timing of hits

@@ -12,7 +12,7 @@ from asgi_serial.http.field_names import FRAGMENT_FIELDS
 from asgi_serial.types import Field, Scope
 
 Kind: TypeAlias = tuple[str, object, object, bytes]
-"""GET, or * for an index of a URI; the scheme; X-Forwarded-Proto; and a port without significance."""
+"""GET, or * for the index of a URI; the scheme; X-Forwarded-Proto; a port without significance."""
 
 BodyPart: TypeAlias = tuple[bytes | None, bytes | None, bytes]
 """A request's body: its Content-Type, its Content-Encoding, and its digest."""

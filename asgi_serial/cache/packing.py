@@ -105,8 +105,8 @@ def pack_entry(entry: Entry) -> bytes:
         )
     )
     _append_string(out, entry.route.encode("utf-8", "surrogatepass"))
-    out.append(_LENGTH.pack(len(entry.selecting)))
-    for name, value in entry.selecting:
+    out.append(_LENGTH.pack(len(entry.vary_values)))
+    for name, value in entry.vary_values:
         _append_string(out, name)
         _append_string(out, value)
     out.append(_LENGTH.pack(len(entry.tags)))
@@ -246,7 +246,7 @@ def _read_entry(reader: _Reader, key: Key) -> Entry:
         *(None if seconds == _UNSTATED else seconds for seconds in stale),
     )
     route = reader.text()
-    selecting = tuple(
+    vary_values = tuple(
         (reader.string(), reader.optional_string()) for _ in range(reader.count(_MAX_FIELDS))
     )
     tags = tuple(reader.string() for _ in range(reader.count(_MAX_FIELDS)))
@@ -262,7 +262,7 @@ def _read_entry(reader: _Reader, key: Key) -> Entry:
         expires=expires,
         credentialed=frozenset(name for name, flag in _CREDENTIALS.items() if flags & flag),
         route=route,
-        selecting=selecting,
+        vary_values=vary_values,
         negotiates=(bool(flags & _BY_FORMAT), bool(flags & _BY_CODING)),
         representations=representations,
         app_bytes=app_bytes,

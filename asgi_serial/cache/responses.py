@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 MISS, VARY_MISS = Reason.MISS, Reason.VARY_MISS
 
 
-class Selecting(Protocol):
+class VariesBy(Protocol):
     """A request that selects one of the responses of its resource."""
 
     def vary_values(self, names: tuple[bytes, ...]) -> tuple[tuple[bytes, bytes | None], ...]:
@@ -103,7 +103,7 @@ class ResponseCache:
         self._kinds: BoundedDict[Kind, None] = BoundedDict(MAX_KINDS_BYTES)
         self.stored = 0
 
-    def find(self, key: Key, request: Selecting) -> Entry | Reason:
+    def find(self, key: Key, request: VariesBy) -> Entry | Reason:
         """Return the entry in the first level that a request selects, or why there is none."""
         slot = self._find_slot(key)
         if slot is not None:
@@ -115,7 +115,7 @@ class ResponseCache:
                 return entry
         return self._find_on_index(key, request)
 
-    def _find_on_index(self, key: Key, request: Selecting) -> Entry | Reason:
+    def _find_on_index(self, key: Key, request: VariesBy) -> Entry | Reason:
         uri_index = uri_index_of(key)
         if uri_index is not None:
             root = self._memory.get(uri_index)
@@ -166,7 +166,7 @@ class ResponseCache:
             self.purges.add(purge, now)
         return await self.purge_sync.publish(purges)
 
-    def call_key(self, key: Key, request: Selecting) -> Key:
+    def call_key(self, key: Key, request: VariesBy) -> Key:
         """Return the key shared by requests that may wait for one another's call of the app.
 
         It identifies the resource and, if that is known to vary, the variant.
@@ -180,7 +180,7 @@ class ResponseCache:
             return _selected_key(key, found, request.vary_values(found.names))
         return key
 
-    async def load(self, key: Key, request: Selecting) -> Entry | Reason:
+    async def load(self, key: Key, request: VariesBy) -> Entry | Reason:
         """Like `find`, but look in the second level and copy the entry into the first."""
         second = self._second
         if second is None or running_loop() is None:
@@ -323,12 +323,12 @@ class ResponseCache:
             if not isinstance(root, VaryIndex):
                 return None
             key = (key, root.nonce)
-        if entry.selecting:
+        if entry.vary_values:
             found = self._memory.get(key)
-            names = tuple([name for name, _ in entry.selecting])
+            names = tuple([name for name, _ in entry.vary_values])
             if not isinstance(found, VaryIndex) or found.names != names:
                 return None
-            found = self._memory.get(_selected_key(key, found, entry.selecting))
+            found = self._memory.get(_selected_key(key, found, entry.vary_values))
         else:
             found = self._memory.get(place_of(key))
         return found if isinstance(found, Entry) and not self.is_purged(found) else None
@@ -344,12 +344,12 @@ class ResponseCache:
         uri_index, owner = uri_index_of(key), partition_of(key)
         if uri_index is not None:
             key = entry.key = (key, self._index(uri_index, (), ttl, owner).nonce)
-        if entry.selecting:
-            names = tuple([name for name, _ in entry.selecting])
+        if entry.vary_values:
+            names = tuple([name for name, _ in entry.vary_values])
             if uri_index is not None:
                 self._memory.delete(resource)  # a response that did not vary
             index = self._index(key, names, ttl, owner)
-            entry.key = _selected_key(self._held_key(key), index, entry.selecting)
+            entry.key = _selected_key(self._held_key(key), index, entry.vary_values)
         self._interner.share(entry)
         self._put(entry, epoch)
         if self._was_dropped(entry, asked, own_drop):
@@ -362,7 +362,7 @@ class ResponseCache:
         if is_of_part(resource):
             self._has_parts = True
         elif self._has_parts:
-            self._forget_part(resource, entry.selecting)
+            self._forget_part(resource, entry.vary_values)
         return True
 
     def _held_key(self, key: Key) -> Key:
@@ -370,7 +370,7 @@ class ResponseCache:
         slot = self._memory.find_slot(key)
         return key if slot is None else cast("Key", slot.key)
 
-    def _forget_part(self, key: Key, selecting: tuple[tuple[bytes, bytes | None], ...]) -> None:
+    def _forget_part(self, key: Key, vary_values: tuple[tuple[bytes, bytes | None], ...]) -> None:
         """Remove the stored part of a response that is now whole, for equal varying fields."""
         key = part_key(key)
         uri_index = uri_index_of(key)
@@ -380,8 +380,8 @@ class ResponseCache:
         key = (key, root.nonce)
         found = self._memory.get(key)
         if isinstance(found, VaryIndex):
-            if found.names == tuple([name for name, _ in selecting]):
-                key = _selected_key(key, found, selecting)
+            if found.names == tuple([name for name, _ in vary_values]):
+                key = _selected_key(key, found, vary_values)
             self._memory.delete(key)
         elif isinstance(self._memory.get(place_of(key)), Entry):
             self._memory.delete(place_of(key))
@@ -523,6 +523,6 @@ _SHORTEST_INDEX_TTL, _INDEX_TTL = 60.0, 86_400.0
 
 
 def _selected_key(
-    key: Key, index: VaryIndex, selecting: tuple[tuple[bytes, bytes | None], ...]
+    key: Key, index: VaryIndex, vary_values: tuple[tuple[bytes, bytes | None], ...]
 ) -> Key:
-    return (key, index.nonce, *[value for _, value in selecting])
+    return (key, index.nonce, *[value for _, value in vary_values])

@@ -34,8 +34,8 @@ def entry_size(entry: Entry) -> int:
     size += _HEADER_BYTES + len(entry.own)
     if not entry.shape.is_shared:
         size += _shape_size(entry.shape)
-    if entry.selecting or entry.tags:
-        size += _weigh(entry.selecting) + _weigh(entry.tags)
+    if entry.vary_values or entry.tags:
+        size += _weigh(entry.vary_values) + _weigh(entry.tags)
     forms = entry.forms
     for kept in forms if isinstance(forms, tuple) else (forms,):
         size += _FORM_BYTES + _HEADER_BYTES + len(kept.body)

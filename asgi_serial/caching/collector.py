@@ -212,7 +212,7 @@ class Collector:
             tags=decision.tags,
             credentialed=decision.credentialed,
             route=route,
-            selecting=decision.selecting,
+            vary_values=decision.vary_values,
             negotiates=negotiates,
             representations=variants,
             app_bytes=app_bytes,

@@ -207,7 +207,7 @@ def freshen(
         usable = _use_once(entry, engine.clock())
         return _update(request, entry, usable, updates, replaced), decision, []
     # RFC 9111, 4.1: it is for requests that match the one for which it was made.
-    decision = decision._replace(selecting=entry.selecting)
+    decision = decision._replace(vary_values=entry.vary_values)
     if engine.fields.strips is not None:
         decision = strip_fields(engine.fields.strips, decision, updates)
     # RFC 9111, 5.2.2.4 and 5.2.2.7: the fields that no-cache and private name are not stored, nor
@@ -246,7 +246,7 @@ def _update(
         tags=decision.tags,
         credentialed=decision.credentialed,
         route=entry.route,
-        selecting=decision.selecting,
+        vary_values=decision.vary_values,
         negotiates=entry.negotiates,
         representations={
             variant: Representation(
@@ -265,7 +265,7 @@ def _update(
 def _use_once(entry: Entry, now: float) -> StoreDecision:
     """Return the decision for a response that answers this request and is not stored."""
     return StoreDecision(
-        *(entry.key, now, now, now, entry.terms, entry.credentialed, entry.selecting),
+        *(entry.key, now, now, now, entry.terms, entry.credentialed, entry.vary_values),
         UNSTORED_FIELDS | ANSWER_FIELDS,
     )
 

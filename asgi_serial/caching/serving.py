@@ -172,7 +172,7 @@ def evaluate(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> Dec
 
 def why_not_for(plan: RequestPlan, entry: Entry) -> Reason | None:
     """Return why an entry may not answer a request with unknown fields; None if it may."""
-    names = [name for name, _ in entry.selecting]
+    names = [name for name, _ in entry.vary_values]
     for_unknown = UNKNOWN_FIELDS in entry.credentialed
     unknown, twins = plan.user.unknown, plan.profile.strange.twins
     return why_strange(unknown, twins, names, allows_unknown=for_unknown)

@@ -154,7 +154,9 @@ def _find_combinable(
     is_for_client = (
         old.credentialed.issuperset(request.user.credentials) and why_not_for(request, old) is None
     )
-    is_before = old.generated_at <= decision.generated_at and old.selecting == decision.selecting
+    is_before = (
+        old.generated_at <= decision.generated_at and old.vary_values == decision.vary_values
+    )
     if not (is_same and is_for_client and is_before) or is_contrary(part, new):
         return None
     # A purge by the tags of either part has to find both.
@@ -227,7 +229,7 @@ def _build(
         tags=decision.tags,
         credentialed=decision.credentialed,
         route=route,
-        selecting=decision.selecting,
+        vary_values=decision.vary_values,
         negotiates=plan.negotiates if part.is_whole else (False, False),
         representations={
             _APP_VARIANT: Representation(made, part.body, "", etag, reasons_of_own(plan))

@@ -69,7 +69,7 @@ class StoreDecision(NamedTuple):
     stored_until: float
     terms: Terms
     credentialed: frozenset[bytes]  # the credentials of requests that it may answer
-    selecting: tuple[tuple[bytes, bytes | None], ...]
+    vary_values: tuple[tuple[bytes, bytes | None], ...]
     unstored: frozenset[bytes]  # the names of its fields that are not stored
     tags: tuple[bytes, ...] = ()
 

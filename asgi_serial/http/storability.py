@@ -262,19 +262,19 @@ def may_omit_cookies(
 def why_strange(
     unknown: frozenset[bytes],
     twins: frozenset[bytes],
-    selecting: Collection[bytes],
+    names: Collection[bytes],
     *,
     allows_unknown: bool,
 ) -> Reason | None:
     """Return why a response may not be shared with a request that carries such fields.
 
     `unknown` are the names of those that nobody knows, `twins` the canonical names of those that
-    are spelt otherwise, `selecting` the names in the response's Vary, whose values are compared.
+    are spelt otherwise, `names` the names in the response's Vary, whose values are compared.
     """
     # RFC 9111, 4.1: the app may have read what it varies on in the other spelling.
-    if not twins.isdisjoint(selecting):
+    if not twins.isdisjoint(names):
         return _REQUEST_HAS_UNKEYED_FIELD
-    if allows_unknown or unknown.issubset(selecting):
+    if allows_unknown or unknown.issubset(names):
         return None
     return _REQUEST_HAS_UNKNOWN_FIELD
 

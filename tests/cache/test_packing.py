@@ -38,7 +38,7 @@ entries = st.builds(
     expires=times,
     credentialed=st.frozensets(st.sampled_from((b"authorization", b"cookie"))),
     route=texts,
-    selecting=st.lists(st.tuples(strings, st.none() | strings), max_size=4).map(tuple),
+    vary_values=st.lists(st.tuples(strings, st.none() | strings), max_size=4).map(tuple),
     negotiates=st.tuples(st.booleans(), st.booleans()),
     representations=st.dictionaries(st.tuples(texts, texts), representations, max_size=4),
 )
@@ -55,7 +55,7 @@ def make_entry(**changes: object) -> Entry:
         "expires": 1_700_000_060.0,
         "credentialed": frozenset(),
         "route": "/items",
-        "selecting": ((b"accept-language", b"de"), (b"origin", None)),
+        "vary_values": ((b"accept-language", b"de"), (b"origin", None)),
         "representations": {
             ("application/json", "gzip"): Representation(
                 [(b"content-type", b"application/json")], b"{}", "gzip", b'"a"'
@@ -215,7 +215,7 @@ class TestNoRecord:
         [
             pytest.param({"generated_at": float("nan")}, id="generated at no time"),
             pytest.param({"expires": float("inf")}, id="fresh for ever"),
-            pytest.param({"selecting": ((b"a", b"b"),) * 4097}, id="too many varying fields"),
+            pytest.param({"vary_values": ((b"a", b"b"),) * 4097}, id="too many varying fields"),
             pytest.param(
                 {
                     "representations": {

@@ -81,8 +81,8 @@ async def test_without_a_second_level_there_is_nothing_to_load():
 async def test_a_request_gets_what_its_own_fields_select(level):
     caches = Caches()
     cache = caches.process()
-    for body, selecting in ((b"de", GERMAN), (b"fr", FRENCH), (b"none", NONE_GIVEN)):
-        cache.keep(make_entry(body=body, selecting=selecting), BORN)
+    for body, vary_values in ((b"de", GERMAN), (b"fr", FRENCH), (b"none", NONE_GIVEN)):
+        cache.keep(make_entry(body=body, vary_values=vary_values), BORN)
     await cache.flush()
     reader = cache if level == "first" else caches.process()
 
@@ -95,23 +95,23 @@ async def test_a_request_gets_what_its_own_fields_select(level):
     ]
     assert [entry.kept[0].body for entry in found[:3]] == [b"de", b"fr", b"none"]
     assert found[3] is Reason.VARY_MISS
-    assert [entry.selecting for entry in found[:3]] == [GERMAN, FRENCH, NONE_GIVEN]
+    assert [entry.vary_values for entry in found[:3]] == [GERMAN, FRENCH, NONE_GIVEN]
 
 
 def test_a_response_that_varies_by_other_fields_drops_the_variants_before():
     cache, _ = alone()
     german = selecting_by(accept_language=b"de")
-    cache.keep(make_entry(selecting=GERMAN), BORN)
-    cache.keep(make_entry(selecting=((b"x-tenant", b"1"),)), BORN)
+    cache.keep(make_entry(vary_values=GERMAN), BORN)
+    cache.keep(make_entry(vary_values=((b"x-tenant", b"1"),)), BORN)
     assert cache.find(KEY, german) is Reason.VARY_MISS
     assert isinstance(cache.find(KEY, selecting_by(x_tenant=b"1")), Entry)
-    cache.keep(make_entry(selecting=FRENCH), BORN)
+    cache.keep(make_entry(vary_values=FRENCH), BORN)
     assert cache.find(KEY, german) is Reason.VARY_MISS  # what was kept of it first is out of reach
 
 
 def test_a_response_that_varies_no_more_answers_everybody():
     cache, _ = alone()
-    cache.keep(make_entry(selecting=GERMAN), BORN)
+    cache.keep(make_entry(vary_values=GERMAN), BORN)
     cache.keep(make_entry(body=b"all"), BORN)
     assert cache.find(KEY, selecting_by(accept_language=b"fr")).kept[0].body == b"all"
 
@@ -120,11 +120,11 @@ def test_a_response_that_varies_no_more_answers_everybody():
 async def test_variants_that_another_process_has_kept_are_joined_by_those_of_this():
     caches = Caches()
     one, other = caches.process(), caches.process()
-    one.keep(make_entry(body=b"de", selecting=GERMAN), BORN)
+    one.keep(make_entry(body=b"de", vary_values=GERMAN), BORN)
     await one.flush()
     french = selecting_by(accept_language=b"fr")
     assert await other.load(KEY, french) is Reason.VARY_MISS
-    other.keep(make_entry(body=b"fr", selecting=FRENCH), BORN)
+    other.keep(make_entry(body=b"fr", vary_values=FRENCH), BORN)
     await other.flush()
     assert (await one.load(KEY, french)).kept[0].body == b"fr"
     german = await other.load(KEY, selecting_by(accept_language=b"de"))
@@ -210,7 +210,7 @@ def test_any_bytes_in_the_second_level_are_a_miss(value):
 async def test_an_index_whose_entry_is_no_entry_is_a_miss_of_the_variant(value):
     caches = Caches()
     writer = caches.process()
-    writer.keep(make_entry(selecting=GERMAN), BORN)
+    writer.keep(make_entry(vary_values=GERMAN), BORN)
     await writer.flush()
     (name,) = set(caches.store.values) - {digest_key(KEY)}
     if value is None:
@@ -276,12 +276,12 @@ async def test_a_second_level_that_fails_leaves_the_first_one_as_it_is(fault):
     assert await cache.load(KEY, NOTHING) is Reason.MISS
 
 
-@pytest.mark.parametrize("selecting", [(), GERMAN], ids=["the same for all", "a variant"])
+@pytest.mark.parametrize("vary_values", [(), GERMAN], ids=["the same for all", "a variant"])
 @awaited
-async def test_what_is_dropped_is_gone_from_both_levels(selecting):
+async def test_what_is_dropped_is_gone_from_both_levels(vary_values):
     caches = Caches()
     cache = caches.process()
-    cache.keep(make_entry(selecting=selecting), BORN)
+    cache.keep(make_entry(vary_values=vary_values), BORN)
     await cache.flush()
     german = selecting_by(accept_language=b"de")
     caches.clock.now += 1
@@ -292,13 +292,13 @@ async def test_what_is_dropped_is_gone_from_both_levels(selecting):
         assert await process.load(KEY, german) is Reason.MISS
 
 
-@pytest.mark.parametrize("selecting", [(), GERMAN], ids=["the same for all", "a variant"])
+@pytest.mark.parametrize("vary_values", [(), GERMAN], ids=["the same for all", "a variant"])
 @pytest.mark.parametrize("loses", [False, True], ids=["under way", "lost"])
 @awaited
-async def test_what_is_dropped_stays_so_while_its_deletion_is_not_done(loses, selecting):
+async def test_what_is_dropped_stays_so_while_its_deletion_is_not_done(loses, vary_values):
     caches = Caches()
     cache = caches.process()
-    cache.keep(make_entry(selecting=selecting), BORN)
+    cache.keep(make_entry(vary_values=vary_values), BORN)
     await cache.flush()
     caches.clock.now += 1
     caches.store.loses = loses
@@ -390,16 +390,16 @@ SPELLINGS = {
 }
 
 
-@pytest.mark.parametrize("selecting", [(), GERMAN], ids=["the same for all", "a variant"])
+@pytest.mark.parametrize("vary_values", [(), GERMAN], ids=["the same for all", "a variant"])
 @pytest.mark.parametrize(("path", "one", "other"), SPELLINGS.values(), ids=SPELLINGS.keys())
 @awaited
-async def test_a_drop_reaches_every_spelling_of_the_uri(path, one, other, selecting):
+async def test_a_drop_reaches_every_spelling_of_the_uri(path, one, other, vary_values):
     """In both levels, though only the keys of its own spelling can be deleted in the second."""
     caches = Caches()
     cache = caches.process()
     german = selecting_by(accept_language=b"de")
     stored, written = ((*KEY[:6], path, raw, *KEY[8:]) for raw in (one, other))
-    cache.keep(make_entry(stored, selecting=selecting), BORN)
+    cache.keep(make_entry(stored, vary_values=vary_values), BORN)
     await cache.flush()
     caches.clock.now += 1
     cache.drop(written)
@@ -407,7 +407,7 @@ async def test_a_drop_reaches_every_spelling_of_the_uri(path, one, other, select
     await cache.flush()
     assert isinstance(await cache.load(stored, german), Reason)
     now = caches.clock.now = caches.clock.now + 1.5
-    cache.keep(make_entry(stored, selecting=selecting, generated_at=now), now)
+    cache.keep(make_entry(stored, vary_values=vary_values, generated_at=now), now)
     assert isinstance(cache.find(stored, german), Entry)
 
 
@@ -420,17 +420,17 @@ FORKS = {
 }
 
 
-@pytest.mark.parametrize("selecting", [(), GERMAN], ids=["the same for all", "a variant"])
+@pytest.mark.parametrize("vary_values", [(), GERMAN], ids=["the same for all", "a variant"])
 @pytest.mark.parametrize("fork", FORKS.values(), ids=FORKS.keys())
 @awaited
-async def test_a_drop_reaches_all_that_is_stored_of_the_uri(fork, selecting):
+async def test_a_drop_reaches_all_that_is_stored_of_the_uri(fork, vary_values):
     """RFC 9111, 4.4: the target URI is made invalid: whatever its stored responses depend on."""
     caches = Caches()
     one, writer = caches.process(), caches.process()
     select = selecting_by(accept_language=b"de")
     assert one.find(fork, select) is Reason.MISS
     assert await one.load(fork, select) is Reason.MISS
-    one.keep(make_entry(fork, selecting=selecting), BORN)
+    one.keep(make_entry(fork, vary_values=vary_values), BORN)
     assert isinstance(one.find(fork, select), Entry)
     assert one.find(KEY, select) is Reason.MISS
     await one.flush()
@@ -442,7 +442,7 @@ async def test_a_drop_reaches_all_that_is_stored_of_the_uri(fork, selecting):
     assert isinstance(await caches.process().load(fork, select), Reason)
     # And by a process that has never seen the like.
     now = caches.clock.now = caches.clock.now + 1
-    one.keep(make_entry(fork, selecting=selecting, generated_at=now), now)
+    one.keep(make_entry(fork, vary_values=vary_values, generated_at=now), now)
     await one.flush()
     assert isinstance(await caches.process().load(fork, select), Entry)
     writer.drop(KEY)
@@ -546,7 +546,7 @@ async def test_of_the_writes_under_one_name_that_wait_the_last_is_made():
 async def test_an_index_is_written_before_the_entries_that_it_leads_to():
     caches = Caches()
     cache = caches.process()
-    cache.keep(make_entry(selecting=GERMAN), BORN)
+    cache.keep(make_entry(vary_values=GERMAN), BORN)
     await cache.flush()
     index, entry = caches.store.log
     assert index == ("set", digest_key(KEY))
@@ -665,7 +665,7 @@ def test_without_an_event_loop_the_first_level_works_alone():
     """As under another library than asyncio."""
     caches = Caches()
     cache = caches.process()
-    entry = make_entry(selecting=GERMAN)
+    entry = make_entry(vary_values=GERMAN)
     cache.keep(entry, BORN)
     assert cache.find(KEY, selecting_by(accept_language=b"de")) is entry
     with pytest.raises(StopIteration) as done:
@@ -719,7 +719,7 @@ async def test_the_index_is_there_as_long_as_its_newest_entry_and_little_longer(
     cache, ends, nonces = caches.process(), {}, set()
     for _ in range(12):
         now = caches.clock.now
-        entry = make_entry(selecting=GERMAN, generated_at=now, lifetime=lifetime)
+        entry = make_entry(vary_values=GERMAN, generated_at=now, lifetime=lifetime)
         cache.keep(entry, now)
         await cache.flush()
         ends |= {name: now + ttl for name, ttl in caches.store.ttls.items()}
@@ -736,7 +736,7 @@ async def test_an_index_holds_nothing_of_a_key_that_a_client_chose():
     caches = Caches()
     cache = caches.process()
     key = (*KEY[:6], "/" + "a" * 16_000, b"/" + b"a" * 16_000, *KEY[8:])
-    cache.keep(make_entry(key, selecting=GERMAN), BORN)
+    cache.keep(make_entry(key, vary_values=GERMAN), BORN)
     await cache.flush()
     assert len(caches.store.values[digest_key(key)]) < 200
 
@@ -761,14 +761,14 @@ async def test_a_newer_response_is_not_replaced_by_an_older_one_that_is_being_lo
 async def test_a_newer_index_is_not_replaced_by_an_older_one_that_is_being_loaded():
     caches = Caches()
     other = caches.process()
-    other.keep(make_entry(selecting=FRENCH), BORN)
+    other.keep(make_entry(vary_values=FRENCH), BORN)
     await other.flush()
     cache = caches.process()
     caches.store.may_go_on.clear()
     german = selecting_by(accept_language=b"de")
     loading = asyncio.ensure_future(cache.load(KEY, german))
     await asyncio.sleep(0)
-    newer = make_entry(body=b"newer", selecting=GERMAN)
+    newer = make_entry(body=b"newer", vary_values=GERMAN)
     cache.keep(newer, BORN)
     caches.store.may_go_on.set()
     await loading
@@ -794,14 +794,14 @@ async def test_an_index_is_made_anew_rather_than_written_again():
     """What another process has invalidated by deleting the index would come back with it."""
     caches = Caches()
     one, other, third = caches.process(), caches.process(), caches.process()
-    one.keep(make_entry(body=b"de", selecting=GERMAN, lifetime=1e5), BORN)
+    one.keep(make_entry(body=b"de", vary_values=GERMAN, lifetime=1e5), BORN)
     await one.flush()
     caches.clock.now += 1
     other.drop(KEY)
     await other.flush()
     caches.clock.now += 1
     now = caches.clock.now
-    one.keep(make_entry(body=b"fr", selecting=FRENCH, generated_at=now), now)
+    one.keep(make_entry(body=b"fr", vary_values=FRENCH, generated_at=now), now)
     await one.flush()
     german = selecting_by(accept_language=b"de")
     assert isinstance(await third.load(KEY, german), Reason)
@@ -867,7 +867,7 @@ async def test_what_another_thread_drops_while_it_is_put_is_not_kept(monkeypatch
 
 def test_variants_share_the_key_of_their_resource():
     cache, _ = alone()
-    german, french = (make_entry(selecting=by) for by in (GERMAN, FRENCH))
+    german, french = (make_entry(vary_values=by) for by in (GERMAN, FRENCH))
     for entry in (german, french):
         entry.key = (*entry.key[:HOST], *entry.key[HOST:])
         assert cache.keep(entry, BORN)

@@ -427,7 +427,7 @@ async def test_a_whole_of_one_variant_leaves_the_part_of_another():
     await seen(app, Request().having(x_a="1"))
     assert await seen(app, get("0-3", x_a="2")) == [(206, b"0123", "hit")]
     parts = [entry for entry in entries_of(app) if entry.status == 206]
-    assert [entry.selecting for entry in parts] == [((b"x-a", b"2"),)]
+    assert [entry.vary_values for entry in parts] == [((b"x-a", b"2"),)]
     assert len(origin.asked) == 3
 
 

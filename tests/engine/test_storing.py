@@ -171,7 +171,7 @@ def test_a_route_that_is_shared_keeps_no_response_that_is_private():
 
 
 @pytest.mark.parametrize(
-    ("vary", "selecting"),
+    ("vary", "vary_values"),
     [
         (b"Origin", ((b"origin", b"here"),)),
         (b"X-None", ((b"x-none", None),)),
@@ -180,7 +180,7 @@ def test_a_route_that_is_shared_keeps_no_response_that_is_private():
         (b"Accept", ((b"accept", b"text/html"),)),
     ],
 )
-def test_what_selects_a_response_that_varies(vary, selecting):
+def test_what_selects_a_response_that_varies(vary, vary_values):
     """RFC 9111, 4.1."""
     request = [
         (b"origin", b"here"),
@@ -190,7 +190,7 @@ def test_what_selects_a_response_that_varies(vary, selecting):
         (b"accept", b"text/html"),
     ]
     kept = stored(control(b"max-age=60"), (b"vary", vary), request=request)
-    assert kept.selecting == selecting
+    assert kept.vary_values == vary_values
 
 
 def test_an_app_that_was_shown_accept_encoding_varies_on_it():
@@ -200,11 +200,11 @@ def test_an_app_that_was_shown_accept_encoding_varies_on_it():
         request=[(b"accept-encoding", b"gzip")],
         compression=False,
     )
-    assert kept.selecting == ((b"accept-encoding", b"gzip"),)
+    assert kept.vary_values == ((b"accept-encoding", b"gzip"),)
 
 
 @pytest.mark.parametrize(
-    ("accepted", "coding", "selecting"),
+    ("accepted", "coding", "vary_values"),
     [
         pytest.param(None, None, (), id="it was not there"),
         pytest.param(b"gzip", None, (), id="it was hidden"),
@@ -215,14 +215,16 @@ def test_an_app_that_was_shown_accept_encoding_varies_on_it():
         pytest.param(None, b"gzip", (None,), id="it was not there, and the app encodes"),
     ],
 )
-def test_a_response_is_selected_by_the_codings_that_the_app_was_shown(accepted, coding, selecting):
+def test_a_response_is_selected_by_the_codings_that_the_app_was_shown(
+    accepted, coding, vary_values
+):
     """RFC 9111, 4.1: by the fields of the request that the app answered."""
     kept = stored(
         *(control(b"max-age=60"), (b"vary", b"Accept-Encoding")),
         *(() if coding is None else ((b"content-encoding", coding),)),
         request=[] if accepted is None else [(b"accept-encoding", accepted)],
     )
-    assert kept.selecting == tuple((b"accept-encoding", value) for value in selecting)
+    assert kept.vary_values == tuple((b"accept-encoding", value) for value in vary_values)
 
 
 @pytest.mark.parametrize(
