@@ -32,7 +32,7 @@ help:
 	@echo 'make test-thrice  run every test with three seeds       make test-long  search for longer'
 	@echo 'make test-frameworks  run the own tests of Starlette, FastAPI, Litestar and Falcon, bare and'
 	@echo '             with the middleware around every app; ARGS="starlette" for one of them,'
-	@echo '             ARGS="oldest" for the routes of the oldest releases that are supported'
+	@echo '             ARGS="oldest" for the routes and the OpenAPI documents of the oldest releases'
 	@echo 'make bench   measure against a bare app and the peers; ARGS="--only hit_all_on" for one row,'
 	@echo '             ARGS="--instructions --against COMMIT" for what has changed since a commit'
 	@echo 'make docs    build the site of the documentation into site/, and check its links'
@@ -109,7 +109,7 @@ $(VENV)/.docs-$(VERSION): $(VENV)/.python-$(VERSION) pyproject.toml
 
 # starlette-caches asks for a Starlette below 1, but runs with the one that all others use.
 $(VENV)/.bench-$(VERSION): $(VENV)/.python-$(VERSION) pyproject.toml
-	$(BIN)/python -m pip install --quiet --upgrade --editable '.[speed,redis]' --group bench
+	$(BIN)/python -m pip install --quiet --upgrade --editable '.[speed,cbor,redis]' --group bench
 	$(BIN)/python -m pip install --quiet --upgrade --no-deps --target $(VENV)/peers starlette-caches
 	@touch $@
 

@@ -18,6 +18,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+import cbor2
 import msgpack
 import msgspec
 import orjson
@@ -171,6 +172,7 @@ def writers(model: BaseModel) -> dict[str, Callable[[], Any]]:
         "asgi_serial JSON, profiled": lambda: manager.serialize_sync(model, "json"),
         "asgi_serial JSON, read back": lambda: checked.serialize_sync(model, "json"),
         "asgi_serial MSGPACK": lambda: manager.serialize_sync(model, "msgpack"),
+        "asgi_serial CBOR": lambda: manager.serialize_sync(model, "cbor"),
         "asgi_serial PICKLE": lambda: manager.serialize_sync(model, "pickle"),
         "asgi_serial JSON, zstd (repeating)": lambda: zstd.serialize_sync(model, "json"),
         "model_dump, orjson": lambda: orjson.dumps(model.model_dump()),
@@ -179,6 +181,7 @@ def writers(model: BaseModel) -> dict[str, Callable[[], Any]]:
         "model_dump(mode=json), msgspec": lambda: msgspec.msgpack.encode(
             model.model_dump(mode="json")
         ),
+        "model_dump(mode=json), cbor2": lambda: cbor2.dumps(model.model_dump(mode="json")),
         "pickle": lambda: pickle.dumps(model, 5),
     }
 
@@ -190,8 +193,8 @@ def readers(model: BaseModel) -> dict[str, Callable[[], Any]]:
         SerializationConfig(enable_compression=False), environ={}
     )
     zstd = create_serialization_manager(SerializationConfig(compression_threshold=0), environ={})
-    by_json, by_msgpack, by_pickle = (
-        manager.serialize_sync(model, format) for format in ("json", "msgpack", "pickle")
+    by_json, by_msgpack, by_cbor, by_pickle = (
+        manager.serialize_sync(model, format) for format in ("json", "msgpack", "cbor", "pickle")
     )
     packed, pickled = zstd.serialize_sync(model), pickle.dumps(model, 5)
     return {
@@ -200,12 +203,14 @@ def readers(model: BaseModel) -> dict[str, Callable[[], Any]]:
         "asgi_serial JSON, profiled": lambda: manager.deserialize_sync(by_json, cls, "json"),
         "asgi_serial JSON, format found": lambda: manager.deserialize_sync(by_json, cls),
         "asgi_serial MSGPACK": lambda: manager.deserialize_sync(by_msgpack, cls, "msgpack"),
+        "asgi_serial CBOR": lambda: manager.deserialize_sync(by_cbor, cls, "cbor"),
         "asgi_serial PICKLE": lambda: manager.deserialize_sync(by_pickle, cls, "pickle"),
         "asgi_serial JSON, zstd": lambda: manager.deserialize_sync(packed, cls),
         "orjson, validate": lambda: read.validate_python(orjson.loads(by_json)),
         "msgpack, validate": lambda: read.validate_python(msgpack.unpackb(by_msgpack)),
         "msgspec, validate": lambda: read.validate_python(msgspec.msgpack.decode(by_msgpack)),
         "msgpack, model_validate": lambda: cls.model_validate(msgpack.unpackb(by_msgpack)),
+        "cbor2, model_validate": lambda: cls.model_validate(cbor2.loads(by_cbor)),
         "pickle": lambda: pickle.loads(pickled),
     }
 

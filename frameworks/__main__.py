@@ -1,6 +1,6 @@
 """`python -m frameworks [NAME ...]`: all suites, or those that are named.
 
-`oldest` names the contract of routes with the oldest releases (`oldest.py`), `oldest:quart` one.
+`oldest` names the tests with the oldest releases (`oldest.py`), `oldest:quart` those of one.
 
 A suite passes where each test that passes bare passes with the middleware around every app, but
 for the differences that `differences.toml` names and explains. One that is named there and is none
@@ -21,7 +21,7 @@ import venv
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .oldest import OLDEST
+from .oldest import CONTRACTS
 from .oldest import check as check_oldest
 from .suites import SUITES, Suite
 
@@ -137,8 +137,8 @@ def main() -> None:
         "names", nargs="*", metavar="NAME", help="a framework, `oldest`, or `oldest:` and one"
     )
     names = parser.parse_args().names
-    oldest = [name for name in OLDEST if not names or {"oldest", f"oldest:{name}"} & set(names)]
-    known_names = {suite.name for suite in SUITES} | {f"oldest:{name}" for name in OLDEST}
+    oldest = [name for name in CONTRACTS if not names or {"oldest", f"oldest:{name}"} & set(names)]
+    known_names = {suite.name for suite in SUITES} | {f"oldest:{name}" for name in CONTRACTS}
     unknown = set(names) - known_names - {"oldest"}
     if unknown:
         parser.error(f"no suite of {', '.join(sorted(unknown))}")

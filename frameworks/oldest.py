@@ -1,7 +1,8 @@
-"""The oldest releases whose routes have names, and the test that they pass.
+"""The oldest releases of frameworks that are supported, and the tests that they pass.
 
 `python -m frameworks oldest` installs each in an environment of its own and runs the contract of
-routes with it. The newest ones are in the test requirements of `pyproject.toml`.
+routes with it, and the tests of OpenAPI documents with FastAPI and Litestar together. The newest
+releases are in the test requirements of `pyproject.toml`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import subprocess
 import venv
 from pathlib import Path
+from typing import NamedTuple
 
 OLDEST: dict[str, tuple[str, ...]] = {
     "starlette": ("starlette==0.37.0",),
@@ -23,12 +25,32 @@ OLDEST: dict[str, tuple[str, ...]] = {
 }
 """What pip installs, by the name of the site in `tests/sites`."""
 
-CONTRACT = "tests/timing/test_routes_contract.py"
+
+class Contract(NamedTuple):
+    """Tests, and the releases that they are run with."""
+
+    releases: tuple[str, ...]
+    tests: tuple[str, ...]
+    """The arguments of pytest."""
+    extras: str = ""
+
+
+CONTRACTS = {
+    **{
+        name: Contract(releases, ("tests/timing/test_routes_contract.py", "-k", name))
+        for name, releases in OLDEST.items()
+    },
+    "openapi": Contract(
+        (*OLDEST["fastapi"], *OLDEST["litestar"], "httpx>=0.27"), ("tests/openapi",), "[cbor]"
+    ),
+}
 
 
 def check(name: str, root: Path, home: Path) -> bool:
-    """Run the contract with the oldest release of a framework; return whether it is kept."""
-    wanted = [*OLDEST[name], "pytest>=8", "hypothesis>=6.100", "--editable", str(root)]
+    """Run a contract with the oldest releases; return whether it is kept."""
+    contract = CONTRACTS[name]
+    package = f"{root}{contract.extras}"
+    wanted = [*contract.releases, "pytest>=8", "hypothesis>=6.100", "--editable", package]
     folder = home / f"oldest-{name}"
     python, stamp = folder / "bin" / "python", folder / "installed"
     digest = hashlib.sha256(repr(wanted).encode()).hexdigest()
@@ -37,12 +59,12 @@ def check(name: str, root: Path, home: Path) -> bool:
         subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
         stamp.write_text(digest)
     # The old release may use what Python or another package has deprecated since.
-    options = ["-q", "-p", "no:cacheprovider", "-W", "default", "-k", name]
+    options = ["-q", "-p", "no:cacheprovider", "-W", "default", *contract.tests]
     ran = subprocess.run(
-        [python, "-m", "pytest", *options, CONTRACT], cwd=root, capture_output=True, text=True
+        [python, "-m", "pytest", *options], cwd=root, capture_output=True, text=True
     )
     summary = ran.stdout.strip().splitlines()[-1:] or [ran.stderr.strip()]
-    print(f"{' '.join(OLDEST[name])}: {summary[0]}")
+    print(f"{' '.join(contract.releases)}: {summary[0]}")
     if ran.returncode:
         print(ran.stdout[-8_000:])
     return ran.returncode == 0

@@ -214,6 +214,9 @@ class OptimizedSerializationManager:
         It is written as its class says, or as `as_type` says, by which `get_model` finds it.
         `purge` of one of its tags invalidates it.
 
+        What is stored is what Pydantic writes: NaN and infinities become None, and secrets their
+        masks, unless the format is PICKLE. With `check_round_trip` such values are refused.
+
         Raises: ValidationError if it is not of the type; FormatError if it cannot be written or
             read back; ConfigurationError for an invalid ttl; ValueError for an invalid tag.
         """

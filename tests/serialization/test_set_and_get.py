@@ -5,7 +5,7 @@ import time
 
 import pytest
 import trio
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from asgi_serial import ConfigurationError, FormatError, cached
 
@@ -15,6 +15,11 @@ from .clock import Clock
 class User(BaseModel):
     id: int
     names: list[str] = []
+
+
+class Account(BaseModel):
+    balance: float | None
+    password: SecretStr
 
 
 @pytest.fixture
@@ -39,6 +44,22 @@ def test_each_gets_a_value_of_its_own(manager):
         return await manager.get_model("k", User)
 
     assert asyncio.run(use()) == User(id=1)
+
+
+@pytest.mark.parametrize("format", ["json", "msgpack", "cbor"])
+def test_what_is_stored_is_what_pydantic_writes(make_manager, format):
+    account = Account(balance=float("nan"), password="hunter2")
+
+    async def use(manager, format):
+        await manager.set_model("k", account, format=format)
+        return await manager.get_model("k", Account, format=format)
+
+    written = asyncio.run(use(make_manager(), format))
+    assert written == Account(balance=None, password="*" * 10)
+    kept = asyncio.run(use(make_manager(), "pickle"))
+    assert kept.password == account.password
+    with pytest.raises(FormatError, match=r"Account.balance is nan"):
+        asyncio.run(use(make_manager(check_round_trip=True), format))
 
 
 @pytest.mark.parametrize("ttl", [5, "5s", None])
