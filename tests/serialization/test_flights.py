@@ -189,3 +189,23 @@ def test_what_is_over_holds_nobody_up():
     # Something that the call of `a` began goes on after it.
     assert context.run(flights.join, "b", STATE) == (b, False)
     assert context.run(lead, flights, "c").parent is None
+
+
+def test_the_garbage_collector_may_end_a_call_at_any_time():
+    """It closes coroutines that were never ended, also while another one begins."""
+    flights = Flights()
+    abandoned = lead(flights, "abandoned")
+
+    class Key:
+        def __hash__(self):
+            flights.end("abandoned", abandoned)
+            return 1
+
+    def begin():
+        flights.join(Key(), STATE)
+
+    thread = threading.Thread(target=begin, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert abandoned.is_over()

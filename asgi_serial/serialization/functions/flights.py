@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from enum import Enum
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from asgi_serial.concurrency.loops import running_loop
@@ -112,8 +112,9 @@ def within(flight: Flight) -> Iterator[None]:
 class Flights:
     """The calls in progress, by key; thread-safe."""
 
-    # One lock for all: a flight may wait for one of another function.
-    _lock = Lock()
+    # One lock for all: a flight may wait for one of another function. Whoever holds it may end a
+    # flight as well, where the garbage collector closes a call that was never ended.
+    _lock = RLock()
 
     def __init__(self) -> None:
         self._flights: dict[Hashable, Flight] = {}
