@@ -132,9 +132,9 @@ class SerialMiddleware:
         """Serve one connection (ASGI 3.0)."""
         engine = self.engine
         if (
-            scope["type"] != "http"
+            not self._is_settled
+            or scope["type"] != "http"
             or MARK in scope
-            or not self._is_settled
             or (self._may_be_ours is not None and self._may_be_ours(scope))
         ):
             if not engine.active and MARK not in scope:

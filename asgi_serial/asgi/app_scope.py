@@ -68,10 +68,11 @@ def hide_from_app(plan: RequestPlan, scope: Scope) -> Hidden | None:
     """
     given: Fields = scope["headers"]
     pairs = _shown_fields(plan, given)
-    if pairs is given and not plan.hides_query:
+    hides_query = plan.shown_query is not None and plan.hides_query
+    if pairs is given and not hides_query:
         return None
     target = shown = None
-    if plan.hides_query:
+    if hides_query:
         shown = _shown_target(plan)
         target = {key: scope[key] for key in shown}
         scope.update(shown)
@@ -83,7 +84,7 @@ def hide_from_app(plan: RequestPlan, scope: Scope) -> Hidden | None:
         before,
         target,
         shown,
-        forget_parsed(scope) if PARSED in (scope.get("state") or ()) else None,
+        forget_parsed(scope) if "state" in scope and PARSED in (scope["state"] or ()) else None,
     )
 
 
@@ -133,7 +134,7 @@ def _shown_fields(plan: RequestPlan, pairs: Fields) -> Fields:
         kept = plan.cookies_that_count
         if kept is not plan.lines[profile.places[b"cookie"]][1]:
             pairs = _replace(plan, pairs, b"cookie", kept or None)
-    if plan.is_normalized:
+    if profile.choices is not None and plan.is_normalized:
         for name, value in plan.chosen.items():
             pairs = _replace(plan, pairs, name, value)
     if plan.wants.hides_codings and b"accept-encoding" in profile.places:

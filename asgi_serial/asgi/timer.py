@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 START = "http.response.start"
 # The messages that carry a body, or its end, as bytes or as a file.
-BODIES = frozenset({"http.response.body", "http.response.pathsend", "http.response.zerocopysend"})
+BODY = "http.response.body"
+FILES = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 
 CLIENT_CLOSED = 499  # the status of a request whose client has left before anything was sent
 
@@ -84,12 +85,14 @@ class Timer:
                 self.status = message["status"]
             return
         self._busy_since = since = perf_counter()
-        if not self.first_byte and message["type"] in BODIES:
+        kind, send = message["type"], self._send
+        carries_body = kind == BODY or kind in FILES
+        if carries_body and not self.first_byte:
             self.first_byte = since
             if self._stages is not None:
                 self._note_first_byte(self._stages, since)
         try:
-            await self._send(message)
+            await send(message)
         except Exception:
             self._lose_client()  # raised by the server, not by the app
             raise
@@ -99,12 +102,12 @@ class Timer:
             if self._busy_since is since:
                 self.send_ns += (now - since) * 1e9
                 self._busy_since = 0.0
-        if message["type"] in BODIES:
+        if carries_body:
             if "body" in message:
                 self.sent_bytes += len(message["body"])
-            if not message.get("more_body"):
+            if "more_body" not in message or not message["more_body"]:
                 self.ended = now
-        elif not self.status and message["type"] == START:
+        elif not self.status and kind == START:
             self.status = message["status"]
 
     async def receive(self) -> Message:

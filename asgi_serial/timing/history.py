@@ -35,10 +35,13 @@ class History:
         """Count requests by the times at which they ended, which are in order."""
         first, last = int(ends_ns[0] // _MINUTE_NS), int(ends_ns[-1] // _MINUTE_NS)
         if first == last:
-            counts = Counter({first: len(ends_ns)})
+            self._requests[first] += len(ends_ns)
+            if are_errors:
+                self._errors[first] += len(ends_ns)
+            self._forget_oldest()
         else:
             counts = Counter(int(end // _MINUTE_NS) for end in ends_ns)
-        self._add(counts, counts if are_errors else Counter())
+            self._add(counts, counts if are_errors else Counter())
 
     def merge(self, other: History) -> None:
         """Add everything that `other` has counted in this or another process of this machine."""
@@ -47,6 +50,9 @@ class History:
     def _add(self, requests: Counter[int], errors: Counter[int]) -> None:
         self._requests.update(requests)
         self._errors.update(errors)
+        self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
         if len(self._requests) > MINUTES:
             oldest = max(self._requests) - MINUTES
             for minute in [minute for minute in self._requests if minute <= oldest]:
