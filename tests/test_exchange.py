@@ -199,7 +199,7 @@ async def test_where_no_form_can_be_made_the_app_is_called():
         for slot in serial_app.engine.memory._slots.values()
         if isinstance(slot.value, Entry)
     ]
-    entry.kept[0].body = entry.kept[0].body[:-1]
+    entry.all_forms[0].body = entry.all_forms[0].body[:-1]
     answer = await ask(serial_app, GET.having(accept_encoding="br"))
     assert (answer.content, answer.coding) == (document, "br")
     assert app.calls == 2

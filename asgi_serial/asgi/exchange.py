@@ -659,8 +659,8 @@ class Exchange:
             reasons = (self.refusal.reason,)
         elif answered is not None:
             cache, reasons = cache_part(plan, answered), reasons_of_hit(answered)
-            _, _, entry, _, kept = answered
-            route, coding = entry.route, kept.coding or coding
+            _, _, entry, _, form = answered
+            route, coding = entry.route, form.coding or coding
             app_bytes = entry.app_bytes or size if size else 0
         elif plan.served == "stale" and plan.forward.stored is not None:
             # A stale response, since another request's call of the app has failed.

@@ -144,7 +144,11 @@ class Lookup:
             return None
         self._part = found
         messages = answer_part(engine, plan, found, now)
-        return None if messages is None else self._hand_out((*messages, found, HIT, found.kept[0]))
+        return (
+            None
+            if messages is None
+            else self._hand_out((*messages, found, HIT, found.all_forms[0]))
+        )
 
     def _hand_out(self, answered: Answer) -> tuple[Message, Message]:
         """Return the messages of an answer."""

@@ -127,7 +127,7 @@ def record_hit(
     outcome: str,
 ) -> None:
     """Record an answer from the cache, which was found at that moment and has been sent since."""
-    _, last, entry, _, kept = answered
+    _, last, entry, _, form = answered
     ended = perf_counter()
     recorder = engine.recorder
     cache = "hit" if answered[3] is HIT and not plan.forward.waited else cache_part(plan, answered)
@@ -136,7 +136,7 @@ def record_hit(
     if recorder is not None:
         sent_bytes = len(last["body"])
         app_bytes = entry.app_bytes or sent_bytes if sent_bytes else 0
-        state = kept.hit_state
+        state = form.hit_state
         is_usual = cache == "hit" and status == 200 and plan.method == "GET"
         is_usual = is_usual and outcome == "completed" and not engine.may_leave_out
         kind = state.kind if is_usual and state is not None else None
@@ -149,7 +149,7 @@ def record_hit(
                 outcome,
                 cache,
                 "",
-                kept.coding or "identity",
+                form.coding or "identity",
                 "",
                 reasons_of_hit(answered),
             ]
@@ -184,8 +184,8 @@ def cache_part(plan: RequestPlan, answered: Answer) -> str:
 
 def reasons_of_hit(answered: Answer) -> tuple[Reason, ...]:
     """Return the reasons of the stored form, and that for which a stale response was used."""
-    _, _, _, why, kept = answered
-    return kept.reasons if why is HIT else (*kept.reasons, why)
+    _, _, _, why, form = answered
+    return form.reasons if why is HIT else (*form.reasons, why)
 
 
 def _note_slow(engine: Engine, scope: Scope, kind: Kind, figures: tuple[float, ...]) -> None:

@@ -87,9 +87,9 @@ def explain(exchange: Exchange) -> list[str]:
     if plan.served == "stale":
         entry = plan.forward.stored
         assert entry is not None  # it is what was sent
-        kept = plan.forward.form or entry.kept[0]
+        form = plan.forward.form or entry.all_forms[0]
         first = _did("cache", Token("stale"), why=Token(Reason.STALE_IF_ERROR.token))
-        return [*members, first, *_of_form(kept, entry)]
+        return [*members, first, *_of_form(form, entry)]
     members.append(_of_cache(plan))
     if exchange.delivery is not None:
         return [*members, *_of_flow(exchange.engine, exchange.delivery.flow)]
@@ -116,23 +116,23 @@ def _of_body(plan: RequestPlan) -> list[str]:
 
 
 def _of_hit(engine: Engine, plan: RequestPlan, answered: Answer) -> list[str]:
-    _, _, entry, why, kept = answered
+    _, _, entry, why, form = answered
     ttl = int(entry.expires - engine.clock())
     more = _COLLAPSED if plan.forward.waited else {}
     if why is Reason.HIT:
         first = _did("cache", Token("hit"), ttl=ttl, **more)
     else:
         first = _did("cache", Token("stale"), why=Token(why.token), ttl=ttl, **more)
-    return [first, *_of_form(kept, entry)]
+    return [first, *_of_form(form, entry)]
 
 
-def _of_form(kept: Representation, entry: Entry) -> list[str]:
+def _of_form(form: Representation, entry: Entry) -> list[str]:
     """Explain the stored form that was sent."""
     sent, made = (
-        read_fields(fields, _TYPE).get(b"content-type") for fields in (kept.fields, entry.fields)
+        read_fields(fields, _TYPE).get(b"content-type") for fields in (form.fields, entry.fields)
     )
     media_type = "" if sent is None or sent == made else sent.decode("latin-1")
-    return _of_content(media_type, kept.coding, kept.reasons)
+    return _of_content(media_type, form.coding, form.reasons)
 
 
 def _of_cache(plan: RequestPlan) -> str:
@@ -177,8 +177,8 @@ def _of_storage(plan: RequestPlan, reasons: Iterable[Reason]) -> list[str]:
 
 def _of_content(media_type: str, coding: str, reasons: Iterable[Reason]) -> list[str]:
     """Explain the format and the coding of the content."""
-    kept = [reason for reason in reasons if reason.about in ("format", "coding", "content")]
-    subjects = {reason.about for reason in kept}
+    shown = [reason for reason in reasons if reason.about in ("format", "coding", "content")]
+    subjects = {reason.about for reason in shown}
     members = []
     if media_type:
         members.append(_did("format", media_type))
@@ -186,4 +186,4 @@ def _of_content(media_type: str, coding: str, reasons: Iterable[Reason]) -> list
         members.append(_not("format", Reason.CLIENT_TAKES_OWN_FORMAT))
     if coding:
         members.append(_did("coding", Token(coding)))
-    return [*members, *[_not(reason.about, reason) for reason in kept]]
+    return [*members, *[_not(reason.about, reason) for reason in shown]]

@@ -156,10 +156,10 @@ class HitStates:
     def __init__(self) -> None:
         self._held: deque[ref[Representation]] = deque()
 
-    def start(self, kept: Representation) -> HitState:
+    def start(self, form: Representation) -> HitState:
         """Build and return the hit state of a representation that has none yet."""
-        state = kept.hit_state = HitState(kept.fields, kept.etag)
-        self._held.append(ref(kept))
+        state = form.hit_state = HitState(form.fields, form.etag)
+        self._held.append(ref(form))
         if len(self._held) > MAX_HIT_STATES:
             oldest = self._held.popleft()()
             if oldest is not None:
@@ -207,7 +207,7 @@ class Entry(Droppable):
         "forms",
         "generated_at",
         "key",
-        "last_kept",
+        "last_form",
         "mark",
         "negotiates",
         "own",
@@ -258,7 +258,7 @@ class Entry(Droppable):
         self.app_bytes = app_bytes  # length of the body as the app sent it, for the timing of hits
         self.route = route  # the route template, for the timing of hits
         self.hold(representations)
-        self.last_kept: Representation | None = None  # the representation that was served last
+        self.last_form: Representation | None = None  # the representation that was served last
         self.mark: object = None  # identifies the forms that are kept apart from this entry
 
     @property
@@ -267,7 +267,7 @@ class Entry(Droppable):
         return self.shape.fill(self.own)
 
     @property
-    def kept(self) -> tuple[Representation, ...]:
+    def all_forms(self) -> tuple[Representation, ...]:
         """The representations, in the order of `variants`."""
         return self.forms if isinstance(self.forms, tuple) else (self.forms,)
 
@@ -304,7 +304,7 @@ class Entry(Droppable):
     @property
     def representations(self) -> dict[Variant, Representation]:
         """A new mapping of the representations by variant."""
-        return dict(zip(self.variants, self.kept, strict=False))
+        return dict(zip(self.variants, self.all_forms, strict=False))
 
     def find_format(self) -> str:
         """Return the name of the app's own format, if the format is negotiable."""
@@ -317,19 +317,19 @@ class Entry(Droppable):
         """Return the representation kept for a variant, or None."""
         for place, known in enumerate(self.variants):
             if known == variant:
-                kept = self.forms  # read after the variants: see `hold`
-                return kept[place] if isinstance(kept, tuple) else kept
+                forms = self.forms  # read after the variants: see `hold`
+                return forms[place] if isinstance(forms, tuple) else forms
         return None
 
-    def add(self, variant: Variant, kept: Representation) -> None:
+    def add(self, variant: Variant, form: Representation) -> None:
         """Keep another representation, replacing one of the same variant."""
-        self.hold(self.representations | {variant: kept})
+        self.hold(self.representations | {variant: form})
 
     def hold(self, representations: dict[Variant, Representation]) -> None:
         """Keep exactly these representations."""
-        kept = tuple(representations.values())
+        forms = tuple(representations.values())
         # In this order: a thread that reads meanwhile finds too little rather than too much.
-        self.forms = kept[0] if len(kept) == 1 else kept  # nearly always one: no tuple around it
+        self.forms = forms[0] if len(forms) == 1 else forms  # nearly always one: no tuple around it
         self.variants = tuple(representations)
 
 

@@ -48,17 +48,17 @@ class Interner:
         """Replace parts of an entry by equal shared ones, and its duplicates by one object."""
         entry.shape, entry.own = self._pack(entry.shape, entry.own)
         forms = entry.forms
-        for kept in forms if isinstance(forms, tuple) else (forms,):
-            kept.shape, kept.own = self._pack(kept.shape, kept.own)
-            if kept.own == entry.own:
-                kept.own = entry.own
+        for form in forms if isinstance(forms, tuple) else (forms,):
+            form.shape, form.own = self._pack(form.shape, form.own)
+            if form.own == entry.own:
+                form.own = entry.own
         entry.terms = _shared(entry.terms, self._terms)
         # There are few variants: every format with every coding.
         entry.variants = _shared(entry.variants, self._variants)
 
-    def share_form(self, kept: Representation) -> None:
+    def share_form(self, form: Representation) -> None:
         """Replace the field lines of a representation by the shared equal ones."""
-        kept.shape, kept.own = self._pack(kept.shape, kept.own)
+        form.shape, form.own = self._pack(form.shape, form.own)
 
     def share_key(self, key: Key) -> Key:
         """Return the key of a resource with its host replaced by the shared equal one."""

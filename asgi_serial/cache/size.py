@@ -37,12 +37,12 @@ def entry_size(entry: Entry) -> int:
     if entry.vary_values or entry.tags:
         size += _weigh(entry.vary_values) + _weigh(entry.tags)
     forms = entry.forms
-    for kept in forms if isinstance(forms, tuple) else (forms,):
-        size += _FORM_BYTES + _HEADER_BYTES + len(kept.body)
-        if not kept.shape.is_shared:
-            size += _shape_size(kept.shape)
-        if kept.own is not entry.own:
-            size += _HEADER_BYTES + len(kept.own)
+    for form in forms if isinstance(forms, tuple) else (forms,):
+        size += _FORM_BYTES + _HEADER_BYTES + len(form.body)
+        if not form.shape.is_shared:
+            size += _shape_size(form.shape)
+        if form.own is not entry.own:
+            size += _HEADER_BYTES + len(form.own)
     return size
 
 

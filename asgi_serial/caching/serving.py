@@ -77,8 +77,8 @@ def serve(
         assert isinstance(found, Reason)
         return FORWARD_MISS if found is MISS else Forward(found)
     profile = plan.profile
-    if variant is None and found.last_kept is not None:
-        state = found.last_kept.hit_state
+    if variant is None and found.last_form is not None:
+        state = found.last_form.hit_state
         if state is not None:
             if state.last is not None and waited is None:
                 until, known, wants, anonymous, condition, start, headers, last = state.last
@@ -93,9 +93,9 @@ def serve(
                     # A dict is copied in half the time in which a literal is built.
                     start = start.copy()
                     start["headers"] = headers.copy()
-                    return start, last.copy(), found, HIT, found.last_kept
+                    return start, last.copy(), found, HIT, found.last_form
             if state.wants is plan.wants:
-                variant = found.last_kept
+                variant = found.last_form
     decision = evaluate(engine, plan, found, now)
     if decision is USE_FRESH:
         why, said = HIT, None
@@ -196,20 +196,20 @@ def variant_of(wants: Wants, entry: Entry) -> Variant:
 
 def find_representation(wants: Wants, entry: Entry) -> Representation | None:
     """Return the stored form that these wants select, or None."""
-    kept = None if is_refused(wants, entry) else entry.find(variant_of(wants, entry))
-    if kept is not None:
-        entry.last_kept = kept
-        state = kept.hit_state  # another thread may take it away
+    form = None if is_refused(wants, entry) else entry.find(variant_of(wants, entry))
+    if form is not None:
+        entry.last_form = form
+        state = form.hit_state  # another thread may take it away
         if state is not None:
             state.wants = wants
-    return kept
+    return form
 
 
 def answer(
     engine: Engine,
     plan: RequestPlan,
     entry: Entry,
-    kept: Representation,
+    form: Representation,
     now: float,
     said: Field | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -217,11 +217,11 @@ def answer(
 
     `said` is the line of Cache-Status, unless it is that of a plain hit.
     """
-    status, body, profile = entry.status, kept.body, plan.profile
-    state = kept.hit_state
+    status, body, profile = entry.status, form.body, plan.profile
+    state = form.hit_state
     if state is None or state.second != int(now):
-        state = ready_state(engine, entry, kept, now)
-    if profile.is_conditional and is_fresh_copy(plan, entry, kept, now):
+        state = ready_state(engine, entry, form, now)
+    if profile.is_conditional and is_fresh_copy(plan, entry, form, now):
         status, body = 304, b""
         ready = state.fields_of_304  # another thread may begin the next second
         if ready is None:
@@ -242,7 +242,7 @@ def answer(
             plan.fields,
             fields,
             body,
-            kept.etag,
+            form.etag,
             most=engine.settings.cache_max_ranges,
             now=now,
             boundary=os.urandom(16).hex().encode(),
@@ -272,19 +272,19 @@ def answer_on_error(
         return None
     if engine.responses.is_purged(entry):
         return None
-    kept = forward.form or find_representation(plan.wants, entry)
-    if kept is None:
+    form = forward.form or find_representation(plan.wants, entry)
+    if form is None:
         return None
     plan.served = "stale"
     said = engine.cache_status.replaced_line(
         forward.reason, entry, now, status, Reason.STALE_IF_ERROR
     )
-    return answer(engine, plan, entry, kept, now, said)
+    return answer(engine, plan, entry, form, now, said)
 
 
-def ready_state(engine: Engine, entry: Entry, kept: Representation, now: float) -> HitState:
+def ready_state(engine: Engine, entry: Entry, form: Representation, now: float) -> HitState:
     """Return the hit state for the current second; the caller copies its fields."""
-    state = kept.hit_state or engine.responses.hit_states.start(kept)
+    state = form.hit_state or engine.responses.hit_states.start(form)
     fields = state.stored.copy()
     # RFC 9111, 1.2.2: not negative, even if the process that stored it has a clock ahead of ours.
     fields.append(engine.cache_status.age_line(max(0, int(now - entry.generated_at))))
@@ -299,7 +299,7 @@ def ready_state(engine: Engine, entry: Entry, kept: Representation, now: float) 
     return state
 
 
-def is_fresh_copy(plan: RequestPlan, entry: Entry, kept: Representation, now: float) -> bool:
+def is_fresh_copy(plan: RequestPlan, entry: Entry, form: Representation, now: float) -> bool:
     """Whether the client's condition shows that it already has this representation.
 
     Source: RFC 9111, 4.3.2: for a stored 200, and by its Date if Last-Modified is missing.
@@ -309,6 +309,6 @@ def is_fresh_copy(plan: RequestPlan, entry: Entry, kept: Representation, now: fl
     modified = None
     # RFC 9110, 13.1.3: If-Modified-Since is ignored beside If-None-Match.
     if b"if-none-match" not in plan.fields:
-        dates = read_fields(kept.fields, _DATES)
+        dates = read_fields(form.fields, _DATES)
         modified = dates.get(b"last-modified", dates.get(b"date"))
-    return is_not_modified(plan.fields, kept.etag, modified, now=now)
+    return is_not_modified(plan.fields, form.etag, modified, now=now)

@@ -87,19 +87,19 @@ def _find_source(entry: Entry) -> Representation | None:
 
     A variant in another format is of no use: it may hold content that could not be translated.
     """
-    for (media_type, _), kept in zip(entry.variants, entry.kept, strict=False):
+    for (media_type, _), form in zip(entry.variants, entry.all_forms, strict=False):
         if not media_type:
-            return kept
+            return form
     return None
 
 
-def _decoded(engine: Engine, kept: Representation) -> bytes:
-    if not kept.coding:
-        return kept.body
-    codec = engine.negotiator.codecs.get(kept.coding)
+def _decoded(engine: Engine, form: Representation) -> bytes:
+    if not form.coding:
+        return form.body
+    codec = engine.negotiator.codecs.get(form.coding)
     if codec is None:
-        raise CodecError(f"the coding {kept.coding!r} is not supported by this release")
+        raise CodecError(f"the coding {form.coding!r} is not supported by this release")
     decoder = codec.decoder()
-    content = decoder.feed(kept.body, limit=engine.settings.max_decoded)
+    content = decoder.feed(form.body, limit=engine.settings.max_decoded)
     decoder.finish()
     return content

@@ -58,7 +58,7 @@ def test_a_form_holds_no_second_copy_of_the_values_of_its_response():
     made = Representation([fresh(one) for one in (TYPE, LENGTH, VARY)], b"br", "br", None)
     entry.add(("", "br"), made)
     Interner().share(entry)
-    own, encoded = entry.kept
+    own, encoded = entry.all_forms
     assert encoded.own is own.own is entry.own
     assert encoded.fields == [TYPE, LENGTH, VARY]
     assert encoded.fields[0] is own.fields[0]
@@ -81,7 +81,7 @@ def test_a_form_knows_its_entity_tag(lines, etag, is_shared):
     entry = entry_of(*lines, etag=etag)
     if is_shared:
         Interner().share(entry)
-    assert (entry.kept[0].etag, entry.kept[0].fields) == (etag, lines)
+    assert (entry.all_forms[0].etag, entry.all_forms[0].fields) == (etag, lines)
 
 
 def test_a_tag_and_no_tag_of_the_same_fields_are_two_shapes():
@@ -89,16 +89,16 @@ def test_a_tag_and_no_tag_of_the_same_fields_are_two_shapes():
     one, other = entry_of(ETAG, etag=b'"x"'), entry_of(ETAG)
     interner.share(one)
     interner.share(other)
-    assert (one.kept[0].etag, other.kept[0].etag) == (b'"x"', None)
+    assert (one.all_forms[0].etag, other.all_forms[0].etag) == (b'"x"', None)
 
 
 def test_the_lists_that_an_entry_gives_are_the_callers_own():
     entry = entry_of(TYPE, LENGTH)
     for _ in range(2):
-        for fields in (entry.fields, entry.kept[0].fields):
+        for fields in (entry.fields, entry.all_forms[0].fields):
             fields.append(VARY)
             fields[0] = ETAG
-        assert entry.fields == entry.kept[0].fields == [TYPE, LENGTH]
+        assert entry.fields == entry.all_forms[0].fields == [TYPE, LENGTH]
         Interner().share(entry)
 
 
@@ -128,7 +128,7 @@ def test_lists_and_bytearrays_of_an_app_are_copied():
     entry = make_entry(fields=[line])
     Interner().share(entry)
     value[:] = b"text/html!"
-    assert entry.fields == entry.kept[0].fields == [TYPE]
+    assert entry.fields == entry.all_forms[0].fields == [TYPE]
 
 
 def test_a_field_that_has_a_value_for_each_response_is_not_remembered_for_ever():
@@ -170,7 +170,7 @@ def test_a_long_line_is_that_of_its_entry_alone_and_one_object_in_it():
     entry.add(("", "br"), Representation([fresh(line)], b"br", "br", None))
     interner = Interner()
     interner.share(entry)
-    own, encoded = entry.kept
+    own, encoded = entry.all_forms
     assert own.own is encoded.own is entry.own
     assert own.fields == encoded.fields == [line]
     assert not interner._lines
@@ -191,8 +191,8 @@ def test_any_fields_come_back_as_they_were(responses):
         entries.append((entry, lines, tags))
     for entry, lines, tags in entries:
         assert entry.fields == (lines or [TYPE])
-        assert entry.kept[0].fields == lines
-        assert entry.kept[0].etag == (tags[-1] if tags else None)
+        assert entry.all_forms[0].fields == lines
+        assert entry.all_forms[0].etag == (tags[-1] if tags else None)
 
 
 @pytest.mark.parametrize(
@@ -223,9 +223,9 @@ def test_an_entry_that_is_shared_again_stays_as_it_is(line):
     interner, entry = Interner(), entry_of(line, LENGTH, ETAG, etag=b'"x"')
     for _ in range(3):
         interner.share(entry)
-        assert entry.fields == entry.kept[0].fields == [line, LENGTH, ETAG]
-        assert entry.kept[0].etag == b'"x"'
-        assert entry.own is entry.kept[0].own
+        assert entry.fields == entry.all_forms[0].fields == [line, LENGTH, ETAG]
+        assert entry.all_forms[0].etag == b'"x"'
+        assert entry.own is entry.all_forms[0].own
 
 
 def test_an_entry_with_a_line_that_fills_no_gap_may_be_shared_again():

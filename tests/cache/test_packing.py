@@ -76,7 +76,7 @@ def as_values(entry: Entry | None) -> object:
     scalars = [
         getattr(entry, name)
         for name in Entry.__slots__
-        if name not in {"forms", "last_kept", "mark", "own", "shape"}
+        if name not in {"forms", "last_form", "mark", "own", "shape"}
     ]
     scalars.append(entry.fields)
     return scalars, held, list(held)
@@ -205,7 +205,7 @@ class TestNoRecord:
         monkeypatch.setattr(packing, "REASONS", {})
         unpacked = unpack_record(packed, KEY)
         assert isinstance(unpacked, Entry)
-        assert [form.reasons for form in unpacked.kept] == [(), ()]
+        assert [form.reasons for form in unpacked.all_forms] == [(), ()]
 
     def test_bytes_after_the_record_are_none(self) -> None:
         assert unpack_record(reseal(pack_entry(make_entry())[23:] + b"\0"), KEY) is None

@@ -60,7 +60,7 @@ def test_the_next_response_takes_the_place_of_the_one_before():
     cache, _ = alone()
     for body in (b"old", b"new"):
         cache.keep(make_entry(body=body), BORN)
-    assert cache.find(KEY, NOTHING).kept[0].body == b"new"
+    assert cache.find(KEY, NOTHING).all_forms[0].body == b"new"
 
 
 def test_a_foreign_value_in_the_memory_is_a_miss():
@@ -93,7 +93,7 @@ async def test_a_request_gets_what_its_own_fields_select(level):
     found = [
         await look_up(selecting_by(accept_language=value)) for value in (b"de", b"fr", None, b"it")
     ]
-    assert [entry.kept[0].body for entry in found[:3]] == [b"de", b"fr", b"none"]
+    assert [entry.all_forms[0].body for entry in found[:3]] == [b"de", b"fr", b"none"]
     assert found[3] is Reason.VARY_MISS
     assert [entry.vary_values for entry in found[:3]] == [GERMAN, FRENCH, NONE_GIVEN]
 
@@ -113,7 +113,7 @@ def test_a_response_that_varies_no_more_answers_everybody():
     cache, _ = alone()
     cache.keep(make_entry(vary_values=GERMAN), BORN)
     cache.keep(make_entry(body=b"all"), BORN)
-    assert cache.find(KEY, selecting_by(accept_language=b"fr")).kept[0].body == b"all"
+    assert cache.find(KEY, selecting_by(accept_language=b"fr")).all_forms[0].body == b"all"
 
 
 @awaited
@@ -126,9 +126,9 @@ async def test_variants_that_another_process_has_kept_are_joined_by_those_of_thi
     assert await other.load(KEY, french) is Reason.VARY_MISS
     other.keep(make_entry(body=b"fr", vary_values=FRENCH), BORN)
     await other.flush()
-    assert (await one.load(KEY, french)).kept[0].body == b"fr"
+    assert (await one.load(KEY, french)).all_forms[0].body == b"fr"
     german = await other.load(KEY, selecting_by(accept_language=b"de"))
-    assert german.kept[0].body == b"de"
+    assert german.all_forms[0].body == b"de"
 
 
 @awaited
@@ -539,7 +539,7 @@ async def test_of_the_writes_under_one_name_that_wait_the_last_is_made():
     caches.store.may_go_on.set()
     await cache.flush()
     assert [kind for kind, at in caches.store.log if at == name] == ["set"]
-    assert unpack_record(caches.store.values[name], KEY).kept[0].body == b"last"
+    assert unpack_record(caches.store.values[name], KEY).all_forms[0].body == b"last"
 
 
 @awaited

@@ -465,7 +465,7 @@ async def test_a_record_in_a_coding_that_is_not_known_here_is_a_miss():
     await call(first)
     await first.engine.responses.flush()
     (slot,) = first.engine.memory._slots.values()
-    slot.value.kept[0].coding = "dcz"
+    slot.value.all_forms[0].coding = "dcz"
     store._cache["asgi_serial:" + digest_key(slot.value.key)] = pack_entry(slot.value)
     second = SerialMiddleware(app_of(lambda scope: b"x" * 900, fields), store=store)
     assert (await call(second, fields=[(b"accept-encoding", b"gzip")]))[0] == 200
@@ -776,7 +776,7 @@ async def test_a_form_that_can_not_be_made_is_the_apps_to_make():
     served = SerialMiddleware(app_of(lambda scope: document, text), encodings_cache=False)
     await call(served, fields=[(b"accept-encoding", b"gzip")])
     (entry,) = [slot.value for slot in served.engine.memory._slots.values()]
-    entry.kept[0].body = b"no gzip" * 5_000  # as a broken record of a store could be
+    entry.all_forms[0].body = b"no gzip" * 5_000  # as a broken record of a store could be
     _, fields, content = await call(served, fields=[(b"accept-encoding", b"br")])
     assert values(fields, b"content-encoding") == [b"br"]
     assert len(content) < len(document)

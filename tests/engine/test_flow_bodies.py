@@ -74,8 +74,8 @@ def test_a_body_of_any_bytes_like_object(kind, headers):
     flow = make_flow(ENGINE, *headers)
     out = run(flow, start(JSON, FRESH), body(kind(document[:9]), True), body(kind(document[9:])))
     content = b"".join(bytes(message["body"]) for message in out[1:])
-    assert flow.entry.kept[0].body == content
-    assert type(flow.entry.kept[0].body) is bytes
+    assert flow.entry.all_forms[0].body == content
+    assert type(flow.entry.all_forms[0].body) is bytes
 
 
 def test_the_label_of_a_route_is_asked_for_once():

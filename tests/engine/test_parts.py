@@ -272,7 +272,7 @@ async def test_what_is_not_the_part_that_it_says_is_none():
     origin, app = site()
     await seen(app, get("2-5"))
     entry = entry_of(app)
-    entry.kept[0].body = b"23"
+    entry.all_forms[0].body = b"23"
     assert stored_part(entry) is None
     assert (await seen(app, get("2-3")))[0][:2] == (206, b"23")
     assert len(origin.asked) == 2
@@ -334,7 +334,7 @@ async def test_what_would_be_too_large_together_is_kept_apart():
     assert await seen(app, get("4-7")) == [(206, b"4567", "hit")]
     await seen(app, get("0-3"), get("0-6"))
     assert len(origin.asked) == 4
-    assert all(len(entry.kept[0].body) <= 6 for entry in entries_of(app))
+    assert all(len(entry.all_forms[0].body) <= 6 for entry in entries_of(app))
 
 
 @awaited

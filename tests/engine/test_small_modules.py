@@ -104,7 +104,7 @@ class TestHits:
     def test_the_very_tag_is_a_304_each_time(self):
         clock = Clock()
         engine = make_engine(clock=clock)
-        tag = store(engine).kept[0].etag
+        tag = store(engine).all_forms[0].etag
         scope = make_scope(headers=((b"if-none-match", tag),))
         ages = []
         for second in (0, 0, 5):
@@ -194,12 +194,12 @@ class TestDerive:
     def test_what_a_stored_form_decodes_to_counts_as_work(self):
         engine = make_engine()
         entry = store(engine, GZIP, document=DOCUMENT * 100)
-        assert len(entry.kept[0].body) < size_to_derive(entry) == len(DOCUMENT) * 100
+        assert len(entry.all_forms[0].body) < size_to_derive(entry) == len(DOCUMENT) * 100
 
     def test_without_the_apps_own_form_there_is_nothing_to_make_it_of(self):
         engine = make_engine()
         entry = store(engine)
-        entry.hold({(MSGPACK, ""): entry.kept[0]})
+        entry.hold({(MSGPACK, ""): entry.all_forms[0]})
         assert derive(engine, entry, ("", "gzip")) is None
         assert size_to_derive(entry) == 0
 
