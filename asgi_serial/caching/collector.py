@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from asgi_serial.caching.storing import StoreDecision
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import ResponsePlan, Wants
-    from asgi_serial.representation.handed import Handed
+    from asgi_serial.representation.encoded_model import EncodedModel
     from asgi_serial.representation.variant_fields import Base
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.types import Fields
@@ -148,7 +148,7 @@ class Collector:
         etag: bytes | None,
         body: bytes,
         encoded: Encoded,
-        handed: Handed | None,
+        encoded_model: EncodedModel | None,
         route: str,
         reasons: tuple[Reason, ...],
         *,
@@ -156,21 +156,21 @@ class Collector:
     ) -> Entry | Reason:
         """Return the entry of a response with this body, which is sent as `encoded`.
 
-        `reasons` are those of its representation, beyond those of its plan. `handed` is set if the
-        app has encoded `body` in the client's format itself. If the end is not sure, the bytes are
-        held until the app has returned.
+        `reasons` are those of its representation, beyond those of its plan. `encoded_model` is set
+        if the app has encoded `body` in the client's format itself. If the end is not sure, the
+        bytes are held until the app has returned.
         """
         media_type, coding, content = encoded[:3]
         app_bytes = len(body)
-        if handed is not None:
-            if body != handed.content:
-                # A middleware has changed the body: the handed model is another document.
+        if encoded_model is not None:
+            if body != encoded_model.content:
+                # A middleware has changed the body: the model that was encoded is another document.
                 return Reason.ALREADY_ENCODED
             try:
-                body = handed.encode(JSON_TYPE)
+                body = encoded_model.encode(JSON_TYPE)
             except FormatError:
                 return Reason.VALUE_NOT_CARRIED
-            base = base._replace(pairs=handed.json_fields(base.pairs, len(body)))
+            base = base._replace(pairs=encoded_model.json_fields(base.pairs, len(body)))
         size = len(content) + (len(body) if media_type else 0)
         why = self._why_too_large(size) if is_end_sure else self._hold(size)
         if why is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from asgi_serial.errors import FormatError
 from asgi_serial.formats.registry import JSON_TYPE
 from asgi_serial.http.headers import read_response_fields
-from asgi_serial.representation.handed import Handed
+from asgi_serial.representation.encoded_model import EncodedModel
 from asgi_serial.representation.response_plan import plan_response
 from asgi_serial.request.handler_policy import adopt_policy
 from asgi_serial.request.plan import find_wants
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import ResponsePlan
-    from asgi_serial.representation.handed import Encode
+    from asgi_serial.representation.encoded_model import Encode
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.types import Field
 
@@ -62,7 +62,7 @@ def offer_models(engine: Engine, plan: RequestPlan) -> dict[str, Any]:
             content = encode(media_type)
         except FormatError:
             return JSON_TYPE, encode(JSON_TYPE)
-        plan.handed = Handed(encode, media_type, content)
+        plan.encoded_model = EncodedModel(encode, media_type, content)
         return media_type, content
 
     return {"encode": encode}

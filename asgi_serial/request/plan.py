@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import Wants
     from asgi_serial.engine.profiles import Lines, Profile, User
-    from asgi_serial.representation.handed import Handed
+    from asgi_serial.representation.encoded_model import EncodedModel
     from asgi_serial.request.forward import Forward
     from asgi_serial.settings.policy import PolicyTable, RoutePolicy
     from asgi_serial.types import Message, Scope
@@ -82,7 +82,7 @@ class RequestPlan(RequestPolicy):
     guard: Extra = ()  # the part of the key that says so, if the function is a handler's
     client_left = False
     served: str | None = None  # what the cache did, if the app was called and did not answer
-    handed: Handed | None = None  # a model that the app has passed on unencoded
+    encoded_model: EncodedModel | None = None  # a model that the app has passed on unencoded
     _cookies_that_count: bytes | None = None
 
     def __init__(self, scope: Scope, lines: Lines, profile: Profile) -> None:
@@ -91,7 +91,7 @@ class RequestPlan(RequestPolicy):
         self.profile = profile
         self._fields: dict[bytes, bytes] | None = None
         # A value of its own is read in a tenth of the time of a default on the class.
-        self.policy = self.handed = self.key = self.bypass = None
+        self.policy = self.encoded_model = self.key = self.bypass = None
         self.shown_query = None
         self.forward = FORWARD_MISS
         self.has_policy = self.caching = self.may_end_early = False

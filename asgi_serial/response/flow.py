@@ -350,7 +350,7 @@ class ResponseFlow:
 
     def _begin_passing(self) -> list[Message]:
         self.state = PASS
-        self._forget_handed()
+        self._forget_encoded_model()
         base = self.base
         condition = self.request.value_of(b"if-none-match")
         if self.status == 304 and base.etag is not None and condition is not None:
@@ -383,19 +383,19 @@ class ResponseFlow:
         codec = plan.codec
         if codec is not None and plan.event_stream and not self._may_send_file():
             made, self.etag = represent(base._replace(weak=True), "", codec.name, None)
-        elif codec is None and self.response_start.handed is not None:
+        elif codec is None and self.response_start.encoded_model is not None:
             made, self.etag = represent(base, plan.media_type, "", None)
         else:
             # RFC 9110, 9.3.2: a HEAD may omit fields whose value is determined only while the
             # content is generated. Only then is it known whether compression pays off, whether the
             # values can be translated, and whether the content is a file.
-            by_format = bool(plan.media_type) and self.response_start.handed is None
+            by_format = bool(plan.media_type) and self.response_start.encoded_model is None
             made = undecided_fields(base, by_format=by_format)
         return [self._head(made)]
 
     def _begin_stream(self, codec: Codec) -> list[Message]:
         self.state = STREAM
-        self._forget_handed()
+        self._forget_encoded_model()
         self.coding = codec.name
         self.encoder = codec.encoder(event_stream=self.plan.event_stream)
         self.base = self.base._replace(weak=True)
@@ -403,10 +403,10 @@ class ResponseFlow:
         self._collect_from(made)
         return [self._head(made)]
 
-    def _forget_handed(self) -> None:
+    def _forget_encoded_model(self) -> None:
         # A body that is not whole is stored as the app made it, but here that is a negotiated
         # format.
-        if self.response_start.handed is not None:
+        if self.response_start.encoded_model is not None:
             self.forget(Reason.BODY_NOT_WHOLE)
 
     def _passed(self, message: Message, body: bytes, *, more: bool) -> Message:
@@ -469,7 +469,8 @@ class ResponseFlow:
     def _complete(self, body: bytes, last_bytes: int | None = None) -> list[Message]:
         """Return the messages for a whole body, of which the last piece has `last_bytes`."""
         size = self.app_bytes = len(body)
-        plan, collector, is_made = self.plan, self.collector, self.response_start.handed is not None
+        plan, collector = self.plan, self.collector
+        is_made = self.response_start.encoded_model is not None
         if collector is not None:
             self.is_end_sure = self._has_sure_end(size if last_bytes is None else last_bytes)
         if contradicts(self.base.fields, size):
@@ -509,7 +510,7 @@ class ResponseFlow:
         """Whether encoding takes too long, for a size from which one of its steps does."""
         codec = self.plan.codec
         # A model that was handed over is not translated any more.
-        return self.response_start.handed is None or (
+        return self.response_start.encoded_model is None or (
             codec is not None and size >= codec.offload_bytes
         )
 
@@ -552,7 +553,7 @@ class ResponseFlow:
                     self.etag,
                     body,
                     encoded,
-                    self.response_start.handed,
+                    self.response_start.encoded_model,
                     self.recorded_route(),
                     self.more_reasons,
                     is_end_sure=self.is_end_sure,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from asgi_serial.cache.entry import Entry, Key
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import ResponsePlan, Wants
-    from asgi_serial.representation.handed import Handed
+    from asgi_serial.representation.encoded_model import EncodedModel
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.types import Fields, Message
 
@@ -78,7 +78,7 @@ class ResponseStart:
     retry_unconditionally = False  # discard it, and call the app again without conditions
     messages: tuple[Message, Message] | None = None
     entry: Entry | None = None  # to be stored, without any of the body
-    handed: Handed | None = None  # a model that the app has encoded in the planned format
+    encoded_model: EncodedModel | None = None  # was encoded by the app in the planned format
 
     def __init__(
         self,
@@ -101,9 +101,9 @@ class ResponseStart:
             return
         if request.user.is_personal:
             pairs, fields = keep_private(engine, self.status, pairs, fields)
-        handed, selected = request.handed, request.forward.stored
-        if handed is not None and handed.is_sent(fields):
-            self.handed = handed
+        encoded_model, selected = request.encoded_model, request.forward.stored
+        if encoded_model is not None and encoded_model.is_sent(fields):
+            self.encoded_model = encoded_model
             fields = {**fields, b"content-type": JSON_TYPE.encode()}  # planned as JSON
         self.pairs: Fields = pairs
         self.fields: dict[bytes, bytes] = fields
@@ -118,8 +118,8 @@ class ResponseStart:
             self._decide_storing(engine, request, has_trailers)
         if selected is not None and self.collector is None:
             self._find_superseded(request, selected)
-        if handed is not None:
-            self._check_handed(engine)
+        if encoded_model is not None:
+            self._check_encoded_model(engine)
         if plan.passes and self.collector is None and (selected is None or self.entry is None):
             self._pass(engine, request, message, fields, pairs)
 
@@ -181,11 +181,11 @@ class ResponseStart:
                 decision = strip_fields(engine.fields.strips, decision, self.pairs)
             self.collector = Collector(engine, request, decision, self.wants, plan, self.status)
 
-    def _check_handed(self, engine: Engine) -> None:
+    def _check_encoded_model(self, engine: Engine) -> None:
         """Send the app's own encoding if it was changed on its way and another form is chosen."""
-        if self.handed is None or self.handed.media_type == self.plan.media_type:
+        if self.encoded_model is None or self.encoded_model.media_type == self.plan.media_type:
             return
-        self.handed = None
+        self.encoded_model = None
         self.unstored = self.unstored if self.collector is None else Reason.ALREADY_ENCODED
         self.collector = None
         self.plan = plan_as_made(engine, self.plan, self.fields)
@@ -264,7 +264,7 @@ def start_response(
         and request.policy is None
         and request.user.source is None
         and request.forward.stored is None
-        and request.handed is None
+        and request.encoded_model is None
     ):
         kind = _kind_of(engine, request, message["status"], pairs)
         known: Passing | None = passing.get(kind)

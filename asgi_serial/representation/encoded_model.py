@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _DESCRIBES_BODY = frozenset({b"content-length", b"content-type"})
 
 
-class Handed(NamedTuple):
+class EncodedModel(NamedTuple):
     """A document that can still be encoded in every format, and its form for this client."""
 
     encode: Encode
