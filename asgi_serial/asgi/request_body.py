@@ -114,7 +114,7 @@ async def _read_decoded(
     others: list[Message] = []
     # A body that is not translated may pass to the app unchanged, unless the app reads only JSON.
     may_pass = not plan.content_codings and not plan.reads_json
-    limit = min(engine.settings.format_max_size, engine.settings.max_encoded)
+    limit = min(engine.settings.format_max_size, engine.settings.max_encoded) if may_pass else 0
 
     def feed(message: Message) -> bool:
         if message["type"] != "http.request":

@@ -53,14 +53,13 @@ class BodyShare:
 
     def take(self, size_bytes: int) -> bool:
         """Take more bytes; return False if there is no room even when others are dropped."""
-        budget = self._bodies.budget
-        while not self.gave_way and not budget.take(size_bytes):
+        if self.gave_way:
+            return False
+        while not self._bodies.budget.take(size_bytes):
             others = [one for one in list(self._bodies.arriving) if one.loop is self.loop]
             if not others or others[0] is self:
                 return False
             others[0]._give_way()
-        if self.gave_way:
-            return False
         self._held_bytes += size_bytes
         return True
 

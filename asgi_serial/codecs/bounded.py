@@ -78,8 +78,12 @@ class BoundedDecoder:
 
     def decode_at_once(self, data: bytes) -> bytes | None:
         """Decode a whole body in one step; None if that is not enough, and `pieces` must follow."""
-        member = self._member_from(data[0])
-        piece = self._step(member, data)
+        self.members = 1
+        member = self._member = self._begin(data[0])
+        try:
+            piece = member.decompress(data, PIECE_BYTES)
+        except self._errors as error:
+            raise self._corrupt(error) from error
         if member.eof and not member.unused_data:
             return piece
         self._first_piece = piece
@@ -142,7 +146,10 @@ class BoundedDecoder:
         try:
             return member.decompress(data, PIECE_BYTES)
         except self._errors as error:
-            raise CodecError(f"the {self._name} data is corrupt: {error}") from error
+            raise self._corrupt(error) from error
+
+    def _corrupt(self, error: Exception) -> CodecError:
+        return CodecError(f"the {self._name} data is corrupt: {error}")
 
 
 def within(limit: int, pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -66,6 +66,12 @@ class BodyDecoder:
         "encoded_bytes",
     )
 
+    # A client may send millions of tiny pieces. A list would hold an object for each.
+    _gathered: BytesIO | None
+    _body: bytes | None  # the decoded body, once it is complete
+    _pieces: BytesIO | None
+    _steps: Iterator[bytes] | None
+
     def __init__(
         self, codings: tuple[str, ...], codecs: Mapping[str, Codec], limits: DecodeLimits
     ) -> None:
@@ -77,15 +83,16 @@ class BodyDecoder:
             raise CodecError(
                 f"the body has {len(codings)} content codings; expected at most {limits.codings}"
             )
-        self._decoders = _open_decoders(codings, codecs)
+        try:
+            # RFC 9110, 8.4: the sender lists "the content codings in the order in which they were
+            # applied". So the last one is removed first.
+            self._decoders = [codecs[coding].decoder() for coding in reversed(codings)]
+        except KeyError as error:
+            raise UnsupportedCoding(error.args[0]) from None
         self._limits = limits
         self.encoded_bytes = 0
         self._first = b""  # the first piece, usually the whole body
-        # A client may send millions of tiny pieces. A list would hold an object for each.
-        self._gathered: BytesIO | None = None
-        self._body: bytes | None = None  # the decoded body, once it is complete
-        self._pieces: BytesIO | None = None
-        self._steps: Iterator[bytes] | None = None
+        self._gathered = self._body = self._pieces = self._steps = None
         self._work = 0
 
     @property
@@ -127,8 +134,8 @@ class BodyDecoder:
             return True
         if self._pieces is None or self._steps is None:
             encoded = self._first if self._gathered is None else self._gathered.getvalue()
-            self._body = self._decode_at_once(encoded) if self._decoders else encoded
-            if self._body is not None:
+            body = self._body = self._decode_at_once(encoded) if self._decoders else encoded
+            if body is not None:
                 return True
             self._pieces, self._steps = BytesIO(), self._begin(encoded)
         bound = None if work is None else self._work + work
@@ -144,8 +151,9 @@ class BodyDecoder:
 
         Without codings, it is the body as it arrived. Raises the errors of `decode`.
         """
-        self.decode()
-        assert self._body is not None  # without a bound, `decode` ends with the body
+        if self._body is None:
+            self.decode()
+            assert self._body is not None  # without a bound, `decode` ends with the body
         return self._body
 
     def _decode_at_once(self, encoded: bytes) -> bytes | None:
@@ -197,14 +205,3 @@ def parse_content_encoding(value: bytes) -> tuple[str, ...]:
     aliases = coding_aliases()
     named = (aliases.get(coding, coding) for coding in codings)
     return tuple(coding for coding in named if coding != "identity")
-
-
-def _open_decoders(codings: tuple[str, ...], codecs: Mapping[str, Codec]) -> list[Decoder]:
-    decoders = []
-    # RFC 9110, 8.4: the sender lists "the content codings in the order in which they were applied".
-    # So the last one is removed first.
-    for coding in reversed(codings):
-        if coding not in codecs:
-            raise UnsupportedCoding(coding)
-        decoders.append(codecs[coding].decoder())
-    return decoders

@@ -14,6 +14,7 @@ GZIP_LEVELS = Levels(0, 9, default=6)
 # Added to zlib's wbits. RFC 9110, 8.4.1.2: the coding deflate is the zlib format around deflate
 # data.
 _CONTAINERS = {"gzip": 16, "deflate": 0}
+_GZIP_WBITS = zlib.MAX_WBITS + _CONTAINERS["gzip"]
 
 # zlib's usual state of 270 KB may be returned to the system after each body, and mapped anew, page
 # by page, for the next: 59 us for 1 KB, 76 us for 10 KB. A state with a window no larger than the
@@ -76,6 +77,8 @@ class ZlibCodec:
         self.name = name
         level = GZIP_LEVELS.choose(name, level)
         isal = find_isal() if accelerate else None
+        self._is_gzip = name == "gzip"
+        self._begin = _begin_gzip if self._is_gzip else _begin_deflate
         self._container = _CONTAINERS[name]
         self._wbits = zlib.MAX_WBITS + self._container
         self._engine = _choose_engine(isal, level)
@@ -102,9 +105,7 @@ class ZlibCodec:
 
     def decoder(self) -> BoundedDecoder:
         """Return a new decoder; gzip accepts several members, deflate also raw deflate data."""
-        is_gzip = self.name == "gzip"
-        begin = _begin_gzip if is_gzip else _begin_deflate
-        return BoundedDecoder(self.name, begin, many=is_gzip, errors=zlib.error)
+        return BoundedDecoder(self.name, self._begin, many=self._is_gzip, errors=zlib.error)
 
     def _compress_small(self, data: bytes) -> bytes:
         wbits = _SMALLEST_WBITS if len(data) <= _SMALLEST_BYTES else _SMALL_WBITS
@@ -170,7 +171,7 @@ def _choose_engine(isal: Any, level: int) -> _Engine:
 
 
 def _begin_gzip(first_byte: int) -> Member:
-    return _ZlibMember(zlib.MAX_WBITS + _CONTAINERS["gzip"])
+    return _ZlibMember(_GZIP_WBITS)
 
 
 def _begin_deflate(first_byte: int) -> Member:

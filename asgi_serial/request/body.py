@@ -55,9 +55,11 @@ class RequestBody:
     def __init__(self, engine: Engine, plan: RequestPlan) -> None:
         self.plan = plan
         self._engine = engine
-        self._decoder = BodyDecoder(
+        decoder = self._decoder = BodyDecoder(
             plan.content_codings, engine.negotiator.codecs, engine.workers.decode_limits
         )
+        self.feed = decoder.feed
+        """Adds the next bytes of the body. Raises: OutputLimitExceeded."""
         self._translation = (
             engine.negotiator.translations[plan.body_format, JSON_TYPE]
             if plan.body_format
@@ -68,10 +70,6 @@ class RequestBody:
     def encoded_bytes(self) -> int:
         """The number of bytes that have arrived so far."""
         return self._decoder.encoded_bytes
-
-    def feed(self, chunk: bytes) -> None:
-        """Add the next bytes of the body. Raises: OutputLimitExceeded."""
-        self._decoder.feed(chunk)
 
     def received(self) -> bytes:
         """Return the bytes that have arrived of a body without a content coding."""
@@ -88,9 +86,10 @@ class RequestBody:
         Raises: CodecError.
         """
         decoder = self._decoder
-        if not decoder.encoded_bytes:
+        size = decoder.encoded_bytes
+        if not size:
             return False
-        if self.plan.content_codings and decoder.encoded_bytes >= DECODE_OFFLOAD_BYTES:
+        if size >= DECODE_OFFLOAD_BYTES and self.plan.content_codings:
             return True
         if not decoder.decode(LOOP_WORK):
             return True
@@ -102,7 +101,7 @@ class RequestBody:
 
         Raises: CodecError, FormatError.
         """
-        if not self.encoded_bytes:
+        if not self._decoder.encoded_bytes:
             return b""  # an empty body has no coding, whatever Content-Encoding says
         body = self._decoder.finish()
         if self._translation is None:
@@ -125,11 +124,15 @@ class RequestBody:
 
 def why_refused(engine: Engine, plan: RequestPlan) -> Problem | None:
     """Return the problem of a body that is refused by its head alone; None if it may be read."""
-    codings, settings = plan.content_codings, engine.settings
-    unknown = [coding for coding in codings if coding not in engine.negotiator.decodable]
+    codings, settings, decodable = (
+        plan.content_codings,
+        engine.settings,
+        engine.negotiator.decodable,
+    )
+    for coding in codings:
+        if coding not in decodable:
+            return explain_refusal(engine, UnsupportedCoding(coding))
     length = content_length(plan.fields)
-    if unknown:
-        return explain_refusal(engine, UnsupportedCoding(unknown[0]))
     if len(codings) > settings.max_codings:
         return Problem(
             400,

@@ -83,18 +83,24 @@ class LabelResolver:
     def is_unrouted(self, scope: Scope) -> bool:
         """Whether it is certain before the app is called that none of its routes takes this."""
         try:
-            return any(framework.is_unrouted(scope) for framework in self._frameworks)
+            # A loop takes half the time of any() with a generator.
+            for framework in self._frameworks:
+                if framework.is_unrouted(scope):
+                    return True
         except Exception as error:  # a failing resolver never breaks a request
             self._failures.note(error)
-            return False
+        return False
 
     def reads_json(self, scope: Scope) -> bool:
         """Whether it is certain before the app is called that it reads this request as JSON."""
         try:
-            return any(framework.reads_json(scope) for framework in self._frameworks)
+            for framework in self._frameworks:
+                if framework.reads_json(scope):
+                    return True
         except Exception:
             # A 404 or a 405 of Litestar's, or a framework of another shape.
-            return False
+            pass
+        return False
 
     def _marks_beside(self, one: FrameworkRoutes | None) -> list[str]:
         """Return the marks of all frameworks but one."""
