@@ -13,7 +13,7 @@ from decimal import Decimal
 
 import pytest
 import trio
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, computed_field
 from starlette.responses import Response
 
 from asgi_serial import (
@@ -774,6 +774,47 @@ def test_event_loops_share_one_call(calls):
     for thread in threads:
         thread.join()
     assert (found, calls) == ([1] * 3, [1])
+
+
+class Account(BaseModel):
+    """A model with cached methods, whose fields are part of their keys."""
+
+    id: int
+
+    @cached
+    def load(self) -> list[int]:
+        return [self.id]
+
+    @cached
+    async def later(self, more: int) -> int:
+        return self.id + more
+
+    @cached
+    @classmethod
+    def name(cls) -> str:
+        return cls.__name__
+
+    @computed_field
+    @property
+    @cached
+    def total(self) -> int:
+        return self.id * 10
+
+
+def test_a_model_may_have_cached_methods(manager):
+    class Child(Account):
+        pass
+
+    one, other = Account(id=1), Account(id=2)
+    assert [one.load(), other.load(), Account(id=1).load()] == [[1], [2], [1]]
+    assert Account.load.cache_info()[:2] == (1, 2)
+    assert [asyncio.run(one.later(3)), asyncio.run(other.later(3))] == [4, 5]
+    assert [Account.name(), Child.name(), Child(id=1).name()] == ["Account", "Child", "Child"]
+    assert one.model_dump() == {"id": 1, "total": 10}
+    assert list(Child.model_fields) == ["id"]
+    one.load.invalidate()
+    assert one.load() == [1]
+    assert Account.load.cache_info().misses == 3
 
 
 def test_all_who_wait_get_the_exception(calls):

@@ -263,8 +263,15 @@ class Controls:
         return self._cache.info()
 
 
+# Pydantic takes an object in the body of a model for a field that lacks its annotation, unless its
+# class comes from this module: for the sake of `functools.lru_cache`.
+_NO_FIELD = "functools"
+
+
 class Method(Controls):
     """A cached function of a class body, which binds its instance as functions do."""
+
+    __module__ = _NO_FIELD
 
     def __init__(
         self, cache: FunctionCache, call: Callable[..., Any], *, is_of_class: bool = False
@@ -289,6 +296,8 @@ class Method(Controls):
 
 class CoroutineMethod(Method):
     """The same for an asynchronous function; frameworks recognise it by its `__call__`."""
+
+    __module__ = _NO_FIELD
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the cached result, or call the function."""
