@@ -217,6 +217,9 @@ class Exchange:
                 messages = self._refuse(read)
             else:
                 upload.messages, upload.body = deque(read.messages), read.body
+                plan.content_codings, plan.body_format = read.codings, read.format
+                if plan.keys_on_body:
+                    plan.key, plan.bypass = read.key, read.bypass
         if messages is None and plan.key is not None:
             if self.lookup is None:
                 self.lookup = Lookup(self.engine, plan)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from asgi_serial.bounds.bodies import BodyShare
+    from asgi_serial.cache.entry import Key
     from asgi_serial.engine.engine import Engine
     from asgi_serial.representation.problem import Problem
     from asgi_serial.request.plan import RequestPlan
@@ -34,6 +35,10 @@ class ReadRequest(NamedTuple):
 
     messages: Sequence[Message] = ()  # for the app to receive
     body: bytes | None = None  # the body for the app, if it differs from the one that arrived
+    codings: tuple[str, ...] = ()  # that were decoded
+    format: str = ""  # from which it was translated
+    key: Key | None = None  # with the body in it, if that takes part
+    bypass: Reason | None = None  # why it does not, so that the cache is bypassed
 
 
 class _NoRoom(Exception):
@@ -53,16 +58,13 @@ async def read_request(
     """
     if engine.is_unrouted(plan.scope):
         # No route takes the request, so the app refuses it by its head, and the body may pass.
-        plan.content_codings, plan.body_format = (), ""
-        if plan.keys_on_body:
-            plan.bypass = Reason.METHOD_NOT_CACHED
-        return ReadRequest()
-    if plan.body_format and not plan.reads_json and not plan.content_codings:
+        return ReadRequest(bypass=Reason.METHOD_NOT_CACHED)
+    is_translated = bool(plan.body_format)
+    if is_translated and not plan.reads_json and not plan.content_codings:
         length = content_length(plan.fields)
-        if length is not None and length > engine.settings.format_max_size:
-            plan.body_format = ""
+        is_translated = length is None or length <= engine.settings.format_max_size
     try:
-        if plan.content_codings or plan.body_format:
+        if plan.content_codings or is_translated:
             return await _read_decoded(engine, plan, receive, share)
         if plan.keys_on_body:
             return await _read_for_key(engine, plan, receive, share)
@@ -112,11 +114,13 @@ async def _read_decoded(
         return problem
     reader = RequestBody(engine, plan)
     others: list[Message] = []
+    is_too_long = False
     # A body that is not translated may pass to the app unchanged, unless the app reads only JSON.
     may_pass = not plan.content_codings and not plan.reads_json
     limit = min(engine.settings.format_max_size, engine.settings.max_encoded) if may_pass else 0
 
     def feed(message: Message) -> bool:
+        nonlocal is_too_long
         if message["type"] != "http.request":
             others.append(message)  # a disconnect, which the app must see
             return False
@@ -124,9 +128,6 @@ async def _read_decoded(
         is_too_long = may_pass and reader.encoded_bytes + len(piece) > limit
         if is_too_long:
             others.append({**message, "body": reader.received() + piece})
-            plan.body_format = ""
-            if plan.keys_on_body:
-                plan.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
         else:
             reader.feed(piece)
         if not share.take(len(piece)):
@@ -136,8 +137,10 @@ async def _read_decoded(
 
     try:
         await _receive_all(engine, receive, share, feed)
+        if is_too_long:
+            return ReadRequest(others, bypass=Reason.REQUEST_TOO_LARGE_TO_KEY)
         if others:
-            return ReadRequest(others)
+            return ReadRequest(others, codings=plan.content_codings, format=plan.body_format)
         if reader.is_slow():
             body = await run_in_thread(reader.finish, engine.workers.decoders)
         else:
@@ -146,12 +149,12 @@ async def _read_decoded(
         return explain_refusal(engine, error)
     if not share.resize(len(body)):
         raise _NoRoom
-    if not reader.is_translated:
-        plan.body_format = ""
-    if plan.keys_on_body:
-        _key_on(engine, plan, body)
+    codings, format = plan.content_codings, plan.body_format if reader.is_translated else ""
     messages = ({"type": "http.request", "body": body, "more_body": False},)
-    return ReadRequest(messages, body if plan.content_codings or plan.body_format else None)
+    changed = body if codings or format else None
+    if not plan.keys_on_body:
+        return ReadRequest(messages, changed, codings, format)
+    return ReadRequest(messages, changed, codings, format, *_key_on(engine, plan, body))
 
 
 async def _read_for_key(
@@ -160,29 +163,32 @@ async def _read_for_key(
     """Read the body up to the size that can be part of the key; the app gets all of it anyway."""
     messages: list[Message] = []
     left, more = engine.settings.cache_max_key_body, True
+    bypass: Reason | None = None
 
     def feed(message: Message) -> bool:
-        nonlocal left, more
+        nonlocal left, more, bypass
         messages.append(message)
         if message["type"] != "http.request":
             return False
         size = len(message.get("body", b""))
         left -= size
         if left < 0:
-            plan.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
+            bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
         elif not share.take(size + MESSAGE_BYTES):
-            plan.bypass = Reason.NO_ROOM_FOR_BODY
+            bypass = Reason.NO_ROOM_FOR_BODY
         more = message.get("more_body", False)
-        return more and plan.bypass is None
+        return more and bypass is None
 
     await _receive_all(engine, receive, share, feed)
-    if not more and plan.bypass is None:
-        _key_on(engine, plan, b"".join([message.get("body", b"") for message in messages]))
-    return ReadRequest(messages)
+    key = None
+    if not more and bypass is None:
+        body = b"".join([message.get("body", b"") for message in messages])
+        key, bypass = _key_on(engine, plan, body)
+    return ReadRequest(messages, key=key, bypass=bypass)
 
 
-def _key_on(engine: Engine, plan: RequestPlan, body: bytes) -> None:
+def _key_on(engine: Engine, plan: RequestPlan, body: bytes) -> tuple[Key | None, Reason | None]:
+    """Return the key with this body in it, or why there is none."""
     if len(body) > engine.settings.cache_max_key_body:
-        plan.bypass = Reason.REQUEST_TOO_LARGE_TO_KEY
-    else:
-        plan.key = request_key(engine, plan, body_part(plan, body))
+        return None, Reason.REQUEST_TOO_LARGE_TO_KEY
+    return request_key(engine, plan, body_part(plan, body)), None
