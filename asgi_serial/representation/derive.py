@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asgi_serial.cache.entry import Representation
-from asgi_serial.errors import CodecError, FormatError
+from asgi_serial.errors import CodecError
 from asgi_serial.http.field_names import RESPONSE_FIELDS
 from asgi_serial.http.headers import content_length, read_fields
 from asgi_serial.reasons import Reason
-from asgi_serial.representation.variant_fields import Base, represent
+from asgi_serial.representation.variant_fields import Base, encode_whole, represent
 
 if TYPE_CHECKING:
     from asgi_serial.cache.entry import Entry, Variant
@@ -35,51 +35,35 @@ def derive(
     to decode and encode; the call may run in any thread.
     """
     media_type, coding = variant
-    reasons: list[Reason] = []
     source = _find_source(entry)
     if source is None:
         return None
+    negotiator = engine.negotiator
+    translation = negotiator.translations[entry.find_format(), media_type] if media_type else None
+    codec = negotiator.codecs[coding] if coding else None
     try:
-        content = _decoded(engine, source)
-        if media_type and len(content) > engine.settings.format_max_size:
-            media_type = ""
-            reasons.append(Reason.BODY_NOT_WHOLE)
-        if media_type:
-            content = engine.negotiator.translations[entry.find_format(), media_type].translate(
-                content
-            )
-    except FormatError:
-        media_type = ""
-        reasons.append(Reason.VALUE_NOT_CARRIED)
+        body = _decoded(engine, source)
     except CodecError:
         return None
-    if not coding:
-        reasons += [Reason.CLIENT_TAKES_NONE] if entry.negotiates[1] else source.reasons
-    elif len(content) < (1 if must_encode else engine.settings.min_size):
-        coding = ""
-        reasons.append(Reason.TOO_SMALL)
-    else:
-        encoded = engine.negotiator.codecs[coding].compress(content)
-        if must_encode or len(encoded) < len(content):
-            content = encoded
-        else:
-            coding = ""
-            reasons.append(Reason.WOULD_NOT_SHRINK)
+    made = encode_whole(body, media_type, translation, codec, must_encode, engine.settings)
+    reasons = made.reasons
+    if codec is None:
+        reasons += (Reason.CLIENT_TAKES_NONE,) if entry.negotiates[1] else source.reasons
     fields = read_fields(entry.fields, RESPONSE_FIELDS)
     length = content_length(fields)
     by_format, by_coding = entry.negotiates
     base = Base(
         entry.fields,
         fields,
-        engine.negotiator.varies[by_format, by_coding][fields.get(b"vary", b"")]
+        negotiator.varies[by_format, by_coding][fields.get(b"vary", b"")]
         if by_format or by_coding
         else None,
         fields.get(b"etag"),
         length is None or length > engine.settings.whole_limit,
-        engine.negotiator.tag_suffixes,
+        negotiator.tag_suffixes,
     )
-    made, etag = represent(base, media_type, coding, content)
-    return Representation(made, content, coding, etag, tuple(reasons))
+    sent, etag = represent(base, made.media_type, made.coding, made.content)
+    return Representation(sent, made.content, made.coding, etag, reasons)
 
 
 def _find_source(entry: Entry) -> Representation | None:

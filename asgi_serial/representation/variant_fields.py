@@ -23,7 +23,8 @@ from asgi_serial.reasons import Reason
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from asgi_serial.engine.preferences import ResponsePlan, Wants
+    from asgi_serial.codecs.base import Codec
+    from asgi_serial.engine.preferences import Wants
     from asgi_serial.engine.variant_tags import TagSuffixes
     from asgi_serial.formats.base import Translation
     from asgi_serial.settings.model import Settings
@@ -77,14 +78,23 @@ class Base(NamedTuple):
         return self._replace(pairs=pairs, fields={**self.fields, b"etag": etag}, etag=etag)
 
 
-def encode_whole(plan: ResponsePlan, body: bytes, settings: Settings, *, is_made: bool) -> Encoded:
-    """Return the encoded body, with the reasons for each planned step that was not done.
+def encode_whole(
+    body: bytes,
+    media_type: str,
+    translation: Translation | None,
+    codec: Codec | None,
+    must_encode: bool,  # noqa: FBT001 - on the way of every body
+    settings: Settings,
+) -> Encoded:
+    """Return a body in a format and a coding, with the reasons for each step that was not done.
 
-    `is_made` says that the app has made the body in the planned format. Any thread may call it.
+    Without a `translation`, the body is in the format of `media_type` already; without a `codec`,
+    it is not compressed. `must_encode` encodes it even if it is small or does not shrink. Any
+    thread may call this.
     """
-    media_type, content, translation, codec = plan.media_type, body, plan.translation, plan.codec
+    content = body
     reasons: tuple[Reason, ...] = ()
-    if translation is not None and not is_made:
+    if translation is not None:
         translated = _translate(translation, body, settings.format_max_size)
         if isinstance(translated, Reason):
             media_type, reasons = "", (translated,)
@@ -93,10 +103,10 @@ def encode_whole(plan: ResponsePlan, body: bytes, settings: Settings, *, is_made
     size = len(content)
     if codec is None:
         return Encoded(media_type, "", content, size, reasons)
-    if size < (1 if plan.must_encode else settings.min_size):
+    if size < (1 if must_encode else settings.min_size):
         return Encoded(media_type, "", content, size, reasons + _TOO_SMALL)
     compressed = codec.compress(content)
-    if plan.must_encode or len(compressed) < size:
+    if must_encode or len(compressed) < size:
         return Encoded(media_type, codec.name, compressed, size, reasons)
     return Encoded(media_type, "", content, size, reasons + _WOULD_NOT_SHRINK)
 

@@ -497,11 +497,15 @@ class ResponseFlow:
                 self.encoding_outcome = "hit" if found is not None else "miss"
                 if found is not None:
                     return self._emit(body, found)
+        translation = None if is_made else plan.translation
+        media_type, codec, must_encode = plan.media_type, plan.codec, plan.must_encode
         settings = self.engine.settings
         if size < plan.offload_bytes or not self._is_slow(size):
-            encoded = encode_whole(plan, body, settings, is_made=is_made)
+            encoded = encode_whole(body, media_type, translation, codec, must_encode, settings)
             return self._emit(body, encoded, digest, encodings)
-        self._job = partial(encode_whole, plan, body, settings, is_made=is_made)
+        self._job = partial(
+            encode_whole, body, media_type, translation, codec, must_encode, settings
+        )
         self._then = partial(self._emit, body, digest=digest, encodings=encodings)
         self.state = BUSY
         return []
