@@ -206,13 +206,13 @@ class FunctionCache:
             self._start_refresh(ready, key, args, kwargs)
         slot.is_used = True
         view = found.view
-        if (
-            view.instance is not NO_INSTANCE
-            and view.identity is type_.identity
-            and (view.is_immutable or type_.is_shared)
-        ):
-            self.hits += 1
-            return view.instance
+        if view.identity is type_.identity:
+            if view.instance is not NO_INSTANCE and (view.is_immutable or type_.is_shared):
+                self.hits += 1
+                return view.instance
+            if view.copy is not None:
+                self.hits += 1
+                return view.copy()
         try:
             value = values.give(key, found, type_)
         except ValidationError:  # what it depends on has changed, such as the time
