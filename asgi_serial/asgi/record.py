@@ -126,20 +126,21 @@ def record_hit(
     status: int,
     outcome: str,
 ) -> None:
-    """Record an answer from the cache, which was found at that moment and has been sent since."""
+    """Record a hit, which was found at that moment without waiting and has been sent since."""
     _, last, entry, _, form = answered
     ended = perf_counter()
     recorder = engine.recorder
-    cache = "hit" if answered[3] is HIT and not plan.forward.waited else cache_part(plan, answered)
     if is_logged(DEBUG):
-        _log(plan, status, outcome, cache, reasons_of_hit(answered))
+        _log(plan, status, outcome, "hit", form.reasons)
     if recorder is not None:
         sent_bytes = len(last["body"])
         app_bytes = entry.app_bytes or sent_bytes if sent_bytes else 0
         state = form.hit_state
-        is_usual = cache == "hit" and status == 200 and plan.method == "GET"
-        is_usual = is_usual and outcome == "completed" and not engine.may_leave_out
-        kind = state.kind if is_usual and state is not None else None
+        kind, is_usual = None, False
+        if status == 200 and outcome == "completed" and state is not None:
+            is_usual = plan.method == "GET" and not engine.may_leave_out
+            if is_usual:
+                kind = state.kind
         if kind is None:
             route = LEFT_OUT if is_left_out(engine, plan) else entry.route
             kind = recorder.kinds[
@@ -147,11 +148,11 @@ def record_hit(
                 plan.profile.method,
                 status,
                 outcome,
-                cache,
+                "hit",
                 "",
                 form.coding or "identity",
                 "",
-                reasons_of_hit(answered),
+                form.reasons,
             ]
             if is_usual and state is not None:
                 state.kind = kind
