@@ -145,8 +145,10 @@ class _Pickler(pickle.Pickler):
             if obj is getitem or obj is _class_of_shape or _reads_zone(obj):
                 return NotImplemented
             raise pickle.PicklingError(f"the function {obj.__qualname__} is not allowed")
-        # Code of the application may return the name of a global, which can be any object.
-        if _has_hooks(cast(Any, type(obj))):
+        # Code of the application may return the name of a global, which can be any object. A member
+        # of an enum is found by its value, which may equal nothing but itself.
+        is_lost = isinstance(obj, Enum) and cast(Any, type(obj.value)).__eq__ is object.__eq__
+        if is_lost or _has_hooks(cast(Any, type(obj))):
             self.is_uncertain = True
         return NotImplemented
 
@@ -222,7 +224,9 @@ _OWN_FUNCTIONS = {
     (__name__, _class_of_shape.__name__): "_check_shape",
 }
 # Objects that a pickle may name.
-_CONSTANTS = frozenset({("pydantic_core", "MISSING")})
+_CONSTANTS = frozenset(
+    {("pydantic_core", "MISSING"), ("builtins", "Ellipsis"), ("builtins", "NotImplemented")}
+)
 
 
 @lru_cache(2_000)

@@ -9,11 +9,8 @@ from asgi_serial.errors import FormatError
 from asgi_serial.formats.base import Transcoder
 
 UNWRITABLE = (PydanticSerializationError, UnicodeEncodeError, RecursionError)
-"""The exceptions that Pydantic raises for a value that it cannot write. A user's own serializer may
-raise anything else, which is not caught."""
-
-# The exceptions of the packers, for values that their format lacks.
-_UNPACKABLE = (ValueError, TypeError, OverflowError, RecursionError)
+"""The exceptions that Pydantic raises for a value that it cannot write as JSON, also for
+what a user's own serializer raises."""
 
 
 def unwritable(name: str, format: str, error: Exception) -> FormatError:
@@ -44,7 +41,9 @@ def build_packer(
                 data = pack(from_json(to_json(value, **options)))
         except FormatError:
             raise
-        except _UNPACKABLE as error:
+        # The packer's, for a value that the format lacks, or what a computed field raises, which
+        # Pydantic reports as one of UNWRITABLE only if it writes JSON.
+        except Exception as error:
             raise unwritable(name, format, error) from error
         return data
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -32,6 +33,8 @@ def find_change(written: Any, read: Any, path: str = "") -> str | None:
     if isinstance(written, BaseModel) or (is_dataclass(cls) and not isinstance(written, type)):
         return _find_change_of_fields(written, read, path)
     if cls is not type(read):
+        return path or "."
+    if settings_of(written) != settings_of(read):
         return path or "."
     if isinstance(written, dict):
         return _find_change_of_items(written, read, path)
@@ -90,12 +93,25 @@ def _is_equal(one: Any, other: Any) -> bool:
     if cast(Any, type(one)).__eq__ is object.__eq__:
         return True
     try:
-        if isinstance(one, datetime) and one.tzinfo is not None is not other.tzinfo:
-            # Python's `==` is always False for a time that its zone has twice.
-            return not one - other
-        return bool(one == other or (one != one and other != other))
+        return is_equal(one, other) or bool(one != one and other != other)
     except Exception:  # a class's own code
         return True
+
+
+def is_equal(one: Any, other: Any) -> bool:
+    """Whether two values are equal, with times in zones as what they are: instants."""
+    is_time = isinstance(one, datetime) and isinstance(other, datetime)
+    if is_time and one.tzinfo is not None is not other.tzinfo:
+        # Python's `==` is always False for a time that its zone has twice.
+        return not one - other
+    return bool(one == other)
+
+
+def settings_of(container: object) -> object:
+    """Return what a container does beside holding its items, which `==` does not compare."""
+    if isinstance(container, deque):
+        return container.maxlen
+    return container.default_factory if isinstance(container, defaultdict) else None
 
 
 def _typed(values: Iterable[Any]) -> set[tuple[type, Any]]:

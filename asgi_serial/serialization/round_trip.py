@@ -16,10 +16,11 @@ from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic_core import from_json, to_json, to_jsonable_python
 
 from asgi_serial.errors import FormatError
+from asgi_serial.serialization.read_back import is_equal, settings_of
 from asgi_serial.serialization.traits import Traits
 
-# Equal values of these types may still differ: True, 1 and 1.0.
-_EXACT = str | int | float | Decimal
+# Equal values of these types may still differ: True, 1 and 1.0, or a dict and a defaultdict.
+_EXACT = (str, bytes, bytearray, int, float, Decimal, dict, list, tuple, set, frozenset)
 _ATOMS = frozenset({str, int, float, bool, NoneType, bytes, datetime, date, UUID, Decimal})
 # Options that leave out a part of a value on purpose.
 _PARTIAL = frozenset({"include", "exclude"})
@@ -251,7 +252,13 @@ def _children(value: Any) -> dict[Any, Any]:
         return value
     if isinstance(value, list | tuple):
         return dict(enumerate(value))
-    return {field.name: getattr(value, field.name, None) for field in fields(value)}
+    known = getattr(type(value), "__pydantic_fields__", {})
+    names = (field.name for field in fields(value))
+    return {
+        name: getattr(value, name, None)
+        for name in names
+        if name not in known or not known[name].exclude
+    }
 
 
 def _written_values(model: BaseModel) -> dict[str, Any]:
@@ -305,6 +312,8 @@ def _find_difference(one: Any, other: Any, path: str) -> Difference | None:
         is_exact = isinstance(one, _EXACT) or isinstance(other, _EXACT)
         is_same = _is_equal(one, other) and (is_widened or not is_exact)
         return None if is_same else Difference(path, one, other)
+    if settings_of(one) != settings_of(other):
+        return Difference(path, one, other)
     if _has_children(one):
         parts, others = _children(one), _children(other)
         if _typed(parts) != _typed(others):
@@ -324,7 +333,7 @@ def _find_difference(one: Any, other: Any, path: str) -> Difference | None:
 
 def _is_equal(one: object, other: object) -> bool:
     try:
-        return bool(one == other)
+        return is_equal(one, other)
     except Exception:  # a class's own code, or a model without fields
         return False
 

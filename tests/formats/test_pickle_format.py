@@ -6,6 +6,7 @@ import re
 import signal
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from enum import Enum
 from ipaddress import ip_address
 from pathlib import PurePosixPath
 from uuid import UUID
@@ -35,6 +36,7 @@ VALUES = [
     collections.deque([1]),
     collections.OrderedDict(a=1),
     signal.SIGINT,
+    [..., NotImplemented],
     range(3),
     collections.defaultdict(list, a=[1]),
     collections.defaultdict(collections.defaultdict),
@@ -49,6 +51,12 @@ class Harmful:
 
 class Unknown:
     """A class of the application that nobody has allowed."""
+
+
+class Singletons(Enum):
+    """Members that are found by their value, which equals only itself."""
+
+    ONE = Unknown()
 
 
 class Broken:
@@ -199,6 +207,9 @@ def test_what_could_not_be_read_back_is_refused_when_it_is_written():
         lenient.dumps(Picky(-1))
     with pytest.raises(FormatError, match="NAMED is not allowed"):
         lenient.dumps(NAMED)
+    singletons = PickleFormat(b"k" * 32, is_allowed=lambda cls: cls in (Singletons, Unknown))
+    with pytest.raises(FormatError, match="is not a valid Singletons"):
+        singletons.dumps([Singletons.ONE])
 
 
 @given(data=st.binary(max_size=60))

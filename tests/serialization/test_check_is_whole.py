@@ -1,10 +1,11 @@
 """With `check_round_trip`, whatever would be read as another value is refused, with its place."""
 
 import re
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict, deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import (
@@ -16,6 +17,7 @@ from pydantic import (
     SecretStr,
     SerializeAsAny,
 )
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from asgi_serial import FormatError
 
@@ -104,6 +106,22 @@ class Named(BaseModel):
     name: str = Field(alias="userName")
 
 
+class Containers(BaseModel):
+    queue: deque[int] = deque()
+    kinds: set[int] = set()
+    counts: defaultdict[str, int] = defaultdict(int)
+
+
+@pydantic_dataclass
+class Partly:
+    name: str
+    note: str = Field(default="", exclude=True)
+
+
+class Timed(BaseModel):
+    at: datetime
+
+
 @dataclass
 class Board:
     rows: list[Any]
@@ -146,6 +164,15 @@ REFUSED = {
     "a secret": (MODELS["secrets"], "$.pin", "Login.pin could not be read"),
     "an extra field": (Open(id=1, at=AT), "$.at", "Open.at would be read as another value"),
     "text like a time": (Flexible(at="2026-01-01T00:00:00"), "$.at", "as datetime"),
+    "an ordered dict": (Deep.model_construct(rows=OrderedDict()), "$.rows", "OrderedDict.* as {}"),
+    "a dict with a default": (Board([defaultdict(int, a=1)]), "$.rows[0]", "defaultdict.* as {'a"),
+    "a default of another factory": (
+        Containers.model_construct(counts=defaultdict(lambda: 5, a=1)),
+        "$.counts",
+        "Containers.counts would be read as another value: defaultdict",
+    ),
+    "a queue of limited length": (Containers(queue=deque([1], maxlen=1)), "$.queue", "maxlen=1"),
+    "a frozenset": (Containers.model_construct(kinds=frozenset([1])), "$.kinds", "frozenset"),
     "a key of another type": (Kinds(names={1: 1}), "$.names", "Kinds.names would be read"),
     "a member of another type": (Kinds(kinds={AT}), "$.kinds", "Kinds.kinds"),
     "a root": (RootModel[list[Any]]([AT]), "$[0]", r"RootModel\[list\[Any\]\]\[0\] would be"),
@@ -196,6 +223,11 @@ FAITHFUL = {
     "a required field that is excluded": Hidden(name="a", key="b"),
     "excluded fields without a form": Connected(name="a", connection=1, p={}, lock=Opaque()),
     "required fields that are excluded, far down": Hiding(parts=[Hidden(name="a", key="b")] * 2),
+    "an excluded field of a dataclass": Partly("a", note="b"),
+    "a time that its zone has twice": Timed(
+        at=datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Berlin"))
+    ),
+    "a dict of the factory of its type": Containers(counts={"a": 1}),
     "a whole number for a float": Numbers(value=1),
     "a computed field": Rectangle(width=1, height=2),
     "aliases": Named(userName="a"),
@@ -207,7 +239,7 @@ FAITHFUL = {
 def test_a_value_that_comes_back_is_written(make_checking, value, format):
     manager = make_checking()
     payload = manager.serialize_sync(value, format)
-    if not isinstance(value, Hidden | Hiding | Connected):
+    if not isinstance(value, Hidden | Hiding | Connected | Partly | Timed):
         found = manager.deserialize_sync(payload, type(value), format)
         assert found == value or repr(found) == repr(value)  # NaN
 

@@ -9,7 +9,7 @@ import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, computed_field
 from pydantic_core import from_json
 from typing_extensions import TypedDict
 
@@ -52,6 +52,19 @@ def test_json_is_pydantic_s_byte_by_byte(value, type_):
     plain = TypeAdapter(own).dump_json(value)
     assert MANAGER.serialize_sync(value, "json", compress=False) == plain
     assert encode_model(value, "application/json") == plain
+
+
+@pytest.mark.parametrize("format", ["json", "orjson", "msgpack", "cbor"])
+@pytest.mark.parametrize("error", [AttributeError, KeyError, ValueError, ZeroDivisionError])
+def test_what_a_computed_field_raises_is_a_format_error(format, error):
+    class Broken(BaseModel):
+        @computed_field
+        @property
+        def total(self) -> int:
+            raise error("no rate")
+
+    with pytest.raises(FormatError, match=r"Broken cannot be written as .*no rate"):
+        MANAGER.serialize_sync(Broken(), format)
 
 
 @EVERY_VALUE

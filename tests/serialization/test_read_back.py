@@ -1,7 +1,7 @@
 """A cached function gives what the function returned, or stores nothing."""
 
 import re
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -133,6 +133,7 @@ CHANGED = [
     (Any, (1, 2), "the value"),
     (list, [[{1}]], "[0][0]"),
     (Any, OrderedDict(a=1), "the value"),
+    (deque[int], deque([1], maxlen=1), "the value"),
     (datetime, datetime(2026, 1, 1, tzinfo=timezone(timedelta(seconds=3661))), "the value"),
     (set[str | date], {date(2026, 1, 1)}, "the value"),
     (User, User(id=1, score=nan), ".score"),
