@@ -20,7 +20,7 @@ from asgi_serial.representation.variant_fields import (
     undecided_fields,
     with_shown_tag,
 )
-from asgi_serial.response.start import READS, reasons_of, result_of
+from asgi_serial.response.start import READS, START_TYPE, reasons_of, result_of
 from asgi_serial.response.steps import (
     BUSY,
     DONE,
@@ -109,6 +109,7 @@ class ResponseFlow:
     encoder: Encoder | None = None
     gathered: list[bytes]
     _then: Callable[[Any], list[Message]]
+    _start: Message | None = None  # what the app has sent, if it is more than usual
     _is_not_modified = False
     _route: str | None = None
 
@@ -235,8 +236,11 @@ class ResponseFlow:
 
     def _begin(self, start: ResponseStart) -> list[Message]:
         request, plan, fields = self.request, self.plan, start.fields
+        # The start may wait for the body, and an app may use one dict, and one list, for all.
+        if len(start.message) > 3:
+            self._start = {**start.message}
         self.base = Base(
-            [*start.pairs],  # it may wait for the body, and an app may use one list for all
+            [*start.pairs],
             fields,
             plan.vary,
             fields.get(b"etag"),
@@ -660,7 +664,9 @@ class ResponseFlow:
             self.status = status
         if self.request.caching and self.engine.settings.cache_status:
             made.append(self._cache_status())
-        return {**self.response_start.message, "status": self.status, "headers": made}
+        if self._start is None:
+            return {"type": START_TYPE, "status": self.status, "headers": made}
+        return {**self._start, "status": self.status, "headers": made}
 
     def _cache_status(self) -> Field:
         stored = self.entry is not None and self.is_end_sure

@@ -162,6 +162,35 @@ async def test_what_is_stored_is_not_the_apps_own_list():
     assert (answer.cached, answer.one("x-a")) == ("hit", "")
 
 
+@pytest.mark.parametrize("more", [{}, {"trailers": False}], ids=["usual", "with more keys"])
+@every_setting
+@every_client
+@awaited
+async def test_an_app_may_use_one_dict_and_one_list_for_all_messages(settings, client, more):
+    """A start that waits for the body is sent as it was when the app sent it."""
+    message: dict[str, Any] = {}
+    pairs: list[tuple[bytes, bytes]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        pairs[:] = [(b"content-type", b"application/json"), (b"x-a", b"1")]
+        message.update(type="http.response.start", status=200, headers=pairs, **more)
+        await send(message)
+        message.clear()
+        pairs.clear()
+        for piece in (DOCUMENT[:9], DOCUMENT[9:]):
+            message.update(type="http.response.body", body=piece, more_body=piece == DOCUMENT[:9])
+            await send(message)
+            message.clear()
+
+    recording = await drive(serial_of(app, **settings), client)
+    start = recording.messages[0]
+    assert (start["type"], start["status"]) == ("http.response.start", 200)
+    assert start.keys() == {"type", "status", "headers", *more}
+    answer = await ask(serial_of(app, **settings), client)
+    assert answer.document == json.loads(DOCUMENT)
+    assert answer.one("x-a") == "1"
+
+
 @every_setting
 @every_client
 @awaited
