@@ -57,6 +57,8 @@ class FairBudget:
 
     def take(self, holder: Holder, size_bytes: int) -> bool:
         """Take bytes, from others if needed; return False if they exceed the whole budget."""
+        if not size_bytes:
+            return True  # a holder of nothing has nothing to give back, and must not be kept
         lost = []
         with self._lock:
             own = self._held.get(holder, 0)

@@ -1,5 +1,7 @@
 """Bytes under way are bounded, and those who make no progress make room."""
 
+import weakref
+
 from asgi_serial.bounds.budget import FairBudget
 
 
@@ -38,3 +40,12 @@ def test_what_is_given_back_is_there_for_others():
     assert budget.held_bytes == 0
     assert budget.take(two, 100)
     assert not one.has_lost
+
+
+def test_a_holder_of_nothing_is_not_kept():
+    """It has nothing to give back, so nobody would ever remove it."""
+    budget, one = FairBudget(100), Collector()
+    known = weakref.ref(one)
+    assert budget.take(one, 0)
+    del one
+    assert known() is None
