@@ -35,6 +35,10 @@ def may_be_explained(settings: Settings, scope: Scope) -> bool:
     return False
 
 
+def _is_field(pair: object) -> bool:
+    return type(pair) is tuple and type(pair[0]) is type(pair[1]) is bytes
+
+
 def is_explained(settings: Settings, scope: Scope) -> bool:
     """Whether the response to this request is explained to its client.
 
@@ -46,7 +50,7 @@ def is_explained(settings: Settings, scope: Scope) -> bool:
     credentials.
     """
     pairs = scope["headers"]
-    if type(pairs) is not list or (pairs and type(pairs[0]) is not tuple):
+    if type(pairs) is not list or not all(_is_field(pair) for pair in pairs):
         pairs = [(bytes(name), bytes(value)) for name, value in keep_iterators(scope)]
     if settings.debug and is_from_this_machine(scope.get("client"), pairs):
         return True

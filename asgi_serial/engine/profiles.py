@@ -178,7 +178,8 @@ class Profiles:
         if is_anonymous or not has_known_client(scope):
             pairs = scope["headers"]
             try:
-                if type(pairs) is list and type(pairs[0]) is tuple and type(pairs[0][1]) is bytes:
+                first = pairs[0] if type(pairs) is list else None
+                if type(first) is tuple and type(first[0]) is type(first[1]) is bytes:
                     shape = self._shapes[_SEPARATOR.join(map(_name_of, pairs))]
                     if len(shape.places) == len(pairs):
                         # By one value after the other: one tuple of pairs is compared as a key in

@@ -69,7 +69,7 @@ def read_response_fields(
     try:
         for name, value in pairs:
             if name in wanted:
-                if name in found or type(value) is not bytes:
+                if name in found or type(value) is not bytes or type(name) is not bytes:
                     return _read_unusual(pairs, wanted)
                 found[name] = value
             elif type(name) is not bytes or (not name.islower() and name != name.lower()):

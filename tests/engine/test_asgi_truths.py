@@ -131,6 +131,53 @@ async def test_names_and_values_that_are_not_bytes(client):
     assert answer.all("x-twice") == [b"1", b"3"]
 
 
+@every_setting
+@every_client
+@pytest.mark.parametrize("lent", [bytearray, memoryview])
+@awaited
+async def test_request_fields_that_are_not_bytes(settings, client, lent):
+    """Also if the profile of such requests is known already."""
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["headers"])
+        await Whole(DOCUMENT, **JSON)(scope, receive, send)
+
+    serial = serial_of(app, **settings)
+    usual = client.having(if_none_match='"other"')
+    await ask(serial, usual)
+    lines = [(lent(name), lent(value)) for name, value in usual.make_scope()["headers"]]
+    for kinds in (lines, [(lent(name), bytes(value)) for name, value in lines]):
+        scope = usual.make_scope()
+        scope["headers"] = kinds
+        await serial(scope, usual.make_receive(), Recording().send)
+    assert seen  # a response that is stored answers all of them
+    assert seen == seen[:1] * len(seen)
+
+
+@every_client
+@awaited
+async def test_names_of_stripped_fields_that_are_not_bytes(client):
+    """A memoryview is found where its bytes are, and has none of their methods."""
+    pairs = [(memoryview(name), value) for name, value in PAIRS if name.startswith(b"content")]
+    start = {"type": "http.response.start", "status": 200, "headers": pairs}
+    serial = serial_of(
+        script(start, body_of(DOCUMENT)), cache_ttl=60, cache_strip_fields="x-request-*"
+    )
+    for cached in ("fwd=uri-miss, stored", "hit"):
+        answer = await ask(serial, client)
+        assert (answer.document, answer.cached) == (json.loads(DOCUMENT), cached)
+
+
+@pytest.mark.parametrize("lent", [bytearray, memoryview])
+@awaited
+async def test_fields_that_are_not_bytes_are_explained(lent):
+    serial = serial_of(Whole(DOCUMENT, **JSON), debug=True, report_path="/r", report_token="t" * 20)
+    lines = [(b"host", b"localhost"), (lent(b"accept"), b"*/*")]
+    answer = await ask(serial, Request(scope={"headers": lines, "client": ("127.0.0.1", 1)}))
+    assert answer.one("asgi-serial-why")
+
+
 @awaited
 async def test_a_response_that_varies_to_fields_that_are_not_bytes():
     start = {
