@@ -529,8 +529,12 @@ import redis
 from pydantic import BaseModel
 from asgi_serial import SerializationConfig, cached, create_serialization_manager
 from asgi_serial import set_default_manager
+from asgi_serial.cache import leases
+from asgi_serial.serialization.functions import function_cache
 from asgi_serial.store.aiocache_store import open_store
 
+# On a busy machine, a process may not get to renew its lease in time, or begin late.
+leases.LEASE_SECONDS = function_cache.WAIT_SECONDS = 300
 port = int(sys.argv[1])
 client = redis.Redis(port=port)
 
