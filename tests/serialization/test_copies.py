@@ -1,6 +1,8 @@
 """A copy equals what would be read from the document, and shares nothing that can be changed."""
 
+import inspect
 import string
+import sys
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -32,6 +34,7 @@ from typing_extensions import TypedDict
 from asgi_serial import cached, set_default_manager
 from asgi_serial.serialization.functions.copies import build_copier
 from asgi_serial.serialization.functions.value_type import value_type
+from asgi_serial.serialization.functions.values import CachedValue
 
 from .clock import Clock
 
@@ -710,3 +713,53 @@ def test_a_value_is_of_the_class_that_is_asked_for(manager, is_frozen):
         assert type(load_second()) is second
         assert type(load_first()) is first
     assert load_second.cache_info().misses == 0
+
+
+def test_another_type_that_reads_the_value_meanwhile_gets_its_own_class(manager, monkeypatch):
+    """As another thread may read it, between the first one's reading and counting."""
+    first, second = make_class("Local"), make_class("Local")
+
+    @cached(key="k")
+    def load_first() -> first:
+        return first(x=1)
+
+    @cached(key="k")
+    def load_second() -> second:
+        return second(x=1)
+
+    load_first()
+    give = CachedValue.give
+
+    def give_and_be_overtaken(self, type_):
+        value = give(self, type_)
+        monkeypatch.undo()
+        load_second()
+        return value
+
+    monkeypatch.setattr(CachedValue, "give", give_and_be_overtaken)
+    assert type(load_first()) is first
+    for _ in range(4):
+        assert type(load_second()) is second
+
+
+def call_with_frames(count, function):
+    """Call a function that may use so many frames of the stack."""
+    used = len(inspect.stack(0))
+
+    def descend(levels):
+        return descend(levels - 1) if levels else function()
+
+    return descend(sys.getrecursionlimit() - used - count)
+
+
+@pytest.mark.parametrize("hits_before", [1, 2], ids=["building a copier", "copying"])
+def test_a_hit_deep_in_the_stack_is_read_if_it_cannot_be_copied(manager, hits_before):
+    @cached
+    def load() -> Any:
+        return nested(30)
+
+    load()
+    for _ in range(hits_before):
+        load()
+    assert call_with_frames(25, load) == nested(30)
+    assert [load() for _ in range(3)] == [nested(30)] * 3

@@ -65,7 +65,7 @@ def build_copier(value: Any) -> Copier | None:
     builder = _Builder()
     try:
         make = builder.column([value], _MOST_LEVELS)
-    except _UnfitError:
+    except (_UnfitError, RecursionError):  # or the caller has left too little of the stack
         return None
     if make is None:
         return Copier(lambda: value, builder.size_bytes)

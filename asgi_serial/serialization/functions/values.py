@@ -118,7 +118,12 @@ class CachedValue(Droppable):
             return self.settle(type_)
         if view.instance is not NO_INSTANCE and (view.is_immutable or type_.is_shared):
             return view.instance
-        return type_.read(self.document) if view.copy is None else view.copy()
+        if view.copy is not None:
+            try:
+                return view.copy()
+            except RecursionError:
+                pass  # reading takes less of the caller's stack
+        return type_.read(self.document)
 
     def settle(self, type_: ValueType) -> Any:
         """Read the value for the first time, and share it if possible. Raises: ValidationError."""
@@ -184,6 +189,9 @@ class ValueCache:
         """Return a value of the first level to one more caller. Raises: ValidationError."""
         value = found.give(type_)
         view = found.view
+        # Meanwhile another thread may have read the value by another type.
+        if view.identity is not type_.identity:
+            return value
         if view.uses < _USES_BEFORE_COPYING and type_.is_pure and value is not view.instance:
             view.uses += 1
             if view.uses == _USES_BEFORE_COPYING:
