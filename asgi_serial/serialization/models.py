@@ -6,7 +6,7 @@ from dataclasses import is_dataclass
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, cast
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import rebuild_dataclass
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from pydantic.warnings import PydanticDeprecatedSince20
@@ -19,13 +19,22 @@ from asgi_serial.serialization.traits import Node, Traits, study
 _MAX_TYPES = 2_000
 # The title of a union names all of its members.
 _LONGEST_NAME = 100
+# Since Pydantic 2.11.
+_MODELS_CHOOSE_NAMES = "serialize_by_alias" in ConfigDict.__annotations__
+
+
+class Serializer(NamedTuple):
+    """The functions that write the values of a type, with Pydantic's options."""
+
+    to_json: Callable[..., bytes]
+    to_python: Callable[..., Any]
 
 
 class _Core(NamedTuple):
     """The schema of a type, and the functions that Pydantic has built from it."""
 
     schema: Node
-    serializer: SchemaSerializer
+    serializer: Serializer
     validator: SchemaValidator
 
 
@@ -122,7 +131,7 @@ def has_fields(cls: type) -> bool:
 
 
 @lru_cache(_MAX_TYPES)
-def serializer_of(cls: type) -> SchemaSerializer:
+def serializer_of(cls: type) -> Serializer:
     """Return the serializer for instances of a class.
 
     A class other than a model or dataclass has no schema of its own: its instances are written as
@@ -137,7 +146,7 @@ def serializer_of(cls: type) -> SchemaSerializer:
 
 
 @lru_cache(1)
-def _any_serializer() -> SchemaSerializer:
+def _any_serializer() -> Serializer:
     return _core_of(Any).serializer
 
 
@@ -185,7 +194,7 @@ def _core_of(type_: Any) -> _Core:
             rebuild() if rebuild is not None else rebuild_dataclass(type_)
         return _Core(
             type_.__pydantic_core_schema__,
-            type_.__pydantic_serializer__,
+            adapt(type_.__pydantic_serializer__),
             type_.__pydantic_validator__,
         )
     # A TypeAdapter takes a text for the name of a type, an instance for its class, and BaseModel
@@ -198,7 +207,21 @@ def _core_of(type_: Any) -> _Core:
         raise _no_type(type_) from error
     if not getattr(adapter, "pydantic_complete", True):
         raise _no_type(type_)
-    return _Core(adapter.core_schema, adapter.serializer, cast(SchemaValidator, adapter.validator))
+    serializer = adapt(adapter.serializer)
+    return _Core(adapter.core_schema, serializer, cast(SchemaValidator, adapter.validator))
+
+
+def adapt(serializer: SchemaSerializer, *, has_choice: bool = _MODELS_CHOOSE_NAMES) -> Serializer:
+    """Return the functions that write as `model_dump()` and `model_dump_json()` do by default.
+
+    `has_choice` says whether the config of a model decides whether it is written by its aliases.
+    Where it does not, a serializer without options writes aliases, and those methods write names.
+    """
+    if has_choice:
+        return Serializer(serializer.to_json, serializer.to_python)
+    return Serializer(
+        partial(serializer.to_json, by_alias=False), partial(serializer.to_python, by_alias=False)
+    )
 
 
 def _no_type(type_: object) -> TypeError:

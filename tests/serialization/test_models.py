@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Generic, TypeVar
 
 import pytest
@@ -23,7 +23,10 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from asgi_serial import (
     FormatError,
     SerializationFormat,
+    cached,
+    encode_model,
 )
+from asgi_serial.serialization import models
 from asgi_serial.serialization.models import ModelTypes
 from asgi_serial.serialization.traits import study
 
@@ -303,3 +306,70 @@ def test_classes_made_in_functions_do_not_pile_up():
             break
     types.of(type("Made", (Point,), {"__module__": __name__}))
     assert len(types._known) == 1
+
+
+class OldSerializer:
+    """Writes aliases by default, and refuses None, as that of Pydantic 2.7 to 2.10 does."""
+
+    def __init__(self, serializer):
+        self._serializer = serializer
+
+    def to_json(self, value, *, by_alias=True, **options):
+        return self._serializer.to_json(value, by_alias=self._checked(by_alias), **options)
+
+    def to_python(self, value, *, by_alias=True, **options):
+        return self._serializer.to_python(value, by_alias=self._checked(by_alias), **options)
+
+    @staticmethod
+    def _checked(by_alias):
+        if not isinstance(by_alias, bool):
+            raise TypeError("argument 'by_alias'")
+        return by_alias
+
+
+class Named(BaseModel, populate_by_name=True):
+    id: int = Field(alias="ID")
+
+
+class Renamed(BaseModel):
+    id: int = Field(alias="ID")
+
+
+@pytest.fixture
+def old_pydantic(monkeypatch):
+    """Writes as Pydantic did before models could choose by which names they are written."""
+    adapt, clear = models.adapt, models.serializer_of.cache_clear
+    monkeypatch.setattr(
+        models, "adapt", lambda serializer: adapt(OldSerializer(serializer), has_choice=False)
+    )
+    clear()
+    yield
+    clear()
+
+
+@pytest.mark.parametrize("format", ["json", "orjson", "msgpack", "cbor"])
+def test_an_old_serializer_writes_names_unless_told_otherwise(old_pydantic, make_manager, format):
+    manager, named = make_manager(), Named(ID=1)
+    expected, by_alias = {"id": 1}, {"ID": 1}
+    for written, as_type in ((named, None), (named, Named)):
+        data = manager.serialize_sync(written, format, as_type=as_type)
+        assert manager.deserialize_sync(data, Any, format) == expected
+        data = manager.serialize_sync(written, format, as_type=as_type, by_alias=True)
+        assert manager.deserialize_sync(data, Any, format) == by_alias
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "application/msgpack"])
+def test_an_old_serializer_writes_names_in_responses(old_pydantic, make_manager, media_type):
+    named, read = Named(ID=1), partial(make_manager().deserialize_sync, model=Any)
+    assert read(encode_model(named, media_type)) == {"id": 1}
+    assert read(encode_model(named, media_type, by_alias=True)) == {"ID": 1}
+
+
+@pytest.mark.parametrize("cls", [Named, Renamed])
+def test_a_function_is_cached_with_an_old_serializer(old_pydantic, make_manager, cls):
+    @cached(manager=make_manager())
+    def load() -> cls:
+        return cls(ID=1)
+
+    assert [load() for _ in range(3)] == [cls(ID=1)] * 3
+    assert load.cache_info().hits == 2

@@ -92,7 +92,9 @@ def value_type(
     traits, write = known.reading, models.writer_as(chosen, type_)
     if chosen is not SerializationFormat.PICKLE:
         # The names by which the type is read, and no fields that it computes when it is read.
-        write = partial(write, by_alias=traits.by_alias, round_trip=True)
+        write = partial(write, round_trip=True)
+        if traits.by_alias is not None:  # Pydantic 2.10 refuses None
+            write = partial(write, by_alias=traits.by_alias)
     shape = f"{chosen.value} {traits.fingerprint.hex()}".encode()
     return ValueType(
         known,
