@@ -211,8 +211,13 @@ class FunctionCache:
                 self.hits += 1
                 return view.instance
             if view.copy is not None:
-                self.hits += 1
-                return view.copy()
+                try:
+                    value = view.copy()
+                except RecursionError:
+                    pass  # reading takes less of the caller's stack
+                else:
+                    self.hits += 1
+                    return value
         try:
             value = values.give(key, found, type_)
         except ValidationError:  # what it depends on has changed, such as the time
