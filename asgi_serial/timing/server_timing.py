@@ -48,4 +48,4 @@ def add_server_timing(
 ) -> Message:
     """Return a copy of a response's start with a Server-Timing field added."""
     pair = (b"server-timing", format_server_timing(durations_ns, descriptions))
-    return {**message, "headers": [*message["headers"], pair]}
+    return {**message, "headers": [*message.get("headers", ()), pair]}

@@ -278,6 +278,21 @@ async def test_names_in_upper_case(client, name):
     assert answer.cached == "hit"
 
 
+@pytest.mark.parametrize("is_on", [True, False], ids=["all on", "only timed"])
+@every_client
+@awaited
+async def test_a_start_without_fields(client, is_on):
+    """`headers` has a default: no fields."""
+    serial = serial_of(
+        script({"type": "http.response.start", "status": 200}, body_of(DOCUMENT)),
+        server_timing=True,
+        **dict.fromkeys(("cache", "formats", "compression", "decoding"), is_on),
+    )
+    recording = await drive(serial, client)
+    assert recording.error is None
+    assert recording.start["headers"][-1][0] == b"server-timing"
+
+
 @every_setting
 @every_client
 @awaited
