@@ -589,6 +589,8 @@ class Exchange:
                 self._given.pop(REQUEST, None)
         elif not self._is_detached:
             self._app_scope.end()
+        if self._app_scope is not None and self._null_client is None:
+            self.send_out = self._app_scope.send  # break the reference cycle of a call that leads
         if self._parsed is not None:
             recall_parsed(self._parsed)
         if self._upload is not None:

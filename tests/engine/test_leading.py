@@ -1,8 +1,11 @@
 """A call of the app for several requests, and what becomes of it when its own client leaves."""
 
 import asyncio
+import gc
 
 import pytest
+
+from asgi_serial.asgi.exchange import Exchange
 
 from .driver import Request, ask, awaited, drive, serial_of, settled, until
 from .making import FRESH, JSON
@@ -185,3 +188,19 @@ async def test_an_app_that_cancels_itself_is_cancelled():
 
     with pytest.raises(asyncio.CancelledError):
         await serial_of(app, cache_ttl="60s")(STAYING.make_scope(), STAYING.make_receive(), None)
+
+
+@awaited
+async def test_a_call_that_others_may_wait_for_leaves_nothing_to_the_garbage_collector():
+    """Its exchange refers to the app's scope, and nothing back to itself once it has ended."""
+    app = Slow()
+    app.gate.set()
+    serial = serial_of(app, cache_ttl="60s")
+    gc.collect()
+    gc.disable()
+    try:
+        await ask(serial, STAYING)
+        await settled()
+        assert [one for one in gc.get_objects() if type(one) is Exchange] == []
+    finally:
+        gc.enable()
