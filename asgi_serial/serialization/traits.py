@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 Node: TypeAlias = Mapping[str, Any]
 
@@ -39,6 +39,9 @@ _PLAIN_NODES = frozenset(
 )
 # Members for which a value is read in other ways than JSON, whatever the type of the node.
 _NOT_PLAIN = ("strict", "coerce_numbers_to_str", "custom_init", "on_error")
+
+# The `_missing_` of enums that have none of their own.
+_FINDS_NONE = cast(Any, Enum._missing_).__func__
 
 # The types of nodes whose values depend on nothing but the document.
 _PURE = _IMMUTABLE | {
@@ -183,6 +186,10 @@ def _is_frozen(owner: _Owner) -> bool:
 
 def _is_plain(node: Node) -> bool:
     config = node.get("config") or {}
+    # Up to Pydantic 2.12, an enum's own `_missing_`, which all flags have, finds members for
+    # numbers that JSON has none for, such as 0.0.
+    if node["type"] == "enum" and node["cls"]._missing_.__func__ is not _FINDS_NONE:
+        return False
     # An alias is one name, or paths, which lead elsewhere in Python.
     return isinstance(node.get("validation_alias", ""), str) and not any(
         node.get(name) or config.get(name) for name in _NOT_PLAIN

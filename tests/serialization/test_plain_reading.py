@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from enum import Enum, IntEnum
+from enum import Enum, IntEnum, IntFlag
 from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -174,7 +174,21 @@ class Made(BaseModel):
         super().__init__(**values)
 
 
+class Rights(IntFlag):
+    READ = 1
+    WRITE = 2
+
+
+class Forgiving(Enum):
+    ONE = 1
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Forgiving":
+        return cls.ONE
+
+
 READ_AS_JSON = [
+    *(Rights, list[Rights], Forgiving),
     *(Decimal, bytes, timedelta, complex, int | str, list[datetime | str], Timed),
     *(Strict, StrictField, StrictPart, Coerced, Chosen, Deep, Told, Made, list[OnErrorOmit[int]]),
     Annotated[int, AfterValidator(abs)],
