@@ -57,28 +57,43 @@ class ResponseStart:
     is set, the response is discarded, and nothing else here applies.
     """
 
+    # A slot is read in a tenth of what a default on the class costs.
     __slots__ = (
-        "__dict__",  # of rare attributes, which have a default on the class
+        "added",
         "collector",
+        "encoded_model",
+        "entry",
         "fields",
         "has_effects",
+        "invalid",
+        "key_changed",
         "message",
+        "messages",
         "pairs",
         "passes",
         "plan",
         "reasons",
+        "retry_unconditionally",
         "status",
+        "superseded",
         "unstored",
         "wants",
     )
 
-    invalid: tuple[Key, ...] = ()  # the keys that this write has invalidated
-    superseded: Entry | None = None  # a stored response that this one shows to be out of date
-    key_changed = False  # the key is not the one that requests wait for
-    retry_unconditionally = False  # discard it, and call the app again without conditions
-    messages: tuple[Message, Message] | None = None
-    entry: Entry | None = None  # to be stored, without any of the body
-    encoded_model: EncodedModel | None = None  # was encoded by the app in the planned format
+    pairs: Fields
+    fields: dict[bytes, bytes]
+    plan: ResponsePlan
+    reasons: tuple[Reason, ...]
+    added: Fields  # see `generalize`
+    invalid: tuple[Key, ...]  # the keys that this write has invalidated
+    superseded: Entry | None  # a stored response that this one shows to be out of date
+    key_changed: bool  # the key is not the one that requests wait for
+    retry_unconditionally: bool  # discard it, and call the app again without conditions
+    messages: tuple[Message, Message] | None
+    entry: Entry | None  # to be stored, without any of the body
+    encoded_model: EncodedModel | None  # was encoded by the app in the planned format
+    collector: Collector | None  # collects the response to be stored
+    unstored: Reason | None  # why it is not stored
 
     def __init__(
         self,
@@ -90,9 +105,10 @@ class ResponseStart:
     ) -> None:
         self.message = message
         self.status: int = message["status"]
-        self.collector: Collector | None = None  # collects the response to be stored
-        self.unstored: Reason | None = None  # why it is not stored
-        self.passes = self.has_effects = False
+        self.collector = self.unstored = self.messages = self.entry = None
+        self.encoded_model = self.superseded = None
+        self.invalid = ()
+        self.passes = self.has_effects = self.key_changed = self.retry_unconditionally = False
         self.wants: Wants = request.wants
         is_heard = (
             request.has_policy or request.policy is not None or request.user.source is not None
@@ -105,11 +121,11 @@ class ResponseStart:
         if encoded_model is not None and encoded_model.is_sent(fields):
             self.encoded_model = encoded_model
             fields = {**fields, b"content-type": JSON_TYPE.encode()}  # planned as JSON
-        self.pairs: Fields = pairs
-        self.fields: dict[bytes, bytes] = fields
+        self.pairs = pairs
+        self.fields = fields
         has_trailers = "trailers" in message and bool(message["trailers"])
         plan = plan_response(engine, self.wants, self.status, fields, has_trailers)
-        self.plan: ResponsePlan = plan
+        self.plan = plan
         if selected is not None and self._consult(engine, request, selected):
             return
         if engine.may_cache and request.method not in READS:
@@ -127,6 +143,12 @@ class ResponseStart:
     def call_result(self) -> CallResult:
         """The result of a call that stores nothing, for the requests that wait for it."""
         return result_of(self.status, self.unstored)
+
+    def generalize(self, added: Fields) -> ResponseStart:
+        """Keep what holds for all responses of this kind, which pass with these fields added."""
+        self.added = added
+        self.message, self.pairs, self.fields = {}, [], {}
+        return self
 
     def _apply_handler_policy(self, engine: Engine, request: RequestPlan) -> bool:
         """Apply the handler's policy to the plan; return True if the app must be called again."""
@@ -205,7 +227,7 @@ class ResponseStart:
                 return
             pairs = with_own_tag(pairs, fields[b"etag"], engine.negotiator.tag_suffixes)
         self.passes = True
-        self.reasons: tuple[Reason, ...] = reasons_of(request, plan.reasons, why)
+        self.reasons = reasons_of(request, plan.reasons, why)
         if plan.added:
             if b"vary" in fields:
                 pairs = without(pairs, _VARY)
@@ -219,33 +241,6 @@ class ResponseStart:
             self.message = {"type": START_TYPE, "status": self.status, "headers": pairs}
         else:
             self.message = {**message, "headers": pairs}
-
-
-class Passing(ResponseStart):
-    """The decisions about all responses of a kind that pass; nothing here is of a single one."""
-
-    # A slot is read in a tenth of what a default on the class costs.
-    __slots__ = (
-        "added",
-        "call_result",
-        "entry",
-        "invalid",
-        "key_changed",
-        "retry_unconditionally",
-        "superseded",
-    )
-
-    call_result: CallResult
-
-    def __init__(self, start: ResponseStart, added: Fields) -> None:
-        self.status, self.plan, self.wants = start.status, start.plan, start.wants
-        self.unstored, self.reasons = start.unstored, start.reasons
-        self.passes, self.has_effects = True, False
-        self.collector = self.entry = self.superseded = None
-        self.invalid = ()
-        self.key_changed = self.retry_unconditionally = False
-        self.call_result = start.call_result
-        self.added = added  # to the fields of the app
 
 
 def start_response(
@@ -267,7 +262,7 @@ def start_response(
         and request.encoded_model is None
     ):
         kind = _kind_of(engine, request, message["status"], pairs)
-        known: Passing | None = passing.get(kind)
+        known: ResponseStart | None = passing.get(kind)
         if known is not None:
             added = known.added
             if not added:
@@ -276,11 +271,12 @@ def start_response(
     start = ResponseStart(
         engine, request, message, *read_response_fields(pairs, engine.fields.response)
     )
+    sent = start.message
     if kind is not None and start.passes:
         added_to_all = _added_to_kind(engine, request, start)
         if added_to_all is not None:
-            passing.keep(kind, Passing(start, added_to_all))
-    return start.message, start
+            passing.keep(kind, start.generalize(added_to_all))
+    return sent, start
 
 
 def _kind_of(
