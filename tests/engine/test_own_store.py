@@ -138,5 +138,5 @@ def test_an_object_without_one_of_the_methods_is_refused(missing):
 
 
 def test_a_class_in_place_of_a_store_is_refused():
-    with pytest.raises(ConfigurationError, match="the store is a"):
+    with pytest.raises(ConfigurationError, match="the store is of"):
         SerialMiddleware(App(), store=type(dict_store()))
