@@ -201,6 +201,8 @@ async def test_a_call_that_others_may_wait_for_leaves_nothing_to_the_garbage_col
     try:
         await ask(serial, STAYING)
         await settled()
-        assert [one for one in gc.get_objects() if type(one) is Exchange] == []
+        exchanges = [one for one in gc.get_objects() if type(one) is Exchange]
+        # Whatever ran in this process before may still be referred to.
+        assert [one for one in exchanges if one.engine is serial.engine] == []
     finally:
         gc.enable()
