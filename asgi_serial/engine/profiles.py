@@ -179,7 +179,12 @@ class Profiles:
             pairs = scope["headers"]
             try:
                 first = pairs[0] if type(pairs) is list else None
-                if type(first) is tuple and type(first[0]) is type(first[1]) is bytes:
+                # Whoever makes the fields makes all of them alike, and whoever adds one adds it at
+                # an end: a look at each line would cost every request.
+                if (
+                    type(first) is tuple
+                    and type(first[0]) is type(first[1]) is type(pairs[-1][1]) is bytes
+                ):
                     shape = self._shapes[_SEPARATOR.join(map(_name_of, pairs))]
                     if len(shape.places) == len(pairs):
                         # By one value after the other: one tuple of pairs is compared as a key in

@@ -147,7 +147,9 @@ async def test_request_fields_that_are_not_bytes(settings, client, lent):
     usual = client.having(if_none_match='"other"')
     await ask(serial, usual)
     lines = [(lent(name), lent(value)) for name, value in usual.make_scope()["headers"]]
-    for kinds in (lines, [(lent(name), bytes(value)) for name, value in lines]):
+    names_alone = [(lent(name), bytes(value)) for name, value in lines]
+    added_by_middleware = [*usual.make_scope()["headers"][:-1], lines[-1]]
+    for kinds in (lines, names_alone, added_by_middleware):
         scope = usual.make_scope()
         scope["headers"] = kinds
         await serial(scope, usual.make_receive(), Recording().send)
