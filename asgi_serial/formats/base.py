@@ -36,7 +36,11 @@ class Transcoder(Protocol):
         """Write a JSON document in the other format. Raises: FormatError."""
 
     def to_json(self, data: bytes, /) -> bytes:
-        """Write a document of the other format as JSON. Raises: FormatError."""
+        """Write a document of the other format as JSON.
+
+        Raises: FormatError; RecursionError, which is not the document's fault, where the caller has
+            left no more than a few frames of the stack.
+        """
 
     def build_reader(
         self,

@@ -96,10 +96,7 @@ class CborTranscoder:
         return read
 
     def _read(self, data: bytes, *, allow_nonfinite: bool = False) -> Any:
-        try:
-            return read_cbor(data, max_depth=self._json.max_depth, allow_nonfinite=allow_nonfinite)
-        except RecursionError:
-            raise FormatError("the caller has left too little of the stack to read CBOR") from None
+        return read_cbor(data, max_depth=self._json.max_depth, allow_nonfinite=allow_nonfinite)
 
 
 def is_cbor_installed() -> bool:

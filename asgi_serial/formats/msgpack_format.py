@@ -21,10 +21,12 @@ MALFORMED = (
     ValueError,
     TypeError,
     OverflowError,
-    RecursionError,
     msgpack.UnpackException,
 )
-"""The exceptions of the engines for invalid documents and unsupported values."""
+"""The exceptions of the engines for invalid documents and unsupported values.
+
+Documents are nested less deeply than the stack is, so that a RecursionError tells of the caller.
+"""
 
 
 def may_hold_nonfinite(data: bytes) -> bool:

@@ -267,26 +267,27 @@ def test_depth_is_bounded_exactly_both_ways(max_depth):
         cbor.to_json(b"\x81" + written)
 
 
-def test_a_nearly_exhausted_stack_is_a_format_error():
+def test_a_nearly_exhausted_stack_is_no_fault_of_a_document():
     text = b" " + b"[" * 190 + b"]" * 190
-    written = b"\x99\x00\x01" * 190 + b"\x80"
+    written = b"\x99\x00\x01" * 189 + b"\x80"
 
     def descend(levels):
         if levels:
             return descend(levels - 1)
-        outcomes = []
-        for transcode, data in ((CBOR.from_json, text), (CBOR.to_json, written)):
-            try:
-                outcomes.append(type(transcode(data)))
-            except FormatError as error:
-                outcomes.append(type(error))
-        return outcomes
+        read = CBOR.to_json(written)
+        # What cannot be written in another format stays JSON.
+        try:
+            return read, type(CBOR.from_json(text))
+        except FormatError as error:
+            return read, type(error)
 
     frame, depth = sys._getframe(), 0
     while frame:
         frame, depth = frame.f_back, depth + 1
     for left in range(20, 60):
-        assert set(descend(sys.getrecursionlimit() - depth - left)) <= {bytes, FormatError}
+        read, outcome = descend(sys.getrecursionlimit() - depth - left)
+        assert read == text.lstrip()
+        assert outcome in (bytes, FormatError)
 
 
 VALUES = st.recursive(
