@@ -52,9 +52,9 @@ def timed(app: ASGIApp, metrics: Metrics, *, by_route: bool = False) -> ASGIApp:
     return TimingMiddleware(app, metrics, namer)
 
 
-def stacked(app: ASGIApp, metrics: Metrics) -> ASGIApp:
+def stacked(app: ASGIApp, metrics: Metrics, **options: int) -> ASGIApp:
     """The app behind what does the work of asgi_serial but for the cache."""
-    return timed(compressed(packed(app)), metrics)
+    return timed(compressed(packed(app), **options), metrics)
 
 
 def in_starlette_caches(app: ASGIApp) -> tuple[ASGIApp, Callable[[], bool]]:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
-from .cases import caching, coding, crowds, passing, probes, serving, stores
+from .cases import caching, coding, crowds, mixing, passing, probes, serving, stores
 from .rows import How, Measured, Row
 from .traffic import BARE, BROWSER, SAME_ORIGIN, Fields, Request
 
@@ -62,6 +62,20 @@ ROWS = (
         "stream of 20 chunks, nothing to do, all on: added / the stack's",
         0.40,
         passing.stream_idle,
+    ),
+    Row(
+        "mixed",
+        "ten kinds of requests, all on but cache: total / the stack's",
+        None,
+        mixing.mixed,
+        "cpu",
+    ),
+    Row(
+        "mixed_cache",
+        "the same, all on, four kinds are hits: total / the stack's",
+        None,
+        mixing.mixed_cache,
+        "cpu",
     ),
     *_by_client(
         "hit_cache_only",
