@@ -1,8 +1,9 @@
 """The oldest releases of frameworks that are supported, and the tests that they pass.
 
 `python -m frameworks oldest` installs each in an environment of its own and runs the contract of
-routes with it, and the tests of OpenAPI documents with FastAPI and Litestar together. The newest
-releases are in the test requirements of `pyproject.toml`.
+routes with it, the tests of OpenAPI documents with FastAPI and Litestar together, and those of how
+documents are read with Pydantic. The newest releases are in the test requirements of
+`pyproject.toml`.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ CONTRACTS = {
     },
     "openapi": Contract(
         (*OLDEST["fastapi"], *OLDEST["litestar"], "httpx>=0.27"), ("tests/openapi",), "[cbor]"
+    ),
+    "pydantic": Contract(
+        ("pydantic==2.7.0",), ("tests/serialization/test_plain_reading.py",), "[cbor]"
     ),
 }
 

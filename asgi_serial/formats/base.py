@@ -18,6 +18,11 @@ class TooManyContainers(FormatError):
         super().__init__(f"the document has more than {MAX_CONTAINERS} arrays and maps")
 
 
+def is_never_final(error: ValueError) -> bool:
+    """Return False for every error."""
+    return False
+
+
 class Transcoder(Protocol):
     """Translates documents between JSON and one other format; thread-safe.
 
@@ -48,6 +53,7 @@ class Transcoder(Protocol):
         refuse: Callable[[FormatError], Exception],
         *,
         read_plain: Callable[[Any], T] | None = None,
+        is_final: Callable[[ValueError], bool] = is_never_final,
     ) -> Callable[[bytes], T]:
         """Return a function that applies `read_json` to the JSON of documents in the other format.
 
@@ -55,7 +61,8 @@ class Transcoder(Protocol):
         otherwise, the function raises what `refuse` returns for the FormatError.
 
         `read_plain` does the same as `read_json` for the value that the JSON has, which spares
-        writing the JSON. If it raises ValueError, `read_json` is called, and gives the error.
+        writing the JSON. If it raises ValueError, `read_json` is called, and gives the error,
+        unless `is_final` returns True for the first one.
         """
 
     @property

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import orjson
 
 from asgi_serial.errors import ConfigurationError, FormatError
+from asgi_serial.formats.base import is_never_final
 from asgi_serial.formats.cbor_reader import read_cbor
 from asgi_serial.formats.json_format import MAX_DEPTH, JsonFormat
 
@@ -77,6 +78,7 @@ class CborTranscoder:
         refuse: Callable[[FormatError], Exception],
         *,
         read_plain: Callable[[Any], T] | None = None,
+        is_final: Callable[[ValueError], bool] = is_never_final,
     ) -> Callable[[bytes], T]:
         """Return a function that reads CBOR documents; see the Transcoder."""
 
@@ -88,8 +90,9 @@ class CborTranscoder:
             if read_plain is not None:
                 try:
                     return read_plain(value)
-                except ValueError:
-                    pass
+                except ValueError as error:
+                    if is_final(error):
+                        raise
             is_finite = not self.may_hold_nonfinite(data)
             return read_json(orjson.dumps(value) if is_finite else json.dumps(value).encode())
 

@@ -9,7 +9,7 @@ import msgpack  # type: ignore[import-untyped]
 import orjson
 
 from asgi_serial.errors import FormatError
-from asgi_serial.formats.base import MAX_CONTAINERS, TooManyContainers
+from asgi_serial.formats.base import MAX_CONTAINERS, TooManyContainers, is_never_final
 from asgi_serial.formats.json_format import MAX_DEPTH, JsonFormat
 from asgi_serial.formats.msgpack_faults import find_msgpack_fault
 from asgi_serial.formats.msgpack_format import (
@@ -94,6 +94,7 @@ class MsgPackTranscoder:
         refuse: Callable[[FormatError], Exception],
         *,
         read_plain: Callable[[Any], T] | None = None,
+        is_final: Callable[[ValueError], bool] = is_never_final,
         allow_nonfinite: bool = True,
     ) -> Callable[[bytes], T]:
         """Return a function that reads MessagePack documents; see the Transcoder.
@@ -136,8 +137,9 @@ class MsgPackTranscoder:
             if read_plain is not None:
                 try:
                     return read_plain(value)
-                except ValueError:
-                    pass
+                except ValueError as error:
+                    if is_final(error):
+                        raise
             if text is None:
                 text = orjson.dumps(value)
             # RFC 8259, 6: JSON has no NaN and no infinity; orjson writes null for them.

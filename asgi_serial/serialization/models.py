@@ -17,6 +17,7 @@ from asgi_serial.serialization.traits import Node, Traits, study
 
 # Classes defined in functions are new with every call. Beyond this number all are studied anew.
 _MAX_TYPES = 2_000
+_MANY_FAULTS = 1_000
 # The title of a union names all of its members.
 _LONGEST_NAME = 100
 # Since Pydantic 2.11.
@@ -184,6 +185,12 @@ def malformed(name: str, kind: str, reason: str) -> ValidationError:
     return ValidationError.from_exception_data(
         name, [{"type": error, "loc": (), "input": None}], hide_input=True
     )
+
+
+def has_many_faults(error: ValueError) -> bool:
+    """Whether an error lists so many faults that to find or to describe them again takes long."""
+    # Pydantic lists either all faults or none, and a hostile document may have a million.
+    return isinstance(error, ValidationError) and error.error_count() > _MANY_FAULTS
 
 
 def _core_of(type_: Any) -> _Core:

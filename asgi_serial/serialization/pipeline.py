@@ -16,7 +16,7 @@ from asgi_serial.serialization.compression import Packer, compression_of
 from asgi_serial.serialization.config import SerializationConfig, SerializationFormat
 from asgi_serial.serialization.encoding import UNWRITABLE, unwritable
 from asgi_serial.serialization.model_serializer import PydanticModelSerializer, detect_format
-from asgi_serial.serialization.models import key_of, malformed, name_of
+from asgi_serial.serialization.models import has_many_faults, key_of, malformed, name_of
 from asgi_serial.serialization.options import WriteOptions, check_options
 from asgi_serial.serialization.profiler import FULL, ReadSeries, SerializationProfiler, Series
 from asgi_serial.serialization.serializers import Reader, Writer
@@ -26,7 +26,6 @@ _JSON, _ORJSON, _MSGPACK, _CBOR, _PICKLE = SerializationFormat
 # The first bytes of the frames of zstd and gzip.
 _FRAMES = frozenset((0x28, 0x1F))
 _REFUSALS = (FormatError, *UNWRITABLE)
-_MANY_FAULTS = 1_000
 # Classes defined in functions are new with every call. Beyond this number all routes are made anew.
 _MAX_ROUTES = 4_000
 
@@ -348,8 +347,7 @@ class Pipeline:
 
 
 def _kind_of(error: ValidationError) -> str:
-    # Pydantic lists either all faults or none, and a hostile document may have a million.
-    if error.error_count() > _MANY_FAULTS:
+    if has_many_faults(error):
         return "many_faults"
     return str(error.errors(include_url=False, include_input=False)[0]["type"])
 

@@ -17,7 +17,13 @@ from asgi_serial.formats.json_format import JsonFormat
 from asgi_serial.formats.pickle_format import PickleFormat, is_value_class
 from asgi_serial.formats.transcoding import MsgPackTranscoder, build_transcoder
 from asgi_serial.serialization.encoding import UNWRITABLE, build_packer, unwritable
-from asgi_serial.serialization.models import ModelType, ModelTypes, is_model_class, malformed
+from asgi_serial.serialization.models import (
+    ModelType,
+    ModelTypes,
+    has_many_faults,
+    is_model_class,
+    malformed,
+)
 
 M = TypeVar("M")
 
@@ -119,7 +125,11 @@ class WireSerializer(ModelSerializer):
 
     def _build_reader(self, known: ModelType) -> Reader:
         return self._transcoder.build_reader(
-            known.validate, partial(self._refuse, known.name), read_plain=known.validate_plain
+            known.validate,
+            partial(self._refuse, known.name),
+            read_plain=known.validate_plain,
+            # Their places are the same in JSON, and only some messages name Python's types.
+            is_final=has_many_faults,
         )
 
     def _refuse(self, name: str, error: FormatError) -> ValidationError:

@@ -5,9 +5,12 @@ Source: the core schema that Pydantic builds for a type, a tree of dicts with a 
 
 from collections.abc import Iterator, Mapping
 from enum import Enum
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import blake2b
 from typing import Any, NamedTuple, TypeAlias, cast
+
+from pydantic import ValidationError
+from pydantic_core import SchemaValidator
 
 Node: TypeAlias = Mapping[str, Any]
 
@@ -112,7 +115,9 @@ def study(type_: Any, schema: Node | None = None) -> Traits:
         and types <= _IMMUTABLE
         and factories == len(factory_fields)
         and all(map(_is_frozen, owners)),
-        is_plain=types <= _PLAIN_NODES and all(map(_is_plain, nodes)),
+        is_plain=types <= _PLAIN_NODES
+        and ("float" not in types or _reads_floats_alike())
+        and all(map(_is_plain, nodes)),
         is_pure=is_pure,
         factory_fields=frozenset(factory_fields),
         by_alias=by_alias,
@@ -182,6 +187,16 @@ def _is_frozen(owner: _Owner) -> bool:
         )
         and all(_is_hashable(field["schema"].get("default")) for field in owner.fields.values())
     )
+
+
+@cache
+def _reads_floats_alike() -> bool:
+    """Whether a float is read from an integer beyond 63 bits; before Pydantic 2.12 not in JSON."""
+    try:
+        SchemaValidator({"type": "float"}).validate_json(b"9223372036854775807")
+    except ValidationError:
+        return False
+    return True
 
 
 def _is_plain(node: Node) -> bool:
