@@ -13,9 +13,9 @@ from asgi_serial.admin.versions import find_versions
 from asgi_serial.settings.values import parse_size
 from asgi_serial.store.url import shown_store_url
 from asgi_serial.timing.advice.figures import SETTINGS
+from asgi_serial.timing.figures import describe_slowest
 from asgi_serial.timing.recorder import SeriesRecorder
 from asgi_serial.timing.report import build_report
-from asgi_serial.timing.slowest import describe_slowest
 from asgi_serial.timing.units import exact_bytes, exact_duration
 from asgi_serial.timing.workers.packing import State
 

@@ -23,6 +23,7 @@ from asgi_serial.asgi.record import (
     is_logged,
     outcome_of,
     reasons_of_hit,
+    record_call,
     record_response,
     with_timing,
 )
@@ -627,29 +628,13 @@ class Exchange:
                 flow.encoded_bytes,
             )
             return
-        reasons, size, outcome = self._reasons, timer.sent_bytes, "completed"
+        reasons = self._reasons
         if plan.profile.describes_body:
             reasons = plan.undecoded + reasons
-        if self._ending or timer.client_left or not timer.ended:
-            outcome = outcome_of(timer, self._ending)
-            if not timer.ended:
-                reasons = (*reasons, Reason.INCOMPLETE)
-        elif plan.served == "stale":
+        if plan.served == "stale" and not self._ending and timer.ended:
             reasons = (Reason.STALE_IF_ERROR,)
-        record_response(
-            engine,
-            plan,
-            timer,
-            engine.label(self._scope),
-            outcome,
-            plan.outcome if plan.caching else "",
-            "",
-            "identity",
-            "",
-            reasons,
-            size,
-            size,
-        )
+        cache = plan.outcome if plan.caching else ""
+        record_call(engine, self._scope, timer, self._ending, cache, reasons, plan)
 
     def _record_answer(self) -> None:
         """Record an exchange in which the app was not called."""

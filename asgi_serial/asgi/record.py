@@ -10,10 +10,9 @@ from asgi_serial.engine.cache_status import field_behind
 from asgi_serial.reasons import Reason
 from asgi_serial.request.plan import find_policy, plan_request
 from asgi_serial.settings.policy import HANDLER_SWITCHES
-from asgi_serial.timing.figures import Figures, divide
+from asgi_serial.timing.figures import AT, TOTAL
 from asgi_serial.timing.recorder import LEFT_OUT
 from asgi_serial.timing.server_timing import add_server_timing
-from asgi_serial.timing.slowest import SlowRequest
 from asgi_serial.timing.table import printable
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from asgi_serial.caching.serving import Answer
     from asgi_serial.engine.engine import Engine
     from asgi_serial.request.plan import RequestPlan
-    from asgi_serial.timing.recorder import Kind
     from asgi_serial.types import Message, Scope
 
 HIT = Reason.HIT
@@ -32,8 +30,10 @@ is_logged = logger.isEnabledFor
 
 DEBUG = logging.DEBUG
 
+# To compare levels takes a third of the time of asking whether a line is written.
+root = logging.getLogger()
+
 _NO_REASONS: tuple[Reason, ...] = ()
-_INCOMPLETE = (Reason.INCOMPLETE,)
 
 # The status of an exchange that ended before anything was sent.
 STATUS_OF = {"disconnected": 499, "cancelled": 499, "failed": 500, "completed": 500}
@@ -54,24 +54,47 @@ def outcome_of(timer: Timer, ending: str) -> str:
     return ending or ("completed" if timer.ended else "failed")
 
 
-def record_call(engine: Engine, scope: Scope, timer: Timer, ending: str) -> None:
-    """Record an exchange that was only timed, and write its line to the log."""
-    outcome, reasons = "completed", _NO_REASONS
+def record_call(
+    engine: Engine,
+    scope: Scope,
+    timer: Timer,
+    ending: str,
+    cache: str = "",
+    reasons: tuple[Reason, ...] = _NO_REASONS,
+    plan: RequestPlan | None = None,
+) -> None:
+    """Record an exchange whose response was sent as the app made it, and write its line to the log.
+
+    Without a `plan`, nothing but timing is turned on.
+    """
+    outcome, size = "completed", timer.sent_bytes
     if ending or timer.client_left or not timer.ended:
         outcome = outcome_of(timer, ending)
-        reasons = _NO_REASONS if timer.ended else _INCOMPLETE
-    status, method, size = timer.status or STATUS_OF[outcome], scope["method"], timer.sent_bytes
-    if is_logged(DEBUG):
-        _log(plan_request(engine, scope), status, outcome, "", reasons)
+        if not timer.ended:
+            reasons = (*reasons, Reason.INCOMPLETE)
+    status = timer.status or STATUS_OF[outcome]
+    method = scope["method"] if plan is None else plan.profile.method
+    if (logger.level or root.level) <= DEBUG and is_logged(DEBUG):
+        _log(plan or plan_request(engine, scope), status, outcome, cache, reasons)
     recorder = engine.recorder
-    if recorder is not None:
-        route = engine.label(scope)
-        kind = recorder.kinds[route, method, status, outcome, "", "", "identity", "", reasons]
-        figures = timer.measure(size, size, 0 if method == "HEAD" else size)
-        recorder.record(kind, figures)
-        slowest = engine.slowest
-        if figures[1] > slowest.floor_ns or figures[-1] >= slowest.ends_ns:
-            _note_slow(engine, scope, kind, figures)
+    if recorder is None:
+        return
+    route = engine.label(scope)
+    if (
+        plan is not None
+        and (HANDLER_SWITCHES or engine.may_leave_out)
+        and is_left_out(engine, plan)
+    ):
+        route = LEFT_OUT
+    if outcome == "completed":
+        kind = recorder.usual_kinds[route, method, status, cache, reasons]
+    else:
+        kind = recorder.kinds[route, method, status, outcome, cache, "", "identity", "", reasons]
+    figures = timer.measure(size, size, 0 if method == "HEAD" else size)
+    recorder.record(kind, figures)
+    slowest = engine.slowest
+    if figures[TOTAL] > slowest.floor_ns or figures[AT] >= slowest.ends_ns:
+        slowest.note(kind.key, scope["path"], figures)
 
 
 def record_response(
@@ -96,7 +119,7 @@ def record_response(
     """
     recorder = engine.recorder
     status, method = timer.status or STATUS_OF[outcome], plan.profile.method
-    if is_logged(DEBUG):
+    if (logger.level or root.level) <= DEBUG and is_logged(DEBUG):
         _log(plan, status, outcome, cache, reasons)
     if recorder is None:
         return
@@ -107,8 +130,8 @@ def record_response(
     figures = timer.measure(app_bytes, encoded_bytes, sent_bytes, called)
     recorder.record(kind, figures)
     slowest = engine.slowest
-    if figures[1] > slowest.floor_ns or figures[-1] >= slowest.ends_ns:
-        _note_slow(engine, plan.scope, kind, figures)
+    if figures[TOTAL] > slowest.floor_ns or figures[AT] >= slowest.ends_ns:
+        slowest.note(kind.key, plan.scope["path"], figures)
 
 
 def with_timing(start: Message, began: float) -> Message:
@@ -130,7 +153,7 @@ def record_hit(
     _, last, entry, _, form = answered
     ended = perf_counter()
     recorder = engine.recorder
-    if is_logged(DEBUG):
+    if (logger.level or root.level) <= DEBUG and is_logged(DEBUG):
         _log(plan, status, outcome, "hit", form.reasons)
     if recorder is not None:
         sent_bytes = len(last["body"])
@@ -166,12 +189,7 @@ def record_hit(
                 app_bytes,
                 sent_bytes,
                 found_ns,
-                0.0,
-                0.0,
-                0.0,
-                0.0,
                 total_ns - found_ns,
-                0.0,
                 0.0,
                 ended * 1e9,
             ),
@@ -187,16 +205,6 @@ def reasons_of_hit(answered: Answer) -> tuple[Reason, ...]:
     """Return the reasons of the stored form, and that for which a stale response was used."""
     _, _, _, why, form = answered
     return form.reasons if why is HIT else (*form.reasons, why)
-
-
-def _note_slow(engine: Engine, scope: Scope, kind: Kind, figures: tuple[float, ...]) -> None:
-    """Note one of the slowest requests: its path is that which the client has sent."""
-    if kind.key is not None:
-        route, method, status, outcome = kind.key
-        path, phases = str(scope["path"]), divide(Figures._make(figures))
-        first_byte_ns, total_ns, ended_ns = round(figures[0]), round(figures[1]), round(figures[-1])
-        one = (total_ns, ended_ns, method, path, route, status, outcome, first_byte_ns, phases)
-        engine.slowest.add(SlowRequest(*one))
 
 
 def _log(

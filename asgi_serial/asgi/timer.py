@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from asgi_serial.timing.base import PHASES
-from asgi_serial.timing.figures import Figures, divide
+from asgi_serial.timing.figures import divide
 
 if TYPE_CHECKING:
     from asgi_serial.types import Message, Receive, Send
@@ -30,7 +30,6 @@ class Timer:
     """
 
     __slots__ = (
-        "_apart_ns",
         "_busy_since",
         "_receive",
         "_send",
@@ -54,7 +53,6 @@ class Timer:
     status: int  # of the response, once it was sent
     sent_bytes: int
     client_left: bool  # before it had the whole response
-    _apart_ns: float  # the time that was not the app's before the first byte
     _busy_since: float  # the beginning of what is being sent or worked on
     _stages: _Stages | None  # None for most requests
 
@@ -62,9 +60,8 @@ class Timer:
         self._receive = receive
         self._send = send
         self.began = began
-        self.first_byte = self.ended = self.send_ns = self._apart_ns = self._busy_since = (
-            self.before_call_ns
-        ) = 0.0
+        self.first_byte = self.ended = self.send_ns = 0.0
+        self.before_call_ns = self._busy_since = 0.0
         self.status = self.sent_bytes = 0
         self.client_left = False
         self._stages = None
@@ -169,39 +166,33 @@ class Timer:
 
         If the app was not `called`, all that is not measured was the search for the answer.
         """
-        now, began, send_ns = perf_counter(), self.began, self.send_ns
-        ended, first, apart_ns, stages = self.ended, self.first_byte, self._apart_ns, self._stages
+        now, began, ended, stages = perf_counter(), self.began, self.ended, self._stages
         if stages is None and called and ended:
             return (
-                (first - began) * 1e9,
+                (self.first_byte - began) * 1e9,
                 (ended - began) * 1e9,
                 app_bytes,
                 encoded_bytes,
                 sent_bytes,
                 self.before_call_ns,
-                0.0,
-                0.0,
-                0.0,
-                0.0,
-                send_ns,
-                apart_ns,
+                self.send_ns,
                 (now - ended) * 1e9,
                 now * 1e9,
             )
         stages = stages or _Stages()
-        encode_ns = stages.encode_ns
+        first, apart_ns, encode_ns = self.first_byte, stages.apart_ns, stages.encode_ns
         if stages.wait_since:
             self._settle_wait(stages, now)
         if self._busy_since:  # as when a response starts, or what an end has interrupted
             encode_ns += (now - self._busy_since) * 1e9
         ended = ended or now
         if not first:
-            first, apart_ns = ended, stages.wait_ns + encode_ns + send_ns
+            first, apart_ns = ended, stages.wait_ns + encode_ns + self.send_ns
         first_ns, total_ns = (first - began) * 1e9, (ended - began) * 1e9
         waited_ns, before_call_ns = stages.waited_before_call_ns, self.before_call_ns
         if not called:
             waited_ns = stages.wait_ns
-            apart_ns = waited_ns + encode_ns + send_ns - (total_ns - first_ns)
+            apart_ns = waited_ns + encode_ns + self.send_ns - (total_ns - first_ns)
             before_call_ns = first_ns - apart_ns + waited_ns
         return (
             first_ns,
@@ -210,19 +201,19 @@ class Timer:
             encoded_bytes,
             sent_bytes,
             before_call_ns,
+            self.send_ns,
+            (now - ended) * 1e9,
+            now * 1e9,
             waited_ns,
             stages.decode_ns,
             stages.wait_ns,
             encode_ns,
-            send_ns,
             apart_ns,
-            (now - ended) * 1e9,
-            now * 1e9,
         )
 
     def phases_so_far(self) -> dict[str, int]:
         """Return the phases until now, at which the response starts, except those without time."""
-        phases = divide(Figures._make(self.measure(0, 0, 0)))
+        phases = divide(self.measure(0, 0, 0))
         return {name: ns for name, ns in zip(PHASES, phases, strict=True) if ns}
 
     def _open_stages(self) -> _Stages:
@@ -234,7 +225,7 @@ class Timer:
     def _note_first_byte(self, stages: _Stages, now: float) -> None:
         if stages.wait_since:
             self._settle_wait(stages, now)
-        self._apart_ns = self.send_ns + stages.wait_ns + stages.encode_ns
+        stages.apart_ns = self.send_ns + stages.wait_ns + stages.encode_ns
 
     def _busy_ns(self, now: float) -> float:
         """Return the time of sending and working up to now."""
@@ -258,6 +249,7 @@ class _Stages:
     """The time of stages that most requests do not have."""
 
     __slots__ = (
+        "apart_ns",
         "busy_ns",
         "decode_ns",
         "encode_ns",
@@ -271,4 +263,5 @@ class _Stages:
         self.wait_ns = self.waited_before_call_ns = self.decode_ns = self.encode_ns = 0.0
         self.wait_since = 0.0  # the beginning of the present wait for the request
         self.busy_ns = 0.0  # the time of sending and working before it
+        self.apart_ns = 0.0  # the time that was not the app's before the first byte
         self.has_read = False  # the whole request has arrived

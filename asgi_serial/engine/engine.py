@@ -22,11 +22,11 @@ from asgi_serial.engine.workers import Workers
 from asgi_serial.http.reuse import Options
 from asgi_serial.settings.policy import PolicyTable, is_early, is_on_somewhere
 from asgi_serial.timing.failures import Failures
+from asgi_serial.timing.figures import Slowest
 from asgi_serial.timing.gauges import Gauges
 from asgi_serial.timing.recorder import KindRecorder, SeriesRecorder
 from asgi_serial.timing.relay import RelayRecorder, find_listeners
 from asgi_serial.timing.routes.resolver import build_resolver
-from asgi_serial.timing.slowest import Slowest
 from asgi_serial.timing.workers.crew import Crew
 
 if TYPE_CHECKING:

@@ -2,13 +2,13 @@
 
 import inspect
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.timing.base import OnResponse, Recorder, Sample
 from asgi_serial.timing.failures import Failures
-from asgi_serial.timing.figures import Figures, divide
-from asgi_serial.timing.recorder import Kind, SeriesRecorder, make_kinds
+from asgi_serial.timing.figures import TOTAL, divide
+from asgi_serial.timing.recorder import Kind, Kinds, SeriesRecorder
 from asgi_serial.timing.slow_log import log_slow
 
 _CONSEQUENCE = "requests are answered all the same"
@@ -65,12 +65,13 @@ def _is_function(value: object) -> bool:
 class RelayRecorder:
     """Tells listeners of each finished request, and the series if there are any."""
 
-    __slots__ = ("_listeners", "_series", "kinds")
+    __slots__ = ("_listeners", "_series", "kinds", "usual_kinds")
 
     def __init__(self, listeners: Iterable[Listener], series: SeriesRecorder | None) -> None:
         self._listeners = tuple(listeners)
         self._series = series
-        self.kinds = make_kinds() if series is None else series.kinds
+        self.kinds = Kinds() if series is None else series.kinds
+        self.usual_kinds = self.kinds.usual
 
     def record(self, kind: Kind, given: tuple[float, ...]) -> None:
         """Record one finished request; see KindRecorder."""
@@ -80,23 +81,24 @@ class RelayRecorder:
             return
         sample = None
         for listener in self._listeners:
-            if given[1] >= listener.least_ns:
+            if given[TOTAL] >= listener.least_ns:
                 try:
-                    sample = sample or _sample_of(kind, Figures._make(given))
+                    sample = sample or _sample_of(kind, given)
                     listener.hear(sample)
                 except Exception as error:  # a failing listener never breaks a request
                     listener.failures.note(error)
 
 
-def _sample_of(kind: Kind, figures: Figures) -> Sample:
+def _sample_of(kind: Kind, figures: tuple[Any, ...]) -> Sample:
     assert kind.key is not None  # malformed labels are told to nobody
+    first_byte, total, app_bytes, encoded_bytes, sent_bytes, *_ = figures
     return Sample(
         *kind.key,
-        round(figures.first_byte),
-        round(figures.total),
-        figures.app_bytes,
-        figures.encoded_bytes,
-        figures.sent_bytes,
+        round(first_byte),
+        round(total),
+        app_bytes,
+        encoded_bytes,
+        sent_bytes,
         kind.cache,
         kind.encodings,
         kind.coding,

@@ -30,16 +30,17 @@ def record(
     """Record one request, with any values, also malformed ones."""
     labels = (route, method, status, outcome, cache, encodings, coding, format, reasons)
     sizes = (app_bytes, encoded_bytes, sent_bytes)
-    times = times_of(first_byte_ns, phases)
-    figures = (first_byte_ns, total_ns, *sizes, *times, ended_ns)
-    recorder.record(recorder.kinds[labels], figures)
+    times = times_of(first_byte_ns, phases, ended_ns)
+    recorder.record(recorder.kinds[labels], (first_byte_ns, total_ns, *sizes, *times))
 
 
-def times_of(first_byte_ns: Any, phases: Any = NO_PHASES) -> tuple[Any, ...]:
+def times_of(first_byte_ns: Any, phases: Any = NO_PHASES, ended_ns: Any = 1) -> tuple[Any, ...]:
     """The figures behind the sizes, of a request with these phases that read its body first."""
     waited, decoded, look_up, to_first, _, encoded, sent, background = phases
     before_call = waited + decoded + look_up
     apart = waited
     if isinstance(first_byte_ns, int):
         apart = first_byte_ns - before_call - to_first + waited
-    return (before_call, waited, decoded, waited, encoded, sent, apart, background)
+    usual = (before_call, sent, background, ended_ns)
+    rest = (waited, decoded, waited, encoded, apart)
+    return usual + rest if any(rest) else usual

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from asgi_serial.timing.figures import USUAL
 from asgi_serial.timing.history import MINUTES, History
 from asgi_serial.timing.recorder import FULL, SeriesRecorder
 from tests.timing.recording import record
@@ -63,8 +64,8 @@ def test_those_of_other_processes_can_be_added():
 def test_the_recorder_counts_every_request_in_its_minute_whenever_it_is_folded(seed):
     rng, recorder = random.Random(seed), SeriesRecorder()
     expected = {}
-    for number in range(3 * FULL // 14):
-        ago = 59 - number * 60 * 14 // (3 * FULL) if seed else 0
+    for number in range(3 * FULL // USUAL):
+        ago = 59 - number * 60 * USUAL // (3 * FULL) if seed else 0
         status, outcome = rng.choice(((200, "completed"), (503, "completed"), (200, "failed")))
         ended = NOW_NS - ago * MINUTE
         record(recorder, "/", status=status, outcome=outcome, ended_ns=ended)

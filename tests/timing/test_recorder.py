@@ -4,14 +4,17 @@ import pytest
 
 from asgi_serial.reasons import Reason
 from asgi_serial.timing.base import OUTCOMES, PHASES
+from asgi_serial.timing.figures import USUAL, WIDTH
 from asgi_serial.timing.recorder import (
     FULL,
     MAX_KINDS_WAITING,
     OTHER_METHOD,
     OTHER_ROUTE,
     OTHER_STATUS,
+    SeriesKey,
     SeriesRecorder,
 )
+from asgi_serial.timing.workers.packing import pack_history, pack_series
 from tests.timing.recording import record as record_any
 from tests.timing.recording import times_of
 
@@ -114,15 +117,46 @@ def test_a_faulty_sample_is_counted_and_never_raises_nor_harms_others(fault):
     assert (series.app_bytes, series.encoded_bytes, series.sent_bytes) == (200, 160, 100)
 
 
-def test_samples_are_counted_in_batches_and_none_is_lost():
+@pytest.mark.parametrize("width", [USUAL, WIDTH], ids=["usual ones", "others"])
+def test_samples_are_counted_in_batches_and_none_is_lost(width):
     recorder = SeriesRecorder()
     kind = recorder.kinds["/", "GET", 200, *MISS]
-    for number in range(1024):  # four full batches, after which none waits
-        recorder.record(kind, (number, number, 1, 1, 1, *TIMES, 1))
-        assert len(kind.samples) < FULL
-    assert kind.samples == []
+    batch = -(-FULL // width)
+    for number in range(4 * batch):  # four full batches, after which none waits
+        recorder.record(kind, (number, number, *[1] * (width - 2)))
+        assert len(kind.samples) + len(kind.usual_samples) < FULL
+    assert kind.samples == kind.usual_samples == []
     for _ in range(2):
-        assert recorder.snapshot()["/", "GET", 200, "completed"].total.count == 1024
+        assert recorder.snapshot()["/", "GET", 200, "completed"].total.count == 4 * batch
+
+
+def test_a_usual_sample_counts_as_one_whose_other_figures_are_zero():
+    short, long = SeriesRecorder(), SeriesRecorder()
+    usual = (2_000_000.5, 3_000_000.25, 100, 80, 50, 1_000_000, 900_000, 5_000_000, 7e9)
+    for recorder, figures in ((short, usual), (long, (*usual, *[0.0] * (WIDTH - USUAL)))):
+        kind = recorder.kinds["/", "GET", 503, *MISS]
+        for _ in range(3):
+            recorder.record(kind, figures)
+    (one,), (other,) = (recorder.snapshot().values() for recorder in (short, long))
+    assert pack_series(SeriesKey("/", "GET", 503, "completed"), one) == pack_series(
+        SeriesKey("/", "GET", 503, "completed"), other
+    )
+    assert dict(zip(PHASES, one.phases_ns, strict=True)) == {
+        **dict.fromkeys(PHASES, 0),
+        **{"look-up": 3_000_000, "app-first-byte": 3_000_002, "app-last-byte": 299_999},
+        **{"send": 2_700_000, "background": 15_000_000},
+    }
+    assert pack_history(short.history) == pack_history(long.history)
+
+
+def test_usual_samples_and_others_of_a_kind_are_counted_together():
+    recorder = SeriesRecorder()
+    for number in range(1000):
+        record(recorder, first_byte_ns=number, phases=(number % 3, 0, 0, number, 0, 0, 0, 0))
+    (series,) = recorder.snapshot().values()
+    assert series.total.count == series.first_byte.count == series.cache["miss"] == 1000
+    assert series.phases_ns[:2] == [sum(n % 3 for n in range(1000)), 0]
+    assert recorder.recorded == 1000
 
 
 def test_snapshots_in_a_thread_lose_and_double_nothing():
@@ -173,12 +207,12 @@ def test_samples_of_many_kinds_wait_in_bounded_memory():
 def test_a_kind_that_is_kept_counts_after_the_recorder_has_forgotten_it():
     recorder = SeriesRecorder()
     kind = recorder.kinds["/", "GET", 200, *HIT]
-    recorder.record(kind, (1, 1, 1, 1, 1, *TIMES, 1))
+    recorder.record(kind, (1, 1, 1, 1, 1, *TIMES))
     recorder.kinds.clear()
-    recorder.record(kind, (1, 1, 1, 1, 1, *TIMES, 1))
+    recorder.record(kind, (1, 1, 1, 1, 1, *TIMES))
     record(recorder, cache="hit")
     assert recorder.snapshot()["/", "GET", 200, "completed"].cache["hit"] == 3
-    recorder.record(kind, (1, 1, 1, 1, 1, *TIMES, 1))
+    recorder.record(kind, (1, 1, 1, 1, 1, *TIMES))
     assert count_of(recorder) == 4
 
 
@@ -195,8 +229,7 @@ def test_samples_of_kinds_in_threads_are_neither_lost_nor_doubled():
     threads = [
         Thread(
             target=lambda: [
-                recorder.record(kinds[n % 3], (n, n // 2, 1, 1, 1, *TIMES, 1))
-                for n in range(20_000)
+                recorder.record(kinds[n % 3], (n, n // 2, 1, 1, 1, *TIMES)) for n in range(20_000)
             ]
         )
         for _ in range(3)

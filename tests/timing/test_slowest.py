@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from asgi_serial import timing_report
-from asgi_serial.timing.slowest import MOST, Slowest, SlowRequest, describe_slowest
+from asgi_serial.timing.figures import MOST, Slowest, SlowRequest, describe_slowest
 from tests.engine.driver import Request, Whole, ask, awaited, drive, serial_of
 
 SECOND = 1_000_000_000

@@ -109,7 +109,7 @@ def test_labels_that_are_malformed_are_not_told():
     relay = RelayRecorder(find_listeners(recorder, None, None).values(), SeriesRecorder())
     for route in ("/", None):
         labels = (route, "GET", 200, "failed", "miss", "hit", "br", "application/msgpack", ())
-        relay.record(relay.kinds[labels], (20, 30, 3, 4, 5, 9, 2, 3, 8, 4, 6, 10, 1, 99))
+        relay.record(relay.kinds[labels], (20, 30, 3, 4, 5, 9, 6, 1, 99, 2, 3, 8, 4, 10))
     assert recorder.samples == [
         Sample(
             *("/", "GET", 200, "failed", 20, 30, 3, 4, 5, "miss", "hit", "br"),

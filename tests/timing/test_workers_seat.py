@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asgi_serial.reasons import Reason
+from asgi_serial.timing.figures import USUAL, WIDTH
 from asgi_serial.timing.history import History
-from asgi_serial.timing.recorder import WIDTH, Counts, Series, SeriesRecorder, Totals
+from asgi_serial.timing.recorder import Counts, Series, SeriesRecorder, Totals
 from asgi_serial.timing.workers.crew import pack_totals, totals_of
 from asgi_serial.timing.workers.packing import (
     MalformedError,
@@ -33,6 +34,7 @@ from asgi_serial.timing.workers.seat import (
 
 # So small that everything fills up after a few requests.
 SMALL = Layout(slots=16, label_bytes=600, half_bytes=2000)
+LABELS = ("/", "GET", 200, "completed", "", "", "identity", "", ())
 NAME = b"n" * 16
 WORD = 8
 
@@ -116,7 +118,8 @@ def record(recorder, route, *, method="GET", reasons=(), first=20):
     kind = recorder.kinds[
         route, method, 200, "completed", "hit", "", "identity", "application/json", reasons
     ]
-    recorder.record(kind, (10.5, 15, first, 30, 30, *[30.5] * (WIDTH - 5)))
+    figures = (10.5, 15, first, 30, 30, *[30.5] * (WIDTH - 5))
+    recorder.record(kind, figures[:USUAL] if len(route) % 2 else figures)
 
 
 def seen(memory, layout=SMALL):
@@ -376,3 +379,18 @@ def test_a_series_of_other_values_is_refused(spoil):
         unpack_series(msgpack.packb([*labels[1:], values]))
     with pytest.raises(MalformedError):
         unpack_series(msgpack.packb([["/"], *labels[1:], values]))
+
+
+def test_a_usual_request_has_zeros_for_its_other_figures():
+    usual = (2e6, 3e6, 100, 80, 50, 1e6, 9e5, 5e6, 7e9)
+    waiting, frames = [], []
+    for figures in (usual, (*usual, *[0.0] * (WIDTH - USUAL))):
+        process = Process(empty())
+        process.recorder.record(process.recorder.kinds[LABELS], (1,) * WIDTH)
+        process.recorder.record(process.recorder.kinds[LABELS], figures)
+        ((_, samples),) = read_seat(reader(process.memory), SMALL).waiting
+        waiting.append(samples[WIDTH:])
+        process.recorder.catch_up()
+        frames.append(read_seat(reader(process.memory), SMALL).frames)
+    assert waiting == [[*usual, *[0.0] * (WIDTH - USUAL)]] * 2
+    assert frames[0] == frames[1]

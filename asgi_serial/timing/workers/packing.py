@@ -13,7 +13,7 @@ import msgpack  # type: ignore[import-untyped]
 
 from asgi_serial.reasons import Reason
 from asgi_serial.timing.base import PHASES
-from asgi_serial.timing.figures import Figures
+from asgi_serial.timing.figures import MOST, Figures, SlowRequest
 from asgi_serial.timing.histogram import Histogram
 from asgi_serial.timing.history import History
 from asgi_serial.timing.recorder import (
@@ -25,7 +25,6 @@ from asgi_serial.timing.recorder import (
     find_kind,
     labels_of,
 )
-from asgi_serial.timing.slowest import MOST, SlowRequest
 
 # The class of the values in those slots of a series that are dicts of more than counts.
 _VALUES = {"codings": CodingTotals}

@@ -23,8 +23,8 @@ from threading import Lock
 from typing import NamedTuple, get_type_hints
 from zlib import crc32
 
-from asgi_serial.timing.figures import Figures
-from asgi_serial.timing.recorder import WIDTH, Counts, Kind, SeriesKey, Waiting
+from asgi_serial.timing.figures import USUAL, WIDTH, Figures
+from asgi_serial.timing.recorder import Counts, Kind, SeriesKey, Waiting
 from asgi_serial.timing.workers.packing import (
     MalformedError,
     pack_labels,
@@ -42,7 +42,9 @@ _RECORD = WIDTH + 2  # the figures, the number of the kind, the sequence number
 _WORD = 8
 # Native, so that each number is one store of a word.
 _CODES = {int: "q", float: "d"}
-_FIGURES = Struct("".join(_CODES[kind] for kind in get_type_hints(Figures).values()) + "2q")
+_COLUMNS = "".join(_CODES[kind] for kind in get_type_hints(Figures).values())
+_FIGURES = Struct(_COLUMNS + "2q")
+_USUAL_FIGURES = Struct(f"{_COLUMNS[:USUAL]}{(WIDTH - USUAL) * _WORD}x2q")  # zeros for the others
 _COMMIT = Struct("=8q")
 _CHECK = Struct("=I")
 _FRAME = Struct("=III4x")  # the number of the series, the length of its bytes, their checksum
@@ -182,7 +184,8 @@ class Seat:
             return False
         offset = _RING_AT + (sequence & self._mask) * _FIGURES.size
         try:
-            _FIGURES.pack_into(self._memory, offset, *figures, number, sequence)
+            record = _USUAL_FIGURES if len(figures) == USUAL else _FIGURES
+            record.pack_into(self._memory, offset, *figures, number, sequence)
         except (error, TypeError, OverflowError):
             blank = (0,) * WIDTH
             _FIGURES.pack_into(self._memory, offset, *blank, _MALFORMED, sequence)
