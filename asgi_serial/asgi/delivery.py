@@ -162,7 +162,7 @@ class Delivery:
                 continue
             exchange.is_over = True
             if isinstance(effect, Store):
-                self._store(effect.entry)
+                self._store(effect.entry, is_checked=effect.is_checked)
             else:
                 self._pending = effect.collector
                 exchange.release_client()
@@ -241,7 +241,7 @@ class Delivery:
         if self._pending is not None:
             pending = self._pending.pending
             if exchange.has_returned and pending is not None:
-                self._store(pending)
+                self._store(pending, is_checked=False)
             self._pending.let_go()
             exchange.finish_call(CallResult.FAILED)
         elif self._stored is not None and exchange.has_failed and not self._is_unsent:
@@ -258,12 +258,12 @@ class Delivery:
         exchange.finish_call(CallResult.FAILED)
         self.flow.abandon()
 
-    def _store(self, entry: Entry) -> None:
+    def _store(self, entry: Entry, *, is_checked: bool) -> None:
         """Store a complete response and wake the requests that wait for it."""
         exchange = self._exchange
         engine, plan = exchange.engine, exchange.plan
         keeper = exchange.dropping or engine.responses
-        if keeper.keep(entry, plan.asked):
+        if keeper.keep(entry, plan.asked, is_checked=is_checked):
             self._stored = entry
             engine.calls.note_storable(plan.key or resource_of(entry.key))
             exchange.finish_call(CallResult.STORED)

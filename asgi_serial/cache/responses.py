@@ -333,10 +333,20 @@ class ResponseCache:
             found = self._memory.get(place_of(key))
         return found if isinstance(found, Entry) and not self.is_purged(found) else None
 
-    def keep(self, entry: Entry, asked: float, *, own_drop: float | None = None) -> bool:
-        """Keep an entry under its resource's key; return False if `why_not_kept` gives a reason."""
+    def keep(
+        self,
+        entry: Entry,
+        asked: float,
+        *,
+        own_drop: float | None = None,
+        is_checked: bool = False,
+    ) -> bool:
+        """Keep an entry under its resource's key; return False if `why_not_kept` gives a reason.
+
+        `is_checked` says that it gave none a moment ago.
+        """
         epoch = self._epoch_of(entry)
-        if self.why_not_kept(entry, asked, own_drop=own_drop) is not None:
+        if not is_checked and self.why_not_kept(entry, asked, own_drop=own_drop) is not None:
             return False
         key = resource = entry.key = self._interner.share_key(entry.key)
         ttl = entry.stored_until - self._clock()
@@ -352,8 +362,8 @@ class ResponseCache:
             entry.key = _selected_key(self._held_key(key), index, entry.vary_values)
         self._interner.share(entry)
         self._put(entry, epoch)
-        if self._was_dropped(entry, asked, own_drop):
-            # By another thread, before the entry was there to be marked.
+        if self._was_dropped(entry, asked, own_drop) or self._was_purged(entry, asked):
+            # By another thread, after the check, and before the entry was there to be marked.
             self._memory.delete(place_of(entry.key))
             return False
         self.stored += 1

@@ -94,11 +94,13 @@ class Invalidation:
         self._posted: Entry | None = None  # the write's own response, stored for GET
         self.invalidated_at = self._invalidate()
 
-    def keep(self, posted: Entry, asked: float) -> bool:
+    def keep(self, posted: Entry, asked: float, *, is_checked: bool = False) -> bool:
         """Store the response to the write itself, for GET; False if it is not stored."""
         self._posted = posted
         # The write's own invalidation came after the app was called, and does not count here.
-        return self._responses.keep(posted, asked, own_drop=self.invalidated_at)
+        return self._responses.keep(
+            posted, asked, own_drop=self.invalidated_at, is_checked=is_checked
+        )
 
     def invalidate_again(self) -> None:
         """Invalidate what was stored since the response started."""

@@ -622,7 +622,10 @@ class ResponseFlow:
             else:
                 self._effects += _OVER
         elif self.is_end_sure:
-            self._effects += (Store(entry),)
+            # A HEAD has renewed the entry when it started, and others may have stored meanwhile.
+            start = self.response_start
+            is_checked = start.entry is None or start.messages is not None
+            self._effects += (Store(entry, is_checked),)
             self.let_go()
         else:
             collector = self.collector

@@ -52,6 +52,7 @@ class Store(NamedTuple):
     """The response is complete: store it, for those who wait for this call as well."""
 
     entry: Entry
+    is_checked: bool  # the cache has just said that it keeps the entry
 
 
 class StoreOnReturn(NamedTuple):

@@ -15,6 +15,7 @@ from asgi_serial.cache.interning import Interner
 from asgi_serial.cache.key import HOST, uri_digest, uri_index_of
 from asgi_serial.cache.memory import Memory
 from asgi_serial.cache.packing import digest_key, pack_entry, pack_vary_index, unpack_record
+from asgi_serial.cache.purges import Purge
 from asgi_serial.cache.responses import MAX_KINDS_BYTES, SKEW_SECONDS, ResponseCache
 from asgi_serial.cache.size import entry_size
 from asgi_serial.reasons import Reason
@@ -54,6 +55,22 @@ def test_what_is_kept_is_found_and_nothing_else():
     assert cache.find(KEY, NOTHING) is entry
     assert cache.find(OTHER_KEY, NOTHING) is Reason.MISS
     assert cache.stored == 1
+
+
+@pytest.mark.parametrize("how", ["purge", "drop"])
+@awaited
+async def test_nothing_is_kept_that_is_dropped_after_the_check(how):
+    """Another thread may purge in between."""
+    cache, clock = alone()
+    entry = make_entry()
+    assert cache.why_not_kept(entry, BORN) is None
+    clock.now += 1
+    if how == "purge":
+        await cache.purge([Purge("all", "", None, clock.now)])
+    else:
+        cache.drop(KEY)
+    assert not cache.keep(entry, BORN, is_checked=True)
+    assert cache.find(KEY, NOTHING) is Reason.MISS
 
 
 def test_the_next_response_takes_the_place_of_the_one_before():

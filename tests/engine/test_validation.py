@@ -509,6 +509,36 @@ async def test_head_says_whether_what_is_stored_still_holds(fields, expected):
 
 
 @awaited
+async def test_a_head_replaces_nothing_that_was_stored_before_its_end():
+    """RFC 9111, 4: of several stored responses the most recent is used."""
+    origin, clock, serial = site()
+    has_begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def app(scope, receive, send):
+        async def send_slowly(message):
+            if scope["method"] == "HEAD" and message["type"] == "http.response.body":
+                has_begun.set()
+                await may_end.wait()
+            await send(message)
+
+        await origin(scope, receive, send_slowly)
+
+    serial.app = app
+    await ask(serial, Request())
+    clock.now += LATER
+    head = asyncio.create_task(ask(serial, Request(method="HEAD").having(if_match="*")))
+    await has_begun.wait()
+    clock.now += 1
+    origin.etag, origin.document = '"v2"', {"n": "the newer"}
+    await ask(serial, Request())
+    may_end.set()
+    await head
+    answer = await ask(serial, Request())
+    assert said(answer) == "hit; ttl=60"
+    assert answer.document == origin.document
+
+
+@awaited
 async def test_a_head_that_forbids_storing_renews_nothing():
     origin, clock, serial = site()
     await ask(serial, Request())
