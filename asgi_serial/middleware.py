@@ -23,13 +23,12 @@ from asgi_serial.asgi.warming import warm
 from asgi_serial.asgi.websockets import count_websocket
 from asgi_serial.asgi.why import serve_explained
 from asgi_serial.cache.purge_log import MAX_RECORD_BYTES
-from asgi_serial.caching.serving import serve
+from asgi_serial.caching.serving import PIECE_BYTES, in_pieces, serve
 from asgi_serial.engine.app_engines import MARK, engines_of, register, share
 from asgi_serial.engine.engine import Engine
 from asgi_serial.errors import ConfigurationError
 from asgi_serial.reasons import Reason
 from asgi_serial.request.plan import plan_request
-from asgi_serial.response.pieces import PIECE_BYTES, in_pieces
 from asgi_serial.settings.model import SettingOptions, Settings
 from asgi_serial.settings.policy import CURRENT, HANDLER_SWITCHES, is_on_somewhere
 from asgi_serial.store.aiocache_store import open_store

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from asgi_serial.asgi.send_queue import SendQueue
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.cache.key import resource_of
+from asgi_serial.caching.serving import in_pieces
 from asgi_serial.concurrency.loops import checkpoint, running_loop
 from asgi_serial.concurrency.threads import run_in_thread
 from asgi_serial.reasons import Reason
 from asgi_serial.response.flow import ResponseFlow
-from asgi_serial.response.pieces import in_pieces
 from asgi_serial.response.steps import HOLD, Store, Unstored
 
 if TYPE_CHECKING:

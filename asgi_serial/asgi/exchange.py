@@ -34,7 +34,7 @@ from asgi_serial.asgi.timer import Timer
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.caching.completion import Completion
 from asgi_serial.caching.invalidation import Invalidation
-from asgi_serial.caching.serving import answer_on_error
+from asgi_serial.caching.serving import answer_on_error, in_pieces
 from asgi_serial.concurrency.loops import checkpoint
 from asgi_serial.engine.app_engines import MARK
 from asgi_serial.http.storability import CACHED_METHODS, announces_body
@@ -43,7 +43,6 @@ from asgi_serial.representation.problem import Problem
 from asgi_serial.request.forward import FORWARD_MISS
 from asgi_serial.request.handler_policy import adopt_partition
 from asgi_serial.request.plan import RequestCopy
-from asgi_serial.response.pieces import in_pieces
 from asgi_serial.response.start import START_TYPE, start_response
 from asgi_serial.settings.policy import CURRENT, HANDLER_SWITCHES
 from asgi_serial.settings.routed_handler import REQUEST

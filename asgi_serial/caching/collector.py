@@ -10,8 +10,7 @@ from asgi_serial.errors import FormatError
 from asgi_serial.formats.registry import JSON_TYPE
 from asgi_serial.http.headers import contradicts, without
 from asgi_serial.reasons import Reason
-from asgi_serial.representation.response_plan import reasons_of_own
-from asgi_serial.representation.variant_fields import represent
+from asgi_serial.representation.variant import reasons_of_own, represent
 
 if TYPE_CHECKING:
     from asgi_serial.cache.encodings import Encoded
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import ResponsePlan, Wants
     from asgi_serial.representation.encoded_model import EncodedModel
-    from asgi_serial.representation.variant_fields import Base
+    from asgi_serial.representation.variant import Base
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.types import Fields
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from asgi_serial.cache.entry import Entry, Representation
 from asgi_serial.caching.serving import answer, answer_on_error, find_representation, variant_of
 from asgi_serial.caching.storing import StoreDecision, decide_storing, strip_fields
-from asgi_serial.http.field_names import ANSWER_FIELDS, UNSTORED_FIELDS
+from asgi_serial.http.field_names import ANSWER_FIELDS, BODY_FIELDS, UNSTORED_FIELDS
 from asgi_serial.http.freshness import HEURISTIC_STATUSES
 from asgi_serial.http.headers import content_length, read_fields, without
 from asgi_serial.http.reuse import ERROR_STATUSES
@@ -15,7 +15,6 @@ from asgi_serial.http.storability import unstored_names
 from asgi_serial.http.validators import parse_entity_tag, weak_match
 from asgi_serial.http.vary import vary_names
 from asgi_serial.reasons import Reason
-from asgi_serial.representation.variant_fields import BODY_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

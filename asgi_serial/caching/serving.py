@@ -24,16 +24,25 @@ from asgi_serial.http.reuse import (
 from asgi_serial.http.storability import why_strange
 from asgi_serial.http.validators import is_not_modified
 from asgi_serial.reasons import Reason
-from asgi_serial.representation.variant_fields import not_modified_fields
+from asgi_serial.representation.variant import not_modified_fields
 from asgi_serial.request.forward import FORWARD_MISS, Forward
 from asgi_serial.types import Message
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from asgi_serial.cache.entry import HitState, Representation, Variant
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import Wants
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.types import Field
+
+PIECE_BYTES = 128 << 10
+"""The size of the pieces of a stored body.
+
+Servers copy data that a client has not read yet, and wait before they accept more. The size is
+twice the usual buffer of servers (64 kB). Over uvicorn, 4 MB take as long as in one message.
+"""
 
 HIT, MISS, STALE = Reason.HIT, Reason.MISS, Reason.STALE
 USES = (Action.USE, Action.USE_STALE_AND_REFRESH)
@@ -312,3 +321,15 @@ def is_fresh_copy(plan: RequestPlan, entry: Entry, form: Representation, now: fl
         dates = read_fields(form.fields, _DATES)
         modified = dates.get(b"last-modified", dates.get(b"date"))
     return is_not_modified(plan.fields, form.etag, modified, now=now)
+
+
+def in_pieces(messages: Iterable[Message]) -> Iterator[Message]:
+    """Yield the messages of a stored response, with a long body in pieces, copied on demand."""
+    for message in messages:
+        body: bytes = message.get("body", b"")
+        if len(body) <= PIECE_BYTES:
+            yield message
+            continue
+        for start in range(0, len(body), PIECE_BYTES):
+            end = start + PIECE_BYTES
+            yield {**message, "body": body[start:end], "more_body": end < len(body)}

@@ -20,8 +20,7 @@ from asgi_serial.http.parts import (
 )
 from asgi_serial.http.ranges import OF_THE_CONTENT, ByteRange, if_range_holds, part_fields
 from asgi_serial.reasons import Reason
-from asgi_serial.representation.response_plan import plan_response, reasons_of_own
-from asgi_serial.representation.variant_fields import Base, represent
+from asgi_serial.representation.variant import Base, plan_response, reasons_of_own, represent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

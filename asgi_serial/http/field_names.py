@@ -246,3 +246,30 @@ REPLAYED_FIELDS = frozenset(
 
 A name that ends in `*` stands for all that begin with it.
 """
+
+BODY_FIELDS = frozenset(
+    {
+        b"accept-ranges",
+        b"content-digest",
+        b"content-encoding",
+        b"content-length",
+        b"content-md5",
+        b"digest",
+        b"etag",
+        b"repr-digest",
+        b"transfer-encoding",
+    }
+)
+"""Response fields that describe the app's own bytes, and are wrong for any others."""
+
+NOT_IN_304 = BODY_FIELDS - {b"etag"} | {
+    b"content-language",
+    b"content-range",
+    b"content-type",
+    b"last-modified",
+}
+"""Response fields of a 200 that a 304 in its place does not have.
+
+RFC 9110, 15.4.5: a 304 should not have representation metadata other than Cache-Control,
+Content-Location, Date, ETag, Expires and Vary, unless it guides cache updates.
+"""

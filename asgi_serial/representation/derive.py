@@ -9,7 +9,7 @@ from asgi_serial.errors import CodecError
 from asgi_serial.http.field_names import RESPONSE_FIELDS
 from asgi_serial.http.headers import content_length, read_fields
 from asgi_serial.reasons import Reason
-from asgi_serial.representation.variant_fields import Base, encode_whole, represent
+from asgi_serial.representation.variant import Base, encode_whole, represent
 
 if TYPE_CHECKING:
     from asgi_serial.cache.entry import Entry, Variant

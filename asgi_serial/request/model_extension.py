@@ -8,7 +8,7 @@ from asgi_serial.errors import FormatError
 from asgi_serial.formats.registry import JSON_TYPE
 from asgi_serial.http.headers import read_response_fields
 from asgi_serial.representation.encoded_model import EncodedModel
-from asgi_serial.representation.response_plan import plan_response
+from asgi_serial.representation.variant import plan_response
 from asgi_serial.request.handler_policy import adopt_policy
 from asgi_serial.request.plan import find_wants
 

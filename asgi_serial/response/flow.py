@@ -11,7 +11,7 @@ from asgi_serial.http.headers import content_length, contradicts, states_its_end
 from asgi_serial.http.validators import is_not_modified
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.problem import not_acceptable
-from asgi_serial.representation.variant_fields import (
+from asgi_serial.representation.variant import (
     Base,
     content_tag,
     encode_whole,

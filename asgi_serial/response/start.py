@@ -17,8 +17,7 @@ from asgi_serial.formats.registry import JSON_TYPE
 from asgi_serial.http.headers import read_response_fields, without
 from asgi_serial.http.writes import invalidates
 from asgi_serial.reasons import Reason
-from asgi_serial.representation.response_plan import plan_response
-from asgi_serial.representation.variant_fields import with_own_tag
+from asgi_serial.representation.variant import plan_response, with_own_tag
 from asgi_serial.request.handler_policy import adopt_body, adopt_partition, find_body_policy
 from asgi_serial.request.model_extension import plan_as_made
 from asgi_serial.request.partition import keep_private

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from asgi_serial.response.pieces import PIECE_BYTES, in_pieces
+from asgi_serial.caching.serving import PIECE_BYTES, in_pieces
 
 from .driver import Clock, Recording, Request, awaited, drive, serial_of, settled
 from .making import FRESH

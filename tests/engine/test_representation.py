@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from asgi_serial.engine.variant_tags import TagSuffixes
 from asgi_serial.http.validators import parse_entity_tag, unmap_condition
-from asgi_serial.representation.variant_fields import (
+from asgi_serial.representation.variant import (
     Base,
     content_tag,
     not_modified_fields,

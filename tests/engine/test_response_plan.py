@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asgi_serial.reasons import Reason
-from asgi_serial.representation.response_plan import UNTRANSFORMED, plan_response
+from asgi_serial.representation.variant import UNTRANSFORMED, plan_response
 from tests.engine.making import MSGPACK, make_engine
 
 ENGINE = make_engine()
