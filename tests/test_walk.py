@@ -16,10 +16,10 @@ BOUNDS = {
     ("pass", "browser"): (16, 43, 30),
     ("hit", "bare"): (8, 9, 8),
     ("hit", "browser"): (8, 9, 8),
-    ("miss", "bare"): (32, 229, 125),
-    ("miss", "browser"): (33, 259, 129),
-    ("revalidation", "bare"): (36, 300, 168),
-    ("revalidation", "browser"): (36, 308, 163),
+    ("miss", "bare"): (32, 204, 117),
+    ("miss", "browser"): (33, 231, 122),
+    ("revalidation", "bare"): (36, 276, 160),
+    ("revalidation", "browser"): (36, 279, 153),
 }
 
 

@@ -1,18 +1,21 @@
-"""The flow of one response from the app to the client: messages in, steps out."""
+"""The flow of a response from the app to the client: states that take messages in, and steps out.
+
+The states stand below in the order of a response's life. Each method handles one kind of input and
+returns the next state. Their return types are the table of docs/explanation/architecture.md: mypy
+refuses any other change of state, and a test compares them with the page.
+"""
 
 from __future__ import annotations
 
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from asgi_serial.cache.encodings import Encoded
-from asgi_serial.cache.in_flight import CallResult
-from asgi_serial.http.headers import content_length, contradicts, states_its_end
-from asgi_serial.http.validators import is_not_modified
+from asgi_serial.http.headers import content_length, contradicts
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.problem import not_acceptable
 from asgi_serial.representation.variant import (
-    Base,
     content_tag,
     encode_whole,
     not_modified_fields,
@@ -20,166 +23,66 @@ from asgi_serial.representation.variant import (
     undecided_fields,
     with_shown_tag,
 )
-from asgi_serial.response.start import READS, START_TYPE, reasons_of, result_of
-from asgi_serial.response.steps import (
-    BUSY,
-    DONE,
-    HELD,
-    HOLD,
-    PASS,
-    REPLACED,
-    START,
-    STREAM,
-    WHOLE,
-    Step,
-    Store,
-    StoreOnReturn,
-    Unstored,
-)
-from asgi_serial.timing.recorder import LEFT_OUT
+from asgi_serial.response.response import PATHSEND, Response
+from asgi_serial.response.start import READS
+from asgi_serial.response.steps import HOLD, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from asgi_serial.cache.encodings import Encodings
-    from asgi_serial.cache.entry import Entry
-    from asgi_serial.caching.collector import Collector
     from asgi_serial.codecs.base import Codec, Encoder
-    from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import ResponsePlan
-    from asgi_serial.request.plan import RequestPlan
-    from asgi_serial.response.start import ResponseStart
-    from asgi_serial.response.steps import Effect
-    from asgi_serial.types import Field, Fields, Message, Scope
+    from asgi_serial.types import Message
 
-PATHSEND, ZEROCOPYSEND = "http.response.pathsend", "http.response.zerocopysend"
 BODY_TYPE = "http.response.body"
 
-# Where no cache takes part, nobody waits for the call.
-_OVER = (Unstored(CallResult.UNCACHEABLE, is_over=True),)
+FILE_TYPES = (PATHSEND, "http.response.zerocopysend")
+"""Messages of extensions that carry a whole body, or its end, as a file."""
 
 
-class ResponseFlow:
-    """Turns the messages of a response that does not pass into steps.
+class ResponseFlow(Response):
+    """A response whose state takes the messages of the app, and what else happens to it."""
 
-    `begin` returns the step for the start, `feed` for a later message, `resume` for the result of a
-    job. `release`, `wait_for_client` and `lose_client` return the step for what happens to the
-    app or its client in between. Each method of a state returns the messages to send; effects are
-    noted where they arise, and go with the next step.
-    """
+    __slots__ = ("state",)
 
-    LAST_MESSAGES = (PATHSEND, ZEROCOPYSEND)
-    """Messages of extensions that carry a whole body, or its end, as a file."""
-
-    __slots__ = (
-        "__dict__",  # of rare attributes, which have a default on the class
-        "_effects",
-        "_job",
-        "app_bytes",
-        "base",
-        "coding",
-        "collector",
-        "encoded_bytes",
-        "engine",
-        "entry",
-        "etag",
-        "media_type",
-        "more_reasons",
-        "plan",
-        "request",
-        "response_start",
-        "scope",
-        "sent_bytes",
-        "state",
-        "status",
-        "unstored",
-    )
-
-    base: Base
-    etag: bytes | None
-    collector: Collector | None  # collects the response to be stored
-    unstored: Reason | None  # why it is not stored
-    entry: Entry | None  # to be stored at the end of the body
-    more_reasons: tuple[Reason, ...]
-    _effects: tuple[Effect, ...]  # of the next step
-    _job: Callable[[], Any] | None  # of the next step
-    own_drop: float | None = None  # when this write has dropped the stored responses of its URI
-    is_end_sure = True  # otherwise the entry is stored only after the app has returned
-    encoding_outcome = ""
-    encoder: Encoder | None = None
-    gathered: list[bytes]
-    _then: Callable[[Any], list[Message]]
-    _start: Message | None = None  # what the app has sent, if it is more than usual
-    _is_not_modified = False
-    _route: str | None = None
-
-    def __init__(
-        self,
-        engine: Engine,
-        request: RequestPlan,
-        scope: Scope,
-        response_start: ResponseStart,
-        own_drop: float | None = None,
-    ) -> None:
-        self.engine = engine
-        self.request = request
-        self.scope = scope  # as passed to the app
-        self.response_start = response_start
-        self.status = response_start.status
-        self.plan = response_start.plan
-        self.entry = response_start.entry
-        self.unstored = response_start.unstored
-        self.collector = response_start.collector
-        if own_drop is not None:
-            self.own_drop = own_drop
-        self.state = START
-        self.app_bytes = self.encoded_bytes = self.sent_bytes = 0
-        self.etag = self._job = None
-        self.media_type = self.coding = ""
-        self.more_reasons = self._effects = ()
+    state: State
 
     def begin(self) -> Step:
         """Carry out the decisions of the response's start."""
-        start = self.response_start
-        if start.messages is not None:
-            return self._step(self._replace(start.messages))
-        messages = self._begin(start)
-        if self.collector is None and self.request.caching and not self._effects:
-            self._tell(is_over=False)
-        elif not messages:
+        self.messages = []
+        state = self.state = START.begin(self)
+        if self.collector is None and self.request.caching and not self.effects:
+            self.tell(is_over=False)
+        elif state is HELD:
             return HOLD
-        return self._step(messages)
+        return self._step()
 
     def feed(self, message: Message) -> Step:
         """Handle another message of the app."""
-        kind = message["type"]
+        self.messages = []
+        state, kind = self.state, message["type"]
         if kind == BODY_TYPE:
-            body, more = message.get("body", b""), message.get("more_body", False)
-            state = self.state
-            if state is HELD:
-                messages = self._take_first(message, body) if more else self._complete(bytes(body))
-            elif state is PASS:
-                messages = [self._passed(message, body, more=more)]
-            elif state is STREAM:
-                messages = self._encode_piece(bytes(body), more=more)
-            elif state is WHOLE:
-                messages = self._gather(bytes(body)) if more else self._complete_gathered(body)
+            body = message.get("body", b"")
+            if message.get("more_body", False):
+                self.state = state.take_piece(self, message, body)
             else:
-                messages = [] if state is REPLACED else [message]
-        elif self.state is REPLACED:
-            messages = []
+                self.state = state.take_last(self, message, body)
+        elif kind in FILE_TYPES:
+            self.state = state.take_file(self, message)
         else:
-            messages = self._release(Reason.NOT_A_BODY)
-            messages += self._pass_file(message) if kind in self.LAST_MESSAGES else [message]
-        return self._step(messages)
+            self.state = state.take_other(self, message)
+        return self._step()
 
     def resume(self, result: Any) -> Step:
         """Continue with the result of a job."""
-        return self._step(self._then(result))
+        self.messages = []
+        self.state = self.state.resume(self, result)
+        return self._step()
 
     def release(self, why: Reason) -> Step:
         """Release the held messages unchanged."""
-        return self._step(self._release(why))
+        self.messages = []
+        self.state = self.state.release(self, why)
+        return self._step()
 
     def wait_for_client(self, *, has_said_all: bool = False) -> Step:
         """Release the held messages, since the app waits for the client's next message.
@@ -188,494 +91,507 @@ class ResponseFlow:
         app only waits for a disconnect, as a Starlette StreamingResponse does: then a body is still
         translated, and a small body of known length is still compressed.
         """
-        plan = self.plan
-        if has_said_all and (plan.media_type or not plan.weak):
-            return self._step([])
-        # A body of known length is not streamed: only when whole can it be seen to shrink.
-        if (
-            self.state is HELD
-            and plan.codec is not None
-            and (plan.weak or plan.must_encode)
-            and not plan.media_type
-            and not self._may_send_file()
-        ):
-            return self._step(self._begin_stream(plan.codec))
-        return self._step(self._release(Reason.BODY_NOT_WHOLE))
+        self.messages, plan = [], self.plan
+        if not (has_said_all and (plan.media_type or not plan.weak)):
+            self.state = self.state.wait_for_client(self)
+        return self._step()
 
     def lose_client(self) -> Step:
-        """Store nothing for a client that has left, unless the whole body has passed.
+        """Store nothing for a client that has left, unless the whole body has passed."""
+        self.messages = []
+        self.state = self.state.lose_client(self)
+        return self._step()
 
-        RFC 9112, 8: a response with a Content-Length is complete once that many bytes have arrived.
-        Its client may leave before the app sends an empty last message, and the app may stop then.
-        """
-        if self._has_passed_whole():
-            self._finish(0)
-            return self._step([])
-        self.forget(Reason.CLIENT_LEFT)
-        return self._step(self._release(Reason.CLIENT_LEFT))
+    @property
+    def is_holding(self) -> bool:
+        """Whether messages of the app are held back."""
+        return self.state.is_holding
 
-    def abandon(self) -> None:
-        """Give up a response that the app has left incomplete."""
-        self.let_go()
-        self.note(Reason.INCOMPLETE)
-
-    def forget(self, why: Reason) -> None:
-        """Do not store this response after all."""
-        if self.collector is not None:
-            self.let_go()
-            self.unstored = why
-            self._tell(is_over=False)
-
-    def _step(self, messages: list[Message]) -> Step:
-        effects, job = self._effects, self._job
+    def _step(self) -> Step:
+        effects, job = self.effects, self.job
         if effects:
-            self._effects = ()
+            self.effects = ()
         if job is not None:
-            self._job = None
-        return Step(messages, effects, job)
+            self.job = None
+        return Step(self.messages, effects, job)
 
-    def _begin(self, start: ResponseStart) -> list[Message]:
-        request, plan, fields = self.request, self.plan, start.fields
-        # The start may wait for the body, and an app may use one dict, and one list, for all.
-        if len(start.message) > 3:
-            self._start = {**start.message}
-        self.base = Base(
-            [*start.pairs],
-            fields,
-            plan.vary,
-            fields.get(b"etag"),
-            plan.weak,
-            self.engine.negotiator.tag_suffixes,
-            request.method in READS or request.key is not None or self.collector is not None,
-        )
+
+class State:
+    """A state of a response: each method handles one kind of input and returns the next state.
+
+    By default nothing is held back: messages pass, and only a file ends the response.
+    """
+
+    __slots__ = ()
+
+    is_holding = False
+
+    def take_piece(self, response: Response, message: Message, body: bytes) -> State:
+        """Handle a body message with more to come."""
+        response.messages.append(message)
+        return self
+
+    def take_last(self, response: Response, message: Message, body: bytes) -> State:
+        """Handle the last body message."""
+        response.messages.append(message)
+        return self
+
+    def take_file(self, response: Response, message: Message) -> State | Done:
+        """Handle a message that makes the server send the content of a file."""
+        response.forget(Reason.NOT_A_BODY)
+        response.messages.append(message)
+        if message.get("more_body", False):
+            return self
+        response.end()
+        return DONE
+
+    def take_other(self, response: Response, message: Message) -> State:
+        """Handle a message of another kind."""
+        response.messages.append(message)
+        return self
+
+    def release(self, response: Response, why: Reason) -> State:
+        """Release the held messages unchanged."""
+        return self
+
+    def wait_for_client(self, response: Response) -> State:
+        """Send what is held as far as possible, since the app waits for the client."""
+        return self.release(response, Reason.BODY_NOT_WHOLE)
+
+    def lose_client(self, response: Response) -> State:
+        """Store nothing, since the client has left."""
+        response.forget(Reason.CLIENT_LEFT)
+        return self.release(response, Reason.CLIENT_LEFT)
+
+    def resume(self, response: Response, result: Any) -> State:
+        """Handle the result of the job that this state has left."""
+        raise NotImplementedError
+
+
+class Start:
+    """No message has come."""
+
+    __slots__ = ()
+
+    def begin(self, response: Response) -> Pass | Held | Stream | Replaced:
+        """Handle the start, about which everything is decided."""
+        request, plan, start = response.request, response.plan, response.start
+        if start.messages is not None:
+            return _replace(response, start.messages)
         if plan.refused and request.method in READS:
-            return self._refuse()
+            return _refuse(response)
         if plan.passes:
             # A body to be stored is gathered if possible: it is given a tag, and may match a
             # condition.
-            if self.collector is None:
-                return self._begin_passing()
-        elif request.method == "HEAD":
-            return self._begin_head()
-        elif plan.event_stream and plan.codec is not None and not self._may_send_file():
-            return self._begin_stream(plan.codec)
-        self.state = HELD
-        return []
+            return HELD if response.collector is not None else _pass(response)
+        if request.method == "HEAD":
+            return _pass_head(response)
+        if plan.event_stream and plan.codec is not None and not response.may_send_file():
+            return _stream(response, plan.codec)
+        return HELD
 
-    def _replace(self, messages: tuple[Message, Message]) -> list[Message]:
-        """Return messages to send instead of the response."""
-        self.state = REPLACED
-        start, last = messages
-        form = self.request.forward.form
-        assert form is not None  # they are those of a stored response
-        self.coding, self.plan = form.coding, self.plan._replace(reasons=form.reasons)
-        self.status = start["status"]
-        self.app_bytes = self.encoded_bytes = self.sent_bytes = len(last["body"])
-        self._end()
-        return [start, last]
 
-    def _refuse(self) -> list[Message]:
-        self.state = REPLACED
-        self.status = 406
-        self.collector = None
-        problem = not_acceptable(self.engine.negotiator.media_types, self.plan.vary)
-        self.note(Reason.NOT_ACCEPTABLE)
-        messages = problem.messages(is_head=self.request.method == "HEAD")
-        self.sent_bytes = len(messages[1]["body"])
-        self._end()
-        return messages
+class _Holding(State):
+    """The start is held, and perhaps a part of the body."""
 
-    def _pass_file(self, message: Message) -> list[Message]:
-        """Pass a message that makes the server send the content of a file."""
-        self.forget(Reason.NOT_A_BODY)
-        if message.get("more_body", False):
-            return [] if self._is_not_modified else [message]
-        if self.state is not DONE:
-            self.state = DONE
-            self._end()
-        if self._is_not_modified:
-            return [{"type": BODY_TYPE, "body": b"", "more_body": False}]
-        return [message]
+    __slots__ = ()
 
-    def _release(self, why: Reason) -> list[Message]:
-        """Return the held messages unchanged."""
-        if not self.is_holding:
-            return []
-        gathered = self.gathered if self.state is WHOLE else []
-        self.note(why)
-        messages = self._begin_passing()
-        if gathered:
-            body = b"".join(gathered)
-            self.app_bytes = 0  # counted on arrival, and again when they are sent
-            rest: Message = {"type": BODY_TYPE, "body": body, "more_body": True}
-            messages.append(self._passed(rest, body, more=True))
-        return messages
+    is_holding = True
 
-    def _may_send_file(self) -> bool:
-        """Whether the server offers to send the body from a file, which cannot be encoded.
+    def take_file(self, response: Response, message: Message) -> Pass | Done:
+        """Pass the file after what is held."""
+        return self.release(response, Reason.NOT_A_BODY).take_file(response, message)
 
-        Then no coding is named until the first message of the body shows that it is not a file.
-        """
-        return PATHSEND in (self.scope.get("extensions") or ())
+    def take_other(self, response: Response, message: Message) -> Pass:
+        """Pass everything from now on, since the message may concern the body as it is."""
+        passing = self.release(response, Reason.NOT_A_BODY)
+        passing.take_other(response, message)
+        return passing
 
-    def _has_passed_whole(self) -> bool:
-        return (
-            self.state is PASS
-            and self.collector is not None
-            and content_length(self.base.fields) == self.app_bytes
-        )
+    def release(self, response: Response, why: Reason) -> Pass:
+        """Pass the start."""
+        response.note(why)
+        return _pass(response)
 
-    def _take_first(self, message: Message, body: bytes) -> list[Message]:
-        """Decide how a body continues that does not end with its first piece."""
-        plan = self.plan
-        if self._gathers(len(body)):
-            self.state = WHOLE
-            self.gathered = []
-            return self._gather(bytes(body))
-        if plan.codec is not None:
-            return [*self._begin_stream(plan.codec), *self._encode_piece(bytes(body), more=True)]
-        return [*self._begin_passing(), self._passed(message, body, more=True)]
 
-    def _gathers(self, size: int) -> bool:
-        """Whether a body whose first piece has this size is held until it is whole."""
-        plan = self.plan
+class Held(_Holding):
+    """The start is held until the first body message shows what the body is."""
+
+    __slots__ = ()
+
+    def take_piece(
+        self, response: Response, message: Message, body: bytes
+    ) -> Whole | Stream | Pass:
+        """Gather a body that is encoded when whole; begin to send any other."""
+        if self._gathers(response, len(body)):
+            return Whole().take_piece(response, message, body)
+        codec = response.plan.codec
+        state = _pass(response) if codec is None else _stream(response, codec)
+        return state.take_piece(response, message, body)
+
+    def _gathers(self, response: Response, size: int) -> bool:
+        plan = response.plan
         if plan.media_type or plan.codec is not None:
             # A body that is not weak has a known length, within the limit for gathered bodies. The
             # client of an event stream gets each event at once.
             return bool(plan.media_type) or not (plan.weak or plan.event_stream)
         # The last piece may be empty, and a body that is already complete can be given a tag. A
         # client of an app that produces its body slowly must not wait for one.
-        return self._wants_tag() and content_length(self.base.fields) == size
+        return response.wants_tag and content_length(response.base.fields) == size
 
-    def _wants_tag(self) -> bool:
-        # RFC 9110, 8.8.3 and 9.3.4: a tag identifies the representation that GET returns; only the
-        # app may send one in response to PUT.
-        return self.base.etag is None and self.request.method == "GET"
+    def take_last(self, response: Response, message: Message, body: bytes) -> Busy | Done:
+        """Encode the body, which came in one piece."""
+        return _complete(response, bytes(body), len(body))
 
-    def _begin_passing(self) -> list[Message]:
-        self.state = PASS
-        self._forget_encoded_model()
-        base = self.base
-        condition = self.request.value_of(b"if-none-match")
-        if self.status == 304 and base.etag is not None and condition is not None:
-            base = self.base = with_shown_tag(base, base.etag, self.response_start.wants, condition)
-        made, self.etag = represent(base, "", "", None)
-        self._collect_from(made)
-        if self._is_held_by_client():
-            self._is_not_modified = True
-            return [self._head(not_modified_fields(made), status=304)]
-        return [self._head(made)]
+    def wait_for_client(self, response: Response) -> Stream | Pass:
+        """Send the start, with a coding if the body can be streamed."""
+        plan, codec = response.plan, response.plan.codec
+        # A body of known length is not streamed: only when whole can it be seen to shrink.
+        can_stream = (plan.weak or plan.must_encode) and not plan.media_type
+        if codec is not None and can_stream and not response.may_send_file():
+            return _stream(response, codec)
+        return self.release(response, Reason.BODY_NOT_WHOLE)
 
-    def _is_held_by_client(self) -> bool:
-        """Whether the client has exactly this representation, according to its request's condition.
 
-        RFC 9110, 13.1.2: 304 for GET and HEAD; an app that evaluates conditions has done so.
-        """
-        request = self.request
-        return (
-            self.etag is not None
-            and self.status == 200
-            and b"if-none-match" in request.profile.places
-            and request.method in READS
-            and is_not_modified(request.fields, self.etag, None, now=0.0)
-        )
+class Whole(_Holding):
+    """The body is gathered, to be encoded in one go."""
 
-    def _begin_head(self) -> list[Message]:
-        self.state = PASS
-        self.collector = None
-        plan, base = self.plan, self.base
-        codec = plan.codec
-        if codec is not None and plan.event_stream and not self._may_send_file():
-            made, self.etag = represent(base._replace(weak=True), "", codec.name, None)
-        elif codec is None and self.response_start.encoded_model is not None:
-            made, self.etag = represent(base, plan.media_type, "", None)
-        else:
-            # RFC 9110, 9.3.2: a HEAD may omit fields whose value is determined only while the
-            # content is generated. Only then is it known whether compression pays off, whether the
-            # values can be translated, and whether the content is a file.
-            by_format = bool(plan.media_type) and self.response_start.encoded_model is None
-            made = undecided_fields(base, by_format=by_format)
-        return [self._head(made)]
+    __slots__ = ("_pieces",)
 
-    def _begin_stream(self, codec: Codec) -> list[Message]:
-        self.state = STREAM
-        self._forget_encoded_model()
-        self.coding = codec.name
-        self.encoder = codec.encoder(event_stream=self.plan.event_stream)
-        self.base = self.base._replace(weak=True)
-        made, self.etag = represent(self.base, "", codec.name, None)
-        self._collect_from(made)
-        return [self._head(made)]
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
 
-    def _forget_encoded_model(self) -> None:
-        # A body that is not whole is stored as the app made it, but here that is a negotiated
-        # format.
-        if self.response_start.encoded_model is not None:
-            self.forget(Reason.BODY_NOT_WHOLE)
+    def take_piece(
+        self, response: Response, message: Message, body: bytes
+    ) -> Whole | Stream | Pass:
+        """Gather another piece; send them all if they are too many."""
+        self._pieces.append(bytes(body))
+        response.app_bytes += len(body)
+        if response.app_bytes <= response.engine.settings.whole_limit:
+            return self
+        codec = response.plan.codec
+        if codec is None:
+            return self.release(response, Reason.BODY_NOT_WHOLE)
+        response.note(Reason.BODY_NOT_WHOLE)
+        response.app_bytes = 0  # counted again as it is sent
+        return _stream(response, codec).take_piece(response, message, b"".join(self._pieces))
 
-    def _passed(self, message: Message, body: bytes, *, more: bool) -> Message:
+    def take_last(self, response: Response, message: Message, body: bytes) -> Busy | Done:
+        """Encode the gathered body."""
+        return _complete(response, b"".join([*self._pieces, body]), len(body))
+
+    def release(self, response: Response, why: Reason) -> Pass:
+        """Pass the start, and the gathered pieces as one."""
+        passing, body = super().release(response, why), b"".join(self._pieces)
+        response.app_bytes = 0  # counted again as it is sent
+        message: Message = {"type": BODY_TYPE, "body": body, "more_body": True}
+        return passing.take_piece(response, message, body)
+
+
+class Busy(State):
+    """The whole body is being encoded in a thread."""
+
+    __slots__ = ("_body", "_digest", "_encodings")
+
+    def __init__(self, body: bytes, digest: bytes, encodings: Encodings | None) -> None:
+        self._body, self._digest, self._encodings = body, digest, encodings
+
+    def resume(self, response: Response, result: Encoded) -> Done:
+        """Send the encoded body."""
+        return _send_whole(response, self._body, result, self._digest, self._encodings)
+
+
+class Stream(State):
+    """Each piece of the body is encoded as it comes."""
+
+    __slots__ = ("_encoder", "_is_last", "_offload_bytes", "_size")
+
+    def __init__(self, encoder: Encoder, offload_bytes: float) -> None:
+        self._encoder = encoder
+        self._offload_bytes = offload_bytes  # from this size on, a thread encodes a piece
+        self._is_last, self._size = False, 0  # of the present piece
+
+    def take_piece(self, response: Response, message: Message, body: bytes) -> Stream:
+        """Encode a piece, so that the client can decode it at once."""
+        self._encode(response, bytes(body))
+        return self
+
+    def take_last(self, response: Response, message: Message, body: bytes) -> Stream | Done:
+        """Encode the last piece."""
+        self._is_last = True
+        return self._encode(response, bytes(body))
+
+    def _encode(self, response: Response, body: bytes) -> Stream | Done:
+        size = self._size = len(body)
+        response.app_bytes += size
+        response.encoded_bytes = response.app_bytes
+        if size < self._offload_bytes:
+            return self.resume(response, self._encoded(body))
+        response.job = partial(self._encoded, body)
+        return self
+
+    def _encoded(self, body: bytes) -> bytes:
+        encoder = self._encoder
+        if self._is_last:
+            return encoder.feed(body, flush=False) + encoder.finish()
+        return encoder.feed(body, flush=True)
+
+    def resume(self, response: Response, result: bytes) -> Stream | Done:
+        """Send the encoded piece."""
+        is_last = self._is_last
+        response.sent_bytes += len(result)
+        response.collect(result)
+        response.messages.append({"type": BODY_TYPE, "body": result, "more_body": not is_last})
+        if not is_last:
+            return self
+        response.finish_pieces(self._size)
+        return DONE
+
+
+class Pass(State):
+    """Messages pass as they are, or without content that the client does not get."""
+
+    __slots__ = ("_is_not_modified",)
+
+    def __init__(self, *, is_not_modified: bool) -> None:
+        self._is_not_modified = is_not_modified  # a 304 was sent in place of the app's 200
+
+    def take_piece(self, response: Response, message: Message, body: bytes) -> Pass:
+        """Pass a piece, and collect it if the response is stored."""
         size = len(body)
-        self.app_bytes += size
-        self.encoded_bytes = self.app_bytes
-        if self.collector is not None and size:
-            self._collect(self.collector, bytes(body))
-        if self._is_not_modified or (self.request.method == "HEAD" and not self.plan.passes):
+        response.app_bytes += size
+        response.encoded_bytes = response.app_bytes
+        if size:
+            response.collect(bytes(body))
+        is_head = response.request.method == "HEAD"
+        if self._is_not_modified or (is_head and not response.plan.passes):
             # There is no content to send, and the fields do not describe the app's body.
             message = {**message, "body": b""}
-        elif self.request.method != "HEAD":
-            self.sent_bytes += size
-        if not more:
-            self._finish(size)
-        return message
+        elif not is_head:
+            response.sent_bytes += size
+        response.messages.append(message)
+        return self
 
-    def _encode_piece(self, body: bytes, *, more: bool) -> list[Message]:
-        self.app_bytes += len(body)
-        self.encoded_bytes = self.app_bytes
-        encoder = self.encoder
-        assert encoder is not None
+    def take_last(self, response: Response, message: Message, body: bytes) -> Done:
+        """Pass the last piece."""
+        self.take_piece(response, message, body)
+        response.finish_pieces(len(body))
+        return DONE
 
-        def encode() -> bytes:
-            if more:
-                return encoder.feed(body, flush=True)
-            return encoder.feed(body, flush=False) + encoder.finish()
+    def take_file(self, response: Response, message: Message) -> Pass | Done:
+        """Pass the file, unless the client has its content."""
+        response.forget(Reason.NOT_A_BODY)
+        more = message.get("more_body", False)
+        if not self._is_not_modified:
+            response.messages.append(message)
+        elif not more:
+            response.messages.append({"type": BODY_TYPE, "body": b"", "more_body": False})
+        if more:
+            return self
+        response.end()
+        return DONE
 
-        def passed(encoded: bytes) -> list[Message]:
-            self.sent_bytes += len(encoded)
-            if self.collector is not None:
-                self._collect(self.collector, encoded)
-            if not more:
-                self._finish(len(body))
-            return [{"type": BODY_TYPE, "body": encoded, "more_body": more}]
+    def lose_client(self, response: Response) -> Pass | Done:
+        """Store nothing for a client that has left, unless the whole body has passed.
 
-        codec = self.plan.codec
-        if codec is None or len(body) < codec.offload_bytes:
-            return passed(encode())
-        self._job, self._then = encode, passed
-        return []
+        RFC 9112, 8: a response with a Content-Length is complete once that many bytes have arrived.
+        Its client may leave before the app sends an empty last message, and the app may stop then.
+        """
+        if response.collector is None or not response.has_passed_whole():
+            response.forget(Reason.CLIENT_LEFT)
+            return self
+        response.finish_pieces(0)
+        return DONE
 
-    def _gather(self, body: bytes) -> list[Message]:
-        self.gathered.append(body)
-        self.app_bytes += len(body)
-        if self.app_bytes <= self.engine.settings.whole_limit:
-            return []
-        codec = self.plan.codec
-        if codec is None:
-            return self._release(Reason.BODY_NOT_WHOLE)
-        self.app_bytes = 0
-        gathered, self.gathered = b"".join(self.gathered), []
-        self.note(Reason.BODY_NOT_WHOLE)
-        return [*self._begin_stream(codec), *self._encode_piece(gathered, more=True)]
 
-    def _complete_gathered(self, last: bytes) -> list[Message]:
-        gathered, self.gathered = [*self.gathered, last], []
-        return self._complete(b"".join(gathered), len(last))
+class Done(State):
+    """The last body message has passed: it is for the server to judge what still comes."""
 
-    def _complete(self, body: bytes, last_bytes: int | None = None) -> list[Message]:
-        """Return the messages for a whole body, of which the last piece has `last_bytes`."""
-        size = self.app_bytes = len(body)
-        plan, collector = self.plan, self.collector
-        is_made = self.response_start.encoded_model is not None
-        if collector is not None:
-            self.is_end_sure = self._has_sure_end(size if last_bytes is None else last_bytes)
-        if contradicts(self.base.fields, size):
-            return self._complete_contradiction(body)
-        if plan.passes:
-            if collector is not None and self._wants_tag():
-                self._tag(content_tag(body))
-            return self._emit(body, Encoded("", "", body, size))
-        encodings = self.engine.encodings
-        # Most bodies are small, and do not need their route determined.
-        if encodings is not None and (
-            is_made
-            or size < plan.recall_bytes
-            or not encodings.wants(self.route(), size, min_bytes=plan.recall_bytes)
-        ):
-            encodings = None
-        digest = b""
-        if encodings is not None or (collector is not None and self._wants_tag()):
-            digest = content_tag(body)
-            if self._wants_tag():
-                self._tag(digest)
-            if encodings is not None:
-                found = encodings.find(self.route(), digest, plan.media_type, _outcome_name(plan))
-                self.encoding_outcome = "hit" if found is not None else "miss"
-                if found is not None:
-                    return self._emit(body, found)
-        translation = None if is_made else plan.translation
-        media_type, codec, must_encode = plan.media_type, plan.codec, plan.must_encode
-        settings = self.engine.settings
-        if size < plan.offload_bytes or not self._is_slow(size):
-            encoded = encode_whole(body, media_type, translation, codec, must_encode, settings)
-            return self._emit(body, encoded, digest, encodings)
-        self._job = partial(
-            encode_whole, body, media_type, translation, codec, must_encode, settings
-        )
-        self._then = partial(self._emit, body, digest=digest, encodings=encodings)
-        self.state = BUSY
-        return []
+    __slots__ = ()
 
-    def _is_slow(self, size: int) -> bool:
-        """Whether encoding takes too long, for a size from which one of its steps does."""
-        codec = self.plan.codec
-        # A model that was handed over is not translated any more.
-        return self.response_start.encoded_model is None or (
-            codec is not None and size >= codec.offload_bytes
-        )
+    def take_file(self, response: Response, message: Message) -> Done:
+        """Pass the file, which ends nothing any more."""
+        response.forget(Reason.NOT_A_BODY)
+        response.messages.append(message)
+        return self
 
-    def _has_sure_end(self, last_bytes: int) -> bool:
-        # Content that arrives whole in the last message cannot have been truncated; no content can.
-        is_one_piece = 0 < last_bytes == self.app_bytes
-        return is_one_piece or states_its_end(self.status, self.base.fields)
 
-    def _tag(self, digest: bytes) -> None:
-        if self.status == 200:
-            self.base = self.base.tagged(digest)
+class Replaced(State):
+    """Another response was sent in its place: what the app sends goes nowhere."""
 
-    def _complete_contradiction(self, body: bytes) -> list[Message]:
-        # The app's Content-Length differs from its body: the body is sent as it is, and not stored.
-        messages = self._release(Reason.INCOMPLETE)
-        self.app_bytes = self.sent_bytes = 0
-        self.forget(Reason.INCOMPLETE)
-        last: Message = {"type": BODY_TYPE, "body": body, "more_body": False}
-        return [*messages, self._passed(last, body, more=False)]
+    __slots__ = ()
 
-    def _emit(
-        self,
-        body: bytes,
-        encoded: Encoded,
-        digest: bytes = b"",
-        encodings: Encodings | None = None,
-    ) -> list[Message]:
-        """Send a whole body as `encoded`; remember that in `encodings` if it was just made."""
-        if encodings is not None:
-            encodings.keep(digest, self.plan.media_type, _outcome_name(self.plan), encoded)
-        self.media_type, self.coding, content, self.encoded_bytes, reasons = encoded
-        if reasons:
-            self.more_reasons += reasons
-        made, self.etag = represent(self.base, self.media_type, self.coding, content)
-        if self.collector is not None:
-            self._keep(
-                self.collector.take_whole(
-                    self.base,
-                    made,
-                    self.etag,
-                    body,
-                    encoded,
-                    self.response_start.encoded_model,
-                    self.recorded_route(),
-                    self.more_reasons,
-                    is_end_sure=self.is_end_sure,
-                )
+    def take_piece(self, response: Response, message: Message, body: bytes = b"") -> Replaced:
+        """Drop the message."""
+        return self
+
+    take_last = take_file = take_other = take_piece
+
+
+START, HELD, DONE, REPLACED = Start(), Held(), Done(), Replaced()
+_PASS, _NOT_MODIFIED = Pass(is_not_modified=False), Pass(is_not_modified=True)
+
+
+def _replace(response: Response, messages: tuple[Message, Message]) -> Replaced:
+    """Send a stored response in place of the app's."""
+    form = response.request.forward.form
+    assert form is not None  # the messages are made from it
+    response.coding, response.plan = form.coding, response.plan._replace(reasons=form.reasons)
+    start, last = messages
+    response.status = start["status"]
+    response.app_bytes = response.encoded_bytes = response.sent_bytes = len(last["body"])
+    response.messages += messages
+    response.end()
+    return REPLACED
+
+
+def _refuse(response: Response) -> Replaced:
+    """Send a 406, since the client accepts nothing that can be given."""
+    problem = not_acceptable(response.engine.negotiator.media_types, response.plan.vary)
+    messages = problem.messages(is_head=response.request.method == "HEAD")
+    response.status, response.collector = 406, None
+    response.note(Reason.NOT_ACCEPTABLE)
+    response.sent_bytes = len(messages[1]["body"])
+    response.messages += messages
+    response.end()
+    return REPLACED
+
+
+def _pass(response: Response) -> Pass:
+    """Send the start of a body that is not encoded; or a 304, if the client has the body."""
+    base, start = response.base, response.start
+    condition = response.request.value_of(b"if-none-match")
+    if response.status == 304 and base.etag is not None and condition is not None:
+        response.base = with_shown_tag(base, base.etag, start.wants, condition)
+    made = response.begin_pieces("")
+    if response.is_held_by_client():
+        response.send_head(not_modified_fields(made), status=304)
+        return _NOT_MODIFIED
+    response.send_head(made)
+    return _PASS
+
+
+def _pass_head(response: Response) -> Pass:
+    """Send the start that a GET would have, as far as it does not depend on the content."""
+    plan, base, codec = response.plan, response.base, response.plan.codec
+    is_encoded_by_app = response.start.encoded_model is not None
+    response.collector = None
+    if codec is not None and plan.event_stream and not response.may_send_file():
+        made, response.etag = represent(base._replace(weak=True), "", codec.name, None)
+    elif codec is None and is_encoded_by_app:
+        made, response.etag = represent(base, plan.media_type, "", None)
+    else:
+        # RFC 9110, 9.3.2: a HEAD may omit fields whose value is determined only while the
+        # content is generated. Only then is it known whether compression pays off, whether the
+        # values can be translated, and whether the content is a file.
+        made = undecided_fields(base, by_format=bool(plan.media_type) and not is_encoded_by_app)
+    response.send_head(made)
+    return _PASS
+
+
+def _stream(response: Response, codec: Codec) -> Stream:
+    """Send the start of a body that is encoded piece by piece."""
+    encoder = codec.encoder(event_stream=response.plan.event_stream)
+    response.base = response.base._replace(weak=True)
+    response.send_head(response.begin_pieces(codec.name))
+    return Stream(encoder, codec.offload_bytes)
+
+
+def _complete(response: Response, body: bytes, last_bytes: int) -> Busy | Done:
+    """Encode and send a whole body, whose last piece has `last_bytes`."""
+    plan, collector, size = response.plan, response.collector, len(body)
+    response.app_bytes = size
+    if collector is not None:
+        response.is_end_sure = response.has_sure_end(last_bytes)
+    if contradicts(response.base.fields, size):
+        return _send_contradiction(response, body)
+    if plan.passes:
+        if collector is not None and response.wants_tag:
+            response.tag(content_tag(body))
+        return _send_whole(response, body, Encoded("", "", body, size))
+    is_encoded_by_app = response.start.encoded_model is not None
+    encodings, digest = response.engine.encodings, b""
+    # Most bodies are small, and do not need their route determined.
+    if encodings is not None and (
+        is_encoded_by_app
+        or size < plan.recall_bytes
+        or not encodings.wants(response.route(), size, min_bytes=plan.recall_bytes)
+    ):
+        encodings = None
+    if encodings is not None or (collector is not None and response.wants_tag):
+        digest = content_tag(body)
+        if response.wants_tag:
+            response.tag(digest)
+    if encodings is not None:
+        found = encodings.find(response.route(), digest, plan.media_type, _outcome_name(plan))
+        response.encoding_outcome = "miss" if found is None else "hit"
+        if found is not None:
+            return _send_whole(response, body, found)
+    parameters = (
+        body,
+        plan.media_type,
+        None if is_encoded_by_app else plan.translation,
+        plan.codec,
+        plan.must_encode,
+        response.engine.settings,
+    )
+    offload_bytes = plan.offload_bytes
+    if is_encoded_by_app:  # it is not translated any more
+        offload_bytes = inf if plan.codec is None else plan.codec.offload_bytes
+    if size < offload_bytes:
+        return _send_whole(response, body, encode_whole(*parameters), digest, encodings)
+    response.job = partial(encode_whole, *parameters)
+    return Busy(body, digest, encodings)
+
+
+def _send_contradiction(response: Response, body: bytes) -> Done:
+    """Send a body of another length than the app has stated as it is, and do not store it."""
+    response.note(Reason.INCOMPLETE)
+    passing = _pass(response)
+    response.app_bytes = 0
+    response.forget(Reason.INCOMPLETE)
+    last: Message = {"type": BODY_TYPE, "body": body, "more_body": False}
+    return passing.take_last(response, last, body)
+
+
+def _send_whole(
+    response: Response,
+    body: bytes,
+    encoded: Encoded,
+    digest: bytes = b"",
+    encodings: Encodings | None = None,
+) -> Done:
+    """Send a whole body as `encoded`; remember that in `encodings` if it was just made."""
+    if encodings is not None:
+        name = _outcome_name(response.plan)
+        encodings.keep(digest, response.plan.media_type, name, encoded)
+    response.media_type, response.coding, content, response.encoded_bytes, reasons = encoded
+    if reasons:
+        response.more_reasons += reasons
+    made, response.etag = represent(response.base, response.media_type, response.coding, content)
+    if response.collector is not None:
+        response.keep(
+            response.collector.take_whole(
+                response.base,
+                made,
+                response.etag,
+                body,
+                encoded,
+                response.start.encoded_model,
+                response.recorded_route(),
+                response.more_reasons,
+                is_end_sure=response.is_end_sure,
             )
-        self.state = DONE
-        if self.etag is not None and self._is_held_by_client():
-            head, content = self._head(not_modified_fields(made), status=304), b""
-        else:
-            head, self.sent_bytes = self._head(made), len(content)
-        self._end()
-        return [head, {"type": BODY_TYPE, "body": content, "more_body": False}]
-
-    def _collect_from(self, fields: Fields) -> None:
-        if self.collector is not None:
-            self.collector.begin(self.base, fields, self.coding, self.etag)
-
-    def _collect(self, collector: Collector, content: bytes) -> None:
-        why = collector.add(content)
-        if why is not None:
-            self.forget(why)
-
-    def _keep(self, built: Entry | Reason) -> None:
-        if isinstance(built, Reason):
-            self.forget(built)
-            return
-        why = self.engine.responses.why_not_kept(built, self.request.asked, own_drop=self.own_drop)
-        if why is None:
-            self.entry = built
-        else:
-            self.forget(why)
-
-    def let_go(self) -> None:
-        """Release the memory of the collected body."""
-        if self.collector is not None:
-            self.collector.let_go()
-            self.collector = None
-
-    def note(self, why: Reason) -> None:
-        """Add a reason why something was not done."""
-        self.more_reasons = (*self.more_reasons, why)
-
-    def _finish(self, last_bytes: int) -> None:
-        self.state = DONE
-        if self.collector is not None:
-            self.is_end_sure = self._has_sure_end(last_bytes)
-            self._keep(
-                self.collector.finish(self.app_bytes, self.recorded_route(), self.more_reasons)
-            )
-        self._end()
-
-    def _end(self) -> None:
-        """Note what becomes of the complete response."""
-        entry = self.entry
-        if entry is None:
-            if self.request.caching:
-                self._tell(is_over=True)
-            else:
-                self._effects += _OVER
-        elif self.is_end_sure:
-            # A HEAD has renewed the entry when it started, and others may have stored meanwhile.
-            start = self.response_start
-            is_checked = start.entry is None or start.messages is not None
-            self._effects += (Store(entry, is_checked),)
-            self.let_go()
-        else:
-            collector = self.collector
-            assert collector is not None  # it has made the entry
-            collector.pending, self.entry = entry, None
-            self._effects += (StoreOnReturn(collector),)
-
-    def _tell(self, *, is_over: bool) -> None:
-        self._effects += (Unstored(result_of(self.status, self.unstored), is_over),)
-
-    @property
-    def is_holding(self) -> bool:
-        """Whether messages of the app are held back."""
-        return self.state is HELD or self.state is WHOLE
-
-    def sizes(self) -> tuple[int, int, int]:
-        """Return the sizes of the body: as the app made it, in its format, and as it was sent."""
-        return self.app_bytes, self.encoded_bytes, self.sent_bytes
-
-    def reasons(self) -> tuple[Reason, ...]:
-        """Return the reasons why something was not done to this response."""
-        reasons = reasons_of(self.request, self.plan.reasons + self.more_reasons, self.unstored)
-        return self.request.undecoded + reasons
-
-    def recorded_route(self) -> str:
-        """Return the label under which this response and its hits are recorded."""
-        policy = self.request.policy
-        return LEFT_OUT if policy is not None and policy.timing is False else self.route()
-
-    def route(self) -> str:
-        """Return the label of the route that the framework has left in the scope."""
-        if self._route is None:
-            self._route = self.engine.label(self.scope)
-        return self._route
-
-    def _head(self, made: Fields, *, status: int = 0) -> Message:
-        """Return the start message with `made` and the fields that concern this response alone."""
-        if status:
-            self.status = status
-        if self.request.caching and self.engine.settings.cache_status:
-            made.append(self._cache_status())
-        if self._start is None:
-            return {"type": START_TYPE, "status": self.status, "headers": made}
-        return {**self._start, "status": self.status, "headers": made}
-
-    def _cache_status(self) -> Field:
-        stored = self.entry is not None and self.is_end_sure
-        # A HEAD is not stored, but may have renewed the stored GET (RFC 9111, 4.3.5).
-        detail = None if stored else self.unstored
-        return self.engine.cache_status.forward_line(self.request, stored=stored, detail=detail)
+        )
+    if response.etag is not None and response.is_held_by_client():
+        response.send_head(not_modified_fields(made), status=304)
+        content = b""
+    else:
+        response.send_head(made)
+        response.sent_bytes = len(content)
+    response.messages.append({"type": BODY_TYPE, "body": content, "more_body": False})
+    response.end()
+    return DONE
 
 
 def _outcome_name(plan: ResponsePlan) -> str:

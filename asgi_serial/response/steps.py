@@ -1,51 +1,16 @@
-"""The states of a response, and the steps that its flow returns."""
+"""The steps that the flow of a response returns: messages, effects, and a job for a thread."""
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from asgi_serial.cache.entry import Entry
     from asgi_serial.cache.in_flight import CallResult
     from asgi_serial.caching.collector import Collector
     from asgi_serial.types import Message
-
-
-class State(Enum):
-    """The states of a response; `TRANSITIONS` lists those that may follow each."""
-
-    START = "no message has come"
-    HELD = "the start is held until the first body message shows what the body is"
-    WHOLE = "the body is gathered, to be encoded in one go"
-    STREAM = "each piece of the body is encoded as it comes"
-    BUSY = "the whole body is being encoded in a thread"
-    PASS = "messages pass as they are"
-    DONE = "the last body message has passed"
-    REPLACED = "another response was sent in its place"
-
-
-# In CPython 3.11, looking up a member on its enum costs a descriptor call.
-START, HELD, WHOLE, STREAM = State.START, State.HELD, State.WHOLE, State.STREAM
-BUSY, PASS, DONE, REPLACED = State.BUSY, State.PASS, State.DONE, State.REPLACED
-
-
-TRANSITIONS: Mapping[State, frozenset[State]] = {
-    START: frozenset({PASS, HELD, STREAM, REPLACED}),
-    HELD: frozenset({PASS, WHOLE, STREAM, BUSY, DONE}),
-    WHOLE: frozenset({PASS, STREAM, BUSY, DONE}),
-    STREAM: frozenset({DONE}),
-    BUSY: frozenset({DONE}),
-    PASS: frozenset({DONE}),
-    DONE: frozenset(),
-    REPLACED: frozenset(),
-}
-"""The states that may follow each state.
-
-docs/explanation/architecture.md lists the messages in between.
-"""
 
 
 class Store(NamedTuple):

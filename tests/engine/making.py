@@ -1,5 +1,6 @@
 """Engines, requests and flows, made for the tests as the middleware makes them."""
 
+import inspect
 import json
 
 from asgi_serial.asgi.app_scope import scope_for_app
@@ -7,16 +8,19 @@ from asgi_serial.asgi.lookup import Lookup
 from asgi_serial.engine.engine import Engine
 from asgi_serial.http.headers import read_response_fields
 from asgi_serial.request.plan import plan_request
-from asgi_serial.response.flow import ResponseFlow
-from asgi_serial.response.start import ResponseStart
-from asgi_serial.response.steps import (
-    PASS,
-    START,
-    TRANSITIONS,
-    Store,
-    StoreOnReturn,
-    Unstored,
+from asgi_serial.response.flow import (
+    Busy,
+    Done,
+    Held,
+    Pass,
+    Replaced,
+    ResponseFlow,
+    Start,
+    Stream,
+    Whole,
 )
+from asgi_serial.response.start import ResponseStart
+from asgi_serial.response.steps import Store, StoreOnReturn, Unstored
 from asgi_serial.settings.model import Settings
 
 NOW = 1_700_000_000.0
@@ -99,10 +103,26 @@ def make_flow(engine, *headers, method="GET", policy=None, **scope):
     return Response(engine, plan, app_scope)
 
 
-class CheckedFlow(ResponseFlow):
-    """A flow that changes its state only as the table allows."""
+STATES = (Start, Held, Whole, Busy, Stream, Pass, Done, Replaced)
 
-    _state = START
+
+def states_after(state):
+    """The states that may follow one, by the return types of its methods."""
+    methods = inspect.getmembers(state, inspect.isfunction)
+    types = [
+        method.__annotations__["return"] for name, method in methods if not name.startswith("_")
+    ]
+    names = {name for one in types for name in one.split(" | ")}
+    return {one for one in STATES if one.__name__ in names} - {state}
+
+
+TRANSITIONS = {state: states_after(state) for state in STATES}
+
+
+class CheckedFlow(ResponseFlow):
+    """A flow that changes its state only as the types of its states allow."""
+
+    _state = Start()
 
     @property
     def state(self):
@@ -110,7 +130,8 @@ class CheckedFlow(ResponseFlow):
 
     @state.setter
     def state(self, state):
-        assert state is START or state in TRANSITIONS[self._state], (self._state, state)
+        before, after = type(self._state), type(state)
+        assert after in {before, *TRANSITIONS[before]}, (before, after)
         self._state = state
 
 
@@ -118,13 +139,12 @@ class Response:
     """A flow that reads its start itself, and goes on with one that passes, to be asked of it.
 
     Its methods return the messages of the flow's steps. `entry` is what they store, `job` the job
-    that they leave, and `effects` all of their effects.
+    that they leave, `effects` all of their effects, and `state` the class of the present one.
     """
 
     def __init__(self, engine, request, scope):
         self.engine, self.request, self.scope = engine, request, scope
-        self.passes = False
-        self.state, self.is_holding = START, False  # until it begins
+        self.passes = self.is_holding = False
         self.effects, self.entry, self.job = [], None, None
 
     def __getattr__(self, name):
@@ -136,12 +156,20 @@ class Response:
         )
         first = ResponseStart(self.engine, self.request, message, pairs, fields)
         self.flow = CheckedFlow(self.engine, self.request, self.scope, first)
-        del self.state, self.is_holding
         if first.passes:
             self.passes = True
-            self.flow.state = PASS
+            self.flow.state = Pass(is_not_modified=False)
             return first.message
+        del self.is_holding
         return self._take(self.flow.begin())
+
+    @property
+    def state(self):
+        return type(self.flow.state) if "flow" in self.__dict__ else Start
+
+    def sizes(self):
+        """The sizes of the body: as the app made it, in its format, and as it was sent."""
+        return self.flow.app_bytes, self.flow.encoded_bytes, self.flow.sent_bytes
 
     def feed(self, message):
         return self._take(self.flow.feed(message))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.reasons import Reason
-from asgi_serial.response.steps import DONE
+from asgi_serial.response.flow import Done
 from tests.engine.making import (
     FRESH,
     GZIP,
@@ -58,7 +58,7 @@ def test_a_head_is_told_what_a_get_would_be_and_gets_no_content(headers):
     got = run(make_flow(ENGINE, *headers), first, body(document))
     flow = make_flow(ENGINE, *headers, method="HEAD")
     told = run(flow, first, body(document if headers == (GZIP,) else b""))
-    assert flow.state is DONE
+    assert flow.state is Done
     assert content_of(told) == b""
     assert fields_of(told).items() <= fields_of(got).items()
     assert fields_of(told)[b"vary"] == fields_of(got)[b"vary"]

@@ -143,7 +143,7 @@ class TestBodiesInKeys:
         flow = make_flow(engine, method="POST", policy=self.POLICY)
         flow.request.copy = CopyOf(b"a")
         run(flow, start(JSON), LAST)
-        assert flow.response_start.invalid == ()
+        assert flow.start.invalid == ()
         assert make_flow(engine, method="POST").request.keys_on_body
 
     def test_a_route_that_was_told_before_is_not_told_again(self):
@@ -157,7 +157,7 @@ class TestBodiesInKeys:
         """RFC 9111, 4.4."""
         flow = make_flow(make_engine(), method="POST")
         run(flow, start(JSON, status=status), LAST)
-        assert (make_flow(make_engine()).request.key in flow.response_start.invalid) is is_invalid
+        assert (make_flow(make_engine()).request.key in flow.start.invalid) is is_invalid
 
 
 class CopyOf:

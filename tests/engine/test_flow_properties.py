@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asgi_serial.reasons import Reason
-from asgi_serial.response.steps import DONE
+from asgi_serial.response.flow import Done
 from tests.engine.making import (
     EVENTS,
     FRESH,
@@ -79,7 +79,7 @@ def test_the_client_gets_what_the_app_has_made(
     if b"content-length" in fields:
         assert int(fields[b"content-length"]) == len(content_of(parts))
     if not flow.passes:
-        assert flow.state is DONE
+        assert flow.state is Done
         assert flow.sizes()[::2] == (len(document), len(content_of(parts)))
     if flow.entry is not None:
         assert fresh

@@ -7,28 +7,26 @@ import pytest
 
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.reasons import Reason
-from asgi_serial.response.steps import (
-    BUSY,
-    DONE,
-    HELD,
-    PASS,
-    REPLACED,
-    START,
-    STREAM,
-    TRANSITIONS,
-    WHOLE,
-    State,
-    Store,
-    StoreOnReturn,
-    Unstored,
+from asgi_serial.response.flow import (
+    Busy,
+    Done,
+    Held,
+    Pass,
+    Replaced,
+    Start,
+    Stream,
+    Whole,
 )
+from asgi_serial.response.steps import Store, StoreOnReturn, Unstored
 from tests.engine.making import (
     EVENTS,
     FRESH,
     GZIP,
     HTML,
     JSON,
+    STATES,
     TAG,
+    TRANSITIONS,
     WANTS_MSGPACK,
     as_list,
     body,
@@ -45,6 +43,7 @@ from tests.engine.making import (
 from tests.pages import read_page
 
 FILE = {"type": "http.response.pathsend", "path": "/a"}
+PART = {"type": "http.response.zerocopysend", "file": 3, "more_body": True}
 HINT = {"type": "http.response.early_hint", "links": []}
 PIECE = body(b"<p>" * 200, more=True)
 LAST = body(b"<p>" * 200)
@@ -114,13 +113,13 @@ def refused():
 
 
 MAKERS = {
-    HELD: (held, held_to_be_kept),
-    WHOLE: (whole, whole_to_be_encoded),
-    STREAM: (stream,),
-    BUSY: (busy,),
-    PASS: (passing, passing_to_be_kept),
-    DONE: (done,),
-    REPLACED: (refused,),
+    Held: (held, held_to_be_kept),
+    Whole: (whole, whole_to_be_encoded),
+    Stream: (stream,),
+    Busy: (busy,),
+    Pass: (passing, passing_to_be_kept),
+    Done: (done,),
+    Replaced: (refused,),
 }
 
 
@@ -130,13 +129,13 @@ MAKERS = {
 def test_the_states_are_reached(state, make):
     flow = make()
     assert flow.state is state
-    assert flow.is_holding is (state in (HELD, WHOLE))
-    assert flow.is_over is (state in (DONE, REPLACED))
+    assert flow.is_holding is (state in (Held, Whole))
+    assert flow.is_over is (state in (Done, Replaced))
 
 
 def test_nothing_is_over_before_the_start():
     flow = make_flow(ENGINE)
-    assert flow.state is START
+    assert flow.state is Start
     assert not flow.is_holding
     assert not flow.is_over
 
@@ -144,30 +143,34 @@ def test_nothing_is_over_before_the_start():
 @pytest.mark.parametrize(
     ("make", "message", "state", "emitted"),
     [
-        pytest.param(held, PIECE, STREAM, "start body", id="held, a piece: streamed"),
-        pytest.param(held, LAST, DONE, "start body", id="held, the whole body: encoded"),
-        pytest.param(held, FILE, DONE, "start pathsend", id="held, a file: as it is"),
-        pytest.param(held, HINT, PASS, "start early_hint", id="held, an unknown message: passed"),
-        pytest.param(held_to_be_kept, PIECE, PASS, "start body", id="held, a piece: passed"),
-        pytest.param(held_to_be_kept, LAST, DONE, "start body", id="held, the whole body: tagged"),
-        pytest.param(held_to_be_kept, HINT, PASS, "start early_hint"),
-        pytest.param(whole, body(b',"b"', True), WHOLE, "", id="gathered, under the limit: held"),
-        pytest.param(whole, body(b"]"), DONE, "start body", id="gathered, the last: translated"),
-        pytest.param(whole, HINT, PASS, "start body early_hint", id="gathered: passed after all"),
-        pytest.param(whole_to_be_encoded, body(b"<p>" * 200), DONE, "start body"),
-        pytest.param(whole_to_be_encoded, HINT, PASS, "start body early_hint"),
-        pytest.param(stream, PIECE, STREAM, "body", id="streamed, a piece"),
-        pytest.param(stream, LAST, DONE, "body", id="streamed, the last"),
-        pytest.param(stream, HINT, STREAM, "early_hint", id="streamed, an unknown message"),
-        pytest.param(passing, PIECE, PASS, "body", id="passed, a piece"),
-        pytest.param(passing, FILE, DONE, "pathsend", id="passed, a file"),
-        pytest.param(passing, HINT, PASS, "early_hint", id="passed, an unknown message"),
-        pytest.param(passing_to_be_kept, LAST, DONE, "body", id="passed, the last"),
-        pytest.param(done, LAST, DONE, "body", id="done, a body too many: the server's to judge"),
-        pytest.param(done, HINT, DONE, "early_hint", id="done, an unknown message"),
-        pytest.param(refused, LAST, REPLACED, "", id="refused: the app's body goes nowhere"),
-        pytest.param(refused, HINT, REPLACED, "", id="refused: nor does anything else"),
-        pytest.param(refused, FILE, REPLACED, "", id="refused: nor does a file"),
+        pytest.param(held, PIECE, Stream, "start body", id="held, a piece: streamed"),
+        pytest.param(held, LAST, Done, "start body", id="held, the whole body: encoded"),
+        pytest.param(held, FILE, Done, "start pathsend", id="held, a file: as it is"),
+        pytest.param(held, HINT, Pass, "start early_hint", id="held, an unknown message: passed"),
+        pytest.param(held_to_be_kept, PIECE, Pass, "start body", id="held, a piece: passed"),
+        pytest.param(held_to_be_kept, LAST, Done, "start body", id="held, the whole body: tagged"),
+        pytest.param(held_to_be_kept, HINT, Pass, "start early_hint"),
+        pytest.param(whole, body(b',"b"', True), Whole, "", id="gathered, under the limit: held"),
+        pytest.param(whole, body(b"]"), Done, "start body", id="gathered, the last: translated"),
+        pytest.param(whole, HINT, Pass, "start body early_hint", id="gathered: passed after all"),
+        pytest.param(whole_to_be_encoded, body(b"<p>" * 200), Done, "start body"),
+        pytest.param(whole_to_be_encoded, HINT, Pass, "start body early_hint"),
+        pytest.param(stream, PIECE, Stream, "body", id="streamed, a piece"),
+        pytest.param(stream, LAST, Done, "body", id="streamed, the last"),
+        pytest.param(stream, HINT, Stream, "early_hint", id="streamed, an unknown message"),
+        pytest.param(stream, FILE, Done, "pathsend", id="streamed, a file: as it is"),
+        pytest.param(stream, PART, Stream, "zerocopysend", id="streamed, a part of a file"),
+        pytest.param(passing, PIECE, Pass, "body", id="passed, a piece"),
+        pytest.param(passing, FILE, Done, "pathsend", id="passed, a file"),
+        pytest.param(passing, HINT, Pass, "early_hint", id="passed, an unknown message"),
+        pytest.param(passing_to_be_kept, LAST, Done, "body", id="passed, the last"),
+        pytest.param(done, PIECE, Done, "body", id="done, a piece too many"),
+        pytest.param(done, FILE, Done, "pathsend", id="done, a file too many"),
+        pytest.param(done, LAST, Done, "body", id="done, a body too many: the server's to judge"),
+        pytest.param(done, HINT, Done, "early_hint", id="done, an unknown message"),
+        pytest.param(refused, LAST, Replaced, "", id="refused: the app's body goes nowhere"),
+        pytest.param(refused, HINT, Replaced, "", id="refused: nor does anything else"),
+        pytest.param(refused, FILE, Replaced, "", id="refused: nor does a file"),
     ],
 )
 def test_a_message_moves_the_flow(make, message, state, emitted):
@@ -181,15 +184,15 @@ def test_a_message_moves_the_flow(make, message, state, emitted):
 @pytest.mark.parametrize(
     ("make", "state", "emitted"),
     [
-        pytest.param(held, STREAM, "start", id="what can be streamed is"),
-        pytest.param(held_to_be_kept, PASS, "start", id="what is not encoded passes"),
-        pytest.param(whole, PASS, "start body", id="what is gathered goes out"),
-        pytest.param(whole_to_be_encoded, PASS, "start body"),
-        pytest.param(stream, STREAM, ""),
-        pytest.param(busy, BUSY, ""),
-        pytest.param(passing, PASS, ""),
-        pytest.param(done, DONE, ""),
-        pytest.param(refused, REPLACED, ""),
+        pytest.param(held, Stream, "start", id="what can be streamed is"),
+        pytest.param(held_to_be_kept, Pass, "start", id="what is not encoded passes"),
+        pytest.param(whole, Pass, "start body", id="what is gathered goes out"),
+        pytest.param(whole_to_be_encoded, Pass, "start body"),
+        pytest.param(stream, Stream, ""),
+        pytest.param(busy, Busy, ""),
+        pytest.param(passing, Pass, ""),
+        pytest.param(done, Done, ""),
+        pytest.param(refused, Replaced, ""),
     ],
 )
 def test_an_app_that_waits_for_the_client_has_nothing_held_back(make, state, emitted):
@@ -253,12 +256,43 @@ def test_parts_of_a_body_out_of_files_are_not_offered_where_it_may_be_encoded():
 def test_a_body_of_known_length_is_not_streamed_for_an_app_that_waits():
     flow = held(fields=(HTML, (b"content-length", b"900")))
     assert b"content-encoding" not in fields_of(flow.wait_for_client())
-    assert flow.state is PASS
+    assert flow.state is Pass
+
+
+class BrokenCodec:
+    """A codec that has no memory left."""
+
+    name = "gzip"
+    offload_bytes = 1_000_000
+
+    def encoder(self, *, event_stream):
+        return self
+
+    def feed(self, content, *, flush):
+        raise MemoryError
+
+
+def test_a_start_is_sent_once_though_the_first_piece_could_not_be_encoded():
+    flow = held()
+    flow.flow.plan = flow.plan._replace(codec=BrokenCodec())
+    with pytest.raises(MemoryError):
+        flow.feed(PIECE)
+    out = flow.release(Reason.INCOMPLETE)
+    assert [one["type"] for one in out] == ["http.response.start"]
+    assert b"content-encoding" not in fields_of(out)
 
 
 every_state = pytest.mark.parametrize(
     "make", [make for makers in MAKERS.values() for make in makers]
 )
+
+
+@every_state
+def test_only_a_state_that_leaves_a_job_takes_a_result(make):
+    flow = make()
+    if flow.state not in (Busy, Stream):
+        with pytest.raises(NotImplementedError):
+            flow.resume(b"")
 
 
 @every_state
@@ -303,9 +337,9 @@ def test_a_body_of_known_length_is_kept_though_its_client_leaves_before_an_empty
     """RFC 9112, 8: it is complete by its Content-Length."""
     flow = make_flow(ENGINE)
     run(flow, start(HTML, FRESH, (b"content-length", b"1200")), PIECE, PIECE)
-    assert flow.state is PASS
+    assert flow.state is Pass
     assert flow.lose_client() == []
-    assert (flow.state, flow.is_end_sure, flow.unstored) == (DONE, True, None)
+    assert (flow.state, flow.is_end_sure, flow.unstored) == (Done, True, None)
     assert flow.entry.find(("", "")).body == PIECE["body"] * 2
     last = body(b"")
     assert as_list(flow.feed(last)) == [last]
@@ -325,7 +359,7 @@ def test_nothing_is_kept_of_what_a_client_has_left_while_it_was_encoded():
     flow.lose_client()
     out = flow.resume(flow.job())
     assert decoded(ENGINE, out) == LONG["body"]
-    assert (flow.state, flow.entry) == (DONE, None)
+    assert (flow.state, flow.entry) == (Done, None)
 
 
 def test_a_long_body_waits_for_a_thread():
@@ -333,7 +367,7 @@ def test_a_long_body_waits_for_a_thread():
     job = flow.job
     out = flow.resume(job())
     assert flow.job is None
-    assert flow.state is DONE
+    assert flow.state is Done
     assert decoded(ENGINE, out) == LONG["body"]
 
 
@@ -344,17 +378,17 @@ def test_a_long_document_waits_for_a_thread_to_be_translated(size, is_slow):
     flow = make_flow(ENGINE, WANTS_MSGPACK)
     message = body(make_document(size))
     out = as_list(flow.begin(start(JSON))) + as_list(flow.feed(message))
-    assert (flow.job is not None, flow.state is BUSY) == (is_slow, is_slow)
+    assert (flow.job is not None, flow.state is Busy) == (is_slow, is_slow)
     packed = decoded(ENGINE, finish_jobs(flow, out))
     assert msgpack.unpackb(packed) == json.loads(message["body"])
-    assert flow.state is DONE
+    assert flow.state is Done
 
 
 def test_a_long_piece_waits_for_a_thread_behind_the_start():
     flow = held()
     out = as_list(flow.feed({**LONG, "more_body": True}))
     assert [one["type"] for one in out] == ["http.response.start"]
-    assert flow.state is STREAM
+    assert flow.state is Stream
     out += flow.resume(flow.job())
     out += finish_jobs(flow, flow.feed(LONG))
     assert decoded(ENGINE, out) == LONG["body"] * 2
@@ -386,7 +420,7 @@ def documented_transitions():
     """The changes of state in the table of docs/explanation/architecture.md."""
     page = read_page("architecture")
     _, table = page.split("| state | the app sends | next state | the client gets |\n")
-    found = {state: set() for state in State}
+    found = {state: set() for state in STATES}
     for row in table.split("\n\n")[0].splitlines()[1:]:
         befores, _, afters, _ = row.strip("|").split("|")
         for before in befores.split(","):
@@ -395,13 +429,14 @@ def documented_transitions():
 
 
 def named(word):
-    return State[word.strip().upper()]
+    (state,) = [one for one in STATES if one.__name__ == word.strip().capitalize()]
+    return state
 
 
 def test_the_documented_changes_of_state_are_those_that_are_allowed():
     documented = documented_transitions()
     # What passes and what is over share a row, whose message changes neither.
-    documented[DONE] -= {PASS}
+    documented[Done] -= {Pass}
     assert documented == TRANSITIONS
 
 
@@ -409,7 +444,7 @@ def test_every_state_can_be_left_for_the_end():
     def ends_of(state):
         return {state} if not TRANSITIONS[state] else set().union(*map(ends_of, TRANSITIONS[state]))
 
-    assert ends_of(START) == {DONE, REPLACED}
+    assert ends_of(Start) == {Done, Replaced}
 
 
 @pytest.mark.parametrize(
