@@ -55,14 +55,14 @@ def layers_of(app: object) -> list[Layer]:
 
 def parts_of(app: object) -> Iterator[object]:
     """Yield an app, and those that it wraps, from the outside in, each of them once."""
-    seen: set[int] = set()
+    seen: dict[int, object] = {}  # kept, as otherwise another could get the same `id`
     for part in wrapped_by(app):
         # A method, as in `app.asgi_app = SerialMiddleware(app.asgi_app)`, leads to its app.
         if ismethod(part):
             continue
         if id(part) in seen:
             return
-        seen.add(id(part))
+        seen[id(part)] = part
         yield part
 
 

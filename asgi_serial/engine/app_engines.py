@@ -84,7 +84,8 @@ def engines_of(source: object) -> tuple[Engine, ...]:
 
 def apps_around(source: object) -> Iterator[object]:
     """Yield the registered apps in which this app, or a part of it, is mounted."""
-    parts = {id(part) for part in _parts_of(source)}
+    # The parts are kept: some are made for whoever asks, and another would get the same `id`.
+    parts = {id(part): part for part in _parts_of(source)}
     for known in list(_ENGINES):
         if any(id(part) in parts for app in mounted_in(known) for part in _parts_of(app)):
             yield known

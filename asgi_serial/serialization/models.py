@@ -161,8 +161,23 @@ def key_of(type_: Any) -> Hashable:
     try:
         hash(type_)
     except TypeError:
-        return repr(type_), id(type_)
+        return _Itself(type_)
     return type_, repr(type_)
+
+
+class _Itself:
+    """A key that is equal for one object only, which it keeps alive: no other has its `id`."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Itself) and other.value is self.value
 
 
 def name_of(type_: Any) -> str:

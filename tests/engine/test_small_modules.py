@@ -5,6 +5,8 @@ import json
 import weakref
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from asgi_serial.asgi.app_scope import scope_for_app
 from asgi_serial.bounds.memo import MAX_ENTRIES
@@ -319,6 +321,22 @@ class TestSharing:
         del app
         assert reference() is None
         assert engine is not None
+
+    def test_an_app_is_not_taken_for_one_whose_parts_are_gone(self):
+        """A part that is made for whoever asks often gets the address of one before it."""
+
+        class Part:
+            __slots__ = tuple(f"attribute_{number}" for number in range(40))
+
+        class Outside:
+            @property
+            def app(self):
+                return Part()
+
+        outer, engine = Starlette(routes=[Mount("/a", Outside())]), make_engine()
+        register(engine, outer)
+        assert engines_of(outer) == (engine,)
+        assert engines_of(Outside()) == ()
 
     def test_an_app_without_weak_references_is_known_while_it_has_an_engine(self):
         class Slotted:

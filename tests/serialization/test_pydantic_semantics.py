@@ -1,6 +1,7 @@
 """By default the library writes and reads what Pydantic does, in every format."""
 
 import asyncio
+import dataclasses
 import json
 import math
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, computed_field
-from pydantic_core import from_json
+from pydantic_core import core_schema, from_json
 from typing_extensions import TypedDict
 
 from asgi_serial import (
@@ -252,6 +253,27 @@ def test_a_type_that_cannot_be_hashed_is_read_as_well():
         hash(type_)
     assert [MANAGER.deserialize_sync(b"7", type_) for _ in range(2)] == [7, 7]
     assert MANAGER.serialize_sync(7, as_type=type_) == b"7"
+
+
+@dataclasses.dataclass
+class Plus:
+    """Adds a number to what is read; all have one name, and cannot be hashed."""
+
+    number: int
+
+    def __repr__(self):
+        return "Plus()"
+
+    def __get_pydantic_core_schema__(self, source, handler):
+        return core_schema.no_info_after_validator_function(
+            lambda value: value + self.number, handler(source)
+        )
+
+
+def test_a_type_is_not_taken_for_one_that_is_gone():
+    """The next object often gets the address of one that has been collected."""
+    for number in range(20):
+        assert MANAGER.deserialize_sync(b"1", Annotated[int, Plus(number)]) == 1 + number
 
 
 def test_the_errors_of_a_type_name_it():
