@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 from hashlib import blake2b
 from time import perf_counter_ns
 from typing import Any, NamedTuple
@@ -16,7 +17,13 @@ from asgi_serial.serialization.compression import Packer, compression_of
 from asgi_serial.serialization.config import SerializationConfig, SerializationFormat
 from asgi_serial.serialization.encoding import UNWRITABLE, unwritable
 from asgi_serial.serialization.model_serializer import PydanticModelSerializer, detect_format
-from asgi_serial.serialization.models import has_many_faults, key_of, malformed, name_of
+from asgi_serial.serialization.models import (
+    VALIDATOR,
+    has_many_faults,
+    key_of,
+    malformed,
+    name_of,
+)
 from asgi_serial.serialization.options import WriteOptions, check_options
 from asgi_serial.serialization.profiler import FULL, ReadSeries, SerializationProfiler, Series
 from asgi_serial.serialization.serializers import Reader, Writer
@@ -47,7 +54,8 @@ class Realm(NamedTuple):
     """The additional part for signed payloads."""
 
 
-class WriteRoute(NamedTuple):
+@dataclass(slots=True)
+class WriteRoute:
     """The writer of a type in a format, and the series of its measurements."""
 
     operation: str
@@ -57,15 +65,22 @@ class WriteRoute(NamedTuple):
     format: SerializationFormat
     shape: str | bytes
     """The part of a cache key that depends on the type."""
+    attributes: Mapping[str, Any]
+    """The attributes of the class; once it was rebuilt, they have another `validator`."""
+    validator: object
 
 
-class ReadRoute(NamedTuple):
+@dataclass(slots=True)
+class ReadRoute:
     """The reader of a type in a format, and the series of its measurements."""
 
     operation: str
     model: str
     series: ReadSeries
     read: Reader
+    attributes: Mapping[str, Any]
+    """The attributes of the class; once it was rebuilt, they have another `validator`."""
+    validator: object
 
 
 class _Declared(NamedTuple):
@@ -119,8 +134,12 @@ class Pipeline:
         """
         is_profiling = self._is_profiling
         began_ns = perf_counter_ns() if is_profiling else 0
-        route = self._write_routes.get((format, type(value))) if as_type is None else None
-        if route is None:
+        try:
+            route = self._write_routes[format, type(value)]
+            is_fitting = as_type is None and route.attributes[VALIDATOR] is route.validator
+        except KeyError:
+            is_fitting = False
+        if not is_fitting:
             route = self.write_route(format, value, as_type)
         if options:
             payload = document = self.write(route, value, check_options(options))
@@ -163,19 +182,22 @@ class Pipeline:
         is_declared = as_type is not None
         key = format, (_Declared(key_of(as_type)) if is_declared else type(value))
         route = self._write_routes.get(key)
-        if route is None:
+        if route is None or route.attributes.get(VALIDATOR) is not route.validator:
             chosen, models = self.choose(format), self.models
             operation = f"serialize.{chosen.value}"
             if is_declared:
                 name, write = name_of(as_type), models.writer_as(chosen, as_type)
-                shape: str | bytes = models.types.of(as_type).reading.fingerprint
+                known = models.types.of(as_type)
+                shape: str | bytes = known.reading.fingerprint
             else:
                 cls = type(value)
                 name, write = cls.__qualname__, models.writer(chosen, cls)
                 known = models.types.of_instances(cls)
                 shape = name if known is models.types.any else known.reading.fingerprint
             series = self._shared.profiler.series(operation, name)
-            route = WriteRoute(operation, name, series, write, chosen, shape)
+            route = WriteRoute(
+                operation, name, series, write, chosen, shape, known.attributes, known.validator
+            )
             _bound(self._write_routes)
             self._write_routes[key] = route
         return route
@@ -291,6 +313,8 @@ class Pipeline:
             try:
                 # A type other than a class is entered by another key, which is computed first.
                 route = self._read_routes[format, model]
+                if route.attributes[VALIDATOR] is not route.validator:
+                    route = self._read_route(format, model)
             except (KeyError, TypeError):
                 route = self._read_route(format, model)
             found = route.read(document)
@@ -325,7 +349,7 @@ class Pipeline:
     def _read_route(self, format: SerializationFormat | str | None, type_: Any) -> ReadRoute:
         key = format, key_of(type_)
         route = self._read_routes.get(key)
-        if route is not None:
+        if route is not None and route.attributes.get(VALIDATOR) is route.validator:
             return route
         chosen = self.choose(format)
         read = self.models.reader(chosen, type_)
@@ -336,7 +360,7 @@ class Pipeline:
             read = self._shared.validation.around(read, known, variant)
         operation = f"deserialize.{chosen.value}"
         series = self._shared.profiler.read_series(operation, known.name)
-        route = ReadRoute(operation, known.name, series, read)
+        route = ReadRoute(operation, known.name, series, read, known.attributes, known.validator)
         _bound(self._read_routes)
         self._read_routes[key] = route
         return route

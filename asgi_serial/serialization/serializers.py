@@ -190,8 +190,7 @@ class PickleSerializer(ModelSerializer):
 
     def __init__(self, types: ModelTypes, key: bytes) -> None:
         super().__init__(types)
-        shape_of = lru_cache(2_000)(self._shape_of)
-        self._pickle = PickleFormat(key, is_allowed=_may_be_pickled, shape_of=shape_of)
+        self._pickle = PickleFormat(key, is_allowed=_may_be_pickled, shape_of=self._shape_of)
 
     def _build_writer(self, known: ModelType, name: str) -> Writer:
         def write(value: Any, **options: Any) -> bytes:

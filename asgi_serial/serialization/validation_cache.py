@@ -54,7 +54,8 @@ class ValidationCache:
         Instances are cached per class and `variant`, which names the format and strictness.
         """
         trial, find_slot, keep = _Trial(), self._memory.find_slot, self._keep
-        owner = ("val", known.key, variant)
+        # A class that was rebuilt may read a document otherwise.
+        owner = ("val", known.key, known.validator, variant)
 
         def read_or_find(document: bytes) -> Any:
             trial.left -= 1

@@ -338,7 +338,7 @@ class Renamed(BaseModel):
 @pytest.fixture
 def old_pydantic(monkeypatch):
     """Writes as Pydantic did before models could choose by which names they are written."""
-    adapt, clear = models.adapt, models.serializer_of.cache_clear
+    adapt, clear = models.adapt, models.core_of_instances.cache_clear
     monkeypatch.setattr(
         models, "adapt", lambda serializer: adapt(OldSerializer(serializer), has_choice=False)
     )

@@ -11,6 +11,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from contextvars import copy_context
+from dataclasses import dataclass
 from hashlib import blake2b
 from time import monotonic
 from types import SimpleNamespace
@@ -36,7 +37,7 @@ from asgi_serial.serialization.functions.value_type import UNFIT, ValueType, sec
 from asgi_serial.serialization.functions.values import NO_INSTANCE, CachedValue, check_tags
 from asgi_serial.serialization.functions.waiting import run_without_loop
 from asgi_serial.serialization.manager import OptimizedSerializationManager
-from asgi_serial.serialization.models import check_type
+from asgi_serial.serialization.models import VALIDATOR, check_type
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from asgi_serial.cache.purges import PurgeTable
     from asgi_serial.serialization.functions.values import ValueCache
     from asgi_serial.serialization.functions.waiting import Waiting
+    from asgi_serial.serialization.models import ModelType
     from asgi_serial.serialization.pipeline import Pipeline
 
     Duration: TypeAlias = float | str | timedelta
@@ -96,7 +98,8 @@ class Options(NamedTuple):
     default_manager: Callable[[], OptimizedSerializationManager]
 
 
-class Ready(NamedTuple):
+@dataclass(slots=True)
+class Ready:
     """The parts that a look-up needs, for one state of the configuration."""
 
     manager: OptimizedSerializationManager
@@ -104,6 +107,7 @@ class Ready(NamedTuple):
     values: ValueCache
     purges: PurgeTable
     type: ValueType
+    known: ModelType
     find_slot: Callable[[str], Any]
 
 
@@ -186,15 +190,16 @@ class FunctionCache:
             ready is None
             or ready.manager is not manager
             or ready.pipeline is not manager.cached_manager.pipeline
+            or ready.known.attributes.get(VALIDATOR) is not ready.known.validator
         ):
             ready = self._prepare(manager)
-        _, _, values, purges, type_, find_slot = ready
+        values, type_ = ready.values, ready.type
         key = self.make_key(*args, **kwargs)
-        slot = find_slot(key)
+        slot = ready.find_slot(key)
         if slot is None:
             return MISS
         found = slot.value
-        if found.epoch != purges.epoch and not values.is_current(found):
+        if found.epoch != ready.purges.epoch and not values.is_current(found):
             return MISS
         if found.shape != type_.shape:
             return MISS
@@ -231,19 +236,23 @@ class FunctionCache:
             manager.cached_manager.pipeline,
             self._ready,
         )
-        if ready is not None and ready.manager is manager and ready.pipeline is pipeline:
+        if (
+            ready is not None
+            and ready.manager is manager
+            and ready.pipeline is pipeline
+            and ready.known.is_current
+        ):
             return ready
         if self._type is MISS:
             self._type = find_type(self.function, self.name, must_find=True)
-        values = cached.values
+        values, type_ = cached.values, value_type(pipeline, self._type, self._options.format)
         ready = Ready(
             manager,
             pipeline,
             values,
             values.purges,
-            value_type(pipeline, self._type, self._options.format)._replace(
-                is_shared=self._options.shared
-            ),
+            type_._replace(is_shared=self._options.shared),
+            type_.identity,
             values.find_slot if pipeline.is_caching else lambda _: None,
         )
         self._ready = ready

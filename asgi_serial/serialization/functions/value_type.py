@@ -18,6 +18,7 @@ from asgi_serial.serialization.round_trip import is_same
 from asgi_serial.settings.values import parse_duration
 
 if TYPE_CHECKING:
+    from asgi_serial.serialization.models import ModelType
     from asgi_serial.serialization.pipeline import Pipeline
 
 _LONGEST_PATH = 100
@@ -31,7 +32,7 @@ UNFIT = (FormatError, ValidationError, *UNWRITABLE)
 class ValueType(NamedTuple):
     """A type of cached values in one format, for one state of the configuration."""
 
-    identity: object
+    identity: ModelType
     """Another object for each type, and for each configuration by which values are read."""
     name: str
     format: str
