@@ -132,8 +132,8 @@ def why_not_considered(
         return _TURNED_OFF
     if (
         engine.fields.freshness.isdisjoint(fields)
-        and granted_lifetime(engine, policy, status) is None
-        and not engine.settings.cache_heuristic
+        and granted_lifetime(engine, request, status) is None
+        and not may_guess_lifetime(engine, request)
     ):
         return _NO_FRESHNESS
     return None
@@ -223,8 +223,8 @@ def _decide_use(
         is_meant=stated is not None or rules.is_shared or _has_lifetime_of_route(request),
     ):
         return Reason.SETS_COOKIE
-    lifetime = granted_lifetime(engine, request.policy, status) if stated is None else stated
-    if lifetime is None and settings.cache_heuristic:
+    lifetime = granted_lifetime(engine, request, status) if stated is None else stated
+    if lifetime is None and may_guess_lifetime(engine, request):
         lifetime = heuristic_lifetime(fields, status, rules.directives, now=now)
     age = _read_age(request, fields, now)
     is_fresh = not rules.no_cache and lifetime is not None and lifetime > age
@@ -286,7 +286,7 @@ def _is_shared(policy: RoutePolicy | None) -> bool:
 
 def _has_lifetime_of_route(request: RequestPlan) -> bool:
     """Whether the request's own route gives a lifetime, rather than the settings of all routes."""
-    policies = request.path_policy, request.handler_policy
+    policies = request.path_policy, request.handler_policy, *request.app_policies
     return any(policy is not None and policy.cache_ttl is not None for policy in policies)
 
 
@@ -313,9 +313,16 @@ def _names_to_compare(
     return tuple([name for name in names if name != b"accept-encoding"])
 
 
-def granted_lifetime(engine: Engine, policy: RoutePolicy | None, status: int) -> float | None:
-    """Return the lifetime, in seconds, that the settings give a response which states none."""
-    settings = engine.settings
+def granted_lifetime(engine: Engine, request: RequestPlan, status: int) -> float | None:
+    """Return the lifetime, in seconds, that the settings give a response which states none.
+
+    Source: RFC 9110, 9.3.3: a response to POST is cached only with explicit freshness information.
+    """
+    # The settings of all routes say nothing of one that also takes writes, as GraphQL does: a
+    # mutation that is sent twice would run once. The lifetime of the POST's own route is explicit.
+    if request.method == "POST" and not _has_lifetime_of_route(request):
+        return None
+    settings, policy = engine.settings, request.policy
     if status >= 400 and settings.cache_negative_ttl is not None:
         return settings.cache_negative_ttl
     ttl = settings.cache_ttl
@@ -351,8 +358,15 @@ def _read_terms(
     )
 
 
+def may_guess_lifetime(engine: Engine, request: RequestPlan) -> bool:
+    """Whether a lifetime may be estimated for a response to which nothing gives one."""
+    # RFC 9110, 9.3.3: a guess is no explicit freshness information.
+    return engine.settings.cache_heuristic and request.method != "POST"
+
+
 def may_grant_lifetime(engine: Engine, request: RequestPlan) -> bool:
     """Whether a response to this request may be stored though it states no freshness itself."""
-    return (
-        granted_lifetime(engine, request.policy, 200) is not None or engine.settings.cache_heuristic
-    )
+    policy = request.policy
+    if request.method == "POST":  # as `granted_lifetime` says; its handler has not run yet
+        return policy is not None and policy.cache_ttl is not None
+    return granted_lifetime(engine, request, 200) is not None or engine.settings.cache_heuristic

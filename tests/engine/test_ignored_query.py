@@ -333,7 +333,7 @@ async def test_other_processes_know_them_by_the_same_key():
 @pytest.mark.parametrize("method", ["POST", "QUERY"])
 @awaited
 async def test_a_body_in_the_key_hides_them_as_well(method):
-    app, serial_app = echoing(cache_ttl=60, routes={"/": {"cache_body": True}})
+    app, serial_app = echoing(routes={"/": {"cache_body": True, "cache_ttl": 60}})
     for number in range(3):
         asked = visit(b"a=1&utm_id=%d" % number, method, body=(b"{}",)).having(content_length="2")
         assert (await ask(serial_app, asked)).document == ["a=1"]
