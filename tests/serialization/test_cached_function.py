@@ -614,7 +614,8 @@ def test_arguments_without_a_key_are_refused_by_name(calls):
         raise NotImplementedError
 
     with pytest.raises(
-        TypeError, match=r"'session' of .*load\(\) is an object of type object.*key='load:\{id\}'"
+        TypeError,
+        match=r"'session' of .*load\(\) is an object.*key='load:\{id\}:\{session.id\}'",
     ):
         load(1, object())
 

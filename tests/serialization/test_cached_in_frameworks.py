@@ -190,6 +190,7 @@ def test_a_request_is_no_key(calls):
         raise NotImplementedError
 
     with pytest.raises(
-        TypeError, match=r"'request' of .*find\(\) is an object of type Request.*key='find:\{id\}'"
+        TypeError,
+        match=r"'request' of .*find\(\) is .* Request.*key='find:\{id\}:\{request.id\}'",
     ):
         client.get(app, "/1")

@@ -359,7 +359,7 @@ def test_an_argument_without_a_key_is_named(value):
     make_key = keys_of(with_session)
     with pytest.raises(TypeError, match=r"the argument 'session' of with_session\(\) is a") as info:
         make_key(7, value)
-    assert "key='with_session:{id}'" in str(info.value)
+    assert "key='with_session:{id}:{session.id}'" in str(info.value)
     assert "hunter2" not in str(info.value)
 
 
@@ -492,3 +492,32 @@ def test_a_long_key_ends_in_a_digest(first, second):
 def test_a_text_that_looks_shortened_is_shortened():
     long = "x" * 300
     assert bounded(bounded(long)) != bounded(long)
+
+
+class Client:
+    def load(self): ...
+
+    def find(self, org, name): ...
+
+
+def greet(user): ...
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "key"),
+    [
+        (greet, (object(),), "greet:{user.id}"),
+        (Client.load, (Client(),), "load:{self.id}"),
+        (Client.find, (Client(), 1, "a"), "find:{self.id}:{org}:{name}"),
+        (Client.find, (1, object(), "a"), "find:{org.id}:{name}"),
+    ],
+    ids=["the only one", "self", "self and others", "one of several"],
+)
+def test_the_key_that_an_error_suggests_differs_by_the_argument(function, args, key):
+    """Without it, one caller would get the result of another."""
+    parameters = parameters_of(function)
+    make_key = key_by_arguments("shop", parameters)
+    with pytest.raises(TypeError, match="cannot be part of a key") as raised:
+        make_key(*args)
+    assert f"such as key={key!r}, and leave" in str(raised.value)
+    assert Template(key, parameters).uses

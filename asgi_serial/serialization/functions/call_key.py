@@ -318,13 +318,17 @@ def _describe_all(parameters: Parameters, values: tuple[object, ...]) -> str:
         try:
             out.append(_describe(value))
         except _NoKeyError as error:
-            fine = [one for one in parameters.names if one not in (name, "self", "cls")]
+            # A key without the argument would give the result of one caller to all.
+            part = f"{name}.id"
+            shown = [part if one == name else one for one in parameters.names]
+            shown = [one for one in shown if one not in ("self", "cls")]
             key = ":".join(
-                [parameters.function.rpartition(".")[2], *[f"{{{one}}}" for one in fine]]
+                [parameters.function.rpartition(".")[2], *[f"{{{one}}}" for one in shown]]
             )
             raise TypeError(
                 f"the argument {name!r} of {parameters.function}() is {error.text}, which cannot "
-                f"be part of a key; say what the result depends on, such as key={key!r}"
+                f"be part of a key; say by what of it results differ, such as key={key!r}, and "
+                f"leave {{{part}}} out only if the result is the same for every {name}"
             ) from None
         except RecursionError:
             raise TypeError(
