@@ -16,8 +16,8 @@ BOUNDS = {
     ("pass", "browser"): (16, 43, 30),
     ("hit", "bare"): (8, 9, 8),
     ("hit", "browser"): (8, 9, 8),
-    ("miss", "bare"): (32, 204, 117),
-    ("miss", "browser"): (33, 231, 122),
+    ("miss", "bare"): (32, 203, 117),
+    ("miss", "browser"): (33, 230, 122),
     ("revalidation", "bare"): (36, 276, 160),
     ("revalidation", "browser"): (36, 279, 153),
 }

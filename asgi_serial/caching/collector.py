@@ -104,17 +104,13 @@ class Collector:
         self._pieces, self.pending = [], None
 
     def _hold(self, size: int) -> Reason | None:
-        why = self._why_too_large(self._size + size)
-        if why is not None:
-            return why
-        if self._is_lost or not self._engine.collecting.take(self, size):
+        engine = self._engine
+        if self._size + size > engine.settings.cache_max_object:
+            return Reason.OBJECT_TOO_LARGE
+        if self._is_lost or not engine.collecting.take(self, size):
             return Reason.TOO_MUCH_AT_ONCE
         self._size += size
         return None
-
-    def _why_too_large(self, size: int) -> Reason | None:
-        too_large = size > self._engine.settings.cache_max_object
-        return Reason.OBJECT_TOO_LARGE if too_large else None
 
     def let_go(self) -> None:
         """Give back the held bytes, once the response is stored or will not be."""
@@ -171,8 +167,9 @@ class Collector:
                 return Reason.VALUE_NOT_CARRIED
             base = base._replace(pairs=encoded_model.json_fields(base.pairs, len(body)))
         size = len(content) + (len(body) if media_type else 0)
-        why = self._why_too_large(size) if is_end_sure else self._hold(size)
-        if why is not None:
+        if size > self._engine.settings.cache_max_object:
+            return Reason.OBJECT_TOO_LARGE
+        if not is_end_sure and (why := self._hold(size)) is not None:
             return why
         reasons = self._plan.lasting + reasons
         stored = Representation(self._stored(fields), content, coding, etag, reasons)
