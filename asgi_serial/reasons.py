@@ -215,7 +215,8 @@ class Reason(Enum):
     REQUEST_HAS_CREDENTIALS = (
         "cache",
         "the request carries credentials, and nothing allows sharing the response",
-        "send Cache-Control: public, or set cache_shared or cache_partition",
+        "send Cache-Control: public or set cache_shared if all users may see it, "
+        "else set cache_partition",
     )
     REQUEST_HAS_UNKEYED_FIELD = (
         "cache",
@@ -225,7 +226,8 @@ class Reason(Enum):
     REQUEST_HAS_UNKNOWN_FIELD = (
         "cache",
         "the request carries a field that may identify the user",
-        "send Cache-Control: public, or name the field in cache_ignore_fields",
+        "if no response depends on it, name it in cache_ignore_fields, or send "
+        "Cache-Control: public",
     )
     REQUEST_TOO_LARGE_TO_KEY = (
         "cache",
