@@ -65,7 +65,7 @@ def plan_response(
         None if length is None else engine.negotiator.reaches[length],
     )
     if has_trailers or not _RARER.isdisjoint(fields):
-        kind = (*kind, has_trailers, *[fields.get(name) for name in _RARER_FIELDS])
+        kind = (*kind, has_trailers, *map(fields.get, _RARER_FIELDS))
     plan = wants.plans.get(kind)
     if plan is None:
         plan = _make_plan(engine, wants, status, fields, has_trailers)

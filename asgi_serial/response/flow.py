@@ -398,11 +398,12 @@ class Pass(State):
         RFC 9112, 8: a response with a Content-Length is complete once that many bytes have arrived.
         Its client may leave before the app sends an empty last message, and the app may stop then.
         """
-        if response.collector is None or not response.has_passed_whole():
-            response.forget(Reason.CLIENT_LEFT)
-            return self
-        response.finish_pieces(0)
-        return DONE
+        has_collector = response.collector is not None
+        if has_collector and content_length(response.base.fields) == response.app_bytes:
+            response.finish_pieces(0)
+            return DONE
+        response.forget(Reason.CLIENT_LEFT)
+        return self
 
 
 class Done(State):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from asgi_serial.cache.in_flight import CallResult
-from asgi_serial.http.headers import content_length, states_its_end
+from asgi_serial.http.headers import states_its_end
 from asgi_serial.http.validators import is_not_modified
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.variant import Base, represent
@@ -247,10 +247,6 @@ class Response:
         # Content that arrives whole in the last message cannot have been truncated; no content can.
         is_one_piece = 0 < last_bytes == self.app_bytes
         return is_one_piece or states_its_end(self.status, self.base.fields)
-
-    def has_passed_whole(self) -> bool:
-        """Whether all bytes that Content-Length states have passed."""
-        return content_length(self.base.fields) == self.app_bytes
 
     def reasons(self) -> tuple[Reason, ...]:
         """Return the reasons why something was not done to this response."""
