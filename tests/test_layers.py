@@ -202,3 +202,46 @@ def test_only_the_settings_and_constructors_of_the_shell_read_the_environment(mo
     }:
         named = {node.attr for node in ast.walk(MODULES[module]) if isinstance(node, ast.Attribute)}
         assert not named & {"environ", "getenv"}
+
+
+PLAN = MODULES["request/plan"]
+ATTRIBUTES_OF_A_PLAN = {
+    statement.target.id if isinstance(statement, ast.AnnAssign) else statement.targets[0].id
+    for each in PLAN.body
+    if isinstance(each, ast.ClassDef) and each.name == "RequestPlan"
+    for statement in each.body
+    if isinstance(statement, ast.AnnAssign | ast.Assign)
+}
+PLANS = {"plan", "request", "again", "get"}
+"""The names under which functions and objects know the plan of a request."""
+
+
+def written(tree):
+    """The attributes that are written, each with the name of the object it is an attribute of."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del):
+            owner = node.value
+            name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+            yield name.lstrip("_"), node.attr
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("setattr", "vars"):
+            yield ast.unparse(node.args[0]).split(".")[-1].lstrip("_"), "scope"
+
+
+def test_the_attributes_of_a_plan_are_known():
+    assert {"scope", "lines", "key", "forward", "bypass", "asked"} <= ATTRIBUTES_OF_A_PLAN
+    tree = ast.parse("self._plan.key = plan.bypass, request.a = x; del get.b; setattr(plan, y, z)")
+    found = {("plan", "key"), ("plan", "bypass"), ("request", "a"), ("get", "b"), ("plan", "scope")}
+    assert set(written(tree)) == found
+
+
+@each_module
+def test_only_the_module_of_the_plan_writes_to_one(module):
+    """A stage that learns more returns another plan: see `RequestPlan.with_`."""
+    if module == "request/plan":
+        return
+    found = {
+        f"{owner}.{name}"
+        for owner, name in written(MODULES[module])
+        if owner in PLANS and name in ATTRIBUTES_OF_A_PLAN
+    }
+    assert not found

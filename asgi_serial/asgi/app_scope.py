@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from asgi_serial.asgi.parsed_requests import Parsed
     from asgi_serial.engine.engine import Engine
+    from asgi_serial.request.app_call import AppCall
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.types import Field, Fields, Scope
 
@@ -162,7 +163,9 @@ def _replace(plan: RequestPlan, pairs: Fields, name: bytes, value: bytes | None)
     return made
 
 
-def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scope:
+def scope_for_app(
+    engine: Engine, plan: RequestPlan, call: AppCall, body: bytes | None = None
+) -> Scope:
     """Return a shallow copy of the scope, with the request as the app should see it.
 
     `body` is the decoded body, if it differs from the one received. The scope from the server and
@@ -171,7 +174,7 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
     fields = plan.fields
     # The marks tell an inner engine that the request is handled, and which handlers may set its
     # policy.
-    scope = plan.app_scope = copy_scope(plan.scope)
+    scope = call.app_scope = copy_scope(plan.scope)
     scope[MARK] = engine
     scope[REQUEST] = []  # not the plan, which refers to the scope
     if plan.hides_query:
@@ -192,7 +195,7 @@ def scope_for_app(engine: Engine, plan: RequestPlan, body: bytes | None) -> Scop
     if plan.wants.media_type:
         pairs = _with_json_accepted(pairs, fields[b"accept"])
         extensions = scope.get("extensions") or {}
-        scope["extensions"] = {**extensions, EXTENSION: offer_models(engine, plan)}
+        scope["extensions"] = {**extensions, EXTENSION: offer_models(engine, plan, call)}
     if pairs is not given:
         scope["headers"] = pairs
     # The client accepts a coding, and the handler may still turn compression on.

@@ -8,7 +8,6 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from asgi_serial.asgi.app_scope import (
-    copy_scope,
     hide_from_app,
     offers_zero_copy,
     reveal_outside,
@@ -20,6 +19,7 @@ from asgi_serial.asgi.parsed_requests import PARSED, forget_parsed, recall_parse
 from asgi_serial.asgi.record import (
     DEBUG,
     cache_part,
+    cache_part_in_call,
     is_logged,
     outcome_of,
     reasons_of_hit,
@@ -40,9 +40,9 @@ from asgi_serial.engine.app_engines import MARK
 from asgi_serial.http.storability import CACHED_METHODS, announces_body
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.problem import Problem
+from asgi_serial.request.app_call import AppCall, RequestCopy
 from asgi_serial.request.forward import FORWARD_MISS
 from asgi_serial.request.handler_policy import adopt_partition
-from asgi_serial.request.plan import RequestCopy
 from asgi_serial.response.start import START_TYPE, start_response
 from asgi_serial.settings.policy import CURRENT, HANDLER_SWITCHES
 from asgi_serial.settings.routed_handler import REQUEST
@@ -70,17 +70,17 @@ CLIENT_SECONDS = 0.25
 REFUSED_ROUTE = "(refused)"
 
 
-class Exchange:
+class Exchange(AppCall):
     """One request on its way to the app, and its response on the way back.
 
-    `receive` and `send` are passed to the app. The start of the response decides how it continues:
-    one that passes is only counted, any other is handled by a `Delivery`.
+    `receive` and `send` are passed to the app, and handlers add their policies to it (`AppCall`).
+    The start of the response decides how it continues: one that passes is only counted, any other
+    is handled by a `Delivery`.
     """
 
     __slots__ = (
-        "__dict__",  # of rare attributes, which have a default on the class
-        "_app_scope",
         "_calls_again",
+        "_changes",
         "_ending",
         "_given",
         "_hears",
@@ -89,24 +89,29 @@ class Exchange:
         "_passes",
         "_reasons",
         "_receive",
-        "_scope",
         "_searched",
         "_upload",
+        "app_scope",
         "delivery",
         "dropping",
+        "encoded_model",
         "engine",
+        "has_policy",
         "is_over",
         "lookup",
         "plan",
         "send_out",
+        "served",
         "status",
         "timer",
     )
 
+    plan: RequestPlan  # the newest: stages return another one if they change something
+    served: str | None  # what the cache did, if the app was called and did not answer
     lookup: Lookup | None  # of a request that may be answered from the cache
     _searched: Lookup | None  # once beyond the first level: it may lead a call
     _upload: _Upload | None
-    _app_scope: AppScope | None
+    _changes: AppScope | None  # of the scope that the app got a copy of
     _hidden: Hidden | None  # parts of the scope that the app does not see
     delivery: Delivery | None  # of a response that does not pass
     dropping: Invalidation | None  # the invalidation made by this write
@@ -127,27 +132,27 @@ class Exchange:
         self, engine: Engine, plan: RequestPlan, receive: Receive, send: Send, began: float
     ) -> None:
         self.engine = engine
+        if plan.profile.cookies is not None and plan.are_cookies_harmless:
+            plan = plan.without_ignored_cookies()
         self.plan = plan
-        if plan.profile.cookies is not None:
-            plan.ignore_cookies()
         if engine.records or is_logged(DEBUG):
             timer = self.timer = Timer(receive, send, began)
             receive, send = timer.receive, timer.send
             engine.gauges.started += 1
         else:
             self.timer = None
-        self._given = self._scope = plan.scope  # as the server and the app see it
+        self._given = self.app_scope = plan.scope  # the app may get a copy
         self._receive = receive
         self.send_out = send
         # A slot is read in a quarter of the time of a default on the class, and assigning one
         # constant to many slots at once is cheap.
-        self.lookup = self._searched = self._upload = self._app_scope = None
-        self.delivery = self.dropping = self._hidden = self._parsed = None
+        self.lookup = self._searched = self._upload = self._changes = self.served = None
+        self.delivery = self.dropping = self._hidden = self._parsed = self.encoded_model = None
         self.status = 0
         self._reasons = ()
         self._ending = ""
         # It is over once it passes, or its last message goes to the server.
-        self._passes = self.is_over = self._calls_again = self._hears = False
+        self._passes = self.is_over = self._calls_again = self._hears = self.has_policy = False
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
@@ -183,58 +188,63 @@ class Exchange:
 
     async def answer_without_app(self, served: Answer | Forward | None) -> bool:
         """Refuse the request or answer it from the cache; return False if the app must answer."""
+        plan, forward = self.plan, self.plan.forward
+        messages: Iterable[Message] | None = None
         try:
-            answered = await self._answer_without_app(served)
+            if served is not None:
+                self.lookup = Lookup(self.engine, plan)
+                messages = self.lookup.take(served)
+            if messages is None:
+                if plan.content_codings or plan.body_format or plan.keys_on_body:
+                    messages = await self._read_body()
+                    plan = self.plan
+                if messages is None and plan.key is not None:
+                    if self.lookup is None:
+                        self.lookup = Lookup(self.engine, plan)
+                    lookup = self._searched = self.lookup
+                    if plan.keys_on_body:
+                        messages = lookup.find_hit(plan.key)
+                    messages = messages or await lookup.seek(plan.key)
+                    self.served = "stale" if lookup.stands_in else None
+                    forward = lookup.forward
+                if messages is None and plan.wants_stored_only:
+                    messages = self._refuse_to_call(plan.bypass or forward.reason)
+                # RFC 9111, 4.2.3: the age of a response counts from the request that it answers.
+                # This one may have waited for its body, the second level, or another's call.
+                if plan.caching:
+                    self.plan = plan.with_(forward=forward, asked=self.engine.clock())
+            if messages is not None:
+                self._release_body()
+                await self.answer(messages)
         except BaseException as error:
             self.finish_call(CallResult.FAILED)  # otherwise others could wait in vain
             self._release_body()
             self._ending = "failed" if isinstance(error, Exception) else "cancelled"
             self._record_answer()
             raise
-        if answered:
+        if messages is not None:
             self._record_answer()
         elif self.timer is not None:
             self.timer.call_app()
-        return answered
+        return messages is not None
 
-    async def _answer_without_app(self, served: Answer | Forward | None) -> bool:
-        plan = self.plan
-        messages: Iterable[Message] | None = None
-        if served is not None:
-            self.lookup = Lookup(self.engine, plan)
-            messages = self.lookup.take(served)
-            if messages is not None:
-                await self.answer(messages)
-                return True
-        if plan.content_codings or plan.body_format or plan.keys_on_body:
-            upload = self._upload = _Upload(self.engine.workers.bodies.open())
-            timer = self.timer
-            since = (0.0, 0.0) if timer is None else timer.begin_decoding()
-            read = await read_request(self.engine, plan, self._receive, upload.share)
-            if timer is not None:
-                timer.end_decoding(*since)
-            if isinstance(read, Problem):
-                messages = self._refuse(read)
-            else:
-                upload.messages, upload.body = deque(read.messages), read.body
-                plan.content_codings, plan.body_format = read.codings, read.format
-                if plan.keys_on_body:
-                    plan.key, plan.bypass = read.key, read.bypass
-        if messages is None and plan.key is not None:
-            if self.lookup is None:
-                self.lookup = Lookup(self.engine, plan)
-            lookup = self._searched = self.lookup
-            if plan.keys_on_body:
-                messages = lookup.find_hit(plan.key)
-            messages = messages or await lookup.seek(plan.key)
-            plan.forward = lookup.forward
-        if messages is None and plan.wants_stored_only:
-            messages = self._refuse_to_call(plan.bypass or plan.forward.reason)
-        if messages is None:
-            return False
-        self._release_body()
-        await self.answer(messages)
-        return True
+    async def _read_body(self) -> list[Message] | None:
+        """Read a body that is decoded, translated or in the key; return its refusal, if any."""
+        plan, timer = self.plan, self.timer
+        upload = self._upload = _Upload(self.engine.workers.bodies.open())
+        since = (0.0, 0.0) if timer is None else timer.begin_decoding()
+        read = await read_request(self.engine, plan, self._receive, upload.share)
+        if timer is not None:
+            timer.end_decoding(*since)
+        if isinstance(read, Problem):
+            return self._refuse(read)
+        upload.messages, upload.body = deque(read.messages), read.body
+        if plan.keys_on_body:
+            plan = plan.with_(key=read.key, bypass=read.bypass)
+        if (plan.content_codings, plan.body_format) != (read.codings, read.format):
+            plan = plan.with_(content_codings=read.codings, body_format=read.format)
+        self.plan = plan
+        return None
 
     async def answer(self, messages: Iterable[Message]) -> None:
         """Send an answer for which the app was not called."""
@@ -277,7 +287,9 @@ class Exchange:
         engine, given = self.engine, self._given
         # If no handler sets a policy here, that of an enclosing request must not apply either.
         hears = not engine.is_idle or bool(HANDLER_SWITCHES) or CURRENT.get() is not None
-        token = CURRENT.set(self.plan) if hears else None
+        token = None
+        if hears:
+            token = CURRENT.set(self)
         try:
             if not hears:
                 # The request is only counted: the mark keeps a nested engine from counting it, too.
@@ -355,13 +367,17 @@ class Exchange:
         has_begun = self.delivery is not None or self._passes or self.is_over
         if has_begun or self.plan.forward.stored is None:
             return None
-        adopt_partition(self.engine, self.plan)
-        return answer_on_error(self.engine, self.plan, self.plan.forward)
+        plan = self.plan = adopt_partition(self.engine, self.plan, self)
+        messages = answer_on_error(self.engine, plan, plan.forward)
+        if messages is not None:
+            self.served = "stale"
+        return messages
 
     def _drop_conditions(self) -> None:
         """Prepare a call without conditions, since the 304 or 206 was about something else."""
         self._calls_again = False
-        self.plan.forward = self.plan.forward.without_stored()
+        plan, now = self.plan, self.engine.clock()
+        self.plan = plan.with_(forward=plan.forward.without_stored(), asked=now)
         upload = self._upload = _Upload(self.engine.workers.bodies.open())
         upload.messages.append({"type": "http.request", "body": b"", "more_body": False})
 
@@ -369,12 +385,15 @@ class Exchange:
         """Return the app's `send` for a call that asks for the rest of a stored response."""
         part = self.plan.forward.completes
         assert part is not None
-        completion = Completion(self.engine, self.plan, part)
+        completion = Completion(self.engine, self, part)
 
         def send(message: Message) -> Awaitable[None]:
             if completion.is_void:
                 return checkpoint()
-            put_together = completion.take(message)
+            put_together = completion.take(message, self.plan)
+            self.plan = completion.request
+            if self._searched is not None:
+                self._searched.plan = self.plan
             if put_together is not None:
                 return self.send(put_together)
             self._calls_again = True
@@ -394,14 +413,11 @@ class Exchange:
         profile, wants = plan.profile, plan.wants
         hides = wants.hides_codings or (profile.cookies is not None and plan.key is not None)
         if plan.caching:
-            # RFC 9111, 4.2.3: the age of a response counts from the request that it answers. This
-            # request may have waited for its body, the second level, or another request's call.
-            plan.asked = engine.clock()
             if plan.shown_query is not None or profile.choices is not None:
-                plan.hide_ignored()
+                plan = self.plan = plan.hide_ignored()
                 hides = hides or plan.is_normalized
             if plan.may_key_on_body:
-                plan.copy = RequestCopy(engine.settings.cache_max_key_body)
+                self.body_copy = RequestCopy(engine.settings.cache_max_key_body)
         body = None if self._upload is None else self._upload.body
         leads = self._searched is not None and self._searched.call is not None
         if (
@@ -409,19 +425,16 @@ class Exchange:
             or body is not None
             or wants.media_type
             or profile.has_tags
-            or self._app_scope is not None
+            or self._changes is not None
             or ("extensions" in given and offers_zero_copy(plan, given))
             or plan.forward.validates
             or plan.forward.completes is not None
         ):
-            scope = self._scope = self._copy_scope(body, leads=leads)
+            scope = self.app_scope = self._copy_scope(body, leads=leads)
             return scope
         # The app gets the scope from the server itself, in which parts may be hidden for a while.
         if engine.may_cache:
-            # The plan keeps the request as it arrived; the app may change its scope and fields.
-            kept = plan.scope = copy_scope(given)
-            kept["headers"] = [*given["headers"]]
-        plan.app_scope = given
+            plan.keep_scope()
         given[MARK] = engine
         given[REQUEST] = []  # any object of its own; `object()` costs five times as much
         if hides:
@@ -436,25 +449,23 @@ class Exchange:
 
     def _copy_scope(self, body: bytes | None, *, leads: bool) -> Scope:
         """Return an adapted copy of the scope; the app's changes are copied to the given one."""
-        engine, plan, given, before = self.engine, self.plan, self._given, self._app_scope
-        scope = scope_for_app(engine, plan, body)
+        engine, plan, given, before = self.engine, self.plan, self._given, self._changes
+        scope = scope_for_app(engine, plan, self, body)
         if PARSED in (scope.get("state") or ()):
             parsed = forget_parsed(scope)
             self._parsed = self._parsed or parsed
-        if scope["headers"] is plan.scope["headers"]:
-            plan.scope = copy_scope(plan.scope)
-            plan.scope["headers"] = [*scope["headers"]]
+        plan.keep_scope()
         outside = self.send_out if before is None else before.outside
-        app_scope = self._app_scope = AppScope(given, scope, outside, plan)
+        app_scope = self._changes = AppScope(given, scope, outside)
         if self._null_client is None:
             self.send_out = self._send_leading if leads else app_scope.send
         return scope
 
     async def _send_leading(self, message: Message) -> None:
         """Send to the client of a call that others wait for, without letting it delay them."""
-        assert self._app_scope is not None
+        assert self._changes is not None
         if self._searched is None or self._searched.call is None:
-            await self._app_scope.send(message)
+            await self._changes.send(message)
             return
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -462,7 +473,7 @@ class Exchange:
             self._client_seconds = CLIENT_SECONDS
         timer = loop.call_later(self._client_seconds, self.finish_call, CallResult.SLOW)
         try:
-            await self._app_scope.send(message)
+            await self._changes.send(message)
         finally:
             timer.cancel()
             self._client_seconds -= loop.time() - began
@@ -484,7 +495,7 @@ class Exchange:
         finally:
             self._listeners -= 1
         if message["type"] == "http.disconnect":
-            self.plan.client_left = True
+            self.client_left = True
             if self.delivery is not None and not self.is_over:
                 await self.delivery.lose_client()
         return self._observe_request(message)
@@ -499,11 +510,11 @@ class Exchange:
             # RFC 9110, 9.3.1: content of a GET has no meaning for it; in HTTP/2 and later it needs
             # neither Content-Length nor Transfer-Encoding.
             if not self.status:
-                plan.bypass = Reason.REQUEST_HAS_BODY
+                self.plan = plan.with_(bypass=Reason.REQUEST_HAS_BODY)
             elif self.delivery is not None:
                 self.delivery.flow.forget(Reason.REQUEST_HAS_BODY)
-        if plan.copy is not None:
-            plan.copy.take(message)
+        if self.body_copy is not None:
+            self.body_copy.take(message)
         return message
 
     def has_client_said_all(self) -> bool:
@@ -534,8 +545,8 @@ class Exchange:
         engine, plan, timer = self.engine, self.plan, self.timer
         self.status = message["status"]
         # A policy may name users, whose responses are private even if nothing else is turned on.
-        if self._hears and (engine.names_variants or HANDLER_SWITCHES or plan.has_policy):
-            message, start = start_response(engine, plan, message)
+        if self._hears and (engine.names_variants or HANDLER_SWITCHES or self.has_policy):
+            message, start = start_response(engine, plan, self, message)
             if self._hidden is not None and start.collector is None:
                 self._reveal()
             if start.has_effects or self._searched is not None:
@@ -545,7 +556,7 @@ class Exchange:
                     self.status, self._calls_again = 0, True
                     return checkpoint()  # the rest of this response is discarded
                 delivery = self.delivery = Delivery(self)
-                return delivery.begin(start, self._scope, is_listening=bool(self._listeners))
+                return delivery.begin(start, self.app_scope, is_listening=bool(self._listeners))
             self._reasons = start.reasons
         self._passes = self.is_over = True
         if engine.server_timing and timer is not None:
@@ -555,6 +566,10 @@ class Exchange:
     def _apply(self, start: ResponseStart) -> None:
         """Apply the start's effects on the cache, and on requests that wait for this call."""
         engine, lookup = self.engine, self._searched
+        if start.has_effects:
+            self.plan, self.served = start.request, start.served or self.served
+            if lookup is not None:
+                lookup.plan = self.plan
         if start.invalid:
             method = self.plan.method
             self.dropping = Invalidation(engine.responses, start.invalid, method=method)
@@ -571,7 +586,7 @@ class Exchange:
     def timed(self, start: Message) -> Message:
         """Return the start with a Server-Timing field."""
         assert self.timer is not None
-        outcome = self.plan.outcome
+        outcome = self.served or cache_part_in_call(self.plan)
         return add_server_timing(
             start, self.timer.phases_so_far(), {"cache": outcome} if outcome else {}
         )
@@ -583,14 +598,14 @@ class Exchange:
         """
         if self._hidden is not None:
             self._reveal()
-        if self._app_scope is None:
+        if self._changes is None:
             self._given.pop(MARK, None)
             if self._hears:
                 self._given.pop(REQUEST, None)
         elif not self._is_detached:
-            self._app_scope.end()
-        if self._app_scope is not None and self._null_client is None:
-            self.send_out = self._app_scope.send  # break the reference cycle of a call that leads
+            self._changes.end()
+        if self._changes is not None and self._null_client is None:
+            self.send_out = self._changes.send  # break the reference cycle of a call that leads
         if self._parsed is not None:
             recall_parsed(self._parsed)
         if self._upload is not None:
@@ -618,7 +633,7 @@ class Exchange:
                 timer,
                 flow.route(),
                 outcome_of(timer, self._ending),
-                plan.outcome,
+                self.served or cache_part_in_call(plan),
                 flow.encoding_outcome,
                 flow.coding or "identity",
                 flow.media_type,
@@ -630,10 +645,10 @@ class Exchange:
         reasons = self._reasons
         if plan.profile.describes_body:
             reasons = plan.undecoded + reasons
-        if plan.served == "stale" and not self._ending and timer.ended:
+        if self.served == "stale" and not self._ending and timer.ended:
             reasons = (Reason.STALE_IF_ERROR,)
-        cache = plan.outcome if plan.caching else ""
-        record_call(engine, self._scope, timer, self._ending, cache, reasons, plan)
+        cache = self.served or cache_part_in_call(plan) if plan.caching else ""
+        record_call(engine, self.app_scope, timer, self._ending, cache, reasons, plan)
 
     def _record_answer(self) -> None:
         """Record an exchange in which the app was not called."""
@@ -651,13 +666,13 @@ class Exchange:
             _, _, entry, _, form = answered
             route, coding = entry.route, form.coding or coding
             app_bytes = entry.app_bytes or size if size else 0
-        elif plan.served == "stale" and plan.forward.stored is not None:
+        elif self.served == "stale" and plan.forward.stored is not None:
             # A stale response, since another request's call of the app has failed.
-            cache, reasons = plan.served, (Reason.STALE_IF_ERROR,)
+            cache, reasons = self.served, (Reason.STALE_IF_ERROR,)
             entry = plan.forward.stored
             route, app_bytes = entry.route, entry.app_bytes or size
         else:
-            route = self.engine.label(self._scope)
+            route = self.engine.label(self.app_scope)
         record_response(
             self.engine,
             plan,

@@ -61,6 +61,7 @@ class Lookup:
     released: asyncio.Event | None = None  # set when nobody waits for the call any more
     answered: Answer | None = None  # from the cache
     refreshes: Entry | None = None  # has answered, and must be refreshed in the background
+    stands_in = False  # a stale response replaces the failed call of another request
     _lease: bytes | None = None  # by which other processes wait for the call
     _renewal: asyncio.TimerHandle | None = None
     _part: Entry | None = None  # is stored, but lacks some of the requested bytes
@@ -70,7 +71,7 @@ class Lookup:
 
     def __init__(self, engine: Engine, plan: RequestPlan) -> None:
         self.engine = engine
-        self.plan = plan
+        self.plan = plan  # the newest, by whose key a result is remembered
         self.forward = plan.forward  # why there is no answer so far
 
     def own_call(self, key: Key, call: Call) -> None:
@@ -305,7 +306,9 @@ class Lookup:
                 return await self._derive()
             if result is CallResult.ERROR:
                 # The stale response also replaces another request's failed call.
-                return answer_on_error(self.engine, self.plan, self.forward)
+                messages = answer_on_error(self.engine, self.plan, self.forward)
+                self.stands_in = messages is not None
+                return messages
             if result is CallResult.STORED and self.forward.reason not in (MISS, VARY_MISS):
                 return None  # the stored response does not suit this client
             slow_calls += result is CallResult.SLOW

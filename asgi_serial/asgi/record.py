@@ -33,6 +33,12 @@ DEBUG = logging.DEBUG
 # To compare levels takes a third of the time of asking whether a line is written.
 root = logging.getLogger()
 
+_NOT_FOR_CLIENT = (
+    Reason.REQUEST_HAS_CREDENTIALS,
+    Reason.REQUEST_HAS_UNKEYED_FIELD,
+    Reason.REQUEST_HAS_UNKNOWN_FIELD,
+)
+
 _NO_REASONS: tuple[Reason, ...] = ()
 
 # The status of an exchange that ended before anything was sent.
@@ -194,6 +200,17 @@ def record_hit(
                 ended * 1e9,
             ),
         )
+
+
+def cache_part_in_call(plan: RequestPlan) -> str:
+    """Return how the cache took part when the app was called and has answered itself.
+
+    Recorders and Server-Timing name it so.
+    """
+    if not plan.caching:
+        return ""
+    missed = plan.bypass is None and plan.forward.reason not in _NOT_FOR_CLIENT
+    return "miss" if missed else "bypass"
 
 
 def cache_part(plan: RequestPlan, answered: Answer) -> str:

@@ -52,6 +52,7 @@ def start_refresh(app: ASGIApp, answered: Exchange, entry: Entry) -> None:
     released = asyncio.Event()
     null_client = NullClient(released)
     exchange = Exchange(engine, again, null_client.receive, null_client.send, perf_counter())
+    exchange.served = "refresh"
     lookup = exchange.lookup = Lookup(engine, again)
     lookup.own_call(call_key, call)
     lookup.released = released
@@ -81,9 +82,8 @@ def _plan_again(engine: Engine, plan: RequestPlan, entry: Entry) -> RequestPlan:
     if plan.shown_query is not None:
         scope.update(target_with(scope, plan.shown_query))
     again = plan_request(engine, scope, wants=plan.wants)
-    again.served = "refresh"
-    again.forward = Forward(Reason.STALE)
     form = find_representation(again.wants, entry)
-    if form is not None:
-        again.forward = Forward(Reason.STALE, entry, entry.has_validator, form=form)
-    return again
+    if form is None:
+        return again.with_(forward=Forward(Reason.STALE))
+    validates = entry.has_validator
+    return again.with_(forward=Forward(Reason.STALE, entry, validates, form=form))

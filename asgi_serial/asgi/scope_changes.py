@@ -11,7 +11,6 @@ from asgi_serial.request.model_extension import EXTENSION
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from asgi_serial.request.plan import RequestPlan
     from asgi_serial.types import Message, Scope, Send
 
 _OURS = frozenset({MARK, "headers", "extensions", "query_string", "raw_path"})
@@ -31,18 +30,14 @@ class AppScope:
     is left alone, unless the app changes it afterwards.
     """
 
-    __slots__ = ("_given", "_plan", "_seen", "outside", "scope")
+    __slots__ = ("_given", "_seen", "outside", "scope")
 
-    def __init__(self, given: Scope, scope: Scope, send: Send, plan: RequestPlan) -> None:
-        """Take `scope`, a copy of `given` for the app, and `send`, which leads to the outside.
-
-        The scope of the `plan` keeps the request as it arrived.
-        """
+    def __init__(self, given: Scope, scope: Scope, send: Send) -> None:
+        """Take `scope`, a copy of `given` for the app, and `send`, which leads to the outside."""
         self.scope = scope
         self.outside = send
         self._given = given
         self._seen = copy_scope(scope)
-        self._plan = plan
 
     def send(self, message: Message) -> Awaitable[None]:
         """Pass a message to the outside, after the app's changes."""
@@ -73,8 +68,6 @@ class AppScope:
     def _carry(self) -> None:
         given, seen = self._given, self._seen
         now = self._seen = dict(self.scope)  # a thread of the app may continue to change it
-        if self._plan.scope is given:
-            self._plan.scope = dict(given)
         for key in {**seen, **now}:
             value = now.get(key, _MISSING)
             before = seen.get(key, _MISSING)

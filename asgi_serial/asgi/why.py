@@ -84,13 +84,13 @@ def explain(exchange: Exchange) -> list[str]:
     answered = None if exchange.lookup is None else exchange.lookup.answered
     if answered is not None:
         return [*members, *_of_hit(exchange.engine, plan, answered)]
-    if plan.served == "stale":
+    if exchange.served == "stale":
         entry = plan.forward.stored
         assert entry is not None  # it is what was sent
         form = plan.forward.form or entry.all_forms[0]
         first = _did("cache", Token("stale"), why=Token(Reason.STALE_IF_ERROR.token))
         return [*members, first, *_of_form(form, entry)]
-    members.append(_of_cache(plan))
+    members.append(_of_cache(exchange))
     if exchange.delivery is not None:
         return [*members, *_of_flow(exchange.engine, exchange.delivery.flow)]
     reasons = exchange.reasons
@@ -135,13 +135,14 @@ def _of_form(form: Representation, entry: Entry) -> list[str]:
     return _of_content(media_type, form.coding, form.reasons)
 
 
-def _of_cache(plan: RequestPlan) -> str:
+def _of_cache(exchange: Exchange) -> str:
     """Explain why the app was called."""
+    plan = exchange.plan
     why = plan.bypass or plan.forward.reason
     more = _COLLAPSED if plan.forward.waited else {}
     if not plan.caching:
         return _not("cache", Reason.CACHE_TURNED_OFF)
-    if plan.served == "validated":
+    if exchange.served == "validated":
         return _did("cache", Token("validated"), why=Token(why.token))
     return _not("cache", why, **_field_of(plan, why), **more)
 

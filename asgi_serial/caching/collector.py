@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 def why_not_collected(
-    request: RequestPlan, plan: ResponsePlan, *, has_trailers: bool
+    plan: ResponsePlan, *, has_trailers: bool, client_left: bool
 ) -> Reason | None:
     """Return why the body of a response that may be stored is not collected; None if it is."""
     if has_trailers:
         return Reason.HAS_TRAILERS
-    if request.client_left:
+    if client_left:
         return Reason.CLIENT_LEFT
     return Reason.EVENT_STREAM if plan.event_stream else None
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.http.parts import Part
     from asgi_serial.http.ranges import ByteRange
+    from asgi_serial.request.app_call import AppCall
     from asgi_serial.request.forward import Forward
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.types import Fields, Message, Scope
@@ -96,20 +97,25 @@ def ask_for_rest(scope: Scope, pairs: Fields, entry: Entry) -> Fields:
 class Completion:
     """Turns the app's 206 for the missing range into the 200 for the whole response."""
 
-    def __init__(self, engine: Engine, request: RequestPlan, entry: Entry) -> None:
+    request: RequestPlan  # as the handler's policy, and the app's answer, have changed it
+
+    def __init__(self, engine: Engine, call: AppCall, entry: Entry) -> None:
         self._engine = engine
-        self._request = request
+        self._call = call
         self._entry = entry
         self._part, self._span = _rest_of(entry)
         self._left = -1  # bytes of the rest that have not come; -1 before its start, or without one
         self._is_first = True
         self.is_void = False  # the rest of what this call of the app sends is ignored
 
-    def take(self, message: Message) -> Message | None:
+    def take(self, message: Message, request: RequestPlan) -> Message | None:
         """Return the message to send for the app's; None if it has to be asked for the whole.
+
+        The newest plan of the `request` is in the attribute of that name afterwards.
 
         Raises: RuntimeError for content that is not what the head of the response says.
         """
+        self.request = request
         kind = message["type"]
         if kind == "http.response.start":
             return self._begin(message)
@@ -120,14 +126,13 @@ class Completion:
         return self._combine(message) if kind == "http.response.body" else message
 
     def _begin(self, message: Message) -> Message | None:
-        status, entry, request = message["status"], self._entry, self._request
+        status, entry = message["status"], self._entry
         pairs, fields = read_response_fields(
             message.get("headers", ()), self._engine.fields.response
         )
-        adopt_partition(self._engine, request)
-        is_own = (
-            request.forward.completes is not None
-        )  # the part is of the user whom the handler names
+        request = self.request = adopt_partition(self._engine, self.request, self._call)
+        # The part is of the user whom the handler names.
+        is_own = request.forward.completes is not None
         is_same = is_own and has_tag_of_part(entry, fields)
         if (
             is_own
@@ -137,7 +142,8 @@ class Completion:
         ):
             self._engine.responses.forget(entry)
         if status not in _TO_OUR_RANGE:
-            request.forward = request.forward.without_stored()  # it is the app's own answer
+            # It is the app's own answer.
+            self.request = request.with_(forward=request.forward.without_stored())
             return message
         if status != 206 or not is_same or message.get("trailers") or not self._fits(fields):
             self.is_void = True

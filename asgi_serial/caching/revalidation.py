@@ -106,6 +106,7 @@ class Validation(NamedTuple):
     """The consequences of a response for the stored one that the app was asked about."""
 
     messages: tuple[Message, Message] | None = None  # to be sent in place of the app's
+    served: str | None = None  # what the cache did to answer by them
     entry: Entry | None = None  # to be stored
     unstored: Reason | None = None  # why it is not
     is_superseded: bool = False  # the stored response is outdated
@@ -136,7 +137,7 @@ def handle_validation_response(
         # respond, and send the stored response as 4.2.4 allows.
         messages = answer_on_error(engine, request, request.forward, status)
         if messages is not None:
-            return Validation(messages, unstored=Reason.STALE_IF_ERROR)
+            return Validation(messages, "stale", unstored=Reason.STALE_IF_ERROR)
     elif status == 200 and request.forward.validates and _has_stored_tag(entry, fields):
         assert request.key is not None  # it was looked up by it
         engine.learned.note_unconditional(request.key)
@@ -167,12 +168,12 @@ def _serve_freshened(
     line = engine.cache_status.replaced_line(
         request.forward.reason, freshened, now, 304, unstored, stored=unstored is None
     )
-    request.served = "validated"
     start, last = answer(engine, request, freshened, served, now, line)
     start["headers"] += own
     if unstored is not None:
-        return Validation((start, last), None, unstored, _concerns_all(request, unstored))
-    return Validation((start, last), freshened)
+        is_superseded = _concerns_all(request, unstored)
+        return Validation((start, last), "validated", None, unstored, is_superseded)
+    return Validation((start, last), "validated", freshened)
 
 
 def freshen(

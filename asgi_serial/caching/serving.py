@@ -95,7 +95,7 @@ def serve(
                     now < until
                     and known is profile
                     and wants is plan.wants
-                    and (not anonymous or plan.ignore_cookies())
+                    and (not anonymous or plan.are_cookies_harmless)
                     and (condition is None or plan.value_of(b"if-none-match") == condition)
                 ):
                     # An equal request was given this answer within the current second.
@@ -139,7 +139,8 @@ def _remember(
     """Remember an answer for equal requests, while it stays the same."""
     if state is None:
         return
-    if plan.user is not plan.profile.anybody and not plan.ignores_cookies:
+    profile, user = plan.profile, plan.user
+    if user is not profile.anybody and user is not profile.without_cookies:
         return
     start, last = sent
     # An outer middleware may change the fields that were sent.
@@ -148,7 +149,9 @@ def _remember(
     if condition is not None and len(condition) > MAX_CONDITION_BYTES:
         return
     until = min(int(now) + 1, entry.expires)
-    said = plan.profile, plan.wants, plan.ignores_cookies, condition
+    # Otherwise it is for all who send the same, whether or not their cookies count.
+    anonymous = not entry.credentialed.issuperset(profile.anybody.credentials)
+    said = profile, plan.wants, anonymous, condition
     state.last = until, *said, start.copy(), headers, last.copy()
 
 
@@ -160,8 +163,10 @@ def evaluate(engine: Engine, plan: RequestPlan, entry: Entry, now: float) -> Dec
     profile = plan.profile
     credentials = plan.user.credentials
     if credentials and not entry.credentialed.issuperset(credentials):
-        plan.ignore_cookies()
-        if not entry.credentialed.issuperset(plan.user.credentials):
+        if not plan.are_cookies_harmless:
+            return _CREDENTIALED
+        credentials = plan.without_ignored_cookies().user.credentials
+        if not entry.credentialed.issuperset(credentials):
             return _CREDENTIALED
     if profile.strange is not NOT_STRANGE:
         why = why_not_for(plan, entry)
@@ -284,7 +289,6 @@ def answer_on_error(
     form = forward.form or find_representation(plan.wants, entry)
     if form is None:
         return None
-    plan.served = "stale"
     said = engine.cache_status.replaced_line(
         forward.reason, entry, now, status, Reason.STALE_IF_ERROR
     )

@@ -82,5 +82,4 @@ def _plan_get(engine: Engine, request: RequestPlan) -> RequestPlan | None:
         return None
     if not is_one_user or again.wants is not request.wants:
         return None
-    again.policy, again.asked = policy, request.asked
-    return again
+    return again.with_(policy=policy, asked=request.asked)

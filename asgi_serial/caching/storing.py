@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -247,11 +246,9 @@ def _decide_use(
     # said that the response is for others.
     for_unknown, strange = rules.is_shared or stated is not None, request.profile.strange
     if strange is not NOT_STRANGE:
-        unknown = request.user.unknown
-        why = why_strange(unknown, strange.twins, rules.vary, allows_unknown=for_unknown)
+        unknown, twins = request.user.unknown, strange.twins
+        why = why_strange(unknown, twins, rules.vary, allows_unknown=for_unknown)
         if why is not None:
-            # Cache-Status names one of the others.
-            request.user = replace(request.user, unknown=unknown - frozenset(rules.vary))
             return why
     tags = parse_tags(fields, engine.fields.tags)
     if tags is None:
@@ -286,7 +283,7 @@ def _is_shared(policy: RoutePolicy | None) -> bool:
 
 def _has_lifetime_of_route(request: RequestPlan) -> bool:
     """Whether the request's own route gives a lifetime, rather than the settings of all routes."""
-    policies = request.path_policy, request.handler_policy, *request.app_policies
+    policies = request.path_policy, *request.own_policies
     return any(policy is not None and policy.cache_ttl is not None for policy in policies)
 
 

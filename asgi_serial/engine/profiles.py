@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -108,6 +108,7 @@ class Profile:
         "strange",
         "unusual",
         "wants",
+        "without_cookies",
     )
 
     method: str
@@ -117,6 +118,7 @@ class Profile:
     forces_revalidation: bool  # the client refuses a stored response
     strange: Strange  # its fields that are not known to be harmless
     anybody: User  # its user, unless a policy identifies one
+    without_cookies: User  # the same, where all cookies are ignored
     label: str  # the method, and whether there are credentials: both may decide about a response
     bypass: Reason | None  # why the cache is bypassed
     cookies: CookieRules | None  # some of its cookies may be ignored, which their values show
@@ -276,7 +278,12 @@ class Profiles:
         profile.strange = strange = (
             sort_strange(names, rules.meanings.__getitem__) if names else NOT_STRANGE
         )
-        profile.anybody = anybody = User(*find_credentials(fields, strange))
+        profile.anybody = profile.without_cookies = anybody = User(
+            *find_credentials(fields, strange)
+        )
+        if profile.cookies is not None:
+            others, _ = find_credentials(fields, strange, frozenset({b"cookie"}))
+            profile.without_cookies = replace(anybody, credentials=others)
         profile.label = f"{method} with credentials" if anybody.credentials else method
         profile.demands, profile.forces_revalidation = NO_DIRECTIVES, False
         if settings.cache_obey_requests and (directives is not None or b"pragma" in fields):

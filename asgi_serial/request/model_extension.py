@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import ResponsePlan
     from asgi_serial.representation.encoded_model import Encode
+    from asgi_serial.request.app_call import AppCall
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.types import Field
 
@@ -45,16 +46,15 @@ def plan_as_made(engine: Engine, plan: ResponsePlan, fields: Mapping[bytes, byte
     )
 
 
-def offer_models(engine: Engine, plan: RequestPlan) -> dict[str, Any]:
-    """Return the extension for the app's scope."""
+def offer_models(engine: Engine, plan: RequestPlan, call: AppCall) -> dict[str, Any]:
+    """Return the extension for the app's scope; the model that it encodes is left in `call`."""
 
     def encode(
         encode: Encode, status: int = 200, fields: Iterable[Field] = ()
     ) -> tuple[str, bytes]:
         _, read = read_response_fields(fields)
         read[b"content-type"] = JSON_TYPE.encode()
-        adopt_policy(engine, plan)
-        wants = find_wants(engine, plan)
+        wants = find_wants(engine, adopt_policy(engine, plan, call))
         media_type = plan_response(engine, wants, status, read).media_type
         if not media_type:
             return JSON_TYPE, encode(JSON_TYPE)
@@ -62,7 +62,7 @@ def offer_models(engine: Engine, plan: RequestPlan) -> dict[str, Any]:
             content = encode(media_type)
         except FormatError:
             return JSON_TYPE, encode(JSON_TYPE)
-        plan.encoded_model = EncodedModel(encode, media_type, content)
+        call.encoded_model = EncodedModel(encode, media_type, content)
         return media_type, content
 
     return {"encode": encode}

@@ -58,7 +58,7 @@ def identify_user(engine: Engine, plan: MayBePersonal, policy: RoutePolicy | Non
     sources = None if policy is None else policy.cache_partition
     anybody = plan.profile.anybody
     if plan.ignores_cookies:
-        anybody = replace(anybody, credentials=plan.credentials_but())
+        anybody = plan.profile.without_cookies
     if sources is None:
         return anybody
     anybody = replace(anybody, source=sources)

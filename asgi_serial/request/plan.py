@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from asgi_serial.cache.key import (
     CODED_ONLY,
@@ -22,7 +21,7 @@ from asgi_serial.reasons import Reason
 from asgi_serial.request.forward import FORWARD_MISS
 from asgi_serial.request.partition import identify_user
 from asgi_serial.request.skip import ask_to_skip
-from asgi_serial.settings.policy import HANDLER_SWITCHES, RequestPolicy, merge
+from asgi_serial.settings.policy import HANDLER_SWITCHES, merge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,30 +30,45 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import Wants
     from asgi_serial.engine.profiles import Lines, Profile, User
-    from asgi_serial.representation.encoded_model import EncodedModel
     from asgi_serial.request.forward import Forward
     from asgi_serial.settings.policy import PolicyTable, RoutePolicy
-    from asgi_serial.types import Message, Scope
+    from asgi_serial.types import Scope
 
 METHOD_NOT_CACHED = Reason.METHOD_NOT_CACHED
 _MARK = ord("?")  # an integer is sought in a tenth of the time of a string of one byte
-_NOT_FOR_CLIENT = (
-    Reason.REQUEST_HAS_CREDENTIALS,
-    Reason.REQUEST_HAS_UNKEYED_FIELD,
-    Reason.REQUEST_HAS_UNKNOWN_FIELD,
-)
 
 
-class RequestPlan(RequestPolicy):
+class Changes(TypedDict, total=False):
+    """The attributes that differ in a plan that is made from another one."""
+
+    policy: RoutePolicy | None
+    own_policies: tuple[RoutePolicy, ...]
+    user: User
+    bypass: Reason | None
+    key: Key | None
+    skip: Callable[[Scope], bool] | None
+    guard: Extra
+    forward: Forward
+    asked: float
+    content_codings: tuple[str, ...]
+    body_format: str
+    is_normalized: bool
+    hides_query: bool
+    ignores_cookies: bool
+
+
+class RequestPlan:
     """The plan of one request and, as far as it determines it, of the response.
 
-    `policy` is that of the path at first, and that of the response once it starts.
+    Nobody changes a plan that `plan_request` has returned. A stage that learns more (it has read
+    the body, has looked the request up, has heard the handler's policy) returns another plan, which
+    `with_` makes, and later stages are given that one.
     """
 
     # Attributes that most requests never set have their default on the class.
-    policy: RoutePolicy | None = None
+    policy: RoutePolicy | None = None  # that of the path, then that of the response
 
-    scope: Scope  # as the server passed it
+    scope: Scope  # the request as it arrived: see `keep_scope`
     lines: Lines
     profile: Profile
     wants: Wants
@@ -65,25 +79,23 @@ class RequestPlan(RequestPolicy):
     body_format = ""  # the request body's format, if it has to be translated to JSON
     reads_json = False  # the app is known to read only JSON
     caching = False  # the cache takes part on this route
-    asked = 0.0  # when the request arrived, in epoch seconds
+    asked = 0.0  # when the request arrived, or went to the app after a wait; in epoch seconds
     bypass: Reason | None = None  # why the cache is bypassed by this request
     key: Key | None = None
     may_end_early = False  # it may be rejected before the cache is searched
     keys_on_body = False  # the key depends on the request's body
     may_key_on_body = False  # it would, if the handler asked for it
     path_policy: RoutePolicy | None = None
+    own_policies: tuple[RoutePolicy, ...] = ()  # of the handler, and of the apps around it
     ignores_cookies = False  # it has no cookies but such as are ignored, or in the key
     shown_query: bytes | None = None  # its query in the key, if some parameters are ignored
     hides_query = False  # the app sees `shown_query`, and not those parameters
     is_normalized = False  # the app sees the chosen values of fields, not those that were sent
-    copy: RequestCopy | None = None  # what the app has read of the body, which may become a key
     forward: Forward  # the result of the lookup, if it goes to the app
     skip: Callable[[Scope], bool] | None = None  # has been asked whether it bypasses the cache
     guard: Extra = ()  # the part of the key that says so, if the function is a handler's
-    client_left = False
-    served: str | None = None  # what the cache did, if the app was called and did not answer
-    encoded_model: EncodedModel | None = None  # a model that the app has passed on unencoded
     _cookies_that_count: bytes | None = None
+    _are_cookies_harmless: bool | None = None
 
     def __init__(self, scope: Scope, lines: Lines, profile: Profile) -> None:
         self.scope = scope
@@ -91,13 +103,31 @@ class RequestPlan(RequestPolicy):
         self.profile = profile
         self._fields: dict[bytes, bytes] | None = None
         # A value of its own is read in a tenth of the time of a default on the class.
-        self.policy = self.encoded_model = self.key = self.bypass = None
-        self.shown_query = None
+        self.policy = self.key = self.bypass = self.shown_query = None
         self.forward = FORWARD_MISS
-        self.has_policy = self.caching = self.may_end_early = False
+        self.caching = self.may_end_early = False
         self.method = profile.method
         self.wants = profile.wants
         self.user = profile.anybody
+
+    def with_(self, **changes: Unpack[Changes]) -> RequestPlan:
+        """Return the same plan, but for these attributes."""
+        plan = _new(RequestPlan)
+        # Copying the whole dict takes half the time of copying it into that of the new plan.
+        attributes = self.__dict__.copy()
+        attributes.update(changes)
+        plan.__dict__ = attributes
+        return plan
+
+    def keep_scope(self) -> None:
+        """Keep the request as it is now: its scope goes to the app, which may change it.
+
+        Everything here says the same as before, but from a copy.
+        """
+        scope = self.scope
+        # The `copy` method of a plain dict takes half the time of `dict()`.
+        kept = self.scope = scope.copy() if type(scope) is dict else dict(scope)
+        kept["headers"] = [*scope["headers"]]
 
     @property
     def fields(self) -> dict[bytes, bytes]:
@@ -150,18 +180,31 @@ class RequestPlan(RequestPolicy):
             self._cookies_that_count = value
         return value
 
-    def ignore_cookies(self) -> bool:
-        """Count the cookies as no credentials if none of them does; return whether none does."""
-        profile = self.profile
-        cookies = profile.cookies
-        if cookies is None or (self.cookies_that_count and not cookies.has_keyed):
-            return False
-        if not cookies.are_harmless(self.lines[profile.places[b"cookie"]][1]):
-            return False
-        if not self.ignores_cookies:
-            self.ignores_cookies, self._fields = True, None
-            self.user = replace(self.user, credentials=self.credentials_but())
-        return True
+    @property
+    def are_cookies_harmless(self) -> bool:
+        """Whether it has cookies, and each of them is ignored or in the key.
+
+        That is found out only if it matters: most stored responses are for requests with cookies.
+        """
+        known = self._are_cookies_harmless
+        if known is None:
+            profile = self.profile
+            cookies = profile.cookies
+            known = (
+                cookies is not None
+                and (cookies.has_keyed or not self.cookies_that_count)
+                and cookies.are_harmless(self.lines[profile.places[b"cookie"]][1]) is not None
+            )
+            self._are_cookies_harmless = known
+        return known
+
+    def without_ignored_cookies(self) -> RequestPlan:
+        """Return a plan in which cookies, which are harmless, are no credentials."""
+        if self.ignores_cookies:
+            return self
+        plan = self.with_(ignores_cookies=True, user=self.profile.without_cookies)
+        plan._fields = None
+        return plan
 
     def credentials_but(self, lifted: frozenset[bytes] = frozenset()) -> frozenset[bytes]:
         """Return the kinds of credentials in the request, without the fields in `lifted`."""
@@ -200,20 +243,22 @@ class RequestPlan(RequestPolicy):
         chosen = {name: choose[self.value_of(name)] for name, choose in choices.items()}
         return {name: value for name, value in chosen.items() if value != self.value_of(name)}
 
-    def hide_ignored(self) -> None:
-        """Hide parameters and values that are not in the key, if the response may be stored.
+    def hide_ignored(self) -> RequestPlan:
+        """Return a plan that hides what is not in the key, if the response may be stored.
 
-        A request with credentials shows them all. Its response is stored only if a setting shares
-        it, or if the app is asked about a stored one, which it was asked for in the same way.
+        That is parameters of the query, and values of fields. A request with credentials shows them
+        all. Its response is stored only if a setting shares it, or if the app is asked about a
+        stored one, which it was asked for in the same way.
         """
-        policy = self.policy
+        policy, bypass = self.policy, self.bypass
         is_shared = policy is not None and bool(policy.cache_shared)
         is_asked_for = self.forward.stored is not None or self.forward.completes is not None
         is_personal = self.user.credentials and not (is_shared or is_asked_for)
         if is_personal and (self.shown_query is not None or self.chosen):
-            self.bypass = self.bypass or Reason.REQUEST_HAS_CREDENTIALS
-        self.is_normalized = self.key is not None and self.bypass is None
-        self.hides_query = self.is_normalized and self.shown_query is not None
+            bypass = bypass or Reason.REQUEST_HAS_CREDENTIALS
+        hides = self.key is not None and bypass is None
+        hides_query = hides and self.shown_query is not None
+        return self.with_(bypass=bypass, is_normalized=hides, hides_query=hides_query)
 
     @property
     def differs_from_key(self) -> bool:
@@ -225,15 +270,8 @@ class RequestPlan(RequestPolicy):
         """Whether only a stored response will do (RFC 9111, 5.2.1.7: only-if-cached)."""
         return self.profile.only_if_cached and self.caching
 
-    @property
-    def outcome(self) -> str:
-        """The part that the cache played when the app answers, as recorders name it."""
-        if not self.caching:
-            return ""
-        if self.served is not None:
-            return self.served
-        missed = self.bypass is None and self.forward.reason not in _NOT_FOR_CLIENT
-        return "miss" if missed else "bypass"
+
+_new = object.__new__
 
 
 def plan_request(
@@ -281,6 +319,8 @@ def plan_request(
         ):
             plan.key = make_key(engine.realm, target, profile, lines, query)
         else:
+            if plan.are_cookies_harmless:
+                plan = plan.without_ignored_cookies()
             _plan_lookup(engine, plan)
     return plan
 
@@ -308,13 +348,13 @@ def target_with(scope: Scope, query: bytes) -> dict[str, bytes]:
 def _plan_lookup(engine: Engine, plan: RequestPlan) -> None:
     """Decide whether the request may be answered from the cache, and by which key."""
     profile, bypass = plan.profile, plan.profile.bypass
-    plan.ignore_cookies()
     if engine.learned.decides_early:
         policy = merge(engine.learned.find_policy(plan.scope, plan.fields), plan.policy)
         plan.user = identify_user(engine, plan, policy)
         bypass = plan.user.bypass or bypass
-        if bypass is None and ask_to_skip(engine, plan, policy):
-            bypass = plan.bypass
+        asked = None if bypass is not None else ask_to_skip(engine, plan, policy)
+        if asked is not None:
+            plan.skip, bypass, plan.guard = asked
     if bypass is not None:
         plan.bypass = bypass
         plan.may_end_early = plan.may_end_early or profile.only_if_cached
@@ -424,33 +464,3 @@ def request_key(
     if engine.settings.cache_sort_query:
         query = sorted_query(query)
     return make_key(engine.realm, scope, profile, plan.lines, query, extra, body, method)
-
-
-class RequestCopy:
-    """Copies the request body while the app reads it, up to the size that can be part of a key."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._left = max_bytes
-        self._body = bytearray()  # a client may send thousands of pieces
-        self._is_whole = False
-
-    def take(self, message: Message) -> None:
-        """Copy the body in a message that the app receives."""
-        if message["type"] != "http.request" or self._left < 0:
-            return
-        part = message.get("body", b"")
-        self._left -= len(part)
-        if self._left < 0:
-            self._body.clear()
-            return
-        self._body += part
-        self._is_whole = not message.get("more_body", False)
-
-    @property
-    def is_too_large(self) -> bool:
-        """Whether the body is too large to be part of a key."""
-        return self._left < 0
-
-    def whole(self) -> bytes | None:
-        """Return the body; None if the app has not read all of it, or if it is too large."""
-        return bytes(self._body) if self._is_whole and not self.is_too_large else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inspect import iscoroutine
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from asgi_serial.cache.key import GUARDED
 from asgi_serial.reasons import Reason
@@ -20,15 +20,35 @@ if TYPE_CHECKING:
 class MayBeSkipped(Protocol):
     """The part of a request's plan that says whether it goes past the cache."""
 
-    scope: Scope
+    @property
+    def scope(self) -> Scope:
+        """The scope of the request."""
+
+    @property
+    def path_policy(self) -> RoutePolicy | None:
+        """The policy of its path."""
+
+    @property
+    def skip(self) -> Callable[[Scope], bool] | None:
+        """The function that has been asked already."""
+
+    @property
+    def guard(self) -> Extra:
+        """The mark in its key so far."""
+
+
+class SkipAnswer(NamedTuple):
+    """The answer of a policy's function: why the request bypasses the cache, if it does."""
+
+    skip: Callable[[Scope], bool]
     bypass: Reason | None
-    path_policy: RoutePolicy | None
-    skip: Callable[[Scope], bool] | None
-    guard: Extra
+    guard: Extra  # the mark of its key
 
 
-def ask_to_skip(engine: Engine, plan: MayBeSkipped, policy: RoutePolicy | None) -> bool:
-    """Ask the policy's function whether the request bypasses the cache; return its answer.
+def ask_to_skip(
+    engine: Engine, plan: MayBeSkipped, policy: RoutePolicy | None
+) -> SkipAnswer | None:
+    """Ask the policy's function whether the request bypasses the cache; None if there is none.
 
     It is asked once. If it fails, the cache is bypassed. A process learns the function of a handler
     from the first response of its route. Until then nothing that the function guards may be found:
@@ -36,15 +56,12 @@ def ask_to_skip(engine: Engine, plan: MayBeSkipped, policy: RoutePolicy | None) 
     """
     skip = None if policy is None else policy.skip
     if skip is None or skip is plan.skip:
-        return False
-    plan.skip = skip
+        return None
     why = _why_skipped(engine, skip, plan.scope)
     if why is not None:
-        plan.bypass = why
-        return True
-    if plan.path_policy is None or plan.path_policy.skip is not skip:
-        plan.guard = ((GUARDED, None),)
-    return False
+        return SkipAnswer(skip, why, plan.guard)
+    is_of_path = plan.path_policy is not None and plan.path_policy.skip is skip
+    return SkipAnswer(skip, None, plan.guard if is_of_path else ((GUARDED, None),))
 
 
 def _why_skipped(engine: Engine, skip: Callable[[Scope], bool], scope: Scope) -> Reason | None:

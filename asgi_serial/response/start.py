@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from asgi_serial.cache.in_flight import CallResult
@@ -15,6 +16,7 @@ from asgi_serial.caching.revalidation import (
 from asgi_serial.caching.storing import decide_storing, strip_fields, why_not_considered
 from asgi_serial.formats.registry import JSON_TYPE
 from asgi_serial.http.headers import read_response_fields, without
+from asgi_serial.http.vary import vary_names
 from asgi_serial.http.writes import invalidates
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.variant import plan_response, with_own_tag
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from asgi_serial.engine.engine import Engine
     from asgi_serial.engine.preferences import ResponsePlan, Wants
     from asgi_serial.representation.encoded_model import EncodedModel
+    from asgi_serial.request.app_call import AppCall
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.types import Fields, Message
 
@@ -42,6 +45,7 @@ _MAY_BE_PERMITTED = frozenset(
 
 _MISS, _CACHE_TURNED_OFF = Reason.MISS, Reason.CACHE_TURNED_OFF
 _NO_FRESHNESS, _HAS_CREDENTIALS = Reason.NO_FRESHNESS, Reason.REQUEST_HAS_CREDENTIALS
+_UNKNOWN_FIELD = Reason.REQUEST_HAS_UNKNOWN_FIELD
 
 READS = frozenset({"GET", "HEAD"})
 START_TYPE = "http.response.start"
@@ -72,13 +76,17 @@ class ResponseStart:
         "passes",
         "plan",
         "reasons",
+        "request",
         "retry_unconditionally",
+        "served",
         "status",
         "superseded",
         "unstored",
         "wants",
     )
 
+    request: RequestPlan  # as the handler's policy has changed it
+    served: str | None  # what the cache did, if it answers in place of the app
     pairs: Fields
     fields: dict[bytes, bytes]
     plan: ResponsePlan
@@ -98,25 +106,26 @@ class ResponseStart:
         self,
         engine: Engine,
         request: RequestPlan,
+        call: AppCall,
         message: Message,
         pairs: Fields,
         fields: dict[bytes, bytes],
     ) -> None:
         self.message = message
+        self.request = request
         self.status: int = message["status"]
         self.collector = self.unstored = self.messages = self.entry = None
-        self.encoded_model = self.superseded = None
+        self.encoded_model = self.superseded = self.served = None
         self.invalid = ()
         self.passes = self.has_effects = self.key_changed = self.retry_unconditionally = False
         self.wants: Wants = request.wants
-        is_heard = (
-            request.has_policy or request.policy is not None or request.user.source is not None
-        )
-        if is_heard and self._apply_handler_policy(engine, request):
-            return
+        if call.has_policy or request.policy is not None or request.user.source is not None:
+            request = self.request = self._apply_handler_policy(engine, request, call)
+            if self.retry_unconditionally:
+                return
         if request.user.is_personal:
             pairs, fields = keep_private(engine, self.status, pairs, fields)
-        encoded_model, selected = request.encoded_model, request.forward.stored
+        encoded_model, selected = call.encoded_model, request.forward.stored
         if encoded_model is not None and encoded_model.is_sent(fields):
             self.encoded_model = encoded_model
             fields = {**fields, b"content-type": JSON_TYPE.encode()}  # planned as JSON
@@ -128,11 +137,13 @@ class ResponseStart:
         if selected is not None and self._consult(engine, request, selected):
             return
         if engine.may_cache and request.method not in READS:
-            self._plan_write(engine, request)
+            request = self._plan_write(engine, request, call)
         if request.caching:
-            self._decide_storing(engine, request, has_trailers)
+            self._decide_storing(engine, request, call, has_trailers)
         if selected is not None and self.collector is None:
             self._find_superseded(request, selected)
+        if self.unstored is _UNKNOWN_FIELD:
+            request = self._name_field(request, vary_names(fields.get(b"vary", b"")))
         if encoded_model is not None:
             self._check_encoded_model(engine)
         if plan.passes and self.collector is None and (selected is None or self.entry is None):
@@ -145,22 +156,26 @@ class ResponseStart:
 
     def generalize(self, added: Fields) -> ResponseStart:
         """Keep what holds for all responses of this kind, which pass with these fields added."""
+        del self.request
         self.added = added
         self.message, self.pairs, self.fields = {}, [], {}
         return self
 
-    def _apply_handler_policy(self, engine: Engine, request: RequestPlan) -> bool:
-        """Apply the handler's policy to the plan; return True if the app must be called again."""
+    def _apply_handler_policy(
+        self, engine: Engine, request: RequestPlan, call: AppCall
+    ) -> RequestPlan:
+        """Return the plan under the handler's policy; the app may have to be called again."""
         policy = request.policy
         source = None if policy is None else policy.cache_partition
-        if not request.has_policy and source is request.user.source:
-            return False
+        if not call.has_policy and source is request.user.source:
+            return request
         was_asked = request.forward.validates and self.status == 304
-        self.key_changed = self.has_effects = adopt_partition(engine, request)
+        changed = adopt_partition(engine, request, call)
+        self.has_effects, self.key_changed = True, changed.key is not request.key
         # The condition was made from another user's response, which the 304 is about.
-        self.retry_unconditionally = was_asked and not request.forward.validates
-        self.wants = find_wants(engine, request)
-        return self.retry_unconditionally
+        self.retry_unconditionally = was_asked and not changed.forward.validates
+        self.wants = find_wants(engine, changed)
+        return changed
 
     def _consult(self, engine: Engine, request: RequestPlan, selected: Entry) -> bool:
         """Whether the response answers our validation, and is not sent itself."""
@@ -168,6 +183,10 @@ class ResponseStart:
             engine, request, selected, self.status, self.pairs, self.fields
         )
         self.entry, self.unstored = consulted.entry, consulted.unstored
+        if consulted.served is not None:
+            self.served, self.has_effects = consulted.served, True
+        if consulted.unstored is _UNKNOWN_FIELD:
+            self._name_field(request, tuple([name for name, _ in selected.vary_values]))
         if consulted.is_superseded:
             self.superseded, self.has_effects = selected, True
         self.retry_unconditionally, self.messages = (
@@ -180,22 +199,43 @@ class ResponseStart:
         if supersedes_stored(request, self.status, self.unstored):
             self.superseded, self.has_effects = selected, True
 
-    def _plan_write(self, engine: Engine, request: RequestPlan) -> None:
+    def _plan_write(self, engine: Engine, request: RequestPlan, call: AppCall) -> RequestPlan:
+        """Decide what a write invalidates, unless its policy makes it a read with a body."""
         policy = find_body_policy(request)
         if policy is not None:
-            adopt_body(engine, request, policy)
-        elif invalidates(request.method, self.status):
+            changed = adopt_body(engine, request, call, policy)
+            if changed is not request:
+                self.request, self.has_effects = changed, True
+            return changed
+        if invalidates(request.method, self.status):
             self.invalid, self.has_effects = invalid_keys(engine, request, self.fields), True
+        return request
 
-    def _decide_storing(self, engine: Engine, request: RequestPlan, has_trailers: bool) -> None:  # noqa: FBT001 - on the way of every response
+    def _name_field(self, request: RequestPlan, names: tuple[bytes, ...]) -> RequestPlan:
+        """Return the plan with those unknown fields that keep a response from being stored.
+
+        Those in Vary do not: Cache-Status and the log name one of the others.
+        """
+        user = replace(request.user, unknown=request.user.unknown - frozenset(names))
+        self.request, self.has_effects = request.with_(user=user), True
+        return self.request
+
+    def _decide_storing(
+        self,
+        engine: Engine,
+        request: RequestPlan,
+        call: AppCall,
+        has_trailers: bool,  # noqa: FBT001 - on the way of every response
+    ) -> None:
         plan = self.plan
         decision = decide_storing(
             engine, request, self.status, self.fields, invalidates=bool(self.invalid)
         )
         if not isinstance(decision, Reason):
-            decision = why_not_collected(request, plan, has_trailers=has_trailers) or decision
+            why = why_not_collected(plan, has_trailers=has_trailers, client_left=call.client_left)
+            decision = why or decision
         if isinstance(decision, Reason):
-            is_unheard = request.has_ignored_permission and decision in _MAY_BE_PERMITTED
+            is_unheard = call.has_ignored_permission and decision in _MAY_BE_PERMITTED
             self.unstored = Reason.POLICY_NOT_HEARD if is_unheard else decision
         else:
             if engine.fields.strips is not None:
@@ -243,7 +283,7 @@ class ResponseStart:
 
 
 def start_response(
-    engine: Engine, request: RequestPlan, message: Message
+    engine: Engine, request: RequestPlan, call: AppCall, message: Message
 ) -> tuple[Message, ResponseStart]:
     """Return the start to send if the response passes, and all that its start decides.
 
@@ -254,11 +294,11 @@ def start_response(
     if (
         type(pairs) is list
         and len(message) == 3
-        and not request.has_policy
+        and not call.has_policy
         and request.policy is None
         and request.user.source is None
         and request.forward.stored is None
-        and request.encoded_model is None
+        and call.encoded_model is None
     ):
         kind = _kind_of(engine, request, message["status"], pairs)
         known: ResponseStart | None = passing.get(kind)
@@ -268,7 +308,7 @@ def start_response(
                 return message, known
             return {"type": START_TYPE, "status": known.status, "headers": pairs + added}, known
     start = ResponseStart(
-        engine, request, message, *read_response_fields(pairs, engine.fields.response)
+        engine, request, call, message, *read_response_fields(pairs, engine.fields.response)
     )
     sent = start.message
     if kind is not None and start.passes:

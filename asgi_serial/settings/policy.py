@@ -410,6 +410,8 @@ _NO_SCOPE: Scope = {}  # never changed
 class RequestPolicy:
     """The policies that apply to one request so far; shared by the threads that serve it."""
 
+    __slots__ = ("__dict__",)  # subclasses may have slots for some of these
+
     # Defaults on the class: most requests never set any of these, and assigning them costs time.
     has_policy = False
     """Whether any policy has been added."""
@@ -440,6 +442,12 @@ class RequestPolicy:
         self.add_policy(forbidden, may_permit=False)
         if below not in self.inner_policies:
             self.inner_policies = (*self.inner_policies, below)
+
+    @property
+    def own_policies(self) -> tuple[RoutePolicy, ...]:
+        """The policies of the handler, and of the apps that have been called on the way to it."""
+        own = self.handler_policy
+        return self.app_policies if own is None else (own, *self.app_policies)
 
     def resolve(self, below: RoutePolicy | None, default_ttl: float | None) -> RoutePolicy | None:
         """Return the policy of the response, given that of the path, `below`.

@@ -7,6 +7,7 @@ from asgi_serial.asgi.app_scope import scope_for_app
 from asgi_serial.asgi.lookup import Lookup
 from asgi_serial.engine.engine import Engine
 from asgi_serial.http.headers import read_response_fields
+from asgi_serial.request.app_call import AppCall
 from asgi_serial.request.plan import plan_request
 from asgi_serial.response.flow import (
     Busy,
@@ -97,10 +98,11 @@ def find_hit(engine, scope):
 def make_flow(engine, *headers, method="GET", policy=None, **scope):
     """The flow of the response to a request with these fields; `policy`: the handler's."""
     plan = make_plan(engine, make_scope(method, headers=headers, **scope))
-    app_scope = scope_for_app(engine, plan, None)
+    call = AppCall()
+    app_scope = scope_for_app(engine, plan, call)
     if policy is not None:
-        plan.add_policy(policy, may_permit=True)
-    return Response(engine, plan, app_scope)
+        call.add_policy(policy, may_permit=True)
+    return Response(engine, plan, app_scope, call)
 
 
 STATES = (Start, Held, Whole, Busy, Stream, Pass, Done, Replaced)
@@ -142,8 +144,8 @@ class Response:
     that they leave, `effects` all of their effects, and `state` the class of the present one.
     """
 
-    def __init__(self, engine, request, scope):
-        self.engine, self.request, self.scope = engine, request, scope
+    def __init__(self, engine, request, scope, call):
+        self.engine, self.request, self.scope, self.call = engine, request, scope, call
         self.passes = self.is_holding = False
         self.effects, self.entry, self.job = [], None, None
 
@@ -154,8 +156,8 @@ class Response:
         pairs, fields = read_response_fields(
             message.get("headers", ()), self.engine.fields.response
         )
-        first = ResponseStart(self.engine, self.request, message, pairs, fields)
-        self.flow = CheckedFlow(self.engine, self.request, self.scope, first)
+        first = ResponseStart(self.engine, self.request, self.call, message, pairs, fields)
+        self.flow = CheckedFlow(self.engine, first.request, self.scope, first)
         if first.passes:
             self.passes = True
             self.flow.state = Pass(is_not_modified=False)

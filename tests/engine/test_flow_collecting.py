@@ -132,7 +132,7 @@ class TestBodiesInKeys:
         for sent in (b"a", b"b", b"a"):
             flow = make_flow(engine, method="POST", policy=self.POLICY, path=f"/{len(keys)}")
             flow.scope["path"] = "/"
-            flow.request.copy = CopyOf(sent)
+            flow.call.body_copy = CopyOf(sent)
             run(flow, start(JSON), LAST)
             assert flow.unstored is None
             keys.append(flow.entry.key[-1])
@@ -141,7 +141,7 @@ class TestBodiesInKeys:
     def test_the_next_request_is_looked_up_by_its_body(self):
         engine = make_engine()
         flow = make_flow(engine, method="POST", policy=self.POLICY)
-        flow.request.copy = CopyOf(b"a")
+        flow.call.body_copy = CopyOf(b"a")
         run(flow, start(JSON), LAST)
         assert flow.start.invalid == ()
         assert make_flow(engine, method="POST").request.keys_on_body

@@ -8,7 +8,7 @@ from hashlib import sha256, sha512
 import pytest
 
 from asgi_serial.reasons import Reason
-from asgi_serial.request.plan import RequestCopy
+from asgi_serial.request.app_call import RequestCopy
 from asgi_serial.settings.policy import RoutePolicy
 from tests.engine.driver import Request, awaited, drive, serial_of
 from tests.engine.making import (
@@ -134,7 +134,7 @@ def test_an_event_stream_starts_at_once_and_is_not_kept():
 
 def test_a_client_that_left_before_the_start_leaves_nothing():
     flow = make_flow(make_engine())
-    flow.request.client_left = True
+    flow.call.client_left = True
     run(flow, start(JSON, FRESH), body(DOCUMENT))
     assert flow.entry is None
     assert flow.unstored is Reason.CLIENT_LEFT
@@ -172,9 +172,9 @@ def test_a_post_whose_body_can_not_be_a_key_is_not_kept(pieces, why):
     """The handler has asked for `cache_body` when its response begins."""
     policy = RoutePolicy(cache_ttl=60.0, cache_body=True)
     flow = make_flow(make_engine(), method="POST", policy=policy)
-    flow.request.copy = RequestCopy(10)
+    flow.call.body_copy = RequestCopy(10)
     for part, more in pieces:
-        flow.request.copy.take({"type": "http.request", "body": part, "more_body": more})
+        flow.call.body_copy.take({"type": "http.request", "body": part, "more_body": more})
     run(flow, start(JSON), body(DOCUMENT))
     assert flow.entry is None
     assert flow.unstored is why

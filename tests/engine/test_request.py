@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from asgi_serial.asgi.app_scope import scope_for_app
 from asgi_serial.engine.app_engines import MARK
 from asgi_serial.errors import CodecError, FormatError, OutputLimitExceeded
+from asgi_serial.request.app_call import AppCall
 from asgi_serial.request.body import RequestBody, why_refused
 from tests.engine.making import MSGPACK, make_engine, make_plan, make_scope
 
@@ -35,7 +36,7 @@ def shown(*headers, method="GET", content=None, engine=ENGINE):
     scope = make_scope(method, headers=headers)
     plan = make_plan(engine, scope)
     given_scope, given_headers = dict(scope), list(scope["headers"])
-    seen = scope_for_app(engine, plan, content)
+    seen = scope_for_app(engine, plan, AppCall(), content)
     assert scope == given_scope
     assert scope["headers"] == given_headers
     assert seen is not scope
@@ -67,7 +68,7 @@ def test_what_the_app_sees_of_what_is_negotiated(headers, options, expected):
 
 def test_a_request_without_anything_of_ours_keeps_its_list():
     scope = make_scope(headers=[(b"x-a", b"1")])
-    assert scope_for_app(ENGINE, make_plan(ENGINE, scope), None)["headers"] is scope["headers"]
+    assert scope_for_app(ENGINE, make_plan(ENGINE, scope), AppCall())["headers"] is scope["headers"]
 
 
 def test_lists_of_pairs_are_taken_as_well():

@@ -20,6 +20,7 @@ from asgi_serial.engine.cache_status import forward_status
 from asgi_serial.errors import CodecError, FormatError, OutputLimitExceeded
 from asgi_serial.reasons import Reason
 from asgi_serial.representation.derive import derive, size_to_derive
+from asgi_serial.request.app_call import AppCall
 from asgi_serial.request.body import RequestBody, explain_refusal, why_refused
 from tests.cache.entries import make_entry
 from tests.engine.making import (
@@ -210,14 +211,14 @@ class TestRequests:
     def test_several_lines_of_one_name_are_all_taken_out(self):
         engine = make_engine()
         plan = make_plan(engine, make_scope(headers=(GZIP, (b"accept-encoding", b"br"))))
-        names = [name for name, _ in scope_for_app(engine, plan, None)["headers"]]
+        names = [name for name, _ in scope_for_app(engine, plan, AppCall())["headers"]]
         assert names == [b"host"]
 
     def test_json_is_accepted_on_behalf_of_a_client_of_messagepack(self):
         engine = make_engine()
         lines = ((b"accept", b"text/csv"), (b"accept", MSGPACK.encode()), (b"x", b"y"))
         plan = make_plan(engine, make_scope(headers=lines))
-        fields = scope_for_app(engine, plan, None)["headers"]
+        fields = scope_for_app(engine, plan, AppCall())["headers"]
         assert fields[1] == (b"accept", b"text/csv")
         assert fields[2] == (b"accept", MSGPACK.encode() + b", application/json;q=0.001")
 
@@ -234,7 +235,7 @@ class TestRequests:
         engine = make_engine()
         lines = ((b"accept", MSGPACK.encode()), (b"if-none-match", condition))
         plan = make_plan(engine, make_scope(headers=lines))
-        assert dict(scope_for_app(engine, plan, None)["headers"]).get(b"if-none-match") == seen
+        assert dict(scope_for_app(engine, plan, AppCall())["headers"]).get(b"if-none-match") == seen
 
     @pytest.mark.parametrize(
         ("lines", "status"),

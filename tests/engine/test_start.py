@@ -4,6 +4,7 @@ from itertools import product
 
 import pytest
 
+from asgi_serial.request.app_call import AppCall
 from asgi_serial.response.start import start_response
 from asgi_serial.settings.policy import RoutePolicy
 from tests.engine.making import (
@@ -77,9 +78,10 @@ OPTIONS = {
 def decide(engine, scope, message, policy=None):
     """What is decided, in a form that can be compared."""
     plan = make_plan(engine, scope)
+    call = AppCall()
     if policy is not None:
-        plan.add_policy(policy, may_permit=True)
-    sent, first = start_response(engine, plan, message)
+        call.add_policy(policy, may_permit=True)
+    sent, first = start_response(engine, plan, call, message)
     said = (first.status, first.passes, first.unstored, first.plan.reasons, first.has_effects)
     stores = first.collector is not None
     result = first.call_result

@@ -22,7 +22,7 @@ def stored(*response, request=(), status=200, method="GET", policy=None, **optio
     engine = make_engine(**options)
     plan = make_plan(engine, make_scope(method, headers=request))
     if policy is not None:
-        plan.policy = policy
+        plan = plan.with_(policy=policy)
     return decide_storing(engine, plan, status, read_fields(response, RESPONSE_FIELDS))
 
 
