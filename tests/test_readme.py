@@ -75,7 +75,7 @@ def in_text(response):
 
 @pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
 def test_a_browser_gets_what_is_shown(is_after):
-    (program,) = blocks_of(README)
+    program, _ = blocks_of(README)
     without = re.sub(r"^app\.add_middleware.*\n", "", program, flags=re.MULTILINE)
     _, second = asyncio.run(answers(program if is_after else without))
     shown = sorted(blocks_of(README, "http")[is_after].splitlines())

@@ -7,7 +7,8 @@ import pytest
 
 from asgi_serial import SerializationConfig, SerializationFormat
 from asgi_serial.serialization.environment import OLDER_NAMES
-from tests.pages import blocks_of, read_page, run_program
+from frameworks.oldest import CONTRACTS
+from tests.pages import ROOT, blocks_of, read_page, run_program
 
 from .models import Point
 
@@ -20,6 +21,12 @@ def test_the_blocks_run_one_after_the_other(monkeypatch, capsys):
         monkeypatch.delenv(name, raising=False)
     asyncio.run(run_program("\n".join(blocks_of(PAGE))))
     assert "Orders: zstd 12 saves" in capsys.readouterr().out
+
+
+def test_the_oldest_release_of_pydantic_is_the_one_that_is_required_and_tested():
+    (oldest,) = re.findall(r"It works with Pydantic ([\d.]+) and every later release", PAGE)
+    assert f'"pydantic>={oldest}"' in (ROOT / "pyproject.toml").read_text()
+    assert CONTRACTS["pydantic"].releases == (f"pydantic=={oldest}.0",)
 
 
 def test_the_table_of_settings_is_whole_and_in_order():
