@@ -24,7 +24,7 @@ def find_change(written: Any, read: Any, path: str = "") -> str | None:
     The path has no keys, which may be secret.
 
     A document leaves out private attributes and excluded fields, and an instance of a subclass is
-    read as one of the declared class. Defaults may be of a type that their field does not accept.
+    read as one of the declared class. Defaults may be of another type than their field has.
     Objects that cannot be compared count as equal.
     """
     cls = type(written)
@@ -64,7 +64,10 @@ def _find_change_of_fields(written: Any, read: Any, path: str) -> str | None:
 def _find_change_of_field(
     written: Any, read: Any, default: object, path: str, name: str
 ) -> str | None:
-    if written is default or (type(written) is int and _is_widened(written, read)):
+    is_converted = type(written) is not type(read)
+    if is_converted and (
+        written is default or (type(written) is int and _is_widened(written, read))
+    ):
         return None
     return find_change(written, read, f"{path}.{name}")
 

@@ -47,6 +47,14 @@ class Rounded(BaseModel):
         return round(price)
 
 
+class Cheap(Rounded):
+    price: float = 1.5
+
+
+class Coded(BaseModel, ser_json_bytes="base64"):
+    content: bytes = b"abcd"
+
+
 class Open(BaseModel, extra="allow"):
     id: int
 
@@ -123,6 +131,8 @@ def of_type(type_, result):
 
 IGNORING_CASE = (re.Pattern, re.compile("a", re.IGNORECASE), "the value")  # pickles refuse it
 CHANGED = [
+    (Cheap, Cheap(), ".price"),
+    (Coded, Coded(), ".content"),
     (float | None, nan, "the value"),
     (dict[str, Any], {"a": [1, inf]}, "[...][1]"),
     (dict, {1: 2}, "the value"),
