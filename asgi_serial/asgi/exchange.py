@@ -30,7 +30,7 @@ from asgi_serial.asgi.record import (
 from asgi_serial.asgi.request_body import read_request
 from asgi_serial.asgi.scope_changes import AppScope
 from asgi_serial.asgi.single_flight import NullClient, run_led
-from asgi_serial.asgi.timer import Timer
+from asgi_serial.asgi.timer import start_timer
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.caching.completion import Completion
 from asgi_serial.caching.invalidation import Invalidation
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
     from asgi_serial.asgi.app_scope import Hidden
     from asgi_serial.asgi.parsed_requests import Parsed
+    from asgi_serial.asgi.timer import Timer
     from asgi_serial.bounds.bodies import BodyShare
     from asgi_serial.caching.serving import Answer
     from asgi_serial.engine.engine import Engine
@@ -136,7 +137,7 @@ class Exchange(AppCall):
             plan = plan.without_ignored_cookies()
         self.plan = plan
         if engine.records or is_logged(DEBUG):
-            timer = self.timer = Timer(receive, send, began)
+            timer = self.timer = start_timer(receive, send, began)
             receive, send = timer.receive, timer.send
             engine.gauges.started += 1
         else:

@@ -164,12 +164,11 @@ def record_hit(
     if recorder is not None:
         sent_bytes = len(last["body"])
         app_bytes = entry.app_bytes or sent_bytes if sent_bytes else 0
-        state = form.hit_state
-        kind, is_usual = None, False
-        if status == 200 and outcome == "completed" and state is not None:
-            is_usual = plan.method == "GET" and not engine.may_leave_out
-            if is_usual:
-                kind = state.kind
+        state, kind = form.hit_state, None
+        if status != 200 or outcome != "completed" or plan.method != "GET":
+            state = None
+        if state is not None:
+            kind = state.kind
         if kind is None:
             route = LEFT_OUT if is_left_out(engine, plan) else entry.route
             kind = recorder.kinds[
@@ -183,7 +182,7 @@ def record_hit(
                 "",
                 form.reasons,
             ]
-            if is_usual and state is not None:
+            if state is not None and not engine.may_leave_out:
                 state.kind = kind
         found_ns, total_ns = (found - began) * 1e9, (ended - began) * 1e9
         recorder.record(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asgi_serial.asgi.record import record_call
-from asgi_serial.asgi.timer import Timer
+from asgi_serial.asgi.timer import start_timer
 from asgi_serial.engine.app_engines import MARK
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ async def call_timed(
     engine: Engine, app: ASGIApp, scope: Scope, receive: Receive, send: Send, began: float
 ) -> None:
     """Call the app with the scope from the server itself, and record the exchange."""
-    timer, ending = Timer(receive, send, began), ""
+    timer, ending = start_timer(receive, send, began), ""
     engine.gauges.started += 1
     # The mark keeps a nested engine from counting the request, too.
     scope[MARK] = engine

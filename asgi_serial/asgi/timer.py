@@ -20,13 +20,14 @@ CLIENT_CLOSED = 499  # the status of a request whose client has left before anyt
 
 
 class Timer:
-    """Measures where the time of one exchange goes, and sees how it ends.
+    """Measures where the time of one exchange goes, and sees how it ends; see `start_timer`.
 
     Every moment belongs to one phase. The time in the server's `send` and `receive`, and the time
     between `begin_work` and `end_work`, is measured; the rest is the app's. Nothing is counted
     twice: waiting for the request counts only while nothing is sent or worked on.
 
-    Moments are seconds as floats, whose arithmetic costs a third of that of long integers.
+    Moments and times are seconds as floats, whose arithmetic costs a third of that of long
+    integers.
     """
 
     __slots__ = (
@@ -34,37 +35,28 @@ class Timer:
         "_receive",
         "_send",
         "_stages",
-        "before_call_ns",
+        "before_call",
         "began",
         "client_left",
         "ended",
         "first_byte",
-        "send_ns",
+        "sending",
         "sent_bytes",
         "status",
     )
 
-    # Annotations in the method would be evaluated for each object.
+    _receive: Receive
+    _send: Send
     began: float  # when the request arrived
-    before_call_ns: float  # from then until the app was called, if that took more than planning
+    before_call: float  # from then until the app was called, if that took more than planning
     first_byte: float  # when the first message of the body went to the server
     ended: float  # when the server had taken the last one
-    send_ns: float
+    sending: float  # the time in the server's `send`
     status: int  # of the response, once it was sent
     sent_bytes: int
     client_left: bool  # before it had the whole response
     _busy_since: float  # the beginning of what is being sent or worked on
     _stages: _Stages | None  # None for most requests
-
-    def __init__(self, receive: Receive, send: Send, began: float) -> None:
-        self._receive = receive
-        self._send = send
-        self.began = began
-        self.first_byte = self.ended = self.send_ns = 0.0
-        self.before_call_ns = self._busy_since = 0.0
-        self.status = self.sent_bytes = 0
-        self.client_left = False
-        self._stages = None
 
     async def send(self, message: Message) -> None:
         """Send a message to the client.
@@ -72,19 +64,19 @@ class Timer:
         The head of a response is timed only if more than the app takes part. It takes no time on
         most servers, which send it together with the body.
         """
-        if not (self.status or self._stages):
+        kind, send = message["type"], self._send
+        if not self.status and self._stages is None:
             try:
-                await self._send(message)
+                await send(message)
             except Exception:
                 self._lose_client()
                 raise
-            if message["type"] == START:
+            if kind == START:
                 self.status = message["status"]
             return
-        self._busy_since = since = perf_counter()
-        kind, send = message["type"], self._send
+        since = self._busy_since = perf_counter()
         carries_body = kind == BODY or kind in FILES
-        if carries_body and not self.first_byte:
+        if not self.first_byte and carries_body:
             self.first_byte = since
             if self._stages is not None:
                 self._note_first_byte(self._stages, since)
@@ -97,7 +89,7 @@ class Timer:
             now = perf_counter()
             # Otherwise another call has sent meanwhile, and counted that.
             if self._busy_since is since:
-                self.send_ns += (now - since) * 1e9
+                self.sending += now - since
                 self._busy_since = 0.0
         if carries_body:
             if "body" in message:
@@ -114,7 +106,7 @@ class Timer:
             message = await self._receive()
         else:
             stages.wait_since = now = perf_counter()
-            stages.busy_ns = self._busy_ns(now)
+            stages.busy = self._busy(now)
             try:
                 message = await self._receive()
             finally:
@@ -136,24 +128,23 @@ class Timer:
     def end_work(self, since: float) -> None:
         """Count the work since `begin_work` returned `since`."""
         if since:
-            self._open_stages().encode_ns += (perf_counter() - since) * 1e9
+            self._open_stages().encoding += perf_counter() - since
             self._busy_since = 0.0
 
     def begin_decoding(self) -> tuple[float, float]:
         """Begin to read and decode the request; return what `end_decoding` takes."""
-        return perf_counter(), self._open_stages().wait_ns
+        return perf_counter(), self._open_stages().waiting
 
-    def end_decoding(self, since: float, waited_ns: float) -> None:
+    def end_decoding(self, since: float, waited: float) -> None:
         """Count the time since then, but not what was waited for the client."""
         stages = self._open_stages()
-        took_ns = (perf_counter() - since) * 1e9
-        stages.decode_ns += took_ns - (stages.wait_ns - waited_ns)
+        stages.decoding += (perf_counter() - since) - (stages.waiting - waited)
 
     def call_app(self) -> None:
         """Note that the app is called now, after the look-up of a stored response."""
-        self.before_call_ns = (perf_counter() - self.began) * 1e9
+        self.before_call = perf_counter() - self.began
         if self._stages is not None:
-            self._stages.waited_before_call_ns = self._stages.wait_ns
+            self._stages.waited_before_call = self._stages.waiting
 
     def measure(
         self,
@@ -166,49 +157,48 @@ class Timer:
 
         If the app was not `called`, all that is not measured was the search for the answer.
         """
-        now, began, ended, stages = perf_counter(), self.began, self.ended, self._stages
-        if stages is None and called and ended:
+        now, began, ended = perf_counter(), self.began, self.ended
+        if self._stages is None and ended and called:
             return (
                 (self.first_byte - began) * 1e9,
                 (ended - began) * 1e9,
                 app_bytes,
                 encoded_bytes,
                 sent_bytes,
-                self.before_call_ns,
-                self.send_ns,
+                self.before_call * 1e9,
+                self.sending * 1e9,
                 (now - ended) * 1e9,
                 now * 1e9,
             )
-        stages = stages or _Stages()
-        first, apart_ns, encode_ns = self.first_byte, stages.apart_ns, stages.encode_ns
+        stages = self._stages or _Stages()
+        first, apart, encoding = self.first_byte, stages.apart, stages.encoding
         if stages.wait_since:
             self._settle_wait(stages, now)
         if self._busy_since:  # as when a response starts, or what an end has interrupted
-            encode_ns += (now - self._busy_since) * 1e9
+            encoding += now - self._busy_since
         ended = ended or now
         if not first:
-            first, apart_ns = ended, stages.wait_ns + encode_ns + self.send_ns
-        first_ns, total_ns = (first - began) * 1e9, (ended - began) * 1e9
-        waited_ns, before_call_ns = stages.waited_before_call_ns, self.before_call_ns
+            first, apart = ended, stages.waiting + encoding + self.sending
+        waited_before_call, before_call = stages.waited_before_call, self.before_call
         if not called:
-            waited_ns = stages.wait_ns
-            apart_ns = waited_ns + encode_ns + self.send_ns - (total_ns - first_ns)
-            before_call_ns = first_ns - apart_ns + waited_ns
+            waited_before_call = stages.waiting
+            apart = waited_before_call + encoding + self.sending - (ended - first)
+            before_call = first - began - apart + waited_before_call
         return (
-            first_ns,
-            total_ns,
+            (first - began) * 1e9,
+            (ended - began) * 1e9,
             app_bytes,
             encoded_bytes,
             sent_bytes,
-            before_call_ns,
-            self.send_ns,
+            before_call * 1e9,
+            self.sending * 1e9,
             (now - ended) * 1e9,
             now * 1e9,
-            waited_ns,
-            stages.decode_ns,
-            stages.wait_ns,
-            encode_ns,
-            apart_ns,
+            waited_before_call * 1e9,
+            stages.decoding * 1e9,
+            stages.waiting * 1e9,
+            encoding * 1e9,
+            apart * 1e9,
         )
 
     def phases_so_far(self) -> dict[str, int]:
@@ -225,19 +215,19 @@ class Timer:
     def _note_first_byte(self, stages: _Stages, now: float) -> None:
         if stages.wait_since:
             self._settle_wait(stages, now)
-        stages.apart_ns = self.send_ns + stages.wait_ns + stages.encode_ns
+        stages.apart = self.sending + stages.waiting + stages.encoding
 
-    def _busy_ns(self, now: float) -> float:
+    def _busy(self, now: float) -> float:
         """Return the time of sending and working up to now."""
         since, stages = self._busy_since, self._stages
-        busy_ns = self.send_ns + (0.0 if stages is None else stages.encode_ns)
-        return busy_ns + (now - since) * 1e9 if since else busy_ns
+        busy = self.sending + (0.0 if stages is None else stages.encoding)
+        return busy + (now - since) if since else busy
 
     def _settle_wait(self, stages: _Stages, now: float) -> None:
         """Count the present wait up to now."""
-        busy_ns = self._busy_ns(now)
-        stages.wait_ns += (now - stages.wait_since) * 1e9 - (busy_ns - stages.busy_ns)
-        stages.wait_since, stages.busy_ns = now, busy_ns
+        busy = self._busy(now)
+        stages.waiting += (now - stages.wait_since) - (busy - stages.busy)
+        stages.wait_since, stages.busy = now, busy
 
     def _lose_client(self) -> None:
         if not self.ended:
@@ -245,23 +235,35 @@ class Timer:
             self.status = self.status or CLIENT_CLOSED
 
 
+def start_timer(receive: Receive, send: Send, began: float) -> Timer:
+    """Return a timer of the exchange that began at this moment."""
+    timer = Timer()  # an `__init__` would take 400 instructions more
+    timer._receive, timer._send, timer.began = receive, send, began
+    timer.first_byte = timer.ended = timer.sending = 0.0
+    timer.before_call = timer._busy_since = 0.0
+    timer.status = timer.sent_bytes = 0
+    timer.client_left = False
+    timer._stages = None
+    return timer
+
+
 class _Stages:
     """The time of stages that most requests do not have."""
 
     __slots__ = (
-        "apart_ns",
-        "busy_ns",
-        "decode_ns",
-        "encode_ns",
+        "apart",
+        "busy",
+        "decoding",
+        "encoding",
         "has_read",
-        "wait_ns",
         "wait_since",
-        "waited_before_call_ns",
+        "waited_before_call",
+        "waiting",
     )
 
     def __init__(self) -> None:
-        self.wait_ns = self.waited_before_call_ns = self.decode_ns = self.encode_ns = 0.0
+        self.waiting = self.waited_before_call = self.decoding = self.encoding = 0.0
         self.wait_since = 0.0  # the beginning of the present wait for the request
-        self.busy_ns = 0.0  # the time of sending and working before it
-        self.apart_ns = 0.0  # the time that was not the app's before the first byte
+        self.busy = 0.0  # the time of sending and working before it
+        self.apart = 0.0  # the time that was not the app's before the first byte
         self.has_read = False  # the whole request has arrived

@@ -42,6 +42,9 @@ Labels: TypeAlias = tuple[str, str, int, str, str, str, str, str, tuple[Reason, 
 encodings, coding, format, and the reasons, as in a `Sample`."""
 
 
+Columns: TypeAlias = list[list[float]]
+"""Many samples by the figure: all figures of each sample, or the usual ones."""
+
 UsualLabels: TypeAlias = tuple[str, str, int, str, tuple[Reason, ...]]
 """The route, method, status, part of the cache of responses, and the reasons of `Labels`."""
 
@@ -218,12 +221,11 @@ class Series:
         self.phases_ns = [0] * len(PHASES)
         self.reasons: Counter[str] = Counter()
 
-    def add(self, kind: Kind, samples: list[float], width: int) -> None:
+    def add(self, kind: Kind, columns: Columns) -> None:
         """Count samples of a kind; all of them or, if it raises, none.
 
         Raises: TypeError or ValueError, if one of them is malformed.
         """
-        columns = [samples[start::width] for start in range(width)]
         # Everything that may refuse a sample comes first, so that none is counted in part.
         sums: list[Any] = [sum(column) for column in columns]
         first_byte_ns, total_ns, app_bytes, encoded_bytes, sent_bytes, *_ = sums
@@ -497,7 +499,7 @@ class SeriesRecorder:
                 self.recorded += len(samples) // WIDTH
                 self.failures += len(samples) // WIDTH
             else:
-                self._count_samples(kind, samples)
+                self._count_columns(kind, [samples[start::WIDTH] for start in range(WIDTH)])
 
     def _wait(self, kind: Kind) -> None:
         """Note that a kind has samples to be counted."""
@@ -526,15 +528,15 @@ class SeriesRecorder:
 
     def _count(self, kind: Kind) -> None:
         """Count the samples of a kind; only under the lock, so that none is counted twice."""
-        for waiting, width in ((kind.usual_samples, USUAL), (kind.samples, WIDTH)):
-            size = len(waiting)
-            samples = waiting[:size]
-            del waiting[:size]  # the list stays the same, to which another thread may append
-            if samples:
-                self._count_samples(kind, samples, width)
+        for samples, width in ((kind.usual_samples, USUAL), (kind.samples, WIDTH)):
+            size = len(samples)
+            if size:
+                columns = [samples[start:size:width] for start in range(width)]
+                del samples[:size]  # the list stays the same, to which another thread may append
+                self._count_columns(kind, columns)
 
-    def _count_samples(self, kind: Kind, samples: list[float], width: int = WIDTH) -> None:
-        count = len(samples) // width
+    def _count_columns(self, kind: Kind, columns: Columns) -> None:
+        count = len(columns[0])
         self.recorded += count
         if kind.key is None:
             if not kind.is_left_out:
@@ -542,21 +544,21 @@ class SeriesRecorder:
             return
         series = self._open(kind.key, count)
         try:
-            self._add(series, kind, samples, width)
+            self._add(series, kind, columns)
         except Exception:  # a failing recorder never breaks a request
-            self._count_each(series, kind, samples, width)
+            self._count_each(series, kind, columns)
 
-    def _add(self, series: Series, kind: Kind, samples: list[float], width: int) -> None:
-        series.add(kind, samples, width)
+    def _add(self, series: Series, kind: Kind, columns: Columns) -> None:
+        series.add(kind, columns)
         assert kind.key is not None  # only kinds with a key have a series
         is_error = kind.key.status >= 500 or kind.key.outcome == "failed"
-        self.history.add(samples[AT::width], are_errors=is_error)
+        self.history.add(columns[AT], are_errors=is_error)
 
-    def _count_each(self, series: Series, kind: Kind, samples: list[float], width: int) -> None:
+    def _count_each(self, series: Series, kind: Kind, columns: Columns) -> None:
         """Count the samples of a batch with a malformed one, one by one."""
-        for start in range(0, len(samples), width):
+        for figures in zip(*columns, strict=True):
             try:
-                self._add(series, kind, samples[start : start + width], width)
+                self._add(series, kind, [[figure] for figure in figures])
             except Exception:
                 self.failures += 1
 

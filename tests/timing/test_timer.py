@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from asgi_serial.asgi import timer as timer_module
-from asgi_serial.asgi.timer import Timer
+from asgi_serial.asgi.timer import start_timer
 from asgi_serial.timing.base import PHASES
 from asgi_serial.timing.figures import Figures, divide
 from tests.engine.driver import awaited
@@ -35,7 +35,7 @@ class Server:
         self.clock = Clock()
         monkeypatch.setattr(timer_module, "perf_counter", self.clock)
         self.sends, self.receives, self.messages = [], [], []
-        self.timer = Timer(self.receive, self.send, self.clock())
+        self.timer = start_timer(self.receive, self.send, self.clock())
         self.began = self.clock.ns
 
     def passes(self, ns):
