@@ -1,11 +1,13 @@
 """Recognize a worker of a server, and the other processes that may be its fellows."""
 
+import gc
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from threading import main_thread
+from threading import Thread, current_thread, main_thread
+from types import FrameType
 
 # The functions that servers run in each of their workers. `multiprocessing` calls them by `run` in
 # a process that it has started; the same functions serve in a single process as well.
@@ -40,10 +42,26 @@ def is_worker(calls: Iterable[tuple[str, str]]) -> bool:
 
 def main_calls() -> Iterator[tuple[str, str]]:
     """Yield the calls of the main thread, the innermost first."""
-    frame = sys._current_frames().get(main_thread().ident or 0)
+    main = main_thread()
+    frame = sys._getframe() if current_thread() is main else _frame_of(main)
     while frame is not None:
         yield str(frame.f_globals.get("__name__")), frame.f_code.co_name
         frame = frame.f_back
+
+
+def _frame_of(thread: Thread) -> FrameType | None:
+    """Return what another thread runs.
+
+    A garbage collection within `_current_frames` blocks the process if it clears a
+    `threading.local`: before CPython 3.11.9 both take the same lock.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames().get(thread.ident or 0)
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def siblings() -> list[int]:
