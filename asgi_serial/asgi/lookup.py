@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from asgi_serial.cache.entry import Entry
 from asgi_serial.cache.in_flight import NOT_STORED, CallResult
 from asgi_serial.cache.key import part_key
-from asgi_serial.cache.leases import LEASE_SECONDS
+from asgi_serial.cache.leases import LEASE_SECONDS, Lease
 from asgi_serial.caching.completion import can_be_completed, may_complete
 from asgi_serial.caching.serving import (
     NOT_FOR_CLIENT,
@@ -31,7 +31,6 @@ from asgi_serial.request.forward import FORWARD_MISS, Forward
 if TYPE_CHECKING:
     from asgi_serial.cache.entry import Key, Representation, Variant
     from asgi_serial.cache.in_flight import Call
-    from asgi_serial.cache.leases import Leases
     from asgi_serial.engine.engine import Engine
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.types import Message
@@ -62,7 +61,7 @@ class Lookup:
     answered: Answer | None = None  # from the cache
     refreshes: Entry | None = None  # has answered, and must be refreshed in the background
     stands_in = False  # a stale response replaces the failed call of another request
-    _lease: bytes | None = None  # by which other processes wait for the call
+    _lease: Lease | None = None  # by which other processes wait for the call
     _renewal: asyncio.TimerHandle | None = None
     _part: Entry | None = None  # is stored, but lacks some of the requested bytes
     _underived: Entry | None = None  # may answer in a form that has yet to be derived
@@ -161,40 +160,78 @@ class Lookup:
 
     async def seek(self, key: Key) -> tuple[Message, Message] | None:
         """Return an answer from the second level, another form, or another request's call."""
-        engine, plan = self.engine, self.plan
-        responses = engine.responses
-        if self._underived is None and self.forward.reason in COLLAPSIBLE and responses.store:
-            hit = self._use(await responses.load(key, self.plan))
-            # Another request's call of the app may have ended meanwhile.
-            hit = hit or (None if self._underived is not None else self.find_hit(key))
-            if hit is None and self._may_use_part():
-                hit = self._use_part(await responses.load(part_key(key), plan))
-            if hit is not None:
-                return hit
-        if self._underived is not None:
-            return await self._derive()
-        if self._part is not None and self.forward.reason in (MISS, VARY_MISS):
-            self.forward = replace(self.forward, reason=Reason.PARTIAL)
-        if plan.wants_stored_only:
+        try:
+            engine, plan = self.engine, self.plan
+            responses = engine.responses
+            if self._underived is None and self.forward.reason in COLLAPSIBLE and responses.store:
+                if responses.leases is not None and self._may_lead(key):
+                    self._lease = Lease(responses.leases)
+                hit = self._use(await responses.load(key, plan, self._lease))
+                # Another request's call of the app may have ended meanwhile.
+                hit = hit or (None if self._underived is not None else self.find_hit(key))
+                if hit is None and self._may_use_part():
+                    hit = self._use_part(await responses.load(part_key(key), plan))
+                if hit is not None:
+                    return hit
+            if self._underived is not None:
+                return await self._derive()
+            if self._part is not None and self.forward.reason in (MISS, VARY_MISS):
+                self.forward = replace(self.forward, reason=Reason.PARTIAL)
+            if plan.wants_stored_only:
+                return None
+            self._is_usual = self._is_collapsible()
+            if self._is_usual and self._may_be_stored(key):
+                messages = await self._join(key)
+                if messages is not None:
+                    return messages
+            await self._prepare_validation()
+            if self.engine.settings.cache_parts and may_complete(plan, self.forward):
+                await self._prepare_completion(key)
             return None
-        is_usual = plan.method != "HEAD" and not (
-            plan.user.credentials
-            or plan.profile.forces_revalidation
-            or plan.wants.refused
-            or b"range" in plan.profile.places
-        )
-        if plan.user.unknown and self.forward.stored is None:
+        finally:
+            if self._lease is not None and self.call is None:
+                self._leave(self._lease)
+
+    def _leave(self, lease: Lease) -> None:
+        """Let other requests take the lease, since this one does not call the app by it."""
+        lease.end()
+        self._lease = None
+
+    def _is_collapsible(self) -> bool:
+        """Whether requests like this one may be answered by one call of the app."""
+        plan, forward = self.plan, self.forward
+        if plan.user.unknown and forward.stored is None:
             # A response that another call will store may not be for this client; a stored one is.
-            is_usual = False
-        self._is_usual = is_usual and self.forward.reason in COLLAPSIBLE
-        if self._is_usual and self._may_be_stored(key):
-            messages = await self._join(key)
-            if messages is not None:
-                return messages
-        await self._prepare_validation()
-        if self.engine.settings.cache_parts and may_complete(plan, self.forward):
-            await self._prepare_completion(key)
-        return None
+            return False
+        return (
+            plan.method != "HEAD"
+            and not (
+                plan.user.credentials
+                or plan.profile.forces_revalidation
+                or plan.wants.refused
+                or b"range" in plan.profile.places
+            )
+            and forward.reason in COLLAPSIBLE
+        )
+
+    def _may_lead(self, key: Key) -> bool:
+        """Whether this request may have to call the app for others, if nothing is stored."""
+        calls, plan = self.engine.calls, self.plan
+        if plan.wants_stored_only or not self._is_collapsible():
+            return False
+        if self._is_conditional() and not self.forward.validates:
+            return False
+        shared = self.engine.responses.call_key(key, plan)
+        return (
+            self._may_be_stored(key)
+            and calls.find(shared) is None
+            and not calls.is_hit_for_miss(shared)
+        )
+
+    def _is_conditional(self) -> bool:
+        """Whether the app may answer the client's own condition by a 304."""
+        fields = self.plan.fields
+        return b"if-none-match" in fields or b"if-modified-since" in fields
 
     def _may_be_stored(self, key: Key) -> bool:
         """Whether the app's response is likely to be stored.
@@ -281,9 +318,7 @@ class Lookup:
         calls, settings = self.engine.calls, self.engine.settings
         responses, plan = self.engine.responses, self.plan
         deadline = monotonic() + settings.cache_wait
-        fields = self.plan.fields
-        is_conditional = b"if-none-match" in fields or b"if-modified-since" in fields
-        slow_calls = 0
+        is_conditional, slow_calls = self._is_conditional(), 0
         while True:
             is_conditional = is_conditional and not self.forward.validates
             shared = self.call_key = responses.call_key(key, plan)
@@ -294,7 +329,10 @@ class Lookup:
                 self.call = calls.start(shared)
                 if self.call is None or responses.leases is None:
                     return None
-                return await self._lead_processes(responses.leases, key, shared, deadline)
+                self._lease = self._lease or Lease(responses.leases)
+                return await self._lead_processes(self._lease, key, shared, deadline)
+            if self._lease is not None:
+                self._leave(self._lease)
             self.forward = replace(self.forward, waited=True)
             result = await call.wait(deadline - monotonic())
             if result is None or result in NOT_STORED:
@@ -321,15 +359,16 @@ class Lookup:
         return None
 
     async def _lead_processes(
-        self, leases: Leases, key: Key, shared: Key, deadline: float
+        self, lease: Lease, key: Key, shared: Key, deadline: float
     ) -> tuple[Message, Message] | None:
         """Call the app for other processes, too, or wait for a response that another one stores."""
         responses, pause, has_waited = self.engine.responses, 0.01, False
         while True:
-            self._lease = await leases.take(shared)
-            if self._lease is not None:
-                self._renew_later()
-                if not has_waited:
+            # A lease that was taken with the look shows that nothing was stored by then.
+            is_sure = lease.is_for(shared) and lease.is_held is not None
+            if lease.is_held if is_sure else await lease.take(shared):
+                self._renew_later(lease)
+                if is_sure or not has_waited:
                     return None
             elif monotonic() + pause > deadline:
                 return None
@@ -340,23 +379,20 @@ class Lookup:
                 pause = min(2 * pause, MAX_PAUSE)
             # Check even with the lease: another process may have stored a response and ended its
             # lease.
-            hit = self._use(await responses.load(key, self.plan))
+            is_ours = bool(lease.is_held)
+            hit = self._use(await responses.load(key, self.plan, None if is_ours else lease))
             if hit is not None or self._underived is not None:
                 self.finish_call(CallResult.STORED)
                 return await self._derive() if hit is None else hit
-            if self._lease is not None:
+            if is_ours:
                 return None
 
-    def _renew_later(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._renewal = loop.call_later(LEASE_SECONDS / 4, self._renew_lease)
+    def _renew_later(self, lease: Lease) -> None:
+        def renew() -> None:
+            lease.renew()
+            self._renew_later(lease)
 
-    def _renew_lease(self) -> None:
-        assert self._lease is not None
-        assert self.call_key is not None
-        assert self.engine.responses.leases is not None
-        self.engine.responses.leases.renew(self.call_key, self._lease)
-        self._renew_later()
+        self._renewal = asyncio.get_running_loop().call_later(LEASE_SECONDS / 4, renew)
 
     def finish_call(self, result: CallResult) -> None:
         """End the call that others wait for, if this request has begun one.
@@ -367,10 +403,10 @@ class Lookup:
         if call is not None and key is not None:
             self.call = None
             self.engine.calls.finish(key, call, result)
-            if self._lease is not None and self._renewal is not None:
+            if self._renewal is not None:
                 self._renewal.cancel()
-                assert self.engine.responses.leases is not None
-                self.engine.responses.leases.end(key, self._lease)
+            if self._lease is not None:
+                self._lease.end()
             if self.released is not None:
                 self.released.set()
         elif result in NOT_STORED and not self._has_finished and self.plan.key is not None:

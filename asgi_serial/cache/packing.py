@@ -19,6 +19,7 @@ from asgi_serial.cache.entry import (
     Variant,
     VaryIndex,
 )
+from asgi_serial.cache.key import EXTRA, REALM, SCHEME, place_of, resource_of
 from asgi_serial.reasons import REASONS
 from asgi_serial.types import Fields
 
@@ -65,6 +66,23 @@ def encode_key(key: Key) -> bytes:
 def digest_key(key: Key) -> str:
     """Return the name of a key in a store: 32 hexadecimal digits of BLAKE2b."""
     return blake2b(encode_key(key), digest_size=16).hexdigest()
+
+
+_GROUP_DIGITS, _NAME_DIGITS = 8, 23
+
+
+def name_record(key: Key, role: str = "") -> str:
+    """Return the name of a response's key in a store, and of what has another `role` for the key.
+
+    The names of one spelling of a URI begin with the same group, so that a cluster has them on one
+    node. A key on the index of its URI has the same name as its resource: so both records can be
+    read at once, and the proof in the record shows whether it belongs to the index.
+    """
+    resource = resource_of(key)
+    group = digest_key((resource[REALM], *resource[SCHEME:EXTRA]))[:_GROUP_DIGITS]
+    place: Key = place_of(key)
+    digest = digest_key((role, place) if role else place)[:_NAME_DIGITS]
+    return f"{group}-{digest}"
 
 
 def _append_part(out: list[bytes], part: object) -> None:

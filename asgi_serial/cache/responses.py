@@ -24,6 +24,7 @@ from asgi_serial.cache.key import (
     usual_kinds,
 )
 from asgi_serial.cache.leases import Leases
+from asgi_serial.cache.packing import unpack_record
 from asgi_serial.cache.purge_log import PurgeLog
 from asgi_serial.cache.purge_sync import PurgeSync
 from asgi_serial.cache.purges import Purge, PurgeTable
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from asgi_serial.cache.entry import Key, Representation, Variant
+    from asgi_serial.cache.leases import Lease
     from asgi_serial.cache.memory import Memory
     from asgi_serial.store.base import GuardedStore
 
@@ -180,8 +182,11 @@ class ResponseCache:
             return _selected_key(key, found, request.vary_values(found.names))
         return key
 
-    async def load(self, key: Key, request: VariesBy) -> Entry | Reason:
-        """Like `find`, but look in the second level and copy the entry into the first."""
+    async def load(self, key: Key, request: VariesBy, lease: Lease | None = None) -> Entry | Reason:
+        """Like `find`, but look in the second level and copy the entry into the first.
+
+        If nothing is there, the lease is taken with the look, where the second level can do both.
+        """
         second = self._second
         if second is None or running_loop() is None:
             return MISS
@@ -194,16 +199,20 @@ class ResponseCache:
         since = self._drops.dropped_at(digest)
         self._kinds.keep(kind_of(key), None)
         uri_index = uri_index_of(key)
-        if uri_index is not None:
-            root = await self._load_index(second, uri_index, since)
+        if uri_index is None:
+            (data,) = await _read(second, (key,), lease)
+        else:
+            root_data, data = await _read(second, (uri_index, key), lease)
+            root = self._find_root(uri_index, root_data, since)
             if root is None:
                 return MISS
             key = (key, root.nonce)
-        found = await self._load_record(second, key, since)
+        found = _unpack(data, key, since)
         if isinstance(found, VaryIndex):
             index = self._newer(key, found)
             selected = _selected_key(self._held_key(key), index, request.vary_values(index.names))
-            found = await self._load_record(second, selected, since)
+            (data,) = await _read(second, (selected,), lease)
+            found = _unpack(data, selected, since)
             if not isinstance(found, Entry):
                 return VARY_MISS
         if found is None or self._clock() >= found.stored_until:
@@ -221,24 +230,13 @@ class ResponseCache:
             return MISS
         return taken
 
-    async def _load_index(
-        self, second: SecondLevel, uri_index: Key, since: float
-    ) -> VaryIndex | None:
+    def _find_root(self, uri_index: Key, data: bytes | None, since: float) -> VaryIndex | None:
+        """Return the newest index of a URI, in the first level or as the second has it."""
+        found = _unpack(data, uri_index, since)
+        if isinstance(found, VaryIndex):
+            return self._newer(uri_index, found)
         known = self._memory.get(uri_index)
-        if isinstance(known, VaryIndex):
-            return known
-        found = await self._load_record(second, uri_index, since)
-        return self._newer(uri_index, found) if isinstance(found, VaryIndex) else None
-
-    async def _load_record(
-        self, second: SecondLevel, key: Key, since: float
-    ) -> Entry | VaryIndex | None:
-        """Return a key's record in the second level, unless its URI was dropped since.
-
-        A deletion may be in progress or lost, so a record older than the drop counts as deleted.
-        """
-        found = await second.load(key)
-        return found if found is not None and found.generated_at > since else None
+        return known if isinstance(known, VaryIndex) else None
 
     def _newer(self, key: Key, found: VaryIndex) -> VaryIndex:
         """Copy an index into the first level, unless that has a newer one; return the newer."""
@@ -298,21 +296,16 @@ class ResponseCache:
             return Reason.NEWER_STORED
         return None
 
+    # Purges and drops by other processes have times a second ahead, since clocks differ. If only
+    # these times counted, nothing that they cover would be stored during that second.
+
     def _was_dropped(self, entry: Entry, asked: float, own_drop: float | None) -> bool:
         if own_drop is not None:
             return self._drops.dropped_at(entry.uri) != own_drop
-        return self._has_changed(asked) and self._drops.dropped_at(entry.uri) >= asked
+        return self.purges.changed_at >= asked and self._drops.dropped_at(entry.uri) >= asked
 
     def _was_purged(self, entry: Entry, asked: float) -> bool:
-        return self._has_changed(asked) and self._purged_at(entry) >= asked
-
-    def _has_changed(self, asked: float) -> bool:
-        """Whether this process has learned of any purge or drop since the app was called.
-
-        Those of other processes have times a second ahead, since clocks differ. Without this check,
-        nothing that they cover would be stored during that second.
-        """
-        return self.purges.changed_at >= asked
+        return self.purges.changed_at >= asked and self._purged_at(entry) >= asked
 
     def _find_same(self, entry: Entry) -> Entry | None:
         """Return the stored entry that this one would replace."""
@@ -353,12 +346,12 @@ class ResponseCache:
         self._kinds.keep(kind_of(key), None)
         uri_index, owner = uri_index_of(key), partition_of(key)
         if uri_index is not None:
-            key = entry.key = (key, self._index(uri_index, (), ttl, owner).nonce)
+            key = entry.key = (key, self._index(uri_index, (), ttl, owner, entry.uri).nonce)
         if entry.vary_values:
             names = tuple([name for name, _ in entry.vary_values])
             if uri_index is not None:
                 self._memory.delete(resource)  # a response that did not vary
-            index = self._index(key, names, ttl, owner)
+            index = self._index(key, names, ttl, owner, entry.uri)
             entry.key = _selected_key(self._held_key(key), index, entry.vary_values)
         self._interner.share(entry)
         self._put(entry, epoch)
@@ -502,12 +495,18 @@ class ResponseCache:
         return 0 if self._second is None else self._second.writers.dropped
 
     def _index(
-        self, key: Key, names: tuple[bytes, ...], ttl: float, owner: bytes | None
+        self,
+        key: Key,
+        names: tuple[bytes, ...],
+        ttl: float,
+        owner: bytes | None,
+        uri: bytes,
     ) -> VaryIndex:
         """Return the index of a resource that outlives an entry of `ttl`; create one if necessary.
 
         An index is replaced rather than extended: another process may have dropped it in the second
-        level, and with it every entry that it led to.
+        level, and with it every entry that it led to. One that is older than the last drop of its
+        URI is replaced, too, since no other process would use it.
         """
         now = self._clock()
         known = self._memory.get(key)
@@ -515,6 +514,10 @@ class ResponseCache:
         if (
             isinstance(known, VaryIndex)
             and known.names == names
+            and (
+                known.generated_at > self._drops.changed_at
+                or known.generated_at >= self._drops.dropped_at(uri)
+            )
             and (self.store is None or now + ttl <= known.until)
         ):
             return known
@@ -530,6 +533,25 @@ class ResponseCache:
 
 # An index lives as long as its entries, within these bounds: any client can cause one.
 _SHORTEST_INDEX_TTL, _INDEX_TTL = 60.0, 86_400.0
+
+
+async def _read(
+    second: SecondLevel, keys: tuple[Key, ...], lease: Lease | None
+) -> list[bytes | None]:
+    """Return what is stored of some keys; if nothing is of the last one, try to take the lease."""
+    values, is_held = await second.read(keys, None if lease is None else lease.claim(keys[-1]))
+    if lease is not None:
+        lease.settle(is_held=is_held)
+    return values
+
+
+def _unpack(data: bytes | None, key: Key, since: float) -> Entry | VaryIndex | None:
+    """Return a key's record in the second level, unless its URI was dropped since.
+
+    A deletion may be in progress or lost, so a record older than the drop counts as deleted.
+    """
+    found = None if data is None else unpack_record(data, key)
+    return found if found is not None and found.generated_at > since else None
 
 
 def _selected_key(

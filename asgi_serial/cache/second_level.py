@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asgi_serial.cache.packing import digest_key, pack_entry, pack_vary_index, unpack_record
+from asgi_serial.cache.packing import name_record, pack_entry, pack_vary_index
 from asgi_serial.cache.size import entry_size, index_size
+from asgi_serial.store.base import DeleteValue, SetValue
 from asgi_serial.store.write_behind import Writers
 
 if TYPE_CHECKING:
     from asgi_serial.cache.entry import Entry, Key, VaryIndex
-    from asgi_serial.store.base import GuardedStore
+    from asgi_serial.store.base import Claim, GuardedStore
 
 
 class SecondLevel:
@@ -22,29 +23,39 @@ class SecondLevel:
 
     def __init__(self, store: GuardedStore) -> None:
         self.store = store
-        self.writers = Writers()
+        self.writers = Writers(store)
 
-    async def load(self, key: Key) -> Entry | VaryIndex | None:
-        """Return the record of a key; None if there is none, or another's under its name."""
-        data = await self.store.get(digest_key(key))
-        return None if data is None else unpack_record(data, key)
+    async def read(
+        self, keys: tuple[Key, ...], claim: Claim | None = None
+    ) -> tuple[list[bytes | None], bool | None]:
+        """Return what is stored under the names of some keys, by one call.
+
+        If the last key has no value, the claim is added in the same step; also return whether it
+        was, as `GuardedStore.get_or_add` does.
+        """
+        names = [name_record(key) for key in keys]
+        if claim is not None:
+            return await self.store.get_or_add(names, claim)
+        if len(names) == 1:
+            return [await self.store.get(names[0])], None
+        return await self.store.get_many(names), None
 
     def write_entry(self, entry: Entry, ttl: float) -> None:
         """Store an entry under its key."""
         self.writers.send(
-            digest_key(entry.key),
-            lambda name: self.store.set(name, pack_entry(entry), ttl=ttl),
+            name_record(entry.key),
+            lambda name: SetValue(name, pack_entry(entry), ttl),
             size=entry_size(entry),
         )
 
     def write_index(self, key: Key, index: VaryIndex, ttl: float) -> None:
         """Store the index of a resource under its key."""
         self.writers.send(
-            digest_key(key),
-            lambda name: self.store.set(name, pack_vary_index(index, key), ttl=ttl),
+            name_record(key),
+            lambda name: SetValue(name, pack_vary_index(index, key), ttl),
             size=index_size(key, index),
         )
 
     def delete(self, key: Key) -> None:
         """Delete the record of a key; this is not dropped if many writes wait."""
-        self.writers.send(digest_key(key), self.store.delete, must=True)
+        self.writers.send(name_record(key), DeleteValue, must=True)

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from asgi_serial.concurrency.loops import PerLoop
 from asgi_serial.errors import ConfigurationError
-from asgi_serial.store.base import GuardedStore
-from asgi_serial.store.drivers import Driver
+from asgi_serial.store.base import Claim, DeleteToken, GuardedStore, SetValue, Write
+from asgi_serial.store.drivers import BatchWrite, Driver, RedisDriver
 from asgi_serial.store.guard import Guard, Retry, never_again
 from asgi_serial.store.target import (
     cache_at,
@@ -20,6 +20,7 @@ from asgi_serial.store.target import (
     is_shared,
     open_driver,
     refusals_of,
+    takes_batches,
 )
 from asgi_serial.store.url import parse_store_url, shown_store_url
 
@@ -93,6 +94,7 @@ class AiocacheStore:
         retry: Callable[[], Retry] = never_again,
     ) -> None:
         self.is_shared = is_shared(cache)
+        self._takes_batches = takes_batches(cache)
         self._max_value_bytes = max_value_bytes
         self._prefix = f"{namespace}:"
         self._guard = Guard(
@@ -139,6 +141,25 @@ class AiocacheStore:
             return dict.fromkeys(names)
         return dict(zip(names, map(self._accept, values), strict=True))
 
+    async def get_or_add(
+        self, keys: Sequence[str], claim: Claim
+    ) -> tuple[list[bytes | None], bool | None]:
+        """Return the values, and whether the claim was added; only Redis does both at once."""
+        counters = self._guard.counters
+        counters["gets"] += len(keys)
+        names, owned = [self._prefix + key for key in keys], self._prefix + claim.key
+        found = await self._call(
+            names[-1],
+            lambda driver: driver.read_or_add(names, owned, claim.token, _whole_seconds(claim.ttl)),
+        )
+        if found is None:
+            return [None] * len(keys), True
+        values, is_added = found
+        counters["adds"] += is_added is not None
+        if len(values) != len(names):
+            values = [None] * len(names)
+        return [self._accept(value) for value in values], is_added
+
     def _accept(self, value: object) -> bytes | None:
         counters = self._guard.counters
         if value is None or value == b"":
@@ -161,6 +182,45 @@ class AiocacheStore:
         self._guard.counters["sets"] += 1
         name, seconds = self._prefix + key, _whole_seconds(ttl)
         await self._call(name, lambda driver: driver.write(name, value, seconds))
+
+    async def write(self, writes: Sequence[Write]) -> None:
+        """Make several writes: by one call per node of Redis, elsewhere by one call each."""
+        if not self._takes_batches or len(writes) == 1:
+            for are_last in (False, True):
+                some = [each for each in writes if isinstance(each, DeleteToken) is are_last]
+                await gather(*map(self._write_one, some))
+            return
+        places: dict[str, list[BatchWrite]] = {}
+        for write in sorted(writes, key=lambda write: isinstance(write, DeleteToken)):
+            batched = self._batched(write)
+            places.setdefault(self._place_of(batched.name), []).append(batched)
+        await gather(*map(self._write_batch, places.values()))
+
+    async def _write_one(self, write: Write) -> None:
+        if isinstance(write, SetValue):
+            await self.set(write.key, write.value, ttl=write.ttl)
+        elif isinstance(write, DeleteToken):
+            await self.delete_if(write.key, write.token)
+        else:
+            await self.delete(write.key)
+
+    async def _write_batch(self, batch: list[BatchWrite]) -> None:
+        async def write(driver: Driver) -> None:
+            assert isinstance(driver, RedisDriver)
+            await driver.write_batch(batch)
+
+        await self._call(batch[0].name, write)
+
+    def _batched(self, write: Write) -> BatchWrite:
+        """Return a write as a driver takes it; a value over `max_value_bytes` is only deleted."""
+        counters, name = self._guard.counters, self._prefix + write.key
+        if isinstance(write, SetValue):
+            if len(write.value) <= self._max_value_bytes:
+                counters["sets"] += 1
+                return BatchWrite(name, write.value, _whole_seconds(write.ttl))
+            counters["oversized"] += 1
+        counters["deletes"] += 1
+        return BatchWrite(name, token=write.token if isinstance(write, DeleteToken) else None)
 
     async def add(self, key: str, value: bytes, *, ttl: float) -> bool | None:
         """Store the value if there is none; a value over `max_value_bytes` is never stored."""

@@ -1,7 +1,7 @@
 """The interface of the second level: bytes by key."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 
 class Store(Protocol):
@@ -65,6 +65,39 @@ STORE_METHODS = ("get", "get_many", "set", "add", "increment", "delete", "delete
 """The methods of `Store`."""
 
 
+class Claim(NamedTuple):
+    """A value to be added while others are read: `token` under `key`, for `ttl` seconds."""
+
+    key: str
+    token: bytes
+    ttl: float
+
+
+class SetValue(NamedTuple):
+    """The arguments of `Store.set`."""
+
+    key: str
+    value: bytes
+    ttl: float
+
+
+class DeleteValue(NamedTuple):
+    """The argument of `Store.delete`."""
+
+    key: str
+
+
+class DeleteToken(NamedTuple):
+    """The arguments of `Store.delete_if`."""
+
+    key: str
+    token: bytes
+
+
+Write: TypeAlias = SetValue | DeleteValue | DeleteToken
+"""One of several writes that are made together."""
+
+
 class GuardedStore(Store, Protocol):
     """A store whose methods never raise, and never take longer than its time-out.
 
@@ -74,6 +107,22 @@ class GuardedStore(Store, Protocol):
 
     is_shared: bool
     """Whether other processes may use it, too."""
+
+    async def get_or_add(
+        self, keys: Sequence[str], claim: Claim
+    ) -> tuple[list[bytes | None], bool | None]:
+        """Return the values of several keys; if the last has none, add the claim in the same step.
+
+        Also return whether the claim was added: True if it was, or if the same token was there
+        already; False if another was. None means that it was not tried, because the last key has a
+        value, or because the store cannot do both at once. A call that failed counts as a claim
+        that was added, since nobody can have another.
+
+        In a Redis Cluster, keys of the form `group-rest` with the same group are on one node.
+        """
+
+    async def write(self, writes: Sequence[Write]) -> None:
+        """Make several writes, each `DeleteToken` after all others; in one call if possible."""
 
     @property
     def open_breakers(self) -> int:

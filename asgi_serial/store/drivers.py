@@ -2,7 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from time import monotonic
+from typing import Any, NamedTuple, Protocol
 
 from asgi_serial.store.base import Store
 
@@ -13,6 +14,42 @@ _LONG_PAST = 30 * 24 * 3600 + 1
 _DELETE_IF = (
     "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 )
+
+# Reads keys, and adds a value under the first of them if the last has none: -, 1 or 0 for "not
+# tried", "added" and "another is there", then the length of each value (ten digits), and the value.
+# It returns nothing if that would be longer than the client reads at once.
+_READ_OR_ADD = """
+local out, last = '', ''
+for i = 2, #KEYS do
+  last = redis.call('getrange', KEYS[i], 0, ARGV[3])
+  out = out .. string.format('%010d', #last) .. last
+end
+if #out > tonumber(ARGV[3]) then return '' end
+local state = '-'
+if last == '' then
+  local added = redis.pcall('set', KEYS[1], ARGV[1], 'EX', ARGV[2], 'NX')
+  if not added then
+    state = redis.pcall('get', KEYS[1]) == ARGV[1] and '1' or '0'
+  elseif added.ok then
+    state = '1'
+  end
+end
+return state .. out
+"""
+_STATES = {b"-": None, b"1": True, b"0": False}
+_LENGTH_DIGITS = 10
+
+# Servers that refuse scripts are asked once more after this time: their rules may have changed.
+_WITHOUT_SCRIPTS_SECONDS = 60.0
+
+
+class BatchWrite(NamedTuple):
+    """A value to set, or one to delete (if it equals the token, should there be one)."""
+
+    name: str
+    value: bytes | None = None
+    seconds: int = 0
+    token: bytes | None = None
 
 
 class Driver(Protocol):
@@ -27,6 +64,14 @@ class Driver(Protocol):
 
     async def read_many(self, keys: list[str]) -> list[Any]:
         """Return the values of distinct keys, in their order."""
+
+    async def read_or_add(
+        self, keys: list[str], owned: str, token: bytes, seconds: int
+    ) -> tuple[list[Any], bool | None]:
+        """Return the values; add the token under `owned` if the last key has none.
+
+        Also return whether it was added (or was there already); None if this was not tried.
+        """
 
     async def write(self, key: str, value: bytes, seconds: int) -> None:
         """Set the value."""
@@ -57,14 +102,33 @@ class RedisDriver:
         self,
         cache: Any,
         max_value_bytes: int,
+        refusals: tuple[type[Exception], ...],
         reconnect: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self._cache = cache
         self._max_value_bytes = max_value_bytes
+        self._refusals = refusals
         self._reconnect = reconnect
+        self._no_scripts_until = 0.0  # by the monotonic clock
 
     def _name(self, key: str) -> Any:
+        # A cluster chooses the node by what stands in braces.
+        space, _, name = key.rpartition(":")
+        group, dash, rest = name.partition("-")
+        if dash:
+            key = f"{space}:{{{group}}}{rest}"
         return self._cache.build_key(key, self._cache.namespace)
+
+    async def _run(self, script: str, names: list[Any], *arguments: object) -> Any:
+        return await self._cache.raw("eval", script, len(names), *names, *arguments, timeout=None)
+
+    @property
+    def _may_run_scripts(self) -> bool:
+        return monotonic() >= self._no_scripts_until
+
+    def _run_no_scripts(self) -> None:
+        """Remember that the server refused a script, but did what the script is for."""
+        self._no_scripts_until = monotonic() + _WITHOUT_SCRIPTS_SECONDS
 
     async def read(self, key: str) -> object:
         """Return the value, or its first bytes, one more than the limit; Redis sends no more."""
@@ -78,6 +142,59 @@ class RedisDriver:
             for key in keys:
                 pipeline.getrange(self._name(key), 0, self._max_value_bytes)
             return list(await pipeline.execute())
+
+    async def read_or_add(
+        self, keys: list[str], owned: str, token: bytes, seconds: int
+    ) -> tuple[list[Any], bool | None]:
+        """Read and add by a script; where the server refuses it, only read."""
+        if not self._may_run_scripts:
+            return await _read_all(self, keys), None
+        names = [self._name(owned), *map(self._name, keys)]
+        try:
+            found = await self._run(_READ_OR_ADD, names, token, seconds, self._max_value_bytes)
+        except self._refusals:
+            values = await _read_all(self, keys)
+            self._run_no_scripts()
+            return values, None
+        if found == b"":
+            return await _read_all(self, keys), None
+        return _split(found, len(keys))
+
+    async def write_batch(self, batch: list[BatchWrite]) -> None:
+        """Make several writes in their order, by a pipeline.
+
+        Those that need a script are made apart if it is refused. If others are refused, the first
+        refusal is raised after all of them.
+        """
+        may_run_scripts, apart = self._may_run_scripts, []
+        async with self._cache.client.pipeline(transaction=False) as pipeline:
+            sent = []
+            for write in batch:
+                name = self._name(write.name)
+                if write.value is not None:
+                    pipeline.set(name, write.value, ex=write.seconds)
+                elif write.token is None:
+                    pipeline.delete(name)
+                elif may_run_scripts:
+                    pipeline.eval(_DELETE_IF, 1, name, write.token)
+                else:
+                    apart.append(write)
+                    continue
+                sent.append(write)
+            done = list(await pipeline.execute(raise_on_error=False))
+        failed = None
+        for write, result in zip(sent, done, strict=True):
+            if write.token is not None and isinstance(result, self._refusals):
+                apart.append(write)
+            elif isinstance(result, Exception):
+                failed = failed or result
+        for write in apart:
+            assert write.token is not None
+            await self._remove_in_steps(write.name, write.token)
+        if apart and may_run_scripts:
+            self._run_no_scripts()
+        if failed is not None:
+            raise failed
 
     async def write(self, key: str, value: bytes, seconds: int) -> None:
         """Set the value by SET; aiocache would send SETEX, which redis-py 8 deprecates."""
@@ -103,9 +220,21 @@ class RedisDriver:
         await self._cache.delete(key, timeout=None)
 
     async def remove_if(self, key: str, token: bytes) -> bool:
-        """Delete the value if it equals the token, by a script."""
-        removed = await self._cache.raw("eval", _DELETE_IF, 1, self._name(key), token, timeout=None)
-        return bool(removed)
+        """Delete the value if it equals the token: by a script, or in two steps."""
+        if not self._may_run_scripts:
+            return await self._remove_in_steps(key, token)
+        try:
+            return bool(await self._run(_DELETE_IF, [self._name(key)], token))
+        except self._refusals:
+            removed = await self._remove_in_steps(key, token)
+            self._run_no_scripts()
+            return removed
+
+    async def _remove_in_steps(self, key: str, token: bytes) -> bool:
+        """Delete the value if it equals the token; meanwhile another may have taken its place."""
+        if await self.read(key) != token:
+            return False
+        return bool(await self._cache.raw("delete", self._name(key), timeout=None))
 
     def place_of(self, key: str) -> str:
         """Return the name of the node, once the nodes of the cluster are known."""
@@ -118,7 +247,8 @@ class RedisDriver:
             return ""
 
     async def reconnect(self) -> None:
-        """Use new connections, unless the client is the user's own."""
+        """Use new connections, unless the client is the user's own; the server may be another."""
+        self._no_scripts_until = 0.0
         if self._reconnect is not None:
             await self._reconnect()
 
@@ -139,6 +269,12 @@ class MemcachedDriver:
     async def read_many(self, keys: list[str]) -> list[Any]:
         """Return the values by one command."""
         return list(await self._cache.multi_get(keys, timeout=None))
+
+    async def read_or_add(
+        self, keys: list[str], owned: str, token: bytes, seconds: int
+    ) -> tuple[list[Any], bool | None]:
+        """Only read; no command adds if another key has no value."""
+        return await _read_all(self, keys), None
 
     async def write(self, key: str, value: bytes, seconds: int) -> None:
         """Set the value."""
@@ -195,6 +331,12 @@ class AiocacheDriver:
         """Return the values."""
         return [_as_written(value) for value in await self._cache.multi_get(keys, timeout=None)]
 
+    async def read_or_add(
+        self, keys: list[str], owned: str, token: bytes, seconds: int
+    ) -> tuple[list[Any], bool | None]:
+        """Only read."""
+        return await _read_all(self, keys), None
+
     async def write(self, key: str, value: bytes, seconds: int) -> None:
         """Set the value."""
         await self._cache.set(key, value, ttl=seconds, timeout=None)
@@ -245,6 +387,12 @@ class StoreDriver:
         """Return the values."""
         return list(await self._store.get_many(keys))
 
+    async def read_or_add(
+        self, keys: list[str], owned: str, token: bytes, seconds: int
+    ) -> tuple[list[Any], bool | None]:
+        """Only read."""
+        return await _read_all(self, keys), None
+
     async def write(self, key: str, value: bytes, seconds: int) -> None:
         """Set the value."""
         await self._store.set(key, value, ttl=seconds)
@@ -271,6 +419,30 @@ class StoreDriver:
 
     async def reconnect(self) -> None:
         """Do nothing, since nothing is known about connections."""
+
+
+async def _read_all(driver: Driver, keys: list[str]) -> list[Any]:
+    return [await driver.read(keys[0])] if len(keys) == 1 else await driver.read_many(keys)
+
+
+def _split(found: object, count: int) -> tuple[list[Any], bool | None]:
+    """Return the values in the result of the script, and whether the token was added.
+
+    Anything else counts as no values, or as values of another type.
+    """
+    if not isinstance(found, bytes):
+        return [found] * count, None
+    values, at, nothing = [], 1, ([None] * count, None)
+    for _ in range(count):
+        begin = at + _LENGTH_DIGITS
+        length = found[at:begin]
+        if not (length.isdigit() and len(length) == _LENGTH_DIGITS):
+            return nothing
+        at = begin + int(length)
+        values.append(found[begin:at])
+    if at != len(found) or found[:1] not in _STATES:
+        return nothing
+    return values, _STATES[found[:1]]
 
 
 def _known(outcome: object) -> bool:

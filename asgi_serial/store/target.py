@@ -168,6 +168,11 @@ def refusals_of(cache: Any) -> tuple[type[Exception], ...]:
     return tuple(error for error in found if error is not None)
 
 
+def takes_batches(cache: Any) -> bool:
+    """Whether the driver of a cache makes several writes by one call."""
+    return _is_of(cache, "RedisBackend")
+
+
 def calls_at_once(cache: Any) -> int:
     """Return the number of concurrent calls that the connections of one event loop can carry."""
     if _is_of(cache, "MemcachedBackend"):
@@ -198,7 +203,7 @@ def open_driver(template: Any, max_value_bytes: int) -> Opened[Driver]:
         return AiocacheDriver(template), None
     renewed = renew_client(template.client)
     if renewed is None:
-        return RedisDriver(template, max_value_bytes), None
+        return RedisDriver(template, max_value_bytes, refusals_of(template)), None
     cache = copy.copy(template)
     cache.client = renewed.client
-    return RedisDriver(cache, max_value_bytes, renewed.reconnect), renewed.close
+    return RedisDriver(cache, max_value_bytes, refusals_of(cache), renewed.reconnect), renewed.close

@@ -10,7 +10,9 @@ from weakref import WeakKeyDictionary
 from asgi_serial.concurrency.loops import running_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
+
+    from asgi_serial.store.base import GuardedStore, Write
 
 # A waiting entry is not copied, and usually in the first level anyway: the limit has room for a
 # burst of 1,000 misses of 10 KB. An entry that is being sent takes its memory twice, so that
@@ -18,34 +20,34 @@ if TYPE_CHECKING:
 MAX_WAITING_BYTES = 32 << 20
 MAX_WAITING = 10_000
 BYTES_AT_ONCE = 4 << 20
-# The number of connections to a Redis server.
+# A server answers them in one step.
 WRITES_AT_ONCE = 32
 
 
 class Writers:
     """The writers of all event loops that serve requests."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: GuardedStore) -> None:
+        self._store = store
         self._writers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Writer] = WeakKeyDictionary()
         self.dropped = 0  # writes that were discarded because too many were waiting
 
     def send(
         self,
         name: str,
-        write: Callable[[str], Awaitable[object]],
+        make: Callable[[str], Write],
         *,
         size: int = 0,
         must: bool = False,
-        last: bool = False,
     ) -> None:
-        """Queue a write under a name.
+        """Queue a write under a name, which `make` returns once it is its turn.
 
         `size` is the memory, in bytes, that it occupies until it is written. A write that `must`
-        happen, such as a deletion, is not discarded when the queue is full. A `last` write comes
-        after those that are taken with it. Without an asyncio event loop nothing is written.
+        happen, such as a deletion, is not discarded when the queue is full. Without an asyncio
+        event loop nothing is written.
         """
         if running_loop() is not None:
-            self.dropped += self._writer().put(name, _Write(write, size, must, last))
+            self.dropped += self._writer().put(name, _Waiting(make, size, must))
 
     async def flush(self) -> None:
         """Wait until the queue of this loop is empty."""
@@ -65,32 +67,32 @@ class Writers:
         loop = asyncio.get_running_loop()
         writer = self._writers.get(loop)
         if writer is None:
-            writer = self._writers[loop] = _Writer()
+            writer = self._writers[loop] = _Writer(self._store)
         return writer
 
 
-class _Write(NamedTuple):
+class _Waiting(NamedTuple):
     """A queued write."""
 
-    make: Callable[[str], Awaitable[object]]
+    make: Callable[[str], Write]
     size: int
     must: bool
-    last: bool
 
 
 class _Writer:
     """The queue of one event loop, written by one task.
 
-    Writes are made in their order, many of them concurrently. Only the last of several waiting
-    writes to the same name is made.
+    Writes are made in their order, many of them together. Only the last of several waiting writes
+    to the same name is made.
     """
 
-    def __init__(self) -> None:
-        self._waiting: dict[str, _Write] = {}
+    def __init__(self, store: GuardedStore) -> None:
+        self._store = store
+        self._waiting: dict[str, _Waiting] = {}
         self._bytes = 0  # of the waiting writes
         self._task: asyncio.Task[None] | None = None
 
-    def put(self, name: str, write: _Write) -> int:
+    def put(self, name: str, write: _Waiting) -> int:
         """Queue a write, and return the number of writes that a full queue discards.
 
         It discards this write, or the oldest one if this one must be made.
@@ -120,9 +122,9 @@ class _Writer:
         while (task := self._task) is not None and not task.done():
             await asyncio.wait((task,))
 
-    def _take(self) -> list[tuple[str, _Write]]:
+    def _take(self) -> list[Write]:
         """Take the next writes from the queue: at least one, and more within the limits."""
-        taken: list[tuple[str, _Write]] = []
+        taken: list[Write] = []
         size = 0
         for name, write in list(islice(self._waiting.items(), WRITES_AT_ONCE)):
             size += write.size
@@ -130,16 +132,13 @@ class _Writer:
                 break
             del self._waiting[name]
             self._bytes -= write.size
-            taken.append((name, write))
+            taken.append(write.make(name))
         return taken
 
     async def _write(self) -> None:
         try:
             while self._waiting:
-                taken = self._take()
-                for is_last in (False, True):
-                    now = [write.make(name) for name, write in taken if write.last is is_last]
-                    await asyncio.gather(*now)
+                await self._store.write(self._take())
         finally:
             # The task refers to its loop, which is the weak key of this writer: it would never be
             # collected.

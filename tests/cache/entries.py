@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from asgi_serial.cache.entry import PLAIN_TERMS, Entry, Representation
+from asgi_serial.store.base import DeleteToken, SetValue
 
 KEY = ("2 ", "GET", "http", b"a.example", None, "", "/a", b"/a", b"", None, None)
 BORN = 1_800_000_000.0
@@ -54,7 +55,29 @@ def selecting_by(**values):
 NOTHING = selecting_by()
 
 
-class DictStore:
+class OneByOne:
+    """What a guarded store does by several calls if it cannot by one."""
+
+    async def get_or_add(self, keys, claim):
+        if len(keys) == 1:
+            return [await self.get(keys[0])], None
+        return await self.get_many(keys), None
+
+    async def write(self, writes):
+        for are_last in (False, True):
+            some = [each for each in writes if isinstance(each, DeleteToken) is are_last]
+            await asyncio.gather(*map(self._write_one, some))
+
+    async def _write_one(self, write):
+        if isinstance(write, SetValue):
+            await self.set(write.key, write.value, ttl=write.ttl)
+        elif isinstance(write, DeleteToken):
+            await self.delete_if(write.key, write.token)
+        else:
+            await self.delete(write.key)
+
+
+class DictStore(OneByOne):
     """A second level in a dict, which logs what it is asked and can be made to wait."""
 
     is_shared = True
@@ -103,7 +126,10 @@ class DictStore:
         return number
 
     async def get_many(self, keys) -> list[bytes | None]:
-        return [self.values.get(key) for key in keys]
+        self.log += [("get", key) for key in keys]
+        found = [self.values.get(key) for key in keys]
+        await self.may_go_on.wait()
+        return found
 
     async def delete_if(self, key: str, token: bytes) -> bool:
         self.log.append(("delete_if", key))
@@ -120,3 +146,16 @@ class DictStore:
 
     def state(self) -> Mapping[str, Any]:
         return {"target": "a dict", "state": "closed", "last_failure": None}
+
+
+class AtOnceStore(DictStore):
+    """One that reads and adds in one step, as Redis does."""
+
+    async def get_or_add(self, keys, claim):
+        self.log.append(("get_or_add", claim.key))
+        found = [self.values.get(key) for key in keys]
+        is_added = None
+        if found[-1] is None:
+            is_added = self.values.setdefault(claim.key, claim.token) == claim.token
+        await self.may_go_on.wait()
+        return found, is_added

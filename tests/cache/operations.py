@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import random
 
-from asgi_serial.store.base import GuardedStore
+from asgi_serial.store.base import Claim, DeleteToken, DeleteValue, GuardedStore, SetValue
 
 _numbers = itertools.count()
 
@@ -27,6 +27,21 @@ async def fill(store: GuardedStore, count: int) -> dict[str, bytes]:
     return values
 
 
+async def try_together(store: GuardedStore, group: str) -> None:
+    """Make the calls that a Redis answers in one step, on names of one group."""
+    index, entry, lease = (f"{group}-{next(_numbers):n>23}" for _ in range(3))
+    mine, other = (Claim(lease, token, 60) for token in (b"mine", b"another"))
+    assert await store.get_or_add([index, entry], mine) == ([None, None], True)
+    assert await store.get_or_add([index, entry], mine) == ([None, None], True)
+    assert await store.get_or_add([entry], other) == ([None], False)
+    writes = [DeleteToken(lease, b"mine"), SetValue(index, b"\xff1", 60), SetValue(entry, b"2", 60)]
+    await store.write(writes)
+    assert await store.get_or_add([index, entry], other) == ([b"\xff1", b"2"], None)
+    assert await store.get(lease) is None
+    await store.write([DeleteValue(index), DeleteValue(entry)])
+    assert await store.get_or_add([index, entry], other) == ([None, None], True)
+
+
 async def try_every_operation(store: GuardedStore) -> None:
     """Make each kind of call, and compare what it returns."""
     values = await fill(store, 60)
@@ -41,4 +56,6 @@ async def try_every_operation(store: GuardedStore) -> None:
         await store.delete(key)
         assert await store.increment(key, ttl=60, start=7) == 8
         assert await store.increment(key, ttl=60, start=7) == 9
+    for group in list(values)[:9]:
+        await try_together(store, group[:8])
     assert failures(store) == {}

@@ -14,7 +14,7 @@ from asgi_serial.cache.entry import Entry, Representation, VaryIndex
 from asgi_serial.cache.interning import Interner
 from asgi_serial.cache.key import HOST, uri_digest, uri_index_of
 from asgi_serial.cache.memory import Memory
-from asgi_serial.cache.packing import digest_key, pack_entry, pack_vary_index, unpack_record
+from asgi_serial.cache.packing import name_record, pack_entry, pack_vary_index, unpack_record
 from asgi_serial.cache.purges import Purge
 from asgi_serial.cache.responses import MAX_KINDS_BYTES, SKEW_SECONDS, ResponseCache
 from asgi_serial.cache.size import entry_size
@@ -172,7 +172,7 @@ async def test_what_is_loaded_is_as_it_was_kept_and_found_in_the_first_level_nex
 @awaited
 async def test_what_has_expired_in_the_second_level_is_not_taken_over(later, is_there):
     caches = Caches()
-    caches.store.values[digest_key(KEY)] = pack_entry(make_entry())
+    caches.store.values[name_record(KEY)] = pack_entry(make_entry())
     caches.clock.now += later
     reader = caches.process()
     assert isinstance(await reader.load(KEY, NOTHING), Entry) is is_there
@@ -188,7 +188,7 @@ async def test_the_second_level_keeps_it_for_the_lifetime_that_is_left(lifetime,
     cache = caches.process()
     cache.keep(make_entry(lifetime=lifetime), BORN)
     await cache.flush()
-    assert caches.store.ttls.get(digest_key(KEY)) == ttl
+    assert caches.store.ttls.get(name_record(KEY)) == ttl
 
 
 SEALED = pack_entry(make_entry())
@@ -206,7 +206,7 @@ BAD_RECORDS = {
 @awaited
 async def test_garbage_in_the_second_level_is_a_miss(value):
     caches = Caches()
-    caches.store.values[digest_key(KEY)] = value
+    caches.store.values[name_record(KEY)] = value
     cache = caches.process()
     assert await cache.load(KEY, NOTHING) is Reason.MISS
     assert cache.find(KEY, NOTHING) is Reason.MISS
@@ -216,7 +216,7 @@ async def test_garbage_in_the_second_level_is_a_miss(value):
 def test_any_bytes_in_the_second_level_are_a_miss(value):
     async def look_up() -> None:
         caches = Caches()
-        caches.store.values[digest_key(KEY)] = value
+        caches.store.values[name_record(KEY)] = value
         assert await caches.process().load(KEY, NOTHING) is Reason.MISS
 
     asyncio.run(look_up())
@@ -229,7 +229,7 @@ async def test_an_index_whose_entry_is_no_entry_is_a_miss_of_the_variant(value):
     writer = caches.process()
     writer.keep(make_entry(vary_values=GERMAN), BORN)
     await writer.flush()
-    (name,) = set(caches.store.values) - {digest_key(KEY)}
+    (name,) = set(caches.store.values) - {name_record(KEY)}
     if value is None:
         del caches.store.values[name]
     else:
@@ -243,8 +243,8 @@ async def test_an_index_where_an_entry_should_be_is_a_miss_of_the_variant():
     caches = Caches()
     index = VaryIndex((b"accept-language",), b"n" * 16)
     selected = (KEY, index.nonce, b"de")
-    caches.store.values[digest_key(KEY)] = pack_vary_index(index, KEY)
-    caches.store.values[digest_key(selected)] = pack_vary_index(index, selected)
+    caches.store.values[name_record(KEY)] = pack_vary_index(index, KEY)
+    caches.store.values[name_record(selected)] = pack_vary_index(index, selected)
     german = selecting_by(accept_language=b"de")
     assert await caches.process().load(KEY, german) is Reason.VARY_MISS
 
@@ -323,7 +323,7 @@ async def test_what_is_dropped_stays_so_while_its_deletion_is_not_done(loses, va
     german = selecting_by(accept_language=b"de")
     if loses:
         await cache.flush()
-    assert digest_key(KEY) in caches.store.values
+    assert name_record(KEY) in caches.store.values
     assert isinstance(await cache.load(KEY, german), Reason)
     assert isinstance(cache.find(KEY, german), Reason)
 
@@ -331,7 +331,7 @@ async def test_what_is_dropped_stays_so_while_its_deletion_is_not_done(loses, va
 @awaited
 async def test_what_is_dropped_while_it_is_loaded_is_not_taken_over():
     caches = Caches()
-    caches.store.values[digest_key(KEY)] = SEALED
+    caches.store.values[name_record(KEY)] = SEALED
     cache = caches.process()
     caches.store.may_go_on.clear()
     loading = asyncio.ensure_future(cache.load(KEY, NOTHING))
@@ -482,12 +482,109 @@ async def test_forks_that_another_process_has_kept_are_joined_by_those_of_this()
             assert isinstance(await process.load(tenant, NOTHING), Entry)
 
 
+FORK = FORKS["a field"]
+OTHER_FORK = (*KEY[:9], ((b"x-tenant", b"2"),), None)
+
+
+@awaited
+async def test_the_index_of_a_fork_and_the_fork_are_read_by_one_call():
+    caches = Caches()
+    writer, reader = caches.process(), caches.process()
+    writer.keep(make_entry(FORK), BORN)
+    await writer.flush()
+    index, entry = [name_record(uri_index_of(FORK)), name_record(FORK)]
+    assert [name for _, name in caches.store.log] == [index, entry]
+    calls, get_many = [], caches.store.get_many
+
+    async def count(keys):
+        calls.append(keys)
+        return await get_many(keys)
+
+    caches.store.get_many, caches.store.get = count, None
+    assert isinstance(await reader.load(FORK, NOTHING), Entry)
+    assert await reader.load(OTHER_FORK, NOTHING) is Reason.MISS
+    assert calls == [[index, entry], [index, name_record(OTHER_FORK)]]
+
+
+def test_the_names_of_a_uri_begin_alike_and_differ():
+    keys = [KEY, FORK, OTHER_FORK, (FORK, b"nonce"), (KEY, b"nonce", b"de"), uri_index_of(FORK)]
+    names = [name_record(key) for key in keys] + [name_record(key, "lease") for key in keys]
+    assert len({name.partition("-")[0] for name in names}) == 1
+    # What hangs on the index of its URI lies in the place of its resource.
+    assert names[1] == names[3]
+    assert names[7] == names[9]
+    assert len(set(names)) == 10
+    assert {len(name) for name in names} == {32}
+    assert name_record(OTHER_KEY).partition("-")[0] != names[0].partition("-")[0]
+
+
+@awaited
+async def test_a_fork_of_an_index_that_was_replaced_is_a_miss():
+    caches = Caches()
+    one, other = caches.process(), caches.process()
+    one.keep(make_entry(FORK), BORN)
+    await one.flush()
+    other.keep(make_entry(OTHER_FORK, generated_at=BORN + 1), BORN + 1)
+    await other.flush()
+    assert await caches.process().load(FORK, NOTHING) is Reason.MISS
+    assert isinstance(await caches.process().load(OTHER_FORK, NOTHING), Entry)
+
+
+@awaited
+async def test_processes_that_have_made_an_index_each_agree_on_the_newest():
+    caches = Caches()
+    one, other = caches.process(), caches.process()
+    one.keep(make_entry(FORK), BORN)
+    caches.clock.now += 1
+    now = caches.clock.now
+    other.keep(make_entry(OTHER_FORK, generated_at=now), now)
+    await one.flush()
+    await other.flush()
+    assert isinstance(await one.load(OTHER_FORK, NOTHING), Entry)
+    one.keep(make_entry(FORK, generated_at=now), now)
+    await one.flush()
+    for fork in (FORK, OTHER_FORK):
+        assert isinstance(await caches.process().load(fork, NOTHING), Entry)
+
+
+@awaited
+async def test_the_index_of_a_uri_that_another_process_has_dropped_is_made_anew():
+    """Otherwise no other process would find what is stored on it."""
+    caches = Caches()
+    one, other = caches.process(), caches.process()
+    one.keep(make_entry(FORK), BORN)
+    await one.flush()
+    caches.clock.now += 1
+    other.drop(FORK)
+    await other.flush()
+    one.purges.drops.drop_at(uri_digest(FORK), caches.clock.now + SKEW_SECONDS, caches.clock.now)
+    now = caches.clock.now = caches.clock.now + 3
+    one.keep(make_entry(FORK, generated_at=now), now)
+    one.keep(make_entry(OTHER_FORK, generated_at=now), now)
+    await one.flush()
+    for fork in (FORK, OTHER_FORK):
+        assert isinstance(await caches.process().load(fork, NOTHING), Entry)
+
+
+@awaited
+async def test_a_drop_of_another_uri_makes_no_index_anew():
+    caches = Caches()
+    cache = caches.process()
+    cache.keep(make_entry(FORK), BORN)
+    caches.clock.now += 1
+    cache.drop(OTHER_KEY)
+    cache.keep(make_entry(OTHER_FORK, generated_at=BORN + 2), BORN + 2)
+    await cache.flush()
+    for fork in (FORK, OTHER_FORK):
+        assert isinstance(await caches.process().load(fork, NOTHING), Entry)
+
+
 @awaited
 async def test_an_entry_where_the_index_of_forks_should_be_is_a_miss():
     caches = Caches()
     fork = FORKS["a field"]
     root = uri_index_of(fork)
-    caches.store.values[digest_key(root)] = pack_entry(make_entry(root))
+    caches.store.values[name_record(root)] = pack_entry(make_entry(root))
     assert await caches.process().load(fork, NOTHING) is Reason.MISS
 
 
@@ -513,7 +610,7 @@ async def test_another_form_of_an_entry_is_kept_beside_the_first_in_both_levels(
     await cache.flush()
     assert entry.find(("", "br")) is made
     assert cache.find(KEY, NOTHING) is entry
-    assert caches.store.ttls[digest_key(KEY)] == 40
+    assert caches.store.ttls[name_record(KEY)] == 40
     loaded = await caches.process().load(KEY, NOTHING)
     assert sorted(loaded.variants) == [("", ""), ("", "br")]
     assert loaded.find(("", "br")).body == b"br"
@@ -543,7 +640,7 @@ async def test_an_entry_too_large_for_the_first_level_is_in_the_second():
 async def test_of_the_writes_under_one_name_that_wait_the_last_is_made():
     caches = Caches()
     cache = caches.process()
-    name = digest_key(KEY)
+    name = name_record(KEY)
     caches.store.may_go_on.clear()
     for turn in range(3):
         caches.clock.now += 1
@@ -566,8 +663,8 @@ async def test_an_index_is_written_before_the_entries_that_it_leads_to():
     cache.keep(make_entry(vary_values=GERMAN), BORN)
     await cache.flush()
     index, entry = caches.store.log
-    assert index == ("set", digest_key(KEY))
-    assert entry[1] != digest_key(KEY)
+    assert index == ("set", name_record(KEY))
+    assert entry[1] != name_record(KEY)
 
 
 def kept_size(entry):
@@ -595,7 +692,7 @@ async def test_the_writes_that_wait_are_bounded_in_bytes_and_deletions_are_not_a
     await cache.flush()
     kinds = [kind for kind, _ in caches.store.log]
     assert kinds == ["set"] * (1 + 20) + ["delete"] * 6
-    assert digest_key(KEY) not in caches.store.values
+    assert name_record(KEY) not in caches.store.values
 
 
 @awaited
@@ -612,8 +709,8 @@ async def test_a_write_that_finds_no_room_leaves_the_deletion_under_its_name(mon
     assert cache.writes_dropped == 1
     caches.store.may_go_on.set()
     await cache.flush()
-    assert caches.store.log.count(("delete", digest_key(KEY))) == 1
-    assert digest_key(KEY) not in caches.store.values
+    assert caches.store.log.count(("delete", name_record(KEY))) == 1
+    assert name_record(KEY) not in caches.store.values
 
 
 @awaited
@@ -624,7 +721,7 @@ async def test_what_is_larger_than_all_that_may_wait_is_written_where_nothing_wa
     cache = caches.process()
     cache.keep(make_entry(), BORN)
     await cache.flush()
-    assert digest_key(KEY) in caches.store.values
+    assert name_record(KEY) in caches.store.values
 
 
 @awaited
@@ -659,8 +756,8 @@ async def test_drops_wait_side_by_side_up_to_a_bound(monkeypatch):
     await cache.flush()
     deleted = {name for _, name in caches.store.log}
     assert len(deleted) == len(caches.store.log) == 56
-    assert digest_key(KEY) in deleted
-    assert digest_key(OTHER_KEY) not in deleted  # the oldest, and counted
+    assert name_record(KEY) in deleted
+    assert name_record(OTHER_KEY) not in deleted  # the oldest, and counted
 
 
 @awaited
@@ -705,7 +802,7 @@ def test_event_loops_write_apart_and_none_is_kept_alive():
 
     for key in (KEY, OTHER_KEY):
         asyncio.run(use(key))
-    assert set(caches.store.values) == {digest_key(KEY), digest_key(OTHER_KEY)}
+    assert set(caches.store.values) == {name_record(KEY), name_record(OTHER_KEY)}
     gc.collect()
     assert [loop() for loop in loops] == [None, None]
 
@@ -726,7 +823,7 @@ def test_a_loop_that_ends_takes_its_unwritten_writes_with_it():
 
     asyncio.run(leave())
     asyncio.run(write())
-    assert set(caches.store.values) == {digest_key(OTHER_KEY)}
+    assert set(caches.store.values) == {name_record(OTHER_KEY)}
 
 
 @pytest.mark.parametrize("lifetime", [1, 100, 7e5])
@@ -741,8 +838,8 @@ async def test_the_index_is_there_as_long_as_its_newest_entry_and_little_longer(
         await cache.flush()
         ends |= {name: now + ttl for name, ttl in caches.store.ttls.items()}
         caches.store.ttls.clear()
-        end = ends[digest_key(KEY)]
-        assert ends[digest_key(entry.key)] <= end <= now + max(60, 4 * lifetime)
+        end = ends[name_record(KEY)]
+        assert ends[name_record(entry.key)] <= end <= now + max(60, 4 * lifetime)
         nonces.add(entry.key[1])
         caches.clock.now += 0.8 * lifetime
     assert len(nonces) < 12  # entries on one index keep one another company
@@ -755,14 +852,14 @@ async def test_an_index_holds_nothing_of_a_key_that_a_client_chose():
     key = (*KEY[:6], "/" + "a" * 16_000, b"/" + b"a" * 16_000, *KEY[8:])
     cache.keep(make_entry(key, vary_values=GERMAN), BORN)
     await cache.flush()
-    assert len(caches.store.values[digest_key(key)]) < 200
+    assert len(caches.store.values[name_record(key)]) < 200
 
 
 @awaited
 async def test_a_newer_response_is_not_replaced_by_an_older_one_that_is_being_loaded():
     """RFC 9111, 4: the most recent response is used where there are several."""
     caches = Caches()
-    caches.store.values[digest_key(KEY)] = SEALED
+    caches.store.values[name_record(KEY)] = SEALED
     cache = caches.process()
     caches.store.may_go_on.clear()
     loading = asyncio.ensure_future(cache.load(KEY, NOTHING))
@@ -803,7 +900,7 @@ async def test_a_writer_that_is_cancelled_before_it_began_does_not_end_all_writi
     await asyncio.wait((writer,))
     cache.keep(make_entry(OTHER_KEY), BORN)
     await cache.flush()
-    assert set(caches.store.values) == {digest_key(KEY), digest_key(OTHER_KEY)}
+    assert set(caches.store.values) == {name_record(KEY), name_record(OTHER_KEY)}
 
 
 @awaited

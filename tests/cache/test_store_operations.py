@@ -10,7 +10,14 @@ import redis.asyncio as redis_client
 from aiocache.backends.memory import SimpleMemoryCache
 
 from asgi_serial.store.aiocache_store import open_store
-from asgi_serial.store.base import GuardedStore
+from asgi_serial.store.base import (
+    Claim,
+    DeleteToken,
+    DeleteValue,
+    GuardedStore,
+    SetValue,
+    Write,
+)
 
 from .services import Service, run
 
@@ -171,6 +178,124 @@ class TestDeleteIf:
         run(main())
 
 
+def is_redis(store: GuardedStore) -> bool:
+    return str(store.state()["target"]).lower().startswith("redis")
+
+
+class TestGetOrAdd:
+    """Redis takes a claim in the step that finds nothing; no other store tries it."""
+
+    @pytest.mark.parametrize("count", [1, 2, 3])
+    def test_a_claim_is_added_where_the_last_key_has_no_value(
+        self, open_one: Open, count: int
+    ) -> None:
+        async def main() -> None:
+            store, keys, lease = open_one(), [new_key() for _ in range(count)], new_key()
+            tries = is_redis(store)
+            for key in keys[:-1]:
+                await store.set(key, key.encode(), ttl=60)
+            nothing = [*[key.encode() for key in keys[:-1]], None]
+            mine, others = Claim(lease, b"mine", 60), Claim(lease, b"another", 60)
+            assert await store.get_or_add(keys, mine) == (nothing, True if tries else None)
+            assert await store.get(lease) == (b"mine" if tries else None)
+            assert await store.get_or_add(keys, mine) == (nothing, True if tries else None)
+            assert await store.get_or_add(keys, others) == (nothing, False if tries else None)
+            await store.set(keys[-1], b"\x00\xff\r\n", ttl=60)
+            values = [*nothing[:-1], b"\x00\xff\r\n"]
+            assert await store.get_or_add(keys, mine) == (values, None)
+            assert counted(store)["gets"] == 4 * count + 1
+
+        run(main())
+
+    def test_of_many_that_ask_at_once_one_has_the_claim(self, open_one: Open) -> None:
+        async def main() -> None:
+            stores, key, lease = [open_one() for _ in range(4)], new_key(), new_key()
+            asked = [
+                store.get_or_add([key], Claim(lease, b"%d" % number, 60))
+                for number, store in enumerate(stores * 10)
+            ]
+            told = [is_added for _, is_added in await asyncio.gather(*asked)]
+            assert sorted(map(str, told)) == (
+                ["False"] * 39 + ["True"] if is_redis(stores[0]) else ["None"] * 40
+            )
+
+        run(main())
+
+    def test_a_claim_ends_with_its_lifetime(self, open_one: Open) -> None:
+        async def main() -> None:
+            store, key, lease = open_one(), new_key(), new_key()
+            if not is_redis(store):
+                await store.add(lease, b"gone", ttl=1)
+            else:
+                assert await store.get_or_add([key], Claim(lease, b"gone", 1)) == ([None], True)
+            deadline = time.monotonic() + 120
+            while await store.get(lease) is not None:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.05)
+            _, is_added = await store.get_or_add([key], Claim(lease, b"next", 60))
+            assert is_added in (True, None)
+
+        run(main())
+
+    @pytest.mark.parametrize("size", [60, 70, 71, 500])
+    def test_values_up_to_the_limit_are_read_and_none_above_it(
+        self, open_one: Open, size: int
+    ) -> None:
+        async def main() -> None:
+            wide, store = open_one(), open_one(max_value_bytes=70)
+            keys, lease = [new_key(), new_key()], new_key()
+            await wide.set(keys[0], b"a" * 20, ttl=60)
+            await wide.set(keys[1], b"b" * size, ttl=60)
+            values, is_added = await store.get_or_add(keys, Claim(lease, b"mine", 60))
+            # Memcached gives nothing at all if one of the values is over the limit.
+            assert values[0] in ((b"a" * 20,) if size <= 70 else (b"a" * 20, None))
+            assert values[1] == (b"b" * size if size <= 70 else None)
+            assert not is_added or size > 70
+            assert counted(store).get("oversized", 0) == (size > 70)
+
+        run(main())
+
+
+class TestWrite:
+    def test_all_are_made_and_tokens_are_deleted_last(self, open_one: Open) -> None:
+        async def main() -> None:
+            store, keys = open_one(), [new_key() for _ in range(6)]
+            for key in keys[:4]:
+                await store.set(key, b"old", ttl=60)
+            writes: list[Write] = [
+                DeleteToken(keys[0], b"new"),
+                SetValue(keys[0], b"new", 60),
+                DeleteToken(keys[1], b"another"),
+                DeleteValue(keys[2]),
+                DeleteValue(keys[5]),
+                SetValue(keys[4], b"\xff", 60),
+            ]
+            await store.write(writes)
+            assert await store.get_many(keys) == [None, b"old", None, b"old", b"\xff", None]
+            assert counted(store) == {"gets": 6, "hits": 3, "sets": 6, "deletes": 4}
+
+        run(main())
+
+    def test_a_value_over_the_limit_only_deletes_the_one_before(self, open_one: Open) -> None:
+        async def main() -> None:
+            store, keys = open_one(max_value_bytes=10), [new_key(), new_key()]
+            for key in keys:
+                await store.set(key, b"old", ttl=60)
+            await store.write([SetValue(keys[0], b"a" * 11, 60), SetValue(keys[1], b"a" * 10, 60)])
+            assert await store.get_many(keys) == [None, b"a" * 10]
+            assert counted(store)["oversized"] == 1
+
+        run(main())
+
+    def test_nothing_to_write_is_no_call(self, open_one: Open) -> None:
+        async def main() -> None:
+            store = open_one()
+            await store.write([])
+            assert counted(store) == {}
+
+        run(main())
+
+
 @pytest.mark.parametrize("scheme", ["redis", "memcached"])
 def test_without_a_server_nothing_is_known(scheme: str) -> None:
     async def main() -> None:
@@ -179,6 +304,10 @@ def test_without_a_server_nothing_is_known(scheme: str) -> None:
         assert await store.increment("key", ttl=60) is None
         assert await store.get_many(["key", "other"]) == [None, None]
         assert await store.delete_if("key", b"value") is None
+        await store.write([SetValue("key", b"value", 60), DeleteValue("other")])
+        # Nobody can have the claim: so it may be acted upon.
+        claim = Claim("lease", b"mine", 60)
+        assert await store.get_or_add(["key", "other"], claim) == ([None, None], True)
 
     run(main())
 

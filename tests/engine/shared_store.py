@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tests.cache.entries import OneByOne
 
-class SharedStore:
+
+class SharedStore(OneByOne):
     """All that a store promises, in a dict; nothing leaves before its time, or after it."""
 
     is_shared = True

@@ -18,7 +18,7 @@ from aiocache import SimpleMemoryCache
 from aiocache.serializers import NullSerializer
 
 from asgi_serial import SerialMiddleware, set_policy
-from asgi_serial.cache.packing import digest_key, pack_entry
+from asgi_serial.cache.packing import name_record, pack_entry
 from asgi_serial.codecs.registry import build_codecs
 from asgi_serial.codecs.zstd_codec import zstd
 from asgi_serial.http.headers import read_fields
@@ -466,7 +466,7 @@ async def test_a_record_in_a_coding_that_is_not_known_here_is_a_miss():
     await first.engine.responses.flush()
     (slot,) = first.engine.memory._slots.values()
     slot.value.all_forms[0].coding = "dcz"
-    store._cache["asgi_serial:" + digest_key(slot.value.key)] = pack_entry(slot.value)
+    store._cache["asgi_serial:" + name_record(slot.value.key)] = pack_entry(slot.value)
     second = SerialMiddleware(app_of(lambda scope: b"x" * 900, fields), store=store)
     assert (await call(second, fields=[(b"accept-encoding", b"gzip")]))[0] == 200
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from hypothesis import HealthCheck, event, given, settings
 
+from tests.cache.entries import OneByOne
+
 from .client import understand
 from .driver import Clock, Recording, drive, serial_of
 from .oracle import called, complaints, reuse_complaints
@@ -15,7 +17,7 @@ from .scenarios import Scenario, Step, scenarios
 from .scripted import Scripted
 
 
-class Store:
+class Store(OneByOne):
     """A second level that two processes share; it may hand out other bytes than it was given."""
 
     is_shared = True
