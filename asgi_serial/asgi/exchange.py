@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from asgi_serial.asgi.app_scope import (
@@ -18,18 +19,15 @@ from asgi_serial.asgi.lookup import Lookup
 from asgi_serial.asgi.parsed_requests import PARSED, forget_parsed, recall_parsed
 from asgi_serial.asgi.record import (
     DEBUG,
-    cache_part,
     cache_part_in_call,
     is_logged,
-    outcome_of,
-    reasons_of_hit,
-    record_call,
-    record_response,
+    record_answer,
+    record_exchange,
     with_timing,
 )
-from asgi_serial.asgi.request_body import read_request
+from asgi_serial.asgi.request_body import Upload, read_request
 from asgi_serial.asgi.scope_changes import AppScope
-from asgi_serial.asgi.single_flight import NullClient, run_led
+from asgi_serial.asgi.single_flight import NullClient, run_led, send_leading
 from asgi_serial.asgi.timer import start_timer
 from asgi_serial.cache.in_flight import CallResult
 from asgi_serial.caching.completion import Completion
@@ -54,7 +52,6 @@ if TYPE_CHECKING:
     from asgi_serial.asgi.app_scope import Hidden
     from asgi_serial.asgi.parsed_requests import Parsed
     from asgi_serial.asgi.timer import Timer
-    from asgi_serial.bounds.bodies import BodyShare
     from asgi_serial.caching.serving import Answer
     from asgi_serial.engine.engine import Engine
     from asgi_serial.request.forward import Forward
@@ -63,12 +60,6 @@ if TYPE_CHECKING:
     from asgi_serial.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger("asgi_serial")
-
-# How long, in all, sending may block on the client of a call that others wait for. A client with
-# 10 Mbit/s empties a server's usual buffer of 64 kB in a fifth of that.
-CLIENT_SECONDS = 0.25
-
-REFUSED_ROUTE = "(refused)"
 
 
 class Exchange(AppCall):
@@ -82,13 +73,11 @@ class Exchange(AppCall):
     __slots__ = (
         "_calls_again",
         "_changes",
-        "_ending",
         "_given",
         "_hears",
         "_hidden",
         "_parsed",
         "_passes",
-        "_reasons",
         "_receive",
         "_searched",
         "_upload",
@@ -96,10 +85,12 @@ class Exchange(AppCall):
         "delivery",
         "dropping",
         "encoded_model",
+        "ending",
         "engine",
         "has_policy",
         "is_over",
         "lookup",
+        "pass_reasons",
         "plan",
         "send_out",
         "served",
@@ -111,19 +102,18 @@ class Exchange(AppCall):
     served: str | None  # what the cache did, if the app was called and did not answer
     lookup: Lookup | None  # of a request that may be answered from the cache
     _searched: Lookup | None  # once beyond the first level: it may lead a call
-    _upload: _Upload | None
+    _upload: Upload | None
     _changes: AppScope | None  # of the scope that the app got a copy of
     _hidden: Hidden | None  # parts of the scope that the app does not see
     delivery: Delivery | None  # of a response that does not pass
     dropping: Invalidation | None  # the invalidation made by this write
     timer: Timer | None  # until the exchange is recorded; None if it is not
-    _reasons: tuple[Reason, ...]
-    _ending: str  # the outcome, if it is not a usual one
+    pass_reasons: tuple[Reason, ...]  # of a response that passes
+    ending: str  # the outcome, if it is not a usual one
     _listeners = 0  # calls of `receive` that wait for the client
     _has_read = False  # the app has received the whole request
     _null_client: NullClient | None = None  # replaces a client that has left
     _is_detached = False  # nobody awaits the call any more
-    _client_seconds: float | None = None  # left for sending while others wait for the call
     has_returned = False  # the app has returned without an exception
     has_failed = False  # the app has raised an exception of its own
     _parsed: Parsed | None  # of a request of which the app gets an adapted copy
@@ -150,15 +140,15 @@ class Exchange(AppCall):
         self.lookup = self._searched = self._upload = self._changes = self.served = None
         self.delivery = self.dropping = self._hidden = self._parsed = self.encoded_model = None
         self.status = 0
-        self._reasons = ()
-        self._ending = ""
+        self.pass_reasons = ()
+        self.ending = ""
         # It is over once it passes, or its last message goes to the server.
         self._passes = self.is_over = self._calls_again = self._hears = self.has_policy = False
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
         """The reasons of a response that passes."""
-        return self.plan.undecoded + self._reasons
+        return self.plan.undecoded + self.pass_reasons
 
     def finish_call(self, result: CallResult) -> None:
         """End the call that others wait for, if this request has begun one."""
@@ -220,19 +210,21 @@ class Exchange(AppCall):
         except BaseException as error:
             self.finish_call(CallResult.FAILED)  # otherwise others could wait in vain
             self._release_body()
-            self._ending = "failed" if isinstance(error, Exception) else "cancelled"
-            self._record_answer()
+            self.ending = "failed" if isinstance(error, Exception) else "cancelled"
+            if self.timer is not None:
+                record_answer(self, self.timer)
             raise
-        if messages is not None:
-            self._record_answer()
-        elif self.timer is not None:
-            self.timer.call_app()
+        if self.timer is not None:
+            if messages is not None:
+                record_answer(self, self.timer)
+            else:
+                self.timer.call_app()
         return messages is not None
 
     async def _read_body(self) -> list[Message] | None:
         """Read a body that is decoded, translated or in the key; return its refusal, if any."""
         plan, timer = self.plan, self.timer
-        upload = self._upload = _Upload(self.engine.workers.bodies.open())
+        upload = self._upload = Upload(self.engine.workers.bodies.open())
         since = (0.0, 0.0) if timer is None else timer.begin_decoding()
         read = await read_request(self.engine, plan, self._receive, upload.share)
         if timer is not None:
@@ -281,8 +273,9 @@ class Exchange(AppCall):
                 except BaseException:
                     # The task may have been cancelled before its first step.
                     if not self._is_detached and self.timer is not None:
-                        self._ending = self._ending or "cancelled"
-                        self._record(self.timer)
+                        self.ending = self.ending or "cancelled"
+                        timer, self.timer = self.timer, None
+                        record_exchange(self, timer)
                     raise
                 return
         engine, given = self.engine, self._given
@@ -311,17 +304,17 @@ class Exchange(AppCall):
             elif self.dropping is not None:
                 self.has_returned = True
         except Exception:
-            self.has_failed, self._ending = True, "failed"
+            self.has_failed, self.ending = True, "failed"
             messages = self._use_on_error()
             if messages is None:
                 if self.delivery is not None:
                     await self.delivery.settle(quietly=True)
                 raise
-            self._ending = ""
+            self.ending = ""
             logger.exception("The app failed; a stale response is sent instead.")
             await self._stand_in(messages)
         except BaseException:
-            self._ending = "cancelled"
+            self.ending = "cancelled"
             raise
         finally:
             if token is not None:
@@ -352,7 +345,7 @@ class Exchange(AppCall):
         """Continue although nobody awaits the call, if other requests wait for its result."""
         self._is_detached = self.leave_client()
         if self._is_detached:
-            self._ending = "cancelled"
+            self.ending = "cancelled"
         return self._is_detached
 
     async def _call_app(self, app: ASGIApp, scope: Scope) -> None:
@@ -379,7 +372,7 @@ class Exchange(AppCall):
         self._calls_again = False
         plan, now = self.plan, self.engine.clock()
         self.plan = plan.with_(forward=plan.forward.without_stored(), asked=now)
-        upload = self._upload = _Upload(self.engine.workers.bodies.open())
+        upload = self._upload = Upload(self.engine.workers.bodies.open())
         upload.messages.append({"type": "http.request", "body": b"", "more_body": False})
 
     def _open_completion(self) -> Send:
@@ -459,25 +452,10 @@ class Exchange(AppCall):
         outside = self.send_out if before is None else before.outside
         app_scope = self._changes = AppScope(given, scope, outside)
         if self._null_client is None:
-            self.send_out = self._send_leading if leads else app_scope.send
+            self.send_out = app_scope.send
+            if leads and self._searched is not None:
+                self.send_out = partial(send_leading, self._searched, app_scope.send)
         return scope
-
-    async def _send_leading(self, message: Message) -> None:
-        """Send to the client of a call that others wait for, without letting it delay them."""
-        assert self._changes is not None
-        if self._searched is None or self._searched.call is None:
-            await self._changes.send(message)
-            return
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        if self._client_seconds is None:
-            self._client_seconds = CLIENT_SECONDS
-        timer = loop.call_later(self._client_seconds, self.finish_call, CallResult.SLOW)
-        try:
-            await self._changes.send(message)
-        finally:
-            timer.cancel()
-            self._client_seconds -= loop.time() - began
 
     async def receive(self) -> Message:
         """Receive a message for the app."""
@@ -558,7 +536,7 @@ class Exchange(AppCall):
                     return checkpoint()  # the rest of this response is discarded
                 delivery = self.delivery = Delivery(self)
                 return delivery.begin(start, self.app_scope, is_listening=bool(self._listeners))
-            self._reasons = start.reasons
+            self.pass_reasons = start.reasons
         self._passes = self.is_over = True
         if engine.server_timing and timer is not None:
             message = self.timed(message)
@@ -620,83 +598,5 @@ class Exchange(AppCall):
             self.dropping.app_succeeded = self.has_returned
             self.dropping.invalidate_again()
         if self.timer is not None:
-            self._record(self.timer)
-
-    def _record(self, timer: Timer) -> None:
-        """Record an exchange in which the app was called."""
-        self.timer = None
-        engine, plan = self.engine, self.plan
-        if self.delivery is not None:
-            flow = self.delivery.flow
-            record_response(
-                engine,
-                plan,
-                timer,
-                flow.route(),
-                outcome_of(timer, self._ending),
-                self.served or cache_part_in_call(plan),
-                flow.encoding_outcome,
-                flow.coding or "identity",
-                flow.media_type,
-                flow.reasons(),
-                flow.app_bytes,
-                flow.encoded_bytes,
-            )
-            return
-        reasons = self._reasons
-        if plan.profile.describes_body:
-            reasons = plan.undecoded + reasons
-        if self.served == "stale" and not self._ending and timer.ended:
-            reasons = (Reason.STALE_IF_ERROR,)
-        cache = self.served or cache_part_in_call(plan) if plan.caching else ""
-        record_call(engine, self.app_scope, timer, self._ending, cache, reasons, plan)
-
-    def _record_answer(self) -> None:
-        """Record an exchange in which the app was not called."""
-        timer, lookup = self.timer, self.lookup
-        if timer is None:
-            return
-        plan, size = self.plan, timer.sent_bytes
-        route, cache, coding = REFUSED_ROUTE, "", "identity"
-        app_bytes, reasons = size, (*plan.undecoded, Reason.INCOMPLETE)
-        answered = None if lookup is None else lookup.answered
-        if self.refusal is not None:
-            reasons = (self.refusal.reason,)
-        elif answered is not None:
-            cache, reasons = cache_part(plan, answered), reasons_of_hit(answered)
-            _, _, entry, _, form = answered
-            route, coding = entry.route, form.coding or coding
-            app_bytes = entry.app_bytes or size if size else 0
-        elif self.served == "stale" and plan.forward.stored is not None:
-            # A stale response, since another request's call of the app has failed.
-            cache, reasons = self.served, (Reason.STALE_IF_ERROR,)
-            entry = plan.forward.stored
-            route, app_bytes = entry.route, entry.app_bytes or size
-        else:
-            route = self.engine.label(self.app_scope)
-        record_response(
-            self.engine,
-            plan,
-            timer,
-            route,
-            outcome_of(timer, self._ending),
-            cache,
-            "",
-            coding,
-            "",
-            reasons,
-            app_bytes,
-            app_bytes,
-            called=False,
-        )
-
-
-class _Upload:
-    """A body that is read before the app is called, and passed to it as `messages`."""
-
-    __slots__ = ("body", "messages", "share")
-
-    def __init__(self, share: BodyShare) -> None:
-        self.share = share  # its share of the memory for all bodies
-        self.messages: deque[Message] = deque()
-        self.body: bytes | None = None  # as the app gets it, if it was decoded
+            timer, self.timer = self.timer, None
+            record_exchange(self, timer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from asgi_serial.engine.cache_status import field_behind
 from asgi_serial.reasons import Reason
@@ -16,9 +16,12 @@ from asgi_serial.timing.server_timing import add_server_timing
 from asgi_serial.timing.table import printable
 
 if TYPE_CHECKING:
+    from asgi_serial.asgi.delivery import Delivery
+    from asgi_serial.asgi.lookup import Lookup
     from asgi_serial.asgi.timer import Timer
     from asgi_serial.caching.serving import Answer
     from asgi_serial.engine.engine import Engine
+    from asgi_serial.representation.problem import Problem
     from asgi_serial.request.plan import RequestPlan
     from asgi_serial.types import Message, Scope
 
@@ -39,6 +42,8 @@ _NOT_FOR_CLIENT = (
     Reason.REQUEST_HAS_UNKNOWN_FIELD,
 )
 
+REFUSED_ROUTE = "(refused)"
+
 _NO_REASONS: tuple[Reason, ...] = ()
 
 # The status of an exchange that ended before anything was sent.
@@ -58,6 +63,86 @@ def outcome_of(timer: Timer, ending: str) -> str:
     if timer.client_left:
         return "disconnected"
     return ending or ("completed" if timer.ended else "failed")
+
+
+class Recorded(Protocol):
+    """The exchange that has ended, as far as it is recorded."""
+
+    engine: Engine
+    plan: RequestPlan
+    lookup: Lookup | None
+    delivery: Delivery | None
+    app_scope: Scope
+    served: str | None
+    refusal: Problem | None
+    ending: str
+    pass_reasons: tuple[Reason, ...]
+
+
+def record_exchange(exchange: Recorded, timer: Timer) -> None:
+    """Record an exchange in which the app was called."""
+    engine, plan, delivery = exchange.engine, exchange.plan, exchange.delivery
+    if delivery is not None:
+        flow = delivery.flow
+        record_response(
+            engine,
+            plan,
+            timer,
+            flow.route(),
+            outcome_of(timer, exchange.ending),
+            exchange.served or cache_part_in_call(plan),
+            flow.encoding_outcome,
+            flow.coding or "identity",
+            flow.media_type,
+            flow.reasons(),
+            flow.app_bytes,
+            flow.encoded_bytes,
+        )
+        return
+    reasons = exchange.pass_reasons
+    if plan.profile.describes_body:
+        reasons = plan.undecoded + reasons
+    if exchange.served == "stale" and not exchange.ending and timer.ended:
+        reasons = (Reason.STALE_IF_ERROR,)
+    cache = exchange.served or cache_part_in_call(plan) if plan.caching else ""
+    record_call(engine, exchange.app_scope, timer, exchange.ending, cache, reasons, plan)
+
+
+def record_answer(exchange: Recorded, timer: Timer) -> None:
+    """Record an exchange in which the app was not called."""
+    plan, size, lookup = exchange.plan, timer.sent_bytes, exchange.lookup
+    route, cache, coding = REFUSED_ROUTE, "", "identity"
+    app_bytes, reasons = size, (*plan.undecoded, Reason.INCOMPLETE)
+    answered = None if lookup is None else lookup.answered
+    if exchange.refusal is not None:
+        reasons = (exchange.refusal.reason,)
+    elif answered is not None:
+        cache, reasons = cache_part(plan, answered), reasons_of_hit(answered)
+        _, _, entry, _, form = answered
+        route, coding = entry.route, form.coding or coding
+        app_bytes = entry.app_bytes or size if size else 0
+    elif exchange.served == "stale" and plan.forward.stored is not None:
+        # A stale response, since another request's call of the app has failed.
+        cache, reasons = exchange.served, (Reason.STALE_IF_ERROR,)
+        entry = plan.forward.stored
+        route, app_bytes = entry.route, entry.app_bytes or size
+    else:
+        route = exchange.engine.label(exchange.app_scope)
+    record_response(
+        exchange.engine,
+        plan,
+        timer,
+        route,
+        outcome_of(timer, exchange.ending),
+        cache,
+        "",
+        coding,
+        "",
+        reasons,
+        app_bytes,
+        app_bytes,
+        called=False,
+    )
 
 
 def record_call(

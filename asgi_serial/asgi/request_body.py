@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from asgi_serial.concurrency.loops import running_loop
@@ -39,6 +40,17 @@ class ReadRequest(NamedTuple):
     format: str = ""  # from which it was translated
     key: Key | None = None  # with the body in it, if that takes part
     bypass: Reason | None = None  # why it does not, so that the cache is bypassed
+
+
+class Upload:
+    """A body that is read before the app is called, and passed to it as `messages`."""
+
+    __slots__ = ("body", "messages", "share")
+
+    def __init__(self, share: BodyShare) -> None:
+        self.share = share  # its share of the memory for all bodies
+        self.messages: deque[Message] = deque()
+        self.body: bytes | None = None  # as the app gets it, if it was decoded
 
 
 class _NoRoom(Exception):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from asgi_serial.asgi.lookup import Lookup
     from asgi_serial.engine.engine import Engine
-    from asgi_serial.types import Message
+    from asgi_serial.types import Message, Send
 
 logger = logging.getLogger("asgi_serial")
 
@@ -64,6 +64,21 @@ async def run_led(
     finally:
         if task.done():
             _take_over(context)
+
+
+async def send_leading(lookup: Lookup, send: Send, message: Message) -> None:
+    """Send to the client of a call that others wait for, without letting it delay them."""
+    if lookup.call is None:
+        await send(message)
+        return
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    timer = loop.call_later(lookup.client_seconds, lookup.finish_call, CallResult.SLOW)
+    try:
+        await send(message)
+    finally:
+        timer.cancel()
+        lookup.client_seconds -= loop.time() - began
 
 
 def cancel_after(seconds: float, task: asyncio.Task[None]) -> None:

@@ -334,3 +334,23 @@ async def test_what_the_app_says_in_place_of_the_rest_may_drop_the_part(
     answer = await ask(app, Request().having(**credentials))
     assert (answer.status, answer.body) == (status, b"other")
     assert [entry.status for entry in entries_of(app)] == ([206] if is_kept else [])
+
+
+@awaited
+async def test_a_rest_for_a_request_with_an_unannounced_body_is_not_stored():
+    """RFC 9110, 9.3.1: the content of a GET has no meaning for others. HTTP/2 does not announce it.
+
+    The app reads it before it answers, so that what it sends may depend on it.
+    """
+
+    class Reading(Parts):
+        async def __call__(self, scope, receive, send):
+            self.received = await receive()
+            await super().__call__(scope, receive, send)
+
+    app = Reading()
+    serial = await begun(app)
+    asked = Request(body=(b"mine",), scope={"http_version": "2"})
+    assert (await ask(serial, asked)).body == DIGITS
+    assert app.received["body"] == b"mine"
+    assert [entry.status for entry in entries_of(serial)] == [206]

@@ -1,6 +1,7 @@
 """What is decided about a request by its head."""
 
 import tracemalloc
+from collections import OrderedDict
 
 import pytest
 from hypothesis import given
@@ -511,3 +512,47 @@ def test_a_copy_of_a_body_in_tiny_pieces_takes_no_more_memory_than_in_one():
     assert taken < 100_000
     copy.take({"type": "http.request"})
     assert copy.whole() == b"".join(number.to_bytes(2, "big") for number in range(25_000))
+
+
+def test_a_plan_that_is_made_from_another_leaves_that_one_as_it_was():
+    plan = planned((b"accept", b"application/json"))
+    before = dict(vars(plan))
+    other = plan.with_(bypass=Reason.SKIPPED, forward=Forward(Reason.STALE))
+    assert (other.bypass, other.forward.reason, other.key) == (
+        Reason.SKIPPED,
+        Reason.STALE,
+        plan.key,
+    )
+    assert vars(plan) == before
+
+
+@pytest.mark.parametrize("as_mapping", [dict, OrderedDict])
+def test_a_plan_says_the_same_whatever_the_app_does_to_the_scope(as_mapping):
+    """RFC 9111, 4.1: the stored response is selected by the fields of the request that came."""
+    scope = as_mapping(make_scope(headers=[(b"x-tenant", b"ada")]))
+    plan = make_plan(ENGINE, scope)
+    plan.keep_scope()
+    scope["path"] = "/elsewhere"
+    scope["headers"].clear()
+    assert plan.scope["path"] == "/"
+    assert plan.vary_values((b"x-tenant",)) == ((b"x-tenant", b"ada"),)
+    assert request_key(ENGINE, plan, None) == plan.key
+
+
+@pytest.mark.parametrize(
+    ("value", "is_harmless"),
+    [
+        pytest.param(b"_ga=1", True, id="ignored"),
+        pytest.param(b"_ga=1; session=2", False, id="one counts"),
+        pytest.param(b'_ga="1', False, id="parsers may read it differently"),
+    ],
+)
+def test_cookies_that_are_ignored_make_no_credentials(value, is_harmless):
+    plan = planned((b"cookie", value))
+    assert plan.are_cookies_harmless == is_harmless
+    assert plan.user.credentials == {b"cookie"}
+    if is_harmless:
+        other = plan.without_ignored_cookies()
+        assert (other.user.credentials, b"cookie" in other.fields) == (frozenset(), False)
+        assert other.without_ignored_cookies() is other
+        assert plan.user.credentials == {b"cookie"}

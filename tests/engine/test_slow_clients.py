@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from asgi_serial.asgi import exchange
+from asgi_serial.asgi.lookup import Lookup
 
 from .driver import Clock, Recording, Request, ask, awaited, drive, serial_of, settled
 from .making import FRESH, JSON
@@ -13,7 +13,7 @@ from .making import FRESH, JSON
 @pytest.fixture(autouse=True)
 def _no_patience(monkeypatch):
     """A client that does not take a message at once counts as slow."""
-    monkeypatch.setattr(exchange, "CLIENT_SECONDS", 0.0)
+    monkeypatch.setattr(Lookup, "client_seconds", 0.0)
 
 
 class Streaming:
