@@ -143,7 +143,7 @@ class SerialMiddleware:
                 return
             engine = self.engine
         began = perf_counter() if engine.records else 0.0  # a line of the log has no times
-        if engine.only_times and not HANDLER_SWITCHES and CURRENT.get() is None:
+        if engine.is_idle and not HANDLER_SWITCHES and CURRENT.get() is None:
             await call_timed(engine, self.app, scope, receive, send, began)
             return
         plan = plan_request(engine, scope)

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import logging
 import re
+from dataclasses import replace
 
 import msgpack
 import pytest
@@ -480,6 +481,20 @@ async def test_server_timing_says_what_the_app_took_and_what_came_after(
         hit = await ask(serial_app, GET.having(**fields))
         assert re.fullmatch(r"look-up;dur=[0-9.]+, cache;desc=hit", hit.one("server-timing"))
         assert hit.content == answer.content
+
+
+@pytest.mark.parametrize("timing", [True, False], ids=["counted too", "not counted"])
+@awaited
+async def test_server_timing_alone_is_added_to_the_start_of_each_response(timing):
+    app = Whole(b"content", pieces=3, **JSON)
+    off = dict.fromkeys(("cache", "compression", "formats", "decoding"), False)
+    serial_app = serial_of(app, timing=timing, **off, **TIMED)
+    for method in ("GET", "HEAD"):
+        answer = await ask(serial_app, replace(GET, method=method))
+        assert re.fullmatch(r"app-first-byte;dur=[0-9.]+", answer.one("server-timing"))
+        assert answer.is_whole
+    counts = {key: row["count"] for key, row in rows_of(serial_app).items()}
+    assert counts == ({("GET", 200): 1, ("HEAD", 200): 1} if timing else {})
 
 
 @awaited

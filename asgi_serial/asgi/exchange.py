@@ -74,7 +74,6 @@ class Exchange(AppCall):
         "_calls_again",
         "_changes",
         "_given",
-        "_hears",
         "_hidden",
         "_parsed",
         "_passes",
@@ -143,7 +142,7 @@ class Exchange(AppCall):
         self.pass_reasons = ()
         self.ending = ""
         # It is over once it passes, or its last message goes to the server.
-        self._passes = self.is_over = self._calls_again = self._hears = self.has_policy = False
+        self._passes = self.is_over = self._calls_again = self.has_policy = False
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
@@ -278,24 +277,14 @@ class Exchange(AppCall):
                         record_exchange(self, timer)
                     raise
                 return
-        engine, given = self.engine, self._given
         # If no handler sets a policy here, that of an enclosing request must not apply either.
-        hears = not engine.is_idle or bool(HANDLER_SWITCHES) or CURRENT.get() is not None
-        token = None
-        if hears:
-            token = CURRENT.set(self)
+        token = CURRENT.set(self)
         try:
-            if not hears:
-                # The request is only counted: the mark keeps a nested engine from counting it, too.
-                given[MARK] = engine
-                await app(given, self._receive, self.send)
+            scope = self._open()
+            if self._searched is None and self._upload is None:
+                await app(scope, self.receive, self.send)
             else:
-                self._hears = True
-                scope = self._open()
-                if self._searched is None and self._upload is None:
-                    await app(scope, self.receive, self.send)
-                else:
-                    await self._call_app(app, scope)
+                await self._call_app(app, scope)
             delivery = self.delivery
             if delivery is not None:
                 if delivery.queue is not None or not self.is_over:
@@ -317,8 +306,7 @@ class Exchange(AppCall):
             self.ending = "cancelled"
             raise
         finally:
-            if token is not None:
-                CURRENT.reset(token)
+            CURRENT.reset(token)
             self._end()
             if self.delivery is not None:
                 delivery, self.delivery = self.delivery, None  # break the reference cycle
@@ -524,7 +512,7 @@ class Exchange(AppCall):
         engine, plan, timer = self.engine, self.plan, self.timer
         self.status = message["status"]
         # A policy may name users, whose responses are private even if nothing else is turned on.
-        if self._hears and (engine.names_variants or HANDLER_SWITCHES or self.has_policy):
+        if engine.names_variants or HANDLER_SWITCHES or self.has_policy:
             message, start = start_response(engine, plan, self, message)
             if self._hidden is not None and start.collector is None:
                 self._reveal()
@@ -579,8 +567,7 @@ class Exchange(AppCall):
             self._reveal()
         if self._changes is None:
             self._given.pop(MARK, None)
-            if self._hears:
-                self._given.pop(REQUEST, None)
+            self._given.pop(REQUEST, None)
         elif not self._is_detached:
             self._changes.end()
         if self._changes is not None and self._null_client is None:

@@ -105,14 +105,13 @@ class Engine:
         self.slowest = Slowest()
         self.has_sought_shadows = False  # of its own paths, over routes of the app
         self.spent_links = Spent()  # those that sign in to the report, and work once
-        self.only_times = self.is_idle and self.recorder is not None and not settings.server_timing
         self.is_told_of = False  # that it is nested in another engine
 
     def _choose_stages(self, settings: Settings) -> None:
         """Decide once which stages have anything to do."""
         # Read by every request; attributes of the settings are one look-up further away.
         self.caching, self.server_timing = settings.cache, settings.server_timing
-        # Nothing is left to do but to record requests.
+        # Nothing is left to do but to time requests.
         self.is_idle = not (
             settings.routes
             or settings.timing_exclude
