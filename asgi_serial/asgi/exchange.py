@@ -23,6 +23,7 @@ from asgi_serial.asgi.record import (
     is_logged,
     record_answer,
     record_exchange,
+    root,
     with_timing,
 )
 from asgi_serial.asgi.request_body import Upload, read_request
@@ -125,7 +126,7 @@ class Exchange(AppCall):
         if plan.profile.cookies is not None and plan.are_cookies_harmless:
             plan = plan.without_ignored_cookies()
         self.plan = plan
-        if engine.records or is_logged(DEBUG):
+        if engine.records or ((logger.level or root.level) <= DEBUG and is_logged(DEBUG)):
             timer = self.timer = start_timer(receive, send, began)
             receive, send = timer.receive, timer.send
             engine.gauges.started += 1
