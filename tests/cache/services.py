@@ -317,9 +317,14 @@ Script = Callable[[bytes], Awaitable[bytes]]
 
 
 class Proxy:
-    """A TCP proxy on loopback: `answer` edits what the server says, delays it, or raises Cut."""
+    """A TCP proxy on loopback: `answer` edits what the server says, delays it, or raises Cut.
+
+    It counts the calls: what is sent before an answer has come is one.
+    """
 
     def __init__(self, port: int) -> None:
+        self.calls = 0
+        self._answered: set[asyncio.StreamWriter] = set()
         self.target = port
         self.port = 0
         self.connections = 0
@@ -353,10 +358,11 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.target)
-        asked = asyncio.create_task(self._pump(reader, up_writer, None))
+        self._answered.add(up_writer)
+        asked = asyncio.create_task(self._pump(reader, up_writer, up_writer, None))
         try:
             with suppress(asyncio.CancelledError):
-                await self._pump(up_reader, writer, lambda: self.answer)
+                await self._pump(up_reader, writer, up_writer, lambda: self.answer)
         finally:
             asked.cancel()
             up_writer.close()
@@ -366,12 +372,18 @@ class Proxy:
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
+        asks: asyncio.StreamWriter,
         script: Callable[[], Script | None] | None,
     ) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
                 edit = script() if script else None
                 try:
+                    if script is None:
+                        self.calls += writer in self._answered
+                        self._answered.discard(writer)
+                    else:
+                        self._answered.add(asks)
                     writer.write(data if edit is None else await edit(data))
                 except Cut as cut:
                     writer.write(cut.last)

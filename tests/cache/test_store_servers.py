@@ -8,6 +8,7 @@ import time
 import pytest
 
 from asgi_serial.store.aiocache_store import AiocacheStore, open_store
+from asgi_serial.store.base import Claim
 
 from .services import (
     Cut,
@@ -34,8 +35,14 @@ async def get_one_of_many(store: AiocacheStore, key: str) -> bytes | None:
     return value
 
 
+async def get_or_add(store: AiocacheStore, key: str) -> bytes | None:
+    (value,), _ = await store.get_or_add([key], Claim(f"{key}l", b"token", 60))
+    return value
+
+
 CALLS = {
     "get": lambda store, key: store.get(key),
+    "get or add": get_or_add,
     "get many": get_one_of_many,
     "set": lambda store, key: store.set(key, b"new", ttl=60),
     "add": lambda store, key: store.add(key, b"new", ttl=60),
