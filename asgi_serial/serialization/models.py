@@ -4,7 +4,8 @@ import warnings
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, is_dataclass
 from functools import lru_cache, partial
-from typing import Any, NamedTuple, cast
+from types import new_class
+from typing import Any, Generic, NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import rebuild_dataclass
@@ -233,8 +234,7 @@ def _core_of(type_: Any) -> _Core:
     """Return what Pydantic knows of a type. Raises: TypeError."""
     if is_model_class(type_):
         if not type_.__pydantic_complete__:
-            rebuild = getattr(type_, "model_rebuild", None)
-            rebuild() if rebuild is not None else rebuild_dataclass(type_)
+            _complete(type_)
         owner = next(base for base in type_.__mro__ if VALIDATOR in vars(base))
         return _Core(
             type_.__pydantic_core_schema__,
@@ -255,6 +255,17 @@ def _core_of(type_: Any) -> _Core:
         raise _no_type(type_)
     serializer, validator = adapt(adapter.serializer), cast(SchemaValidator, adapter.validator)
     return _Core(adapter.core_schema, serializer, validator, {VALIDATOR: validator})
+
+
+def _complete(cls: Any) -> None:
+    """Build the schema of a class, now that the names in it may be known. Raises: TypeError."""
+    rebuild = getattr(cls, "model_rebuild", None)
+    try:
+        rebuild() if rebuild is not None else rebuild_dataclass(cls)
+    except (PydanticUserError, PydanticUndefinedAnnotation, SchemaError) as error:
+        raise _no_type(cls) from error
+    if not cls.__pydantic_complete__:
+        raise _no_type(cls)
 
 
 def adapt(serializer: SchemaSerializer, *, has_choice: bool = _MODELS_CHOOSE_NAMES) -> Serializer:
@@ -283,5 +294,17 @@ def _derive(cls: type[BaseModel], config: Mapping[str, Any]) -> type[BaseModel]:
     with warnings.catch_warnings():
         # Pydantic would warn, for every model, that json_encoders are deprecated. The docs say so.
         warnings.simplefilter("ignore", PydanticDeprecatedSince20)
-        body = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
-        return type(cls.__name__, (cls,), {**body, "model_config": config})
+        generic = cls.__pydantic_generic_metadata__
+        origin: Any = generic["origin"] or cls
+        body = {
+            "__module__": cls.__module__,
+            "__qualname__": origin.__qualname__,
+            "model_config": config,
+        }
+        if origin is cls:
+            return type(cls.__name__, (cls,), body)
+        # Pydantic cannot derive from `Page[int]` if a field of it is another page.
+        parameters = origin.__pydantic_generic_metadata__["parameters"]
+        bases = origin, cast(Any, Generic)[parameters]
+        derived: Any = new_class(origin.__name__, bases, exec_body=lambda space: space.update(body))
+        return cast(type[BaseModel], derived[generic["args"]])

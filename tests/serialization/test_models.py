@@ -373,3 +373,28 @@ def test_a_function_is_cached_with_an_old_serializer(old_pydantic, make_manager,
 
     assert [load() for _ in range(3)] == [cls(ID=1)] * 3
     assert load.cache_info().hits == 2
+
+
+class Shelf(BaseModel, Generic[T]):
+    items: list[T]
+    below: "Shelf[T] | None" = None
+
+
+@pytest.mark.parametrize("type_", [Shelf[bytes], Shelf[bytes | int]])
+@pytest.mark.parametrize("format", ["json", "msgpack", "cbor"])
+def test_a_generic_model_that_holds_itself_is_written_by_other_options(make_manager, type_, format):
+    manager = make_manager(pydantic_config={"ser_json_bytes": "base64"})
+    shelf = type_(items=[b"\xff"], below=type_(items=[]))
+    document = manager.serialize_sync(shelf, format)
+    expected = {"items": ["_w=="], "below": {"items": [], "below": None}}
+    assert manager.deserialize_sync(document, Any, format) == expected
+    assert manager.deserialize_sync(b'{"items":["a"]}', type_, "json") == type_(items=[b"a"])
+
+
+class Unfinished(BaseModel):
+    other: "NoSuchClass"  # noqa: F821
+
+
+def test_a_class_with_an_unknown_name_is_refused_as_a_type(make_manager):
+    with pytest.raises(TypeError, match=r"Unfinished.* is not a Pydantic model class, nor another"):
+        make_manager().deserialize_sync(b"{}", Unfinished)
