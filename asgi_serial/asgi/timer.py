@@ -65,7 +65,9 @@ class Timer:
         most servers, which send it together with the body.
         """
         kind, send = message["type"], self._send
-        if not self.status and self._stages is None:
+        if self.first_byte:
+            since = self._busy_since = perf_counter()
+        elif not self.status and self._stages is None:
             try:
                 await send(message)
             except Exception:
@@ -74,12 +76,12 @@ class Timer:
             if kind == START:
                 self.status = message["status"]
             return
-        since = self._busy_since = perf_counter()
-        carries_body = kind == BODY or kind in FILES
-        if not self.first_byte and carries_body:
-            self.first_byte = since
-            if self._stages is not None:
-                self._note_first_byte(self._stages, since)
+        else:
+            since = self._busy_since = perf_counter()
+            if kind == BODY or kind in FILES:
+                self.first_byte = since
+                if self._stages is not None:
+                    self._note_first_byte(self._stages, since)
         try:
             await send(message)
         except Exception:
@@ -91,9 +93,11 @@ class Timer:
             if self._busy_since is since:
                 self.sending += now - since
                 self._busy_since = 0.0
-        if carries_body:
-            if "body" in message:
+        if kind == BODY or kind in FILES:
+            try:
                 self.sent_bytes += len(message["body"])
+            except KeyError:
+                pass  # a file, or nothing
             if "more_body" not in message or not message["more_body"]:
                 self.ended = now
         elif not self.status and kind == START:
