@@ -45,7 +45,14 @@ CONTRACTS = {
         (*OLDEST["fastapi"], *OLDEST["litestar"], "httpx>=0.27"), ("tests/openapi",), "[cbor]"
     ),
     "pydantic": Contract(
-        ("pydantic==2.7.0",), ("tests/serialization/test_plain_reading.py",), "[cbor]"
+        ("pydantic==2.7.0",),
+        (
+            "tests/serialization/test_plain_reading.py",
+            "tests/serialization/test_rebuilt.py",
+            "tests/serialization/test_read_back.py::test_a_result_that_is_read_as_it_was_is_stored",
+            "tests/serialization/test_read_back.py::test_other_values_differ",
+        ),
+        "[cbor]",
     ),
 }
 

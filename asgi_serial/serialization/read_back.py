@@ -81,7 +81,9 @@ def _find_change_of_items(written: Any, read: Any, path: str) -> str | None:
 @lru_cache(2_000)
 def _compared_fields(cls: Any) -> tuple[tuple[str, object], ...]:
     """Return the names of the fields that are written, and their defaults."""
-    known = getattr(cls, "__pydantic_fields__", None)
+    # Before Pydantic 2.10, models had no attribute of the name that dataclasses have.
+    is_model = issubclass(cls, BaseModel)
+    known = cls.model_fields if is_model else getattr(cls, "__pydantic_fields__", None)
     if known is None:
         return tuple((field.name, field.default) for field in fields(cls) if field.init)
     return tuple((name, field.default) for name, field in known.items() if not field.exclude)
