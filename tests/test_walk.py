@@ -16,10 +16,10 @@ BOUNDS = {
     ("pass", "browser"): (16, 43, 30),
     ("hit", "bare"): (8, 9, 8),
     ("hit", "browser"): (8, 9, 8),
-    ("miss", "bare"): (31, 200, 116),
-    ("miss", "browser"): (33, 226, 122),
-    ("revalidation", "bare"): (36, 274, 160),
-    ("revalidation", "browser"): (36, 276, 153),
+    ("miss", "bare"): (29, 196, 108),
+    ("miss", "browser"): (31, 222, 114),
+    ("revalidation", "bare"): (34, 270, 152),
+    ("revalidation", "browser"): (34, 272, 145),
 }
 
 

@@ -98,7 +98,11 @@ class DropTable:
         self.count = 0
         """Changes with every drop. Read it before `dropped_at`, not after."""
         self.changed_at = -inf
-        """When this process last learned of a drop, by its own clock."""
+        """When this process last learned of a drop or a purge, by its own clock.
+
+        A response for which the app was called later is newer than all of them, even if one of them
+        has a later time, as those of other hosts may have.
+        """
         self._times: array[float] | None = None
         self._last = -inf
         self._secret = os.urandom(16)
@@ -121,6 +125,11 @@ class DropTable:
         """
         with self._lock:
             self._drop(digest, at, heard_at)
+
+    def note_change(self, heard_at: float) -> None:
+        """Note that this process learned of a purge."""
+        with self._lock:
+            self.changed_at = max(self.changed_at, heard_at)
 
     def _drop(self, digest: bytes, at: float, heard_at: float) -> None:
         # Set this first: a thread that stores an entry, and reads the old value after that, has

@@ -122,16 +122,6 @@ class PurgeTable:
         """The invalidations by writes, here and elsewhere; `purged_at` does not include them."""
         self.epoch = 0
         """Changes with every purge except `digest`. Read it before `purged_at`, not after."""
-        self._changed_at = -inf
-
-    @property
-    def changed_at(self) -> float:
-        """When this process last learned of a purge or a drop, by its own clock.
-
-        A response for which the app was called later is newer than all of them, even if one of them
-        has a later time, as those of other hosts may have.
-        """
-        return max(self._changed_at, self.drops.changed_at)
 
     def add(self, purge: Purge, heard_at: float = inf) -> None:
         """Add a purge that this process learned of at `heard_at`; inf if that is unknown.
@@ -147,7 +137,7 @@ class PurgeTable:
                 self.drops.drop_at(bytes.fromhex(digest), purge.at, heard_at)
             return
         with self._lock:
-            self._changed_at = max(self._changed_at, heard_at)
+            self.drops.note_change(heard_at)
             if purge.kind == "all":
                 self._all_at = max(self._all_at, purge.at)
             else:
@@ -230,27 +220,6 @@ def purges_of_uris(drops: Mapping[bytes, float]) -> list[Purge]:
             items[start : start + DIGESTS_IN_ONE] for start in range(0, len(items), DIGESTS_IN_ONE)
         )
     ]
-
-
-def parse_tags(fields: Mapping[bytes, bytes], names: Iterable[bytes]) -> tuple[bytes, ...] | None:
-    """Return the tags in a response's fields of these names; None if they are too many or too long.
-
-    Tags in Surrogate-Key are separated by white space, those in other fields by commas. They are
-    case-sensitive. A response must not be stored without all of its tags, since it could not be
-    purged by them.
-    """
-    tags: dict[bytes, None] = {}
-    for name in names:
-        value = fields.get(name, b"")
-        if name == b"surrogate-key":
-            # Several lines were joined by a comma and a space.
-            found = value.replace(b", ", b" ").split()
-        else:
-            found = [tag for part in value.split(b",") if (tag := part.strip())]
-        tags.update(dict.fromkeys(found))
-    if len(tags) > MAX_TAGS or any(len(tag) > MAX_TAG_BYTES for tag in tags):
-        return None
-    return tuple(tags)
 
 
 def _names_of(purge: Purge) -> tuple[Name, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from asgi_serial.bounds.memo import BoundedDict
 from asgi_serial.cache.entry import DROPPED, UNHELD, Entry, FormApart, HitStates, VaryIndex
-from asgi_serial.cache.interning import Interner
+from asgi_serial.cache.footprint import Interner, entry_size, form_size, index_size
 from asgi_serial.cache.key import (
     Kind,
     is_of_part,
@@ -29,7 +29,6 @@ from asgi_serial.cache.purge_log import PurgeLog
 from asgi_serial.cache.purge_sync import PurgeSync
 from asgi_serial.cache.purges import Purge, PurgeTable
 from asgi_serial.cache.second_level import SecondLevel
-from asgi_serial.cache.size import entry_size, form_size, index_size
 from asgi_serial.concurrency.loops import running_loop
 from asgi_serial.http.freshness import MISSING_STATUSES
 from asgi_serial.reasons import Reason
@@ -302,10 +301,10 @@ class ResponseCache:
     def _was_dropped(self, entry: Entry, asked: float, own_drop: float | None) -> bool:
         if own_drop is not None:
             return self._drops.dropped_at(entry.uri) != own_drop
-        return self.purges.changed_at >= asked and self._drops.dropped_at(entry.uri) >= asked
+        return self._drops.changed_at >= asked and self._drops.dropped_at(entry.uri) >= asked
 
     def _was_purged(self, entry: Entry, asked: float) -> bool:
-        return self.purges.changed_at >= asked and self._purged_at(entry) >= asked
+        return self._drops.changed_at >= asked and self._purged_at(entry) >= asked
 
     def _find_same(self, entry: Entry) -> Entry | None:
         """Return the stored entry that this one would replace."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from asgi_serial.cache.footprint import entry_size, index_size
 from asgi_serial.cache.packing import name_record, pack_entry, pack_vary_index
-from asgi_serial.cache.size import entry_size, index_size
 from asgi_serial.store.base import DeleteValue, SetValue
 from asgi_serial.store.write_behind import Writers
 

@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 from asgi_serial.cache.entry import UNKNOWN_FIELDS, Terms
-from asgi_serial.cache.purges import parse_tags
+from asgi_serial.cache.purges import MAX_TAG_BYTES, MAX_TAGS
 from asgi_serial.caching.stored_posts import plan_get_after_post
 from asgi_serial.engine.profiles import BODY_METHODS
 from asgi_serial.http.field_names import CREDENTIAL_FIELDS
@@ -33,7 +33,7 @@ from asgi_serial.reasons import Reason
 from asgi_serial.request.plan import METHOD_NOT_CACHED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from asgi_serial.cache.entry import Key
     from asgi_serial.engine.engine import Engine
@@ -367,3 +367,24 @@ def may_grant_lifetime(engine: Engine, request: RequestPlan) -> bool:
     if request.method == "POST":  # as `granted_lifetime` says; its handler has not run yet
         return policy is not None and policy.cache_ttl is not None
     return granted_lifetime(engine, request, 200) is not None or engine.settings.cache_heuristic
+
+
+def parse_tags(fields: Mapping[bytes, bytes], names: Iterable[bytes]) -> tuple[bytes, ...] | None:
+    """Return the tags in a response's fields of these names; None if they are too many or too long.
+
+    Tags in Surrogate-Key are separated by white space, those in other fields by commas. They are
+    case-sensitive. A response must not be stored without all of its tags, since it could not be
+    purged by them.
+    """
+    tags: dict[bytes, None] = {}
+    for name in names:
+        value = fields.get(name, b"")
+        if name == b"surrogate-key":
+            # Several lines were joined by a comma and a space.
+            found = value.replace(b", ", b" ").split()
+        else:
+            found = [tag for part in value.split(b",") if (tag := part.strip())]
+        tags.update(dict.fromkeys(found))
+    if len(tags) > MAX_TAGS or any(len(tag) > MAX_TAG_BYTES for tag in tags):
+        return None
+    return tuple(tags)

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from asgi_serial.bounds.memo import MAX_BYTES
 from asgi_serial.cache.entry import SEPARATOR, Representation, Terms
-from asgi_serial.cache.interning import MAX_VALUES, Interner
-from asgi_serial.cache.size import entry_size
+from asgi_serial.cache.footprint import MAX_VALUES, Interner, entry_size
 
 from .entries import KEY, make_entry
 

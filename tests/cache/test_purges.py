@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from asgi_serial.cache.key import make_realm, resource_of, uri_index_of
-from asgi_serial.cache.purges import MAX_REMEMBERED, Purge, PurgeTable, find_fault, parse_tags
+from asgi_serial.cache.purges import MAX_REMEMBERED, Purge, PurgeTable, find_fault
+from asgi_serial.caching.storing import parse_tags
 
 from .keys import make_key_from
 

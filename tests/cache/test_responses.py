@@ -11,13 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asgi_serial.cache.entry import Entry, Representation, VaryIndex
-from asgi_serial.cache.interning import Interner
+from asgi_serial.cache.footprint import Interner, entry_size
 from asgi_serial.cache.key import HOST, uri_digest, uri_index_of
 from asgi_serial.cache.memory import Memory
 from asgi_serial.cache.packing import name_record, pack_entry, pack_vary_index, unpack_record
 from asgi_serial.cache.purges import Purge
 from asgi_serial.cache.responses import MAX_KINDS_BYTES, SKEW_SECONDS, ResponseCache
-from asgi_serial.cache.size import entry_size
 from asgi_serial.reasons import Reason
 from asgi_serial.store import write_behind as writer
 from asgi_serial.store.aiocache_store import open_store

@@ -11,7 +11,7 @@ from starlette.routing import Mount
 from asgi_serial.asgi.app_scope import scope_for_app
 from asgi_serial.bounds.memo import MAX_ENTRIES
 from asgi_serial.cache.entry import Representation
-from asgi_serial.cache.interning import Interner
+from asgi_serial.cache.footprint import Interner
 from asgi_serial.caching.serving import answer, evaluate, find_representation, serve
 from asgi_serial.codecs.decoding import UnsupportedCoding
 from asgi_serial.engine import cache_status
