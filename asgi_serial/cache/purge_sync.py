@@ -60,22 +60,31 @@ class PurgeSync:
         """Publish purges to other processes at once; return whether that was possible."""
         return self.log is None or await self.log.publish(purges)
 
-    async def listen(self) -> None:
-        """Start polling for the purges of other processes, and wait for the first poll."""
-        if self.log is None:
+    def start_listening(self) -> None:
+        """Start polling for the purges of other processes, unless that is in progress."""
+        loop = running_loop()
+        if self.log is None or loop is None:
             return
-        loop = asyncio.get_running_loop()
         if self._listener is None or _has_ended(self._listener):
             self._has_heard = asyncio.Event()
             listening = _listen(ref(self), self._has_heard, self._poll_seconds)
             self._listener = loop.create_task(listening)
+
+    async def listen(self) -> None:
+        """Start polling for the purges of other processes, and wait for the first poll."""
+        self.start_listening()
+        listener = self._listener
         # A listener in another event loop serves this one as well, but cannot be awaited here.
-        if not self._has_heard.is_set() and self._listener.get_loop() is loop:
+        if (
+            listener is not None
+            and not self._has_heard.is_set()
+            and listener.get_loop() is running_loop()
+        ):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._has_heard.wait(), self._hearing_seconds)
 
     def stop(self) -> None:
-        """Stop polling, until `listen` is called again."""
+        """Stop polling, until `start_listening` is called again."""
         listener = self._listener
         if listener is not None and not _has_ended(listener):
             listener.get_loop().call_soon_threadsafe(listener.cancel)

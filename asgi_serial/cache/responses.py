@@ -360,6 +360,8 @@ class ResponseCache:
             return False
         self.stored += 1
         self.purge_sync.is_new = False
+        # Others may purge it, even if this process never loads anything.
+        self.purge_sync.start_listening()
         self._send(entry)
         if is_of_part(resource):
             self._has_parts = True

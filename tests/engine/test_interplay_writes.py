@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
-from .driver import Clock, Request, Whole, ask, awaited, serial_of
+from asgi_serial import set_policy
+
+from .driver import Clock, Request, Whole, ask, awaited, heard, serial_of, told
 from .personal import Personal, calls_of
 from .scripts import DOCUMENT, FRESH_JSON
+from .shared_store import SharedStore
 from .variants import variants_as, wanting
 
 
@@ -47,6 +50,38 @@ async def test_a_write_to_a_route_that_is_keyed_by_bodies(method):
     assert await calls_of(app, Request(), Request(), Request(method)) == [1, 1, 2]
     clock.now += 1
     assert await calls_of(app, Request()) == [3]
+
+
+POSTED = Request("POST", body=(b"x",)).having(content_length="1")
+
+
+@pytest.mark.parametrize(
+    ("options", "cache_body", "reading"),
+    [
+        pytest.param({}, True, POSTED, id="of a POST that its handler caches by its body"),
+        pytest.param({"cache_posted": True}, None, Request(), id="of a POST, stored for GET"),
+    ],
+)
+@awaited
+async def test_a_process_that_has_loaded_nothing_hears_of_the_writes_of_others(
+    options, cache_body, reading
+):
+    """Its first response is stored without a look into the second level, and answers the next."""
+    app = Whole(DOCUMENT, cache_control="max-age=600", content_location="/")
+
+    async def handler(scope, receive, send):
+        await receive()
+        set_policy(cache_body=cache_body)
+        await app(scope, receive, send)
+
+    options = {"store": SharedStore(), "clock": Clock(), "cache_poll": "10ms", **options}
+    first, second = (serial_of(handler, **options) for _ in range(2))
+    await ask(first, POSTED)
+    assert (await ask(first, reading)).cached == "hit"
+    await ask(second, Request("PUT"))
+    await told(second)
+    await heard(first)
+    assert (await ask(first, reading)).cached != "hit"
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "HEAD", "TRACE", "QUERY"])
