@@ -23,7 +23,7 @@ from asgi_serial.representation.variant import (
     undecided_fields,
     with_shown_tag,
 )
-from asgi_serial.response.response import PATHSEND, Response
+from asgi_serial.response.response import Response
 from asgi_serial.response.start import READS
 from asgi_serial.response.steps import HOLD, Step
 
@@ -35,8 +35,12 @@ if TYPE_CHECKING:
 
 BODY_TYPE = "http.response.body"
 
+PATHSEND = "http.response.pathsend"
+
 FILE_TYPES = (PATHSEND, "http.response.zerocopysend")
 """Messages of extensions that carry a whole body, or its end, as a file."""
+
+_READ_BYTES = 1 << 20  # what is read of a file at once
 
 
 class ResponseFlow(Response):
@@ -187,7 +191,7 @@ class Start:
             return HELD if response.collector is not None else _pass(response)
         if request.method == "HEAD":
             return _pass_head(response)
-        if plan.event_stream and plan.codec is not None and not response.may_send_file():
+        if plan.event_stream and plan.codec is not None:
             return _stream(response, plan.codec)
         return HELD
 
@@ -249,7 +253,7 @@ class Held(_Holding):
         plan, codec = response.plan, response.plan.codec
         # A body of known length is not streamed: only when whole can it be seen to shrink.
         can_stream = (plan.weak or plan.must_encode) and not plan.media_type
-        if codec is not None and can_stream and not response.may_send_file():
+        if codec is not None and can_stream:
             return _stream(response, codec)
         return self.release(response, Reason.BODY_NOT_WHOLE)
 
@@ -322,10 +326,16 @@ class Stream(State):
         self._is_last = True
         return self._encode(response, bytes(body))
 
+    def take_file(self, response: Response, message: Message) -> State | Done:
+        """Encode the content of a file, since the start has named a coding."""
+        if message["type"] != PATHSEND:
+            return super().take_file(response, message)
+        self._is_last = True
+        response.job = partial(self._encoded_file, message["path"])
+        return self
+
     def _encode(self, response: Response, body: bytes) -> Stream | Done:
         size = self._size = len(body)
-        response.app_bytes += size
-        response.encoded_bytes = response.app_bytes
         if size < self._offload_bytes:
             return self.resume(response, self._encoded(body))
         response.job = partial(self._encoded, body)
@@ -337,9 +347,19 @@ class Stream(State):
             return encoder.feed(body, flush=False) + encoder.finish()
         return encoder.feed(body, flush=True)
 
+    def _encoded_file(self, path: str) -> bytes:
+        encoder, encoded, self._size = self._encoder, [], 0
+        with open(path, "rb") as file:
+            while piece := file.read(_READ_BYTES):
+                self._size += len(piece)
+                encoded.append(encoder.feed(piece, flush=False))
+        return b"".join([*encoded, encoder.finish()])
+
     def resume(self, response: Response, result: bytes) -> Stream | Done:
         """Send the encoded piece."""
         is_last = self._is_last
+        response.app_bytes += self._size
+        response.encoded_bytes = response.app_bytes
         response.sent_bytes += len(result)
         response.collect(result)
         response.messages.append({"type": BODY_TYPE, "body": result, "more_body": not is_last})
@@ -478,7 +498,7 @@ def _pass_head(response: Response) -> Pass:
     plan, base, codec = response.plan, response.base, response.plan.codec
     is_encoded_by_app = response.start.encoded_model is not None
     response.collector = None
-    if codec is not None and plan.event_stream and not response.may_send_file():
+    if codec is not None and plan.event_stream:
         made, response.etag = represent(base._replace(weak=True), "", codec.name, None)
     elif codec is None and is_encoded_by_app:
         made, response.etag = represent(base, plan.media_type, "", None)

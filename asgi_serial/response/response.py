@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from asgi_serial.response.steps import Effect
     from asgi_serial.types import Fields, Message, Scope
 
-PATHSEND = "http.response.pathsend"
-
 # Where no cache takes part, nobody waits for the call.
 _OVER = (Unstored(CallResult.UNCACHEABLE, is_over=True),)
 
@@ -214,13 +212,6 @@ class Response:
     def note(self, why: Reason) -> None:
         """Add a reason why something was not done."""
         self.more_reasons = (*self.more_reasons, why)
-
-    def may_send_file(self) -> bool:
-        """Whether the server offers to send the body from a file, which cannot be encoded.
-
-        Then no coding is named until the first message of the body shows that it is not a file.
-        """
-        return PATHSEND in (self.scope.get("extensions") or ())
 
     def tag(self, digest: bytes) -> None:
         """Give the response a tag that was made from its body."""

@@ -158,7 +158,6 @@ def test_nothing_is_over_before_the_start():
         pytest.param(stream, PIECE, Stream, "body", id="streamed, a piece"),
         pytest.param(stream, LAST, Done, "body", id="streamed, the last"),
         pytest.param(stream, HINT, Stream, "early_hint", id="streamed, an unknown message"),
-        pytest.param(stream, FILE, Done, "pathsend", id="streamed, a file: as it is"),
         pytest.param(stream, PART, Stream, "zerocopysend", id="streamed, a part of a file"),
         pytest.param(passing, PIECE, Pass, "body", id="passed, a piece"),
         pytest.param(passing, FILE, Done, "pathsend", id="passed, a file"),
@@ -202,43 +201,61 @@ def test_an_app_that_waits_for_the_client_has_nothing_held_back(make, state, emi
     assert [one["type"].removeprefix("http.response.") for one in out] == emitted.split()
 
 
-def test_no_stream_begins_while_a_file_may_follow():
-    """The server would send the bytes of the file into the encoded body."""
-    flow = make_flow(ENGINE, GZIP, extensions={"http.response.pathsend": {}})
-    flow.begin(start(HTML))
-    out = flow.wait_for_client()
-    assert b"content-encoding" not in fields_of(out)
-    file = {"type": "http.response.pathsend", "path": "/a"}
-    assert flow.feed(file) == [file]
-
-
 EVENT = b"data: hello\n\n" * 10
+OFFERED = {"http.response.pathsend": {}}
+
+
+@pytest.mark.parametrize("size", [0, 100, 3_000_000])
+@pytest.mark.parametrize(
+    "pieces", [(), (body(EVENT, more=True),)], ids=["a file", "a piece, then a file"]
+)
+def test_a_file_is_encoded_if_the_start_has_named_a_coding(tmp_path, pieces, size):
+    """RFC 9110, 8.4: Content-Encoding says what has been applied to the content."""
+    path, content = tmp_path / "file", (EVENT * (size // len(EVENT) + 1))[:size]
+    path.write_bytes(content)
+    flow = make_flow(ENGINE, GZIP, extensions=OFFERED)
+    flow.begin(start(HTML, FRESH))
+    out = as_list(flow.wait_for_client())
+    assert fields_of(out)[b"content-encoding"] == b"gzip"
+    for message in (*pieces, {"type": "http.response.pathsend", "path": str(path)}):
+        assert flow.state is Stream
+        out += finish_jobs(flow, flow.feed(message))
+    assert flow.state is Done
+    assert decoded(ENGINE, out) == EVENT * len(pieces) + content
+    assert flow.app_bytes == len(EVENT) * len(pieces) + size
+    is_one_piece = size and not pieces
+    assert [type(one) for one in flow.effects] == [Store if is_one_piece else StoreOnReturn]
+
+
+def test_a_file_that_cannot_be_read_fails_where_the_app_sends_it(tmp_path):
+    flow = make_flow(ENGINE, GZIP, extensions=OFFERED)
+    flow.begin(start(EVENTS))
+    flow.feed({"type": "http.response.pathsend", "path": str(tmp_path / "none")})
+    with pytest.raises(FileNotFoundError):
+        flow.job()
 
 
 @pytest.mark.parametrize(
-    ("first", "coding"),
+    "first",
     [
-        pytest.param(FILE, None, id="a file"),
-        pytest.param(body(EVENT, more=True), b"gzip", id="an event"),
-        pytest.param(body(EVENT * 10), b"gzip", id="all events at once"),
-        pytest.param(None, None, id="nothing, and the app waits for the client"),
+        pytest.param(body(EVENT, more=True), id="an event"),
+        pytest.param(body(EVENT * 10), id="all events at once"),
+        pytest.param(None, id="nothing, and the app waits for the client"),
     ],
 )
 @pytest.mark.parametrize(
     "fields", [(), ((b"content-length", b"1300"),)], ids=["length unknown", "known"]
 )
-def test_an_event_stream_names_no_coding_before_it_is_sure_of_one(fields, first, coding):
-    """RFC 9110, 8.4: Content-Encoding says what has been applied to the content."""
-    engine = make_engine()
-    flow = make_flow(engine, GZIP, extensions={"http.response.pathsend": {}})
-    assert flow.begin(start(EVENTS, *fields)) == []
-    out = flow.wait_for_client() if first is None else finish_jobs(flow, flow.feed(first))
-    assert fields_of(out).get(b"content-encoding") == coding
-    assert (FILE in out) == (first is FILE)
+def test_an_event_stream_is_encoded_where_the_server_offers_to_send_files(fields, first):
+    flow = make_flow(make_engine(), GZIP, extensions=OFFERED)
+    out = as_list(flow.begin(start(EVENTS, *fields)))
+    assert fields_of(out)[b"content-encoding"] == b"gzip"
+    out += flow.wait_for_client() if first is None else finish_jobs(flow, flow.feed(first))
+    assert len(out) == (1 if first is None else 2)
 
 
-@pytest.mark.parametrize("extensions", [None, {}, {"http.response.push": {}}])
-def test_an_event_stream_that_can_be_no_file_begins_at_once(extensions):
+@pytest.mark.parametrize("extensions", [None, {}, {"http.response.push": {}}, OFFERED])
+def test_an_event_stream_begins_at_once(extensions):
     flow = make_flow(make_engine(), GZIP, extensions=extensions)
     assert fields_of(as_list(flow.begin(start(EVENTS))))[b"content-encoding"] == b"gzip"
 
@@ -462,22 +479,27 @@ def test_every_state_can_be_left_for_the_end():
             [(StoreOnReturn, True)],
             id="in pieces: only the app's return says that it is whole",
         ),
-        pytest.param(
-            (JSON, FRESH),
-            [OPENED, FILE],
-            [(Unstored, False), (Unstored, True)],
-            id="a file follows: those who wait are told before the end",
-        ),
         pytest.param((JSON, FRESH), [OPENED], [], id="incomplete"),
     ],
 )
 @pytest.mark.parametrize("headers", [(WANTS_MSGPACK,), (GZIP,)], ids=["translated", "encoded"])
 def test_a_step_says_what_becomes_of_the_response(headers, fields, messages, effects):
-    flow = make_flow(ENGINE, *headers, extensions={"http.response.pathsend": {}})
+    flow = make_flow(ENGINE, *headers, extensions=OFFERED)
     flow.begin(start(*fields))
     for message in messages:
         flow.feed(message)
     assert [(type(one), getattr(one, "is_over", True)) for one in flow.effects] == effects
+
+
+def test_a_file_that_passes_is_not_stored_and_those_who_wait_are_told_before_the_end():
+    flow = make_flow(ENGINE, WANTS_MSGPACK, extensions=OFFERED)
+    flow.begin(start(JSON, FRESH))
+    flow.feed(OPENED)
+    flow.feed(FILE)
+    assert [(type(one), one.is_over) for one in flow.effects] == [
+        (Unstored, False),
+        (Unstored, True),
+    ]
 
 
 def test_a_middleware_without_a_cache_tells_nobody_but_that_it_is_over():
