@@ -67,7 +67,7 @@ class PurgeLog:
         max_skew_seconds: float = 1.0,
     ) -> None:
         self._store = store
-        self._clock = clock
+        self.clock = clock
         self._realm = realm
         self._skew = max_skew_seconds
         self._counter = digest_key((realm, "purges"))
@@ -103,7 +103,7 @@ class PurgeLog:
 
     async def _append(self, batches: list[bytes]) -> int | None:
         """Append records, and return the number of the last; None if one was not accepted."""
-        at = self._clock()
+        at = self.clock()
         # The counter starts from the clock, so that numbers do not repeat if the store loses it.
         last = await self._store.increment(
             self._counter, ttl=_TTL_SECONDS, delta=len(batches), start=int(at * 1000)
@@ -135,12 +135,12 @@ class PurgeLog:
             await self._renew()
         else:
             purges = await self._go_on(self._number, last)
-        self.heard_at = self._clock()
+        self.heard_at = self.clock()
         return purges
 
     async def _renew(self) -> None:
         """Prevent the store from expiring the number."""
-        if self._clock() - self._grown_at > _RENEWAL_SECONDS:
+        if self.clock() - self._grown_at > _RENEWAL_SECONDS:
             await self._append([b"[]"])
 
     async def _find_last(self) -> int | None:
@@ -161,7 +161,7 @@ class PurgeLog:
             known += [record for record in some[:gap] if record is not None]
             if gap < len(some):
                 break
-        now = self._clock()
+        now = self.clock()
         self._number, self._newest = last, known[0] if known else None
         self._grown_at = known[0].at if known else now
         self._missing = {} if known else {last: now}
@@ -178,7 +178,7 @@ class PurgeLog:
         # assigns them to other records.
         numbers = [before, *self._missing, *range(before + 1, last + 1)]
         again, *records = await self._read(numbers)
-        now = self._clock()
+        now = self.clock()
         missing = {
             number: self._missing.get(number, now)
             for number, record in zip(numbers[1:], records, strict=True)
@@ -198,7 +198,7 @@ class PurgeLog:
         ]
 
     def _lose(self, last: int) -> list[Purge]:
-        now = self._clock()
+        now = self.clock()
         self._number, self._newest, self._grown_at = last, None, now
         self._missing = {}
         return [Purge("all", "", None, now + self._skew)]

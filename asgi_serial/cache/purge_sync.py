@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 # Adding this many purges with 128 URIs each takes 2 ms; then the event loop gets its turn.
 PURGES_AT_ONCE = 10
 
+# After that many polls and time-outs of the store without the end of a poll, the process must have
+# been suspended, as a container is between two requests, or its event loop blocked.
+_POLLS_MISSED, _TIMEOUTS_MISSED = 2, 20
+
 MAX_UNPUBLISHED = 200_000
 """The limit of URIs that wait to be published, 25 MB; beyond it, others purge everything.
 
@@ -46,7 +50,8 @@ class PurgeSync:
         self.is_new = True  # this process has stored nothing yet
         self.trusted_since = -inf  # older entries of the second level may have been purged
         self._listener: asyncio.Task[None] | None = None
-        self._has_heard = asyncio.Event()  # set after the first poll
+        self._has_heard = asyncio.Event()  # set after the first poll of the listener
+        self._deaf_from = inf  # by the log's clock; later if the next poll ends before, or fails
         self._unpublished: dict[bytes, float] = {}  # URIs that writes invalidated, by `uri_digest`
         self._lost_at = -inf  # the time at which the URIs were too many
         self.sender: asyncio.Task[None] | None = None
@@ -55,6 +60,13 @@ class PurgeSync:
     def has_not_synced(self) -> bool:
         """Whether the purges by others are still unknown."""
         return self.log is not None and self.log.heard_at == -inf
+
+    def is_deaf(self, now: float) -> bool:
+        """Whether others may have purged something long ago that this process could not hear of.
+
+        A store that does not answer makes no process deaf: there is nobody else to ask.
+        """
+        return now > self._deaf_from
 
     async def publish(self, purges: Sequence[Purge]) -> bool:
         """Publish purges to other processes at once; return whether that was possible."""
@@ -67,11 +79,16 @@ class PurgeSync:
             return
         if self._listener is None or _has_ended(self._listener):
             self._has_heard = asyncio.Event()
-            listening = _listen(ref(self), self._has_heard, self._poll_seconds)
-            self._listener = loop.create_task(listening)
+            self._listener = loop.create_task(_listen(ref(self), self._has_heard))
 
     async def listen(self) -> None:
-        """Start polling for the purges of other processes, and wait for the first poll."""
+        """Start polling for the purges of other processes, and wait for the first poll.
+
+        A process that could not poll for long does so at once.
+        """
+        if self.log is not None and self._has_heard.is_set() and self.is_deaf(self.log.clock()):
+            self.stop()
+            self._listener = None
         self.start_listening()
         listener = self._listener
         # A listener in another event loop serves this one as well, but cannot be awaited here.
@@ -88,6 +105,15 @@ class PurgeSync:
         listener = self._listener
         if listener is not None and not _has_ended(listener):
             listener.get_loop().call_soon_threadsafe(listener.cancel)
+
+    async def poll_often(self, has_heard: asyncio.Event) -> float:
+        """Poll once, and return the time until the next poll, in seconds."""
+        assert self.log is not None
+        await self.poll()
+        missed = _POLLS_MISSED * self._poll_seconds + _TIMEOUTS_MISSED * self._hearing_seconds
+        self._deaf_from = self.log.clock() + missed
+        has_heard.set()
+        return self._poll_seconds
 
     async def poll(self) -> None:
         """Apply the purges of other processes since the last poll."""
@@ -131,12 +157,11 @@ class PurgeSync:
                 self._lost_at = max(lost_at, self._lost_at)
 
 
-async def _listen(sync: ref[PurgeSync], has_heard: asyncio.Event, seconds: float) -> None:
+async def _listen(sync: ref[PurgeSync], has_heard: asyncio.Event) -> None:
     """Poll for as long as the object exists; the reference to it is weak."""
     while (polled_by := sync()) is not None:
-        await polled_by.poll()
+        seconds = await polled_by.poll_often(has_heard)
         del polled_by
-        has_heard.set()
         await asyncio.sleep(seconds)
 
 

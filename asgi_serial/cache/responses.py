@@ -116,6 +116,10 @@ class ResponseCache:
                 return entry
         return self._find_on_index(key, request)
 
+    def is_deaf(self, now: float) -> bool:
+        """Whether others may have purged the first level long ago; then `load` asks them first."""
+        return self.purge_sync.is_deaf(now)
+
     def _find_on_index(self, key: Key, request: VariesBy) -> Entry | Reason:
         uri_index = uri_index_of(key)
         if uri_index is not None:

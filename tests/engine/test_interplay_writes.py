@@ -1,5 +1,7 @@
 """What a write makes invalid, and what it leaves."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -52,6 +54,30 @@ async def test_a_write_to_a_route_that_is_keyed_by_bodies(method):
     assert await calls_of(app, Request()) == [3]
 
 
+class Failing(SharedStore):
+    """Is down from some moment on, as its guard makes that look."""
+
+    is_down = False
+
+    async def get(self, key: str) -> bytes | None:
+        """What is there."""
+        return None if self.is_down else await super().get(key)
+
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """What is there under each."""
+        return [await self.get(key) for key in keys]
+
+    async def increment(
+        self, key: str, *, ttl: float, delta: int = 1, start: int = 0
+    ) -> int | None:
+        """Count."""
+        return (
+            None
+            if self.is_down
+            else await super().increment(key, ttl=ttl, delta=delta, start=start)
+        )
+
+
 POSTED = Request("POST", body=(b"x",)).having(content_length="1")
 
 
@@ -82,6 +108,33 @@ async def test_a_process_that_has_loaded_nothing_hears_of_the_writes_of_others(
     await told(second)
     await heard(first)
     assert (await ask(first, reading)).cached != "hit"
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+@awaited
+async def test_a_process_that_was_suspended_asks_first_what_it_has_missed(is_written):
+    """As in a container that is frozen between two requests: its polls are overdue."""
+    app, store, clock = Whole(DOCUMENT, cache_control="max-age=86400"), SharedStore(), Clock()
+    first = serial_of(app, store=store, clock=clock, cache_poll="1h")
+    second = serial_of(app, store=store, clock=clock, cache_poll="10ms")
+    await ask(first, Request())
+    assert (await ask(first, Request())).cached == "hit"
+    if is_written:
+        await ask(second, Request("PUT"))
+        await told(second)
+    clock.now += 3 * 3600
+    answers = await asyncio.gather(*[ask(first, Request()) for _ in range(3)])
+    assert ("hit" in [answer.cached for answer in answers]) is not is_written
+
+
+@awaited
+async def test_a_process_that_was_suspended_keeps_what_it_has_if_the_store_is_down():
+    app, store, clock = Whole(DOCUMENT, cache_control="max-age=86400"), Failing(), Clock()
+    process = serial_of(app, store=store, clock=clock, cache_poll="1h")
+    await ask(process, Request())
+    store.is_down = True
+    clock.now += 3 * 3600
+    assert [(await ask(process, Request())).cached for _ in range(2)] == ["hit", "hit"]
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "HEAD", "TRACE", "QUERY"])
