@@ -65,8 +65,27 @@ class RequestPlan:
     `with_` makes, and later stages are given that one.
     """
 
-    # Attributes that most requests never set have their default on the class.
-    policy: RoutePolicy | None = None  # that of the path, then that of the response
+    # Most requests set these. A slot is read in a tenth of the time of a default on the class.
+    __slots__ = (
+        "__dict__",
+        "_are_cookies_harmless",
+        "_cookies_that_count",
+        "_fields",
+        "asked",
+        "bypass",
+        "caching",
+        "forward",
+        "key",
+        "lines",
+        "may_end_early",
+        "method",
+        "policy",
+        "profile",
+        "scope",
+        "shown_query",
+        "user",
+        "wants",
+    )
 
     scope: Scope  # the request as it arrived: see `keep_scope`
     lines: Lines
@@ -74,38 +93,42 @@ class RequestPlan:
     wants: Wants
     method: str
     user: User
+    policy: RoutePolicy | None  # that of the path, then that of the response
+    caching: bool  # the cache takes part on this route
+    asked: float  # when the request arrived, or went to the app after a wait; in epoch seconds
+    bypass: Reason | None  # why the cache is bypassed by this request
+    key: Key | None
+    may_end_early: bool  # it may be rejected before the cache is searched
+    shown_query: bytes | None  # its query in the key, if some parameters are ignored
+    forward: Forward  # the result of the lookup, if it goes to the app
+    _fields: dict[bytes, bytes] | None
+    _cookies_that_count: bytes | None
+    _are_cookies_harmless: bool | None
+
+    # The others have their default here.
     content_codings: tuple[str, ...] = ()  # of the request's body, to be decoded
     undecoded: tuple[Reason, ...] = ()  # why the body is passed to the app as it was sent
     body_format = ""  # the request body's format, if it has to be translated to JSON
     reads_json = False  # the app is known to read only JSON
-    caching = False  # the cache takes part on this route
-    asked = 0.0  # when the request arrived, or went to the app after a wait; in epoch seconds
-    bypass: Reason | None = None  # why the cache is bypassed by this request
-    key: Key | None = None
-    may_end_early = False  # it may be rejected before the cache is searched
     keys_on_body = False  # the key depends on the request's body
     may_key_on_body = False  # it would, if the handler asked for it
     path_policy: RoutePolicy | None = None
     own_policies: tuple[RoutePolicy, ...] = ()  # of the handler, and of the apps around it
     ignores_cookies = False  # it has no cookies but such as are ignored, or in the key
-    shown_query: bytes | None = None  # its query in the key, if some parameters are ignored
     hides_query = False  # the app sees `shown_query`, and not those parameters
     is_normalized = False  # the app sees the chosen values of fields, not those that were sent
-    forward: Forward  # the result of the lookup, if it goes to the app
     skip: Callable[[Scope], bool] | None = None  # has been asked whether it bypasses the cache
     guard: Extra = ()  # the part of the key that says so, if the function is a handler's
-    _cookies_that_count: bytes | None = None
-    _are_cookies_harmless: bool | None = None
 
     def __init__(self, scope: Scope, lines: Lines, profile: Profile) -> None:
         self.scope = scope
         self.lines = lines
         self.profile = profile
-        self._fields: dict[bytes, bytes] | None = None
-        # A value of its own is read in a tenth of the time of a default on the class.
+        self._fields = self._cookies_that_count = self._are_cookies_harmless = None
         self.policy = self.key = self.bypass = self.shown_query = None
         self.forward = FORWARD_MISS
         self.caching = self.may_end_early = False
+        self.asked = 0.0
         self.method = profile.method
         self.wants = profile.wants
         self.user = profile.anybody
@@ -113,10 +136,27 @@ class RequestPlan:
     def with_(self, **changes: Unpack[Changes]) -> RequestPlan:
         """Return the same plan, but for these attributes."""
         plan = _new(RequestPlan)
-        # Copying the whole dict takes half the time of copying it into that of the new plan.
-        attributes = self.__dict__.copy()
-        attributes.update(changes)
-        plan.__dict__ = attributes
+        # A loop over the names takes three times as long.
+        plan.scope = self.scope
+        plan.lines = self.lines
+        plan.profile = self.profile
+        plan.wants = self.wants
+        plan.method = self.method
+        plan.user = self.user
+        plan.policy = self.policy
+        plan.key = self.key
+        plan.bypass = self.bypass
+        plan.shown_query = self.shown_query
+        plan.forward = self.forward
+        plan.caching = self.caching
+        plan.may_end_early = self.may_end_early
+        plan.asked = self.asked
+        plan._fields = self._fields
+        plan._cookies_that_count = self._cookies_that_count
+        plan._are_cookies_harmless = self._are_cookies_harmless
+        plan.__dict__.update(self.__dict__)
+        for name, value in changes.items():
+            setattr(plan, name, value)
         return plan
 
     def keep_scope(self) -> None:

@@ -13,7 +13,7 @@ from asgi_serial.reasons import Reason
 from asgi_serial.request.app_call import RequestCopy
 from asgi_serial.request.body import body_part
 from asgi_serial.request.forward import Forward
-from asgi_serial.request.plan import choose, find_wants, request_key
+from asgi_serial.request.plan import RequestPlan, choose, find_wants, request_key
 from asgi_serial.settings.model import Settings
 from asgi_serial.settings.policy import RoutePolicy
 
@@ -514,16 +514,19 @@ def test_a_copy_of_a_body_in_tiny_pieces_takes_no_more_memory_than_in_one():
     assert copy.whole() == b"".join(number.to_bytes(2, "big") for number in range(25_000))
 
 
+ATTRIBUTES = [*RequestPlan.__annotations__]
+
+
 def test_a_plan_that_is_made_from_another_leaves_that_one_as_it_was():
     plan = planned((b"accept", b"application/json"))
-    before = dict(vars(plan))
+    before = {name: getattr(plan, name) for name in ATTRIBUTES}
     other = plan.with_(bypass=Reason.SKIPPED, forward=Forward(Reason.STALE))
     assert (other.bypass, other.forward.reason, other.key) == (
         Reason.SKIPPED,
         Reason.STALE,
         plan.key,
     )
-    assert vars(plan) == before
+    assert {name: getattr(plan, name) for name in ATTRIBUTES} == before
 
 
 @pytest.mark.parametrize("as_mapping", [dict, OrderedDict])

@@ -47,6 +47,8 @@ async def test_a_request_that_bounds_the_age_is_held_against_it_within_the_secon
 class Interrupted(RequestPlan):
     """A plan at which another thread answers in between."""
 
+    __slots__ = ()
+
     @property
     def collapsed(self):
         answer_another()
