@@ -55,6 +55,7 @@ class ResponseFlow(Response):
         self.messages = []
         state = self.state = START.begin(self)
         if self.collector is None and self.request.caching and not self.effects:
+            # Nothing will be stored: those who wait for this call need not wait for its body.
             self.tell(is_over=False)
         elif state is HELD:
             return HOLD
@@ -174,7 +175,10 @@ class State:
 
 
 class Start:
-    """No message has come."""
+    """No message has come.
+
+    It is no `State`: a response leaves it in `ResponseFlow.begin`, before it takes other input.
+    """
 
     __slots__ = ()
 
@@ -370,7 +374,11 @@ class Stream(State):
 
 
 class Pass(State):
-    """Messages pass as they are, or without content that the client does not get."""
+    """Messages pass as they are, or without content that the client does not get.
+
+    A response that passes by its start alone (`ResponseStart.passes`) has no flow. This state is
+    for any other that is sent as it comes and without a coding, such as a long one that is stored.
+    """
 
     __slots__ = ("_is_not_modified",)
 

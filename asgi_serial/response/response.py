@@ -29,7 +29,7 @@ _OVER = (Unstored(CallResult.UNCACHEABLE, is_over=True),)
 
 
 class Response:
-    """A response that does not pass, which the states of its flow work on.
+    """A response whose start does not let it pass at once; the states of its flow work on it.
 
     They gather `messages`, `effects` and a `job` for the next step.
     """

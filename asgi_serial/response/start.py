@@ -85,7 +85,7 @@ class ResponseStart:
         "wants",
     )
 
-    request: RequestPlan  # as the handler's policy has changed it
+    request: RequestPlan  # the newest plan, such as the one under the handler's policy
     served: str | None  # what the cache did, if it answers in place of the app
     pairs: Fields
     fields: dict[bytes, bytes]

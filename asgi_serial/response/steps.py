@@ -55,4 +55,4 @@ class Step(NamedTuple):
 
 
 HOLD = Step([])
-"""The step of a message that is held back."""
+"""The step of a message that is held back; it is shared, so its list stays empty."""
