@@ -90,10 +90,10 @@ class ResponseCache:
         memory.watcher = self._drops.uris
         self.hit_states = HitStates()
         # Without polling, processes neither hear of nor tell one another about changes.
-        hears = store is not None and poll_seconds > 0
+        self.hears = store is not None and poll_seconds > 0
         self.purge_sync = PurgeSync(
             self.purges,
-            PurgeLog(store, clock, realm) if store is not None and hears else None,
+            PurgeLog(store, clock, realm) if store is not None and self.hears else None,
             poll_seconds=poll_seconds,
             hearing_seconds=hearing_seconds,
         )
@@ -364,8 +364,9 @@ class ResponseCache:
             return False
         self.stored += 1
         self.purge_sync.is_new = False
-        # Others may purge it, even if this process never loads anything.
-        self.purge_sync.start_listening()
+        if self.hears:
+            # Others may purge it, even if this process never loads anything.
+            self.purge_sync.start_listening()
         self._send(entry)
         if is_of_part(resource):
             self._has_parts = True

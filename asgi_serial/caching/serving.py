@@ -105,7 +105,7 @@ def serve(
                     return start, last.copy(), found, HIT, found.last_form
             if state.wants is plan.wants:
                 variant = found.last_form
-    if engine.responses.is_deaf(now):
+    if engine.responses.hears and engine.responses.is_deaf(now):
         return FORWARD_MISS  # to the second level
     decision = evaluate(engine, plan, found, now)
     if decision is USE_FRESH:

@@ -217,7 +217,7 @@ class RedisDriver:
 
     async def remove(self, key: str) -> None:
         """Delete the value."""
-        await self._cache.delete(key, timeout=None)
+        await self._cache.raw("delete", self._name(key), timeout=None)
 
     async def remove_if(self, key: str, token: bytes) -> bool:
         """Delete the value if it equals the token: by a script, or in two steps."""

@@ -26,7 +26,7 @@ _keys = itertools.count()
 
 
 def new_key() -> str:
-    return f"{next(_keys):f>32}"
+    return f"{next(_keys):f>8}-{'f' * 23}"
 
 
 @pytest.fixture(params=["redis", "memcached", "memory", "client"])
