@@ -25,8 +25,9 @@ WORKERS = 2
 _SERVERS = {
     "uvicorn": [
         *("-m", "uvicorn", "{app}", "--port", "{port}", "--workers", "{workers}"),
-        # On a busy machine a worker needs longer than the default to start.
-        *("--timeout-worker-healthcheck", "600"),
+        # On a busy machine a worker needs longer than the default to start. If one is killed
+        # between a ping and its answer, the supervisor waits as long.
+        *("--timeout-worker-healthcheck", "120"),
     ],
     "gunicorn": [
         *("-m", "gunicorn", "{app}", "-k", "uvicorn_worker.UvicornWorker"),
