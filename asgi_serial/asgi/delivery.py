@@ -205,14 +205,16 @@ class Delivery:
             self._is_unsent = True  # raised by the server, not by the app
             raise
 
-    async def _work(self, messages: list[Message], job: Callable[[], Any]) -> None:
-        """Send messages, run a job in a thread, and send what it leads to."""
-        if messages:
-            await self._send_all(messages)
-        timer = self._exchange.timer
-        since = 0.0 if timer is None else timer.begin_work()
-        step = self.flow.resume(await run_in_thread(job, self._exchange.engine.workers.encoders))
-        await self._send_all(self._settle(step, since))
+    async def _work(self, messages: list[Message], job: Callable[[], Any] | None) -> None:
+        """Send messages, run a job in a thread, and send what it leads to, perhaps another job."""
+        exchange = self._exchange
+        while job is not None:
+            if messages:
+                await self._send_all(messages)
+            since = 0.0 if exchange.timer is None else exchange.timer.begin_work()
+            step = self.flow.resume(await run_in_thread(job, exchange.engine.workers.encoders))
+            messages, job = self._settle(step, since), step.job
+        await self._send_all(messages)
 
     async def _send_quietly(self, messages: list[Message]) -> None:
         """Send messages, and log an exception of the server: no caller could handle it."""

@@ -313,12 +313,13 @@ class Busy(State):
 class Stream(State):
     """Each piece of the body is encoded as it comes."""
 
-    __slots__ = ("_encoder", "_is_last", "_offload_bytes", "_size")
+    __slots__ = ("_encoder", "_file", "_is_last", "_offload_bytes", "_size")
 
     def __init__(self, encoder: Encoder, offload_bytes: float) -> None:
         self._encoder = encoder
         self._offload_bytes = offload_bytes  # from this size on, a thread encodes a piece
         self._is_last, self._size = False, 0  # of the present piece
+        self._file: tuple[str, int] | None = None  # a file to be sent, and where to read on
 
     def take_piece(self, response: Response, message: Message, body: bytes) -> Stream:
         """Encode a piece, so that the client can decode it at once."""
@@ -334,8 +335,8 @@ class Stream(State):
         """Encode the content of a file, since the start has named a coding."""
         if message["type"] != PATHSEND:
             return super().take_file(response, message)
-        self._is_last = True
-        response.job = partial(self._encoded_file, message["path"])
+        self._file = message["path"], 0
+        response.job = self._encoded_part
         return self
 
     def _encode(self, response: Response, body: bytes) -> Stream | Done:
@@ -351,13 +352,16 @@ class Stream(State):
             return encoder.feed(body, flush=False) + encoder.finish()
         return encoder.feed(body, flush=True)
 
-    def _encoded_file(self, path: str) -> bytes:
-        encoder, encoded, self._size = self._encoder, [], 0
+    def _encoded_part(self) -> bytes:
+        """Encode the next part of the file: it may be larger than the memory."""
+        assert self._file is not None
+        path, place = self._file
         with open(path, "rb") as file:
-            while piece := file.read(_READ_BYTES):
-                self._size += len(piece)
-                encoded.append(encoder.feed(piece, flush=False))
-        return b"".join([*encoded, encoder.finish()])
+            file.seek(place)
+            part = file.read(_READ_BYTES)
+        self._size, self._is_last = len(part), len(part) < _READ_BYTES
+        self._file = path, place + len(part)
+        return self._encoded(part)
 
     def resume(self, response: Response, result: bytes) -> Stream | Done:
         """Send the encoded piece."""
@@ -367,10 +371,12 @@ class Stream(State):
         response.sent_bytes += len(result)
         response.collect(result)
         response.messages.append({"type": BODY_TYPE, "body": result, "more_body": not is_last})
-        if not is_last:
-            return self
-        response.finish_pieces(self._size)
-        return DONE
+        if is_last:
+            response.finish_pieces(self._size)
+            return DONE
+        if self._file is not None:
+            response.job = self._encoded_part
+        return self
 
 
 class Pass(State):

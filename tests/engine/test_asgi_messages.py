@@ -1,5 +1,6 @@
 """Messages that are not of the start and the body pass, and keep their place."""
 
+import gzip
 import json
 from typing import Any
 
@@ -129,6 +130,23 @@ async def test_a_file_that_the_server_sends_passes(settings, client):
         assert find_faults(recording, client) == []
         assert (b"content-length", b"4000") in recording.start["headers"]
         assert b"content-encoding" not in dict(recording.start["headers"])
+
+
+@pytest.mark.parametrize("size", [0, 1 << 20, 3_000_000])
+@awaited
+async def test_a_file_behind_a_coded_start_is_sent_in_parts(tmp_path, size):
+    """It may be larger than the memory."""
+    path, events = tmp_path / "events", bytes(size)
+    path.write_bytes(events)
+    client = Request(scope={"extensions": {"http.response.pathsend": {}}}).having(
+        accept_encoding="gzip"
+    )
+    pathsend = {"type": "http.response.pathsend", "path": str(path)}
+    serial = serial_of(script(start_of(content_type="text/event-stream"), pathsend))
+    recording = await drive(serial, client)
+    assert find_faults(recording, client) == []
+    assert len(recording.messages) == 2 + size // (1 << 20)
+    assert gzip.decompress(understand(recording).body) == events
 
 
 @every_setting

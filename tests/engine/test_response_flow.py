@@ -223,7 +223,7 @@ def test_a_file_is_encoded_if_the_start_has_named_a_coding(tmp_path, pieces, siz
     assert flow.state is Done
     assert decoded(ENGINE, out) == EVENT * len(pieces) + content
     assert flow.app_bytes == len(EVENT) * len(pieces) + size
-    is_one_piece = size and not pieces
+    is_one_piece = 0 < size <= 1 << 20 and not pieces
     assert [type(one) for one in flow.effects] == [Store if is_one_piece else StoreOnReturn]
 
 
