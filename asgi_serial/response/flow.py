@@ -23,6 +23,7 @@ from asgi_serial.representation.variant import (
     undecided_fields,
     with_shown_tag,
 )
+from asgi_serial.response.files import FILE_TYPES, FileParts
 from asgi_serial.response.response import Response
 from asgi_serial.response.start import READS
 from asgi_serial.response.steps import HOLD, Step
@@ -34,13 +35,6 @@ if TYPE_CHECKING:
     from asgi_serial.types import Message
 
 BODY_TYPE = "http.response.body"
-
-PATHSEND = "http.response.pathsend"
-
-FILE_TYPES = (PATHSEND, "http.response.zerocopysend")
-"""Messages of extensions that carry a whole body, or its end, as a file."""
-
-_READ_BYTES = 1 << 20  # what is read of a file at once
 
 
 class ResponseFlow(Response):
@@ -319,7 +313,7 @@ class Stream(State):
         self._encoder = encoder
         self._offload_bytes = offload_bytes  # from this size on, a thread encodes a piece
         self._is_last, self._size = False, 0  # of the present piece
-        self._file: tuple[str, int] | None = None  # a file to be sent, and where to read on
+        self._file: FileParts | None = None  # to be sent as pieces
 
     def take_piece(self, response: Response, message: Message, body: bytes) -> Stream:
         """Encode a piece, so that the client can decode it at once."""
@@ -331,11 +325,9 @@ class Stream(State):
         self._is_last = True
         return self._encode(response, bytes(body))
 
-    def take_file(self, response: Response, message: Message) -> State | Done:
+    def take_file(self, response: Response, message: Message) -> Stream:
         """Encode the content of a file, since the start has named a coding."""
-        if message["type"] != PATHSEND:
-            return super().take_file(response, message)
-        self._file = message["path"], 0
+        self._file = FileParts(message)
         response.job = self._encoded_part
         return self
 
@@ -353,14 +345,13 @@ class Stream(State):
         return encoder.feed(body, flush=True)
 
     def _encoded_part(self) -> bytes:
-        """Encode the next part of the file: it may be larger than the memory."""
-        assert self._file is not None
-        path, place = self._file
-        with open(path, "rb") as file:
-            file.seek(place)
-            part = file.read(_READ_BYTES)
-        self._size, self._is_last = len(part), len(part) < _READ_BYTES
-        self._file = path, place + len(part)
+        """Encode the next part of the file."""
+        file = self._file
+        assert file is not None
+        part = file.read()
+        self._size, self._is_last = len(part), file.is_at_end and not file.has_more
+        if file.is_at_end:
+            self._file = None
         return self._encoded(part)
 
     def resume(self, response: Response, result: bytes) -> Stream | Done:

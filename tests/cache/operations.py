@@ -15,6 +15,12 @@ def new_key() -> str:
     return f"{number:d>8}-{number:d>23}" if number % 2 else f"{number:d>32}"
 
 
+def redis_name(key: str) -> str:
+    """The name under which a Redis has the value of a key: a cluster keeps a group together."""
+    group, dash, rest = key.partition("-")
+    return f"asgi_serial:{{{group}}}{rest}" if dash else f"asgi_serial:{key}"
+
+
 def failures(store: GuardedStore) -> dict[str, int]:
     """The calls that have failed, or were not made, by kind."""
     calls = ("gets", "hits", "sets", "adds", "increments", "deletes")

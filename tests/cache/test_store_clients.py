@@ -22,7 +22,7 @@ from asgi_serial.store.aiocache_store import open_store
 from asgi_serial.store.base import GuardedStore
 from asgi_serial.store.redis_clients import max_connections_of, renew_client
 
-from .operations import failures, fill, new_key, try_every_operation
+from .operations import failures, fill, new_key, redis_name, try_every_operation
 from .services import (
     Proxy,
     Service,
@@ -105,7 +105,7 @@ class TestCluster:
                 lost = [
                     key
                     for key in values
-                    if client.get_node_from_key(f"asgi_serial:{key}").port == cluster[1].port
+                    if client.get_node_from_key(redis_name(key)).port == cluster[1].port
                 ]
                 assert 0 < len(lost) < len(values)
                 right = [None if key in lost else values[key] for key in values]

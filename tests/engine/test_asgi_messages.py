@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 from typing import Any
 
 import pytest
@@ -147,6 +148,45 @@ async def test_a_file_behind_a_coded_start_is_sent_in_parts(tmp_path, size):
     assert find_faults(recording, client) == []
     assert len(recording.messages) == 2 + size // (1 << 20)
     assert gzip.decompress(understand(recording).body) == events
+
+
+@pytest.mark.parametrize("is_number", [True, False])
+@pytest.mark.parametrize(
+    ("limits", "sent"),
+    [
+        ({}, slice(3, None)),
+        ({"offset": 0}, slice(0, None)),
+        ({"offset": 7, "count": 2 << 20}, slice(7, (2 << 20) + 7)),
+        ({"count": 9}, slice(3, 12)),
+    ],
+)
+@awaited
+async def test_a_part_of_an_open_file_behind_a_coded_start_is_encoded(
+    tmp_path, is_number, limits, sent
+):
+    """RFC 9110, 8.4: Content-Encoding says what has been applied to the content."""
+    path, events = tmp_path / "events", random.Random(0).randbytes(3_000_000)
+    path.write_bytes(events)
+    client = Request(scope={"extensions": {"http.response.zerocopysend": {}}}).having(
+        accept_encoding="gzip"
+    )
+    with path.open("rb", buffering=0) as file:
+        file.seek(3)
+        given = file.fileno() if is_number else file
+        zerocopysend = {"type": "http.response.zerocopysend", "file": given, **limits}
+        serial = serial_of(
+            script(
+                start_of(content_type="text/event-stream"),
+                body_of(b"before", more=True),
+                {**zerocopysend, "more_body": True},
+                body_of(b"after"),
+            )
+        )
+        recording = await drive(serial, client)
+    assert recording.error is None
+    assert find_faults(recording, client) == []
+    content = gzip.decompress(understand(recording).body)
+    assert content == b"before" + events[sent] + b"after"
 
 
 @every_setting

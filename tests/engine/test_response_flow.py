@@ -43,7 +43,6 @@ from tests.engine.making import (
 from tests.pages import read_page
 
 FILE = {"type": "http.response.pathsend", "path": "/a"}
-PART = {"type": "http.response.zerocopysend", "file": 3, "more_body": True}
 HINT = {"type": "http.response.early_hint", "links": []}
 PIECE = body(b"<p>" * 200, more=True)
 LAST = body(b"<p>" * 200)
@@ -158,7 +157,6 @@ def test_nothing_is_over_before_the_start():
         pytest.param(stream, PIECE, Stream, "body", id="streamed, a piece"),
         pytest.param(stream, LAST, Done, "body", id="streamed, the last"),
         pytest.param(stream, HINT, Stream, "early_hint", id="streamed, an unknown message"),
-        pytest.param(stream, PART, Stream, "zerocopysend", id="streamed, a part of a file"),
         pytest.param(passing, PIECE, Pass, "body", id="passed, a piece"),
         pytest.param(passing, FILE, Done, "pathsend", id="passed, a file"),
         pytest.param(passing, HINT, Pass, "early_hint", id="passed, an unknown message"),
