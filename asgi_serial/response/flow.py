@@ -119,7 +119,7 @@ class ResponseFlow(Response):
 class State:
     """A state of a response: each method handles one kind of input and returns the next state.
 
-    By default nothing is held back: messages pass, and only a file ends the response.
+    By default nothing is held back, and messages pass.
     """
 
     __slots__ = ()
@@ -136,14 +136,11 @@ class State:
         response.messages.append(message)
         return self
 
-    def take_file(self, response: Response, message: Message) -> State | Done:
+    def take_file(self, response: Response, message: Message) -> State:
         """Handle a message that makes the server send the content of a file."""
         response.forget(Reason.NOT_A_BODY)
         response.messages.append(message)
-        if message.get("more_body", False):
-            return self
-        response.end()
-        return DONE
+        return self
 
     def take_other(self, response: Response, message: Message) -> State:
         """Handle a message of another kind."""
@@ -435,12 +432,6 @@ class Done(State):
     """The last body message has passed: it is for the server to judge what still comes."""
 
     __slots__ = ()
-
-    def take_file(self, response: Response, message: Message) -> Done:
-        """Pass the file, which ends nothing any more."""
-        response.forget(Reason.NOT_A_BODY)
-        response.messages.append(message)
-        return self
 
 
 class Replaced(State):

@@ -531,3 +531,23 @@ async def test_the_log_names_the_field(caplog):
     await ask(serial_of(Site("x-token", PLAIN), cache_ttl=60), asked_by("alice"))
     assert "request-has-unknown-field (x-token)" in caplog.text
     assert "alice" not in caplog.text
+
+
+@awaited
+async def test_a_304_that_grants_less_is_not_stored_for_a_request_with_such_a_field(caplog):
+    """RFC 9111, 3.2: its Cache-Control replaces the stored one, which was public."""
+    caplog.set_level("DEBUG", "asgi_serial")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        confirms = b"if-none-match" in dict(scope["headers"])
+        control = b"no-transform" if confirms else b"public"
+        headers = [(b"etag", b'"a"'), (b"cache-control", control)]
+        status = 304 if confirms else 200
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if confirms else b"all"})
+
+    serial = serial_of(app, clock=(clock := Clock()), cache_ttl=60)
+    assert said(await ask(serial, asked_by("alice"))) == "fwd=uri-miss; stored"
+    clock.now += 61
+    assert "; detail=request-has-unknown-field" in said(await ask(serial, asked_by("alice")))
+    assert "request-has-unknown-field (x-token)" in caplog.text
