@@ -7,6 +7,7 @@ from hashlib import sha256, sha512
 
 import pytest
 
+from asgi_serial.bounds.budget import FairBudget
 from asgi_serial.reasons import Reason
 from asgi_serial.request.app_call import RequestCopy
 from asgi_serial.settings.policy import RoutePolicy
@@ -20,6 +21,7 @@ from tests.engine.making import (
     body,
     content_of,
     fields_of,
+    make_document,
     make_engine,
     make_flow,
     run,
@@ -273,6 +275,16 @@ def test_what_is_collected_at_once_is_bounded_in_all():
     assert engine.collecting.held_bytes == 9_001  # until it is stored
     flows[0].let_go()
     flows[2].lose_client()
+    assert engine.collecting.held_bytes == 0
+
+
+def test_a_translated_body_that_may_be_truncated_needs_room_until_the_app_has_returned():
+    engine = make_engine()
+    engine.collecting = FairBudget(1_000)
+    flow, document = make_flow(engine, WANTS_MSGPACK), make_document(3_000)
+    out = run(flow, start(JSON, FRESH), body(document, more=True), body())
+    assert fields_of(out)[b"content-type"] == MSGPACK.encode()
+    assert (flow.entry, flow.unstored) == (None, Reason.TOO_MUCH_AT_ONCE)
     assert engine.collecting.held_bytes == 0
 
 
