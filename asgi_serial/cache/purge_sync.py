@@ -51,7 +51,7 @@ class PurgeSync:
         self.trusted_since = -inf  # older entries of the second level may have been purged
         self._listener: asyncio.Task[None] | None = None
         self._has_heard = asyncio.Event()  # set after the first poll of the listener
-        self._deaf_from = inf  # by the log's clock; later if the next poll ends before, or fails
+        self._deaf_from = inf  # by the log's clock; each poll, even a failing one, puts it off
         self._unpublished: dict[bytes, float] = {}  # URIs that writes invalidated, by `uri_digest`
         self._lost_at = -inf  # the time at which the URIs were too many
         self.sender: asyncio.Task[None] | None = None
@@ -79,7 +79,8 @@ class PurgeSync:
             return
         if self._listener is None or _has_ended(self._listener):
             self._has_heard = asyncio.Event()
-            self._listener = loop.create_task(_listen(ref(self), self._has_heard))
+            listening = _listen(ref(self), self._has_heard, self._poll_seconds)
+            self._listener = loop.create_task(listening)
 
     async def listen(self) -> None:
         """Start polling for the purges of other processes, and wait for the first poll.
@@ -106,15 +107,6 @@ class PurgeSync:
         if listener is not None and not _has_ended(listener):
             listener.get_loop().call_soon_threadsafe(listener.cancel)
 
-    async def poll_often(self, has_heard: asyncio.Event) -> float:
-        """Poll once, and return the time until the next poll, in seconds."""
-        assert self.log is not None
-        await self.poll()
-        missed = _POLLS_MISSED * self._poll_seconds + _TIMEOUTS_MISSED * self._hearing_seconds
-        self._deaf_from = self.log.clock() + missed
-        has_heard.set()
-        return self._poll_seconds
-
     async def poll(self) -> None:
         """Apply the purges of other processes since the last poll."""
         assert self.log is not None
@@ -127,6 +119,8 @@ class PurgeSync:
             self.purges.add(purge, self.log.heard_at)
             if number % PURGES_AT_ONCE == 0:
                 await asyncio.sleep(0)
+        missed = _POLLS_MISSED * self._poll_seconds + _TIMEOUTS_MISSED * self._hearing_seconds
+        self._deaf_from = self.log.clock() + missed
 
     def announce(self, digest: bytes, at: float) -> None:
         """Queue the invalidation of a URI by a write, to be published after the response.
@@ -157,11 +151,12 @@ class PurgeSync:
                 self._lost_at = max(lost_at, self._lost_at)
 
 
-async def _listen(sync: ref[PurgeSync], has_heard: asyncio.Event) -> None:
+async def _listen(sync: ref[PurgeSync], has_heard: asyncio.Event, seconds: float) -> None:
     """Poll for as long as the object exists; the reference to it is weak."""
     while (polled_by := sync()) is not None:
-        seconds = await polled_by.poll_often(has_heard)
+        await polled_by.poll()
         del polled_by
+        has_heard.set()
         await asyncio.sleep(seconds)
 
 
